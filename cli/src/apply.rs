@@ -1,0 +1,201 @@
+//! `relakit apply`: the passes in the order given, and the bytes after each.
+
+use crate::args::{ApplyArgs, Format, Step};
+use crate::image::{self, Image};
+use crate::symbols::Symbols;
+use crate::{Failure, faults, input, kernel, place};
+use relakit::{Error, Late, Memory, Module, Place};
+use serde_json::json;
+use std::collections::HashSet;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Runs the command.
+pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
+    let profile = kernel::profile(&args.common.kernel)?;
+    let progress = crate::progress::Progress::new();
+    progress.say("reading the module");
+    let file = input::read(&args.module)?;
+    let mut places = place::read(&args.place)?;
+    progress.say("reading symbols");
+    let mut symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;
+    progress.say("relocating");
+    let mut report = Report { path: &args.module, format: args.common.format, steps: Vec::new() };
+    let module = match Module::parse(&file, profile) {
+        Ok(module) => module,
+        Err(error) => return report.failed(None, "parse", &[error]),
+    };
+    if let Some(note) = image::find_per_cpu_base(&module, &args.module, &mut places, &symbols) {
+        crate::note(&note);
+    }
+    let mut image = Image::new(&module, places)?;
+    let mut memory = image.memory();
+    let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap_or(usize::MAX)];
+
+    let mut buffer = Vec::new();
+    let mut late = match early(&module, &mut memory, &mut values, &mut symbols, &mut buffer) {
+        Ok(late) => late,
+        Err(errors) => return report.failed(Some(&module), "0-early", &errors),
+    };
+    let sections = module.classes().filter(|(_, class)| is_early(class)).count();
+    report.done(args, "0-early", sections, &mut memory)?;
+
+    for (number, step) in (1usize..).zip(steps) {
+        let name = match step {
+            Step::Coming { object, .. } => format!("{number}-coming-{object}"),
+            Step::Going { object } => format!("{number}-going-{object}"),
+        };
+        progress.say(&name);
+        match self::step(step, &mut late, &mut memory[..], &mut symbols)? {
+            Ok(sections) => report.done(args, &name, sections, &mut memory)?,
+            Err(errors) => return report.failed(Some(&module), &name, &errors),
+        }
+    }
+    drop(progress);
+    report.finish();
+    Ok(())
+}
+
+fn is_early(class: &relakit::klp::Classified<'_>) -> bool {
+    matches!(class.class, relakit::klp::Class::Ordinary { .. } | relakit::klp::Class::KlpEarly { .. })
+}
+
+/// Places, fills and relocates the module, and keeps what is needed later. On failure every fault, the first one first.
+fn early<'k>(
+    module: &Module<'_>,
+    memory: &mut [Option<Place<'_>>],
+    values: &mut [u64],
+    symbols: &mut Symbols,
+    buffer: &'k mut Vec<u8>,
+) -> Result<Late<'k>, Vec<Error>> {
+    let one = |error| vec![error];
+    let mut placed = module.place(memory).map_err(one)?;
+    placed.fill().map_err(one)?;
+    let first = match placed.early(values, symbols) {
+        Ok(mut loaded) => {
+            buffer.resize(module.late_size(values).map_err(one)?, 0);
+            return loaded.keep(values, buffer).map_err(one);
+        }
+        Err(first) => first,
+    };
+    let mut errors = vec![first];
+    let mut placed = module.place(memory).map_err(one)?;
+    placed.faults(values, symbols, &mut |error| errors.push(error)).map_err(one)?;
+    Err(distinct(errors))
+}
+
+/// One coming or going: the number of sections, or every fault.
+fn step(
+    step: &Step,
+    late: &mut Late<'_>,
+    memory: &mut [Option<Place<'_>>],
+    symbols: &mut Symbols,
+) -> Result<Result<usize, Vec<Error>>, Failure> {
+    match step {
+        Step::Coming { object, symbols: file } => {
+            symbols.coming(object);
+            if let Some(file) = file {
+                symbols.replace(file)?;
+            }
+            let first = match late.coming(object.as_bytes(), memory, symbols) {
+                Ok(sections) => {
+                    if sections == 0 {
+                        crate::note(&format!("the module has no relocations for \"{object}\""));
+                    }
+                    return Ok(Ok(sections));
+                }
+                Err(first) => first,
+            };
+            let mut errors = vec![first];
+            // It answers only what the coming answered first.
+            let _ = late.faults(object.as_bytes(), memory, symbols, &mut |error| errors.push(error));
+            Ok(Err(distinct(errors)))
+        }
+        Step::Going { object } => {
+            let gone = late.going(object.as_bytes(), memory).map_err(|error| vec![error]);
+            symbols.going(object);
+            Ok(gone)
+        }
+    }
+}
+
+/// Each fault once, in the order found.
+fn distinct(errors: Vec<Error>) -> Vec<Error> {
+    let mut seen = HashSet::new();
+    errors.into_iter().filter(|error| seen.insert(error.to_string())).collect()
+}
+
+/// What is told of a run.
+struct Report<'a> {
+    path: &'a Path,
+    format: Format,
+    steps: Vec<serde_json::Value>,
+}
+
+impl Report<'_> {
+    /// Writes the bytes of every placed section, all or none, and notes the step.
+    fn done(
+        &mut self,
+        args: &ApplyArgs,
+        step: &str,
+        relocated: usize,
+        memory: &mut [Option<Place<'_>>],
+    ) -> Result<(), Failure> {
+        let written = write(&args.out, step, memory)?;
+        let plural =
+            |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        if self.format == Format::Text {
+            crate::print(&format!(
+                "{step}: {}, {} written\n",
+                plural(relocated, "relocation section"),
+                plural(written, "file")
+            ));
+        }
+        self.steps.push(json!({"step": step, "relocation_sections": relocated, "files": written}));
+        Ok(())
+    }
+
+    fn failed(&self, module: Option<&Module<'_>>, step: &str, errors: &[Error]) -> Result<(), Failure> {
+        let mut out = anstream::stderr().lock();
+        for error in errors {
+            // When standard error is gone there is nobody to tell.
+            let _ = faults::print(&mut out, module, self.path, error);
+        }
+        let count = errors.len();
+        let _ = writeln!(out, "{step}: {count} fault{}, nothing written", if count == 1 { "" } else { "s" });
+        if self.format == Format::Json {
+            let faults: Vec<_> = errors.iter().map(|error| faults::to_json(module, error)).collect();
+            crate::print_json(&json!({"steps": self.steps, "failed": step, "faults": faults}));
+        }
+        Err(Failure::Faults)
+    }
+
+    fn finish(&self) {
+        if self.format == Format::Json {
+            crate::print_json(&json!({"steps": self.steps, "failed": null, "faults": []}));
+        }
+    }
+}
+
+/// Writes every placed section into `out/step`, which appears when it is complete.
+fn write(out: &Path, step: &str, memory: &mut [Option<Place<'_>>]) -> Result<usize, Failure> {
+    let failed = |path: &Path, error: std::io::Error| Failure::File(format!("{}: {error}", path.display()));
+    let (done, partial) = (out.join(step), out.join(format!(".{step}.partial")));
+    for old in [&partial, &done] {
+        match fs::remove_dir_all(old) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(old, error)),
+            _ => {}
+        }
+    }
+    fs::create_dir_all(&partial).map_err(|error| failed(&partial, error))?;
+    let mut written = 0usize;
+    for (index, _) in (0u32..).zip(0..memory.len()) {
+        let Some(target) = memory.target(index) else { continue };
+        let path = partial.join(format!("{index}.bin"));
+        fs::write(&path, target.bytes().unwrap_or_default()).map_err(|error| failed(&path, error))?;
+        written = written.saturating_add(1);
+    }
+    fs::rename(&partial, &done).map_err(|error| failed(&done, error))?;
+    Ok(written)
+}

@@ -1,0 +1,165 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all went well
+  1  the module cannot be relocated; every fault found is on standard error
+  2  the command line makes no sense
+  3  a file cannot be read or written, or is not what it should be";
+
+/// Look into a Linux module or livepatch, and get the memory image a kernel would make of it.
+#[derive(Debug, Parser)]
+#[command(name = "relakit", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Inspect(InspectArgs),
+    Apply(ApplyArgs),
+    /// Show the whole life of a livepatch on one that is built in
+    ///
+    /// Classify, early pass, special sections ready, coming, going, coming again. Needs no files.
+    Demo,
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  relakit completions bash > /etc/bash_completion.d/relakit")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a directory
+    #[command(after_help = "Example:\n  relakit man /usr/local/share/man/man1")]
+    Man {
+        /// The directory
+        out: PathBuf,
+    },
+}
+
+const INSPECT_EXAMPLES: &str = "\
+Examples:
+  relakit inspect livepatch.ko
+  relakit inspect --kernel 7.3 /lib/modules/7.3.4/kernel/fs/ext4/ext4.ko.xz
+  relakit inspect --format json livepatch.ko | jq '.objects'";
+
+/// Show what a loader sees in a module
+///
+/// Sections with class and reason, relocations by type, the objects of a livepatch and its symbols, and the special
+/// sections with the relocations that reach into them.
+#[derive(Args, Debug)]
+#[command(after_help = INSPECT_EXAMPLES)]
+pub(crate) struct InspectArgs {
+    /// The module, plain or .xz
+    pub(crate) module: PathBuf,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+const APPLY_EXAMPLES: &str = "\
+PLACE.json says where each section will live:
+  {\"sections\": [{\"index\": 1, \"addr\": \"0xffffffffc0201000\"}, ...]}
+An entry may have \"symbols_at\", the base that the section's symbols count from where it is not the section's address
+(per-CPU data). Without it the base is taken from the module's own lines in the symbol files, if they are there.
+Other keys are ignored.
+
+Symbol files have the format of /proc/kallsyms: address type name [module]. What has a __ksymtab_NAME in the same object
+is exported. A file replaces what was known of every object that it mentions.
+
+After each step the bytes of every placed section are in DIR/<number>-<step>/<section index>.bin; a step that fails
+writes nothing, and ends the run.
+
+Examples:
+  relakit apply ext4.ko --place place.json --symbols /proc/kallsyms --out image
+  relakit apply livepatch.ko --place place.json --symbols kallsyms.xz \\
+      --coming nfs=nfs-symbols.txt --going nfs --coming nfs=nfs-elsewhere.txt --out image";
+
+/// Relocate a module as a kernel would, and write what its memory holds after each step
+#[derive(Args, Debug)]
+#[command(after_help = APPLY_EXAMPLES)]
+pub(crate) struct ApplyArgs {
+    /// The module, plain or .xz
+    pub(crate) module: PathBuf,
+    /// Where the sections live, JSON, plain or .xz
+    #[arg(long, value_name = "PLACE.json")]
+    pub(crate) place: PathBuf,
+    /// Symbols of the kernel and its modules, plain or .xz
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub(crate) symbols: Vec<PathBuf>,
+    /// The module NAME comes; FILE has its symbols as of then
+    #[arg(long, value_name = "NAME[=FILE]", value_parser = coming)]
+    pub(crate) coming: Vec<Step>,
+    /// The module NAME goes
+    #[arg(long, value_name = "NAME", value_parser = going)]
+    pub(crate) going: Vec<Step>,
+    /// Where the bytes are written
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Common {
+    /// The Linux version whose rules apply, or "elf" for the gABI's and psABI's own
+    #[arg(long, value_name = "VERSION", default_value = "6.12")]
+    pub(crate) kernel: String,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For scripts
+    Json,
+}
+
+/// One step after the early pass.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Coming { object: String, symbols: Option<PathBuf> },
+    Going { object: String },
+}
+
+fn coming(text: &str) -> Result<Step, String> {
+    let (name, file) = match text.split_once('=') {
+        Some((name, file)) => (name, Some(PathBuf::from(file))),
+        None => (text, None),
+    };
+    Ok(Step::Coming { object: object(name)?, symbols: file })
+}
+
+fn going(text: &str) -> Result<Step, String> {
+    Ok(Step::Going { object: object(text)? })
+}
+
+/// The name goes into the name of a directory.
+fn object(name: &str) -> Result<String, String> {
+    match name {
+        "" => Err("the name of a module is missing".to_owned()),
+        "vmlinux" => Err("vmlinux neither comes nor goes: its relocations are applied early".to_owned()),
+        _ if name.contains(['/', '\0']) => Err(format!("\"{name}\" is not the name of a module")),
+        _ => Ok(name.to_owned()),
+    }
+}
+
+/// The comings and goings in the order in which they were given.
+pub(crate) fn steps(matches: &clap::ArgMatches) -> Vec<Step> {
+    let Some(("apply", matches)) = matches.subcommand() else { return Vec::new() };
+    let mut steps: Vec<(usize, Step)> = ["coming", "going"]
+        .into_iter()
+        .flat_map(|id| {
+            let indices = matches.indices_of(id).into_iter().flatten();
+            indices.zip(matches.get_many::<Step>(id).into_iter().flatten().cloned())
+        })
+        .collect();
+    steps.sort_by_key(|(index, _)| *index);
+    steps.into_iter().map(|(_, step)| step).collect()
+}

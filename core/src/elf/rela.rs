@@ -1,0 +1,133 @@
+//! Relocation tables with addends (gABI 4, "Relocation").
+
+use crate::abi::RELA_SIZE;
+use crate::error::{Error, ErrorKind};
+use crate::read::u64_at;
+
+/// One relocation, host-order. `Copy`, so nothing borrows the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rela {
+    /// Byte offset into the target section, not an address.
+    pub offset: u64,
+    /// Symbol table index (upper 32 bits of `r_info`).
+    pub symbol: u32,
+    /// psABI relocation type (lower 32 bits of `r_info`).
+    pub r_type: u32,
+    /// Constant added to the symbol value; two's complement.
+    pub addend: i64,
+}
+
+impl Rela {
+    /// Reads one entry as it stands in a file.
+    pub fn read(entry: &[u8; RELA_SIZE]) -> Self {
+        // The three reads are inside a fixed-size array: 0 is never taken.
+        let word = |at| u64_at(entry, at).unwrap_or(0);
+        let info = word(8);
+        Self { offset: word(0), symbol: high32(info), r_type: low32(info), addend: word(16).cast_signed() }
+    }
+
+    /// The entry as it stands in a file.
+    pub fn to_bytes(self) -> [u8; RELA_SIZE] {
+        let info = u64::from(self.symbol) << 32 | u64::from(self.r_type);
+        let mut entry = [0; RELA_SIZE];
+        for (to, from) in entry.iter_mut().zip(
+            self.offset.to_le_bytes().into_iter().chain(info.to_le_bytes()).chain(self.addend.to_le_bytes()),
+        ) {
+            *to = from;
+        }
+        entry
+    }
+}
+
+/// Low half, spelled once so the truncation is deliberate.
+#[expect(clippy::cast_possible_truncation, reason = "keeps the low 32 bits")]
+pub(crate) const fn low32(value: u64) -> u32 {
+    value as u32
+}
+
+/// High half.
+pub(crate) const fn high32(value: u64) -> u32 {
+    low32(value >> 32)
+}
+
+/// A table of whole relocation entries, as it stands in the file.
+#[derive(Clone, Copy, Debug)]
+pub struct RelaTable<'f> {
+    entries: &'f [[u8; RELA_SIZE]],
+}
+
+impl<'f> RelaTable<'f> {
+    /// A table over `bytes`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PartialEntry`] when the size is not a multiple of 24.
+    pub const fn new(bytes: &'f [u8]) -> Result<Self, Error> {
+        let (table, rest) = Self::whole_entries(bytes);
+        match rest {
+            0 => Ok(table),
+            _ => Err(ErrorKind::PartialEntry.error(bytes.len() as u64, rest as u64)),
+        }
+    }
+
+    /// The whole entries in `bytes`, and how many bytes are left over. Linux ignores the rest (Linux semantics 15).
+    pub const fn whole_entries(bytes: &'f [u8]) -> (Self, usize) {
+        let (entries, rest) = bytes.as_chunks::<RELA_SIZE>();
+        (Self { entries }, rest.len())
+    }
+
+    pub(crate) const fn from_entries(entries: &'f [[u8; RELA_SIZE]]) -> Self {
+        Self { entries }
+    }
+
+    /// The entries, 24 bytes each.
+    pub const fn entries(&self) -> &'f [[u8; RELA_SIZE]] {
+        self.entries
+    }
+
+    /// Number of entries.
+    pub const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no entry.
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The entry at `index`.
+    pub fn get(&self, index: usize) -> Option<Rela> {
+        self.entries.get(index).map(Rela::read)
+    }
+
+    /// All entries in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Rela> + DoubleEndedIterator + Clone + use<'f> {
+        self.entries.iter().map(Rela::read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_size_that_is_not_a_multiple_of_an_entry_is_refused() {
+        let bytes = [0u8; RELA_SIZE * 3];
+        for size in 0..=bytes.len() {
+            let table = RelaTable::new(&bytes[..size]);
+            let (whole, rest) = RelaTable::whole_entries(&bytes[..size]);
+            assert_eq!((whole.len(), rest), (size / RELA_SIZE, size % RELA_SIZE));
+            match table {
+                Ok(table) => assert_eq!((table.len() * RELA_SIZE, rest), (size, 0)),
+                Err(error) => assert_eq!((error.value, error.limit), (size as u64, rest as u64)),
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_written_is_the_entry_read() {
+        let rela =
+            Rela { offset: 0x1122_3344_5566_7788, symbol: 0xaabb_ccdd, r_type: 0x0102_0304, addend: -4 };
+        assert_eq!(Rela::read(&rela.to_bytes()), rela);
+        assert_eq!(rela.to_bytes()[8..16], [4, 3, 2, 1, 0xdd, 0xcc, 0xbb, 0xaa]);
+    }
+}

@@ -1,0 +1,58 @@
+//! String tables (gABI 4, "String Table").
+
+use crate::read::index;
+
+/// Longest name that is read, in bytes without the NUL. It bounds the time a hostile file can take; the longest
+/// name Linux knows has 511.
+pub const NAME_MAX: usize = 4096;
+
+/// The bytes of a string table. May be empty, may lack its last NUL: every look-up is checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Strings<'f>(&'f [u8]);
+
+impl<'f> Strings<'f> {
+    /// A string table over `bytes`.
+    pub const fn new(bytes: &'f [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The whole table.
+    pub const fn bytes(&self) -> &'f [u8] {
+        self.0
+    }
+
+    /// The name at byte `offset`, without its NUL. `None` when `offset` is outside, or no NUL follows within the
+    /// table or within [`NAME_MAX`] bytes.
+    pub fn name(&self, offset: u32) -> Option<&'f [u8]> {
+        let tail = self.0.get(index(u64::from(offset))?..)?;
+        let end = tail.iter().take(NAME_MAX.saturating_add(1)).position(|&byte| byte == 0)?;
+        tail.get(..end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_ends_at_its_nul_or_is_none() {
+        let table = Strings::new(b"\0abc\0de");
+        assert_eq!(table.name(0), Some(&b""[..]));
+        assert_eq!(table.name(1), Some(&b"abc"[..]));
+        assert_eq!(table.name(3), Some(&b"c"[..]));
+        assert_eq!(table.name(4), Some(&b""[..]));
+        assert_eq!(table.name(5), None, "no NUL");
+        assert_eq!(table.name(7), None, "outside");
+        assert_eq!(table.name(u32::MAX), None);
+        assert_eq!(Strings::new(b"").name(0), None);
+    }
+
+    #[test]
+    fn the_longest_name_is_read_and_one_byte_more_is_not() {
+        let mut bytes = vec![b'x'; NAME_MAX];
+        bytes.push(0);
+        assert_eq!(Strings::new(&bytes).name(0).map(<[u8]>::len), Some(NAME_MAX));
+        bytes.insert(0, b'x');
+        assert_eq!(Strings::new(&bytes).name(0), None);
+    }
+}

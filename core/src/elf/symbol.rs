@@ -1,0 +1,140 @@
+//! The symbol table (gABI 4, "Symbol Table").
+
+use super::strtab::Strings;
+use crate::abi;
+use crate::error::{Error, ErrorKind};
+use crate::read::{u8_at, u16_at, u32_at, u64_at};
+
+/// One symbol, host-order. `Copy`, so nothing borrows the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// Byte offset of the name in the string table.
+    pub name: u32,
+    /// Binding (upper four bits) and type (lower four).
+    pub info: u8,
+    /// Visibility.
+    pub other: u8,
+    /// `st_shndx` as in the file; [`SymbolTable::place`] says what it means.
+    pub shndx: u16,
+    /// Offset in its section, in bytes; or an absolute value.
+    pub value: u64,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl Symbol {
+    fn read(entry: &[u8; abi::SYM_SIZE]) -> Option<Self> {
+        Some(Self {
+            name: u32_at(entry, 0)?,
+            info: u8_at(entry, 4)?,
+            other: u8_at(entry, 5)?,
+            shndx: u16_at(entry, 6)?,
+            value: u64_at(entry, 8)?,
+            size: u64_at(entry, 16)?,
+        })
+    }
+
+    /// Binding: `STB_LOCAL`, `STB_GLOBAL`, `STB_WEAK` or another number.
+    pub const fn binding(&self) -> u8 {
+        self.info >> 4
+    }
+}
+
+/// Where a symbol is (`st_shndx`, gABI 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SymbolPlace {
+    /// Defined elsewhere.
+    Undefined,
+    /// An absolute value.
+    Absolute,
+    /// A common block.
+    Common,
+    /// Resolved by the livepatch core (`SHN_LIVEPATCH`).
+    Livepatch,
+    /// In this section. The index exists.
+    Section(u32),
+    /// A reserved index, or a section that does not exist; the number.
+    Invalid(u32),
+}
+
+/// The symbol table of an object, with its names.
+#[derive(Clone, Copy, Debug)]
+pub struct SymbolTable<'f> {
+    pub(super) entries: &'f [[u8; abi::SYM_SIZE]],
+    pub(super) names: Strings<'f>,
+    /// Content of the `SHT_SYMTAB_SHNDX` section, if there is one.
+    pub(super) extended: &'f [[u8; 4]],
+    pub(super) sections: u32,
+    pub(super) section: u32,
+    pub(super) strings_section: u32,
+}
+
+impl<'f> SymbolTable<'f> {
+    /// Section index of the symbol table; 0 when the object has none.
+    pub const fn section(&self) -> u32 {
+        self.section
+    }
+
+    /// Section index of its string table; 0 when the object has none.
+    pub const fn strings_section(&self) -> u32 {
+        self.strings_section
+    }
+
+    /// Its string table.
+    pub const fn strings(&self) -> Strings<'f> {
+        self.names
+    }
+
+    /// Number of symbols, the null symbol included. Indices are `u32`: no relocation can name a later one.
+    pub fn len(&self) -> u32 {
+        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether there is no symbol at all.
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The symbol at `index`.
+    pub fn get(&self, index: u32) -> Option<Symbol> {
+        Symbol::read(self.entries.get(usize::try_from(index).ok()?)?)
+    }
+
+    /// The name of `symbol`, which is number `index`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadSymbolName`]: it is not inside the string table, or longer than
+    /// [`NAME_MAX`](super::NAME_MAX).
+    pub fn name(&self, index: u32, symbol: &Symbol) -> Result<&'f [u8], Error> {
+        self.names.name(symbol.name).ok_or(
+            ErrorKind::BadSymbolName
+                .error(u64::from(symbol.name), self.names.bytes().len() as u64)
+                .in_section(self.section)
+                .of_symbol(index),
+        )
+    }
+
+    /// Where `symbol`, which is number `index`, is; `SHN_XINDEX` is looked up.
+    pub fn place(&self, index: u32, symbol: &Symbol) -> SymbolPlace {
+        let section = match symbol.shndx {
+            abi::SHN_UNDEF => return SymbolPlace::Undefined,
+            abi::SHN_ABS => return SymbolPlace::Absolute,
+            abi::SHN_COMMON => return SymbolPlace::Common,
+            abi::SHN_LIVEPATCH => return SymbolPlace::Livepatch,
+            abi::SHN_XINDEX => {
+                let entry = usize::try_from(index).ok().and_then(|index| self.extended.get(index));
+                match entry {
+                    Some(entry) => u32::from_le_bytes(*entry),
+                    None => return SymbolPlace::Invalid(u32::from(symbol.shndx)),
+                }
+            }
+            reserved if reserved >= abi::SHN_LORESERVE => return SymbolPlace::Invalid(u32::from(reserved)),
+            section => u32::from(section),
+        };
+        match section {
+            1.. if section < self.sections => SymbolPlace::Section(section),
+            _ => SymbolPlace::Invalid(section),
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The one error of this crate: what failed, where, and the numbers.
+
+use core::ffi::CStr;
+use core::fmt;
+
+/// The `errno` values that Linux's module loader answers with, as positive numbers.
+mod errno {
+    pub(super) const ENOENT: i32 = 2;
+    pub(super) const ENOEXEC: i32 = 8;
+    pub(super) const EINVAL: i32 = 22;
+    /// Nothing that Linux says: it would not notice, or has no such call.
+    pub(super) const NONE: i32 = 0;
+}
+
+/// One row a kind: number, sentence, what `offset`, `value` and `limit` mean ("" = not used), errno.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal, [$offset:literal $value:literal $limit:literal], $errno:ident;)*) => {
+        /// What failed. The number is ABI: added at the end, never renumbered.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        #[repr(i32)]
+        pub enum ErrorKind {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl ErrorKind {
+            /// Every kind, in the order of the numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// A static sentence, without the numbers.
+            pub const fn message(self) -> &'static CStr {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+
+            /// What Linux answers in this case, as a positive `errno`; 0 where Linux has no such answer.
+            pub const fn linux_errno(self) -> i32 {
+                match self {
+                    $(Self::$name => errno::$errno,)*
+                }
+            }
+
+            /// What `offset`, `value` and `limit` of an [`Error`] of this kind mean; empty where not used.
+            pub const fn number_names(self) -> [&'static str; 3] {
+                match self {
+                    $(Self::$name => [$offset, $value, $limit],)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A table, a section or a record reaches past the end of the file.
+    Truncated = -1, c"reaches past the end of the file", ["file offset" "size" "file size"], ENOEXEC;
+    /// The file does not begin with the ELF magic.
+    NotElf = -2, c"not an ELF file", ["" "first four bytes" ""], ENOEXEC;
+    /// `e_ident` does not say ELF64, little-endian, version 1 (gABI 4). Linux does not look.
+    BadIdent = -3, c"not a 64-bit little-endian ELF file of version 1", ["file offset" "byte" "expected"], NONE;
+    /// `e_type` is not `ET_REL`.
+    NotRelocatable = -4, c"not a relocatable object", ["" "e_type" "expected"], ENOEXEC;
+    /// `e_machine` is not `EM_X86_64`.
+    NotX86_64 = -5, c"not for x86-64", ["" "e_machine" "expected"], ENOEXEC;
+    /// `e_shentsize` is not the size of a section header.
+    BadHeaderSize = -6, c"section headers of the wrong size", ["" "e_shentsize" "expected"], ENOEXEC;
+    /// Section 0 is not empty: type NULL, size 0, address 0 (Linux semantics 3).
+    BadSectionZero = -7, c"section 0 is not empty", ["" "field" ""], ENOEXEC;
+    /// More sections than an index can name.
+    TooManySections = -8, c"more sections than an index can name", ["" "sections" "most"], ENOEXEC;
+    /// The module has no sections at all, or counts them in a way that this profile does not know.
+    NoSections = -9, c"no section headers", ["" "e_shnum" ""], ENOEXEC;
+    /// `e_shstrndx` does not lead to a string table that ends with NUL.
+    BadNameTable = -10, c"section name table is not a NUL-terminated string table", ["" "e_shstrndx" "sections"], ENOEXEC;
+    /// `sh_name` is outside the name table, or the name is not ended within the table or the longest name.
+    BadSectionName = -11, c"section name lies outside the name table", ["" "sh_name" "table size"], ENOEXEC;
+    /// A relocatable module needs a symbol table.
+    NoSymbolTable = -12, c"no symbol table", ["" "" ""], ENOEXEC;
+    /// There may be one symbol table only.
+    ManySymbolTables = -13, c"a second symbol table", ["" "first one" ""], ENOEXEC;
+    /// `sh_link` of the symbol table does not lead to a string table; or that one is not as the profile wants it.
+    BadStringTable = -14, c"symbol names are not in a valid string table", ["" "sh_link" "sections"], ENOEXEC;
+    /// `st_name` is outside the string table, or the name is not ended within the table or the longest name.
+    BadSymbolName = -15, c"symbol name lies outside the string table", ["" "st_name" "table size"], ENOEXEC;
+    /// The size of a relocation table is not a multiple of 24. Linux ignores the rest.
+    PartialEntry = -16, c"relocation table ends inside an entry", ["" "size" "bytes left over"], NONE;
+
+    /// A relocation names a symbol that does not exist.
+    SymbolIndex = -17, c"symbol index is outside the symbol table", ["offset" "" "symbols"], NONE;
+    /// `st_shndx` names a section that does not exist, or a reserved index without a meaning here.
+    SymbolSection = -18, c"symbol has an invalid section index", ["" "st_shndx" "sections"], ENOEXEC;
+    /// A common symbol: compile with -fno-common.
+    CommonSymbol = -19, c"common symbol in a module (compile with -fno-common)", ["" "size" ""], ENOEXEC;
+    /// Undefined, not weak, and the resolver does not know it.
+    UnknownSymbol = -20, c"unknown symbol", ["" "" ""], ENOENT;
+    /// A relocation uses a symbol of a section that was not placed.
+    SymbolUnplaced = -21, c"symbol lies in a section that has no address", ["offset" "symbol's section" ""], NONE;
+    /// The memory lent for symbol values is too short.
+    ValuesTooShort = -22, c"memory lent for symbol values is too short", ["" "entries lent" "entries needed"], NONE;
+    /// The resolver failed; `value` is its own number.
+    Resolver = -23, c"the resolver failed", ["" "its number" ""], NONE;
+
+    /// A section has `SHF_RELA_LIVEPATCH`, and its name is not `.klp.rela.<object>...`.
+    BadKlpSectionName = -24, c"livepatch section with an incorrectly formatted name", ["" "" ""], EINVAL;
+    /// A livepatch relocation uses a symbol whose `st_shndx` is not `SHN_LIVEPATCH`.
+    NotKlpSymbol = -25, c"symbol is not marked as a livepatch symbol", ["offset" "st_shndx" ""], EINVAL;
+    /// The symbol's name is not `.klp.sym.<object>.<name>,<position>`.
+    BadKlpSymbolName = -26, c"livepatch symbol with an incorrectly formatted name", ["offset" "" ""], EINVAL;
+    /// A module's livepatch section names a vmlinux symbol: that belongs into the early pass.
+    VmlinuxFromModule = -27, c"module-specific livepatch section uses a vmlinux symbol", ["offset" "" ""], EINVAL;
+    /// No symbol of that object has that name, or its value is 0.
+    KlpNotFound = -28, c"livepatch symbol not found in its object", ["offset" "position" ""], EINVAL;
+    /// Position 0 means "the only one", and there are several.
+    KlpAmbiguous = -29, c"livepatch symbol is ambiguous: position 0, and the object has several", ["offset" "position" ""], EINVAL;
+    /// The object has fewer symbols of that name.
+    KlpPosition = -30, c"livepatch symbol position is past the last symbol of that name", ["offset" "position" ""], EINVAL;
+    /// A late section that is not `SHF_ALLOC`: gone when its object comes. Linux reads freed memory.
+    LateNotAllocated = -31, c"module-specific livepatch section is not SHF_ALLOC", ["" "sh_flags" ""], NONE;
+    /// `sh_info` of a late section names no section. Linux writes through a wild pointer.
+    TargetOutOfRange = -32, c"relocation target does not exist", ["" "sh_info" "sections"], NONE;
+    /// The target of a late section is not in memory. Linux writes to freed memory.
+    TargetNotAllocated = -33, c"relocation target is not in memory", ["" "target" "its sh_flags"], NONE;
+    /// The target of a late section is the template of the per-CPU data, which is gone by then.
+    TargetPerCpu = -34, c"relocation target is the per-CPU template, which is gone after loading", ["" "target" ""], NONE;
+    /// The target is the symbol or string table that the pass itself reads.
+    TargetIsSymbolTable = -35, c"relocation target is the symbol table or its strings", ["" "target" ""], NONE;
+    /// A livepatch section of type NOBITS has no relocations to read.
+    NoRelocationBytes = -36, c"livepatch section occupies no bytes in the file", ["" "size" ""], EINVAL;
+    /// x86-64 has no REL relocations (psABI 4.4).
+    RelSection = -37, c"REL relocations are not used on x86-64", ["" "target" ""], ENOEXEC;
+
+    /// The relocation type is not one that the rules know.
+    UnknownType = -38, c"unknown relocation type", ["offset" "" ""], ENOEXEC;
+    /// The value does not fit its field.
+    Overflow = -39, c"value does not fit its field", ["offset" "value" "largest"], ENOEXEC;
+    /// The field is not inside the target section.
+    OffsetOutside = -40, c"field lies outside its section", ["offset" "field size" "section size"], NONE;
+    /// The field was not zero before the relocation.
+    NonZero = -41, c"field is not zero before its relocation", ["offset" "value" "existing"], ENOEXEC;
+    /// Clearing: the field does not hold what was applied.
+    Mismatch = -42, c"field does not hold what the relocation wrote", ["offset" "expected" "existing"], NONE;
+    /// The writer failed; nothing is changed. `value` is its own number.
+    Writer = -43, c"the writer failed, nothing is changed", ["offset" "its number" ""], NONE;
+    /// The writer failed to make the change visible; it was undone. `value` is its own number.
+    Sync = -44, c"the writer's sync failed, the pass was undone", ["" "its number" ""], NONE;
+    /// The writer failed, and failed again when the pass was to be undone: the entries from 0 to `entry` hold
+    /// their values, those after it are as they were. `value` is the writer's own number.
+    NotUndone = -45, c"the writer failed twice: the section's entries up to this one stay written", ["offset" "its number" ""], NONE;
+    /// A dry run through a writer: fields that overlap or do not ascend can be judged by writing only.
+    Unordered = -46, c"fields overlap or do not ascend, and a dry run may not write", ["offset" "" ""], NONE;
+
+    /// A section that is relocated, or was asked for, has no place.
+    NotPlaced = -47, c"section was not placed", ["" "size" ""], NONE;
+    /// The memory for a section is not of the section's size.
+    PlacedSize = -48, c"memory for the section is not of its size", ["" "bytes lent" "bytes needed"], NONE;
+    /// The name of an object that comes or goes is empty, or is "vmlinux".
+    NotAModule = -49, c"not the name of a module", ["" "length" ""], EINVAL;
+    /// The object came before and has not gone.
+    AlreadyLive = -50, c"object came before and has not gone", ["" "" ""], NONE;
+    /// The object is not there.
+    NotLive = -51, c"object has not come", ["" "" ""], NONE;
+    /// The memory lent for what stays after loading is too short.
+    KeptTooShort = -52, c"memory lent for the late relocations is too short", ["" "bytes lent" "bytes needed"], NONE;
+    /// The section is not where it was when the early pass was done.
+    Moved = -53, c"section is not where it was when the module was loaded", ["" "address" "expected"], NONE;
+    /// More objects than can be listed.
+    TooManyObjects = -54, c"more objects than can be listed", ["" "" "most"], NONE;
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message().to_str().unwrap_or_default())
+    }
+}
+
+/// A fault: what, where, and the numbers. `Copy`, borrows nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Error {
+    /// What failed.
+    pub kind: ErrorKind,
+    /// Index of the section at fault: for a relocation the section that holds it, not its target.
+    pub section: Option<u32>,
+    /// Index of the relocation in its section, counted from 0.
+    pub entry: Option<u64>,
+    /// Index of the symbol in the symbol table.
+    pub symbol: Option<u32>,
+    /// psABI type number of the relocation.
+    pub r_type: Option<u32>,
+    /// `r_offset` or an offset in the file, in bytes; see [`ErrorKind::number_names`].
+    pub offset: u64,
+    /// The number at fault; see [`ErrorKind::number_names`].
+    pub value: u64,
+    /// What the number was held against; see [`ErrorKind::number_names`].
+    pub limit: u64,
+}
+
+impl ErrorKind {
+    /// A fault of this kind with a number and what it was held against.
+    pub(crate) const fn error(self, value: u64, limit: u64) -> Error {
+        Error { kind: self, section: None, entry: None, symbol: None, r_type: None, offset: 0, value, limit }
+    }
+}
+
+impl Error {
+    pub(crate) const fn in_section(mut self, section: u32) -> Self {
+        self.section = Some(section);
+        self
+    }
+
+    pub(crate) const fn of_symbol(mut self, symbol: u32) -> Self {
+        self.symbol = Some(symbol);
+        self
+    }
+
+    pub(crate) const fn at_offset(mut self, offset: u64) -> Self {
+        self.offset = offset;
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)?;
+        let mut separator = ": ";
+        let mut part = |f: &mut fmt::Formatter<'_>, name: &str, value: fmt::Arguments<'_>| {
+            let written = write!(f, "{separator}{name} {value}");
+            separator = ", ";
+            written
+        };
+        if let Some(section) = self.section {
+            part(f, "section", format_args!("{section}"))?;
+        }
+        if let Some(entry) = self.entry {
+            part(f, "entry", format_args!("{entry}"))?;
+        }
+        if let Some(r_type) = self.r_type {
+            match crate::reloc::type_name(r_type) {
+                Some(name) => part(f, "type", format_args!("{name}"))?,
+                None => part(f, "type", format_args!("{r_type}"))?,
+            }
+        }
+        if let Some(symbol) = self.symbol {
+            part(f, "symbol", format_args!("{symbol}"))?;
+        }
+        let numbers = [self.offset, self.value, self.limit];
+        for (name, number) in self.kind.number_names().into_iter().zip(numbers) {
+            if !name.is_empty() {
+                part(f, name, format_args!("{number:#x}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// A number of the embedder's own, passed through: what one of its callbacks failed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HookError(
+    /// Any number but 0; it comes back in [`Error::value`], sign-extended.
+    pub i32,
+);
+
+impl HookError {
+    /// The number as it stands in [`Error::value`].
+    pub(crate) const fn number(self) -> u64 {
+        // A cast between integers of known width; `i64::from` is not const.
+        (self.0 as i64).cast_unsigned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_minus_one_downwards_without_gaps() {
+        for (number, kind) in (1..).zip(ErrorKind::ALL) {
+            assert_eq!(*kind as i32, -number, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn every_message_is_unique_text() {
+        for (position, kind) in ErrorKind::ALL.iter().enumerate() {
+            let text = kind.message().to_str().unwrap();
+            assert!(text.len() > 8, "{kind:?}");
+            assert!(
+                ErrorKind::ALL[..position].iter().all(|other| other.message() != kind.message()),
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_fault_prints_all_it_knows_and_nothing_it_does_not() {
+        let error = Error {
+            entry: Some(3),
+            r_type: Some(10),
+            ..ErrorKind::Overflow.error(0x1_0000_0000, 0xffff_ffff)
+        }
+        .in_section(43)
+        .of_symbol(7)
+        .at_offset(0x20);
+        assert_eq!(
+            error.to_string(),
+            "value does not fit its field: section 43, entry 3, type R_X86_64_32, symbol 7, offset 0x20, \
+             value 0x100000000, largest 0xffffffff"
+        );
+        assert_eq!(ErrorKind::NoSymbolTable.error(1, 2).to_string(), "no symbol table");
+    }
+}

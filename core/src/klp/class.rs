@@ -1,0 +1,226 @@
+//! What each section is to a loader, and why (Linux semantics 5, 6, 10 and 15).
+
+use super::name::RelaName;
+use crate::abi;
+use crate::elf::{Section, SectionFlags};
+use crate::error::{Error, ErrorKind};
+use crate::module::{Module, TargetState};
+
+/// What a section is to a loader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Class<'f> {
+    /// Ordinary relocations of section `target`: applied early.
+    Ordinary {
+        /// Section index of what is relocated.
+        target: u32,
+    },
+    /// vmlinux-specific livepatch relocations: applied early, in section order with the ordinary ones.
+    KlpEarly {
+        /// Section index of what is relocated.
+        target: u32,
+    },
+    /// Livepatch relocations of a module: applied when it comes, cleared when it goes.
+    KlpLate {
+        /// The module.
+        object: &'f [u8],
+        /// Section index of what is relocated.
+        target: u32,
+    },
+    /// No relocations.
+    NotRelocation,
+    /// A livepatch section of the design before Linux 5.8. Nobody reads it.
+    LegacyArch,
+    /// Relocations that are never applied.
+    PassedOver,
+    /// Relocations that cannot be applied.
+    Malformed {
+        /// What is wrong.
+        error: Error,
+        /// When that stops the loader.
+        fails: FailsAt<'f>,
+    },
+}
+
+/// When a malformed section is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailsAt<'f> {
+    /// The module cannot be loaded.
+    Load,
+    /// The module loads, and no module that it patches can be loaded any more: Linux reads the names of all
+    /// livepatch sections whenever one comes.
+    AnyComing,
+    /// The module loads, and this object cannot come.
+    Coming(&'f [u8]),
+}
+
+/// Why a section has its class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// RELA, and its target is in memory.
+    Rela,
+    /// RELA with a livepatch section's name, and without the flag that would make it one.
+    RelaWithKlpName,
+    /// Has the livepatch flag, and its name says vmlinux.
+    Vmlinux,
+    /// Has the livepatch flag, and its name says a module.
+    Module,
+    /// Neither REL nor RELA, and without the livepatch flag.
+    OtherType,
+    /// Named `.klp.arch.`.
+    ArchName,
+    /// `sh_info` names no section.
+    NoTarget,
+    /// The target is not `SHF_ALLOC`.
+    TargetNotAllocated,
+    /// The target is one of the sections that Linux reads at load time and does not keep.
+    TargetDropped,
+    /// The target is the per-CPU section, which this kernel does not relocate.
+    TargetPerCpu,
+    /// It is malformed; the error says how.
+    Fault(ErrorKind),
+}
+
+impl Reason {
+    /// A static sentence.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Rela => "relocations of a section in memory",
+            Self::RelaWithKlpName => {
+                "named .klp.rela., but SHF_RELA_LIVEPATCH is not set: applied as ordinary relocations"
+            }
+            Self::Vmlinux => "livepatch relocations against vmlinux",
+            Self::Module => "livepatch relocations against a module",
+            Self::OtherType => "holds no relocations",
+            Self::ArchName => "from the livepatch design before Linux 5.8, nobody reads it",
+            Self::NoTarget => "sh_info names no section",
+            Self::TargetNotAllocated => "the target is not SHF_ALLOC",
+            Self::TargetDropped => "the target is read while loading and not kept",
+            Self::TargetPerCpu => "the target is the per-CPU section, which this kernel does not relocate",
+            Self::Fault(kind) => kind.message().to_str().unwrap_or_default(),
+        }
+    }
+}
+
+/// A class with its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Classified<'f> {
+    /// What the section is.
+    pub class: Class<'f>,
+    /// Why.
+    pub reason: Reason,
+}
+
+const fn classified(class: Class<'_>, reason: Reason) -> Classified<'_> {
+    Classified { class, reason }
+}
+
+/// The class of section `index`. Total: every section has one.
+pub(crate) fn classify<'f>(module: &Module<'f>, index: u32, section: &Section) -> Classified<'f> {
+    let name = module.object().section_name(section);
+    let livepatch = section.flags.contains(SectionFlags::RELA_LIVEPATCH);
+    // Linux starts at section 1.
+    if index == 0 || !(livepatch || matches!(section.kind, abi::SHT_RELA | abi::SHT_REL)) {
+        return match name.starts_with(abi::KLP_ARCH_PREFIX) {
+            true => classified(Class::LegacyArch, Reason::ArchName),
+            false => classified(Class::NotRelocation, Reason::OtherType),
+        };
+    }
+    let section = Judged { module, index, section, state: module.target_state(section.info) };
+    match livepatch {
+        true => section.livepatch(name),
+        false => section.ordinary(name),
+    }
+}
+
+struct Judged<'a, 'f> {
+    module: &'a Module<'f>,
+    index: u32,
+    section: &'a Section,
+    state: TargetState,
+}
+
+impl<'f> Judged<'_, 'f> {
+    fn ordinary(&self, name: &[u8]) -> Classified<'f> {
+        let target = self.section.info;
+        match self.unreachable() {
+            Some(reason) => classified(Class::PassedOver, reason),
+            None if self.state == TargetState::SymbolTable => {
+                self.malformed(ErrorKind::TargetIsSymbolTable, FailsAt::Load)
+            }
+            None if self.section.kind == abi::SHT_REL => self.malformed(ErrorKind::RelSection, FailsAt::Load),
+            None if name.starts_with(abi::KLP_RELA_PREFIX) => {
+                classified(Class::Ordinary { target }, Reason::RelaWithKlpName)
+            }
+            None => classified(Class::Ordinary { target }, Reason::Rela),
+        }
+    }
+
+    fn livepatch(&self, name: &'f [u8]) -> Classified<'f> {
+        let target = self.section.info;
+        match (RelaName::parse(name), self.unreachable()) {
+            (None, None) => self.malformed(ErrorKind::BadKlpSectionName, FailsAt::Load),
+            (None, Some(_)) => self.malformed(ErrorKind::BadKlpSectionName, FailsAt::AnyComing),
+            (Some(RelaName { object: abi::VMLINUX, .. }), unreachable) => match unreachable {
+                Some(reason) => classified(Class::PassedOver, reason),
+                None => match self.defect() {
+                    Some(kind) => self.malformed(kind, FailsAt::Load),
+                    None => classified(Class::KlpEarly { target }, Reason::Vmlinux),
+                },
+            },
+            (Some(RelaName { object, .. }), unreachable) => {
+                let allocated = self.section.flags.contains(SectionFlags::ALLOC);
+                let defect = match (self.state, unreachable) {
+                    (TargetState::OutOfRange, _) => Some(ErrorKind::TargetOutOfRange),
+                    (_, Some(_)) => Some(ErrorKind::TargetNotAllocated),
+                    (TargetState::PerCpuTemplate, None) => Some(ErrorKind::TargetPerCpu),
+                    (_, None) if !allocated => Some(ErrorKind::LateNotAllocated),
+                    (_, None) => self.defect(),
+                };
+                match defect {
+                    Some(kind) => self.malformed(kind, FailsAt::Coming(object)),
+                    None => classified(Class::KlpLate { object, target }, Reason::Module),
+                }
+            }
+        }
+    }
+
+    /// Why the early pass does not look at this section, if it does not.
+    fn unreachable(&self) -> Option<Reason> {
+        match self.state {
+            TargetState::OutOfRange => Some(Reason::NoTarget),
+            TargetState::NotAllocated => Some(Reason::TargetNotAllocated),
+            TargetState::Dropped => Some(Reason::TargetDropped),
+            TargetState::PerCpuPassedOver => Some(Reason::TargetPerCpu),
+            TargetState::SymbolTable | TargetState::PerCpuTemplate | TargetState::Allocated => None,
+        }
+    }
+
+    fn defect(&self) -> Option<ErrorKind> {
+        match self.state {
+            TargetState::SymbolTable => Some(ErrorKind::TargetIsSymbolTable),
+            _ if !self.section.has_bytes() && self.section.size >= abi::RELA_SIZE as u64 => {
+                Some(ErrorKind::NoRelocationBytes)
+            }
+            _ => None,
+        }
+    }
+
+    fn malformed(&self, kind: ErrorKind, fails: FailsAt<'f>) -> Classified<'f> {
+        let target = u64::from(self.section.info);
+        let (value, limit) = match kind {
+            ErrorKind::TargetOutOfRange => (target, u64::from(self.module.object().section_count())),
+            ErrorKind::TargetNotAllocated => {
+                let flags =
+                    self.module.object().section(self.section.info).map_or(0, |target| target.flags.bits());
+                (target, flags)
+            }
+            ErrorKind::LateNotAllocated => (self.section.flags.bits(), 0),
+            ErrorKind::NoRelocationBytes => (self.section.size, 0),
+            _ => (target, 0),
+        };
+        let error = kind.error(value, limit).in_section(self.index);
+        classified(Class::Malformed { error, fails }, Reason::Fault(kind))
+    }
+}

@@ -1,0 +1,10 @@
+//! Linux livepatch: names, and what each section is to a loader.
+
+mod class;
+mod name;
+mod objects;
+
+pub(crate) use class::classify;
+pub use class::{Class, Classified, FailsAt, Reason};
+pub use name::{RelaName, SymName};
+pub use objects::{MAX_OBJECTS, Objects};

@@ -1,0 +1,199 @@
+//! The two name grammars, as Linux's `sscanf` really reads them (Linux semantics 1 and 15).
+
+use crate::abi::{KLP_RELA_PREFIX, KLP_SYM_PREFIX, OBJECT_NAME_MAX};
+use crate::profile::Profile;
+
+/// `.klp.rela.<object>[<anything>]`: the name of a livepatch relocation section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelaName<'n> {
+    /// 1 to 55 bytes, none of them a dot; cut to 55 where the name has more.
+    pub object: &'n [u8],
+    /// What follows: by convention a dot and the name of the target section. Linux does not look at it.
+    pub rest: &'n [u8],
+}
+
+impl<'n> RelaName<'n> {
+    /// `None` when Linux would call `name` incorrectly formatted.
+    pub fn parse(name: &'n [u8]) -> Option<Self> {
+        let (object, rest) = object(name.strip_prefix(KLP_RELA_PREFIX)?)?;
+        Some(Self { object, rest })
+    }
+
+    /// The name of the target section, where the name follows the convention.
+    pub fn section(&self) -> Option<&'n [u8]> {
+        self.rest.strip_prefix(b".").filter(|section| !section.is_empty())
+    }
+
+    /// Whether the object's name was cut: it had more than 55 bytes.
+    pub fn is_cut(&self) -> bool {
+        !matches!(self.rest.first(), None | Some(b'.'))
+    }
+}
+
+/// `.klp.sym.<object>.<name>,<position>`: the name of a livepatch symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SymName<'n> {
+    /// 1 to 55 bytes, none of them a dot.
+    pub object: &'n [u8],
+    /// 1 to 511 bytes (127 before Linux 6.1), none of them a comma.
+    pub name: &'n [u8],
+    /// 0: the only one of that name; N: the N-th, counted from 1.
+    pub position: u64,
+    /// What follows the position; Linux ignores it.
+    pub rest: &'n [u8],
+}
+
+impl<'n> SymName<'n> {
+    /// `None` when Linux would call `name` incorrectly formatted.
+    pub fn parse(name: &'n [u8], profile: &Profile) -> Option<Self> {
+        let (object, rest) = object(name.strip_prefix(KLP_SYM_PREFIX)?)?;
+        let rest = rest.strip_prefix(b".")?;
+        let (name, rest) = up_to(b',', profile.symbol_name_max, rest)?;
+        let (position, rest) = position(rest.strip_prefix(b",")?, profile.position_saturates)?;
+        Some(Self { object, name, position, rest })
+    }
+}
+
+/// `%55[^.]`
+fn object(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    up_to(b'.', OBJECT_NAME_MAX, text)
+}
+
+/// `%<most>[^<stop>]`: at least one byte, at most `most`, none of them `stop`.
+fn up_to(stop: u8, most: usize, text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = text.iter().take(most).position(|&byte| byte == stop).unwrap_or(text.len().min(most));
+    text.split_at_checked(end).filter(|(taken, _)| !taken.is_empty())
+}
+
+/// `%lu`: white space, then at least one decimal digit.
+fn position(text: &[u8], saturates: bool) -> Option<(u64, &[u8])> {
+    // Linux's ctype counts the no-break space of Latin-1.
+    let digits = text.iter().position(|byte| !matches!(byte, b'\t'..=b'\r' | b' ' | 0xa0))?;
+    let text = text.get(digits..)?;
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at_checked(end).filter(|(digits, _)| !digits.is_empty())?;
+    let mut value = 0u64;
+    let mut overflow = false;
+    for digit in digits {
+        let digit = u64::from(digit.wrapping_sub(b'0'));
+        overflow |= value.checked_mul(10).and_then(|value| value.checked_add(digit)).is_none();
+        value = value.wrapping_mul(10).wrapping_add(digit);
+    }
+    Some((if overflow && saturates { u64::MAX } else { value }, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object_of(name: &str) -> Option<(&str, bool)> {
+        RelaName::parse(name.as_bytes()).map(|name| (str::from_utf8(name.object).unwrap(), name.is_cut()))
+    }
+
+    #[test]
+    fn section_names_are_read_as_sscanf_reads_them() {
+        let long = "o".repeat(56);
+        for (name, object) in [
+            (".klp.rela.vmlinux..text", Some(("vmlinux", false))),
+            (".klp.rela.vmlinux", Some(("vmlinux", false))),
+            (".klp.rela.vmlinux.", Some(("vmlinux", false))),
+            (".klp.rela.a.b", Some(("a", false))),
+            (".klp.rela.a b/\u{e9}.x", Some(("a b/\u{e9}", false))),
+            (".klp.rela.", None),
+            (".klp.rela", None),
+            (".klp.rela..text", None),
+            (".klp.rel.vmlinux..text", None),
+            ("x.klp.rela.vmlinux..text", None),
+            ("", None),
+            (&format!(".klp.rela.{}", &long[..55]), Some((&long[..55], false))),
+            (&format!(".klp.rela.{}..text", &long[..55]), Some((&long[..55], false))),
+            (&format!(".klp.rela.{long}..text"), Some((&long[..55], true))),
+            (&format!(".klp.rela.{long}"), Some((&long[..55], true))),
+        ] {
+            assert_eq!(object_of(name), object, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_section_part_is_what_follows_the_second_dot() {
+        let section = |name: &'static str| RelaName::parse(name.as_bytes()).unwrap().section();
+        assert_eq!(section(".klp.rela.vmlinux..text"), Some(&b".text"[..]));
+        assert_eq!(section(".klp.rela.vmlinux.__jump_table"), Some(&b"__jump_table"[..]));
+        assert_eq!(section(".klp.rela.vmlinux."), None);
+        assert_eq!(section(".klp.rela.vmlinux"), None);
+    }
+
+    #[test]
+    fn symbol_names_are_read_as_sscanf_reads_them() {
+        let (o55, o56) = ("o".repeat(55), "o".repeat(56));
+        let (s127, s128, s511, s512) = ("s".repeat(127), "s".repeat(128), "s".repeat(511), "s".repeat(512));
+        let parse = |name: &str, profile: &Profile| {
+            SymName::parse(name.as_bytes(), profile).map(|symbol| {
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                (text(symbol.object), text(symbol.name), symbol.position)
+            })
+        };
+        let is = |object: &str, name: &str, position| Some((object.to_owned(), name.to_owned(), position));
+        for (name, expected) in [
+            (".klp.sym.vmlinux.a,0".to_owned(), is("vmlinux", "a", 0)),
+            (".klp.sym.zfs.ko.x,0".to_owned(), is("zfs", "ko.x", 0)),
+            (".klp.sym.m.foo.isra.0,12".to_owned(), is("m", "foo.isra.0", 12)),
+            (".klp.sym.m..a,0".to_owned(), is("m", ".a", 0)),
+            (".klp.sym.m. a,0".to_owned(), is("m", " a", 0)),
+            (".klp.sym.m.a,007".to_owned(), is("m", "a", 7)),
+            (".klp.sym.m.a,1xyz".to_owned(), is("m", "a", 1)),
+            (".klp.sym.m.a,0x1".to_owned(), is("m", "a", 0)),
+            (".klp.sym.m.a,0,1".to_owned(), is("m", "a", 0)),
+            (".klp.sym.m.a, \t\n3".to_owned(), is("m", "a", 3)),
+            (".klp.sym.m.a,18446744073709551615".to_owned(), is("m", "a", u64::MAX)),
+            (".klp.sym.m.a,18446744073709551618".to_owned(), is("m", "a", 2)),
+            (".klp.sym.m.a,".to_owned(), None),
+            (".klp.sym.m.a, ".to_owned(), None),
+            (".klp.sym.m.a,-1".to_owned(), None),
+            (".klp.sym.m.a,+1".to_owned(), None),
+            (".klp.sym.m.a,x".to_owned(), None),
+            (".klp.sym.m.a".to_owned(), None),
+            (".klp.sym.m.,0".to_owned(), None),
+            (".klp.sym..a,0".to_owned(), None),
+            (".klp.sym.m,0".to_owned(), None),
+            (".klp.sym.m".to_owned(), None),
+            (".klp.sym.".to_owned(), None),
+            (".klp.symm.a,0".to_owned(), None),
+            (format!(".klp.sym.{o55}.a,0"), is(&o55, "a", 0)),
+            (format!(".klp.sym.{o56}.a,0"), None),
+            (format!(".klp.sym.m.{s511},0"), is("m", &s511, 0)),
+            (format!(".klp.sym.m.{s512},0"), None),
+        ] {
+            assert_eq!(parse(&name, &Profile::LINUX_6_12), expected, "{name}");
+        }
+        assert_eq!(parse(&format!(".klp.sym.m.{s127},0"), &Profile::LINUX_5_8), is("m", &s127, 0));
+        assert_eq!(parse(&format!(".klp.sym.m.{s128},0"), &Profile::LINUX_5_8), None);
+        assert_eq!(parse(&format!(".klp.sym.m.{s128},0"), &Profile::LINUX_6_1), is("m", &s128, 0));
+        for (digits, position) in [
+            ("18446744073709551615", u64::MAX),
+            ("18446744073709551616", u64::MAX),
+            ("18446744073709551618", u64::MAX),
+            ("99999999999999999999999", u64::MAX),
+        ] {
+            let name = format!(".klp.sym.m.a,{digits}");
+            assert_eq!(parse(&name, &Profile::LINUX_7_3), is("m", "a", position), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_byte_that_is_no_space_ends_the_search_for_a_position() {
+        let position = |byte: u8| {
+            let name = [&b".klp.sym.m.a,"[..], &[byte], b"5"].concat();
+            SymName::parse(&name, &Profile::LINUX_6_12).map(|symbol| symbol.position)
+        };
+        for byte in 0..=u8::MAX {
+            let space = matches!(byte, 9..=13 | 32 | 160);
+            let expected = match byte {
+                _ if space => Some(5),
+                b'0'..=b'9' => Some(u64::from(byte - b'0') * 10 + 5),
+                _ => None,
+            };
+            assert_eq!(position(byte), expected, "{byte:#x}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The life of a module as types: [`Module`] (parsed) → [`Placed`] → [`Loaded`] (early pass done) → [`Late`]
+//! (objects come and go).
+//!
+//! A type is only to be had from the one before it, so special sections cannot be asked for before every early
+//! relocation is in, and no object can come before that.
+
+mod kept;
+mod late;
+mod memory;
+mod placed;
+
+pub use late::Late;
+pub use memory::{Memory, Place};
+pub use placed::{Loaded, Placed};
+
+use crate::abi;
+use crate::elf::{Object, Section, SectionFlags, Strictness};
+use crate::error::{Error, ErrorKind};
+use crate::klp::{self, Classified};
+use crate::profile::{PerCpu, Profile};
+use heapless::Vec;
+
+/// Most names in [`Profile::dropped`].
+const MAX_DROPPED: usize = 4;
+
+/// A module whose file is proven safe to read, with the rules it is loaded by.
+#[derive(Clone, Debug)]
+pub struct Module<'f> {
+    object: Object<'f>,
+    profile: Profile,
+    dropped: Vec<u32, MAX_DROPPED>,
+    /// Index of the per-CPU section; 0 when there is none.
+    per_cpu: u32,
+}
+
+/// What a relocation target is to the early pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TargetState {
+    OutOfRange,
+    NotAllocated,
+    Dropped,
+    PerCpuPassedOver,
+    PerCpuTemplate,
+    SymbolTable,
+    Allocated,
+}
+
+impl<'f> Module<'f> {
+    /// Reads and checks `file`, a whole relocatable object, by the rules of `profile` (Linux semantics 3).
+    ///
+    /// # Errors
+    /// What is wrong with the file, with the section and the numbers at fault.
+    pub fn parse(file: &'f [u8], profile: Profile) -> Result<Self, Error> {
+        let strictness =
+            Strictness { ident: profile.checks_ident, extended_numbering: profile.extended_numbering };
+        let object = Object::parse_with(file, strictness)?;
+        let zero = object.section(0).ok_or(ErrorKind::NoSections.error(0, 0))?;
+        // With extended numbering section 0 holds the counts that do not fit the header.
+        let counts = profile.extended_numbering;
+        for (field, is_bad) in [
+            (u64::from(zero.kind), zero.kind != abi::SHT_NULL),
+            (zero.size, zero.size != 0 && !counts),
+            (zero.address, zero.address != 0),
+        ] {
+            if is_bad {
+                return Err(ErrorKind::BadSectionZero.error(field, 0).in_section(0));
+            }
+        }
+        if object.names_section() == 0 {
+            return Err(ErrorKind::BadNameTable.error(0, u64::from(object.section_count())));
+        }
+        if object.symbols().section() == 0 {
+            return Err(ErrorKind::NoSymbolTable.error(0, 0));
+        }
+        let mut module = Self { object, profile, dropped: Vec::new(), per_cpu: 0 };
+        module.check_strings()?;
+        module.find_sections();
+        Ok(module)
+    }
+
+    /// The file.
+    pub const fn object(&self) -> &Object<'f> {
+        &self.object
+    }
+
+    /// The rules it is loaded by.
+    pub const fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// What section `index` is to a loader, and why; `None` when there is no such section.
+    pub fn class(&self, index: u32) -> Option<Classified<'f>> {
+        Some(klp::classify(self, index, &self.object.section(index)?))
+    }
+
+    /// The class of every section, section 0 included.
+    pub fn classes(&self) -> impl Iterator<Item = (u32, Classified<'f>)> {
+        self.object.sections().map(|(index, section)| (index, klp::classify(self, index, &section)))
+    }
+
+    /// Whether section `index` is in memory while the module runs: `SHF_ALLOC`, and not one that the profile drops.
+    pub fn is_allocated(&self, index: u32) -> bool {
+        matches!(self.target_state(index), TargetState::Allocated)
+            || self.target_state(index) == TargetState::SymbolTable && self.has_alloc(index)
+    }
+
+    /// Index of the per-CPU section, if the profile knows one.
+    pub fn per_cpu_section(&self) -> Option<u32> {
+        Some(self.per_cpu).filter(|&index| index != 0)
+    }
+
+    pub(crate) fn target_state(&self, index: u32) -> TargetState {
+        let symbols = self.object.symbols();
+        match self.object.section(index) {
+            None => TargetState::OutOfRange,
+            Some(_) if index == 0 => TargetState::NotAllocated,
+            Some(_) if index == symbols.section() || index == symbols.strings_section() => {
+                TargetState::SymbolTable
+            }
+            Some(_) if !self.has_alloc(index) => TargetState::NotAllocated,
+            Some(_) if self.dropped.contains(&index) => TargetState::Dropped,
+            Some(_) if index == self.per_cpu => match self.profile.per_cpu {
+                PerCpu::PassedOver => TargetState::PerCpuPassedOver,
+                PerCpu::Template => TargetState::PerCpuTemplate,
+                PerCpu::Ordinary => TargetState::Allocated,
+            },
+            Some(_) => TargetState::Allocated,
+        }
+    }
+
+    fn has_alloc(&self, index: u32) -> bool {
+        self.object.section(index).is_some_and(|section| section.flags.contains(SectionFlags::ALLOC))
+    }
+
+    /// Linux 6.13: the string table begins and ends with NUL, and every name is inside.
+    fn check_strings(&self) -> Result<(), Error> {
+        if !self.profile.checks_strings {
+            return Ok(());
+        }
+        let symbols = self.object.symbols();
+        let strings = symbols.strings().bytes();
+        if strings.first() != Some(&0) || strings.last() != Some(&0) {
+            let error = ErrorKind::BadStringTable
+                .error(u64::from(symbols.strings_section()), u64::from(self.object.section_count()));
+            return Err(error.in_section(symbols.section()));
+        }
+        for index in 0..symbols.len() {
+            let Some(symbol) = symbols.get(index) else { break };
+            if u64::from(symbol.name) >= strings.len() as u64 {
+                return Err(ErrorKind::BadSymbolName
+                    .error(u64::from(symbol.name), strings.len() as u64)
+                    .in_section(symbols.section())
+                    .of_symbol(index));
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the sections that the loader treats by name: the first `SHF_ALLOC` one of each.
+    fn find_sections(&mut self) {
+        let find = |name: &[u8]| {
+            let is_it = |section: &Section| {
+                section.flags.contains(SectionFlags::ALLOC) && self.object.section_name(section) == name
+            };
+            self.object.sections().skip(1).find(|(_, section)| is_it(section)).map(|(index, _)| index)
+        };
+        let dropped = self.profile.dropped.iter().filter_map(|name| find(name)).take(MAX_DROPPED).collect();
+        let per_cpu = match self.profile.per_cpu {
+            PerCpu::Ordinary => 0,
+            PerCpu::PassedOver | PerCpu::Template => find(b".data..percpu").unwrap_or(0),
+        };
+        (self.dropped, self.per_cpu) = (dropped, per_cpu);
+    }
+}

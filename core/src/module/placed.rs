@@ -1,0 +1,265 @@
+//! From placed sections to a loaded module: content, and the early pass.
+
+use super::late::Late;
+use super::{Memory, Module};
+use crate::abi;
+use crate::elf::RelaTable;
+use crate::error::{Error, ErrorKind};
+use crate::klp::{Class, FailsAt};
+use crate::reloc::{self, Target};
+use crate::special::{self, Special};
+use crate::symbols::{Resolver, Symbols, resolve_klp_section};
+
+/// A module that has memory for every section that is relocated early.
+#[derive(Debug)]
+pub struct Placed<'f, 'm, M: ?Sized> {
+    module: Module<'f>,
+    memory: &'m mut M,
+}
+
+/// A module with every early relocation in place. Only now may anything read its special sections.
+#[derive(Debug)]
+pub struct Loaded<'f, 'm, M: ?Sized> {
+    module: Module<'f>,
+    memory: &'m mut M,
+}
+
+impl<'f> Module<'f> {
+    /// Takes the embedder's word on where the sections live. What is not relocated early needs no place; a section
+    /// without one cannot be the target of a late relocation either, and its symbols cannot be used.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotPlaced`], [`ErrorKind::PlacedSize`]: a section that is relocated has no memory, or not as much
+    /// as its size.
+    pub fn place<'m, M: Memory + ?Sized>(&self, memory: &'m mut M) -> Result<Placed<'f, 'm, M>, Error> {
+        for (_, _, target, table) in self.early_sections() {
+            if !table.is_empty() {
+                self.target(memory, target)?;
+            }
+        }
+        Ok(Placed { module: self.clone(), memory })
+    }
+
+    /// The sections of the early pass in its order: index, class, target, relocations.
+    fn early_sections(&self) -> impl DoubleEndedIterator<Item = (u32, Class<'f>, u32, RelaTable<'f>)> {
+        (1..self.object.section_count()).filter_map(|index| {
+            let class = self.class(index)?.class;
+            let (Class::Ordinary { target } | Class::KlpEarly { target }) = class else { return None };
+            Some((index, class, target, self.relocations(index)))
+        })
+    }
+
+    /// The whole entries of relocation section `index`.
+    pub(super) fn relocations(&self, index: u32) -> RelaTable<'f> {
+        let bytes = self.object.section(index).map_or(&[][..], |section| self.object.section_bytes(&section));
+        RelaTable::whole_entries(bytes).0
+    }
+
+    /// The memory of section `index`, which must be of the section's size.
+    pub(super) fn target<'t, M: Memory + ?Sized>(
+        &self,
+        memory: &'t mut M,
+        index: u32,
+    ) -> Result<Target<'t>, Error> {
+        let size = self.object.section(index).map_or(0, |section| section.size);
+        let target = memory.target(index).ok_or(ErrorKind::NotPlaced.error(size, 0).in_section(index))?;
+        match target.size() == size {
+            true => Ok(target),
+            false => Err(ErrorKind::PlacedSize.error(target.size(), size).in_section(index)),
+        }
+    }
+}
+
+impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
+    /// Copies the content of every placed section from the file, and zeros where it has none (`SHT_NOBITS`). Sections
+    /// behind a [`Writer`](crate::Writer) are left to the embedder.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PlacedSize`] when the memory for a section is not of its size. Sections before it are filled.
+    pub fn fill(&mut self) -> Result<(), Error> {
+        let object = self.module.object;
+        for (index, section) in object.sections().skip(1) {
+            if self.memory.target(index).is_none() || section.kind == abi::SHT_NULL {
+                continue;
+            }
+            self.module.target(self.memory, index)?.fill(object.section_bytes(&section));
+        }
+        Ok(())
+    }
+
+    /// Resolves all symbols and applies the early relocations, ordinary and vmlinux-specific, in section order as
+    /// Linux does (Linux semantics 4 to 9). All of them, or nothing is changed.
+    ///
+    /// `values` is memory for one value a symbol; its content is lost. When this fails the sections are as they were,
+    /// and can be placed again.
+    ///
+    /// # Errors
+    /// A symbol's fault, where there are several the last, as in Linux; or else the first relocation or section that
+    /// cannot be applied.
+    pub fn early(self, values: &mut [u64], resolver: &mut dyn Resolver) -> Result<Loaded<'f, 'm, M>, Error> {
+        let Self { module, memory } = self;
+        let values = module.lent_values(values)?;
+        let unplaced = Symbols { module: &module, memory: &*memory }.resolve(values, resolver)?;
+        let rules = module.profile.rules();
+        let mut failed = None;
+        for index in 1..module.object.section_count() {
+            if let Err(error) = module.early_section(index, memory, values, unplaced, resolver) {
+                failed = Some((index, error.in_section(index)));
+                break;
+            }
+        }
+        let (end, error) = match failed {
+            Some(failed) => failed,
+            None => match memory.sync() {
+                Ok(()) => return Ok(Loaded { module, memory }),
+                Err(error) => (module.object.section_count(), ErrorKind::Sync.error(error.number(), 0)),
+            },
+        };
+        for (index, _, target, table) in module.early_sections().rev().skip_while(|(index, ..)| *index >= end)
+        {
+            if !table.is_empty() {
+                let mut target = module.target(memory, target)?;
+                reloc::undo_fields(table, &mut target, rules).map_err(|error| error.in_section(index))?;
+            }
+        }
+        // Whatever this answers, the fault is the first one.
+        let _ = memory.sync();
+        Err(error)
+    }
+
+    /// Reports every fault that the early pass can have, not only the one that stops it, and changes nothing.
+    ///
+    /// Relocations are judged only when all symbols are known, and each by itself.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ValuesTooShort`].
+    pub fn faults(
+        &mut self,
+        values: &mut [u64],
+        resolver: &mut dyn Resolver,
+        report: &mut dyn FnMut(Error),
+    ) -> Result<(), Error> {
+        let module = &self.module;
+        let values = module.lent_values(values)?;
+        let mut known = true;
+        for (index, slot) in (0u32..).zip(values.iter_mut()) {
+            match (Symbols { module, memory: &*self.memory }).value(index, resolver) {
+                Ok(value) => *slot = value,
+                Err(error) => {
+                    known = false;
+                    report(error);
+                }
+            }
+        }
+        for (index, class) in module.classes() {
+            let target = match class.class {
+                Class::Malformed { error, fails: FailsAt::Load } => {
+                    report(error);
+                    continue;
+                }
+                Class::Ordinary { target } | Class::KlpEarly { target } if known => target,
+                _ => continue,
+            };
+            let mut report = |error: Error| report(error.in_section(index));
+            let table = module.relocations(index);
+            if let Class::KlpEarly { .. } = class.class
+                && let Err(error) = resolve_klp_section(module, table, values, resolver)
+            {
+                report(error);
+                continue;
+            }
+            if let Err(error) = (Symbols { module, memory: &*self.memory }).check_placed(table) {
+                report(error);
+            }
+            if !table.is_empty() {
+                match module.target(self.memory, target) {
+                    Ok(mut target) => {
+                        reloc::faults(table, values, &mut target, module.profile.rules()).for_each(report);
+                    }
+                    Err(error) => report(error),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Module<'_> {
+    /// Bytes that [`Loaded::keep`] needs. `scratch` is memory for one value a symbol; its content is lost.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ValuesTooShort`].
+    pub fn late_size(&self, scratch: &mut [u64]) -> Result<usize, Error> {
+        Ok(super::kept::size(self, self.lent_values(scratch)?))
+    }
+
+    /// As many of the lent values as there are symbols.
+    fn lent_values<'v>(&self, values: &'v mut [u64]) -> Result<&'v mut [u64], Error> {
+        let needed = self.object.symbols().len();
+        let lent = values.len();
+        usize::try_from(needed)
+            .ok()
+            .and_then(|needed| values.get_mut(..needed))
+            .ok_or(ErrorKind::ValuesTooShort.error(lent as u64, u64::from(needed)))
+    }
+
+    /// What the early pass does with one section.
+    fn early_section<M: Memory + ?Sized>(
+        &self,
+        index: u32,
+        memory: &mut M,
+        values: &mut [u64],
+        unplaced: bool,
+        resolver: &mut dyn Resolver,
+    ) -> Result<(), Error> {
+        let Some(class) = self.class(index) else { return Ok(()) };
+        let target = match class.class {
+            Class::Malformed { error, fails: FailsAt::Load } => return Err(error),
+            Class::Ordinary { target } | Class::KlpEarly { target } => target,
+            _ => return Ok(()),
+        };
+        let table = self.relocations(index);
+        if table.is_empty() {
+            return Ok(());
+        }
+        if let Class::KlpEarly { .. } = class.class {
+            resolve_klp_section(self, table, values, resolver)?;
+        }
+        if unplaced {
+            Symbols { module: self, memory: &*memory }.check_placed(table)?;
+        }
+        reloc::apply_fields(table, &*values, &mut self.target(memory, target)?, self.profile.rules())
+    }
+}
+
+impl<'f, M: Memory + ?Sized> Loaded<'f, '_, M> {
+    /// The module.
+    pub const fn module(&self) -> &Module<'f> {
+        &self.module
+    }
+
+    /// The memory of section `index`, relocated.
+    pub fn target(&mut self, index: u32) -> Option<Target<'_>> {
+        self.memory.target(index)
+    }
+
+    /// The special sections that are in memory, with their section indices: ready to be read.
+    pub fn specials(&self) -> impl Iterator<Item = (u32, &'static Special)> {
+        let object = self.module.object;
+        object.sections().filter(|(index, _)| self.module.is_allocated(*index)).filter_map(
+            move |(index, section)| Some((index, special::by_name(object.section_name(&section))?)),
+        )
+    }
+
+    /// Puts what the late passes need into `buffer`, after which the file may go; see [`Late`].
+    ///
+    /// `buffer` must have [`Module::late_size`] bytes; `scratch` is memory for one value a symbol, as in
+    /// [`Placed::early`], and its content is lost.
+    ///
+    /// # Errors
+    /// [`ErrorKind::KeptTooShort`], [`ErrorKind::ValuesTooShort`].
+    pub fn keep<'k>(&mut self, scratch: &mut [u64], buffer: &'k mut [u8]) -> Result<Late<'k>, Error> {
+        let scratch = self.module.lent_values(scratch)?;
+        super::kept::build(&self.module, self.memory, scratch, buffer)
+    }
+}

@@ -1,0 +1,74 @@
+//! File bytes become integers here and nowhere else: little-endian, bounds checked.
+
+use scroll::LE;
+use scroll::ctx::TryFromCtx;
+
+/// Reads one little-endian integer `at` bytes into `bytes`; `None` when it is not all there.
+///
+/// `TryFromCtx` is used directly because `Pread` slices once more, and that slice could panic when it is not
+/// inlined.
+fn int<'b, T: TryFromCtx<'b, scroll::Endian>>(bytes: &'b [u8], at: usize) -> Option<T> {
+    T::try_from_ctx(bytes.get(at..)?, LE).ok().map(|(value, _)| value)
+}
+
+/// The byte at `at`.
+pub(crate) fn u8_at(bytes: &[u8], at: usize) -> Option<u8> {
+    bytes.get(at).copied()
+}
+
+/// The `Elf64_Half` at `at`.
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    int(bytes, at)
+}
+
+/// The `Elf64_Word` at `at`.
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    int(bytes, at)
+}
+
+/// The `Elf64_Xword`, `Elf64_Addr` or `Elf64_Off` at `at`.
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    int(bytes, at)
+}
+
+/// A file offset or size as an index, `None` where the machine's `usize` is too small for it.
+pub(crate) fn index(value: u64) -> Option<usize> {
+    usize::try_from(value).ok()
+}
+
+/// The `size` bytes at `offset`, if they are all there.
+pub(crate) fn range(bytes: &[u8], offset: u64, size: u64) -> Option<&[u8]> {
+    let start = index(offset)?;
+    let end = start.checked_add(index(size)?)?;
+    bytes.get(start..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_integer_is_read_only_when_all_its_bytes_are_there() {
+        let bytes = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+        assert_eq!(u64_at(&bytes, 1), Some(0x0908_0706_0504_0302));
+        assert_eq!(u64_at(&bytes, 2), None);
+        assert_eq!(u32_at(&bytes, 5), Some(0x0908_0706));
+        assert_eq!(u32_at(&bytes, 6), None);
+        assert_eq!(u16_at(&bytes, 7), Some(0x0908));
+        assert_eq!(u16_at(&bytes, 8), None);
+        assert_eq!(u8_at(&bytes, 8), Some(9));
+        assert_eq!(u8_at(&bytes, usize::MAX), None);
+        assert_eq!(u64_at(&bytes, usize::MAX), None);
+    }
+
+    #[test]
+    fn a_range_that_wraps_or_ends_outside_is_none() {
+        let bytes = [0u8; 4];
+        assert_eq!(range(&bytes, 4, 0), Some(&[][..]));
+        assert_eq!(range(&bytes, 0, 4).map(<[u8]>::len), Some(4));
+        assert_eq!(range(&bytes, 0, 5), None);
+        assert_eq!(range(&bytes, 5, 0), None);
+        assert_eq!(range(&bytes, u64::MAX, 2), None);
+        assert_eq!(range(&bytes, 2, u64::MAX), None);
+    }
+}

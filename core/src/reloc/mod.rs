@@ -1,0 +1,33 @@
+//! The engine: one relocation table against one target.
+//!
+//! Notation follows the x86-64 psABI, table 4.10: S symbol value, A addend, P address of the field at run time.
+
+mod apply;
+mod howto;
+mod one;
+mod target;
+mod values;
+
+pub use apply::{apply, check, clear, faults};
+pub(crate) use apply::{apply_fields, clear_fields, reapply_fields, undo_fields};
+pub use howto::{Formula, HOWTOS, Howto, Range, howto, type_name};
+pub use target::{Target, Writer};
+pub use values::{SymtabValues, Values};
+
+use bitflags::bitflags;
+
+bitflags! {
+    /// How relocations are judged. Empty is Linux 6.3 and later (Linux semantics 9). Bits not named here are
+    /// reserved and must be 0.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Rules: u32 {
+        /// PC32 and PLT32 must fit, as the psABI demands; Linux writes the low 32 bits of what does not.
+        const CHECK_PC32 = 1 << 0;
+        /// The field may hold anything before its relocation, for loaders that reuse memory. Linux wants zeros.
+        const ALLOW_NONZERO = 1 << 1;
+        /// The field is looked at before the range: the order of faults of Linux before 6.3.
+        const ZERO_BEFORE_RANGE = 1 << 2;
+        /// Also the types 8, 16, PC8 and PC16, which Linux does not know.
+        const MORE_TYPES = 1 << 3;
+    }
+}

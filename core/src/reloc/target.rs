@@ -1,0 +1,152 @@
+//! What is relocated: bytes to read and write, and the address they will have when they run.
+
+use crate::error::{Error, ErrorKind, HookError};
+use crate::read::{index, u8_at, u16_at, u32_at, u64_at};
+use core::fmt;
+
+/// Reads and writes memory that is not a plain slice: text behind `text_poke`, a guest, a bounce buffer.
+///
+/// A pass first reads every field, and only when all of them are right writes them: one call a field, `offset`
+/// bytes into the section, at run-time address `address`, 1, 2, 4 or 8 bytes. Then `sync` is called, once. A pass
+/// that fails while it writes sets the fields it has written to zero again, in the reverse order, through `write`,
+/// and calls `sync`.
+pub trait Writer {
+    /// Reads the bytes now in memory into `bytes`.
+    ///
+    /// # Errors
+    /// Any number; the pass then fails with [`ErrorKind::Writer`].
+    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), HookError>;
+
+    /// Writes `bytes`, or changes nothing.
+    ///
+    /// # Errors
+    /// Any number; the pass then fails with [`ErrorKind::Writer`] after what it wrote is undone.
+    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), HookError>;
+
+    /// Makes all writes of the pass visible where they will run.
+    ///
+    /// # Errors
+    /// Any number; the pass then fails with [`ErrorKind::Sync`] after what it wrote is undone.
+    fn sync(&mut self) -> Result<(), HookError> {
+        Ok(())
+    }
+}
+
+/// A section in memory: its bytes, and the address that its first byte will have when it runs. The two differ in a
+/// bootloader, a hypervisor and a test; P is always `address + r_offset`.
+pub struct Target<'a> {
+    pub(super) memory: Memory<'a>,
+    pub(super) address: u64,
+}
+
+pub(super) enum Memory<'a> {
+    Plain(&'a mut [u8]),
+    Hooked { size: u64, writer: &'a mut dyn Writer },
+}
+
+impl fmt::Debug for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({:#x} bytes at {:#x})", self.size(), self.address)
+    }
+}
+
+impl<'a> Target<'a> {
+    /// Plain memory; the fast path.
+    pub const fn new(bytes: &'a mut [u8], address: u64) -> Self {
+        Self { memory: Memory::Plain(bytes), address }
+    }
+
+    /// `size` bytes behind a writer.
+    pub const fn hooked(size: u64, address: u64, writer: &'a mut dyn Writer) -> Self {
+        Self { memory: Memory::Hooked { size, writer }, address }
+    }
+
+    /// Bytes of the section.
+    pub const fn size(&self) -> u64 {
+        match &self.memory {
+            Memory::Plain(bytes) => bytes.len() as u64,
+            Memory::Hooked { size, .. } => *size,
+        }
+    }
+
+    /// Address of the first byte when it runs.
+    pub const fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// The bytes, where they are plain memory.
+    pub const fn bytes(&self) -> Option<&[u8]> {
+        match &self.memory {
+            Memory::Plain(bytes) => Some(bytes),
+            Memory::Hooked { .. } => None,
+        }
+    }
+
+    /// Makes the writes of a pass visible.
+    pub(crate) fn sync(&mut self) -> Result<(), HookError> {
+        match &mut self.memory {
+            Memory::Plain(_) => Ok(()),
+            Memory::Hooked { writer, .. } => writer.sync(),
+        }
+    }
+
+    /// The field of `size` bytes at `offset`, zero-extended.
+    pub(super) fn read(&mut self, offset: u64, size: u8) -> Result<u64, Error> {
+        let outside = ErrorKind::OffsetOutside.error(u64::from(size), self.size()).at_offset(offset);
+        let address = self.address.wrapping_add(offset);
+        match &mut self.memory {
+            Memory::Plain(bytes) => {
+                let at = index(offset).ok_or(outside)?;
+                match size {
+                    1 => u8_at(bytes, at).map(u64::from),
+                    2 => u16_at(bytes, at).map(u64::from),
+                    4 => u32_at(bytes, at).map(u64::from),
+                    _ => u64_at(bytes, at),
+                }
+                .ok_or(outside)
+            }
+            Memory::Hooked { size: section, writer } => {
+                if offset.checked_add(u64::from(size)).is_none_or(|end| end > *section) {
+                    return Err(outside);
+                }
+                let mut field = [0; 8];
+                let part = field.get_mut(..usize::from(size)).ok_or(outside)?;
+                writer
+                    .read(address, offset, part)
+                    .map_err(|error| ErrorKind::Writer.error(error.number(), 0).at_offset(offset))?;
+                Ok(u64::from_le_bytes(field))
+            }
+        }
+    }
+
+    /// Writes the low `size` bytes of `value` at `offset`, which `read` has found to be inside.
+    pub(super) fn write(&mut self, offset: u64, size: u8, value: u64) -> Result<(), Error> {
+        let address = self.address.wrapping_add(offset);
+        let field = value.to_le_bytes();
+        let Some(from) = field.get(..usize::from(size)) else { return Ok(()) };
+        match &mut self.memory {
+            Memory::Plain(bytes) => {
+                let to = index(offset).and_then(|at| bytes.get_mut(at..)).unwrap_or_default();
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to = *from;
+                }
+                Ok(())
+            }
+            Memory::Hooked { writer, .. } => writer
+                .write(address, offset, from)
+                .map_err(|error| ErrorKind::Writer.error(error.number(), 0).at_offset(offset)),
+        }
+    }
+}
+
+impl Target<'_> {
+    /// Sets plain memory to `content`, followed by zeros; does nothing behind a writer.
+    pub(crate) fn fill(&mut self, content: &[u8]) {
+        if let Memory::Plain(bytes) = &mut self.memory
+            && let Some((head, tail)) = bytes.split_at_mut_checked(content.len())
+        {
+            head.copy_from_slice(content);
+            tail.fill(0);
+        }
+    }
+}
