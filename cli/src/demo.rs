@@ -1,4 +1,2 @@
 //! stub
-pub(crate) fn run() -> Result<(), crate::Failure> {
-    Ok(())
-}
+pub(crate) fn run() -> Result<(), crate::Failure> { Ok(()) }

@@ -1,0 +1,62 @@
+//! Replays recordings of a real Linux kernel through the built `relakit apply` and compares the memory.
+//!
+//! `testdata/README.md` says what the recordings are. The small set in the repository is always replayed, the
+//! full set (`RELAKIT_ORACLE`, or `shared/oracle` beside the repository) when it is there.
+
+#[cfg(test)]
+mod replay;
+
+use replay::compare::{Difference, Image, differences, whole};
+use replay::{LIVEPATCH, PLAIN, Report, klp, plain, roots};
+
+#[test]
+fn distribution_modules_get_the_bytes_that_the_kernel_gave_them() {
+    let mut report = Report::new(PLAIN);
+    for recording in roots().iter().flat_map(|root| root.recordings(PLAIN)) {
+        plain::replay(&recording, &mut report);
+    }
+    report.finish();
+}
+
+#[test]
+fn livepatches_get_the_bytes_that_the_kernel_gave_them_while_targets_come_and_go() {
+    let mut report = Report::new(LIVEPATCH);
+    for recording in roots().iter().flat_map(|root| root.recordings(LIVEPATCH)) {
+        klp::replay(&recording, &mut report);
+    }
+    report.finish();
+}
+
+#[test]
+fn one_flipped_byte_is_reported_with_its_section_and_offset() {
+    let small = &roots()[0];
+    let recording =
+        small.recordings(PLAIN).into_iter().find(|recording| recording.name == "mbcache").unwrap();
+    let made = recording.layout.state("relocated");
+    let spots = whole(&made);
+    assert_eq!(differences(&made, &made, &spots), []);
+
+    for (&section, bytes) in &made {
+        for offset in [0, bytes.len() / 2, bytes.len().saturating_sub(1)] {
+            let mut recorded = made.clone();
+            recorded.get_mut(&section).unwrap()[offset] ^= 0x10;
+            let found = differences(&recorded, &made, &spots);
+            assert_eq!(found.len(), 1, "section {section} offset {offset:#x}: {found:?}");
+            assert!(
+                matches!(found[0], Difference::Bytes { section: s, offset: o, count: 1, .. } if (s, o) == (section, offset)),
+                "section {section} offset {offset:#x}: {found:?}"
+            );
+            assert!(found[0].to_string().starts_with(&format!("section {section} offset {offset:#x}:")));
+        }
+    }
+}
+
+#[test]
+fn a_section_that_is_missing_or_too_short_is_reported() {
+    let recorded = Image::from([(3, vec![1, 2, 3, 4])]);
+    let spots = whole(&recorded);
+    let missing = differences(&recorded, &Image::new(), &spots);
+    assert_eq!(missing, [Difference::Size { section: 3, recorded: 4, made: None }]);
+    let short = differences(&recorded, &Image::from([(3, vec![1, 2, 3])]), &spots);
+    assert_eq!(short, [Difference::Size { section: 3, recorded: 4, made: Some(3) }]);
+}

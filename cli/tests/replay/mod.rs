@@ -1,0 +1,194 @@
+//! Finds the recordings, and collects what is wrong with them.
+
+pub mod compare;
+pub mod klp;
+pub mod layout;
+pub mod module;
+pub mod plain;
+pub mod run;
+
+use std::env;
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+use layout::Layout;
+use module::Module;
+
+/// Where the full set is, for those who have it.
+const FULL_SET: &str = "RELAKIT_ORACLE";
+
+/// How the names of folders with recordings begin.
+const KINDS: [&str; 2] = [PLAIN, LIVEPATCH];
+/// Ordinary modules.
+pub const PLAIN: &str = "plain-";
+/// Livepatches.
+pub const LIVEPATCH: &str = "klp-";
+
+/// A folder with `klp-*` and `plain-*` folders.
+pub struct Root(PathBuf);
+
+/// The small set, then the full set if there is one.
+pub fn roots() -> Vec<Root> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let small = here.join("../testdata/recordings");
+    assert!(small.is_dir(), "the recordings that belong to the repository are not at {}", small.display());
+    let named = env::var_os(FULL_SET).map(PathBuf::from);
+    let full = named.clone().unwrap_or_else(|| here.join("../../shared/oracle"));
+    if full.is_dir() {
+        return vec![Root(small), Root(full)];
+    }
+    assert!(named.is_none(), "{FULL_SET} names no folder: {}", full.display());
+    say_once(&format!(
+        "only the small set of recordings is replayed: {FULL_SET} is not set and there is no {}",
+        full.display()
+    ));
+    vec![Root(small)]
+}
+
+impl Root {
+    /// Every case of every folder whose name begins with `prefix`. A folder without any is a failure.
+    pub fn recordings(&self, prefix: &str) -> Vec<Recording> {
+        let families = folders(&self.0);
+        let known = |family: &PathBuf| KINDS.iter().any(|kind| file_name(family).starts_with(kind));
+        assert!(families.iter().any(known), "{} has none of the folders {KINDS:?}", self.0.display());
+
+        let mut found = Vec::new();
+        for family in families.iter().filter(|family| file_name(family).starts_with(prefix)) {
+            let is_case =
+                |case: &PathBuf| ["layout.json", "module.ko"].iter().any(|name| find(case, name).is_some());
+            let cases: Vec<_> = folders(family).into_iter().filter(is_case).collect();
+            assert!(!cases.is_empty(), "{} holds no recording", family.display());
+            found.extend(cases.iter().map(|case| Recording::open(family, case)));
+        }
+        found
+    }
+}
+
+/// One module, what became of it in the kernel, and where to look for the symbols of that kernel.
+pub struct Recording {
+    /// Name of its folder.
+    pub name: String,
+    /// Its folder.
+    pub path: PathBuf,
+    /// The folder that it shares with recordings of the same kernel.
+    pub family: PathBuf,
+    /// `layout.json` or `layout.json.xz`.
+    pub layout: Layout,
+    /// `module.ko` or `module.ko.xz`.
+    pub module: Module,
+}
+
+impl Recording {
+    fn open(family: &Path, case: &Path) -> Self {
+        Self {
+            name: file_name(case),
+            path: case.to_path_buf(),
+            family: family.to_path_buf(),
+            layout: Layout::open(&need(case, "layout.json")),
+            module: Module::open(&need(case, "module.ko")),
+        }
+    }
+
+    /// `folder/case`, for messages.
+    pub fn title(&self) -> String {
+        format!("{}/{}", file_name(&self.family), self.name)
+    }
+
+    /// Major and minor version of the kernel, as in `6.12`.
+    pub fn kernel(&self) -> String {
+        let family = file_name(&self.family);
+        let release =
+            self.layout.kernel.as_deref().or(family.split_once('-').map(|(_, version)| version)).unwrap();
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+        format!("{}.{}", numbers.next().unwrap(), numbers.next().unwrap())
+    }
+
+    /// The kernel's symbol table.
+    pub fn symbols(&self) -> PathBuf {
+        ["kallsyms-after", "kallsyms-vmlinux", "kallsyms"]
+            .iter()
+            .flat_map(|name| [find(&self.path, name), find(&self.family, name)])
+            .flatten()
+            .next()
+            .unwrap_or_else(|| panic!("{} has no kallsyms file", self.title()))
+    }
+}
+
+/// What has been replayed, and everything that was wrong.
+pub struct Report {
+    kind: &'static str,
+    recordings: u32,
+    bytes: usize,
+    faults: Vec<String>,
+}
+
+impl Report {
+    /// Nothing replayed yet.
+    pub fn new(kind: &'static str) -> Self {
+        Self { kind, recordings: 0, bytes: 0, faults: Vec::new() }
+    }
+
+    /// Counts a recording.
+    pub fn begin(&mut self) {
+        self.recordings = self.recordings.saturating_add(1);
+    }
+
+    /// Counts compared bytes.
+    pub fn compared(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// Something is not as recorded.
+    pub fn fault(&mut self, text: String) {
+        self.faults.push(text);
+    }
+
+    /// Fails with all faults.
+    pub fn finish(self) {
+        println!("{}*: {} recordings, {} bytes compared", self.kind, self.recordings, self.bytes);
+        assert!(self.bytes > 0, "nothing was compared");
+        assert!(self.faults.is_empty(), "{} faults:\n{}", self.faults.len(), self.faults.join("\n"));
+    }
+}
+
+/// Says something that must be seen even when the tests pass, so past the capture of `println!`.
+fn say_once(text: &str) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| writeln!(std::io::stderr(), "note: {text}").unwrap());
+}
+
+/// `name` or `name.xz` in a folder.
+pub fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+    [name.to_owned(), format!("{name}.xz")].iter().map(|name| folder.join(name)).find(|path| path.is_file())
+}
+
+/// The same, when it has to be there.
+fn need(folder: &Path, name: &str) -> PathBuf {
+    find(folder, name).unwrap_or_else(|| panic!("{} has neither {name} nor {name}.xz", folder.display()))
+}
+
+/// The content of a file, unpacked if its name ends in `.xz`.
+pub fn read(path: &Path) -> Vec<u8> {
+    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    if path.extension().is_none_or(|extension| extension != "xz") {
+        return bytes;
+    }
+    let mut unpacked = Vec::new();
+    lzma_rust2::XzReader::new(bytes.as_slice(), true)
+        .read_to_end(&mut unpacked)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    unpacked
+}
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut found: Vec<_> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    found.sort();
+    found
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap().to_str().unwrap().to_owned()
+}
