@@ -62,15 +62,15 @@ pub(crate) struct InspectArgs {
 const APPLY_EXAMPLES: &str = "\
 PLACE.json says where each section will live:
   {\"sections\": [{\"index\": 1, \"addr\": \"0xffffffffc0201000\"}, ...]}
-An entry may have \"symbols_at\", the base that the section's symbols count from where it is not the section's address
-(per-CPU data). Without it the base is taken from the module's own lines in the symbol files, if they are there.
-Other keys are ignored.
+An entry may have \"symbols_at\", the base that the section's symbols count from where that is not the section's address \
+(per-CPU data). Without it the base is taken from the module's own lines in the symbol files, if they are there. Other \
+keys are ignored.
 
-Symbol files have the format of /proc/kallsyms: address type name [module]. What has a __ksymtab_NAME in the same object
+Symbol files have the format of /proc/kallsyms: address type name [module]. What has a __ksymtab_NAME in the same object \
 is exported. A file replaces what was known of every object that it mentions.
 
-After each step the bytes of every placed section are in DIR/<number>-<step>/<section index>.bin; a step that fails
-writes nothing, and ends the run.
+Comings and goings are done in the order given. After each step the bytes of every placed section are in \
+DIR/<number>-<step>/<section index>.bin; a step that fails writes nothing, and ends the run.
 
 Examples:
   relakit apply ext4.ko --place place.json --symbols /proc/kallsyms --out image

@@ -5,7 +5,10 @@
 mod apply;
 mod howto;
 mod one;
+mod order;
+mod plain;
 mod target;
+mod undo;
 mod values;
 
 pub use apply::{apply, check, clear, faults};

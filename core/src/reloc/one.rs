@@ -84,3 +84,9 @@ fn check_range(howto: &Howto, value: u64, rules: Rules) -> Result<(), Error> {
         _ => Ok(()),
     }
 }
+
+/// Adds the number of the entry that a fault was found in.
+#[inline(always)]
+pub(super) fn at_entry(error: Error, index: usize) -> Error {
+    Error { entry: Some(index as u64), ..error }
+}

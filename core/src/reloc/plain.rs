@@ -1,0 +1,159 @@
+//! The loops over plain memory: apply, clear, dry run.
+//!
+//! They take the common relocation out of [`one`] and nothing else; what is not common, or not in order, goes there.
+
+use super::one::{Act, at_entry, one};
+use super::order::Order;
+use super::undo::{reapply, undo};
+use super::{Rules, Target, Values};
+use crate::abi::{self, RELA_SIZE};
+use crate::elf::Rela;
+use crate::error::Error;
+use crate::read::index;
+
+/// A relocation of the common kind: a type that Linux modules are made of, and a value that fits.
+enum Common {
+    Word32(u32),
+    Word64(u64),
+}
+
+/// The field's offset and value if the entry is of the common kind; everything else is for [`one`].
+///
+/// Types are told apart by arithmetic: which of PC32, PLT32 and 32S comes next cannot be predicted, the width can.
+#[inline(always)]
+fn common<V: Values + ?Sized>(entry: &[u8; RELA_SIZE], values: &V, address: u64) -> Option<(usize, Common)> {
+    const WORD32: u32 = 1 << abi::R_X86_64_PC32 | 1 << abi::R_X86_64_PLT32 | 1 << abi::R_X86_64_32S;
+    const { assert!(abi::R_X86_64_PC32 >> 3 & 1 == 0 && abi::R_X86_64_PLT32 >> 3 & 1 == 0) };
+    const { assert!(abi::R_X86_64_32S >> 3 & 1 == 1) };
+    const { assert!(abi::R_X86_64_64 >> 4 == 0 && abi::R_X86_64_PC64 >> 4 == 1) };
+
+    let Rela { offset, symbol, r_type, addend } = Rela::read(entry);
+    let sum = values.value(symbol)?.wrapping_add(addend.cast_unsigned());
+    let place = address.wrapping_add(offset);
+    let offset = index(offset)?;
+    if r_type < 32 && WORD32 >> r_type & 1 != 0 {
+        // All ones for PC32 and PLT32, zero for 32S.
+        let relative = u64::from(r_type >> 3 & 1).wrapping_sub(1);
+        let value = sum.wrapping_sub(place & relative).cast_signed();
+        let field = i32::try_from(value).ok()?;
+        Some((offset, Common::Word32(field.cast_unsigned())))
+    } else if r_type == abi::R_X86_64_64 || r_type == abi::R_X86_64_PC64 {
+        // Zero for 64, all ones for PC64.
+        let relative = 0u64.wrapping_sub(u64::from(r_type >> 4));
+        Some((offset, Common::Word64(sum.wrapping_sub(place & relative))))
+    } else {
+        None
+    }
+}
+
+#[inline(always)]
+fn slot<const SIZE: usize>(bytes: &mut [u8], offset: usize) -> Option<&mut [u8; SIZE]> {
+    bytes.get_mut(offset..)?.first_chunk_mut()
+}
+
+/// The hot loop.
+pub(super) fn apply_plain<V: Values + ?Sized>(
+    entries: &[[u8; RELA_SIZE]],
+    values: &V,
+    bytes: &mut [u8],
+    address: u64,
+    rules: Rules,
+) -> Result<(), Error> {
+    for (index, entry) in entries.iter().enumerate() {
+        match common(entry, values, address) {
+            Some((offset, Common::Word32(value))) => {
+                if let Some(slot) = slot(bytes, offset)
+                    && u32::from_le_bytes(*slot) == 0
+                {
+                    *slot = value.to_le_bytes();
+                    continue;
+                }
+            }
+            Some((offset, Common::Word64(value))) => {
+                if let Some(slot) = slot(bytes, offset)
+                    && u64::from_le_bytes(*slot) == 0
+                {
+                    *slot = value.to_le_bytes();
+                    continue;
+                }
+            }
+            None => {}
+        }
+        let mut target = Target::new(bytes, address);
+        if let Err(error) = one(Act::Write, Rela::read(entry), values, &mut target, rules) {
+            let written = entries.get(..index).unwrap_or_default();
+            return undo(written, &mut target, rules).and(Err(at_entry(error, index)));
+        }
+    }
+    Ok(())
+}
+
+/// The same loop backwards: verifies each field and sets it to zero.
+pub(super) fn clear_plain<V: Values + ?Sized>(
+    entries: &[[u8; RELA_SIZE]],
+    values: &V,
+    bytes: &mut [u8],
+    address: u64,
+    rules: Rules,
+) -> Result<(), Error> {
+    for (index, entry) in entries.iter().enumerate().rev() {
+        match common(entry, values, address) {
+            Some((offset, Common::Word32(value))) => {
+                if let Some(slot) = slot(bytes, offset)
+                    && u32::from_le_bytes(*slot) == value
+                {
+                    *slot = [0; 4];
+                    continue;
+                }
+            }
+            Some((offset, Common::Word64(value))) => {
+                if let Some(slot) = slot(bytes, offset)
+                    && u64::from_le_bytes(*slot) == value
+                {
+                    *slot = [0; 8];
+                    continue;
+                }
+            }
+            None => {}
+        }
+        let mut target = Target::new(bytes, address);
+        if let Err(error) = one(Act::Clear, Rela::read(entry), values, &mut target, rules) {
+            let cleared = index.saturating_add(1);
+            return reapply(entries, cleared, values, &mut target, rules).and(Err(at_entry(error, index)));
+        }
+    }
+    Ok(())
+}
+
+/// The same loop without writes. Answers the first entry that does not come after the one before it, if any.
+pub(super) fn check_plain<V: Values + ?Sized>(
+    entries: &[[u8; RELA_SIZE]],
+    values: &V,
+    bytes: &mut [u8],
+    address: u64,
+    rules: Rules,
+) -> Result<Option<Error>, Error> {
+    let mut order = Order::default();
+    for (index, entry) in entries.iter().enumerate() {
+        let existing = match common(entry, values, address) {
+            Some((offset, Common::Word32(_))) => {
+                order.next(offset as u64, 4, index);
+                slot(bytes, offset).map(|slot| u64::from(u32::from_le_bytes(*slot)))
+            }
+            Some((offset, Common::Word64(_))) => {
+                order.next(offset as u64, 8, index);
+                slot(bytes, offset).map(|slot| u64::from_le_bytes(*slot))
+            }
+            None => {
+                order.next_rela(Rela::read(entry), index, rules);
+                None
+            }
+        };
+        if existing != Some(0) {
+            let mut target = Target::new(bytes, address);
+            one(Act::Prove, Rela::read(entry), values, &mut target, rules)
+                .map_err(|error| at_entry(error, index))?;
+        }
+    }
+    Ok(order.broken)
+}
