@@ -31,10 +31,10 @@ pub struct Profile {
     pub checks_strings: bool,
     /// Most bytes of a KLP symbol's name (section 0, Linux 6.1).
     pub symbol_name_max: usize,
-    /// A sympos beyond 64 bits becomes the largest one; before, it wraps (section 16).
+    /// A sympos beyond 64 bits becomes the largest one; before, it wraps (section 16, Linux 7.2).
     pub position_saturates: bool,
     /// Sections that lose `SHF_ALLOC` before anything is relocated (section 2).
-    pub dropped: &'static [&'static [u8]],
+    pub dropped: [Option<&'static [u8]>; MAX_DROPPED],
     /// What becomes of the per-CPU section (section 16, Linux 6.16).
     pub per_cpu: PerCpu,
     /// A field that is not zero is noticed before a value that does not fit (section 15, until Linux 6.3).
@@ -45,9 +45,12 @@ pub struct Profile {
     pub checks_pc32: bool,
 }
 
-const DROPPED: &[&[u8]] = &[b".modinfo", b"__versions"];
-const DROPPED_WITH_EXTENDED: &[&[u8]] =
-    &[b".modinfo", b"__versions", b"__version_ext_crcs", b"__version_ext_names"];
+/// Most names in [`Profile::dropped`].
+pub(crate) const MAX_DROPPED: usize = 4;
+
+const DROPPED: [Option<&[u8]>; MAX_DROPPED] = [Some(b".modinfo"), Some(b"__versions"), None, None];
+const DROPPED_WITH_EXTENDED: [Option<&[u8]>; MAX_DROPPED] =
+    [Some(b".modinfo"), Some(b"__versions"), Some(b"__version_ext_crcs"), Some(b"__version_ext_names")];
 
 impl Profile {
     /// No Linux: the gABI and the psABI as written, for loaders of one's own.
@@ -59,7 +62,7 @@ impl Profile {
         checks_strings: true,
         symbol_name_max: 511,
         position_saturates: true,
-        dropped: &[],
+        dropped: [None; MAX_DROPPED],
         per_cpu: PerCpu::Ordinary,
         zero_before_range: false,
         clears_on_going: true,
@@ -112,9 +115,12 @@ impl Profile {
     /// Linux 6.19; by the rules that matter here the same as 6.16.
     pub const LINUX_6_19: Self = Self { name: "6.19", since: (6, 19), ..Self::LINUX_6_16 };
 
-    /// Linux 7.3: a sympos beyond 64 bits saturates. (In which version that began is not known.)
-    pub const LINUX_7_3: Self =
-        Self { name: "7.3", since: (7, 3), position_saturates: true, ..Self::LINUX_6_19 };
+    /// Linux 7.2: a sympos beyond 64 bits saturates (seen in 7.2.13; 7.1 is not known to).
+    pub const LINUX_7_2: Self =
+        Self { name: "7.2", since: (7, 2), position_saturates: true, ..Self::LINUX_6_19 };
+
+    /// Linux 7.3; by the rules that matter here the same as 7.2.
+    pub const LINUX_7_3: Self = Self { name: "7.3", since: (7, 3), ..Self::LINUX_7_2 };
 
     /// The Linux rows, oldest first.
     pub const LINUX: &'static [Self] = &[
@@ -126,6 +132,7 @@ impl Profile {
         Self::LINUX_6_14,
         Self::LINUX_6_16,
         Self::LINUX_6_19,
+        Self::LINUX_7_2,
         Self::LINUX_7_3,
     ];
 

@@ -97,7 +97,7 @@ pub(crate) fn resolve_klp_section(
     resolver: &mut dyn Resolver,
 ) -> Result<(), Error> {
     let mut last = None;
-    for (entry, rela) in table.iter().enumerate() {
+    for (entry, rela) in table.numbered() {
         if last == Some(rela.symbol) {
             continue;
         }
@@ -128,7 +128,7 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
         let some_unplaced = sections.any(|section| self.memory.base(section).is_none());
         let mut fault = None;
         let mut unplaced = false;
-        for (index, slot) in (0u32..).zip(values) {
+        for (index, slot) in (0..u32::MAX).zip(values) {
             match self.value(index, resolver) {
                 Ok(value) => *slot = value,
                 Err(error) => fault = Some(error),
@@ -175,7 +175,7 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
 
     /// Refuses a table that uses a symbol of a section without a place.
     pub(crate) fn check_placed(&self, table: RelaTable<'_>) -> Result<(), Error> {
-        match table.iter().enumerate().find(|(_, rela)| self.is_unplaced(rela.symbol)) {
+        match table.numbered().find(|(_, rela)| self.is_unplaced(rela.symbol)) {
             Some((entry, rela)) => {
                 let symbol = self.module.object().symbols().get(rela.symbol);
                 let section = symbol.map_or(0, |symbol| u64::from(symbol.shndx));

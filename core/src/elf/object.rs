@@ -80,7 +80,7 @@ impl<'f> Object<'f> {
 
     /// All sections with their indices, section 0 included.
     pub fn sections(&self) -> impl Iterator<Item = (u32, Section)> + Clone + use<'f> {
-        (0u32..).zip(self.sections.iter().map_while(Section::read))
+        (0..self.section_count()).zip(self.sections.iter().map_while(Section::read))
     }
 
     /// The name of `section`, without the NUL; empty for an unused header whose name is outside.

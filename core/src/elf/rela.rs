@@ -99,6 +99,15 @@ impl<'f> RelaTable<'f> {
         self.entries.get(index).map(Rela::read)
     }
 
+    /// All entries in order, with their indices.
+    ///
+    /// Counted by a range and not by `enumerate`, which can panic in a build with overflow checks.
+    pub(crate) fn numbered(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (usize, Rela)> + ExactSizeIterator + use<'f> {
+        (0..self.len()).zip(self.iter())
+    }
+
     /// All entries in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Rela> + DoubleEndedIterator + Clone + use<'f> {
         self.entries.iter().map(Rela::read)

@@ -25,7 +25,8 @@ impl<'f> Strings<'f> {
     /// table or within [`NAME_MAX`] bytes.
     pub fn name(&self, offset: u32) -> Option<&'f [u8]> {
         let tail = self.0.get(index(u64::from(offset))?..)?;
-        let end = tail.iter().take(NAME_MAX.saturating_add(1)).position(|&byte| byte == 0)?;
+        let longest = tail.get(..=NAME_MAX).unwrap_or(tail);
+        let end = longest.iter().position(|&byte| byte == 0)?;
         tail.get(..end)
     }
 }

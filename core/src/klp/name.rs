@@ -61,7 +61,8 @@ fn object(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// `%<most>[^<stop>]`: at least one byte, at most `most`, none of them `stop`.
 fn up_to(stop: u8, most: usize, text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = text.iter().take(most).position(|&byte| byte == stop).unwrap_or(text.len().min(most));
+    let longest = text.get(..most).unwrap_or(text);
+    let end = longest.iter().position(|&byte| byte == stop).unwrap_or(longest.len());
     text.split_at_checked(end).filter(|(taken, _)| !taken.is_empty())
 }
 

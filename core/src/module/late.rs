@@ -202,7 +202,7 @@ impl<'k> Late<'k> {
         // Symbols are numbered in the order of their first use, so that each is asked for where Linux asks first.
         let mut next = 0u32;
         let relas = part(self.kept.relas, record.first_rela, record.relas);
-        for (entry, rela) in RelaTable::from_entries(relas).iter().enumerate() {
+        for (entry, rela) in RelaTable::from_entries(relas).numbered() {
             if rela.symbol != next {
                 continue;
             }

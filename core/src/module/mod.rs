@@ -17,18 +17,15 @@ use crate::abi;
 use crate::elf::{Object, Section, SectionFlags, Strictness};
 use crate::error::{Error, ErrorKind};
 use crate::klp::{self, Classified};
-use crate::profile::{PerCpu, Profile};
-use heapless::Vec;
-
-/// Most names in [`Profile::dropped`].
-const MAX_DROPPED: usize = 4;
+use crate::profile::{MAX_DROPPED, PerCpu, Profile};
 
 /// A module whose file is proven safe to read, with the rules it is loaded by.
 #[derive(Clone, Debug)]
 pub struct Module<'f> {
     object: Object<'f>,
     profile: Profile,
-    dropped: Vec<u32, MAX_DROPPED>,
+    /// Indices of the sections that the profile drops; 0 where there is none.
+    dropped: [u32; MAX_DROPPED],
     /// Index of the per-CPU section; 0 when there is none.
     per_cpu: u32,
 }
@@ -72,7 +69,7 @@ impl<'f> Module<'f> {
         if object.symbols().section() == 0 {
             return Err(ErrorKind::NoSymbolTable.error(0, 0));
         }
-        let mut module = Self { object, profile, dropped: Vec::new(), per_cpu: 0 };
+        let mut module = Self { object, profile, dropped: [0; MAX_DROPPED], per_cpu: 0 };
         module.check_strings()?;
         module.find_sections();
         Ok(module)
@@ -159,12 +156,14 @@ impl<'f> Module<'f> {
     /// Finds the sections that the loader treats by name: the first `SHF_ALLOC` one of each.
     fn find_sections(&mut self) {
         let find = |name: &[u8]| {
-            let is_it = |section: &Section| {
-                section.flags.contains(SectionFlags::ALLOC) && self.object.section_name(section) == name
+            let is_it = |index: u32, section: &Section| {
+                index != 0
+                    && section.flags.contains(SectionFlags::ALLOC)
+                    && self.object.section_name(section) == name
             };
-            self.object.sections().skip(1).find(|(_, section)| is_it(section)).map(|(index, _)| index)
+            self.object.sections().find(|(index, section)| is_it(*index, section)).map(|(index, _)| index)
         };
-        let dropped = self.profile.dropped.iter().filter_map(|name| find(name)).take(MAX_DROPPED).collect();
+        let dropped = self.profile.dropped.map(|name| name.and_then(find).unwrap_or(0));
         let per_cpu = match self.profile.per_cpu {
             PerCpu::Ordinary => 0,
             PerCpu::PassedOver | PerCpu::Template => find(b".data..percpu").unwrap_or(0),

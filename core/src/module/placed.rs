@@ -78,8 +78,8 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
     /// [`ErrorKind::PlacedSize`] when the memory for a section is not of its size. Sections before it are filled.
     pub fn fill(&mut self) -> Result<(), Error> {
         let object = self.module.object;
-        for (index, section) in object.sections().skip(1) {
-            if self.memory.target(index).is_none() || section.kind == abi::SHT_NULL {
+        for (index, section) in object.sections() {
+            if index == 0 || section.kind == abi::SHT_NULL || self.memory.target(index).is_none() {
                 continue;
             }
             self.module.target(self.memory, index)?.fill(object.section_bytes(&section));
@@ -142,7 +142,7 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
         let module = &self.module;
         let values = module.lent_values(values)?;
         let mut known = true;
-        for (index, slot) in (0u32..).zip(values.iter_mut()) {
+        for (index, slot) in (0..u32::MAX).zip(values.iter_mut()) {
             match (Symbols { module, memory: &*self.memory }).value(index, resolver) {
                 Ok(value) => *slot = value,
                 Err(error) => {

@@ -92,7 +92,7 @@ pub fn faults<'a, V: Values + ?Sized>(
     target: &'a mut Target<'_>,
     rules: Rules,
 ) -> impl Iterator<Item = Error> {
-    table.iter().enumerate().filter_map(move |(index, rela)| {
+    table.numbered().filter_map(move |(index, rela)| {
         one(Act::Prove, rela, values, target, rules).err().map(|error| at_entry(error, index))
     })
 }
@@ -151,7 +151,7 @@ fn check_each<V: Values + ?Sized>(
     rules: Rules,
 ) -> Result<Option<Error>, Error> {
     let mut order = Order::default();
-    for (index, rela) in table.iter().enumerate() {
+    for (index, rela) in table.numbered() {
         one(Act::Prove, rela, values, target, rules).map_err(|error| at_entry(error, index))?;
         order.next_rela(rela, index, rules);
     }
@@ -165,7 +165,7 @@ fn write_each<V: Values + ?Sized>(
     target: &mut Target<'_>,
     rules: Rules,
 ) -> Result<(), Error> {
-    for (index, rela) in table.iter().enumerate() {
+    for (index, rela) in table.numbered() {
         let Err(error) = one(Act::Write, rela, values, target, rules) else { continue };
         let error = at_entry(error, index);
         return match index.checked_sub(1) {
@@ -189,15 +189,15 @@ fn clear_each<V: Values + ?Sized>(
     rules: Rules,
 ) -> Result<(), Error> {
     let mut order = Order::default();
-    for (index, rela) in table.iter().enumerate() {
+    for (index, rela) in table.numbered() {
         order.next_rela(rela, index, rules);
     }
     if order.broken.is_none() {
-        for (index, rela) in table.iter().enumerate() {
+        for (index, rela) in table.numbered() {
             one(Act::Verify, rela, values, target, rules).map_err(|error| at_entry(error, index))?;
         }
     }
-    for (index, rela) in table.iter().enumerate().rev() {
+    for (index, rela) in table.numbered().rev() {
         if let Err(error) = one(Act::Clear, rela, values, target, rules) {
             let cleared = index.saturating_add(1);
             return reapply(table.entries(), cleared, values, target, rules).and(Err(at_entry(error, index)));

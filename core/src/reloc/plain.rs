@@ -59,7 +59,7 @@ pub(super) fn apply_plain<V: Values + ?Sized>(
     address: u64,
     rules: Rules,
 ) -> Result<(), Error> {
-    for (index, entry) in entries.iter().enumerate() {
+    for (index, entry) in (0..entries.len()).zip(entries) {
         match common(entry, values, address) {
             Some((offset, Common::Word32(value))) => {
                 if let Some(slot) = slot(bytes, offset)
@@ -96,7 +96,7 @@ pub(super) fn clear_plain<V: Values + ?Sized>(
     address: u64,
     rules: Rules,
 ) -> Result<(), Error> {
-    for (index, entry) in entries.iter().enumerate().rev() {
+    for (index, entry) in (0..entries.len()).zip(entries).rev() {
         match common(entry, values, address) {
             Some((offset, Common::Word32(value))) => {
                 if let Some(slot) = slot(bytes, offset)
@@ -134,7 +134,7 @@ pub(super) fn check_plain<V: Values + ?Sized>(
     rules: Rules,
 ) -> Result<Option<Error>, Error> {
     let mut order = Order::default();
-    for (index, entry) in entries.iter().enumerate() {
+    for (index, entry) in (0..entries.len()).zip(entries) {
         let existing = match common(entry, values, address) {
             Some((offset, Common::Word32(_))) => {
                 order.next(offset as u64, 4, index);

@@ -4,15 +4,14 @@ use super::howto::howto;
 use super::one::at_entry;
 use super::{Rules, Target, Values};
 use crate::abi::RELA_SIZE;
-use crate::elf::Rela;
+use crate::elf::{Rela, RelaTable};
 use crate::error::{Error, ErrorKind};
 
 /// Sets the fields of `entries`, all of which were applied, to zero, the last one first.
 #[cold]
 #[inline(never)]
 pub(super) fn undo(entries: &[[u8; RELA_SIZE]], target: &mut Target<'_>, rules: Rules) -> Result<(), Error> {
-    for (index, entry) in entries.iter().enumerate().rev() {
-        let rela = Rela::read(entry);
+    for (index, rela) in RelaTable::from_entries(entries).numbered().rev() {
         let size = howto(rela.r_type, rules).map_or(0, |howto| howto.size);
         if size != 0
             && let Err(error) = target.write(rela.offset, size, 0)
@@ -33,8 +32,7 @@ pub(super) fn reapply<V: Values + ?Sized>(
     target: &mut Target<'_>,
     rules: Rules,
 ) -> Result<(), Error> {
-    for (index, entry) in entries.iter().enumerate().skip(from) {
-        let rela = Rela::read(entry);
+    for (index, rela) in RelaTable::from_entries(entries).numbered().filter(|(index, _)| *index >= from) {
         let address = target.address.wrapping_add(rela.offset);
         let (Some(howto), Some(s)) = (howto(rela.r_type, rules), values.value(rela.symbol)) else { continue };
         if howto.size != 0

@@ -1,0 +1,152 @@
+//! All of relakit's core behind two functions, with a panic handler that calls a function which nobody defines: linking
+//! them succeeds only if no panic is reachable.
+#![no_std]
+
+use core::panic::PanicInfo;
+use relakit::elf::RelaTable;
+use relakit::reloc::{self, Rules, SymtabValues};
+use relakit::{Error, HookError, Module, Place, Profile, Resolver, Target, Writer, klp};
+
+unsafe extern "C" {
+    // Defined nowhere.
+    safe fn relakit_panic_is_reachable() -> !;
+    // The embedder's side; the script gives them addresses.
+    safe fn embedder_symbol(name: &[u8; 8], position: u64) -> u64;
+    safe fn embedder_memory(offset: u64) -> u64;
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    relakit_panic_is_reachable()
+}
+
+struct Embedder;
+
+impl Embedder {
+    fn symbol(name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+        match embedder_symbol(name.first_chunk().unwrap_or(&[0; 8]), position) {
+            0 => Ok(None),
+            1 => Err(HookError(1)),
+            value => Ok(Some(value)),
+        }
+    }
+}
+
+impl Resolver for Embedder {
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
+        Self::symbol(name, 0)
+    }
+
+    fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+        Self::symbol(object, position)?;
+        Self::symbol(name, position)
+    }
+}
+
+impl Writer for Embedder {
+    fn read(&mut self, _address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), HookError> {
+        for byte in bytes {
+            *byte = embedder_memory(offset) as u8;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, address: u64, _offset: u64, _bytes: &[u8]) -> Result<(), HookError> {
+        if embedder_memory(address) == 0 { Ok(()) } else { Err(HookError(2)) }
+    }
+}
+
+/// What the embedder lends for a whole module.
+pub struct Lent<'a> {
+    file: &'a [u8],
+    profile: Profile,
+    memory: &'a mut [Option<Place<'a>>],
+    values: &'a mut [u64],
+    kept: &'a mut [u8],
+    object: &'a [u8],
+    fault: Option<Error>,
+    count: usize,
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proof_module(lent: &mut Lent<'_>) -> i32 {
+    match module(lent) {
+        Ok(()) => 0,
+        Err(error) => {
+            lent.fault = Some(error);
+            error.kind as i32
+        }
+    }
+}
+
+fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
+    let Lent { file, profile, memory, values, kept, object, fault, count } = lent;
+    let memory = &mut **memory;
+    let module = Module::parse(file, *profile)?;
+    *count = klp::Objects::of(&module)?.names().len();
+    let mut report = |error: Error| *fault = Some(error);
+    let mut placed = module.place(memory)?;
+    placed.fill()?;
+    placed.faults(values, &mut Embedder, &mut report)?;
+    let mut loaded = placed.early(values, &mut Embedder)?;
+    for (section, special) in loaded.specials() {
+        *count = count.wrapping_add(usize::from(special.is_read_by(profile.since))).wrapping_add(section as usize);
+    }
+    *count = count.wrapping_add(module.late_size(values)?);
+    let mut late = loaded.keep(values, kept)?;
+    late.faults(object, memory, &mut Embedder, &mut report)?;
+    *count = count.wrapping_add(late.coming(object, memory, &mut Embedder)?);
+    *count = count.wrapping_add(late.going(object, memory)?);
+    #[cfg(feature = "control")]
+    {
+        *count = count.wrapping_add(usize::from(file[*count]));
+    }
+    Ok(())
+}
+
+/// What the embedder lends for one section.
+pub struct LentSection<'a> {
+    rela: &'a [u8],
+    values: &'a [u64],
+    symtab: &'a [u8],
+    bytes: &'a mut [u8],
+    address: u64,
+    rules: u32,
+    act: u32,
+    fault: Option<Error>,
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proof_section(lent: &mut LentSection<'_>) -> i32 {
+    match section(lent) {
+        Ok(()) => 0,
+        Err(error) => {
+            lent.fault = Some(error);
+            error.kind as i32
+        }
+    }
+}
+
+fn section(lent: &mut LentSection<'_>) -> Result<(), Error> {
+    let table = RelaTable::new(lent.rela)?;
+    let symtab = SymtabValues::new(lent.symtab)?;
+    let rules = Rules::from_bits(lent.rules).unwrap_or_default();
+    let mut embedder = Embedder;
+    let mut other = Target::hooked(lent.bytes.len() as u64, lent.address, &mut embedder);
+    let plain = &mut Target::new(lent.bytes, lent.address);
+    match lent.act {
+        0 => reloc::apply(table, lent.values, plain, rules),
+        1 => reloc::clear(table, lent.values, plain, rules),
+        2 => reloc::check(table, lent.values, plain, rules),
+        3 => reloc::apply(table, &symtab, plain, rules),
+        4 => reloc::clear(table, &symtab, plain, rules),
+        5 => reloc::check(table, &symtab, plain, rules),
+        6 => reloc::apply(table, lent.values, &mut other, rules),
+        7 => reloc::clear(table, lent.values, &mut other, rules),
+        8 => reloc::check(table, lent.values, &mut other, rules),
+        _ => match reloc::faults(table, lent.values, plain, rules).last() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        },
+    }
+}
