@@ -102,10 +102,9 @@ impl<'f> RelaTable<'f> {
     /// All entries in order, with their indices.
     ///
     /// Counted by a range and not by `enumerate`, which can panic in a build with overflow checks.
-    pub(crate) fn numbered(
-        &self,
-    ) -> impl DoubleEndedIterator<Item = (usize, Rela)> + ExactSizeIterator + use<'f> {
-        (0..self.len()).zip(self.iter())
+    pub(crate) fn numbered(&self) -> impl DoubleEndedIterator<Item = (usize, Rela)> + use<'f> {
+        let table = *self;
+        (0..self.len()).filter_map(move |index| Some((index, table.get(index)?)))
     }
 
     /// All entries in order.
