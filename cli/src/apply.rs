@@ -70,6 +70,10 @@ fn early<'k>(
     buffer: &'k mut Vec<u8>,
 ) -> Result<Late<'k>, Vec<Error>> {
     let one = |error| vec![error];
+    let unplaced: Vec<_> = module.place_faults(memory).collect();
+    if !unplaced.is_empty() {
+        return Err(distinct(unplaced));
+    }
     let mut placed = module.place(memory).map_err(one)?;
     placed.fill().map_err(one)?;
     let first = match placed.early(values, symbols) {

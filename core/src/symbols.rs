@@ -145,7 +145,11 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
     pub(crate) fn value(&self, index: u32, resolver: &mut dyn Resolver) -> Result<u64, Error> {
         let object = self.module.object();
         let symbols = object.symbols();
-        let Some(symbol) = symbols.get(index).filter(|_| index != 0) else { return Ok(0) };
+        let Some(symbol) = symbols.get(index) else { return Ok(0) };
+        // Linux starts at symbol 1: the first one keeps what the file says.
+        if index == 0 {
+            return Ok(symbol.value);
+        }
         let at = |error: Error| error.in_section(symbols.section()).of_symbol(index);
         match self.place(index, &symbol) {
             SymbolPlace::Absolute | SymbolPlace::Livepatch => Ok(symbol.value),

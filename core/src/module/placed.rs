@@ -32,12 +32,17 @@ impl<'f> Module<'f> {
     /// [`ErrorKind::NotPlaced`], [`ErrorKind::PlacedSize`]: a section that is relocated has no memory, or not as much
     /// as its size.
     pub fn place<'m, M: Memory + ?Sized>(&self, memory: &'m mut M) -> Result<Placed<'f, 'm, M>, Error> {
-        for (_, _, target, table) in self.early_sections() {
-            if !table.is_empty() {
-                self.target(memory, target)?;
-            }
+        match self.place_faults(memory).next() {
+            Some(error) => Err(error),
+            None => Ok(Placed { module: self.clone(), memory }),
         }
-        Ok(Placed { module: self.clone(), memory })
+    }
+
+    /// Every fault that [`place`](Self::place) can answer, in the order of the relocation sections.
+    pub fn place_faults<M: Memory + ?Sized>(&self, memory: &mut M) -> impl Iterator<Item = Error> {
+        self.early_sections()
+            .filter(|(_, _, _, table)| !table.is_empty())
+            .filter_map(|(_, _, target, _)| self.target(memory, target).err())
     }
 
     /// The sections of the early pass in its order: index, class, target, relocations.
