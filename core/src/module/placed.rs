@@ -32,7 +32,8 @@ impl<'f> Module<'f> {
     /// [`ErrorKind::NotPlaced`], [`ErrorKind::PlacedSize`]: a section that is relocated has no memory, or not as much
     /// as its size.
     pub fn place<'m, M: Memory + ?Sized>(&self, memory: &'m mut M) -> Result<Placed<'f, 'm, M>, Error> {
-        match self.place_faults(memory).next() {
+        let fault = self.place_faults(memory).next();
+        match fault {
             Some(error) => Err(error),
             None => Ok(Placed { module: self.clone(), memory }),
         }
