@@ -144,7 +144,8 @@ kinds! {
     /// The writer failed to make the change visible; it was undone. `value` is its own number.
     Sync = -44, c"the writer's sync failed, the pass was undone", ["" "its number" ""], NONE;
     /// The writer failed, and failed again when the pass was to be undone: the entries from 0 to `entry` hold
-    /// their values, those after it are as they were. `value` is the writer's own number.
+    /// their values, those after it are as they were (cleared, if the pass was to clear); without `entry` none
+    /// holds its value. `value` is the writer's own number.
     NotUndone = -45, c"the writer failed twice: the section's entries up to this one stay written", ["offset" "its number" ""], NONE;
     /// A dry run through a writer: fields that overlap or do not ascend can be judged by writing only.
     Unordered = -46, c"fields overlap or do not ascend, and a dry run may not write", ["offset" "" ""], NONE;

@@ -48,9 +48,10 @@ impl<'k> Late<'k> {
     ) -> Result<usize, Error> {
         self.check_is_live(object, false)?;
         let mut applied = 0usize;
+        let mut wrote = false;
         let mut failed = None;
         for number in 0..self.kept.sections.len() {
-            match self.section_coming(number, object, memory, resolver) {
+            match self.section_coming(number, object, memory, resolver, &mut wrote) {
                 Ok(sections) => applied = applied.saturating_add(sections),
                 Err(error) => {
                     failed = Some((number, error));
@@ -76,7 +77,7 @@ impl<'k> Late<'k> {
                     .map_err(|error| section.fault(error))?;
             }
         }
-        if applied != 0 {
+        if wrote {
             // Whatever this answers, the fault is the first one.
             let _ = memory.sync();
         }
@@ -92,9 +93,10 @@ impl<'k> Late<'k> {
     pub fn going<M: Memory + ?Sized>(&mut self, object: &[u8], memory: &mut M) -> Result<usize, Error> {
         self.check_is_live(object, true)?;
         let mut cleared = 0usize;
+        let mut wrote = false;
         let mut failed = None;
         for number in (0..self.kept.sections.len()).rev() {
-            match self.section_going(number, object, memory) {
+            match self.section_going(number, object, memory, &mut wrote) {
                 Ok(sections) => cleared = cleared.saturating_add(sections),
                 Err(error) => {
                     failed = Some((number.saturating_add(1), error));
@@ -102,7 +104,6 @@ impl<'k> Late<'k> {
                 }
             }
         }
-        let wrote = cleared != 0 && self.profile.clears_on_going;
         let (from, error) = match failed {
             Some(failed) => failed,
             None => match wrote.then(|| memory.sync()) {
@@ -156,17 +157,19 @@ impl<'k> Late<'k> {
         Ok(())
     }
 
-    /// Applies one section, if it is the object's; answers how many that were.
+    /// Applies one section, if it is the object's; answers how many that were. `wrote` tells of an attempt to write.
     fn section_coming<M: Memory + ?Sized>(
         &mut self,
         number: usize,
         object: &[u8],
         memory: &mut M,
         resolver: &mut dyn Resolver,
+        wrote: &mut bool,
     ) -> Result<usize, Error> {
         self.prepare(number, object, resolver)?;
         let Some(section) = self.section(number, object) else { return Ok(0) };
         if let Some(mut target) = section.target(memory)? {
+            *wrote = true;
             reloc::apply_fields(section.table, &section.values, &mut target, self.profile.rules())
                 .map_err(|error| section.fault(error))?;
         }
@@ -178,11 +181,13 @@ impl<'k> Late<'k> {
         number: usize,
         object: &[u8],
         memory: &mut M,
+        wrote: &mut bool,
     ) -> Result<usize, Error> {
         let Some(section) = self.section(number, object) else { return Ok(0) };
         if self.profile.clears_on_going
             && let Some(mut target) = section.target(memory)?
         {
+            *wrote = true;
             reloc::clear_fields(section.table, &section.values, &mut target, self.profile.rules())
                 .map_err(|error| section.fault(error))?;
         }

@@ -8,7 +8,7 @@ use super::one::{Act, at_entry, one};
 use super::order::Order;
 use super::plain::{apply_plain, check_plain, clear_plain};
 use super::target::Memory;
-use super::undo::{reapply, undo};
+use super::undo::{overwritten, reapply, undo};
 use super::{Rules, Target, Values};
 use crate::elf::RelaTable;
 use crate::error::{Error, ErrorKind};
@@ -18,7 +18,8 @@ use crate::error::{Error, ErrorKind};
 /// Symbol values are `values`, by symbol index. Behind a [`Writer`](super::Writer), `sync` is called once at the end.
 ///
 /// # Errors
-/// The first entry that cannot be applied, with its numbers.
+/// The first entry that cannot be applied, with its numbers. (Behind a writer what is wrong with an entry by itself comes
+/// before fields that overlap.)
 /// [`NotUndone`](ErrorKind::NotUndone): a writer failed and failed again when its fields were to be set to zero, or
 /// fields that need not be zero ([`Rules::ALLOW_NONZERO`]) were overwritten before it failed. This is the one case in
 /// which something is changed; the fault says up to which entry.
@@ -28,12 +29,18 @@ pub fn apply<V: Values + ?Sized>(
     target: &mut Target<'_>,
     rules: Rules,
 ) -> Result<(), Error> {
-    apply_fields(table, values, target, rules)?;
-    let Err(error) = target.sync() else { return Ok(()) };
+    prove_fields(table, values, target, rules)?;
+    let written = write_fields(table, values, target, rules);
+    let synced = target.sync();
+    // Whatever `sync` answers to a pass that failed, the fault is the first one.
+    let (Ok(()), Err(error)) = (written, synced) else { return written };
+    let error = ErrorKind::Sync.error(error.number(), 0);
+    if rules.contains(Rules::ALLOW_NONZERO) {
+        return Err(overwritten(error, table.entries(), rules));
+    }
     let undone = undo(table.entries(), target, rules);
-    // Whatever this answers, the fault is the first one.
     let _ = target.sync();
-    undone.and(Err(ErrorKind::Sync.error(error.number(), 0)))
+    undone.and(Err(error))
 }
 
 /// Sets every field of `table` back to zero, or changes nothing. Each must hold what `apply` wrote with these
@@ -49,8 +56,10 @@ pub fn clear<V: Values + ?Sized>(
     target: &mut Target<'_>,
     rules: Rules,
 ) -> Result<(), Error> {
-    clear_fields(table, values, target, rules)?;
-    let Err(error) = target.sync() else { return Ok(()) };
+    verify_fields(table, values, target, rules)?;
+    let cleared = zero_fields(table, values, target, rules);
+    let synced = target.sync();
+    let (Ok(()), Err(error)) = (cleared, synced) else { return cleared };
     let undone = reapply(table.entries(), 0, values, target, rules);
     let _ = target.sync();
     undone.and(Err(ErrorKind::Sync.error(error.number(), 0)))
@@ -104,19 +113,72 @@ pub(crate) fn apply_fields<V: Values + ?Sized>(
     target: &mut Target<'_>,
     rules: Rules,
 ) -> Result<(), Error> {
+    prove_fields(table, values, target, rules)?;
+    write_fields(table, values, target, rules)
+}
+
+/// What is to be right before the first write. Plain memory that must be zero is judged while it is written.
+fn prove_fields<V: Values + ?Sized>(
+    table: RelaTable<'_>,
+    values: &V,
+    target: &mut Target<'_>,
+    rules: Rules,
+) -> Result<(), Error> {
+    match &target.memory {
+        Memory::Plain(_) if !rules.contains(Rules::ALLOW_NONZERO) => Ok(()),
+        _ => check_each(table, values, target, rules).map(|_| ()),
+    }
+}
+
+fn write_fields<V: Values + ?Sized>(
+    table: RelaTable<'_>,
+    values: &V,
+    target: &mut Target<'_>,
+    rules: Rules,
+) -> Result<(), Error> {
     match &mut target.memory {
         Memory::Plain(bytes) if !rules.contains(Rules::ALLOW_NONZERO) => {
             apply_plain(table.entries(), values, bytes, target.address, rules)
         }
-        _ => {
-            check_each(table, values, target, rules)?;
-            write_each(table, values, target, rules)
-        }
+        _ => write_each(table, values, target, rules),
     }
 }
 
 /// `clear` without `sync`.
 pub(crate) fn clear_fields<V: Values + ?Sized>(
+    table: RelaTable<'_>,
+    values: &V,
+    target: &mut Target<'_>,
+    rules: Rules,
+) -> Result<(), Error> {
+    verify_fields(table, values, target, rules)?;
+    zero_fields(table, values, target, rules)
+}
+
+/// What is to be right before the first field is cleared behind a writer: fields that ascend are all verified, others
+/// can be verified only on the way. Plain memory is verified on the way.
+fn verify_fields<V: Values + ?Sized>(
+    table: RelaTable<'_>,
+    values: &V,
+    target: &mut Target<'_>,
+    rules: Rules,
+) -> Result<(), Error> {
+    if matches!(target.memory, Memory::Plain(_)) {
+        return Ok(());
+    }
+    let mut order = Order::default();
+    for (index, rela) in table.numbered() {
+        order.next_rela(rela, index, rules);
+    }
+    if order.broken.is_none() {
+        for (index, rela) in table.numbered() {
+            one(Act::Verify, rela, values, target, rules).map_err(|error| at_entry(error, index))?;
+        }
+    }
+    Ok(())
+}
+
+fn zero_fields<V: Values + ?Sized>(
     table: RelaTable<'_>,
     values: &V,
     target: &mut Target<'_>,
@@ -167,36 +229,22 @@ fn write_each<V: Values + ?Sized>(
 ) -> Result<(), Error> {
     for (index, rela) in table.numbered() {
         let Err(error) = one(Act::Write, rela, values, target, rules) else { continue };
-        let error = at_entry(error, index);
-        return match index.checked_sub(1) {
-            // What was there before is lost.
-            Some(last) if rules.contains(Rules::ALLOW_NONZERO) => {
-                Err(at_entry(Error { kind: ErrorKind::NotUndone, ..error }, last))
-            }
-            _ => undo(table.entries().get(..index).unwrap_or_default(), target, rules).and(Err(error)),
-        };
+        let (error, written) = (at_entry(error, index), table.entries().get(..index).unwrap_or_default());
+        if rules.contains(Rules::ALLOW_NONZERO) {
+            return Err(overwritten(error, written, rules));
+        }
+        return undo(written, target, rules).and(Err(error));
     }
     Ok(())
 }
 
 /// Clears each entry from the last to the first, or writes those again that were cleared before one failed.
-///
-/// Fields that ascend are all verified before the first is cleared; others can be verified only on the way.
 fn clear_each<V: Values + ?Sized>(
     table: RelaTable<'_>,
     values: &V,
     target: &mut Target<'_>,
     rules: Rules,
 ) -> Result<(), Error> {
-    let mut order = Order::default();
-    for (index, rela) in table.numbered() {
-        order.next_rela(rela, index, rules);
-    }
-    if order.broken.is_none() {
-        for (index, rela) in table.numbered() {
-            one(Act::Verify, rela, values, target, rules).map_err(|error| at_entry(error, index))?;
-        }
-    }
     for (index, rela) in table.numbered().rev() {
         if let Err(error) = one(Act::Clear, rela, values, target, rules) {
             let cleared = index.saturating_add(1);

@@ -150,6 +150,10 @@ pub(super) fn check_plain<V: Values + ?Sized>(
             }
         };
         if existing != Some(0) {
+            if order.broken.is_some() && !rules.contains(Rules::ALLOW_NONZERO) {
+                // Which fault comes first only writing can tell.
+                break;
+            }
             let mut target = Target::new(bytes, address);
             one(Act::Prove, Rela::read(entry), values, &mut target, rules)
                 .map_err(|error| at_entry(error, index))?;

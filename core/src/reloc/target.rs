@@ -7,9 +7,10 @@ use core::fmt;
 /// Reads and writes memory that is not a plain slice: text behind `text_poke`, a guest, a bounce buffer.
 ///
 /// A pass first reads every field, and only when all of them are right writes them: one call a field, `offset`
-/// bytes into the section, at run-time address `address`, 1, 2, 4 or 8 bytes. Then `sync` is called, once. A pass
-/// that fails while it writes sets the fields it has written to zero again, in the reverse order, through `write`,
-/// and calls `sync`.
+/// bytes into the section, at run-time address `address`, 1, 2, 4 or 8 bytes. It reads each field once more right before
+/// it writes it. (Fields that overlap or do not ascend are cleared without the first reading.) Then `sync` is called,
+/// once. A pass that fails while it writes puts back what it has written, in the reverse order, through `write`, and
+/// calls `sync`.
 pub trait Writer {
     /// Reads the bytes now in memory into `bytes`.
     ///

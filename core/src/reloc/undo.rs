@@ -1,7 +1,6 @@
 //! The way back: what a pass that failed has written, or cleared.
 
 use super::howto::howto;
-use super::one::at_entry;
 use super::{Rules, Target, Values};
 use crate::abi::RELA_SIZE;
 use crate::elf::{Rela, RelaTable};
@@ -16,7 +15,7 @@ pub(super) fn undo(entries: &[[u8; RELA_SIZE]], target: &mut Target<'_>, rules: 
         if size != 0
             && let Err(error) = target.write(rela.offset, size, 0)
         {
-            return Err(not_undone(error, rela, index));
+            return Err(not_undone(error, Some((index, rela))));
         }
     }
     Ok(())
@@ -38,20 +37,31 @@ pub(super) fn reapply<V: Values + ?Sized>(
         if howto.size != 0
             && let Err(error) = target.write(rela.offset, howto.size, howto.value(s, rela.addend, address))
         {
-            // The one before is the last that holds its value; `from` is never 0.
-            return Err(not_undone(error, rela, index.saturating_sub(1)));
+            let last = index.checked_sub(1).and_then(|last| Some((last, Rela::read(entries.get(last)?))));
+            return Err(not_undone(error, last));
         }
     }
     Ok(())
 }
 
-fn not_undone(error: Error, rela: Rela, index: usize) -> Error {
-    let error = Error {
+/// The fault of a pass that failed after it wrote the fields of `entries` over what was there, which is lost. If none of
+/// them has a field it is `error`.
+#[cold]
+#[inline(never)]
+pub(super) fn overwritten(error: Error, entries: &[[u8; RELA_SIZE]], rules: Rules) -> Error {
+    let mut entries = RelaTable::from_entries(entries).numbered();
+    let last = entries.rfind(|(_, rela)| howto(rela.r_type, rules).is_some_and(|howto| howto.size != 0));
+    if last.is_some() { not_undone(error, last) } else { error }
+}
+
+/// `last` is the last entry that holds its value; `None` when none does.
+fn not_undone(error: Error, last: Option<(usize, Rela)>) -> Error {
+    Error {
         kind: ErrorKind::NotUndone,
-        symbol: Some(rela.symbol),
-        r_type: Some(rela.r_type),
-        offset: rela.offset,
+        entry: last.map(|(index, _)| index as u64),
+        symbol: last.map(|(_, rela)| rela.symbol),
+        r_type: last.map(|(_, rela)| rela.r_type),
+        offset: last.map_or(0, |(_, rela)| rela.offset),
         ..error
-    };
-    at_entry(error, index)
+    }
 }

@@ -1,0 +1,261 @@
+//! Every section of every file has a class: random damage to modules, against a second reading of Linux semantics 5,
+//! 6, 10 and 15 that is written from the page and not from the crate.
+
+use crate::late::{names, two_objects};
+use crate::world::{Mem, Spot};
+use proptest::prelude::*;
+use relakit::klp::{Class, Classified, FailsAt};
+use relakit::{ErrorKind, Module, Profile};
+
+/// What a section is, and when it fails; the fields of [`Class`] that the page speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Expected {
+    Ordinary(u32),
+    Early(u32),
+    Late(Vec<u8>, u32),
+    NotRelocation,
+    LegacyArch,
+    PassedOver,
+    LoadFails,
+    AnyComingFails,
+    ComingFails(Vec<u8>),
+}
+
+fn found(class: &Classified<'_>) -> Expected {
+    match class.class {
+        Class::Ordinary { target } => Expected::Ordinary(target),
+        Class::KlpEarly { target } => Expected::Early(target),
+        Class::KlpLate { object, target } => Expected::Late(object.to_vec(), target),
+        Class::NotRelocation => Expected::NotRelocation,
+        Class::LegacyArch => Expected::LegacyArch,
+        Class::PassedOver => Expected::PassedOver,
+        Class::Malformed { fails: FailsAt::Load, .. } => Expected::LoadFails,
+        Class::Malformed { fails: FailsAt::AnyComing, .. } => Expected::AnyComingFails,
+        Class::Malformed { fails: FailsAt::Coming(object), .. } => Expected::ComingFails(object.to_vec()),
+        other => panic!("a class that the page does not know: {other:?}"),
+    }
+}
+
+/// A file that is known to be readable, read by fixed offsets (gABI 4).
+struct File<'a>(&'a [u8]);
+
+impl File<'_> {
+    fn number(&self, at: usize, size: usize) -> u64 {
+        self.0[at..][..size].iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
+    }
+
+    fn count(&self) -> u64 {
+        self.number(60, 2)
+    }
+
+    /// The field of a section header at `at`.
+    fn field(&self, section: u64, at: usize, size: usize) -> u64 {
+        let header = self.number(40, 8) + section * 64;
+        self.number(usize::try_from(header).unwrap() + at, size)
+    }
+
+    fn name(&self, section: u64) -> &[u8] {
+        let names = self.number(62, 2);
+        let start = usize::try_from(self.field(names, 24, 8)).unwrap();
+        let size = usize::try_from(self.field(names, 32, 8)).unwrap();
+        let name = usize::try_from(self.field(section, 0, 4)).unwrap();
+        self.0[start..][..size]
+            .get(name..)
+            .and_then(|name| name.split(|&byte| byte == 0).next())
+            .unwrap_or_default()
+    }
+
+    fn has(&self, section: u64, flag: u64) -> bool {
+        self.field(section, 8, 8) & flag != 0
+    }
+
+    /// The first section of that name that is `SHF_ALLOC`.
+    fn allocated(&self, name: &str) -> Option<u64> {
+        (1..self.count()).find(|&section| self.has(section, 2) && self.name(section) == name.as_bytes())
+    }
+
+    fn expected(&self, section: u64, since: (u16, u16)) -> Expected {
+        let (kind, size) = (self.field(section, 4, 4), self.field(section, 32, 8));
+        let target = self.field(section, 44, 4);
+        let (livepatch, name) = (self.has(section, 0x0010_0000), self.name(section));
+        if section == 0 || !livepatch && !matches!(kind, 4 | 9) {
+            let arch = name.starts_with(b".klp.arch.");
+            return if arch { Expected::LegacyArch } else { Expected::NotRelocation };
+        }
+        let symbols = (1..self.count()).find(|&section| self.field(section, 4, 4) == 2).unwrap();
+        let is_table = target == symbols || target == self.field(symbols, 40, 4);
+        let exists = (1..self.count()).contains(&target);
+        let is_per_cpu = exists && self.allocated(".data..percpu") == Some(target);
+        let mut dropped = vec![".modinfo", "__versions"];
+        if since >= (6, 14) {
+            dropped.extend(["__version_ext_crcs", "__version_ext_names"]);
+        }
+        let is_dropped = dropped.into_iter().any(|name| exists && self.allocated(name) == Some(target));
+        let template = is_per_cpu && since >= (6, 16);
+        let reachable =
+            exists && (is_table || self.has(target, 2) && !is_dropped && (!is_per_cpu || template));
+        let to = u32::try_from(target).unwrap();
+        if !livepatch {
+            return match (reachable, is_table || kind == 9) {
+                (false, _) => Expected::PassedOver,
+                (true, true) => Expected::LoadFails,
+                (true, false) => Expected::Ordinary(to),
+            };
+        }
+        let object =
+            name.strip_prefix(b".klp.rela.").and_then(|rest| rest.split(|&byte| byte == b'.').next());
+        let unreadable = matches!(kind, 0 | 8) && size >= 24;
+        match (object.map(|object| &object[..object.len().min(55)]), reachable) {
+            (None | Some(b""), true) => Expected::LoadFails,
+            (None | Some(b""), false) => Expected::AnyComingFails,
+            (Some(b"vmlinux"), false) => Expected::PassedOver,
+            (Some(b"vmlinux"), true) if is_table || unreadable => Expected::LoadFails,
+            (Some(b"vmlinux"), true) => Expected::Early(to),
+            (Some(object), true) if self.has(section, 2) && !is_table && !unreadable && !template => {
+                Expected::Late(object.to_vec(), to)
+            }
+            (Some(object), _) => Expected::ComingFails(object.to_vec()),
+        }
+    }
+}
+
+/// A module with a section of every class.
+fn module() -> Vec<u8> {
+    let mut builder = two_objects();
+    for name in [".modinfo", "__versions", "__version_ext_crcs", ".data..percpu", ".klp.arch.a..text"] {
+        builder.section(name, 1, 2, vec![0; 32]);
+    }
+    let one = builder.symbol("one", 0x10, 0xfff1, 1);
+    let vmlinux = builder.klp_symbol(".klp.sym.vmlinux.f,0");
+    builder.rela(1, &[(12, one, 10, 0)]);
+    builder.klp("vmlinux", 2, &[(16, vmlinux, 1, 0)]);
+    builder.klp("vmlinux", 10, &[(0, vmlinux, 1, 0)]);
+    builder.rela(10, &[(8, one, 1, 0)]);
+    builder.rela(7, &[]);
+    builder.klp("b", 8, &[]);
+    builder.klp("c", 10, &[]);
+    builder.build()
+}
+
+/// A change of the file: of a field of a section header to something that means something, or of any byte.
+#[derive(Clone, Debug)]
+enum Damage {
+    Header { section: usize, field: (usize, usize), value: u64 },
+    Byte { at: prop::sample::Index, value: u8 },
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let small = prop_oneof![0..24u64, Just(u64::MAX), Just(0x7fff_ffff)];
+    let flags = proptest::sample::select(vec![0u64, 2, 0x0010_0000, 0x0010_0002, u64::MAX]);
+    let field = prop_oneof![
+        4 => (Just((44, 4)), small.clone()),
+        4 => (Just((4, 4)), proptest::sample::select(vec![0u64, 1, 2, 3, 4, 7, 8, 9, 18])),
+        4 => (Just((8, 8)), flags),
+        3 => (Just((32, 8)), prop_oneof![small.clone(), 20..80u64]),
+        2 => (Just((40, 4)), small.clone()),
+        2 => (Just((0, 4)), 0..300u64),
+        1 => (Just((24, 8)), 0..2000u64),
+        1 => (Just((48, 8)), small),
+    ];
+    prop_oneof![
+        4 => (0..24usize, field).prop_map(|(section, (field, value))| Damage::Header { section, field, value }),
+        1 => (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(at, value)| Damage::Byte { at, value }),
+    ]
+}
+
+fn damaged(damage: &[Damage]) -> Vec<u8> {
+    let mut file = module();
+    let table = usize::try_from(File(&file).number(40, 8)).unwrap();
+    for damage in damage {
+        match *damage {
+            Damage::Header { section, field: (at, size), value } => {
+                if let Some(field) =
+                    file.get_mut(table + section * 64 + at..).and_then(|rest| rest.get_mut(..size))
+                {
+                    field.copy_from_slice(&value.to_le_bytes()[..size]);
+                }
+            }
+            Damage::Byte { at, value } => *at.get_mut(&mut file) = value,
+        }
+    }
+    file
+}
+
+/// A place for every section of a size that memory can be had for.
+fn anywhere(module: &Module<'_>) -> Mem {
+    let spot = |(index, section): (u32, relakit::elf::Section)| {
+        let size = usize::try_from(section.size).ok().filter(|&size| size < 1 << 16)?;
+        let address = crate::world::address(index);
+        Some(Spot { bytes: vec![0; size], address, base: address })
+    };
+    Mem { spots: module.object().sections().map(spot).collect(), ..Mem::default() }
+}
+
+/// Lives a whole life with whatever the file is. Nothing panics, and what fails changes nothing.
+fn live(module: &Module<'_>) -> Result<(), ErrorKind> {
+    let (mut mem, mut names) = (anywhere(module), names());
+    names.set("vmlinux", "f", &[0x1234]);
+    let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
+    let mut placed = module.place(&mut mem).map_err(|error| error.kind)?;
+    placed.fill().map_err(|error| error.kind)?;
+    let mut listed = 0;
+    placed.faults(&mut values, &mut names, &mut |_| listed += 1).map_err(|error| error.kind)?;
+    let loaded = placed.early(&mut values, &mut names);
+    let mut loaded = loaded.map_err(|error| error.kind)?;
+    assert_eq!(listed, 0, "a dry run finds nothing that does not happen");
+    let mut kept = vec![0; module.late_size(&mut values).unwrap()];
+    let mut late = loaded.keep(&mut values, &mut kept).unwrap();
+    for object in [b"a", b"b"] {
+        let before = mem.image();
+        match late.coming(object, &mut mem, &mut names) {
+            Err(error) => assert_eq!(mem.image(), before, "{error}"),
+            Ok(_) => {
+                let going = late.going(object, &mut mem);
+                assert!(going.is_ok(), "what came can go: {going:?}");
+                assert!(!module.profile().clears_on_going || mem.image() == before);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_undamaged_module_has_every_class_and_lives() {
+    let file = module();
+    for profile in Profile::LINUX {
+        let module = Module::parse(&file, *profile).unwrap();
+        live(&module).unwrap();
+        let classes: Vec<_> =
+            module.classes().map(|(_, class)| std::mem::discriminant(&class.class)).collect();
+        let different =
+            classes.iter().enumerate().filter(|(at, class)| !classes[..*at].contains(class)).count();
+        assert_eq!(different, 7, "{}", profile.name);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn damaged_modules_have_the_classes_that_the_page_says_and_never_panic(
+        damage in proptest::collection::vec(damage(), 1..4),
+        profile in proptest::sample::select(Profile::LINUX),
+    ) {
+        let file = damaged(&damage);
+        for profile in [profile, Profile::ELF] {
+            let Ok(module) = Module::parse(&file, profile) else { continue };
+            let _ = live(&module);
+            prop_assert_eq!(module.classes().count(), usize::try_from(module.object().section_count()).unwrap());
+            if profile == Profile::ELF {
+                continue;
+            }
+            for (index, class) in module.classes() {
+                let expected = File(&file).expected(u64::from(index), profile.since);
+                prop_assert_eq!(found(&class), expected, "section {}, {}", index, profile.name);
+                prop_assert!(!class.reason.text().is_empty());
+                prop_assert_eq!(module.class(index), Some(class));
+            }
+            prop_assert_eq!(module.class(module.object().section_count()), None);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The life of a module and the rules of livepatch, through core's public interface (Linux semantics 3 to 10, 15, 16).
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "test code: what is not as it should be is a failed test"
+)]
+
+mod builder;
+mod classes;
+mod early;
+mod hooks;
+mod late;
+mod late_targets;
+mod model;
+mod sections;
+mod structure;
+mod symbols;
+mod world;

@@ -1,0 +1,176 @@
+//! What a module is loaded into: memory, and somebody who knows symbols.
+
+use crate::builder::Builder;
+use relakit::{Error, ErrorKind, HookError, Late, Memory, Module, Profile, Resolver, Target};
+use std::collections::HashMap;
+
+/// Where one section lives.
+#[derive(Clone, Debug)]
+pub struct Spot {
+    pub bytes: Vec<u8>,
+    pub address: u64,
+    /// What its symbols count from.
+    pub base: u64,
+}
+
+/// Memory for a module, by section index. It counts how often it is made visible, and can fail to.
+#[derive(Clone, Debug, Default)]
+pub struct Mem {
+    pub spots: Vec<Option<Spot>>,
+    pub syncs: usize,
+    /// The number that the next sync fails with.
+    pub fail_sync: Option<i32>,
+}
+
+/// Address of section `index` in [`Mem::of`].
+pub fn address(index: u32) -> u64 {
+    0xffff_ffff_c000_0000 + u64::from(index) * 0x1_0000
+}
+
+impl Mem {
+    /// A place for every section that is in memory.
+    pub fn of(file: &[u8], profile: Profile) -> Self {
+        let module = Module::parse(file, profile).unwrap();
+        let spot = |(index, section): (u32, relakit::elf::Section)| {
+            let size = usize::try_from(section.size).unwrap();
+            let is_in_memory = module.is_allocated(index) || module.per_cpu_section() == Some(index);
+            is_in_memory.then(|| Spot { bytes: vec![0; size], address: address(index), base: address(index) })
+        };
+        Self { spots: module.object().sections().map(spot).collect(), ..Self::default() }
+    }
+
+    pub fn at(&self, section: u32) -> &[u8] {
+        &self.spots[usize::try_from(section).unwrap()].as_ref().unwrap().bytes
+    }
+
+    pub fn spot(&mut self, section: u32) -> &mut Spot {
+        self.spots[usize::try_from(section).unwrap()].as_mut().unwrap()
+    }
+
+    /// The eight bytes at `offset` of a section.
+    pub fn word(&self, section: u32, offset: usize) -> u64 {
+        u64::from_le_bytes(self.at(section)[offset..][..8].try_into().unwrap())
+    }
+
+    /// All bytes.
+    pub fn image(&self) -> Vec<Option<Vec<u8>>> {
+        self.spots.iter().map(|spot| spot.as_ref().map(|spot| spot.bytes.clone())).collect()
+    }
+}
+
+impl Memory for Mem {
+    fn base(&self, section: u32) -> Option<u64> {
+        Some(self.spots.get(usize::try_from(section).unwrap())?.as_ref()?.base)
+    }
+
+    fn target(&mut self, section: u32) -> Option<Target<'_>> {
+        let spot = self.spots.get_mut(usize::try_from(section).unwrap())?.as_mut()?;
+        Some(Target::new(&mut spot.bytes, spot.address))
+    }
+
+    fn sync(&mut self) -> Result<(), HookError> {
+        self.syncs += 1;
+        self.fail_sync.take().map_or(Ok(()), |number| Err(HookError(number)))
+    }
+}
+
+/// Symbols by object and name; `""` is what the others export.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    pub symbols: HashMap<(String, String), Vec<u64>>,
+    /// A name that cannot be asked for, and the number that it fails with.
+    pub fails: Option<(String, i32)>,
+    /// What was asked for: `exported` or `object:candidate:position`.
+    pub asked: Vec<String>,
+}
+
+impl Names {
+    pub fn new(symbols: &[(&str, &str, &[u64])]) -> Self {
+        let mut names = Self::default();
+        for (object, name, values) in symbols {
+            names.set(object, name, values);
+        }
+        names
+    }
+
+    pub fn set(&mut self, object: &str, name: &str, values: &[u64]) {
+        self.symbols.insert((object.to_owned(), name.to_owned()), values.to_vec());
+    }
+
+    fn get(&self, object: &str, name: &str, position: u64) -> Result<Option<u64>, HookError> {
+        match &self.fails {
+            Some((bad, number)) if bad == name => return Err(HookError(*number)),
+            _ => {}
+        }
+        let values = self.symbols.get(&(object.to_owned(), name.to_owned()));
+        let index = usize::try_from(position).unwrap().checked_sub(1).expect("positions count from 1");
+        Ok(values.and_then(|values| values.get(index).copied()))
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl Resolver for Names {
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
+        let name = text(name);
+        self.asked.push(name.clone());
+        self.get("", &name, 1)
+    }
+
+    fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+        let (object, name) = (text(object), text(name));
+        self.asked.push(format!("{object}:{name}:{position}"));
+        self.get(&object, &name, position)
+    }
+}
+
+/// One module in its world.
+pub struct World {
+    pub file: Vec<u8>,
+    pub profile: Profile,
+    pub mem: Mem,
+    pub names: Names,
+    /// Memory for symbol values.
+    pub values: Vec<u64>,
+    /// What stays after loading.
+    pub kept: Vec<u8>,
+}
+
+impl World {
+    pub fn new(builder: &Builder, profile: Profile, names: Names) -> Self {
+        let file = builder.build();
+        let mem = Mem::of(&file, profile);
+        Self { file, profile, mem, names, values: vec![0; builder.symbols.len()], kept: Vec::new() }
+    }
+
+    /// Fills the memory, and does the early pass and what follows it.
+    pub fn load(&mut self) -> Result<(Late<'_>, &mut Mem, &mut Names), Error> {
+        let module = Module::parse(&self.file, self.profile)?;
+        let mut placed = module.place(&mut self.mem)?;
+        placed.fill()?;
+        let mut loaded = placed.early(&mut self.values, &mut self.names)?;
+        let mut scratch = self.values.clone();
+        self.kept.resize(module.late_size(&mut scratch)?, 0);
+        let late = loaded.keep(&mut scratch, &mut self.kept)?;
+        Ok((late, &mut self.mem, &mut self.names))
+    }
+
+    /// The early pass alone. When it fails, every byte must be what the file says.
+    pub fn early(&mut self) -> Result<(), Error> {
+        let mut filled = self.mem.clone();
+        let module = Module::parse(&self.file, self.profile)?;
+        module.place(&mut filled)?.fill()?;
+        let answer = self.load().map(|_| ());
+        if let Err(error) = answer {
+            assert_eq!(self.mem.image(), filled.image(), "changed by a pass that failed: {error}");
+        }
+        answer
+    }
+
+    /// The kind of fault of the early pass, if any.
+    pub fn early_fault(&mut self) -> Option<ErrorKind> {
+        self.early().err().map(|error| error.kind)
+    }
+}

@@ -1,0 +1,91 @@
+//! A dry run answers what applying would, and leaves memory alone.
+
+use crate::config;
+use crate::model::{World, fault, first_unordered};
+use crate::tables::{Case, good, rela, rules, rules_zero, wild};
+use crate::writer::{Call, Guest, hooked};
+use proptest::prelude::*;
+use relakit::reloc::{Rules, apply, check};
+use relakit::{Error, ErrorKind};
+
+/// What a dry run behind a writer answers; it must have done nothing but read.
+fn hooked_check(case: &Case) -> Result<(), Error> {
+    let mut guest = Guest::new(&case.world);
+    let result = hooked(case, &mut guest, check::<[u64]>);
+    assert!(guest.calls.iter().all(|call| matches!(call, Call::Read { .. })), "{:?}", guest.calls);
+    assert_eq!(guest.bytes, case.world.bytes);
+    result
+}
+
+proptest! {
+    // Many: a fault after an overlap is rare.
+    #![proptest_config(ProptestConfig { cases: 4096, ..config() })]
+
+    #[test]
+    fn a_dry_run_of_any_table_answers_what_apply_answers(case in wild(rules())) {
+        prop_assert_eq!(case.run(check::<[u64]>), (case.apply().0, case.world.bytes));
+    }
+
+    #[test]
+    fn a_dry_run_of_a_good_table_is_in_order_anywhere(case in good(rules())) {
+        prop_assert_eq!(hooked_check(&case), Ok(()));
+        prop_assert_eq!(case.run(check::<[u64]>), (Ok(()), case.world.bytes));
+    }
+
+    #[test]
+    fn a_dry_run_behind_a_writer_says_when_only_writing_could_tell(case in wild(rules())) {
+        let World { rules, .. } = case.world;
+        let unordered = first_unordered(&case.table, rules).filter(|_| !rules.contains(Rules::ALLOW_NONZERO));
+        let answer = hooked_check(&case).map_err(fault);
+        match (case.world.faults(&case.table).first(), unordered) {
+            (Some(first), _) => prop_assert_eq!(answer, Err(*first)),
+            (None, Some(entry)) => {
+                let (kind, at, ..) = answer.unwrap_err();
+                prop_assert_eq!((kind, at), (ErrorKind::Unordered, Some(entry as u64)));
+            }
+            (None, None) => {
+                prop_assert_eq!(answer, Ok(()));
+                prop_assert_eq!(hooked(&case, &mut Guest::new(&case.world), apply::<[u64]>), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_reversed_table_is_as_good_as_a_sorted_one(case in good(rules_zero())) {
+        let mut case = case;
+        case.table.reverse();
+        prop_assert_eq!(case.run(check::<[u64]>), (Ok(()), case.world.bytes.clone()));
+        let fields = case.table.iter().filter(|entry| crate::tables::size(**entry) != 0).count();
+        let expected = if fields > 1 { Some(ErrorKind::Unordered) } else { None };
+        prop_assert_eq!(hooked_check(&case).err().map(|error| error.kind), expected);
+    }
+}
+
+fn case(values: &[u64], table: &[relakit::elf::Rela]) -> Case {
+    let world = World { bytes: vec![0; 16], address: 0, values: values.to_vec(), rules: Rules::empty() };
+    Case { world, table: table.to_vec() }
+}
+
+#[test]
+fn a_fault_after_an_overlap_does_not_hide_the_overlap() {
+    // Entry 1 finds what entry 0 wrote; entry 2 has no symbol.
+    let case = case(&[7], &[rela(0, 0, 1, 0), rela(0, 0, 1, 0), rela(8, 1, 1, 0)]);
+    let nonzero = (ErrorKind::NonZero, Some(1), Some(0), Some(1), 0, 7, 7);
+    assert_eq!(case.apply().0.map_err(fault), Err(nonzero));
+    assert_eq!(case.run(check::<[u64]>).0.map_err(fault), Err(nonzero));
+}
+
+#[test]
+fn fields_that_touch_are_ordered_and_fields_that_share_a_byte_are_not() {
+    for (second, ordered) in [(8, true), (7, false), (0, false), (9, false)] {
+        // An entry of type NONE in between is no field.
+        let case = case(&[0], &[rela(0, 0, 1, 0), rela(0, 0, 0, 0), rela(second, 0, 1, 0)]);
+        let answer = hooked_check(&case).map_err(|error| (error.kind, error.entry));
+        let expected = match second {
+            9 => Err((ErrorKind::OffsetOutside, Some(2))),
+            _ if ordered => Ok(()),
+            _ => Err((ErrorKind::Unordered, Some(2))),
+        };
+        assert_eq!(answer, expected, "second field at {second}");
+    }
+}

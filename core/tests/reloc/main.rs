@@ -1,0 +1,33 @@
+//! The relocation engine against a model in 128-bit arithmetic, a disassembler, and memory that fails.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test code"
+)]
+
+mod all_or_nothing;
+mod clearing;
+#[path = "../common/mod.rs"]
+#[allow(dead_code, reason = "each test program uses a part")]
+mod common;
+mod decoded;
+mod dry_run;
+mod edges;
+mod failing_writer;
+mod formulas;
+mod model;
+mod order_of_checks;
+mod tables;
+mod writer;
+
+use proptest::prelude::ProptestConfig;
+
+/// Defaults, and no files beside the sources: a failure prints its smallest input.
+fn config() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
+}

@@ -1,0 +1,162 @@
+//! Random memories and tables: some in which everything is right, some in which anything may be wrong.
+
+use crate::model::{Fit, TYPES, Type, World, row};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use relakit::elf::{Rela, RelaTable};
+use relakit::reloc::{Rules, Target, apply};
+use relakit::{Error, abi};
+
+/// A memory and a table for it.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub world: World,
+    pub table: Vec<Rela>,
+}
+
+impl Case {
+    /// Applies the table to plain memory; the answer, and the bytes afterwards.
+    pub fn apply(&self) -> (Result<(), Error>, Vec<u8>) {
+        self.run(apply::<[u64]>)
+    }
+
+    /// The same with another pass.
+    pub fn run(&self, pass: Pass) -> (Result<(), Error>, Vec<u8>) {
+        let World { bytes, address, values, rules } = &self.world;
+        let (mut bytes, file) = (bytes.clone(), file(&self.table));
+        let result =
+            pass(RelaTable::new(&file).unwrap(), values, &mut Target::new(&mut bytes, *address), *rules);
+        (result, bytes)
+    }
+}
+
+/// `apply`, `check` or `clear`.
+pub type Pass = fn(RelaTable<'_>, &[u64], &mut Target<'_>, Rules) -> Result<(), Error>;
+
+/// The table as it stands in a file.
+pub fn file(table: &[Rela]) -> Vec<u8> {
+    crate::common::rela_bytes(table)
+}
+
+/// Bytes that a field has.
+pub fn size(rela: Rela) -> usize {
+    row(rela.r_type, Rules::MORE_TYPES).map_or(0, |row| row.2 as usize / 8)
+}
+
+pub fn rela(offset: u64, symbol: u32, r_type: u32, addend: i64) -> Rela {
+    Rela { offset, symbol, r_type, addend }
+}
+
+/// Every set of rules.
+pub fn rules() -> impl Strategy<Value = Rules> {
+    (0u32..16).prop_map(|bits| Rules::from_bits(bits).unwrap())
+}
+
+/// Every set of rules that wants fields to be zero.
+pub fn rules_zero() -> impl Strategy<Value = Rules> {
+    rules().prop_map(|rules| rules - Rules::ALLOW_NONZERO)
+}
+
+/// Numbers, those near the edges of fields more often than others.
+pub fn number() -> impl Strategy<Value = u64> {
+    let edge = (select(vec![0u32, 7, 8, 15, 16, 31, 32, 63]), any::<bool>(), -3i64..=3).prop_map(
+        |(bit, negative, off)| {
+            let edge = (1u64 << bit).wrapping_add(off.cast_unsigned());
+            if negative { edge.wrapping_neg() } else { edge }
+        },
+    );
+    let kernel = any::<u32>().prop_map(|low| 0xffff_ffff_8000_0000 | u64::from(low));
+    prop_oneof![any::<u64>(), edge, kernel, 0u64..0x1000, Just(0)]
+}
+
+/// A value that fits the field of this type and has much of `raw`.
+fn fitting((_, _, bits, fit, _): Type, raw: u64, rules: Rules) -> u64 {
+    let extend = |signed: bool| {
+        let shift = 64 - bits;
+        if signed { (((raw << shift) as i64) >> shift) as u64 } else { raw << shift >> shift }
+    };
+    match fit {
+        Fit::Any => raw,
+        Fit::SextIfAsked if !rules.contains(Rules::CHECK_PC32) => raw,
+        Fit::Sext | Fit::SextIfAsked => extend(true),
+        Fit::Zext => extend(false),
+        Fit::Both => extend(raw & 1 == 0),
+    }
+}
+
+/// The addend with which symbol value `s` gives `value` at `place`.
+pub fn addend(row: Type, value: u64, s: u64, place: u64) -> i64 {
+    let sum = if row.1 { value.wrapping_add(place) } else { value };
+    sum.wrapping_sub(s).cast_signed()
+}
+
+/// Symbol values, at least one.
+fn values() -> impl Strategy<Value = Vec<u64>> {
+    prop::collection::vec(number(), 1..6)
+}
+
+/// Everything is right: fields ascend with gaps that hold anything, all values fit, all fields are zero unless the
+/// rules allow more.
+pub fn good(rules: impl Strategy<Value = Rules>) -> impl Strategy<Value = Case> {
+    let entry = (any::<Index>(), 0usize..5, number(), any::<Index>());
+    (rules, number(), values(), prop::collection::vec(entry, 0..12), 0usize..5, 1u8..).prop_map(
+        |(rules, address, values, entries, tail, filler)| {
+            let known: Vec<Type> = TYPES.into_iter().filter(|known| row(known.0, rules).is_some()).collect();
+            let mut case =
+                Case { world: World { bytes: Vec::new(), address, values, rules }, table: Vec::new() };
+            for (which, gap, raw, symbol) in entries {
+                let (row, symbol) = (which.get(&known), symbol.index(case.world.values.len()));
+                let bytes = &mut case.world.bytes;
+                bytes.resize(bytes.len() + gap, filler);
+                let offset = bytes.len() as u64;
+                let value = fitting(*row, raw, rules);
+                let a = addend(*row, value, case.world.values[symbol], address.wrapping_add(offset));
+                let field = if rules.contains(Rules::ALLOW_NONZERO) { filler ^ 0x55 } else { 0 };
+                bytes.resize(bytes.len() + row.2 as usize / 8, field);
+                case.table.push(rela(offset, symbol as u32, row.0, a));
+            }
+            let end = case.world.bytes.len() + tail;
+            case.world.bytes.resize(end, filler);
+            case
+        },
+    )
+}
+
+/// Anything may be wrong, most of it is not: any order, overlaps, values that do not fit, offsets and symbols outside,
+/// unknown types, fields that are not zero.
+pub fn wild(rules: impl Strategy<Value = Rules>) -> impl Strategy<Value = Case> {
+    let byte = prop_oneof![30 => Just(0u8), 1 => any::<u8>()];
+    let which = prop_oneof![
+        8 => select(vec![abi::R_X86_64_64, 2, 4, 10, 11, 24]),
+        2 => select(TYPES.map(|row| row.0).to_vec()),
+        1 => prop_oneof![0u32..64, any::<u32>()],
+    ];
+    let off = prop_oneof![
+        12 => any::<Index>().prop_map(|index| index.index(40) as u64),
+        1 => number(),
+    ];
+    // Many values with zero bytes, so that fields can overlap.
+    let raw = prop_oneof![3 => Just(0u64), 3 => 0u64..256, 2 => number()];
+    let entry = (which, off, raw, any::<Index>(), 0u8..16);
+    let entries = prop::collection::vec(entry, 0..7);
+    let memory = prop::collection::vec(byte, 0..44);
+    (rules, number(), values(), memory, entries).prop_map(|(rules, address, values, bytes, entries)| {
+        let table = entries.into_iter().map(|(r_type, offset, raw, which, luck)| {
+            let symbol = which.index(values.len());
+            let s = values[symbol];
+            let place = address.wrapping_add(offset);
+            let a = match row(r_type, Rules::MORE_TYPES) {
+                Some(row) if luck > 0 => addend(row, fitting(row, raw, rules), s, place),
+                _ => raw.cast_signed(),
+            };
+            let symbol = match luck {
+                1 if raw % 8 == 0 => values.len() as u32,
+                1 if raw % 8 == 1 => u32::MAX,
+                _ => symbol as u32,
+            };
+            rela(offset, symbol, r_type, a)
+        });
+        let table = table.collect();
+        Case { world: World { bytes, address, values, rules }, table }
+    })
+}

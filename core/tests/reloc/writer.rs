@@ -1,0 +1,209 @@
+//! A writer is told to do what plain memory has done to it, in the order that `Writer` documents.
+
+use crate::config;
+use crate::model::{World, ascends, fault};
+use crate::tables::{Case, Pass, file, good, rules, rules_zero, size, wild};
+use proptest::prelude::*;
+use relakit::elf::{Rela, RelaTable};
+use relakit::reloc::{Rules, apply, clear};
+use relakit::{Error, ErrorKind, HookError, Target, Writer};
+use std::collections::BTreeSet;
+
+/// What a guest was asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    Read { offset: u64, size: usize },
+    Write { offset: u64, bytes: Vec<u8> },
+    Sync,
+}
+
+/// Memory behind a writer, which notes every call and fails those that it is told to.
+#[derive(Debug)]
+pub struct Guest {
+    pub bytes: Vec<u8>,
+    address: u64,
+    pub calls: Vec<Call>,
+    pub fails: BTreeSet<usize>,
+}
+
+impl Guest {
+    pub fn new(world: &World) -> Self {
+        let World { bytes, address, .. } = world.clone();
+        Self { bytes, address, calls: Vec::new(), fails: BTreeSet::new() }
+    }
+
+    fn call(&mut self, call: Call) -> Result<(), HookError> {
+        let number = self.calls.len();
+        self.calls.push(call);
+        if self.fails.contains(&number) { Err(hook_error(number)) } else { Ok(()) }
+    }
+}
+
+/// What call `number` fails with.
+pub fn hook_error(number: usize) -> HookError {
+    HookError(-1000 - number as i32)
+}
+
+/// The number that the fault of call `number` holds: sign-extended.
+pub fn hook_number(number: usize) -> u64 {
+    i64::from(hook_error(number).0).cast_unsigned()
+}
+
+impl Writer for Guest {
+    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), HookError> {
+        assert_eq!(address, self.address.wrapping_add(offset));
+        self.call(Call::Read { offset, size: bytes.len() })?;
+        let at = offset as usize;
+        bytes.copy_from_slice(&self.bytes[at..at + bytes.len()]);
+        Ok(())
+    }
+
+    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), HookError> {
+        assert_eq!(address, self.address.wrapping_add(offset));
+        self.call(Call::Write { offset, bytes: bytes.to_vec() })?;
+        let at = offset as usize;
+        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), HookError> {
+        self.call(Call::Sync)
+    }
+}
+
+/// Runs a pass on the guest's memory.
+pub fn hooked(case: &Case, guest: &mut Guest, pass: Pass) -> Result<(), Error> {
+    let World { bytes, address, values, rules } = &case.world;
+    let file = file(&case.table);
+    let table = RelaTable::new(&file).unwrap();
+    pass(table, values, &mut Target::hooked(bytes.len() as u64, *address, guest), *rules)
+}
+
+/// The case with its table applied.
+pub fn after(case: &Case) -> Case {
+    let (result, bytes) = case.apply();
+    assert_eq!(result, Ok(()));
+    Case { world: World { bytes, ..case.world.clone() }, table: case.table.clone() }
+}
+
+/// The entries that have a field.
+pub fn fields(case: &Case) -> impl DoubleEndedIterator<Item = &Rela> {
+    case.table.iter().filter(|entry| size(**entry) != 0)
+}
+
+/// Reads come before the first write, one for each field in the table's order; writes are `expected`; then one sync.
+fn check_calls(case: &Case, calls: &[Call], expected: &[Call]) {
+    let (last, calls) = calls.split_last().unwrap();
+    assert_eq!(*last, Call::Sync);
+    let first_write = calls.iter().position(|call| matches!(call, Call::Write { .. })).unwrap_or(calls.len());
+    let proven: Vec<_> =
+        fields(case).map(|entry| Call::Read { offset: entry.offset, size: size(*entry) }).collect();
+    assert!(calls[..first_write].starts_with(&proven), "every field is read before the first write");
+    let writes: Vec<_> = calls.iter().filter(|call| !matches!(call, Call::Read { .. })).collect();
+    assert_eq!(writes, expected.iter().collect::<Vec<_>>(), "one write a field, no other sync");
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_good_table_is_read_then_written_once_a_field_then_synced_once(case in good(rules())) {
+        let mut guest = Guest::new(&case.world);
+        prop_assert_eq!(hooked(&case, &mut guest, apply::<[u64]>), Ok(()));
+        let now = after(&case).world.bytes;
+        prop_assert_eq!(&guest.bytes, &now);
+        let writes: Vec<_> = fields(&case).map(|entry| {
+            let at = entry.offset as usize;
+            Call::Write { offset: entry.offset, bytes: now[at..at + size(*entry)].to_vec() }
+        }).collect();
+        check_calls(&case, &guest.calls, &writes);
+    }
+
+    #[test]
+    fn clearing_reads_then_zeroes_once_a_field_then_syncs_once(case in good(rules_zero())) {
+        let now = after(&case);
+        let mut guest = Guest::new(&now.world);
+        prop_assert_eq!(hooked(&now, &mut guest, clear::<[u64]>), Ok(()));
+        prop_assert_eq!(&guest.bytes, &case.world.bytes);
+        let writes: Vec<_> = fields(&case).rev().map(|entry| {
+            Call::Write { offset: entry.offset, bytes: vec![0; size(*entry)] }
+        }).collect();
+        check_calls(&now, &guest.calls, &writes);
+    }
+
+    #[test]
+    fn applying_through_a_writer_does_what_it_does_to_plain_memory(case in wild(rules())) {
+        let mut guest = Guest::new(&case.world);
+        let result = hooked(&case, &mut guest, apply::<[u64]>);
+        let (plain, bytes) = case.apply();
+        prop_assert_eq!(&guest.bytes, &bytes);
+        prop_assert_eq!(result.is_ok(), plain.is_ok());
+        if ascends(&case.table, case.world.rules) || case.world.rules.contains(Rules::ALLOW_NONZERO) {
+            prop_assert_eq!(result, plain);
+            let synced = guest.calls.iter().filter(|call| !matches!(call, Call::Read { .. })).count();
+            prop_assert!(result.is_ok() || synced == 0, "a table that is refused is not written, and not synced");
+        } else if let (Err(error), Some(first)) = (result, case.world.faults(&case.table).first()) {
+            prop_assert_eq!(fault(error), *first, "what is wrong with an entry by itself comes first");
+        } else {
+            prop_assert_eq!(result, plain);
+        }
+    }
+
+    #[test]
+    fn clearing_through_a_writer_does_what_it_does_to_plain_memory(
+        case in wild(rules()), first: bool, spoilt in any::<prop::sample::Index>(), flip: u8,
+    ) {
+        let mut case = if first && case.apply().0.is_ok() { after(&case) } else { case };
+        if !case.world.bytes.is_empty() {
+            let at = spoilt.index(case.world.bytes.len());
+            case.world.bytes[at] ^= if flip < 64 { flip } else { 0 };
+        }
+        let mut guest = Guest::new(&case.world);
+        let result = hooked(&case, &mut guest, clear::<[u64]>);
+        let (plain, bytes) = case.run(clear::<[u64]>);
+        prop_assert_eq!(&guest.bytes, &bytes);
+        prop_assert_eq!(result.is_ok(), plain.is_ok());
+        let changed = guest.calls.iter().any(|call| matches!(call, Call::Write { .. }));
+        if changed {
+            prop_assert_eq!(guest.calls.last(), Some(&Call::Sync), "what was written is synced, undone or not");
+        } else if ascends(&case.table, case.world.rules) {
+            prop_assert!(result.is_ok() || !guest.calls.contains(&Call::Sync), "nothing to sync");
+        }
+    }
+
+    #[test]
+    fn a_pass_that_undoes_an_overlap_through_a_writer_syncs(case in wild(rules_zero())) {
+        let mut guest = Guest::new(&case.world);
+        let result = hooked(&case, &mut guest, apply::<[u64]>);
+        let wrote = guest.calls.iter().any(|call| matches!(call, Call::Write { .. }));
+        if wrote || result.is_ok() {
+            prop_assert_eq!(guest.calls.last(), Some(&Call::Sync));
+            prop_assert_eq!(guest.calls.iter().filter(|call| **call == Call::Sync).count(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_table_without_fields_reads_and_writes_nothing_and_syncs_once() {
+    for table in [vec![], vec![crate::tables::rela(99, 0, 0, 0)]] {
+        let world = World { bytes: vec![1; 4], address: 0, values: vec![0], rules: Rules::empty() };
+        let case = Case { world, table };
+        for pass in [apply::<[u64]> as Pass, clear::<[u64]>] {
+            let mut guest = Guest::new(&case.world);
+            assert_eq!(hooked(&case, &mut guest, pass), Ok(()));
+            assert_eq!(guest.calls, [Call::Sync]);
+        }
+    }
+}
+
+#[test]
+fn a_field_outside_is_not_asked_for() {
+    for offset in [13, 16, u64::MAX - 3, u64::MAX] {
+        let world = World { bytes: vec![0; 16], address: 0, values: vec![0], rules: Rules::empty() };
+        let case = Case { world, table: vec![crate::tables::rela(offset, 0, 11, 0)] };
+        let mut guest = Guest::new(&case.world);
+        let error = hooked(&case, &mut guest, apply::<[u64]>).unwrap_err();
+        assert_eq!((error.kind, error.value, error.limit), (ErrorKind::OffsetOutside, 4, 16));
+        assert_eq!(guest.calls, []);
+    }
+}
