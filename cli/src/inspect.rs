@@ -1,4 +1,46 @@
-//! stub
-pub(crate) fn run(_args: &crate::args::InspectArgs) -> Result<(), crate::Failure> {
+//! `relakit inspect`: what a loader sees in a module. It shows and does not judge: only a file that cannot be read as
+//! a module ends in a fault.
+
+mod collect;
+mod names;
+mod report;
+mod special;
+mod symbols;
+mod table;
+mod text;
+
+use crate::args::{Format, InspectArgs};
+use crate::{Failure, faults, input, kernel};
+use collect::Kernel;
+use relakit::Module;
+use serde_json::json;
+use std::io::{BufWriter, Write};
+
+/// Runs the command.
+pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
+    let kernel = Kernel::new(&args.common.kernel, kernel::profile(&args.common.kernel)?);
+    let file = input::read(&args.module)?;
+    let module = match Module::parse(&file, kernel.profile) {
+        Ok(module) => module,
+        Err(error) => {
+            // When standard error is gone there is nobody to tell.
+            let _ = faults::print(&mut anstream::stderr().lock(), None, &args.module, &error);
+            if args.common.format == Format::Json {
+                let path = args.module.display().to_string();
+                crate::print_json(&json!({"file": path, "faults": [faults::to_json(None, &error)]}));
+            }
+            return Err(Failure::Faults);
+        }
+    };
+    let report = collect::report(args.module.display().to_string(), &module, &kernel);
+    let mut out = BufWriter::new(anstream::stdout().lock());
+    // A reader that has gone is no fault of ours.
+    let _ = match args.common.format {
+        Format::Text => text::print(&mut out, &report),
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut out, &report).map_err(Into::into).and_then(|()| writeln!(out))
+        }
+    };
+    let _ = out.flush();
     Ok(())
 }

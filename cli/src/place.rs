@@ -77,7 +77,7 @@ mod tests {
         let text = br#"{"module": "m", "sections": [
             {"index": 0, "addr": "0x0"},
             {"index": 1, "addr": "0xffffffffc0201000", "name": ".text", "ent": "0x0"},
-            {"index": 3, "addr": 18446744072637906944, "symbols_at": "4096"}]}"#;
+            {"index": 3, "addr": 18446744072635809792, "symbols_at": "4096"}]}"#;
         let places = parse(text).unwrap();
         assert_eq!(places.len(), 2);
         assert_eq!(places[&1], At { address: 0xffff_ffff_c020_1000, symbols_at: None });

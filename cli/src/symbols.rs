@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn positions_count_by_address_in_vmlinux_and_by_line_in_a_module() {
-        let mut symbols = symbols("30 t f\n10 t f\n20 d f\n30 t f\t[m]\n10 t f\t[m]\n");
+        let mut symbols = symbols("30 t f\n10 t f\n20 d f\n30 T f\n30 t f\t[m]\n10 t f\t[m]\n");
         let mut all = |object: &[u8]| -> Vec<_> {
             (0..5).map(|position| symbols.candidate(object, b"f", position).unwrap()).collect()
         };

@@ -1,4 +1,5 @@
 //! `relakit apply` as a user runs it, on the livepatch of the demo.
+#![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "test code")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

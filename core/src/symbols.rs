@@ -5,6 +5,7 @@ use crate::elf::{Rela, RelaTable, Symbol, SymbolPlace};
 use crate::error::{Error, ErrorKind, HookError};
 use crate::klp::SymName;
 use crate::module::{Memory, Module};
+use core::ops::ControlFlow;
 
 /// Answers for the names that a module does not define.
 pub trait Resolver {
@@ -89,27 +90,57 @@ pub(crate) fn at_rela(error: Error, rela: Rela, entry: usize) -> Error {
     }
 }
 
+/// Told each fault as it is found; says whether to go on.
+pub(crate) type OnFault<'a> = &'a mut dyn FnMut(Error) -> ControlFlow<()>;
+
+/// Runs what reports faults until the first one.
+pub(crate) fn first_fault(run: impl FnOnce(OnFault<'_>) -> ControlFlow<()>) -> Result<(), Error> {
+    let mut first = None;
+    let _ = run(&mut |error| {
+        first = Some(error);
+        ControlFlow::Break(())
+    });
+    first.map_or(Ok(()), Err)
+}
+
+/// Runs what reports faults to its end; answers whether there was none.
+pub(crate) fn every_fault(
+    report: &mut dyn FnMut(Error),
+    run: impl FnOnce(OnFault<'_>) -> ControlFlow<()>,
+) -> bool {
+    let mut none = true;
+    let _ = run(&mut |error| {
+        none = false;
+        report(error);
+        ControlFlow::Continue(())
+    });
+    none
+}
+
 /// Resolves the livepatch symbols of a vmlinux-specific section into `values`, in the order of its relocations.
 pub(crate) fn resolve_klp_section(
     module: &Module<'_>,
     table: RelaTable<'_>,
     values: &mut [u64],
     resolver: &mut dyn Resolver,
-) -> Result<(), Error> {
+    on_fault: OnFault<'_>,
+) -> ControlFlow<()> {
     let mut last = None;
     for (entry, rela) in table.numbered() {
-        if last == Some(rela.symbol) {
+        if last.replace(rela.symbol) == Some(rela.symbol) {
             continue;
         }
         let value = klp_name(module, abi::VMLINUX, rela.symbol)
-            .and_then(|name| klp_value(name.object, name.name, name.position, resolver))
-            .map_err(|error| at_rela(error, rela, entry))?;
-        if let Some(slot) = usize::try_from(rela.symbol).ok().and_then(|symbol| values.get_mut(symbol)) {
-            *slot = value;
+            .and_then(|name| klp_value(name.object, name.name, name.position, resolver));
+        match value {
+            Ok(value) => {
+                let slot = usize::try_from(rela.symbol).ok().and_then(|symbol| values.get_mut(symbol));
+                slot.into_iter().for_each(|slot| *slot = value);
+            }
+            Err(error) => on_fault(at_rela(error, rela, entry))?,
         }
-        last = Some(rela.symbol);
     }
-    Ok(())
+    ControlFlow::Continue(())
 }
 
 /// Values of the symbols of a placed module.

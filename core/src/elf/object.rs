@@ -119,12 +119,14 @@ impl<'f> Object<'f> {
     }
 
     fn name_table(&self) -> Result<Strings<'f>, Error> {
-        if self.names_section == 0 {
-            return Ok(Strings::new(b"\0"));
-        }
         let bad = ErrorKind::BadNameTable
             .error(u64::from(self.names_section), u64::from(self.section_count()))
             .in_section(self.names_section);
+        if self.names_section == 0 {
+            // No names, which is right when nobody has one.
+            let named = |(_, section): (u32, Section)| section.kind != abi::SHT_NULL && section.name != 0;
+            return if self.sections().any(named) { Err(bad) } else { Ok(Strings::new(b"\0")) };
+        }
         let section = self.section(self.names_section).ok_or(bad)?;
         let bytes = self.section_bytes(&section);
         match (section.kind, bytes.last()) {

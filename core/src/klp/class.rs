@@ -24,7 +24,7 @@ pub enum Class<'f> {
     KlpLate {
         /// The module.
         object: &'f [u8],
-        /// Section index of what is relocated.
+        /// Section index of what is relocated; of any kind when there are no relocations.
         target: u32,
     },
     /// No relocations.
@@ -144,45 +144,35 @@ struct Judged<'a, 'f> {
 impl<'f> Judged<'_, 'f> {
     fn ordinary(&self, name: &[u8]) -> Classified<'f> {
         let target = self.section.info;
-        match self.unreachable() {
-            Some(reason) => classified(Class::PassedOver, reason),
-            None if self.state == TargetState::SymbolTable => {
-                self.malformed(ErrorKind::TargetIsSymbolTable, FailsAt::Load)
+        match (self.unreachable(), self.early_defect()) {
+            (Some(reason), _) => classified(Class::PassedOver, reason),
+            // Linux refuses these even when they are empty.
+            (None, _) if self.section.kind == abi::SHT_REL => {
+                self.malformed(ErrorKind::RelSection, FailsAt::Load)
             }
-            None if self.section.kind == abi::SHT_REL => self.malformed(ErrorKind::RelSection, FailsAt::Load),
-            None if name.starts_with(abi::KLP_RELA_PREFIX) => {
+            (None, Some(kind)) => self.malformed(kind, FailsAt::Load),
+            (None, None) if name.starts_with(abi::KLP_RELA_PREFIX) => {
                 classified(Class::Ordinary { target }, Reason::RelaWithKlpName)
             }
-            None => classified(Class::Ordinary { target }, Reason::Rela),
+            (None, None) => classified(Class::Ordinary { target }, Reason::Rela),
         }
     }
 
     fn livepatch(&self, name: &'f [u8]) -> Classified<'f> {
         let target = self.section.info;
-        match (RelaName::parse(name), self.unreachable()) {
+        let object = RelaName::parse(name).map(|name| name.object);
+        match (object, self.unreachable()) {
             (None, None) => self.malformed(ErrorKind::BadKlpSectionName, FailsAt::Load),
             (None, Some(_)) => self.malformed(ErrorKind::BadKlpSectionName, FailsAt::AnyComing),
-            (Some(RelaName { object: abi::VMLINUX, .. }), unreachable) => match unreachable {
-                Some(reason) => classified(Class::PassedOver, reason),
-                None => match self.defect() {
-                    Some(kind) => self.malformed(kind, FailsAt::Load),
-                    None => classified(Class::KlpEarly { target }, Reason::Vmlinux),
-                },
+            (Some(abi::VMLINUX), Some(reason)) => classified(Class::PassedOver, reason),
+            (Some(abi::VMLINUX), None) => match self.early_defect() {
+                Some(kind) => self.malformed(kind, FailsAt::Load),
+                None => classified(Class::KlpEarly { target }, Reason::Vmlinux),
             },
-            (Some(RelaName { object, .. }), unreachable) => {
-                let allocated = self.section.flags.contains(SectionFlags::ALLOC);
-                let defect = match (self.state, unreachable) {
-                    (TargetState::OutOfRange, _) => Some(ErrorKind::TargetOutOfRange),
-                    (_, Some(_)) => Some(ErrorKind::TargetNotAllocated),
-                    (TargetState::PerCpuTemplate, None) => Some(ErrorKind::TargetPerCpu),
-                    (_, None) if !allocated => Some(ErrorKind::LateNotAllocated),
-                    (_, None) => self.defect(),
-                };
-                match defect {
-                    Some(kind) => self.malformed(kind, FailsAt::Coming(object)),
-                    None => classified(Class::KlpLate { object, target }, Reason::Module),
-                }
-            }
+            (Some(object), unreachable) => match self.late_defect(unreachable.is_some()) {
+                Some(kind) => self.malformed(kind, FailsAt::Coming(object)),
+                None => classified(Class::KlpLate { object, target }, Reason::Module),
+            },
         }
     }
 
@@ -193,18 +183,39 @@ impl<'f> Judged<'_, 'f> {
             TargetState::NotAllocated => Some(Reason::TargetNotAllocated),
             TargetState::Dropped => Some(Reason::TargetDropped),
             TargetState::PerCpuPassedOver => Some(Reason::TargetPerCpu),
-            TargetState::SymbolTable | TargetState::PerCpuTemplate | TargetState::Allocated => None,
+            TargetState::Zero
+            | TargetState::SymbolTable
+            | TargetState::PerCpuTemplate
+            | TargetState::Allocated => None,
         }
     }
 
-    fn defect(&self) -> Option<ErrorKind> {
+    /// What would happen to memory that must not be written, if there is anything to write.
+    fn early_defect(&self) -> Option<ErrorKind> {
         match self.state {
+            _ if self.is_empty() => None,
+            TargetState::Zero => Some(ErrorKind::TargetOutOfRange),
             TargetState::SymbolTable => Some(ErrorKind::TargetIsSymbolTable),
-            _ if !self.section.has_bytes() && self.section.size >= abi::RELA_SIZE as u64 => {
-                Some(ErrorKind::NoRelocationBytes)
-            }
+            _ if !self.section.has_bytes() => Some(ErrorKind::NoRelocationBytes),
             _ => None,
         }
+    }
+
+    /// The same when the object comes: Linux looks neither at `sh_info` nor at `SHF_ALLOC` then.
+    fn late_defect(&self, unreachable: bool) -> Option<ErrorKind> {
+        match self.state {
+            _ if self.is_empty() => None,
+            TargetState::OutOfRange => Some(ErrorKind::TargetOutOfRange),
+            _ if unreachable => Some(ErrorKind::TargetNotAllocated),
+            TargetState::PerCpuTemplate => Some(ErrorKind::TargetPerCpu),
+            _ if !self.section.flags.contains(SectionFlags::ALLOC) => Some(ErrorKind::LateNotAllocated),
+            _ => self.early_defect(),
+        }
+    }
+
+    /// Not one whole relocation.
+    fn is_empty(&self) -> bool {
+        self.section.size < abi::RELA_SIZE as u64
     }
 
     fn malformed(&self, kind: ErrorKind, fails: FailsAt<'f>) -> Classified<'f> {

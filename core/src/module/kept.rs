@@ -85,7 +85,11 @@ impl SectionRecord {
     /// The fault that stops the object from coming, if there is one.
     pub(super) fn error(&self) -> Option<Error> {
         let kind = ErrorKind::ALL.iter().find(|kind| **kind as i32 == self.problem)?;
-        Some(kind.error(self.value, self.limit).in_section(self.index))
+        let section = match kind {
+            ErrorKind::NotPlaced | ErrorKind::PlacedSize => self.target,
+            _ => self.index,
+        };
+        Some(kind.error(self.value, self.limit).in_section(section))
     }
 }
 

@@ -7,7 +7,8 @@ use crate::elf::RelaTable;
 use crate::error::{Error, ErrorKind};
 use crate::profile::Profile;
 use crate::reloc::{self, SymtabValues, Target};
-use crate::symbols::{Resolver, at_rela, klp_value};
+use crate::symbols::{OnFault, Resolver, at_rela, every_fault, first_fault, klp_value};
+use core::ops::ControlFlow;
 
 /// A loaded module's late relocations. It borrows the buffer it was put into and nothing else: the file, the symbol
 /// table and the symbol values may go.
@@ -142,8 +143,7 @@ impl<'k> Late<'k> {
         self.check_is_live(object, false)?;
         let rules = self.profile.rules();
         for number in 0..self.kept.sections.len() {
-            if let Err(error) = self.prepare(number, object, resolver) {
-                report(error);
+            if !every_fault(report, |on_fault| self.prepare(number, object, resolver, on_fault)) {
                 continue;
             }
             let Some(section) = self.section(number, object) else { continue };
@@ -166,7 +166,7 @@ impl<'k> Late<'k> {
         resolver: &mut dyn Resolver,
         wrote: &mut bool,
     ) -> Result<usize, Error> {
-        self.prepare(number, object, resolver)?;
+        first_fault(|on_fault| self.prepare(number, object, resolver, on_fault))?;
         let Some(section) = self.section(number, object) else { return Ok(0) };
         if let Some(mut target) = section.target(memory)? {
             *wrote = true;
@@ -195,14 +195,21 @@ impl<'k> Late<'k> {
     }
 
     /// Looks for what stops a section, and gives its symbols their values.
-    fn prepare(&mut self, number: usize, object: &[u8], resolver: &mut dyn Resolver) -> Result<(), Error> {
-        let Some(record) = self.kept.sections.get(number).map(SectionRecord::read) else { return Ok(()) };
+    fn prepare(
+        &mut self,
+        number: usize,
+        object: &[u8],
+        resolver: &mut dyn Resolver,
+        on_fault: OnFault<'_>,
+    ) -> ControlFlow<()> {
+        let done = ControlFlow::Continue(());
+        let Some(record) = self.kept.sections.get(number).map(SectionRecord::read) else { return done };
         let whose = self.object(&record);
         if whose != object && !whose.is_empty() {
-            return Ok(());
+            return done;
         }
         if let Some(error) = record.error() {
-            return Err(error);
+            return on_fault(error);
         }
         // Symbols are numbered in the order of their first use, so that each is asked for where Linux asks first.
         let mut next = 0u32;
@@ -216,13 +223,18 @@ impl<'k> Late<'k> {
                 record.first_symbol.checked_add(rela.symbol).and_then(|symbol| usize::try_from(symbol).ok());
             let Some(slot) = slot.and_then(|slot| self.kept.symbols.get_mut(slot)) else { continue };
             let mut symbol = SymbolRecord::read(slot);
-            let fault = |error: Error| {
-                Error { symbol: Some(symbol.symbol), ..at_rela(error, rela, entry) }.in_section(record.index)
-            };
-            symbol.value = symbol_value(&symbol, self.kept.text, resolver).map_err(fault)?;
-            symbol.write(slot);
+            match symbol_value(&symbol, self.kept.text, resolver) {
+                Ok(value) => {
+                    symbol.value = value;
+                    symbol.write(slot);
+                }
+                Err(error) => {
+                    let error = Error { symbol: Some(symbol.symbol), ..at_rela(error, rela, entry) };
+                    on_fault(error.in_section(record.index))?;
+                }
+            }
         }
-        Ok(())
+        done
     }
 
     /// Section `number`, if it is the object's.

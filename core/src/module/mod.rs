@@ -34,6 +34,8 @@ pub struct Module<'f> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TargetState {
     OutOfRange,
+    /// Section 0, which has `SHF_ALLOC` and no bytes; Linux takes it for a target.
+    Zero,
     NotAllocated,
     Dropped,
     PerCpuPassedOver,
@@ -110,7 +112,7 @@ impl<'f> Module<'f> {
         let symbols = self.object.symbols();
         match self.object.section(index) {
             None => TargetState::OutOfRange,
-            Some(_) if index == 0 => TargetState::NotAllocated,
+            Some(_) if index == 0 && self.has_alloc(0) => TargetState::Zero,
             Some(_) if index == symbols.section() || index == symbols.strings_section() => {
                 TargetState::SymbolTable
             }

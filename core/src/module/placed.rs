@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::klp::{Class, FailsAt};
 use crate::reloc::{self, Target};
 use crate::special::{self, Special};
-use crate::symbols::{Resolver, Symbols, resolve_klp_section};
+use crate::symbols::{OnFault, Resolver, Symbols, every_fault, first_fault, resolve_klp_section};
 
 /// A module that has memory for every section that is relocated early.
 #[derive(Debug)]
@@ -107,18 +107,18 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
         let values = module.lent_values(values)?;
         let unplaced = Symbols { module: &module, memory: &*memory }.resolve(values, resolver)?;
         let rules = module.profile.rules();
-        let mut failed = None;
+        let (mut wrote, mut failed) = (false, None);
         for index in 1..module.object.section_count() {
-            if let Err(error) = module.early_section(index, memory, values, unplaced, resolver) {
+            if let Err(error) = module.early_section(index, memory, values, unplaced, resolver, &mut wrote) {
                 failed = Some((index, error.in_section(index)));
                 break;
             }
         }
         let (end, error) = match failed {
             Some(failed) => failed,
-            None => match memory.sync() {
-                Ok(()) => return Ok(Loaded { module, memory }),
-                Err(error) => (module.object.section_count(), ErrorKind::Sync.error(error.number(), 0)),
+            None => match wrote.then(|| memory.sync()) {
+                None | Some(Ok(())) => return Ok(Loaded { module, memory }),
+                Some(Err(error)) => (module.object.section_count(), ErrorKind::Sync.error(error.number(), 0)),
             },
         };
         for (index, _, target, table) in module.early_sections().rev().skip_while(|(index, ..)| *index >= end)
@@ -128,8 +128,10 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
                 reloc::undo_fields(table, &mut target, rules).map_err(|error| error.in_section(index))?;
             }
         }
-        // Whatever this answers, the fault is the first one.
-        let _ = memory.sync();
+        if wrote {
+            // Whatever this answers, the fault is the first one.
+            let _ = memory.sync();
+        }
         Err(error)
     }
 
@@ -168,11 +170,12 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
             };
             let mut report = |error: Error| report(error.in_section(index));
             let table = module.relocations(index);
-            if let Class::KlpEarly { .. } = class.class
-                && let Err(error) = resolve_klp_section(module, table, values, resolver)
-            {
-                report(error);
-                continue;
+            if let Class::KlpEarly { .. } = class.class {
+                let resolve =
+                    |on_fault: OnFault<'_>| resolve_klp_section(module, table, values, resolver, on_fault);
+                if !every_fault(&mut report, resolve) {
+                    continue;
+                }
             }
             if let Err(error) = (Symbols { module, memory: &*self.memory }).check_placed(table) {
                 report(error);
@@ -209,7 +212,7 @@ impl Module<'_> {
             .ok_or(ErrorKind::ValuesTooShort.error(lent as u64, u64::from(needed)))
     }
 
-    /// What the early pass does with one section.
+    /// What the early pass does with one section. `wrote` tells of an attempt to write.
     fn early_section<M: Memory + ?Sized>(
         &self,
         index: u32,
@@ -217,6 +220,7 @@ impl Module<'_> {
         values: &mut [u64],
         unplaced: bool,
         resolver: &mut dyn Resolver,
+        wrote: &mut bool,
     ) -> Result<(), Error> {
         let Some(class) = self.class(index) else { return Ok(()) };
         let target = match class.class {
@@ -229,12 +233,14 @@ impl Module<'_> {
             return Ok(());
         }
         if let Class::KlpEarly { .. } = class.class {
-            resolve_klp_section(self, table, values, resolver)?;
+            first_fault(|on_fault| resolve_klp_section(self, table, values, resolver, on_fault))?;
         }
         if unplaced {
             Symbols { module: self, memory: &*memory }.check_placed(table)?;
         }
-        reloc::apply_fields(table, &*values, &mut self.target(memory, target)?, self.profile.rules())
+        let mut target = self.target(memory, target)?;
+        *wrote = true;
+        reloc::apply_fields(table, &*values, &mut target, self.profile.rules())
     }
 }
 

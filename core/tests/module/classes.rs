@@ -92,11 +92,14 @@ impl File<'_> {
         }
         let is_dropped = dropped.into_iter().any(|name| exists && self.allocated(name) == Some(target));
         let template = is_per_cpu && since >= (6, 16);
-        let reachable =
-            exists && (is_table || self.has(target, 2) && !is_dropped && (!is_per_cpu || template));
+        // Section 0 is no section, and Linux does not ask.
+        let is_zero = target == 0 && self.has(0, 2);
+        let in_memory = || is_table || self.has(target, 2) && !is_dropped && (!is_per_cpu || template);
+        let reachable = is_zero || exists && in_memory();
+        let empty = size < 24;
         let to = u32::try_from(target).unwrap();
         if !livepatch {
-            return match (reachable, is_table || kind == 9) {
+            return match (reachable, kind == 9 || (is_table || is_zero) && !empty) {
                 (false, _) => Expected::PassedOver,
                 (true, true) => Expected::LoadFails,
                 (true, false) => Expected::Ordinary(to),
@@ -104,14 +107,17 @@ impl File<'_> {
         }
         let object =
             name.strip_prefix(b".klp.rela.").and_then(|rest| rest.split(|&byte| byte == b'.').next());
-        let unreadable = matches!(kind, 0 | 8) && size >= 24;
+        let unreadable = matches!(kind, 0 | 8);
         match (object.map(|object| &object[..object.len().min(55)]), reachable) {
             (None | Some(b""), true) => Expected::LoadFails,
             (None | Some(b""), false) => Expected::AnyComingFails,
             (Some(b"vmlinux"), false) => Expected::PassedOver,
-            (Some(b"vmlinux"), true) if is_table || unreadable => Expected::LoadFails,
+            (Some(b"vmlinux"), true) if (is_table || is_zero || unreadable) && !empty => Expected::LoadFails,
             (Some(b"vmlinux"), true) => Expected::Early(to),
-            (Some(object), true) if self.has(section, 2) && !is_table && !unreadable && !template => {
+            (Some(object), _) if empty => Expected::Late(object.to_vec(), to),
+            (Some(object), true)
+                if self.has(section, 2) && !is_table && !is_zero && !unreadable && !template =>
+            {
                 Expected::Late(object.to_vec(), to)
             }
             (Some(object), _) => Expected::ComingFails(object.to_vec()),
@@ -132,7 +138,7 @@ fn module() -> Vec<u8> {
     builder.klp("vmlinux", 10, &[(0, vmlinux, 1, 0)]);
     builder.rela(10, &[(8, one, 1, 0)]);
     builder.rela(7, &[]);
-    builder.klp("b", 8, &[]);
+    builder.klp("b", 8, &[(0, vmlinux, 1, 0)]);
     builder.klp("c", 10, &[]);
     builder.build()
 }

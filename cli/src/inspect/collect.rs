@@ -1,0 +1,300 @@
+//! From a module to what is told of it, in one walk over its sections and one over its symbols.
+
+use super::names::{flag_letters, section_type};
+use super::report::{
+    Counts, Fault, IN_SENTENCE, Kind, Level, Name, Note, ObjectRow, PassRow, Report, SectionRow, SymbolRow,
+    TypeCount, Use,
+};
+use super::{special, symbols};
+use relakit::elf::{RelaTable, Section, SectionFlags};
+use relakit::klp::{Class, Classified, FailsAt, Reason, RelaName};
+use relakit::{Module, Profile, abi, reloc, special as specials};
+use std::collections::HashMap;
+
+/// How often the relocations of a file may be looked at, on average, because its tables overlap. No linker makes
+/// overlapping tables; without a measure a small file could keep us busy for hours.
+const OVERLAP_MAX: u64 = 16;
+
+/// The kernel that is asked about.
+pub(super) struct Kernel {
+    /// As asked for.
+    asked: String,
+    /// The rules that apply.
+    pub(super) profile: Profile,
+    /// The version whose special sections are meant.
+    version: specials::Version,
+}
+
+impl Kernel {
+    /// `asked` is what `profile` was chosen for.
+    pub(super) fn new(asked: &str, profile: Profile) -> Self {
+        let mut numbers =
+            asked.split(|digit: char| !digit.is_ascii_digit()).map_while(|number| number.parse().ok());
+        let newest = Profile::LINUX.last().map_or(profile.since, |row| row.since);
+        let version = numbers.next().zip(numbers.next()).unwrap_or(newest);
+        Self { asked: asked.to_owned(), profile, version }
+    }
+}
+
+/// Everything there is to tell.
+pub(super) fn report<'f>(path: String, module: &'f Module<'f>, kernel: &Kernel) -> Report<'f> {
+    let object = module.object();
+    let walk = Walk::over(module);
+    let klp_symbols = symbols::rows(module, &walk);
+    Report {
+        file: path,
+        name: modinfo(module, b"name").map(Name),
+        livepatch: modinfo(module, b"livepatch").is_some(),
+        vermagic: modinfo(module, b"vermagic").map(Name),
+        kernel: kernel.asked.clone(),
+        rules: kernel.profile.name,
+        special_sections_of: special::text(kernel.version),
+        counts: Counts {
+            sections: u64::from(object.section_count()),
+            symbols: u64::from(object.symbols().len()),
+            relocations: walk.rows.iter().filter_map(|row| row.entries).sum(),
+            not_read: walk.not_read,
+        },
+        relocations: passes(&walk),
+        objects: objects(&walk, &klp_symbols),
+        klp_symbols,
+        special_sections: special::rows(&walk, kernel.version),
+        sections: walk.rows,
+        faults: [],
+    }
+}
+
+/// What one look at every section and every relocation finds.
+pub(super) struct Walk<'f> {
+    /// One a section.
+    pub(super) rows: Vec<SectionRow<'f>>,
+    /// Number of relocations of each type, for each section that was looked at.
+    types: Vec<(u32, Vec<TypeCount>)>,
+    /// Which symbols the relocations of livepatch sections use, and which of those in `watched` the others.
+    pub(super) uses: HashMap<u32, Vec<Use>>,
+    /// Relocations that were not looked at.
+    not_read: u64,
+}
+
+impl<'f> Walk<'f> {
+    fn over(module: &'f Module<'f>) -> Self {
+        let object = module.object();
+        let watched = symbols::watched(module);
+        let file_size = u64::try_from(object.bytes().len()).unwrap_or(u64::MAX);
+        let mut left = file_size.saturating_mul(OVERLAP_MAX);
+        let mut walk = Self { rows: Vec::new(), types: Vec::new(), uses: HashMap::new(), not_read: 0 };
+        for ((index, section), (_, class)) in object.sections().zip(module.classes()) {
+            let table = table(module, &section, class.class);
+            let entries = table.map(|(table, _)| table.len() as u64);
+            let row = row(module, index, &section, class, table);
+            let bytes = entries.unwrap_or(0).saturating_mul(abi::RELA_SIZE as u64);
+            match (table, left.checked_sub(bytes)) {
+                (Some((table, _)), Some(rest)) => {
+                    left = rest;
+                    walk.read(&row, table, module.profile(), &watched);
+                }
+                (Some(_), None) => walk.not_read = walk.not_read.saturating_add(entries.unwrap_or(0)),
+                (None, _) => {}
+            }
+            walk.rows.push(row);
+        }
+        walk
+    }
+
+    /// Looks at the relocations of one section.
+    fn read(&mut self, row: &SectionRow<'f>, table: RelaTable<'f>, profile: &Profile, watched: &[bool]) {
+        let klp = row.flags & SectionFlags::RELA_LIVEPATCH.bits() != 0;
+        let mut types: HashMap<u32, u64> = HashMap::new();
+        for rela in table.iter() {
+            count(types.entry(rela.r_type).or_default());
+            let is_watched =
+                || usize::try_from(rela.symbol).ok().and_then(|symbol| watched.get(symbol)) == Some(&true);
+            // An ordinary R_X86_64_NONE does not even look at its symbol.
+            let uses_it = klp || rela.r_type != abi::R_X86_64_NONE && is_watched();
+            if row.class == Kind::PassedOver || !uses_it {
+                continue;
+            }
+            let uses = self.uses.entry(rela.symbol).or_default();
+            match uses.last_mut() {
+                Some(last) if last.section == row.index => count(&mut last.relocations),
+                _ => uses.push(Use { section: row.index, relocations: 1 }),
+            }
+        }
+        let mut types: Vec<_> = types
+            .into_iter()
+            .map(|(r_type, relocations)| TypeCount {
+                r_type,
+                name: reloc::type_name(r_type),
+                relocations,
+                applied: reloc::howto(r_type, profile.rules()).is_some(),
+            })
+            .collect();
+        types.sort_by_key(|count| count.r_type);
+        self.types.push((row.index, types));
+    }
+
+    /// The row of section `index`.
+    pub(super) fn row(&self, index: u32) -> Option<&SectionRow<'f>> {
+        self.rows.get(usize::try_from(index).ok()?)
+    }
+}
+
+fn count(number: &mut u64) {
+    *number = number.saturating_add(1);
+}
+
+/// The entries of a relocation section as Linux counts them, and the bytes left over. `SHF_RELA_LIVEPATCH` makes any
+/// section one; the entries of other REL sections are of another format.
+fn table<'f>(module: &Module<'f>, section: &Section, class: Class<'f>) -> Option<(RelaTable<'f>, usize)> {
+    let is_rela = section.kind == abi::SHT_RELA || section.flags.contains(SectionFlags::RELA_LIVEPATCH);
+    let is_any = !matches!(class, Class::NotRelocation | Class::LegacyArch);
+    (is_rela && is_any).then(|| RelaTable::whole_entries(module.object().section_bytes(section)))
+}
+
+fn row<'f>(
+    module: &'f Module<'f>,
+    index: u32,
+    section: &Section,
+    Classified { class, reason }: Classified<'f>,
+    table: Option<(RelaTable<'f>, usize)>,
+) -> SectionRow<'f> {
+    let object = module.object();
+    let name = object.section_name(section);
+    let (kind, fault, fails) = match class {
+        Class::Ordinary { .. } => (Kind::Ordinary, None, None),
+        Class::KlpEarly { .. } => (Kind::KlpEarly, None, None),
+        Class::KlpLate { .. } => (Kind::KlpLate, None, None),
+        Class::NotRelocation => (Kind::NotRelocation, None, None),
+        Class::LegacyArch => (Kind::LegacyArch, None, None),
+        Class::PassedOver => (Kind::PassedOver, None, None),
+        Class::Malformed { error, fails } => (Kind::Malformed, Some(error), Some(fails)),
+        _ => (Kind::Other, None, None),
+    };
+    let klp_name =
+        section.flags.contains(SectionFlags::RELA_LIVEPATCH).then(|| RelaName::parse(name)).flatten();
+    let is_relocation = !matches!(kind, Kind::NotRelocation | Kind::LegacyArch | Kind::Other);
+    let target = is_relocation.then_some(section.info);
+    let target_name =
+        target.and_then(|target| object.section(target)).map(|target| object.section_name(&target));
+    let named_for = match klp_name {
+        Some(klp_name) => klp_name.section(),
+        None if is_relocation => name.strip_prefix(b".rela").filter(|_| reason == Reason::Rela),
+        None => None,
+    };
+
+    let mut notes = Vec::new();
+    let mut warn = |text| notes.push(Note { level: Level::Warning, text });
+    if let Some((named_for, target_name)) = named_for.zip(target_name).filter(|(a, b)| a != b) {
+        warn(format!(
+            "named for {}, and relocates {}: the kernel goes by sh_info",
+            Name(named_for).short(IN_SENTENCE),
+            Name(target_name).short(IN_SENTENCE)
+        ));
+    }
+    if klp_name.is_some_and(|name| name.is_cut()) {
+        warn(format!("the object's name is cut to {} bytes", abi::OBJECT_NAME_MAX));
+    }
+    if let Some((_, rest @ 1..)) = table {
+        warn(format!("the last {rest} bytes are no whole relocation and are ignored"));
+    }
+    SectionRow {
+        index,
+        name: Name(name),
+        sh_type: section.kind,
+        type_name: section_type(section.kind),
+        flags: section.flags.bits(),
+        flag_letters: flag_letters(section.flags),
+        size: section.size,
+        class: kind,
+        object: klp_name.map(|name| Name(name.object)),
+        target,
+        target_name: target_name.map(Name),
+        entries: table.map(|(table, _)| table.len() as u64),
+        reason,
+        fails: fails.map(|fails| match fails {
+            FailsAt::Load => "load",
+            FailsAt::AnyComing => "any-coming",
+            FailsAt::Coming(_) => "coming",
+        }),
+        fault: fault.map(|error| Fault { module, error }),
+        notes,
+        special: specials::by_name(name).is_some(),
+    }
+}
+
+/// The relocations by class and object: as they are applied, then those that are not.
+fn passes<'f>(walk: &Walk<'f>) -> Vec<PassRow<'f>> {
+    let mut numbers = HashMap::new();
+    let mut passes: Vec<(PassRow<'f>, HashMap<u32, usize>)> = Vec::new();
+    for (index, types) in &walk.types {
+        let Some(row) = walk.row(*index) else { continue };
+        let object = row.object.filter(|_| matches!(row.class, Kind::KlpEarly | Kind::KlpLate));
+        let number = *numbers.entry((row.class, object)).or_insert_with(|| {
+            let pass = PassRow { class: row.class, object, relocations: 0, types: Vec::new() };
+            passes.push((pass, HashMap::new()));
+            passes.len().saturating_sub(1)
+        });
+        let Some((pass, places)) = passes.get_mut(number) else { continue };
+        for found in types {
+            pass.relocations = pass.relocations.saturating_add(found.relocations);
+            let place = *places.entry(found.r_type).or_insert(pass.types.len());
+            match pass.types.get_mut(place) {
+                Some(known) => known.relocations = known.relocations.saturating_add(found.relocations),
+                None => pass.types.push(found.clone()),
+            }
+        }
+    }
+    let mut passes: Vec<_> = passes.into_iter().map(|(pass, _)| pass).collect();
+    for pass in &mut passes {
+        pass.types.sort_by_key(|count| count.r_type);
+    }
+    // Stable: objects stay in the order in which the file names them.
+    passes.sort_by_key(|pass| pass.class);
+    passes.retain(|pass| pass.relocations != 0);
+    passes
+}
+
+/// vmlinux, then the other objects that a section's name names, then those that only symbols name.
+fn objects<'f>(walk: &Walk<'f>, symbols: &[SymbolRow<'f>]) -> Vec<ObjectRow<'f>> {
+    let new =
+        |name| ObjectRow { name, sections: Vec::new(), not_applied: Vec::new(), relocations: 0, symbols: 0 };
+    let vmlinux = Name(abi::VMLINUX);
+    let mut numbers = HashMap::from([(vmlinux, 0)]);
+    let mut objects = vec![new(vmlinux)];
+    let mut number = |objects: &mut Vec<ObjectRow<'f>>, name| {
+        *numbers.entry(name).or_insert_with(|| {
+            objects.push(new(name));
+            objects.len().saturating_sub(1)
+        })
+    };
+    for row in &walk.rows {
+        let Some(name) = row.object else { continue };
+        let number = number(&mut objects, name);
+        let Some(object) = objects.get_mut(number) else { continue };
+        if matches!(row.class, Kind::KlpEarly | Kind::KlpLate) {
+            object.sections.push(row.index);
+            object.relocations = object.relocations.saturating_add(row.entries.unwrap_or(0));
+        } else {
+            object.not_applied.push(row.index);
+        }
+    }
+    for symbol in symbols.iter().filter(|symbol| symbol.livepatch) {
+        let Some(name) = symbol.object else { continue };
+        let number = number(&mut objects, name);
+        if let Some(object) = objects.get_mut(number) {
+            count(&mut object.symbols);
+        }
+    }
+    objects.retain(|object| {
+        object.symbols != 0 || !object.sections.is_empty() || !object.not_applied.is_empty()
+    });
+    objects
+}
+
+/// The value of the first `key=value` in .modinfo with this key.
+fn modinfo<'f>(module: &Module<'f>, key: &[u8]) -> Option<&'f [u8]> {
+    let object = module.object();
+    let (_, section) = object.sections().find(|(_, section)| object.section_name(section) == b".modinfo")?;
+    let mut strings = object.section_bytes(&section).split(|&byte| byte == 0);
+    strings.find_map(|string| string.strip_prefix(key)?.strip_prefix(b"="))
+}
