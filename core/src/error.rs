@@ -204,7 +204,9 @@ impl ErrorKind {
 }
 
 impl Error {
-    pub(crate) const fn in_section(mut self, section: u32) -> Self {
+    /// The same fault with a section index, for a loader that has one where a function that works on one table has not.
+    #[must_use]
+    pub const fn in_section(mut self, section: u32) -> Self {
         self.section = Some(section);
         self
     }

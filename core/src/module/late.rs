@@ -6,7 +6,7 @@ use crate::abi::{self, SYM_SIZE};
 use crate::elf::RelaTable;
 use crate::error::{Error, ErrorKind};
 use crate::profile::Profile;
-use crate::reloc::{self, SymtabValues, Target};
+use crate::reloc::{self, Pass, SymtabValues, Target};
 use crate::symbols::{OnFault, Resolver, at_rela, every_fault, first_fault, klp_value};
 use core::ops::ControlFlow;
 
@@ -74,8 +74,7 @@ impl<'k> Late<'k> {
         for number in (0..end).rev() {
             let Some(section) = self.section(number, object) else { continue };
             if let Some(mut target) = section.target(memory)? {
-                reloc::undo_fields(section.table, &mut target, self.profile.rules())
-                    .map_err(|error| section.fault(error))?;
+                section.pass(&self.profile).undo_fields(&mut target).map_err(|error| section.fault(error))?;
             }
         }
         if wrote {
@@ -118,7 +117,9 @@ impl<'k> Late<'k> {
         for number in from..self.kept.sections.len() {
             let Some(section) = self.section(number, object) else { continue };
             if let Some(mut target) = section.target(memory)? {
-                reloc::reapply_fields(section.table, &section.values, &mut target, self.profile.rules())
+                section
+                    .pass(&self.profile)
+                    .reapply_fields(&mut target)
                     .map_err(|error| section.fault(error))?;
             }
         }
@@ -170,8 +171,7 @@ impl<'k> Late<'k> {
         let Some(section) = self.section(number, object) else { return Ok(0) };
         if let Some(mut target) = section.target(memory)? {
             *wrote = true;
-            reloc::apply_fields(section.table, &section.values, &mut target, self.profile.rules())
-                .map_err(|error| section.fault(error))?;
+            section.pass(&self.profile).apply_fields(&mut target).map_err(|error| section.fault(error))?;
         }
         Ok(1)
     }
@@ -188,8 +188,7 @@ impl<'k> Late<'k> {
             && let Some(mut target) = section.target(memory)?
         {
             *wrote = true;
-            reloc::clear_fields(section.table, &section.values, &mut target, self.profile.rules())
-                .map_err(|error| section.fault(error))?;
+            section.pass(&self.profile).clear_fields(&mut target).map_err(|error| section.fault(error))?;
         }
         Ok(1)
     }
@@ -283,7 +282,11 @@ struct LateSection<'a> {
     values: SymtabValues<'a>,
 }
 
-impl LateSection<'_> {
+impl<'a> LateSection<'a> {
+    fn pass(&self, profile: &Profile) -> Pass<'_, SymtabValues<'a>> {
+        Pass { table: self.table, values: &self.values, rules: profile.rules() }
+    }
+
     /// The target, where it was when the module was loaded; `None` when there is nothing to relocate.
     fn target<'t, M: Memory + ?Sized>(&self, memory: &'t mut M) -> Result<Option<Target<'t>>, Error> {
         let SectionRecord { target: index, address, size, .. } = self.record;

@@ -6,7 +6,7 @@ use crate::abi;
 use crate::elf::RelaTable;
 use crate::error::{Error, ErrorKind};
 use crate::klp::{Class, FailsAt};
-use crate::reloc::{self, Target};
+use crate::reloc::{self, Pass, Target};
 use crate::special::{self, Special};
 use crate::symbols::{OnFault, Resolver, Symbols, every_fault, first_fault, resolve_klp_section};
 
@@ -125,7 +125,9 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
         {
             if !table.is_empty() {
                 let mut target = module.target(memory, target)?;
-                reloc::undo_fields(table, &mut target, rules).map_err(|error| error.in_section(index))?;
+                Pass { table, values: &*values, rules }
+                    .undo_fields(&mut target)
+                    .map_err(|error| error.in_section(index))?;
             }
         }
         if wrote {
@@ -240,7 +242,7 @@ impl Module<'_> {
         }
         let mut target = self.target(memory, target)?;
         *wrote = true;
-        reloc::apply_fields(table, &*values, &mut target, self.profile.rules())
+        Pass { table, values: &*values, rules: self.profile.rules() }.apply_fields(&mut target)
     }
 }
 

@@ -4,12 +4,10 @@
 //! zero, so undoing needs no journal. Behind a writer, and where fields need not be zero, everything is proven
 //! before the first write.
 
-use super::one::{Act, at_entry, one};
+use super::one::Act;
 use super::order::Order;
-use super::plain::{apply_plain, check_plain, clear_plain};
 use super::target::Memory;
-use super::undo::{overwritten, reapply, undo};
-use super::{Rules, Target, Values};
+use super::{Pass, Rules, Target, Values};
 use crate::elf::RelaTable;
 use crate::error::{Error, ErrorKind};
 
@@ -29,16 +27,17 @@ pub fn apply<V: Values + ?Sized>(
     target: &mut Target<'_>,
     rules: Rules,
 ) -> Result<(), Error> {
-    prove_fields(table, values, target, rules)?;
-    let written = write_fields(table, values, target, rules);
+    let pass = Pass { table, values, rules };
+    pass.prove_fields(target)?;
+    let written = pass.write_fields(target);
     let synced = target.sync();
     // Whatever `sync` answers to a pass that failed, the fault is the first one.
     let (Ok(()), Err(error)) = (written, synced) else { return written };
     let error = ErrorKind::Sync.error(error.number(), 0);
     if rules.contains(Rules::ALLOW_NONZERO) {
-        return Err(overwritten(error, table.entries(), rules));
+        return Err(pass.overwritten(table.len(), error));
     }
-    let undone = undo(table.entries(), target, rules);
+    let undone = pass.undo_fields(target);
     let _ = target.sync();
     undone.and(Err(error))
 }
@@ -56,11 +55,12 @@ pub fn clear<V: Values + ?Sized>(
     target: &mut Target<'_>,
     rules: Rules,
 ) -> Result<(), Error> {
-    verify_fields(table, values, target, rules)?;
-    let cleared = zero_fields(table, values, target, rules);
+    let pass = Pass { table, values, rules };
+    pass.verify_fields(target)?;
+    let cleared = pass.zero_fields(target);
     let synced = target.sync();
     let (Ok(()), Err(error)) = (cleared, synced) else { return cleared };
-    let undone = reapply(table.entries(), 0, values, target, rules);
+    let undone = pass.reapply_fields(target);
     let _ = target.sync();
     undone.and(Err(ErrorKind::Sync.error(error.number(), 0)))
 }
@@ -78,18 +78,23 @@ pub fn check<V: Values + ?Sized>(
     target: &mut Target<'_>,
     rules: Rules,
 ) -> Result<(), Error> {
-    let ordered = match &mut target.memory {
-        Memory::Plain(bytes) => check_plain(table.entries(), values, bytes, target.address, rules)?,
-        Memory::Hooked { .. } => check_each(table, values, target, rules)?,
+    let pass = Pass { table, values, rules };
+    let broken_at = match &mut target.memory {
+        Memory::Plain(bytes) => pass.check_plain(bytes, target.address)?,
+        Memory::Hooked { .. } => pass.check_each(target)?,
     };
-    match (ordered, &target.memory) {
+    match (broken_at, &target.memory) {
         (None, _) => Ok(()),
         (Some(_), _) if rules.contains(Rules::ALLOW_NONZERO) => Ok(()),
         (Some(_), Memory::Plain(_)) => {
-            apply_fields(table, values, target, rules)?;
-            undo(table.entries(), target, rules)
+            pass.apply_fields(target)?;
+            pass.undo_fields(target)
         }
-        (Some(error), Memory::Hooked { .. }) => Err(error),
+        (Some(index), Memory::Hooked { .. }) => {
+            let error = ErrorKind::Unordered.error(0, 0);
+            let offset = table.get(index).map_or(0, |rela| rela.offset);
+            Err(Error { entry: Some(index as u64), offset, ..error })
+        }
     }
 }
 
@@ -101,155 +106,103 @@ pub fn faults<'a, V: Values + ?Sized>(
     target: &'a mut Target<'_>,
     rules: Rules,
 ) -> impl Iterator<Item = Error> {
-    table.numbered().filter_map(move |(index, rela)| {
-        one(Act::Prove, rela, values, target, rules).err().map(|error| at_entry(error, index))
-    })
+    let pass = Pass { table, values, rules };
+    table.numbered().filter_map(move |(index, rela)| pass.one(Act::Prove, index, rela, target).err())
 }
 
-/// `apply` without `sync`.
-pub(crate) fn apply_fields<V: Values + ?Sized>(
-    table: RelaTable<'_>,
-    values: &V,
-    target: &mut Target<'_>,
-    rules: Rules,
-) -> Result<(), Error> {
-    prove_fields(table, values, target, rules)?;
-    write_fields(table, values, target, rules)
-}
-
-/// What is to be right before the first write. Plain memory that must be zero is judged while it is written.
-fn prove_fields<V: Values + ?Sized>(
-    table: RelaTable<'_>,
-    values: &V,
-    target: &mut Target<'_>,
-    rules: Rules,
-) -> Result<(), Error> {
-    match &target.memory {
-        Memory::Plain(_) if !rules.contains(Rules::ALLOW_NONZERO) => Ok(()),
-        _ => check_each(table, values, target, rules).map(|_| ()),
+/// The passes without `sync`.
+impl<V: Values + ?Sized> Pass<'_, V> {
+    pub(crate) fn apply_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
+        self.prove_fields(target)?;
+        self.write_fields(target)
     }
-}
 
-fn write_fields<V: Values + ?Sized>(
-    table: RelaTable<'_>,
-    values: &V,
-    target: &mut Target<'_>,
-    rules: Rules,
-) -> Result<(), Error> {
-    match &mut target.memory {
-        Memory::Plain(bytes) if !rules.contains(Rules::ALLOW_NONZERO) => {
-            apply_plain(table.entries(), values, bytes, target.address, rules)
-        }
-        _ => write_each(table, values, target, rules),
+    pub(crate) fn clear_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
+        self.verify_fields(target)?;
+        self.zero_fields(target)
     }
-}
 
-/// `clear` without `sync`.
-pub(crate) fn clear_fields<V: Values + ?Sized>(
-    table: RelaTable<'_>,
-    values: &V,
-    target: &mut Target<'_>,
-    rules: Rules,
-) -> Result<(), Error> {
-    verify_fields(table, values, target, rules)?;
-    zero_fields(table, values, target, rules)
-}
+    /// Sets every field that `apply_fields` wrote to zero without looking.
+    pub(crate) fn undo_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
+        self.undo(self.table.len(), target)
+    }
 
-/// What is to be right before the first field is cleared behind a writer: fields that ascend are all verified, others
-/// can be verified only on the way. Plain memory is verified on the way.
-fn verify_fields<V: Values + ?Sized>(
-    table: RelaTable<'_>,
-    values: &V,
-    target: &mut Target<'_>,
-    rules: Rules,
-) -> Result<(), Error> {
-    if matches!(target.memory, Memory::Plain(_)) {
-        return Ok(());
+    /// Writes every field that `clear_fields` cleared again.
+    pub(crate) fn reapply_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
+        self.reapply(0, target)
     }
-    let mut order = Order::default();
-    for (index, rela) in table.numbered() {
-        order.next_rela(rela, index, rules);
-    }
-    if order.broken.is_none() {
-        for (index, rela) in table.numbered() {
-            one(Act::Verify, rela, values, target, rules).map_err(|error| at_entry(error, index))?;
+
+    /// What is to be right before the first write. Plain memory that must be zero is judged while it is written.
+    fn prove_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
+        match &target.memory {
+            Memory::Plain(_) if !self.rules.contains(Rules::ALLOW_NONZERO) => Ok(()),
+            _ => self.check_each(target).map(|_| ()),
         }
     }
-    Ok(())
-}
 
-fn zero_fields<V: Values + ?Sized>(
-    table: RelaTable<'_>,
-    values: &V,
-    target: &mut Target<'_>,
-    rules: Rules,
-) -> Result<(), Error> {
-    match &mut target.memory {
-        Memory::Plain(bytes) => clear_plain(table.entries(), values, bytes, target.address, rules),
-        Memory::Hooked { .. } => clear_each(table, values, target, rules),
-    }
-}
-
-/// Sets every field of a table that `apply_fields` applied to zero without looking.
-pub(crate) fn undo_fields(table: RelaTable<'_>, target: &mut Target<'_>, rules: Rules) -> Result<(), Error> {
-    undo(table.entries(), target, rules)
-}
-
-/// Writes every field of a table that `clear_fields` cleared again.
-pub(crate) fn reapply_fields<V: Values + ?Sized>(
-    table: RelaTable<'_>,
-    values: &V,
-    target: &mut Target<'_>,
-    rules: Rules,
-) -> Result<(), Error> {
-    reapply(table.entries(), 0, values, target, rules)
-}
-
-/// Proves each entry by itself.
-fn check_each<V: Values + ?Sized>(
-    table: RelaTable<'_>,
-    values: &V,
-    target: &mut Target<'_>,
-    rules: Rules,
-) -> Result<Option<Error>, Error> {
-    let mut order = Order::default();
-    for (index, rela) in table.numbered() {
-        one(Act::Prove, rela, values, target, rules).map_err(|error| at_entry(error, index))?;
-        order.next_rela(rela, index, rules);
-    }
-    Ok(order.broken)
-}
-
-/// Writes each entry, or undoes those before the one that failed.
-fn write_each<V: Values + ?Sized>(
-    table: RelaTable<'_>,
-    values: &V,
-    target: &mut Target<'_>,
-    rules: Rules,
-) -> Result<(), Error> {
-    for (index, rela) in table.numbered() {
-        let Err(error) = one(Act::Write, rela, values, target, rules) else { continue };
-        let (error, written) = (at_entry(error, index), table.entries().get(..index).unwrap_or_default());
-        if rules.contains(Rules::ALLOW_NONZERO) {
-            return Err(overwritten(error, written, rules));
-        }
-        return undo(written, target, rules).and(Err(error));
-    }
-    Ok(())
-}
-
-/// Clears each entry from the last to the first, or writes those again that were cleared before one failed.
-fn clear_each<V: Values + ?Sized>(
-    table: RelaTable<'_>,
-    values: &V,
-    target: &mut Target<'_>,
-    rules: Rules,
-) -> Result<(), Error> {
-    for (index, rela) in table.numbered().rev() {
-        if let Err(error) = one(Act::Clear, rela, values, target, rules) {
-            let cleared = index.saturating_add(1);
-            return reapply(table.entries(), cleared, values, target, rules).and(Err(at_entry(error, index)));
+    fn write_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
+        match &mut target.memory {
+            Memory::Plain(bytes) if !self.rules.contains(Rules::ALLOW_NONZERO) => {
+                self.apply_plain(bytes, target.address)
+            }
+            _ => self.write_each(target),
         }
     }
-    Ok(())
+
+    /// What is to be right before the first field is cleared behind a writer: fields that ascend are all verified,
+    /// others can be verified only on the way. Plain memory is verified on the way.
+    fn verify_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
+        if matches!(target.memory, Memory::Plain(_)) {
+            return Ok(());
+        }
+        let mut order = Order::default();
+        for (index, rela) in self.table.numbered() {
+            order.next_rela(index, rela, self.rules);
+        }
+        if order.broken_at.is_none() {
+            for (index, rela) in self.table.numbered() {
+                self.one(Act::Verify, index, rela, target)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn zero_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
+        match &mut target.memory {
+            Memory::Plain(bytes) => self.clear_plain(bytes, target.address),
+            Memory::Hooked { .. } => self.clear_each(target),
+        }
+    }
+
+    /// Proves each entry by itself. Answers the first that does not come after the one before it, if any.
+    fn check_each(&self, target: &mut Target<'_>) -> Result<Option<usize>, Error> {
+        let mut order = Order::default();
+        for (index, rela) in self.table.numbered() {
+            self.one(Act::Prove, index, rela, target)?;
+            order.next_rela(index, rela, self.rules);
+        }
+        Ok(order.broken_at)
+    }
+
+    /// Writes each entry, or undoes those before the one that failed.
+    fn write_each(&self, target: &mut Target<'_>) -> Result<(), Error> {
+        for (index, rela) in self.table.numbered() {
+            let Err(error) = self.one(Act::Write, index, rela, target) else { continue };
+            if self.rules.contains(Rules::ALLOW_NONZERO) {
+                return Err(self.overwritten(index, error));
+            }
+            return self.undo(index, target).and(Err(error));
+        }
+        Ok(())
+    }
+
+    /// Clears each entry from the last to the first, or writes those again that were cleared before one failed.
+    fn clear_each(&self, target: &mut Target<'_>) -> Result<(), Error> {
+        for (index, rela) in self.table.numbered().rev() {
+            if let Err(error) = self.one(Act::Clear, index, rela, target) {
+                return self.reapply(index.saturating_add(1), target).and(Err(error));
+            }
+        }
+        Ok(())
+    }
 }

@@ -12,11 +12,11 @@ mod undo;
 mod values;
 
 pub use apply::{apply, check, clear, faults};
-pub(crate) use apply::{apply_fields, clear_fields, reapply_fields, undo_fields};
 pub use howto::{Formula, HOWTOS, Howto, Range, howto, type_name};
 pub use target::{Target, Writer};
 pub use values::{SymtabValues, Values};
 
+use crate::elf::RelaTable;
 use bitflags::bitflags;
 
 bitflags! {
@@ -33,4 +33,11 @@ bitflags! {
         /// Also the types 8, 16, PC8 and PC16, which Linux does not know.
         const MORE_TYPES = 1 << 3;
     }
+}
+
+/// A table with what it takes to judge it. The targets are the methods' arguments.
+pub(crate) struct Pass<'a, V: ?Sized> {
+    pub(crate) table: RelaTable<'a>,
+    pub(crate) values: &'a V,
+    pub(crate) rules: Rules,
 }

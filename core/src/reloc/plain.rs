@@ -1,11 +1,10 @@
 //! The loops over plain memory: apply, clear, dry run.
 //!
-//! They take the common relocation out of [`one`] and nothing else; what is not common, or not in order, goes there.
+//! They take the common relocation out of [`Pass::one`] and nothing else; what is not common, or not in order, goes there.
 
-use super::one::{Act, at_entry, one};
+use super::one::Act;
 use super::order::Order;
-use super::undo::{reapply, undo};
-use super::{Rules, Target, Values};
+use super::{Pass, Rules, Target, Values};
 use crate::abi::{self, RELA_SIZE};
 use crate::elf::Rela;
 use crate::error::Error;
@@ -17,7 +16,7 @@ enum Common {
     Word64(u64),
 }
 
-/// The field's offset and value if the entry is of the common kind; everything else is for [`one`].
+/// The field's offset and value if the entry is of the common kind; everything else is for [`Pass::one`].
 ///
 /// Types are told apart by arithmetic: which of PC32, PLT32 and 32S comes next cannot be predicted, the width can.
 #[inline(always)]
@@ -51,113 +50,100 @@ fn slot<const SIZE: usize>(bytes: &mut [u8], offset: usize) -> Option<&mut [u8; 
     bytes.get_mut(offset..)?.first_chunk_mut()
 }
 
-/// The hot loop.
-pub(super) fn apply_plain<V: Values + ?Sized>(
-    entries: &[[u8; RELA_SIZE]],
-    values: &V,
-    bytes: &mut [u8],
-    address: u64,
-    rules: Rules,
-) -> Result<(), Error> {
-    for (index, entry) in (0..entries.len()).zip(entries) {
-        match common(entry, values, address) {
-            Some((offset, Common::Word32(value))) => {
-                if let Some(slot) = slot(bytes, offset)
-                    && u32::from_le_bytes(*slot) == 0
-                {
-                    *slot = value.to_le_bytes();
-                    continue;
+impl<V: Values + ?Sized> Pass<'_, V> {
+    /// The hot loop.
+    pub(super) fn apply_plain(&self, bytes: &mut [u8], address: u64) -> Result<(), Error> {
+        let (entries, values) = (self.table.entries(), self.values);
+        for (index, entry) in (0..entries.len()).zip(entries) {
+            match common(entry, values, address) {
+                Some((offset, Common::Word32(value))) => {
+                    if let Some(slot) = slot(bytes, offset)
+                        && u32::from_le_bytes(*slot) == 0
+                    {
+                        *slot = value.to_le_bytes();
+                        continue;
+                    }
                 }
-            }
-            Some((offset, Common::Word64(value))) => {
-                if let Some(slot) = slot(bytes, offset)
-                    && u64::from_le_bytes(*slot) == 0
-                {
-                    *slot = value.to_le_bytes();
-                    continue;
+                Some((offset, Common::Word64(value))) => {
+                    if let Some(slot) = slot(bytes, offset)
+                        && u64::from_le_bytes(*slot) == 0
+                    {
+                        *slot = value.to_le_bytes();
+                        continue;
+                    }
                 }
+                None => {}
             }
-            None => {}
+            let mut target = Target::new(bytes, address);
+            if let Err(error) = self.one(Act::Write, index, Rela::read(entry), &mut target) {
+                return self.undo(index, &mut target).and(Err(error));
+            }
         }
-        let mut target = Target::new(bytes, address);
-        if let Err(error) = one(Act::Write, Rela::read(entry), values, &mut target, rules) {
-            let written = entries.get(..index).unwrap_or_default();
-            return undo(written, &mut target, rules).and(Err(at_entry(error, index)));
-        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// The same loop backwards: verifies each field and sets it to zero.
-pub(super) fn clear_plain<V: Values + ?Sized>(
-    entries: &[[u8; RELA_SIZE]],
-    values: &V,
-    bytes: &mut [u8],
-    address: u64,
-    rules: Rules,
-) -> Result<(), Error> {
-    for (index, entry) in (0..entries.len()).zip(entries).rev() {
-        match common(entry, values, address) {
-            Some((offset, Common::Word32(value))) => {
-                if let Some(slot) = slot(bytes, offset)
-                    && u32::from_le_bytes(*slot) == value
-                {
-                    *slot = [0; 4];
-                    continue;
+    /// The same loop backwards: verifies each field and sets it to zero.
+    pub(super) fn clear_plain(&self, bytes: &mut [u8], address: u64) -> Result<(), Error> {
+        let (entries, values) = (self.table.entries(), self.values);
+        for (index, entry) in (0..entries.len()).zip(entries).rev() {
+            match common(entry, values, address) {
+                Some((offset, Common::Word32(value))) => {
+                    if let Some(slot) = slot(bytes, offset)
+                        && u32::from_le_bytes(*slot) == value
+                    {
+                        *slot = [0; 4];
+                        continue;
+                    }
                 }
-            }
-            Some((offset, Common::Word64(value))) => {
-                if let Some(slot) = slot(bytes, offset)
-                    && u64::from_le_bytes(*slot) == value
-                {
-                    *slot = [0; 8];
-                    continue;
+                Some((offset, Common::Word64(value))) => {
+                    if let Some(slot) = slot(bytes, offset)
+                        && u64::from_le_bytes(*slot) == value
+                    {
+                        *slot = [0; 8];
+                        continue;
+                    }
                 }
+                None => {}
             }
-            None => {}
+            let mut target = Target::new(bytes, address);
+            if let Err(error) = self.one(Act::Clear, index, Rela::read(entry), &mut target) {
+                return self.reapply(index.saturating_add(1), &mut target).and(Err(error));
+            }
         }
-        let mut target = Target::new(bytes, address);
-        if let Err(error) = one(Act::Clear, Rela::read(entry), values, &mut target, rules) {
-            let cleared = index.saturating_add(1);
-            return reapply(entries, cleared, values, &mut target, rules).and(Err(at_entry(error, index)));
-        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// The same loop without writes. Answers the first entry that does not come after the one before it, if any.
-pub(super) fn check_plain<V: Values + ?Sized>(
-    entries: &[[u8; RELA_SIZE]],
-    values: &V,
-    bytes: &mut [u8],
-    address: u64,
-    rules: Rules,
-) -> Result<Option<Error>, Error> {
-    let mut order = Order::default();
-    for (index, entry) in (0..entries.len()).zip(entries) {
-        let existing = match common(entry, values, address) {
-            Some((offset, Common::Word32(_))) => {
-                order.next(offset as u64, 4, index);
-                slot(bytes, offset).map(|slot| u64::from(u32::from_le_bytes(*slot)))
+    /// The same loop without writes. Answers the first entry that does not come after the one before it, if any; then
+    /// what follows it was not all looked at.
+    pub(super) fn check_plain(&self, bytes: &mut [u8], address: u64) -> Result<Option<usize>, Error> {
+        let (entries, values) = (self.table.entries(), self.values);
+        let mut order = Order::default();
+        for (index, entry) in (0..entries.len()).zip(entries) {
+            match common(entry, values, address) {
+                Some((offset, Common::Word32(_))) => {
+                    order.next(index, offset as u64, 4);
+                    if let Some(slot) = slot(bytes, offset)
+                        && u32::from_le_bytes(*slot) == 0
+                    {
+                        continue;
+                    }
+                }
+                Some((offset, Common::Word64(_))) => {
+                    order.next(index, offset as u64, 8);
+                    if let Some(slot) = slot(bytes, offset)
+                        && u64::from_le_bytes(*slot) == 0
+                    {
+                        continue;
+                    }
+                }
+                None => order.next_rela(index, Rela::read(entry), self.rules),
             }
-            Some((offset, Common::Word64(_))) => {
-                order.next(offset as u64, 8, index);
-                slot(bytes, offset).map(|slot| u64::from_le_bytes(*slot))
-            }
-            None => {
-                order.next_rela(Rela::read(entry), index, rules);
-                None
-            }
-        };
-        if existing != Some(0) {
-            if order.broken.is_some() && !rules.contains(Rules::ALLOW_NONZERO) {
+            if order.broken_at.is_some() && !self.rules.contains(Rules::ALLOW_NONZERO) {
                 // Which fault comes first only writing can tell.
                 break;
             }
-            let mut target = Target::new(bytes, address);
-            one(Act::Prove, Rela::read(entry), values, &mut target, rules)
-                .map_err(|error| at_entry(error, index))?;
+            self.one(Act::Prove, index, Rela::read(entry), &mut Target::new(bytes, address))?;
         }
+        Ok(order.broken_at)
     }
-    Ok(order.broken)
 }
