@@ -2,6 +2,7 @@
 
 use crate::args::{ApplyArgs, Format, Step};
 use crate::image::{self, Image};
+use crate::progress::Progress;
 use crate::symbols::Symbols;
 use crate::{Failure, faults, input, kernel, place};
 use relakit::{Error, Late, Memory, Module, Place};
@@ -14,14 +15,15 @@ use std::path::{Path, PathBuf};
 /// Runs the command.
 pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
     let profile = kernel::profile(&args.common.kernel)?;
-    let progress = crate::progress::Progress::new();
+    let progress = Progress::new();
     progress.say("reading the module");
     let file = input::read(&args.module)?;
     let mut places = place::read(&args.place)?;
     progress.say("reading symbols");
     let mut symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;
     progress.say("relocating");
-    let mut report = Report { path: &args.module, format: args.common.format, steps: Vec::new() };
+    let mut report =
+        Report { path: &args.module, format: args.common.format, progress: &progress, steps: Vec::new() };
     let module = match Module::parse(&file, profile) {
         Ok(module) => module,
         Err(error) => return report.failed(None, "parse", &[error]),
@@ -52,7 +54,7 @@ pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
             Err(errors) => return report.failed(Some(&module), &name, &errors),
         }
     }
-    drop(progress);
+    progress.finish();
     report.finish();
     Ok(())
 }
@@ -134,6 +136,7 @@ fn distinct(errors: Vec<Error>) -> Vec<Error> {
 struct Report<'a> {
     path: &'a Path,
     format: Format,
+    progress: &'a Progress,
     steps: Vec<serde_json::Value>,
 }
 
@@ -161,6 +164,7 @@ impl Report<'_> {
     }
 
     fn failed(&self, module: Option<&Module<'_>>, step: &str, errors: &[Error]) -> Result<(), Failure> {
+        self.progress.finish();
         let mut out = anstream::stderr().lock();
         for error in errors {
             // When standard error is gone there is nobody to tell.

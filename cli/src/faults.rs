@@ -20,33 +20,26 @@ struct Names {
 
 impl Names {
     fn of(module: Option<&Module<'_>>, error: &Error) -> Self {
-        let object = module.map(Module::object);
-        let name =
-            |section: &Section| object.map(|object| text(object.section_name(section))).unwrap_or_default();
-        let section = object.zip(error.section).and_then(|(object, index)| object.section(index));
-        let target = object.zip(section).and_then(|(object, section)| object.section(section.info));
-        let symbol = object.zip(error.symbol).map(|(object, index)| {
-            let symbol = object.symbols().get(index);
-            let name =
-                symbol.and_then(|symbol| object.symbols().name(index, &symbol).ok()).unwrap_or_default();
-            match (name, symbol) {
+        let Some(object) = module.map(Module::object) else {
+            return Self { section: None, target: None, symbol: None };
+        };
+        let name = |section: Section| text(object.section_name(&section));
+        let section = error.section.and_then(|index| object.section(index));
+        let symbol = |index: u32| {
+            let symbol = object.symbols().get(index)?;
+            match object.symbols().name(index, &symbol).ok()? {
                 // A section's symbol has no name of its own.
-                (b"", Some(symbol)) => {
-                    object.section(u32::from(symbol.shndx)).map_or(String::new(), |s| name_of(object, &s))
-                }
-                (name, _) => text(name),
+                b"" => object.section(u32::from(symbol.shndx)).map(name),
+                name => Some(text(name)),
             }
-        });
+        };
         Self {
-            section: section.map(|section| name(&section)),
-            target: target.filter(|_| error.entry.is_some()).map(|target| name(&target)),
-            symbol,
+            section: section.map(name),
+            // Only where a relocation is at fault is `sh_info` its target.
+            target: section.filter(|_| error.entry.is_some()).and_then(|s| object.section(s.info)).map(name),
+            symbol: error.symbol.map(|index| symbol(index).unwrap_or_default()),
         }
     }
-}
-
-fn name_of(object: &relakit::elf::Object<'_>, section: &Section) -> String {
-    text(object.section_name(section))
 }
 
 /// What a user can do about a fault, where that is not plain.

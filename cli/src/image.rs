@@ -1,8 +1,8 @@
 //! A module's sections in memory of our own.
 
-use crate::Failure;
 use crate::place::At;
 use crate::symbols::Symbols;
+use crate::{Failure, modinfo};
 use relakit::elf::SymbolPlace;
 use relakit::{Module, Place, abi};
 use std::collections::BTreeMap;
@@ -104,13 +104,7 @@ pub(crate) fn find_per_cpu_base(
 
 /// The module's name as the kernel knows it: from .modinfo, or else from the file's name.
 fn module_name(module: &Module<'_>, path: &Path) -> String {
-    let object = module.object();
-    let info = object.sections().find(|(_, section)| object.section_name(section) == b".modinfo");
-    let name = info.and_then(|(_, section)| {
-        let mut entries = object.section_bytes(&section).split(|&byte| byte == 0);
-        entries.find_map(|entry| entry.strip_prefix(b"name="))
-    });
-    match name {
+    match modinfo::value(module, "name") {
         Some(name) => String::from_utf8_lossy(name).into_owned(),
         None => {
             let file = path.file_name().unwrap_or_default().to_string_lossy();

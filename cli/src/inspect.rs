@@ -10,6 +10,7 @@ mod table;
 mod text;
 
 use crate::args::{Format, InspectArgs};
+use crate::progress::Progress;
 use crate::{Failure, faults, input, kernel};
 use collect::Kernel;
 use relakit::Module;
@@ -19,10 +20,13 @@ use std::io::{BufWriter, Write};
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let kernel = Kernel::new(&args.common.kernel, kernel::profile(&args.common.kernel)?);
+    let progress = Progress::new();
+    progress.say("reading the module");
     let file = input::read(&args.module)?;
     let module = match Module::parse(&file, kernel.profile) {
         Ok(module) => module,
         Err(error) => {
+            progress.finish();
             // When standard error is gone there is nobody to tell.
             let _ = faults::print(&mut anstream::stderr().lock(), None, &args.module, &error);
             if args.common.format == Format::Json {
@@ -33,6 +37,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
         }
     };
     let report = collect::report(args.module.display().to_string(), &module, &kernel);
+    progress.finish();
     let mut out = BufWriter::new(anstream::stdout().lock());
     // A reader that has gone is no fault of ours.
     let _ = match args.common.format {

@@ -28,7 +28,8 @@ pub(crate) fn profile(version: &str) -> Result<Profile, Failure> {
     Ok(profile)
 }
 
-fn parse(version: &str) -> Option<(u16, u16)> {
+/// Major and minor of a version as `uname -r` prints it.
+pub(crate) fn parse(version: &str) -> Option<(u16, u16)> {
     let (major, rest) = version.split_once('.')?;
     let end = rest.find(|digit: char| !digit.is_ascii_digit()).unwrap_or(rest.len());
     Some((major.parse().ok()?, rest.get(..end)?.parse().ok()?))

@@ -9,6 +9,7 @@ mod image;
 mod input;
 mod inspect;
 mod kernel;
+mod modinfo;
 mod place;
 mod progress;
 mod symbols;

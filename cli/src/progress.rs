@@ -19,7 +19,8 @@ impl Progress {
         let (alive, over) = mpsc::channel();
         let late = bar.clone();
         std::thread::spawn(move || {
-            if over.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+            let still_alive = over.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout);
+            if still_alive && !late.is_finished() {
                 // Draws nothing when standard error is no terminal.
                 late.set_draw_target(ProgressDrawTarget::stderr());
                 late.enable_steady_tick(Duration::from_millis(120));
@@ -32,10 +33,15 @@ impl Progress {
     pub(crate) fn say(&self, what: &str) {
         self.bar.set_message(what.to_owned());
     }
+
+    /// Makes room for what is to be printed; the end of it.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.finish();
     }
 }

@@ -6,6 +6,7 @@ use super::report::{
     TypeCount, Use,
 };
 use super::{special, symbols};
+use crate::{kernel, modinfo};
 use relakit::elf::{RelaTable, Section, SectionFlags};
 use relakit::klp::{Class, Classified, FailsAt, Reason, RelaName};
 use relakit::{Module, Profile, abi, reloc, special as specials};
@@ -28,10 +29,8 @@ pub(super) struct Kernel {
 impl Kernel {
     /// `asked` is what `profile` was chosen for.
     pub(super) fn new(asked: &str, profile: Profile) -> Self {
-        let mut numbers =
-            asked.split(|digit: char| !digit.is_ascii_digit()).map_while(|number| number.parse().ok());
         let newest = Profile::LINUX.last().map_or(profile.since, |row| row.since);
-        let version = numbers.next().zip(numbers.next()).unwrap_or(newest);
+        let version = kernel::parse(asked).unwrap_or(newest);
         Self { asked: asked.to_owned(), profile, version }
     }
 }
@@ -43,9 +42,9 @@ pub(super) fn report<'f>(path: String, module: &'f Module<'f>, kernel: &Kernel) 
     let klp_symbols = symbols::rows(module, &walk);
     Report {
         file: path,
-        name: modinfo(module, b"name").map(Name),
-        livepatch: modinfo(module, b"livepatch").is_some(),
-        vermagic: modinfo(module, b"vermagic").map(Name),
+        name: modinfo::value(module, "name").map(Name),
+        livepatch: modinfo::value(module, "livepatch").is_some(),
+        vermagic: modinfo::value(module, "vermagic").map(Name),
         kernel: kernel.asked.clone(),
         rules: kernel.profile.name,
         special_sections_of: special::text(kernel.version),
@@ -289,12 +288,4 @@ fn objects<'f>(walk: &Walk<'f>, symbols: &[SymbolRow<'f>]) -> Vec<ObjectRow<'f>>
         object.symbols != 0 || !object.sections.is_empty() || !object.not_applied.is_empty()
     });
     objects
-}
-
-/// The value of the first `key=value` in .modinfo with this key.
-fn modinfo<'f>(module: &Module<'f>, key: &[u8]) -> Option<&'f [u8]> {
-    let object = module.object();
-    let (_, section) = object.sections().find(|(_, section)| object.section_name(section) == b".modinfo")?;
-    let mut strings = object.section_bytes(&section).split(|&byte| byte == 0);
-    strings.find_map(|string| string.strip_prefix(key)?.strip_prefix(b"="))
 }
