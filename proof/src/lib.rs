@@ -90,7 +90,8 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
     placed.faults(values, &mut Embedder, &mut report)?;
     let mut loaded = placed.early(values, &mut Embedder)?;
     for (section, special) in loaded.specials() {
-        *count = count.wrapping_add(usize::from(special.is_read_by(profile.since))).wrapping_add(section as usize);
+        *count =
+            count.wrapping_add(usize::from(special.is_read_by(profile.since))).wrapping_add(section as usize);
     }
     *count = count.wrapping_add(module.late_size(values)?);
     let mut late = loaded.keep(values, kept)?;
