@@ -3,7 +3,7 @@
 
 usage: trim.py ORACLE OUT
 
-ORACLE  folder with klp-6.12/ and plain-6.1/ (see testdata/README.md)
+ORACLE  folder with klp-6.12/, plain-6.1/ and verdicts/ (see testdata/README.md)
 OUT     folder to write; what it holds of an earlier run is replaced
 
 The files of the chosen cases are copied, the ones that are not yet .xz as .xz where that saves more than a tenth.
@@ -12,6 +12,7 @@ were (positions among equal names count):
   * for each undefined symbol NAME: the lines NAME and __ksymtab_NAME of every object;
   * for each KLP symbol `.klp.sym.OBJECT.NAME,POS`: the lines NAME of every object;
   * all lines of the chosen modules themselves.
+The verdicts are of the kernel of klp-6.12 and use its symbol table.
 The output depends on the input only. Python 3.9 or later, nothing else.
 """
 
@@ -31,6 +32,16 @@ CHOSEN = {
         ["ahci", "crc16", "crc32c_generic", "curve25519_x86_64", "isofs", "loop", "mbcache", "vfat", "zram"],
     ),
 }
+# Verdicts, at least one of each kind of defect.
+VERDICTS = """
+    ok_vmlinux_64 sym_nonnumeric_pos sym_empty_objname sym_objname_55 sym_objname_56 sym_symname_513 sym_not_found
+    sym_ambiguous_pos0 sym_pos3_of3 sym_unique_pos1 sym_unique_pos2 sym_addr_zero sym_undef sym_undef_weak sym_common
+    sym_index0 sym_shndx_ff21 sec_name_empty_obj sec_no_flag sec_type_rel sec_info_huge sec_info_zero_badname_module_event
+    sec_size_47 sec_two_same_slot ms_ref_vmlinux_early ms_initsym_late ms_mixed_pos2_early ms_two_sections_second_bad
+    ms_overflow_second ms_modname_55_sec_64_sym_55 klp_type_COPY klp_type_NONE klp_nonzero_64 klp_nonzero_beside
+    klp_same_slot_zero_first klp_offset_last klp_offset_far klp_symidx_far plain_32_max plain_32_over plain_32S_min
+    plain_undef_weak plain_rela_klp_sym_after plain_sht_rel_empty elf_shnum_0 elf_sec_wraps elf_trunc_m1
+""".split()
 # Of a case only these; target-*.json repeats what the modsyms-* say.
 WANTED = re.compile(r"(module\.ko|layout\.json|state-.*\.bin|modsyms-.*\.txt)(\.xz)?")
 
@@ -101,10 +112,40 @@ def copy_case(case, out):
     return layout.get("livepatch") or layout["module"], read(next(case.glob("module.ko*")))
 
 
+def write_packed(path, data):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_name(path.name + ".xz").write_bytes(pack(data))
+
+
+def copy_verdicts(verdicts, out):
+    """Copies the chosen verdicts, every file packed; returns the modules."""
+    shutil.rmtree(out, ignore_errors=True)
+    listed = json.loads(read(verdicts / "verdicts.json"))
+    listed["cases"] = [case for case in listed["cases"] if case["case"] in VERDICTS]
+    write_packed(out / "verdicts.json", json.dumps(listed).encode())
+    files = [verdicts / "base" / f"orc_tgt{number}.ko" for number in (1, 2, 3)]
+    for case in listed["cases"]:
+        files += [verdicts / case["file"]]
+        files += [path for path in sorted((verdicts / "cases" / case["case"]).iterdir()) if path.name != "module.ko"]
+    for path in files:
+        write_packed(out / path.relative_to(verdicts), path.read_bytes())
+    print(f"verdicts: {len(listed['cases'])} cases")
+    return [read(verdicts / case["file"]) for case in listed["cases"]]
+
+
+def names_if_readable(module):
+    """The same of a module that may be damaged; of one that is, nothing."""
+    try:
+        return names_in_symbol_table(module)
+    except (struct.error, IndexError, ValueError):
+        return set(), set()
+
+
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     oracle, out = Path(sys.argv[1]), Path(sys.argv[2])
+    damaged = copy_verdicts(oracle / "verdicts", out / "verdicts")
     for folder, (table, cases) in CHOSEN.items():
         shutil.rmtree(out / folder, ignore_errors=True)
         names, modules = set(), set()
@@ -113,6 +154,9 @@ def main():
             modules.add(own.encode())
             undefined, klp = names_in_symbol_table(module)
             names |= undefined | klp | {b"__ksymtab_" + name for name in undefined}
+        if folder == "klp-6.12":
+            for undefined, klp in map(names_if_readable, damaged):
+                names |= undefined | klp | {b"__ksymtab_" + name for name in undefined}
         text = read(oracle / folder / (table + ".xz"))
         trimmed = trim_symbols(text, names, modules)
         (out / folder / (table + ".xz")).write_bytes(pack(trimmed))

@@ -8,15 +8,44 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// The folder of the recordings, if they are here.
-pub fn oracle() -> Option<PathBuf> {
-    let root = std::env::var_os("RELAKIT_ORACLE")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/oracle"), PathBuf::from);
-    if !root.join("verdicts/verdicts.json").exists() {
-        println!("no recordings in {}: nothing compared", root.display());
-        return None;
+/// The folders of recordings that are here: the small set of the repository, and the full one, which is looked for where
+/// `RELAKIT_ORACLE` says or in `shared/oracle` beside the repository.
+pub fn oracles() -> Vec<PathBuf> {
+    let core = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let full =
+        std::env::var_os("RELAKIT_ORACLE").map_or_else(|| core.join("../../shared/oracle"), PathBuf::from);
+    let found = |root: &PathBuf| {
+        let here = exists(&root.join("verdicts/verdicts.json"));
+        if !here {
+            println!("no recordings in {}: nothing of it compared", root.display());
+        }
+        here
+    };
+    let oracles: Vec<_> = [core.join("../testdata/recordings"), full].into_iter().filter(found).collect();
+    assert!(!oracles.is_empty(), "not even the repository's own recordings are here");
+    oracles
+}
+
+fn packed(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".xz");
+    name.into()
+}
+
+/// Whether the file is there, plain or as `.xz`.
+pub fn exists(path: &Path) -> bool {
+    path.exists() || packed(path).exists()
+}
+
+/// A file that is there plain or as `.xz`.
+pub fn read(path: &Path) -> Vec<u8> {
+    if path.exists() {
+        return std::fs::read(path).unwrap();
     }
-    Some(root)
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(packed(path)).unwrap();
+    lzma_rust2::XzReader::new(file, true).read_to_end(&mut bytes).unwrap();
+    bytes
 }
 
 /// One line of `verdicts.json`.
@@ -43,7 +72,7 @@ pub struct Step {
 }
 
 fn json(path: &Path) -> Value {
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    serde_json::from_slice(&read(path)).unwrap()
 }
 
 fn text(value: &Value) -> String {
@@ -68,7 +97,7 @@ pub fn cases(oracle: &Path) -> Vec<Case> {
         let name = text(&case["case"]);
         Case {
             folder: verdicts.join("cases").join(&name),
-            file: std::fs::read(verdicts.join(text(&case["file"]))).unwrap(),
+            file: read(&verdicts.join(text(&case["file"]))),
             preload: case["preload"].as_array().unwrap().iter().map(text).collect(),
             verdict: text(&case["verdict"]),
             errno: errno(case),
@@ -100,7 +129,7 @@ pub struct Layout {
 
 impl Layout {
     pub fn open(path: &Path) -> Option<Self> {
-        path.exists().then(|| Self { json: json(path), folder: path.parent().unwrap().to_owned() })
+        exists(path).then(|| Self { json: json(path), folder: path.parent().unwrap().to_owned() })
     }
 
     pub fn address(&self, section: usize) -> u64 {
@@ -122,7 +151,7 @@ impl Layout {
     /// The recorded bytes by section.
     pub fn state(&self, label: &str) -> Option<BTreeMap<u32, Vec<u8>>> {
         let state = self.json["states"].get(label)?;
-        let bytes = std::fs::read(self.folder.join(text(&state["file"]))).unwrap();
+        let bytes = read(&self.folder.join(text(&state["file"])));
         let section = |(index, place): (&String, &Value)| {
             let at = |part: usize| usize::try_from(number(&place[part])).unwrap();
             (index.parse().unwrap(), bytes[at(0)..][..at(1)].to_vec())
@@ -141,9 +170,7 @@ pub struct Kernel {
 
 impl Kernel {
     pub fn open(oracle: &Path) -> Self {
-        let packed = std::fs::File::open(oracle.join("klp-6.12/kallsyms-vmlinux.xz")).unwrap();
-        let mut lines = String::new();
-        lzma_rust2::XzReader::new(packed, true).read_to_string(&mut lines).unwrap();
+        let lines = String::from_utf8(read(&oracle.join("klp-6.12/kallsyms-vmlinux"))).unwrap();
         let mut vmlinux = ByName::new();
         for line in lines.lines() {
             let mut words = line.split_whitespace();

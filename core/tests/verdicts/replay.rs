@@ -1,6 +1,6 @@
 //! Takes one recorded case through core, and tells what came of it.
 
-use super::recorded::{Case, Kernel, Layout};
+use super::recorded::{Case, Kernel, Layout, exists, read};
 use relakit::elf::{RelaTable, SectionFlags};
 use relakit::klp::Class;
 use relakit::reloc::{Rules, howto};
@@ -276,5 +276,5 @@ fn compare_fields(fields: &[Field], label: &str, layout: &Layout, image: &Image,
 fn target_file(case: &Case, target: &str) -> Vec<u8> {
     let own = case.folder.join(format!("{target}.ko"));
     let base = case.folder.join(format!("../../base/{target}.ko"));
-    std::fs::read(if own.exists() { own } else { base }).unwrap()
+    read(if exists(&own) { &own } else { &base })
 }
