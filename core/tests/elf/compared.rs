@@ -148,7 +148,10 @@ fn modules(folder: &Path, found: &mut Vec<PathBuf>) {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if path.is_dir() {
-            modules(&path, found);
+            // The verdicts are on modules with defects.
+            if name != "verdicts" {
+                modules(&path, found);
+            }
         } else if name.ends_with(".ko") || name.ends_with(".ko.xz") {
             found.push(path);
         }
@@ -160,9 +163,7 @@ fn modules_of_real_kernels_are_read_as_another_reader_reads_them() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/recordings");
     let mut found = Vec::new();
     modules(&folder, &mut found);
-    if found.is_empty() {
-        eprintln!("skipped: no modules in {}", folder.display());
-    }
+    assert!(!found.is_empty(), "no modules in {}", folder.display());
     for path in found {
         let packed = std::fs::read(&path).unwrap();
         let mut bytes = Vec::new();
