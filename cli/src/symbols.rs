@@ -134,11 +134,12 @@ impl Object {
         self.by_name.get(name).into_iter().flatten().filter(|symbol| symbol.is_defined())
     }
 
-    /// The value of an exported symbol. Where a local one has the same name, the exported one is the global one.
+    /// The value of an exported symbol. Where local ones have the same name, the exported one is the global one: shown in
+    /// upper case, or, in a module's list that shows none so, the last, since a symbol table has its globals last.
     fn exported(&self, name: &[u8]) -> Option<u64> {
         self.by_name.get(&[b"__ksymtab_", name].concat()[..])?;
         let global = self.defined(name).find(|symbol| symbol.kind.is_ascii_uppercase());
-        global.or_else(|| self.defined(name).next()).map(|symbol| symbol.address)
+        global.or_else(|| self.defined(name).last()).map(|symbol| symbol.address)
     }
 }
 
@@ -218,6 +219,12 @@ mod tests {
     fn the_exported_one_of_two_with_a_name_is_the_global_one() {
         let mut symbols = symbols("10 b count\n20 B count\n30 r __ksymtab_count\n");
         assert_eq!(symbols.exported(b"count"), Ok(Some(0x20)));
+    }
+
+    #[test]
+    fn the_exported_one_of_a_module_that_marks_none_is_the_last() {
+        let mut symbols = symbols("90 t count\t[m]\n10 t count\t[m]\n30 r __ksymtab_count\t[m]\n");
+        assert_eq!(symbols.exported(b"count"), Ok(Some(0x10)));
     }
 
     #[test]
