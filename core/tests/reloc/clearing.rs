@@ -3,6 +3,7 @@
 use crate::config;
 use crate::model::{World, fault};
 use crate::tables::{Case, good, rela, rules, rules_zero, size, wild};
+use crate::writer::{Guest, hooked};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use relakit::ErrorKind;
@@ -140,6 +141,9 @@ fn a_field_inside_another_is_written_where_that_one_is_zero() {
     let now = applied(&nested).unwrap();
     assert_eq!(now.world.bytes, [0x11, 0, 0, 0, 0x22, 0, 0, 0]);
     assert_eq!(now.run(clear::<[u64]>), (Ok(()), vec![0; 8]));
+    // Behind a writer too, where such fields can be verified only on the way.
+    let mut guest = Guest::new(&now.world);
+    assert_eq!((hooked(&now, &mut guest, clear::<[u64]>), guest.bytes), (Ok(()), vec![0; 8]));
     // Three of them, and a fourth that fails: all is undone.
     let mut table = nested.table.clone();
     table.extend([rela(6, 0, 11, 0), rela(8, 0, 1, 0)]);
