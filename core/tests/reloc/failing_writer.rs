@@ -133,8 +133,12 @@ proptest! {
         let now = after(&case);
         Run { start: &case, case: &now, pass: clear::<[u64]> }.every_failure();
     }
+}
 
-    // Some of them can be applied.
+proptest! {
+    // Many: a third of them can be applied, and a third of those overlap.
+    #![proptest_config(ProptestConfig { cases: 512, ..config() })]
+
     #[test]
     fn overlapping_fields_are_undone_too(case in wild(rules_zero())) {
         if case.apply().0.is_ok() {

@@ -125,21 +125,21 @@ pub fn good(rules: impl Strategy<Value = Rules>) -> impl Strategy<Value = Case> 
 /// Anything may be wrong, most of it is not: any order, overlaps, values that do not fit, offsets and symbols outside,
 /// unknown types, fields that are not zero.
 pub fn wild(rules: impl Strategy<Value = Rules>) -> impl Strategy<Value = Case> {
-    let byte = prop_oneof![30 => Just(0u8), 1 => any::<u8>()];
+    let byte = prop_oneof![40 => Just(0u8), 1 => any::<u8>()];
     let which = prop_oneof![
-        8 => select(vec![abi::R_X86_64_64, 2, 4, 10, 11, 24]),
-        2 => select(TYPES.map(|row| row.0).to_vec()),
+        16 => select(vec![abi::R_X86_64_64, 2, 4, 10, 11, 24]),
+        3 => select(TYPES.map(|row| row.0).to_vec()),
         1 => prop_oneof![0u32..64, any::<u32>()],
     ];
-    let off = prop_oneof![
-        12 => any::<Index>().prop_map(|index| index.index(40) as u64),
-        1 => number(),
-    ];
-    // Many values with zero bytes, so that fields can overlap.
-    let raw = prop_oneof![3 => Just(0u64), 3 => 0u64..256, 2 => number()];
+    // Half of the offsets are close together, so that fields overlap.
+    let off = prop_oneof![12 => 0u64..12, 6 => 0u64..40, 1 => number()];
+    // Many values with zero bytes, so that fields may overlap.
+    let one_byte = (1u64..256, 0u32..8).prop_map(|(byte, at)| byte << (8 * at));
+    let raw = prop_oneof![6 => Just(0u64), 4 => one_byte, 1 => number()];
     let entry = (which, off, raw, any::<Index>(), 0u8..16);
     let entries = prop::collection::vec(entry, 0..7);
-    let memory = prop::collection::vec(byte, 0..44);
+    let memory =
+        prop_oneof![prop::collection::vec(byte, 0..44), (20usize..44).prop_map(|size| vec![0; size])];
     (rules, number(), values(), memory, entries).prop_map(|(rules, address, values, bytes, entries)| {
         let table = entries.into_iter().map(|(r_type, offset, raw, which, luck)| {
             let symbol = which.index(values.len());
