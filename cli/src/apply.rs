@@ -79,9 +79,9 @@ fn early<'k>(
     let mut placed = module.place(memory).map_err(one)?;
     placed.fill().map_err(one)?;
     let first = match placed.early(values, symbols) {
-        Ok(mut loaded) => {
+        Ok(loaded) => {
             buffer.resize(module.late_size(values).map_err(one)?, 0);
-            return loaded.keep(values, buffer).map_err(one);
+            return loaded.keep(memory, values, buffer).map_err(one);
         }
         Err(first) => first,
     };

@@ -61,12 +61,12 @@ fn tell(out: &mut String) -> Told {
     let mut values = vec![0; usize::try_from(module.object().symbols().len())?];
     let mut placed = module.place(memory)?;
     placed.fill()?;
-    let mut loaded = placed.early(&mut values, &mut symbols)?;
+    let loaded = placed.early(&mut values, &mut symbols)?;
     let specials = loaded.specials().map(|(_, special)| special);
     let specials: Vec<_> = specials.filter(|special| special.read_at > ReadAt::Load).collect();
     // From here on neither the file nor the symbol values are needed.
     let mut buffer = vec![0; module.late_size(&mut values)?];
-    let mut late = loaded.keep(&mut values, &mut buffer)?;
+    let mut late = loaded.keep(memory, &mut values, &mut buffer)?;
     drop(values);
     let blank: Fields = fields(&module, |class| matches!(class, Class::KlpEarly { .. }), |_| 0);
     let early = fields(&module, |class| matches!(class, Class::KlpEarly { .. }), |at| read(memory, at));

@@ -166,6 +166,10 @@ kinds! {
     Moved = -53, c"section is not where it was when the module was loaded", ["" "address" "expected"], NONE;
     /// More objects than can be listed.
     TooManyObjects = -54, c"more objects than can be listed", ["" "" "most"], NONE;
+    /// There is no section of that index, or it is section 0.
+    NoSuchSection = -55, c"no such section", ["" "index" "sections"], NONE;
+    /// The section that was to be applied is not of type RELA.
+    NotRelocations = -56, c"not a relocation section", ["" "sh_type" ""], NONE;
 }
 
 impl fmt::Display for ErrorKind {

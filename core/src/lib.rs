@@ -43,14 +43,14 @@
 //! // Content, then every early relocation or none.
 //! let mut placed = module.place(memory)?;
 //! placed.fill()?;
-//! let mut loaded = placed.early(&mut values, &mut Kernel)?;
+//! let loaded = placed.early(&mut values, &mut Kernel)?;
 //!
 //! // Only now are the special sections to be had.
 //! assert!(loaded.specials().any(|(_, special)| special.name == "__jump_table"));
 //!
 //! // What stays when the file and the symbol values are gone.
 //! let mut kept = vec![0; module.late_size(&mut values)?];
-//! let mut late = loaded.keep(&mut values, &mut kept)?;
+//! let mut late = loaded.keep(memory, &mut values, &mut kept)?;
 //! assert_eq!(late.coming(b"demo_disk", memory, &mut Kernel)?, 2);
 //! assert_eq!(late.going(b"demo_disk", memory)?, 2);
 //! # Ok::<(), relakit::Error>(())
@@ -72,6 +72,7 @@ mod module;
 mod profile;
 mod read;
 pub mod reloc;
+pub mod sechdrs;
 pub mod special;
 mod symbols;
 

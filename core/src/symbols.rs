@@ -1,10 +1,11 @@
 //! Symbol values (Linux semantics 4), and the rules on livepatch symbols (7 and 8).
 
 use crate::abi;
-use crate::elf::{Rela, RelaTable, Symbol, SymbolPlace};
+use crate::elf::{Rela, RelaTable, Symbol, SymbolPlace, SymbolTable};
 use crate::error::{Error, ErrorKind, HookError};
 use crate::klp::SymName;
 use crate::module::{Memory, Module};
+use crate::profile::Profile;
 use core::ops::ControlFlow;
 
 /// Answers for the names that a module does not define.
@@ -60,25 +61,6 @@ pub(crate) fn klp_value(
     found.filter(|&value| value != 0).ok_or(ErrorKind::KlpNotFound.error(position, 0))
 }
 
-/// Why a symbol cannot be used by a livepatch relocation, before anybody is asked for its value.
-pub(crate) fn klp_name<'f>(
-    module: &Module<'f>,
-    section_object: &[u8],
-    index: u32,
-) -> Result<SymName<'f>, Error> {
-    let symbols = module.object().symbols();
-    let symbol = symbols.get(index).ok_or(ErrorKind::SymbolIndex.error(0, u64::from(symbols.len())))?;
-    if symbols.place(index, &symbol) != SymbolPlace::Livepatch {
-        return Err(ErrorKind::NotKlpSymbol.error(u64::from(symbol.shndx), 0));
-    }
-    let name = symbols.name(index, &symbol)?;
-    let name = SymName::parse(name, module.profile()).ok_or(ErrorKind::BadKlpSymbolName.error(0, 0))?;
-    if name.object == abi::VMLINUX && section_object != abi::VMLINUX {
-        return Err(ErrorKind::VmlinuxFromModule.error(0, 0));
-    }
-    Ok(name)
-}
-
 /// Adds the relocation that a fault was found in.
 pub(crate) fn at_rela(error: Error, rela: Rela, entry: usize) -> Error {
     Error {
@@ -117,30 +99,56 @@ pub(crate) fn every_fault(
     none
 }
 
-/// Resolves the livepatch symbols of a vmlinux-specific section into `values`, in the order of its relocations.
-pub(crate) fn resolve_klp_section(
-    module: &Module<'_>,
-    table: RelaTable<'_>,
-    values: &mut [u64],
-    resolver: &mut dyn Resolver,
-    on_fault: OnFault<'_>,
-) -> ControlFlow<()> {
-    let mut last = None;
-    for (entry, rela) in table.numbered() {
-        if last.replace(rela.symbol) == Some(rela.symbol) {
-            continue;
+/// The livepatch symbols of a symbol table, as a section of `object` sees them.
+#[derive(Clone, Copy)]
+pub(crate) struct KlpSymbols<'a, 'f> {
+    pub(crate) symbols: SymbolTable<'f>,
+    pub(crate) profile: Profile,
+    pub(crate) object: &'a [u8],
+}
+
+impl<'f> KlpSymbols<'_, 'f> {
+    /// The name of symbol `index`, or why a livepatch relocation cannot use it. Nobody is asked for its value yet.
+    pub(crate) fn name(&self, index: u32) -> Result<SymName<'f>, Error> {
+        let symbols = &self.symbols;
+        let symbol = symbols.get(index).ok_or(ErrorKind::SymbolIndex.error(0, u64::from(symbols.len())))?;
+        if symbols.place(index, &symbol) != SymbolPlace::Livepatch {
+            return Err(ErrorKind::NotKlpSymbol.error(u64::from(symbol.shndx), 0));
         }
-        let value = klp_name(module, abi::VMLINUX, rela.symbol)
-            .and_then(|name| klp_value(name.object, name.name, name.position, resolver));
-        match value {
-            Ok(value) => {
-                let slot = usize::try_from(rela.symbol).ok().and_then(|symbol| values.get_mut(symbol));
-                slot.into_iter().for_each(|slot| *slot = value);
-            }
-            Err(error) => on_fault(at_rela(error, rela, entry))?,
+        let name = symbols.name(index, &symbol)?;
+        let name = SymName::parse(name, &self.profile).ok_or(ErrorKind::BadKlpSymbolName.error(0, 0))?;
+        if name.object == abi::VMLINUX && self.object != abi::VMLINUX {
+            return Err(ErrorKind::VmlinuxFromModule.error(0, 0));
         }
+        Ok(name)
     }
-    ControlFlow::Continue(())
+
+    /// Resolves the symbols of a section into `values`, in the order of its relocations.
+    pub(crate) fn resolve(
+        &self,
+        table: RelaTable<'_>,
+        values: &mut [u64],
+        resolver: &mut dyn Resolver,
+        on_fault: OnFault<'_>,
+    ) -> ControlFlow<()> {
+        let mut last = None;
+        for (entry, rela) in table.numbered() {
+            if last.replace(rela.symbol) == Some(rela.symbol) {
+                continue;
+            }
+            let value = self
+                .name(rela.symbol)
+                .and_then(|name| klp_value(name.object, name.name, name.position, resolver));
+            match value {
+                Ok(value) => {
+                    let slot = usize::try_from(rela.symbol).ok().and_then(|symbol| values.get_mut(symbol));
+                    slot.into_iter().for_each(|slot| *slot = value);
+                }
+                Err(error) => on_fault(at_rela(error, rela, entry))?,
+            }
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Values of the symbols of a placed module.

@@ -88,13 +88,13 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
     let mut placed = module.place(memory)?;
     placed.fill()?;
     placed.faults(values, &mut Embedder, &mut report)?;
-    let mut loaded = placed.early(values, &mut Embedder)?;
+    let loaded = placed.early(values, &mut Embedder)?;
     for (section, special) in loaded.specials() {
         *count =
             count.wrapping_add(usize::from(special.is_read_by(profile.since))).wrapping_add(section as usize);
     }
     *count = count.wrapping_add(module.late_size(values)?);
-    let mut late = loaded.keep(values, kept)?;
+    let mut late = loaded.keep(memory, values, kept)?;
     late.faults(object, memory, &mut Embedder, &mut report)?;
     *count = count.wrapping_add(late.coming(object, memory, &mut Embedder)?);
     *count = count.wrapping_add(late.going(object, memory)?);

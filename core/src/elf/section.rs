@@ -53,7 +53,7 @@ pub struct Section {
 }
 
 impl Section {
-    pub(super) fn read(header: &[u8; abi::SHDR_SIZE]) -> Option<Self> {
+    pub(crate) fn read(header: &[u8; abi::SHDR_SIZE]) -> Option<Self> {
         Some(Self {
             name: u32_at(header, 0)?,
             kind: u32_at(header, 4)?,

@@ -71,6 +71,15 @@ pub struct SymbolTable<'f> {
 }
 
 impl<'f> SymbolTable<'f> {
+    /// A table whose symbols are not looked up by section; it is section `section`.
+    pub(crate) const fn in_memory(
+        entries: &'f [[u8; abi::SYM_SIZE]],
+        names: Strings<'f>,
+        section: u32,
+    ) -> Self {
+        Self { entries, names, extended: &[], sections: 0, section, strings_section: 0 }
+    }
+
     /// Section index of the symbol table; 0 when the object has none.
     pub const fn section(&self) -> u32 {
         self.section

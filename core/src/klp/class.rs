@@ -5,6 +5,7 @@ use crate::abi;
 use crate::elf::{Section, SectionFlags};
 use crate::error::{Error, ErrorKind};
 use crate::module::{Module, TargetState};
+use core::ffi::CStr;
 
 /// What a section is to a loader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,20 +86,25 @@ pub enum Reason {
 impl Reason {
     /// A static sentence.
     pub fn text(self) -> &'static str {
+        self.message().to_str().unwrap_or_default()
+    }
+
+    /// The same, for C.
+    pub const fn message(self) -> &'static CStr {
         match self {
-            Self::Rela => "relocations of a section in memory",
+            Self::Rela => c"relocations of a section in memory",
             Self::RelaWithKlpName => {
-                "named .klp.rela., but SHF_RELA_LIVEPATCH is not set: applied as ordinary relocations"
+                c"named .klp.rela., but SHF_RELA_LIVEPATCH is not set: applied as ordinary relocations"
             }
-            Self::Vmlinux => "livepatch relocations against vmlinux",
-            Self::Module => "livepatch relocations against a module",
-            Self::OtherType => "holds no relocations",
-            Self::ArchName => "from the livepatch design before Linux 5.8, nobody reads it",
-            Self::NoTarget => "sh_info names no section",
-            Self::TargetNotAllocated => "the target is not SHF_ALLOC",
-            Self::TargetDropped => "the target is read while loading and not kept",
-            Self::TargetPerCpu => "the target is the per-CPU section, which this kernel does not relocate",
-            Self::Fault(kind) => kind.message().to_str().unwrap_or_default(),
+            Self::Vmlinux => c"livepatch relocations against vmlinux",
+            Self::Module => c"livepatch relocations against a module",
+            Self::OtherType => c"holds no relocations",
+            Self::ArchName => c"from the livepatch design before Linux 5.8, nobody reads it",
+            Self::NoTarget => c"sh_info names no section",
+            Self::TargetNotAllocated => c"the target is not SHF_ALLOC",
+            Self::TargetDropped => c"the target is read while loading and not kept",
+            Self::TargetPerCpu => c"the target is the per-CPU section, which this kernel does not relocate",
+            Self::Fault(kind) => kind.message(),
         }
     }
 }

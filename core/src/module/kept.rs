@@ -17,7 +17,6 @@ use crate::elf::{Rela, low32};
 use crate::error::{Error, ErrorKind};
 use crate::klp::{Class, FailsAt, SymName};
 use crate::read::{u8_at, u16_at, u32_at, u64_at};
-use crate::symbols::klp_name;
 
 /// Bytes of a section record.
 pub(super) const SECTION_SIZE: usize = 72;
@@ -166,7 +165,10 @@ fn visit<'f>(module: &Module<'f>, scratch: &mut [u64], mut item: impl FnMut(Item
             let number = match mark {
                 Some(mark) if *mark > first => *mark,
                 mark => {
-                    item(Item::Symbol { index: rela.symbol, name: klp_name(module, object, rela.symbol) });
+                    item(Item::Symbol {
+                        index: rela.symbol,
+                        name: module.klp_symbols(object).name(rela.symbol),
+                    });
                     seen = seen.saturating_add(1);
                     if let Some(mark) = mark {
                         *mark = seen;

@@ -4,11 +4,11 @@ use super::Memory;
 use super::kept::{Parts, SectionRecord, SymbolRecord};
 use crate::abi::{self, SYM_SIZE};
 use crate::elf::RelaTable;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HookError};
 use crate::profile::Profile;
-use crate::reloc::{self, Pass, SymtabValues, Target};
+use crate::reloc::{self, Pass, SymtabValues, Target, Transaction, all_or_none};
 use crate::symbols::{OnFault, Resolver, at_rela, every_fault, first_fault, klp_value};
-use core::ops::ControlFlow;
+use core::ops::{ControlFlow, Range};
 
 /// A loaded module's late relocations. It borrows the buffer it was put into and nothing else: the file, the symbol
 /// table and the symbol values may go.
@@ -48,40 +48,11 @@ impl<'k> Late<'k> {
         resolver: &mut dyn Resolver,
     ) -> Result<usize, Error> {
         self.check_is_live(object, false)?;
-        let mut applied = 0usize;
-        let mut wrote = false;
-        let mut failed = None;
-        for number in 0..self.kept.sections.len() {
-            match self.section_coming(number, object, memory, resolver, &mut wrote) {
-                Ok(sections) => applied = applied.saturating_add(sections),
-                Err(error) => {
-                    failed = Some((number, error));
-                    break;
-                }
-            }
-        }
-        let (end, error) = match failed {
-            Some(failed) => failed,
-            None if applied == 0 => return Ok(0),
-            None => match memory.sync() {
-                Ok(()) => {
-                    self.set_live(object, true);
-                    return Ok(applied);
-                }
-                Err(error) => (self.kept.sections.len(), ErrorKind::Sync.error(error.number(), 0)),
-            },
-        };
-        for number in (0..end).rev() {
-            let Some(section) = self.section(number, object) else { continue };
-            if let Some(mut target) = section.target(memory)? {
-                section.pass(&self.profile).undo_fields(&mut target).map_err(|error| section.fault(error))?;
-            }
-        }
-        if wrote {
-            // Whatever this answers, the fault is the first one.
-            let _ = memory.sync();
-        }
-        Err(error)
+        let sections = self.numbers();
+        let applied =
+            all_or_none(&mut Coming { late: self, object, memory, resolver, wrote: false }, sections)?;
+        self.set_live(object, true);
+        Ok(applied)
     }
 
     /// `object` goes: verifies and clears every field that its coming wrote, the last first. All of them, or nothing is
@@ -92,41 +63,10 @@ impl<'k> Late<'k> {
     /// [`ErrorKind::NotAModule`] and [`ErrorKind::NotLive`]; [`ErrorKind::Mismatch`] when somebody else changed a field.
     pub fn going<M: Memory + ?Sized>(&mut self, object: &[u8], memory: &mut M) -> Result<usize, Error> {
         self.check_is_live(object, true)?;
-        let mut cleared = 0usize;
-        let mut wrote = false;
-        let mut failed = None;
-        for number in (0..self.kept.sections.len()).rev() {
-            match self.section_going(number, object, memory, &mut wrote) {
-                Ok(sections) => cleared = cleared.saturating_add(sections),
-                Err(error) => {
-                    failed = Some((number.saturating_add(1), error));
-                    break;
-                }
-            }
-        }
-        let (from, error) = match failed {
-            Some(failed) => failed,
-            None => match wrote.then(|| memory.sync()) {
-                None | Some(Ok(())) => {
-                    self.set_live(object, false);
-                    return Ok(cleared);
-                }
-                Some(Err(error)) => (0, ErrorKind::Sync.error(error.number(), 0)),
-            },
-        };
-        for number in from..self.kept.sections.len() {
-            let Some(section) = self.section(number, object) else { continue };
-            if let Some(mut target) = section.target(memory)? {
-                section
-                    .pass(&self.profile)
-                    .reapply_fields(&mut target)
-                    .map_err(|error| section.fault(error))?;
-            }
-        }
-        if wrote {
-            let _ = memory.sync();
-        }
-        Err(error)
+        let sections = self.numbers().rev();
+        let cleared = all_or_none(&mut Going { late: self, object, memory, wrote: false }, sections)?;
+        self.set_live(object, false);
+        Ok(cleared)
     }
 
     /// Reports every fault that the coming of `object` can have, not only the one that stops it, and changes nothing
@@ -143,7 +83,7 @@ impl<'k> Late<'k> {
     ) -> Result<(), Error> {
         self.check_is_live(object, false)?;
         let rules = self.profile.rules();
-        for number in 0..self.kept.sections.len() {
+        for number in self.numbers() {
             if !every_fault(report, |on_fault| self.prepare(number, object, resolver, on_fault)) {
                 continue;
             }
@@ -158,51 +98,16 @@ impl<'k> Late<'k> {
         Ok(())
     }
 
-    /// Applies one section, if it is the object's; answers how many that were. `wrote` tells of an attempt to write.
-    fn section_coming<M: Memory + ?Sized>(
-        &mut self,
-        number: usize,
-        object: &[u8],
-        memory: &mut M,
-        resolver: &mut dyn Resolver,
-        wrote: &mut bool,
-    ) -> Result<usize, Error> {
-        first_fault(|on_fault| self.prepare(number, object, resolver, on_fault))?;
-        let Some(section) = self.section(number, object) else { return Ok(0) };
-        if let Some(mut target) = section.target(memory)? {
-            *wrote = true;
-            section.pass(&self.profile).apply_fields(&mut target).map_err(|error| section.fault(error))?;
-        }
-        Ok(1)
-    }
-
-    fn section_going<M: Memory + ?Sized>(
-        &mut self,
-        number: usize,
-        object: &[u8],
-        memory: &mut M,
-        wrote: &mut bool,
-    ) -> Result<usize, Error> {
-        let Some(section) = self.section(number, object) else { return Ok(0) };
-        if self.profile.clears_on_going
-            && let Some(mut target) = section.target(memory)?
-        {
-            *wrote = true;
-            section.pass(&self.profile).clear_fields(&mut target).map_err(|error| section.fault(error))?;
-        }
-        Ok(1)
-    }
-
     /// Looks for what stops a section, and gives its symbols their values.
     fn prepare(
         &mut self,
-        number: usize,
+        number: u32,
         object: &[u8],
         resolver: &mut dyn Resolver,
         on_fault: OnFault<'_>,
     ) -> ControlFlow<()> {
         let done = ControlFlow::Continue(());
-        let Some(record) = self.kept.sections.get(number).map(SectionRecord::read) else { return done };
+        let Some(record) = self.record(number) else { return done };
         let whose = self.object(&record);
         if whose != object && !whose.is_empty() {
             return done;
@@ -236,9 +141,18 @@ impl<'k> Late<'k> {
         done
     }
 
+    /// The numbers of the kept sections. There are fewer than 2^32: the buffer's positions have 32 bits.
+    fn numbers(&self) -> Range<u32> {
+        0..u32::try_from(self.kept.sections.len()).unwrap_or(u32::MAX)
+    }
+
+    fn record(&self, number: u32) -> Option<SectionRecord> {
+        self.kept.sections.get(usize::try_from(number).ok()?).map(SectionRecord::read)
+    }
+
     /// Section `number`, if it is the object's.
-    fn section(&self, number: usize, object: &[u8]) -> Option<LateSection<'_>> {
-        let record = self.kept.sections.get(number).map(SectionRecord::read)?;
+    fn section(&self, number: u32, object: &[u8]) -> Option<LateSection<'_>> {
+        let record = self.record(number)?;
         if self.object(&record) != object {
             return None;
         }
@@ -271,6 +185,77 @@ impl<'k> Late<'k> {
                 section.write(record);
             }
         }
+    }
+}
+
+/// An object's coming: a step is a kept section.
+struct Coming<'a, 'k, M: ?Sized> {
+    late: &'a mut Late<'k>,
+    object: &'a [u8],
+    memory: &'a mut M,
+    resolver: &'a mut dyn Resolver,
+    /// Whether a step tried to write.
+    wrote: bool,
+}
+
+impl<M: Memory + ?Sized> Transaction for Coming<'_, '_, M> {
+    fn step(&mut self, number: u32) -> Result<bool, Error> {
+        let Self { late, object, memory, resolver, wrote } = self;
+        first_fault(|on_fault| late.prepare(number, object, *resolver, on_fault))?;
+        let Some(section) = late.section(number, object) else { return Ok(false) };
+        if let Some(mut target) = section.target(*memory)? {
+            *wrote = true;
+            section.pass(&late.profile).apply_fields(&mut target).map_err(|error| section.fault(error))?;
+        }
+        Ok(true)
+    }
+
+    fn undo(&mut self, number: u32) -> Result<(), Error> {
+        let Some(section) = self.late.section(number, self.object) else { return Ok(()) };
+        let Some(mut target) = section.target(self.memory)? else { return Ok(()) };
+        section.pass(&self.late.profile).undo_fields(&mut target).map_err(|error| section.fault(error))
+    }
+
+    fn sync(&mut self) -> Result<(), HookError> {
+        if self.wrote { self.memory.sync() } else { Ok(()) }
+    }
+}
+
+/// An object's going: a step is a kept section.
+struct Going<'a, 'k, M: ?Sized> {
+    late: &'a Late<'k>,
+    object: &'a [u8],
+    memory: &'a mut M,
+    /// Whether a step tried to write.
+    wrote: bool,
+}
+
+impl<M: Memory + ?Sized> Transaction for Going<'_, '_, M> {
+    fn step(&mut self, number: u32) -> Result<bool, Error> {
+        let Some(section) = self.late.section(number, self.object) else { return Ok(false) };
+        if self.late.profile.clears_on_going
+            && let Some(mut target) = section.target(self.memory)?
+        {
+            self.wrote = true;
+            section
+                .pass(&self.late.profile)
+                .clear_fields(&mut target)
+                .map_err(|error| section.fault(error))?;
+        }
+        Ok(true)
+    }
+
+    fn undo(&mut self, number: u32) -> Result<(), Error> {
+        let Some(section) = self.late.section(number, self.object) else { return Ok(()) };
+        if !self.late.profile.clears_on_going {
+            return Ok(());
+        }
+        let Some(mut target) = section.target(self.memory)? else { return Ok(()) };
+        section.pass(&self.late.profile).reapply_fields(&mut target).map_err(|error| section.fault(error))
+    }
+
+    fn sync(&mut self) -> Result<(), HookError> {
+        if self.wrote { self.memory.sync() } else { Ok(()) }
     }
 }
 

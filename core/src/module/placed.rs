@@ -4,11 +4,11 @@ use super::late::Late;
 use super::{Memory, Module};
 use crate::abi;
 use crate::elf::RelaTable;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HookError};
 use crate::klp::{Class, FailsAt};
-use crate::reloc::{self, Pass, Target};
+use crate::reloc::{self, Pass, Target, Transaction, all_or_none};
 use crate::special::{self, Special};
-use crate::symbols::{OnFault, Resolver, Symbols, every_fault, first_fault, resolve_klp_section};
+use crate::symbols::{KlpSymbols, OnFault, Resolver, Symbols, every_fault, first_fault};
 
 /// A module that has memory for every section that is relocated early.
 #[derive(Debug)]
@@ -18,10 +18,9 @@ pub struct Placed<'f, 'm, M: ?Sized> {
 }
 
 /// A module with every early relocation in place. Only now may anything read its special sections.
-#[derive(Debug)]
-pub struct Loaded<'f, 'm, M: ?Sized> {
+#[derive(Clone, Debug)]
+pub struct Loaded<'f> {
     module: Module<'f>,
-    memory: &'m mut M,
 }
 
 impl<'f> Module<'f> {
@@ -102,39 +101,16 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
     /// # Errors
     /// A symbol's fault, where there are several the last, as in Linux; or else the first relocation or section that
     /// cannot be applied.
-    pub fn early(self, values: &mut [u64], resolver: &mut dyn Resolver) -> Result<Loaded<'f, 'm, M>, Error> {
+    pub fn early(self, values: &mut [u64], resolver: &mut dyn Resolver) -> Result<Loaded<'f>, Error> {
         let Self { module, memory } = self;
         let values = module.lent_values(values)?;
         let unplaced = Symbols { module: &module, memory: &*memory }.resolve(values, resolver)?;
-        let rules = module.profile.rules();
-        let (mut wrote, mut failed) = (false, None);
-        for index in 1..module.object.section_count() {
-            if let Err(error) = module.early_section(index, memory, values, unplaced, resolver, &mut wrote) {
-                failed = Some((index, error.in_section(index)));
-                break;
-            }
-        }
-        let (end, error) = match failed {
-            Some(failed) => failed,
-            None => match wrote.then(|| memory.sync()) {
-                None | Some(Ok(())) => return Ok(Loaded { module, memory }),
-                Some(Err(error)) => (module.object.section_count(), ErrorKind::Sync.error(error.number(), 0)),
-            },
-        };
-        for (index, _, target, table) in module.early_sections().rev().skip_while(|(index, ..)| *index >= end)
-        {
-            if !table.is_empty() {
-                let mut target = module.target(memory, target)?;
-                Pass { table, values: &*values, rules }
-                    .undo_fields(&mut target)
-                    .map_err(|error| error.in_section(index))?;
-            }
-        }
-        if wrote {
-            // Whatever this answers, the fault is the first one.
-            let _ = memory.sync();
-        }
-        Err(error)
+        let sections = 1..module.object.section_count();
+        all_or_none(
+            &mut Early { module: &module, memory, values, unplaced, resolver, wrote: false },
+            sections,
+        )?;
+        Ok(Loaded { module })
     }
 
     /// Reports every fault that the early pass can have, not only the one that stops it, and changes nothing.
@@ -173,8 +149,8 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
             let mut report = |error: Error| report(error.in_section(index));
             let table = module.relocations(index);
             if let Class::KlpEarly { .. } = class.class {
-                let resolve =
-                    |on_fault: OnFault<'_>| resolve_klp_section(module, table, values, resolver, on_fault);
+                let klp = module.klp_symbols(abi::VMLINUX);
+                let resolve = |on_fault: OnFault<'_>| klp.resolve(table, values, resolver, on_fault);
                 if !every_fault(&mut report, resolve) {
                     continue;
                 }
@@ -195,13 +171,18 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
     }
 }
 
-impl Module<'_> {
+impl<'f> Module<'f> {
     /// Bytes that [`Loaded::keep`] needs. `scratch` is memory for one value a symbol; its content is lost.
     ///
     /// # Errors
     /// [`ErrorKind::ValuesTooShort`].
     pub fn late_size(&self, scratch: &mut [u64]) -> Result<usize, Error> {
         Ok(super::kept::size(self, self.lent_values(scratch)?))
+    }
+
+    /// The livepatch symbols as a section of `object` sees them.
+    pub(super) fn klp_symbols<'a>(&self, object: &'a [u8]) -> KlpSymbols<'a, 'f> {
+        KlpSymbols { symbols: *self.object.symbols(), profile: self.profile, object }
     }
 
     /// As many of the lent values as there are symbols.
@@ -213,48 +194,79 @@ impl Module<'_> {
             .and_then(|needed| values.get_mut(..needed))
             .ok_or(ErrorKind::ValuesTooShort.error(lent as u64, u64::from(needed)))
     }
+}
 
-    /// What the early pass does with one section. `wrote` tells of an attempt to write.
-    fn early_section<M: Memory + ?Sized>(
-        &self,
-        index: u32,
-        memory: &mut M,
-        values: &mut [u64],
-        unplaced: bool,
-        resolver: &mut dyn Resolver,
-        wrote: &mut bool,
-    ) -> Result<(), Error> {
-        let Some(class) = self.class(index) else { return Ok(()) };
+/// The early pass: a step is a section.
+struct Early<'a, 'f, M: ?Sized> {
+    module: &'a Module<'f>,
+    memory: &'a mut M,
+    values: &'a mut [u64],
+    /// Whether a symbol lies in a section without a place.
+    unplaced: bool,
+    resolver: &'a mut dyn Resolver,
+    /// Whether a step tried to write.
+    wrote: bool,
+}
+
+impl<M: Memory + ?Sized> Early<'_, '_, M> {
+    fn section(&mut self, index: u32) -> Result<bool, Error> {
+        let Self { module, memory, values, resolver, .. } = self;
+        let Some(class) = module.class(index) else { return Ok(false) };
         let target = match class.class {
             Class::Malformed { error, fails: FailsAt::Load } => return Err(error),
             Class::Ordinary { target } | Class::KlpEarly { target } => target,
-            _ => return Ok(()),
+            _ => return Ok(false),
         };
-        let table = self.relocations(index);
+        let table = module.relocations(index);
         if table.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         if let Class::KlpEarly { .. } = class.class {
-            first_fault(|on_fault| resolve_klp_section(self, table, values, resolver, on_fault))?;
+            let klp = module.klp_symbols(abi::VMLINUX);
+            first_fault(|on_fault| klp.resolve(table, values, *resolver, on_fault))?;
         }
-        if unplaced {
-            Symbols { module: self, memory: &*memory }.check_placed(table)?;
+        if self.unplaced {
+            Symbols { module, memory: &**memory }.check_placed(table)?;
         }
-        let mut target = self.target(memory, target)?;
-        *wrote = true;
-        Pass { table, values: &*values, rules: self.profile.rules() }.apply_fields(&mut target)
+        let mut target = module.target(*memory, target)?;
+        self.wrote = true;
+        Pass { table, values: &**values, rules: module.profile.rules() }
+            .apply_fields(&mut target)
+            .map(|()| true)
     }
 }
 
-impl<'f, M: Memory + ?Sized> Loaded<'f, '_, M> {
+impl<M: Memory + ?Sized> Transaction for Early<'_, '_, M> {
+    fn step(&mut self, index: u32) -> Result<bool, Error> {
+        self.section(index).map_err(|error| error.in_section(index))
+    }
+
+    fn undo(&mut self, index: u32) -> Result<(), Error> {
+        let Self { module, memory, values, .. } = self;
+        let Some(Class::Ordinary { target } | Class::KlpEarly { target }) =
+            module.class(index).map(|class| class.class)
+        else {
+            return Ok(());
+        };
+        let table = module.relocations(index);
+        if table.is_empty() {
+            return Ok(());
+        }
+        let mut target = module.target(*memory, target)?;
+        Pass { table, values: &**values, rules: module.profile.rules() }
+            .undo_fields(&mut target)
+            .map_err(|error| error.in_section(index))
+    }
+
+    fn sync(&mut self) -> Result<(), HookError> {
+        if self.wrote { self.memory.sync() } else { Ok(()) }
+    }
+}
+
+impl<'f> Loaded<'f> {
     /// The module.
     pub const fn module(&self) -> &Module<'f> {
         &self.module
-    }
-
-    /// The memory of section `index`, relocated.
-    pub fn target(&mut self, index: u32) -> Option<Target<'_>> {
-        self.memory.target(index)
     }
 
     /// The special sections that are in memory, with their section indices: ready to be read.
@@ -265,15 +277,21 @@ impl<'f, M: Memory + ?Sized> Loaded<'f, '_, M> {
         )
     }
 
-    /// Puts what the late passes need into `buffer`, after which the file may go; see [`Late`].
+    /// Puts what the late passes need into `buffer`, after which the file may go; see [`Late`]. `memory` is the memory
+    /// of the early pass.
     ///
     /// `buffer` must have [`Module::late_size`] bytes; `scratch` is memory for one value a symbol, as in
     /// [`Placed::early`], and its content is lost.
     ///
     /// # Errors
     /// [`ErrorKind::KeptTooShort`], [`ErrorKind::ValuesTooShort`].
-    pub fn keep<'k>(&mut self, scratch: &mut [u64], buffer: &'k mut [u8]) -> Result<Late<'k>, Error> {
+    pub fn keep<'k, M: Memory + ?Sized>(
+        &self,
+        memory: &mut M,
+        scratch: &mut [u64],
+        buffer: &'k mut [u8],
+    ) -> Result<Late<'k>, Error> {
         let scratch = self.module.lent_values(scratch)?;
-        super::kept::build(&self.module, self.memory, scratch, buffer)
+        super::kept::build(&self.module, memory, scratch, buffer)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Rules;
 use crate::abi;
+use core::ffi::CStr;
 
 /// How the value is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,47 +75,58 @@ pub fn howto(r_type: u32, rules: Rules) -> Option<Howto> {
 
 /// The psABI's name of a type, also of types that are not applied.
 pub const fn type_name(r_type: u32) -> Option<&'static str> {
+    match type_c_name(r_type) {
+        Some(name) => match name.to_str() {
+            Ok(name) => Some(name),
+            Err(_) => None,
+        },
+        None => None,
+    }
+}
+
+/// The same, for C.
+pub const fn type_c_name(r_type: u32) -> Option<&'static CStr> {
     Some(match r_type {
-        abi::R_X86_64_NONE => "R_X86_64_NONE",
-        abi::R_X86_64_64 => "R_X86_64_64",
-        abi::R_X86_64_PC32 => "R_X86_64_PC32",
-        3 => "R_X86_64_GOT32",
-        abi::R_X86_64_PLT32 => "R_X86_64_PLT32",
-        5 => "R_X86_64_COPY",
-        6 => "R_X86_64_GLOB_DAT",
-        7 => "R_X86_64_JUMP_SLOT",
-        8 => "R_X86_64_RELATIVE",
-        9 => "R_X86_64_GOTPCREL",
-        abi::R_X86_64_32 => "R_X86_64_32",
-        abi::R_X86_64_32S => "R_X86_64_32S",
-        abi::R_X86_64_16 => "R_X86_64_16",
-        abi::R_X86_64_PC16 => "R_X86_64_PC16",
-        abi::R_X86_64_8 => "R_X86_64_8",
-        abi::R_X86_64_PC8 => "R_X86_64_PC8",
-        16 => "R_X86_64_DTPMOD64",
-        17 => "R_X86_64_DTPOFF64",
-        18 => "R_X86_64_TPOFF64",
-        19 => "R_X86_64_TLSGD",
-        20 => "R_X86_64_TLSLD",
-        21 => "R_X86_64_DTPOFF32",
-        22 => "R_X86_64_GOTTPOFF",
-        23 => "R_X86_64_TPOFF32",
-        abi::R_X86_64_PC64 => "R_X86_64_PC64",
-        25 => "R_X86_64_GOTOFF64",
-        26 => "R_X86_64_GOTPC32",
-        27 => "R_X86_64_GOT64",
-        28 => "R_X86_64_GOTPCREL64",
-        29 => "R_X86_64_GOTPC64",
-        31 => "R_X86_64_PLTOFF64",
-        32 => "R_X86_64_SIZE32",
-        33 => "R_X86_64_SIZE64",
-        34 => "R_X86_64_GOTPC32_TLSDESC",
-        35 => "R_X86_64_TLSDESC_CALL",
-        36 => "R_X86_64_TLSDESC",
-        37 => "R_X86_64_IRELATIVE",
-        38 => "R_X86_64_RELATIVE64",
-        41 => "R_X86_64_GOTPCRELX",
-        42 => "R_X86_64_REX_GOTPCRELX",
+        abi::R_X86_64_NONE => c"R_X86_64_NONE",
+        abi::R_X86_64_64 => c"R_X86_64_64",
+        abi::R_X86_64_PC32 => c"R_X86_64_PC32",
+        3 => c"R_X86_64_GOT32",
+        abi::R_X86_64_PLT32 => c"R_X86_64_PLT32",
+        5 => c"R_X86_64_COPY",
+        6 => c"R_X86_64_GLOB_DAT",
+        7 => c"R_X86_64_JUMP_SLOT",
+        8 => c"R_X86_64_RELATIVE",
+        9 => c"R_X86_64_GOTPCREL",
+        abi::R_X86_64_32 => c"R_X86_64_32",
+        abi::R_X86_64_32S => c"R_X86_64_32S",
+        abi::R_X86_64_16 => c"R_X86_64_16",
+        abi::R_X86_64_PC16 => c"R_X86_64_PC16",
+        abi::R_X86_64_8 => c"R_X86_64_8",
+        abi::R_X86_64_PC8 => c"R_X86_64_PC8",
+        16 => c"R_X86_64_DTPMOD64",
+        17 => c"R_X86_64_DTPOFF64",
+        18 => c"R_X86_64_TPOFF64",
+        19 => c"R_X86_64_TLSGD",
+        20 => c"R_X86_64_TLSLD",
+        21 => c"R_X86_64_DTPOFF32",
+        22 => c"R_X86_64_GOTTPOFF",
+        23 => c"R_X86_64_TPOFF32",
+        abi::R_X86_64_PC64 => c"R_X86_64_PC64",
+        25 => c"R_X86_64_GOTOFF64",
+        26 => c"R_X86_64_GOTPC32",
+        27 => c"R_X86_64_GOT64",
+        28 => c"R_X86_64_GOTPCREL64",
+        29 => c"R_X86_64_GOTPC64",
+        31 => c"R_X86_64_PLTOFF64",
+        32 => c"R_X86_64_SIZE32",
+        33 => c"R_X86_64_SIZE64",
+        34 => c"R_X86_64_GOTPC32_TLSDESC",
+        35 => c"R_X86_64_TLSDESC_CALL",
+        36 => c"R_X86_64_TLSDESC",
+        37 => c"R_X86_64_IRELATIVE",
+        38 => c"R_X86_64_RELATIVE64",
+        41 => c"R_X86_64_GOTPCRELX",
+        42 => c"R_X86_64_REX_GOTPCRELX",
         _ => return None,
     })
 }

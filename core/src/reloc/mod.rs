@@ -8,12 +8,14 @@ mod one;
 mod order;
 mod plain;
 mod target;
+mod transaction;
 mod undo;
 mod values;
 
 pub use apply::{apply, check, clear, faults};
-pub use howto::{Formula, HOWTOS, Howto, Range, howto, type_name};
+pub use howto::{Formula, HOWTOS, Howto, Range, howto, type_c_name, type_name};
 pub use target::{Target, Writer};
+pub(crate) use transaction::{Transaction, all_or_none};
 pub use values::{SymtabValues, Values};
 
 use crate::elf::RelaTable;

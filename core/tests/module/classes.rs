@@ -207,10 +207,10 @@ fn live(module: &Module<'_>) -> Result<(), ErrorKind> {
     let mut listed = 0;
     placed.faults(&mut values, &mut names, &mut |_| listed += 1).map_err(|error| error.kind)?;
     let loaded = placed.early(&mut values, &mut names);
-    let mut loaded = loaded.map_err(|error| error.kind)?;
+    let loaded = loaded.map_err(|error| error.kind)?;
     assert_eq!(listed, 0, "a dry run finds nothing that does not happen");
     let mut kept = vec![0; module.late_size(&mut values).unwrap()];
-    let mut late = loaded.keep(&mut values, &mut kept).unwrap();
+    let mut late = loaded.keep(&mut mem, &mut values, &mut kept).unwrap();
     for object in [b"a", b"b"] {
         let before = mem.image();
         match late.coming(object, &mut mem, &mut names) {

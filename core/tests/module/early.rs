@@ -197,8 +197,11 @@ fn memory_for_symbol_values_may_be_longer_but_not_one_too_short() {
         let mut placed = module.place(&mut mem).unwrap();
         let answer = placed.faults(&mut world.values, &mut names(), &mut |_| reported += 1);
         assert_eq!((answer.map_err(too_short), reported), (expected, 0));
-        let mut loaded = placed.early(&mut [0; 4], &mut names()).unwrap();
-        assert_eq!(loaded.keep(&mut world.values, &mut []).map(|_| ()).map_err(too_short), expected);
+        let loaded = placed.early(&mut [0; 4], &mut names()).unwrap();
+        assert_eq!(
+            loaded.keep(&mut mem, &mut world.values, &mut []).map(|_| ()).map_err(too_short),
+            expected
+        );
     }
 }
 
@@ -291,10 +294,10 @@ fn a_slice_of_places_is_memory() {
     ];
     let memory = places.as_mut_slice();
     assert_eq!([0, 1, 2, 3].map(|section| memory.base(section)), [None, Some(0x500), Some(0x9000), None]);
-    let mut loaded = module.place(memory).unwrap().early(&mut [0; 9], &mut names()).unwrap();
-    assert_eq!(loaded.target(2).unwrap().bytes().unwrap(), 0x508u64.to_le_bytes());
-    assert_eq!(loaded.target(1).unwrap().address(), 0x7000_1000);
-    assert!(loaded.target(0).is_none() && loaded.target(3).is_none());
+    module.place(memory).unwrap().early(&mut [0; 9], &mut names()).unwrap();
+    assert_eq!(memory.target(2).unwrap().bytes().unwrap(), 0x508u64.to_le_bytes());
+    assert_eq!(memory.target(1).unwrap().address(), 0x7000_1000);
+    assert!(memory.target(0).is_none() && memory.target(3).is_none());
     assert_eq!(template[..8], 0x508u64.to_le_bytes());
 }
 
@@ -307,11 +310,10 @@ fn special_sections_are_handed_out_when_everything_is_relocated_and_only_those_i
     builder.rela(last, &[(0, 1, R_64, 0)]);
     let mut world = World::new(&builder, LINUX, names());
     let module = Module::parse(&world.file, LINUX).unwrap();
-    let mut loaded =
-        module.place(&mut world.mem).unwrap().early(&mut world.values, &mut world.names).unwrap();
+    let loaded = module.place(&mut world.mem).unwrap().early(&mut world.values, &mut world.names).unwrap();
     let specials: Vec<_> = loaded.specials().map(|(index, special)| (index, special.name)).collect();
     assert_eq!(specials, [(table, "__jump_table"), (last, ".altinstructions")]);
-    assert_eq!(loaded.target(last).unwrap().bytes().unwrap()[..8], 0x1000u64.to_le_bytes());
+    assert_eq!(world.mem.target(last).unwrap().bytes().unwrap()[..8], 0x1000u64.to_le_bytes());
 }
 
 #[test]

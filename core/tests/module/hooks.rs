@@ -165,8 +165,8 @@ fn before(pass: Pass, test: impl FnOnce(&mut Stage<'_>)) {
     let mut memory = Hooked::new(&Mem::of(&file, LINUX));
     let mut late = None;
     if pass != Pass::Early {
-        let mut loaded = module.place(&mut memory).unwrap().early(&mut values, &mut names).unwrap();
-        late = Some(loaded.keep(&mut values, &mut kept).unwrap());
+        let loaded = module.place(&mut memory).unwrap().early(&mut values, &mut names).unwrap();
+        late = Some(loaded.keep(&mut memory, &mut values, &mut kept).unwrap());
     }
     let mut stage = Stage { module, memory, late, names };
     if pass == Pass::Going {

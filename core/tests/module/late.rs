@@ -144,9 +144,9 @@ fn what_is_kept_outlives_the_file_the_module_and_the_values() {
         let file = builder.build();
         let module = Module::parse(&file, LINUX).unwrap();
         let mut values = vec![0; builder.symbols.len()];
-        let mut loaded = module.place(&mut mem).unwrap().early(&mut values, &mut names()).unwrap();
+        let loaded = module.place(&mut mem).unwrap().early(&mut values, &mut names()).unwrap();
         kept.resize(module.late_size(&mut values).unwrap(), 0);
-        loaded.keep(&mut values, &mut kept).unwrap()
+        loaded.keep(&mut mem, &mut values, &mut kept).unwrap()
     };
     assert_eq!(late.coming(A, &mut mem, &mut names()), Ok(2));
     assert_eq!(words(&mem)[0], 0xffff_ffff_c100_0001);
@@ -159,16 +159,16 @@ fn the_kept_buffer_is_long_enough_or_is_refused() {
         let module = Module::parse(&file, LINUX).unwrap();
         let mut values = vec![0; builder.symbols.len()];
         let mut mem = World::new(&builder, LINUX, names()).mem;
-        let mut loaded = module.place(&mut mem).unwrap().early(&mut values, &mut names()).unwrap();
+        let loaded = module.place(&mut mem).unwrap().early(&mut values, &mut names()).unwrap();
         let size = module.late_size(&mut values).unwrap();
         assert!(size >= least && (least > 0 || size == 0), "nothing to keep, no memory needed");
         for lent in 0..size {
-            let error = loaded.keep(&mut values, &mut vec![0xff; lent]).map(|_| ()).unwrap_err();
+            let error = loaded.keep(&mut mem, &mut values, &mut vec![0xff; lent]).map(|_| ()).unwrap_err();
             assert_eq!((error.kind, error.value, error.limit), (KeptTooShort, lent as u64, size as u64));
         }
         for lent in [size, size + 1, size + 100] {
             let mut kept = vec![0xff; lent];
-            let late = loaded.keep(&mut values, &mut kept).unwrap();
+            let late = loaded.keep(&mut mem, &mut values, &mut kept).unwrap();
             assert_eq!(late.objects().count(), 4 * least);
             assert!(kept[size..].iter().all(|&byte| byte == 0xff), "no more than it asked for");
         }

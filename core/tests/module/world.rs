@@ -150,10 +150,10 @@ impl World {
         let module = Module::parse(&self.file, self.profile)?;
         let mut placed = module.place(&mut self.mem)?;
         placed.fill()?;
-        let mut loaded = placed.early(&mut self.values, &mut self.names)?;
+        let loaded = placed.early(&mut self.values, &mut self.names)?;
         let mut scratch = self.values.clone();
         self.kept.resize(module.late_size(&mut scratch)?, 0);
-        let late = loaded.keep(&mut scratch, &mut self.kept)?;
+        let late = loaded.keep(&mut self.mem, &mut scratch, &mut self.kept)?;
         Ok((late, &mut self.mem, &mut self.names))
     }
 

@@ -158,9 +158,9 @@ fn load<'k>(
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
     let mut placed = module.place(image)?;
     placed.fill()?;
-    let mut loaded = placed.early(&mut values, kernel)?;
+    let loaded = placed.early(&mut values, kernel)?;
     kept.resize(module.late_size(&mut values.clone())?, 0);
-    let late = loaded.keep(&mut values.clone(), kept)?;
+    let late = loaded.keep(image, &mut values.clone(), kept)?;
     if let Some(recorded) = layout.and_then(|layout| layout.state("early")) {
         compare_early(&module, &recorded, image, outcome);
         for (index, (ours, recorded)) in values.iter().zip(layout.unwrap().symbols()).enumerate() {
