@@ -42,7 +42,12 @@ macro_rules! kinds {
             }
 
             /// What `offset`, `value` and `limit` of an [`Error`] of this kind mean; empty where not used.
-            pub const fn number_names(self) -> [&'static str; 3] {
+            pub fn number_names(self) -> [&'static str; 3] {
+                self.number_c_names().map(|name| name.to_str().unwrap_or_default())
+            }
+
+            /// The same, for C.
+            pub const fn number_c_names(self) -> [&'static CStr; 3] {
                 match self {
                     $(Self::$name => [$offset, $value, $limit],)*
                 }
@@ -53,123 +58,123 @@ macro_rules! kinds {
 
 kinds! {
     /// A table, a section or a record reaches past the end of the file.
-    Truncated = -1, c"reaches past the end of the file", ["file offset" "size" "file size"], ENOEXEC;
+    Truncated = -1, c"reaches past the end of the file", [c"file offset" c"size" c"file size"], ENOEXEC;
     /// The file does not begin with the ELF magic.
-    NotElf = -2, c"not an ELF file", ["" "first four bytes" ""], ENOEXEC;
+    NotElf = -2, c"not an ELF file", [c"" c"first four bytes" c""], ENOEXEC;
     /// `e_ident` does not say ELF64, little-endian, version 1 (gABI 4). Linux does not look.
-    BadIdent = -3, c"not a 64-bit little-endian ELF file of version 1", ["file offset" "byte" "expected"], NONE;
+    BadIdent = -3, c"not a 64-bit little-endian ELF file of version 1", [c"file offset" c"byte" c"expected"], NONE;
     /// `e_type` is not `ET_REL`.
-    NotRelocatable = -4, c"not a relocatable object", ["" "e_type" "expected"], ENOEXEC;
+    NotRelocatable = -4, c"not a relocatable object", [c"" c"e_type" c"expected"], ENOEXEC;
     /// `e_machine` is not `EM_X86_64`.
-    NotX86_64 = -5, c"not for x86-64", ["" "e_machine" "expected"], ENOEXEC;
+    NotX86_64 = -5, c"not for x86-64", [c"" c"e_machine" c"expected"], ENOEXEC;
     /// `e_shentsize` is not the size of a section header.
-    BadHeaderSize = -6, c"section headers of the wrong size", ["" "e_shentsize" "expected"], ENOEXEC;
+    BadHeaderSize = -6, c"section headers of the wrong size", [c"" c"e_shentsize" c"expected"], ENOEXEC;
     /// Section 0 is not empty: type NULL, size 0, address 0 (Linux semantics 3).
-    BadSectionZero = -7, c"section 0 is not empty", ["" "field" ""], ENOEXEC;
+    BadSectionZero = -7, c"section 0 is not empty", [c"" c"field" c""], ENOEXEC;
     /// More sections than an index can name.
-    TooManySections = -8, c"more sections than an index can name", ["" "sections" "most"], ENOEXEC;
+    TooManySections = -8, c"more sections than an index can name", [c"" c"sections" c"most"], ENOEXEC;
     /// The module has no sections at all, or counts them in a way that this profile does not know.
-    NoSections = -9, c"no section headers", ["" "e_shnum" ""], ENOEXEC;
+    NoSections = -9, c"no section headers", [c"" c"e_shnum" c""], ENOEXEC;
     /// `e_shstrndx` does not lead to a string table that ends with NUL.
-    BadNameTable = -10, c"section name table is not a NUL-terminated string table", ["" "e_shstrndx" "sections"], ENOEXEC;
+    BadNameTable = -10, c"section name table is not a NUL-terminated string table", [c"" c"e_shstrndx" c"sections"], ENOEXEC;
     /// `sh_name` is outside the name table, or the name is not ended within the table or the longest name.
-    BadSectionName = -11, c"section name lies outside the name table", ["" "sh_name" "table size"], ENOEXEC;
+    BadSectionName = -11, c"section name lies outside the name table", [c"" c"sh_name" c"table size"], ENOEXEC;
     /// A relocatable module needs a symbol table.
-    NoSymbolTable = -12, c"no symbol table", ["" "" ""], ENOEXEC;
+    NoSymbolTable = -12, c"no symbol table", [c"" c"" c""], ENOEXEC;
     /// There may be one symbol table only.
-    ManySymbolTables = -13, c"a second symbol table", ["" "first one" ""], ENOEXEC;
+    ManySymbolTables = -13, c"a second symbol table", [c"" c"first one" c""], ENOEXEC;
     /// `sh_link` of the symbol table does not lead to a string table; or that one is not as the profile wants it.
-    BadStringTable = -14, c"symbol names are not in a valid string table", ["" "sh_link" "sections"], ENOEXEC;
+    BadStringTable = -14, c"symbol names are not in a valid string table", [c"" c"sh_link" c"sections"], ENOEXEC;
     /// `st_name` is outside the string table, or the name is not ended within the table or the longest name.
-    BadSymbolName = -15, c"symbol name lies outside the string table", ["" "st_name" "table size"], ENOEXEC;
+    BadSymbolName = -15, c"symbol name lies outside the string table", [c"" c"st_name" c"table size"], ENOEXEC;
     /// The size of a relocation table is not a multiple of 24. Linux ignores the rest.
-    PartialEntry = -16, c"relocation table ends inside an entry", ["" "size" "bytes left over"], NONE;
+    PartialEntry = -16, c"relocation table ends inside an entry", [c"" c"size" c"bytes left over"], NONE;
 
     /// A relocation names a symbol that does not exist.
-    SymbolIndex = -17, c"symbol index is outside the symbol table", ["offset" "" "symbols"], NONE;
+    SymbolIndex = -17, c"symbol index is outside the symbol table", [c"offset" c"" c"symbols"], NONE;
     /// `st_shndx` names a section that does not exist, or a reserved index without a meaning here.
-    SymbolSection = -18, c"symbol has an invalid section index", ["" "st_shndx" "sections"], ENOEXEC;
+    SymbolSection = -18, c"symbol has an invalid section index", [c"" c"st_shndx" c"sections"], ENOEXEC;
     /// A common symbol: compile with -fno-common.
-    CommonSymbol = -19, c"common symbol in a module (compile with -fno-common)", ["" "size" ""], ENOEXEC;
+    CommonSymbol = -19, c"common symbol in a module (compile with -fno-common)", [c"" c"size" c""], ENOEXEC;
     /// Undefined, not weak, and the resolver does not know it.
-    UnknownSymbol = -20, c"unknown symbol", ["" "" ""], ENOENT;
+    UnknownSymbol = -20, c"unknown symbol", [c"" c"" c""], ENOENT;
     /// A relocation uses a symbol of a section that was not placed.
-    SymbolUnplaced = -21, c"symbol lies in a section that has no address", ["offset" "symbol's section" ""], NONE;
+    SymbolUnplaced = -21, c"symbol lies in a section that has no address", [c"offset" c"symbol's section" c""], NONE;
     /// The memory lent for symbol values is too short.
-    ValuesTooShort = -22, c"memory lent for symbol values is too short", ["" "entries lent" "entries needed"], NONE;
+    ValuesTooShort = -22, c"memory lent for symbol values is too short", [c"" c"entries lent" c"entries needed"], NONE;
     /// The resolver failed; `value` is its own number.
-    Resolver = -23, c"the resolver failed", ["" "its number" ""], NONE;
+    Resolver = -23, c"the resolver failed", [c"" c"its number" c""], NONE;
 
     /// A section has `SHF_RELA_LIVEPATCH`, and its name is not `.klp.rela.<object>...`.
-    BadKlpSectionName = -24, c"livepatch section with an incorrectly formatted name", ["" "" ""], EINVAL;
+    BadKlpSectionName = -24, c"livepatch section with an incorrectly formatted name", [c"" c"" c""], EINVAL;
     /// A livepatch relocation uses a symbol whose `st_shndx` is not `SHN_LIVEPATCH`.
-    NotKlpSymbol = -25, c"symbol is not marked as a livepatch symbol", ["offset" "st_shndx" ""], EINVAL;
+    NotKlpSymbol = -25, c"symbol is not marked as a livepatch symbol", [c"offset" c"st_shndx" c""], EINVAL;
     /// The symbol's name is not `.klp.sym.<object>.<name>,<position>`.
-    BadKlpSymbolName = -26, c"livepatch symbol with an incorrectly formatted name", ["offset" "" ""], EINVAL;
+    BadKlpSymbolName = -26, c"livepatch symbol with an incorrectly formatted name", [c"offset" c"" c""], EINVAL;
     /// A module's livepatch section names a vmlinux symbol: that belongs into the early pass.
-    VmlinuxFromModule = -27, c"module-specific livepatch section uses a vmlinux symbol", ["offset" "" ""], EINVAL;
+    VmlinuxFromModule = -27, c"module-specific livepatch section uses a vmlinux symbol", [c"offset" c"" c""], EINVAL;
     /// No symbol of that object has that name, or its value is 0.
-    KlpNotFound = -28, c"livepatch symbol not found in its object", ["offset" "position" ""], EINVAL;
+    KlpNotFound = -28, c"livepatch symbol not found in its object", [c"offset" c"position" c""], EINVAL;
     /// Position 0 means "the only one", and there are several.
-    KlpAmbiguous = -29, c"livepatch symbol is ambiguous: position 0, and the object has several", ["offset" "position" ""], EINVAL;
+    KlpAmbiguous = -29, c"livepatch symbol is ambiguous: position 0, and the object has several", [c"offset" c"position" c""], EINVAL;
     /// The object has fewer symbols of that name.
-    KlpPosition = -30, c"livepatch symbol position is past the last symbol of that name", ["offset" "position" ""], EINVAL;
+    KlpPosition = -30, c"livepatch symbol position is past the last symbol of that name", [c"offset" c"position" c""], EINVAL;
     /// A late section that is not `SHF_ALLOC`: gone when its object comes. Linux reads freed memory.
-    LateNotAllocated = -31, c"module-specific livepatch section is not SHF_ALLOC", ["" "sh_flags" ""], NONE;
+    LateNotAllocated = -31, c"module-specific livepatch section is not SHF_ALLOC", [c"" c"sh_flags" c""], NONE;
     /// `sh_info` of a late section names no section. Linux writes through a wild pointer.
-    TargetOutOfRange = -32, c"relocation target does not exist", ["" "sh_info" "sections"], NONE;
+    TargetOutOfRange = -32, c"relocation target does not exist", [c"" c"sh_info" c"sections"], NONE;
     /// The target of a late section is not in memory. Linux writes to freed memory.
-    TargetNotAllocated = -33, c"relocation target is not in memory", ["" "target" "its sh_flags"], NONE;
+    TargetNotAllocated = -33, c"relocation target is not in memory", [c"" c"target" c"its sh_flags"], NONE;
     /// The target of a late section is the template of the per-CPU data, which is gone by then.
-    TargetPerCpu = -34, c"relocation target is the per-CPU template, which is gone after loading", ["" "target" ""], NONE;
+    TargetPerCpu = -34, c"relocation target is the per-CPU template, which is gone after loading", [c"" c"target" c""], NONE;
     /// The target is the symbol or string table that the pass itself reads.
-    TargetIsSymbolTable = -35, c"relocation target is the symbol table or its strings", ["" "target" ""], NONE;
+    TargetIsSymbolTable = -35, c"relocation target is the symbol table or its strings", [c"" c"target" c""], NONE;
     /// A livepatch section of type NOBITS has no relocations to read.
-    NoRelocationBytes = -36, c"livepatch section occupies no bytes in the file", ["" "size" ""], EINVAL;
+    NoRelocationBytes = -36, c"livepatch section occupies no bytes in the file", [c"" c"size" c""], EINVAL;
     /// x86-64 has no REL relocations (psABI 4.4).
-    RelSection = -37, c"REL relocations are not used on x86-64", ["" "target" ""], ENOEXEC;
+    RelSection = -37, c"REL relocations are not used on x86-64", [c"" c"target" c""], ENOEXEC;
 
     /// The relocation type is not one that the rules know.
-    UnknownType = -38, c"unknown relocation type", ["offset" "" ""], ENOEXEC;
+    UnknownType = -38, c"unknown relocation type", [c"offset" c"" c""], ENOEXEC;
     /// The value does not fit its field.
-    Overflow = -39, c"value does not fit its field", ["offset" "value" "largest"], ENOEXEC;
+    Overflow = -39, c"value does not fit its field", [c"offset" c"value" c"largest"], ENOEXEC;
     /// The field is not inside the target section.
-    OffsetOutside = -40, c"field lies outside its section", ["offset" "field size" "section size"], NONE;
+    OffsetOutside = -40, c"field lies outside its section", [c"offset" c"field size" c"section size"], NONE;
     /// The field was not zero before the relocation.
-    NonZero = -41, c"field is not zero before its relocation", ["offset" "value" "existing"], ENOEXEC;
+    NonZero = -41, c"field is not zero before its relocation", [c"offset" c"value" c"existing"], ENOEXEC;
     /// Clearing: the field does not hold what was applied.
-    Mismatch = -42, c"field does not hold what the relocation wrote", ["offset" "expected" "existing"], NONE;
+    Mismatch = -42, c"field does not hold what the relocation wrote", [c"offset" c"expected" c"existing"], NONE;
     /// The writer failed; nothing is changed. `value` is its own number.
-    Writer = -43, c"the writer failed, nothing is changed", ["offset" "its number" ""], NONE;
+    Writer = -43, c"the writer failed, nothing is changed", [c"offset" c"its number" c""], NONE;
     /// The writer failed to make the change visible; it was undone. `value` is its own number.
-    Sync = -44, c"the writer's sync failed, the pass was undone", ["" "its number" ""], NONE;
+    Sync = -44, c"the writer's sync failed, the pass was undone", [c"" c"its number" c""], NONE;
     /// The writer failed, and failed again when the pass was to be undone: the entries from 0 to `entry` hold
     /// their values, those after it are as they were (cleared, if the pass was to clear); without `entry` none
     /// holds its value. `value` is the writer's own number.
-    NotUndone = -45, c"the writer failed twice: the section's entries up to this one stay written", ["offset" "its number" ""], NONE;
+    NotUndone = -45, c"the writer failed twice: the section's entries up to this one stay written", [c"offset" c"its number" c""], NONE;
     /// A dry run through a writer: fields that overlap or do not ascend can be judged by writing only.
-    Unordered = -46, c"fields overlap or do not ascend, and a dry run may not write", ["offset" "" ""], NONE;
+    Unordered = -46, c"fields overlap or do not ascend, and a dry run may not write", [c"offset" c"" c""], NONE;
 
     /// A section that is relocated, or was asked for, has no place.
-    NotPlaced = -47, c"section was not placed", ["" "size" ""], NONE;
+    NotPlaced = -47, c"section was not placed", [c"" c"size" c""], NONE;
     /// The memory for a section is not of the section's size.
-    PlacedSize = -48, c"memory for the section is not of its size", ["" "bytes lent" "bytes needed"], NONE;
+    PlacedSize = -48, c"memory for the section is not of its size", [c"" c"bytes lent" c"bytes needed"], NONE;
     /// The name of an object that comes or goes is empty, or is "vmlinux".
-    NotAModule = -49, c"not the name of a module", ["" "length" ""], EINVAL;
+    NotAModule = -49, c"not the name of a module", [c"" c"length" c""], EINVAL;
     /// The object came before and has not gone.
-    AlreadyLive = -50, c"object came before and has not gone", ["" "" ""], NONE;
+    AlreadyLive = -50, c"object came before and has not gone", [c"" c"" c""], NONE;
     /// The object is not there.
-    NotLive = -51, c"object has not come", ["" "" ""], NONE;
+    NotLive = -51, c"object has not come", [c"" c"" c""], NONE;
     /// The memory lent for what stays after loading is too short.
-    KeptTooShort = -52, c"memory lent for the late relocations is too short", ["" "bytes lent" "bytes needed"], NONE;
+    KeptTooShort = -52, c"memory lent for the late relocations is too short", [c"" c"bytes lent" c"bytes needed"], NONE;
     /// The section is not where it was when the early pass was done.
-    Moved = -53, c"section is not where it was when the module was loaded", ["" "address" "expected"], NONE;
+    Moved = -53, c"section is not where it was when the module was loaded", [c"" c"address" c"expected"], NONE;
     /// More objects than can be listed.
-    TooManyObjects = -54, c"more objects than can be listed", ["" "" "most"], NONE;
+    TooManyObjects = -54, c"more objects than can be listed", [c"" c"" c"most"], NONE;
     /// There is no section of that index, or it is section 0.
-    NoSuchSection = -55, c"no such section", ["" "index" "sections"], NONE;
+    NoSuchSection = -55, c"no such section", [c"" c"index" c"sections"], NONE;
     /// The section that was to be applied is not of type RELA.
-    NotRelocations = -56, c"not a relocation section", ["" "sh_type" ""], NONE;
+    NotRelocations = -56, c"not a relocation section", [c"" c"sh_type" c""], NONE;
 }
 
 impl fmt::Display for ErrorKind {

@@ -82,8 +82,8 @@ impl<'a> Sechdrs<'a> {
         u32::try_from(self.headers.len()).unwrap_or(u32::MAX)
     }
 
-    /// Section `index`, which is not section 0.
-    fn header(&self, index: u32) -> Option<Section> {
+    /// The header of section `index`; `None` for section 0, which is none.
+    pub fn header(&self, index: u32) -> Option<Section> {
         let header = self.headers.get(usize::try_from(index).ok()?)?;
         Section::read(header).filter(|_| index != 0)
     }

@@ -12,22 +12,34 @@
 #![expect(clippy::missing_safety_doc, reason = "the promise is the same for all functions, and stands above")]
 
 mod callbacks;
-mod classify;
 mod fault;
-mod names;
+mod layout;
 mod panic;
+mod places;
 mod pointers;
-mod relocate;
-mod sechdrs;
-mod status;
+
+// What follows is in the order of the header.
 mod types;
+
+mod status;
+
+mod names;
+
+mod relocate;
+
+mod sechdrs;
+
+mod state;
+
 mod whole;
 
-pub use callbacks::*;
+mod classify;
+
 pub use classify::*;
 pub use names::*;
 pub use relocate::*;
 pub use sechdrs::*;
+pub use state::*;
 pub use status::*;
 pub use types::*;
 pub use whole::*;

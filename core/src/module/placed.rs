@@ -271,10 +271,14 @@ impl<'f> Loaded<'f> {
 
     /// The special sections that are in memory, with their section indices: ready to be read.
     pub fn specials(&self) -> impl Iterator<Item = (u32, &'static Special)> {
-        let object = self.module.object;
-        object.sections().filter(|(index, _)| self.module.is_allocated(*index)).filter_map(
-            move |(index, section)| Some((index, special::by_name(object.section_name(&section))?)),
-        )
+        let sections = self.module.object.sections();
+        sections.filter_map(move |(index, _)| Some((index, self.special(index)?)))
+    }
+
+    /// What section `index` is to Linux, if it is a special section and in memory.
+    pub fn special(&self, index: u32) -> Option<&'static Special> {
+        let section = self.module.object.section(index).filter(|_| self.module.is_allocated(index))?;
+        special::by_name(self.module.object.section_name(&section))
     }
 
     /// Puts what the late passes need into `buffer`, after which the file may go; see [`Late`]. `memory` is the memory

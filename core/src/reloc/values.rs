@@ -39,7 +39,8 @@ impl<'a> SymtabValues<'a> {
         }
     }
 
-    pub(crate) const fn from_entries(entries: &'a [[u8; SYM_SIZE]]) -> Self {
+    /// Values from entries, 24 bytes each.
+    pub const fn from_entries(entries: &'a [[u8; SYM_SIZE]]) -> Self {
         Self(entries)
     }
 }

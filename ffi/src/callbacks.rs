@@ -1,0 +1,120 @@
+//! The one file in which callbacks are called.
+
+use crate::fault::Fault;
+use crate::pointers::versioned;
+use crate::status::*;
+use crate::types::*;
+use core::ffi::c_char;
+use relakit::{HookError, Resolver, Writer};
+
+/// A writer of the caller's.
+#[derive(Debug)]
+pub(crate) struct CWriter(relakit_writer);
+
+impl CWriter {
+    /// Argument `number`; `None` when it is NULL.
+    ///
+    /// # Safety
+    /// If not NULL, the struct can be read, and its callbacks can be called with its `ctx` for as long as this lives.
+    pub(crate) unsafe fn new(writer: *const relakit_writer, number: u64) -> Result<Option<Self>, Fault> {
+        if writer.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: the caller's promise.
+        let writer = unsafe { versioned(writer, number) }?;
+        if writer.flags != 0 {
+            return Err(Fault::argument(RELAKIT_ERR_FLAGS, number, u64::from(writer.flags)));
+        }
+        match (writer.read, writer.write) {
+            (Some(_), Some(_)) => Ok(Some(Self(writer))),
+            _ => Err(Fault::argument(RELAKIT_ERR_CALLBACK, number, 0)),
+        }
+    }
+}
+
+const fn hook(answer: i32) -> Result<(), HookError> {
+    match answer {
+        0 => Ok(()),
+        number => Err(HookError(number)),
+    }
+}
+
+impl Writer for CWriter {
+    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), HookError> {
+        let Some(read) = self.0.read else { return Ok(()) };
+        // SAFETY: `new`'s caller vouched for the callback; the bytes are ours.
+        hook(unsafe { read(self.0.ctx, address, offset, bytes.as_mut_ptr().cast(), bytes.len()) })
+    }
+
+    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), HookError> {
+        let Some(write) = self.0.write else { return Ok(()) };
+        // SAFETY: as above.
+        hook(unsafe { write(self.0.ctx, address, offset, bytes.as_ptr().cast(), bytes.len()) })
+    }
+
+    fn sync(&mut self) -> Result<(), HookError> {
+        let Some(sync) = self.0.sync else { return Ok(()) };
+        // SAFETY: as above.
+        hook(unsafe { sync(self.0.ctx) })
+    }
+}
+
+/// A resolver of the caller's.
+#[derive(Debug)]
+pub(crate) struct CResolver(relakit_resolver);
+
+impl CResolver {
+    /// Argument `number`.
+    ///
+    /// # Safety
+    /// If not NULL, the struct can be read, and its callbacks can be called with its `ctx` for as long as this lives.
+    pub(crate) unsafe fn new(resolver: *const relakit_resolver, number: u64) -> Result<Self, Fault> {
+        // SAFETY: the caller's promise.
+        let resolver = unsafe { versioned(resolver, number) }?;
+        match resolver.flags {
+            0 => Ok(Self(resolver)),
+            flags => Err(Fault::argument(RELAKIT_ERR_FLAGS, number, u64::from(flags))),
+        }
+    }
+}
+
+const fn found(answer: i32, value: u64) -> Result<Option<u64>, HookError> {
+    match answer {
+        RELAKIT_OK => Ok(Some(value)),
+        RELAKIT_NONE => Ok(None),
+        number => Err(HookError(number)),
+    }
+}
+
+/// A name as C takes it.
+const fn text(name: &[u8]) -> *const c_char {
+    name.as_ptr().cast()
+}
+
+impl Resolver for CResolver {
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
+        let Some(exported) = self.0.exported else { return Ok(None) };
+        let mut value = 0;
+        // SAFETY: `new`'s caller vouched for the callback; the name and the value are ours.
+        let answer = unsafe { exported(self.0.ctx, text(name), name.len(), &raw mut value) };
+        found(answer, value)
+    }
+
+    fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+        let Some(candidate) = self.0.candidate else { return Ok(None) };
+        let mut value = 0;
+        // SAFETY: as above.
+        let answer = unsafe {
+            candidate(
+                self.0.ctx,
+                text(object),
+                object.len(),
+                text(name),
+                name.len(),
+                position,
+                &raw mut value,
+            )
+        };
+        found(answer, value)
+    }
+}

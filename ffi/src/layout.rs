@@ -1,0 +1,37 @@
+//! The layout of every struct that crosses the border, on x86-64. It is ABI: structs that begin with struct_size grow at
+//! their end, the others not at all.
+#![cfg(target_pointer_width = "64")]
+
+use crate::*;
+use core::mem::{align_of, offset_of, size_of};
+
+macro_rules! layout {
+    ($name:ident, $size:literal: $($field:ident $offset:literal),*) => {
+        const _: () = {
+            assert!(size_of::<$name>() == $size && align_of::<$name>() <= 8);
+            $(assert!(offset_of!($name, $field) == $offset);)*
+        };
+    };
+}
+
+layout!(relakit_options, 16: struct_size 0, flags 4, profile 8, reserved 12);
+layout!(relakit_error, 64: status 0, linux_errno 4, has 8, section 12, symbol 16, r_type 20, entry 24, offset 32,
+    value 40, limit 48, reserved 56);
+layout!(relakit_symbols, 24: values 0, symtab 8, count 16);
+layout!(relakit_writer, 40: struct_size 0, flags 4, ctx 8, read 16, write 24, sync 32);
+layout!(relakit_resolver, 32: struct_size 0, flags 4, ctx 8, exported 16, candidate 24);
+layout!(relakit_target, 32: bytes 0, size 8, address 16, writer 24);
+layout!(relakit_place, 40: flags 0, reserved 4, bytes 8, size 16, address 24, symbols_at 32);
+layout!(relakit_memory, 32: struct_size 0, flags 4, places 8, count 16, writer 24);
+layout!(relakit_image, 72: struct_size 0, flags 4, sechdrs 8, section_count 16, symindex 20, symbol_count 24,
+    reserved 28, shstrtab 32, shstrtab_size 40, strtab 48, strtab_size 56, values 64);
+layout!(relakit_module_info, 24: struct_size 0, section_count 4, symbol_count 8, symbols_section 12,
+    per_cpu_section 16, reserved 20);
+layout!(relakit_section, 104: struct_size 0, flags 4, sh_type 8, section_class 12, target 16, status 20, reason 24, name 32,
+    name_len 40, object 48, object_len 56, content 64, size 72, align 80, sh_flags 88, link 96, info 100);
+layout!(relakit_symbol, 48: struct_size 0, shndx 4, info 8, reserved 12, name 16, name_len 24, value 32, size 40);
+layout!(relakit_special, 16: struct_size 0, read_at 4, entry_size 8, rewrites_code 12);
+layout!(relakit_klp_section_name, 40: struct_size 0, is_early 4, object 8, object_len 16, section 24,
+    section_len 32);
+layout!(relakit_klp_symbol_name, 56: struct_size 0, is_vmlinux 4, object 8, object_len 16, name 24, name_len 32,
+    position 40, trailing 48);

@@ -1,0 +1,95 @@
+//! A module's memory as the caller describes it.
+
+use crate::callbacks::CWriter;
+use crate::fault::Fault;
+use crate::pointers::{Span, items, items_mut, versioned};
+use crate::status::*;
+use crate::types::*;
+use relakit::{HookError, Memory, Target, Writer};
+
+/// The places of a module's sections, each of them checked.
+pub(crate) struct Places<'a> {
+    places: &'a [relakit_place],
+    writer: Option<CWriter>,
+}
+
+impl Places<'_> {
+    /// Argument `number`. No place may overlap one of `others`.
+    ///
+    /// # Safety
+    /// If not NULL, the struct and what it leads to can be used for as long as this lives.
+    pub(crate) unsafe fn new(
+        memory: *const relakit_memory,
+        number: u64,
+        others: &[Span],
+    ) -> Result<Self, Fault> {
+        // SAFETY: the caller's promise.
+        let memory = unsafe { versioned(memory, number) }?;
+        if memory.flags != 0 {
+            return Err(Fault::argument(RELAKIT_ERR_FLAGS, number, u64::from(memory.flags)));
+        }
+        let array = Span::items(memory.places, memory.count, number)?;
+        // SAFETY: as above.
+        let writer = unsafe { CWriter::new(memory.writer, number) }?;
+        // SAFETY: as above.
+        let places = unsafe { items(memory.places, memory.count, number) }?;
+        for (place, index) in places.iter().zip(0..) {
+            check(place, writer.is_some(), &[&[array], others], number)
+                .map_err(|fault| fault.in_section(index))?;
+        }
+        Ok(Self { places, writer })
+    }
+
+    fn get(&self, section: u32) -> Option<&relakit_place> {
+        let place = self.places.get(usize::try_from(section).ok()?)?;
+        (place.flags & RELAKIT_PLACED != 0).then_some(place)
+    }
+}
+
+fn check(place: &relakit_place, has_writer: bool, others: &[&[Span]], number: u64) -> Result<(), Fault> {
+    let relakit_place { flags, reserved, bytes, size, address, symbols_at } = *place;
+    if flags & !(RELAKIT_PLACED | RELAKIT_PLACE_WRITER | RELAKIT_PLACE_SYMBOLS_AT) != 0 {
+        return Err(Fault::argument(RELAKIT_ERR_FLAGS, number, u64::from(flags)));
+    }
+    let is_placed = flags & RELAKIT_PLACED != 0;
+    let is_hooked = flags & RELAKIT_PLACE_WRITER != 0;
+    let must_be_zero = [
+        u64::from(reserved),
+        if is_placed { 0 } else { u64::from(flags) | size | address },
+        if is_placed && !is_hooked { 0 } else { bytes.addr() as u64 },
+        if flags & RELAKIT_PLACE_SYMBOLS_AT != 0 { 0 } else { symbols_at },
+    ];
+    if must_be_zero.iter().any(|value| *value != 0) {
+        return Err(Fault::argument(RELAKIT_ERR_RESERVED, number, 0));
+    }
+    if is_hooked {
+        return match has_writer {
+            true => Ok(()),
+            false => Err(Fault::argument(RELAKIT_ERR_CALLBACK, number, 0)),
+        };
+    }
+    let too_long = Fault::argument(RELAKIT_ERR_LENGTH, number, size);
+    let span = Span::new(bytes, usize::try_from(size).map_err(|_| too_long)?, number)?;
+    others.iter().try_for_each(|others| span.apart_from(others, number))
+}
+
+impl Memory for Places<'_> {
+    fn base(&self, section: u32) -> Option<u64> {
+        let place = self.get(section)?;
+        Some(if place.flags & RELAKIT_PLACE_SYMBOLS_AT == 0 { place.address } else { place.symbols_at })
+    }
+
+    fn target(&mut self, section: u32) -> Option<Target<'_>> {
+        let relakit_place { flags, bytes, size, address, .. } = *self.get(section)?;
+        if flags & RELAKIT_PLACE_WRITER != 0 {
+            return Some(Target::hooked(size, address, self.writer.as_mut()?));
+        }
+        // SAFETY: `new`'s caller vouches for the places; this one overlaps nothing that is borrowed.
+        let bytes = unsafe { items_mut(bytes.cast(), usize::try_from(size).ok()?, 0) }.ok()?;
+        Some(Target::new(bytes, address))
+    }
+
+    fn sync(&mut self) -> Result<(), HookError> {
+        self.writer.as_mut().map_or(Ok(()), CWriter::sync)
+    }
+}

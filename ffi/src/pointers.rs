@@ -1,0 +1,273 @@
+//! The one file in which pointers become slices and structs, and results become bytes of the caller's.
+//!
+//! Each function checks what can be checked and names the argument at fault by its number, counted from 1. What cannot
+//! be checked is the caller's promise (see the crate's documentation).
+
+use crate::fault::Fault;
+use crate::status::*;
+use crate::types::*;
+use core::ffi::c_char;
+use core::mem::{MaybeUninit, align_of, size_of};
+use core::ptr::NonNull;
+use core::slice;
+
+/// Where a piece of lent memory is, to be held against others before any of them becomes a slice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    start: usize,
+    end: usize,
+}
+
+impl Span {
+    /// `len` bytes at `start`, argument `number`.
+    pub(crate) fn new<T: ?Sized>(start: *const T, len: usize, number: u64) -> Result<Self, Fault> {
+        let start = start.cast::<u8>().addr();
+        let end = start.checked_add(len).filter(|_| isize::try_from(len).is_ok());
+        match end {
+            Some(_) if start == 0 && len != 0 => Err(Fault::argument(RELAKIT_ERR_NULL, number, 0)),
+            Some(end) => Ok(Self { start, end }),
+            None => Err(Fault::argument(RELAKIT_ERR_LENGTH, number, len as u64)),
+        }
+    }
+
+    /// The same for `count` items.
+    pub(crate) fn items<T>(start: *const T, count: usize, number: u64) -> Result<Self, Fault> {
+        let len = count.checked_mul(size_of::<T>());
+        Self::new(start, len.ok_or(Fault::argument(RELAKIT_ERR_LENGTH, number, count as u64))?, number)
+    }
+
+    /// Whether no byte is in both.
+    pub(crate) const fn is_apart_from(self, other: Self) -> bool {
+        self.start >= self.end
+            || other.start >= other.end
+            || self.end <= other.start
+            || other.end <= self.start
+    }
+
+    /// Refuses memory, argument `number`, that overlaps one of `others`.
+    pub(crate) fn apart_from(self, others: &[Self], number: u64) -> Result<(), Fault> {
+        match others.iter().all(|other| self.is_apart_from(*other)) {
+            true => Ok(()),
+            false => Err(Fault::argument(RELAKIT_ERR_OVERLAP, number, 0)),
+        }
+    }
+}
+
+fn check_alignment<T>(pointer: *const T, number: u64) -> Result<(), Fault> {
+    match pointer.is_aligned() {
+        true => Ok(()),
+        false => Err(Fault::argument(RELAKIT_ERR_ALIGNMENT, number, align_of::<T>() as u64)),
+    }
+}
+
+/// Borrows `count` items, argument `number`.
+///
+/// # Safety
+/// If there are any, they can be read for `'a`, nobody writes to them meanwhile, and every bit pattern is a `T`.
+pub(crate) unsafe fn items<'a, T>(start: *const T, count: usize, number: u64) -> Result<&'a [T], Fault> {
+    Span::items(start, count, number)?;
+    if count == 0 {
+        return Ok(&[]);
+    }
+    check_alignment(start, number)?;
+    // SAFETY: not NULL, aligned, of a length that an object can have; the caller vouches for the rest.
+    Ok(unsafe { slice::from_raw_parts(start, count) })
+}
+
+/// Borrows `count` items to write to, argument `number`.
+///
+/// # Safety
+/// If there are any, they can be read and written for `'a`, nobody else does meanwhile, and every bit pattern is a `T`.
+pub(crate) unsafe fn items_mut<'a, T>(
+    start: *mut T,
+    count: usize,
+    number: u64,
+) -> Result<&'a mut [T], Fault> {
+    Span::items(start, count, number)?;
+    if count == 0 {
+        return Ok(&mut []);
+    }
+    check_alignment(start, number)?;
+    // SAFETY: not NULL, aligned, of a length that an object can have; the caller vouches for the rest.
+    Ok(unsafe { slice::from_raw_parts_mut(start, count) })
+}
+
+/// The bytes of a string up to its NUL, argument `number`; of a longer one the first `most`.
+///
+/// # Safety
+/// If not NULL, the string can be read up to its NUL or to `most` bytes, for `'a`, and nobody writes to it meanwhile.
+pub(crate) unsafe fn string<'a>(start: *const c_char, most: usize, number: u64) -> Result<&'a [u8], Fault> {
+    if start.is_null() {
+        return Err(Fault::argument(RELAKIT_ERR_NULL, number, 0));
+    }
+    let mut len = 0usize;
+    // SAFETY: every byte before this one was read and was not NUL, and there are fewer than `most` of them.
+    while len < most && unsafe { *start.wrapping_add(len) } != 0 {
+        len = len.wrapping_add(1);
+    }
+    // SAFETY: these bytes were read just now.
+    unsafe { items(start.cast(), len, number) }
+}
+
+/// Copies a struct without a size of its own, argument `number`.
+///
+/// # Safety
+/// If not NULL, it can be read.
+pub(crate) unsafe fn plain<T: Copy>(pointer: *const T, number: u64) -> Result<T, Fault> {
+    if pointer.is_null() {
+        return Err(Fault::argument(RELAKIT_ERR_NULL, number, 0));
+    }
+    check_alignment(pointer, number)?;
+    // SAFETY: not NULL and aligned; the caller vouches for the rest.
+    Ok(unsafe { pointer.read() })
+}
+
+/// A struct that begins with its size, so that it can grow.
+///
+/// # Safety
+/// `repr(C)`, begins with a `u32`, and is valid when all its bytes are zero and when some are any number.
+pub(crate) unsafe trait Versioned: Copy {
+    /// The size of its first version, in bytes.
+    const FIRST: u32;
+}
+
+// SAFETY: numbers, pointers, and function pointers that may be NULL.
+unsafe impl Versioned for relakit_options {
+    const FIRST: u32 = 16;
+}
+// SAFETY: as above.
+unsafe impl Versioned for relakit_writer {
+    const FIRST: u32 = 40;
+}
+// SAFETY: as above.
+unsafe impl Versioned for relakit_resolver {
+    const FIRST: u32 = 32;
+}
+// SAFETY: as above.
+unsafe impl Versioned for relakit_memory {
+    const FIRST: u32 = 32;
+}
+// SAFETY: as above.
+unsafe impl Versioned for crate::sechdrs::relakit_image {
+    const FIRST: u32 = 72;
+}
+
+/// No struct of ours will be larger: more is a struct that was not initialised.
+const STRUCT_MAX: u32 = 4096;
+
+/// The `struct_size` of a struct, argument `number`.
+///
+/// # Safety
+/// If not NULL, the struct begins with its size.
+unsafe fn struct_size<T>(pointer: *const T, first: u32, number: u64) -> Result<usize, Fault> {
+    if pointer.is_null() {
+        return Err(Fault::argument(RELAKIT_ERR_NULL, number, 0));
+    }
+    check_alignment(pointer, number)?;
+    // SAFETY: not NULL and aligned for more than this.
+    let size = unsafe { pointer.cast::<u32>().read() };
+    match usize::try_from(size) {
+        Ok(bytes) if (first..=STRUCT_MAX).contains(&size) => Ok(bytes),
+        _ => Err(Fault::argument(RELAKIT_ERR_STRUCT_SIZE, number, u64::from(size))),
+    }
+}
+
+/// Copies a struct that begins with its size, argument `number`. What an older caller does not know is 0; what a newer
+/// caller knows and we do not must be 0.
+///
+/// # Safety
+/// If not NULL, as many bytes can be read as its first member says.
+pub(crate) unsafe fn versioned<T: Versioned>(pointer: *const T, number: u64) -> Result<T, Fault> {
+    // SAFETY: a versioned struct begins with its size.
+    let size = unsafe { struct_size(pointer, T::FIRST, number) }?;
+    let ours = size.min(size_of::<T>());
+    let mut value = MaybeUninit::<T>::zeroed();
+    // SAFETY: at most the size of `T`, and at most what the caller says that there is.
+    unsafe { pointer.cast::<u8>().copy_to_nonoverlapping(value.as_mut_ptr().cast(), ours) };
+    let rest = pointer.cast::<u8>().wrapping_add(ours);
+    // SAFETY: the caller says that there are so many bytes.
+    let rest = unsafe { items(rest, size.saturating_sub(ours), number) }?;
+    if rest.iter().any(|byte| *byte != 0) {
+        return Err(Fault::argument(RELAKIT_ERR_RESERVED, number, 0));
+    }
+    // SAFETY: by the trait's contract.
+    Ok(unsafe { value.assume_init() })
+}
+
+/// Where a result goes.
+#[derive(Debug)]
+pub(crate) struct Out<T>(NonNull<T>);
+
+impl<T> Out<T> {
+    /// Argument `number`.
+    ///
+    /// # Safety
+    /// If not NULL, it can be written until this is dropped.
+    pub(crate) unsafe fn new(pointer: *mut T, number: u64) -> Result<Self, Fault> {
+        let out = NonNull::new(pointer).ok_or(Fault::argument(RELAKIT_ERR_NULL, number, 0))?;
+        check_alignment(pointer, number)?;
+        Ok(Self(out))
+    }
+
+    pub(crate) fn set(self, value: T) {
+        // SAFETY: not NULL and aligned; `new`'s caller vouched for the rest.
+        unsafe { self.0.write(value) };
+    }
+}
+
+/// A struct that is filled in, and begins with its size, so that it can grow.
+#[derive(Debug)]
+pub(crate) struct VersionedOut<T> {
+    out: NonNull<T>,
+    size: usize,
+}
+
+impl<T: Copy> VersionedOut<T> {
+    /// Argument `number`; `first` is the size of the struct's first version.
+    ///
+    /// # Safety
+    /// If not NULL, as many bytes can be written as its first member says, until this is dropped. `T` is `repr(C)`, begins
+    /// with a `u32` and has no padding.
+    pub(crate) unsafe fn new(pointer: *mut T, first: u32, number: u64) -> Result<Self, Fault> {
+        // SAFETY: the struct begins with its size.
+        let size = unsafe { struct_size(pointer.cast_const(), first, number) }?;
+        let out = NonNull::new(pointer).ok_or(Fault::argument(RELAKIT_ERR_NULL, number, 0))?;
+        Ok(Self { out, size })
+    }
+
+    /// Writes all but the size; what a newer caller knows and we do not is set to 0.
+    pub(crate) fn set(self, value: T) {
+        let first = size_of::<u32>();
+        let ours = self.size.min(size_of::<T>());
+        let to = self.out.as_ptr().cast::<u8>();
+        let from = (&raw const value).cast::<u8>();
+        for at in first..ours {
+            // SAFETY: inside both structs.
+            unsafe { to.wrapping_add(at).write(from.wrapping_add(at).read()) };
+        }
+        for at in ours..self.size {
+            // SAFETY: `new`'s caller vouched for so many bytes.
+            unsafe { to.wrapping_add(at).write(0) };
+        }
+    }
+}
+
+/// Turns a result into what a function returns, and tells the caller of a fault in full.
+///
+/// # Safety
+/// `error` is NULL or can be written.
+pub(crate) unsafe fn answer(
+    error: *mut relakit_error,
+    result: Result<relakit_status, Fault>,
+) -> relakit_status {
+    match result {
+        Ok(status) => status,
+        Err(Fault(fault)) => {
+            if !error.is_null() {
+                // SAFETY: not NULL; the caller vouches for the rest.
+                unsafe { error.write_unaligned(fault) };
+            }
+            fault.status
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Level 1: one relocation table against one target, for a loader that has its own everything else.
+
+use crate::callbacks::CWriter;
+use crate::fault::Fault;
+use crate::pointers::{Span, answer, items, items_mut, plain, versioned};
+use crate::status::*;
+use crate::types::*;
+use core::ffi::c_void;
+use relakit::abi::SYM_SIZE;
+use relakit::elf::RelaTable;
+use relakit::reloc::{self, Rules, SymtabValues, Values};
+use relakit::{Error, Profile, Target};
+
+/// Applies every relocation of one table to one target, or changes nothing.
+///
+/// rela is rela_size bytes of Elf64_Rela, which need not be aligned. symbols are the values by symbol index. The
+/// target must not overlap them.
+///
+/// Plain memory is relocated in one pass that undoes what it wrote when an entry fails. With a writer everything is
+/// proven before the first write; see struct relakit_writer.
+///
+/// Returns RELAKIT_OK, or
+/// RELAKIT_ERR_PARTIAL_ENTRY   rela_size is not a multiple of 24;
+/// RELAKIT_ERR_UNKNOWN_TYPE    a type that the options do not know;
+/// RELAKIT_ERR_OFFSET_OUTSIDE  a field lies outside the target;
+/// RELAKIT_ERR_SYMBOL_INDEX    there is no such symbol;
+/// RELAKIT_ERR_OVERFLOW        a value does not fit its field;
+/// RELAKIT_ERR_NON_ZERO        a field is not zero (see RELAKIT_ALLOW_NONZERO);
+/// RELAKIT_ERR_WRITER, _SYNC   the writer failed, nothing is changed;
+/// RELAKIT_ERR_NOT_UNDONE      the writer failed twice: this one time something is changed, up to error->entry;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _PROFILE, _CALLBACK, _SYMBOLS
+///                             the call itself is wrong, error->value is the number of the argument.
+///
+/// Reentrant. Does not allocate, lock, print or keep a pointer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_apply(
+    rela: *const c_void,
+    rela_size: usize,
+    symbols: *const relakit_symbols,
+    target: *const relakit_target,
+    options: *const relakit_options,
+    error: *mut relakit_error,
+) -> relakit_status {
+    // SAFETY: the caller's promise.
+    let result = unsafe { run::<Apply>(rela, rela_size, symbols, target, options) };
+    // SAFETY: as above.
+    unsafe { answer(error, result) }
+}
+
+/// Sets every field of one table back to zero, or changes nothing. Each must hold what relakit_apply wrote with these
+/// symbol values and options; the last entry goes first.
+///
+/// The arguments are those of relakit_apply.
+///
+/// Returns RELAKIT_OK, or RELAKIT_ERR_MISMATCH when a field does not hold what was applied (error->value is what it
+/// should, error->limit what it does hold), or what relakit_apply returns. RELAKIT_ERR_NOT_UNDONE: the entries up to
+/// error->entry hold their values, those after it are zero.
+///
+/// Reentrant. Does not allocate, lock, print or keep a pointer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_clear(
+    rela: *const c_void,
+    rela_size: usize,
+    symbols: *const relakit_symbols,
+    target: *const relakit_target,
+    options: *const relakit_options,
+    error: *mut relakit_error,
+) -> relakit_status {
+    // SAFETY: the caller's promise.
+    let result = unsafe { run::<Clear>(rela, rela_size, symbols, target, options) };
+    // SAFETY: as above.
+    unsafe { answer(error, result) }
+}
+
+/// Says what relakit_apply would return, and leaves every byte as it is.
+///
+/// A table whose fields overlap or do not ascend can only be judged by writing: in plain memory it is applied and undone
+/// during the call. Behind a writer it is refused with RELAKIT_ERR_UNORDERED, because this function calls neither write
+/// nor sync.
+///
+/// The arguments are those of relakit_apply. Reentrant. Does not allocate, lock, print or keep a pointer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_check(
+    rela: *const c_void,
+    rela_size: usize,
+    symbols: *const relakit_symbols,
+    target: *const relakit_target,
+    options: *const relakit_options,
+    error: *mut relakit_error,
+) -> relakit_status {
+    // SAFETY: the caller's promise.
+    let result = unsafe { run::<Check>(rela, rela_size, symbols, target, options) };
+    // SAFETY: as above.
+    unsafe { answer(error, result) }
+}
+
+/// One of the three passes; each is linked only where it is used.
+trait Act {
+    fn act<V: Values + ?Sized>(
+        table: RelaTable<'_>,
+        values: &V,
+        target: &mut Target<'_>,
+        rules: Rules,
+    ) -> Result<(), Error>;
+}
+
+macro_rules! act {
+    ($name:ident, $function:path) => {
+        struct $name;
+        impl Act for $name {
+            fn act<V: Values + ?Sized>(
+                table: RelaTable<'_>,
+                values: &V,
+                target: &mut Target<'_>,
+                rules: Rules,
+            ) -> Result<(), Error> {
+                $function(table, values, target, rules)
+            }
+        }
+    };
+}
+
+act!(Apply, reloc::apply);
+act!(Clear, reloc::clear);
+act!(Check, reloc::check);
+
+/// # Safety
+/// The caller's promise.
+unsafe fn run<A: Act>(
+    rela: *const c_void,
+    rela_size: usize,
+    symbols: *const relakit_symbols,
+    target: *const relakit_target,
+    options: *const relakit_options,
+) -> Result<relakit_status, Fault> {
+    // SAFETY: the caller's promise.
+    let symbols = unsafe { plain(symbols, 3) }?;
+    // SAFETY: as above.
+    let target = unsafe { plain(target, 4) }?;
+    // SAFETY: as above.
+    let rules = unsafe { Options::new(options, 5) }?.rules()?;
+    let symtab = symbols.symtab.cast::<[u8; SYM_SIZE]>();
+    let lent = [
+        Span::new(rela, rela_size, 1)?,
+        match symbols.values.is_null() {
+            true => Span::items(symtab, symbols.count, 3)?,
+            false => Span::items(symbols.values, symbols.count, 3)?,
+        },
+    ];
+    // SAFETY: as above.
+    let mut writer = unsafe { CWriter::new(target.writer, 4) }?;
+    // SAFETY: as above.
+    let table = RelaTable::new(unsafe { items(rela.cast(), rela_size, 1) }?)?;
+    let mut target = match &mut writer {
+        Some(_) if !target.bytes.is_null() => return Err(Fault::argument(RELAKIT_ERR_RESERVED, 4, 0)),
+        Some(writer) => Target::hooked(target.size, target.address, writer),
+        None => {
+            let too_long = Fault::argument(RELAKIT_ERR_LENGTH, 4, target.size);
+            let size = usize::try_from(target.size).map_err(|_| too_long)?;
+            Span::new(target.bytes, size, 4)?.apart_from(&lent, 4)?;
+            // SAFETY: as above; it does not overlap what is borrowed for reading.
+            Target::new(unsafe { items_mut(target.bytes.cast(), size, 4) }?, target.address)
+        }
+    };
+    match (symbols.values.is_null(), symbols.symtab.is_null()) {
+        (false, true) => {
+            // SAFETY: as above.
+            let values = unsafe { items(symbols.values, symbols.count, 3) }?;
+            A::act(table, values, &mut target, rules)?;
+        }
+        (true, false) => {
+            // SAFETY: as above.
+            let values = SymtabValues::from_entries(unsafe { items(symtab, symbols.count, 3) }?);
+            A::act(table, &values, &mut target, rules)?;
+        }
+        (true, true) if symbols.count == 0 => A::act(table, &[][..], &mut target, rules)?,
+        _ => return Err(Fault::argument(RELAKIT_ERR_SYMBOLS, 3, 0)),
+    }
+    Ok(RELAKIT_OK)
+}
+
+/// Options, checked.
+pub(crate) struct Options {
+    profile: Profile,
+    flags: u32,
+    number: u64,
+}
+
+impl Options {
+    /// Argument `number`; NULL is the default.
+    ///
+    /// # Safety
+    /// NULL, or as many bytes can be read as its first member says.
+    pub(crate) unsafe fn new(options: *const relakit_options, number: u64) -> Result<Self, Fault> {
+        if options.is_null() {
+            return Ok(Self { profile: Profile::default(), flags: 0, number });
+        }
+        // SAFETY: the caller's promise.
+        let options = unsafe { versioned(options, number) }?;
+        if options.reserved != 0 {
+            return Err(Fault::argument(RELAKIT_ERR_RESERVED, number, 0));
+        }
+        let profile = profile(options.profile).ok_or(Fault::argument(
+            RELAKIT_ERR_PROFILE,
+            u64::from(options.profile),
+            0,
+        ))?;
+        Ok(Self { profile, flags: options.flags, number })
+    }
+
+    /// For one table: every rule there is.
+    pub(crate) fn rules(self) -> Result<Rules, Fault> {
+        let flags = Rules::from_bits(self.flags);
+        let unknown = Fault::argument(RELAKIT_ERR_FLAGS, self.number, u64::from(self.flags));
+        Ok(flags.ok_or(unknown)? | self.profile.rules())
+    }
+
+    /// For a module, which has its profile's rules.
+    pub(crate) fn profile(self) -> Result<Profile, Fault> {
+        match self.flags {
+            0 => Ok(self.profile),
+            RELAKIT_CHECK_PC32 => Ok(self.profile.with_pc32_check()),
+            flags => Err(Fault::argument(RELAKIT_ERR_FLAGS, self.number, u64::from(flags))),
+        }
+    }
+}
+
+/// The profile of a number.
+pub(crate) fn profile(number: u32) -> Option<Profile> {
+    let [minor_low, minor_high, major_low, major_high] = number.to_le_bytes();
+    match number {
+        RELAKIT_PROFILE_DEFAULT => Some(Profile::default()),
+        RELAKIT_PROFILE_ELF => Some(Profile::ELF),
+        _ => Profile::for_linux(
+            u16::from_le_bytes([major_low, major_high]),
+            u16::from_le_bytes([minor_low, minor_high]),
+        ),
+    }
+}

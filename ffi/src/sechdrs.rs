@@ -1,0 +1,450 @@
+//! Level 2: Linux-shaped loaders, which have section headers whose sh_addr are addresses and a resolved symbol table.
+
+use crate::callbacks::{CResolver, CWriter};
+use crate::fault::Fault;
+use crate::pointers::{Out, Span, answer, items, items_mut, string, versioned};
+use crate::relocate::Options;
+use crate::status::*;
+use crate::types::*;
+use core::cell::Cell;
+use core::ffi::{c_char, c_void};
+use core::ptr;
+use relakit::abi::{OBJECT_NAME_MAX, SHDR_SIZE, SYM_SIZE};
+use relakit::elf::{Section, Strings};
+use relakit::reloc::SymtabValues;
+use relakit::sechdrs::{Klp, Mapping, Sechdrs};
+use relakit::{HookError, Profile, Target, Writer};
+
+/// A module as a Linux-shaped loader holds it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct relakit_image {
+    /// sizeof(struct relakit_image).
+    pub struct_size: u32,
+    /// 0.
+    pub flags: u32,
+    /// section_count Elf64_Shdr. The sh_addr of each section that a function reads or writes is where it is now and will
+    /// run; behind a writer, where it will run.
+    pub sechdrs: *const c_void,
+    /// Number of section headers, section 0 included.
+    pub section_count: u32,
+    /// Index of the symbol table's section header. Its sh_addr leads to symbol_count Elf64_Sym.
+    pub symindex: u32,
+    /// Number of symbols, the null symbol included.
+    pub symbol_count: u32,
+    /// 0.
+    pub reserved: u32,
+    /// The section names.
+    pub shstrtab: *const c_char,
+    /// Bytes of them.
+    pub shstrtab_size: usize,
+    /// The symbol names.
+    pub strtab: *const c_char,
+    /// Bytes of them.
+    pub strtab_size: usize,
+    /// Lent memory for symbol_count values, which relakit_klp_apply works in; its content is lost. NULL for
+    /// relakit_klp_clear.
+    pub values: *mut u64,
+}
+
+/// Applies relocation section relsec, or changes nothing: what such loaders know as apply_relocate_add, with the bounds
+/// that they never pass.
+///
+/// sechdrs is section_count Elf64_Shdr, and need not be aligned. The sh_addr of relsec leads to its relocations, that of
+/// the section which its sh_info names is where this one is now and will run (behind a writer: will run), that of symindex
+/// leads to symbol_count Elf64_Sym whose st_value are the symbols' values. strtab is there because it always was; it is
+/// not read and may be NULL. writer is NULL for plain memory.
+///
+/// Returns RELAKIT_OK, or what relakit_apply returns, or
+/// RELAKIT_ERR_NO_SUCH_SECTION         relsec or symindex is 0 or not a section;
+/// RELAKIT_ERR_NOT_RELOCATIONS, _REL_SECTION  relsec is not of type RELA;
+/// RELAKIT_ERR_TARGET_OUT_OF_RANGE     its sh_info is 0 or not a section;
+/// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  its target is the symbol table or its strings;
+/// RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or so large that the section would wrap around, or the target
+///                                     overlaps the headers, the symbols or the relocations.
+///
+/// Reentrant. Does not allocate, lock, print or keep a pointer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_apply_relocate_add(
+    sechdrs: *const c_void,
+    section_count: u32,
+    strtab: *const c_char,
+    symindex: u32,
+    symbol_count: u32,
+    relsec: u32,
+    writer: *const relakit_writer,
+    options: *const relakit_options,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let _ = strtab;
+    // SAFETY: the caller's promise.
+    let one = unsafe { OneSection::new(sechdrs, section_count, symindex, symbol_count, writer, options) };
+    let result = one.and_then(|mut one| {
+        let rules = one.options.rules()?;
+        Ok(one.sechdrs.apply(relsec, &one.symbols, &mut one.mapping, rules)?)
+    });
+    // SAFETY: as above.
+    unsafe { answer(error, result.map(|()| RELAKIT_OK)) }
+}
+
+/// Sets every field of relocation section relsec back to zero, or changes nothing. Each must hold what
+/// relakit_apply_relocate_add wrote with the symbol values that are still in the table; the last entry goes first.
+///
+/// The arguments and what is returned are those of relakit_apply_relocate_add, and RELAKIT_ERR_MISMATCH when a field does
+/// not hold what was applied. Reentrant. Does not allocate, lock, print or keep a pointer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_clear_relocate_add(
+    sechdrs: *const c_void,
+    section_count: u32,
+    strtab: *const c_char,
+    symindex: u32,
+    symbol_count: u32,
+    relsec: u32,
+    writer: *const relakit_writer,
+    options: *const relakit_options,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let _ = strtab;
+    // SAFETY: the caller's promise.
+    let one = unsafe { OneSection::new(sechdrs, section_count, symindex, symbol_count, writer, options) };
+    let result = one.and_then(|mut one| {
+        let rules = one.options.rules()?;
+        Ok(one.sechdrs.clear(relsec, &one.symbols, &mut one.mapping, rules)?)
+    });
+    // SAFETY: as above.
+    unsafe { answer(error, result.map(|()| RELAKIT_OK)) }
+}
+
+/// Resolves the symbols of all livepatch sections of one object, and applies them in section order: all of them, or
+/// nothing is changed. What a kernel does section by section in klp_apply_section_relocs.
+///
+/// object is "vmlinux" while the module loads, with its ordinary relocations and before anything reads its special
+/// sections (early); afterwards the name of a module that comes, at most 55 bytes and a NUL (late). With "vmlinux", sections
+/// whose target is not in memory (no such section, or not SHF_ALLOC) are passed over, as Linux does.
+///
+/// resolver->candidate is called for the symbols, exported is not. On success the values of the symbols are in the symbol
+/// table, for relakit_klp_clear, and *sections, if sections is not NULL, is the number of sections: 0 when the module has
+/// none for that object, which is often a misspelt name. error->section names the section at fault. options take
+/// RELAKIT_CHECK_PC32 and a profile.
+///
+/// Returns RELAKIT_OK, or what relakit_apply_relocate_add returns, or
+/// RELAKIT_ERR_NOT_A_MODULE            object is empty;
+/// RELAKIT_ERR_BAD_SECTION_NAME, _BAD_KLP_SECTION_NAME  of any section with SHF_RELA_LIVEPATCH, whatever its object;
+/// RELAKIT_ERR_LATE_NOT_ALLOCATED, _TARGET_NOT_ALLOCATED  late: the section or its target is not SHF_ALLOC;
+/// RELAKIT_ERR_NOT_KLP_SYMBOL, _BAD_SYMBOL_NAME, _BAD_KLP_SYMBOL_NAME, _VMLINUX_FROM_MODULE  of a symbol it uses;
+/// RELAKIT_ERR_KLP_NOT_FOUND, _KLP_AMBIGUOUS, _KLP_POSITION, _RESOLVER  by what the resolver answers;
+/// RELAKIT_ERR_VALUES_TOO_SHORT        never: image->values has symbol_count entries.
+///
+/// Not for two threads with one symbol table. Does not allocate, lock, print or keep a pointer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_klp_apply(
+    image: *const relakit_image,
+    object: *const c_char,
+    resolver: *const relakit_resolver,
+    writer: *const relakit_writer,
+    options: *const relakit_options,
+    sections: *mut u32,
+    error: *mut relakit_error,
+) -> relakit_status {
+    // SAFETY: the caller's promise.
+    let result = unsafe { klp_apply(image, object, resolver, writer, options, sections) };
+    // SAFETY: as above.
+    unsafe { answer(error, result) }
+}
+
+/// Verifies and sets back to zero every field of all livepatch sections of one object that goes, the last first: all of
+/// them, or nothing is changed. Linux does it from 6.3 on.
+///
+/// The arguments are those of relakit_klp_apply; the symbols' values must be those that it has put into the symbol table.
+/// A symbol that two objects share has only one value there: when the other object has come elsewhere since, this fails
+/// with RELAKIT_ERR_MISMATCH. (The third level keeps values per section.)
+///
+/// Returns RELAKIT_OK, or RELAKIT_ERR_MISMATCH when a field does not hold what was applied, or what is wrong with a
+/// section as in relakit_klp_apply. Reentrant. Does not allocate, lock, print or keep a pointer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_klp_clear(
+    image: *const relakit_image,
+    object: *const c_char,
+    writer: *const relakit_writer,
+    options: *const relakit_options,
+    sections: *mut u32,
+    error: *mut relakit_error,
+) -> relakit_status {
+    // SAFETY: the caller's promise.
+    let result = unsafe { klp_clear(image, object, writer, options, sections) };
+    // SAFETY: as above.
+    unsafe { answer(error, result) }
+}
+
+/// What relakit_apply_relocate_add and its inverse work on.
+struct OneSection<'a> {
+    sechdrs: Sechdrs<'a>,
+    symbols: SymtabValues<'a>,
+    mapping: Addresses,
+    options: Options,
+}
+
+impl OneSection<'_> {
+    /// # Safety
+    /// The caller's promise.
+    unsafe fn new(
+        sechdrs: *const c_void,
+        section_count: u32,
+        symindex: u32,
+        symbol_count: u32,
+        writer: *const relakit_writer,
+        options: *const relakit_options,
+    ) -> Result<Self, Fault> {
+        // SAFETY: the caller's promise.
+        let sechdrs = unsafe { headers(sechdrs, section_count, symindex, 1) }?;
+        let symtab = symbol_table(&sechdrs)?;
+        let symbols = Span::items(symtab, count(symbol_count), 5)?;
+        // SAFETY: as above.
+        let options = unsafe { Options::new(options, 8) }?;
+        // SAFETY: as above.
+        let writer = unsafe { CWriter::new(writer, 7) }?;
+        let reserved = [Span::items(sechdrs.headers.as_ptr(), sechdrs.headers.len(), 1)?, symbols];
+        // SAFETY: as above; nothing writes to the symbols, because no target overlaps them.
+        let symbols = SymtabValues::from_entries(unsafe { items(symtab, count(symbol_count), 5) }?);
+        Ok(Self { sechdrs, symbols, mapping: Addresses::new(writer, &reserved), options })
+    }
+}
+
+/// What an image is made of, checked.
+struct Image<'a> {
+    sechdrs: Sechdrs<'a>,
+    section_names: Strings<'a>,
+    symbol_names: Strings<'a>,
+    symtab: *mut [u8; SYM_SIZE],
+    symbol_count: usize,
+    values: *mut u64,
+    mapping: Addresses,
+}
+
+impl<'a> Image<'a> {
+    /// # Safety
+    /// The caller's promise.
+    unsafe fn new(
+        image: *const relakit_image,
+        writer: *const relakit_writer,
+        writer_number: u64,
+    ) -> Result<Self, Fault> {
+        // SAFETY: the caller's promise.
+        let image = unsafe { versioned(image, 1) }?;
+        if image.flags != 0 {
+            return Err(Fault::argument(RELAKIT_ERR_FLAGS, 1, u64::from(image.flags)));
+        }
+        if image.reserved != 0 {
+            return Err(Fault::argument(RELAKIT_ERR_RESERVED, 1, 0));
+        }
+        // SAFETY: as above.
+        let sechdrs = unsafe { headers(image.sechdrs, image.section_count, image.symindex, 1) }?;
+        let symtab = symbol_table(&sechdrs)?;
+        let symbol_count = count(image.symbol_count);
+        let values = match image.values.is_null() {
+            true => Span::items(image.values, 0, 1)?,
+            false => Span::items(image.values, symbol_count, 1)?,
+        };
+        let read = [
+            Span::items(sechdrs.headers.as_ptr(), sechdrs.headers.len(), 1)?,
+            Span::new(image.shstrtab, image.shstrtab_size, 1)?,
+            Span::new(image.strtab, image.strtab_size, 1)?,
+        ];
+        let symbols = Span::items(symtab, symbol_count, 1)?;
+        symbols.apart_from(&read, 1)?;
+        values.apart_from(&read, 1)?;
+        values.apart_from(&[symbols], 1)?;
+        let [headers, section_names, symbol_names] = read;
+        // SAFETY: as above.
+        let writer = unsafe { CWriter::new(writer, writer_number) }?;
+        Ok(Self {
+            sechdrs,
+            // SAFETY: as above.
+            section_names: Strings::new(unsafe { items(image.shstrtab.cast(), image.shstrtab_size, 1) }?),
+            // SAFETY: as above.
+            symbol_names: Strings::new(unsafe { items(image.strtab.cast(), image.strtab_size, 1) }?),
+            symtab,
+            symbol_count,
+            values: image.values,
+            mapping: Addresses::new(writer, &[headers, section_names, symbol_names, symbols, values]),
+        })
+    }
+
+    fn klp<'k>(&self, object: &'k [u8]) -> Result<Klp<'k>, Fault>
+    where
+        'a: 'k,
+    {
+        Ok(self.sechdrs.klp(object, self.section_names)?)
+    }
+}
+
+/// # Safety
+/// The caller's promise.
+unsafe fn klp_apply(
+    image: *const relakit_image,
+    object: *const c_char,
+    resolver: *const relakit_resolver,
+    writer: *const relakit_writer,
+    options: *const relakit_options,
+    sections: *mut u32,
+) -> Result<relakit_status, Fault> {
+    // SAFETY: the caller's promise.
+    let mut image = unsafe { Image::new(image, writer, 4) }?;
+    // SAFETY: as above.
+    let object = unsafe { name_of_object(object, 2) }?;
+    // SAFETY: as above.
+    let mut resolver = unsafe { CResolver::new(resolver, 3) }?;
+    // SAFETY: as above.
+    let profile = unsafe { Options::new(options, 5) }?.profile()?;
+    // SAFETY: as above.
+    let sections = unsafe { Count::new(sections, 6) }?;
+    let klp = image.klp(object)?;
+    // SAFETY: as above; neither overlaps anything that is borrowed, or a target.
+    let symbols = unsafe { items_mut(image.symtab, image.symbol_count, 1) }?;
+    // SAFETY: as above.
+    let values = unsafe { items_mut(image.values, image.symbol_count, 1) }?;
+    let applied =
+        klp.apply(symbols, image.symbol_names, values, &mut image.mapping, &mut resolver, profile)?;
+    sections.set(applied);
+    Ok(RELAKIT_OK)
+}
+
+/// # Safety
+/// The caller's promise.
+unsafe fn klp_clear(
+    image: *const relakit_image,
+    object: *const c_char,
+    writer: *const relakit_writer,
+    options: *const relakit_options,
+    sections: *mut u32,
+) -> Result<relakit_status, Fault> {
+    // SAFETY: the caller's promise.
+    let mut image = unsafe { Image::new(image, writer, 3) }?;
+    // SAFETY: as above.
+    let object = unsafe { name_of_object(object, 2) }?;
+    // SAFETY: as above.
+    let profile: Profile = unsafe { Options::new(options, 4) }?.profile()?;
+    // SAFETY: as above.
+    let sections = unsafe { Count::new(sections, 5) }?;
+    let klp = image.klp(object)?;
+    // SAFETY: as above; no target overlaps them.
+    let symbols = unsafe { items(image.symtab.cast_const(), image.symbol_count, 1) }?;
+    let cleared = klp.clear(&SymtabValues::from_entries(symbols), &mut image.mapping, profile)?;
+    sections.set(cleared);
+    Ok(RELAKIT_OK)
+}
+
+/// The name of an object; one that is too long is cut behind its first byte too many, and so nobody's.
+///
+/// # Safety
+/// If not NULL, it is ended by NUL.
+pub(crate) unsafe fn name_of_object<'a>(name: *const c_char, number: u64) -> Result<&'a [u8], Fault> {
+    // SAFETY: the caller's promise.
+    unsafe { string(name, OBJECT_NAME_MAX.saturating_add(1), number) }
+}
+
+/// Where the number of sections goes; NULL is nowhere.
+pub(crate) struct Count(Option<Out<u32>>);
+
+impl Count {
+    /// # Safety
+    /// NULL, or can be written.
+    pub(crate) unsafe fn new(count: *mut u32, number: u64) -> Result<Self, Fault> {
+        match count.is_null() {
+            true => Ok(Self(None)),
+            // SAFETY: the caller's promise.
+            false => Ok(Self(Some(unsafe { Out::new(count, number) }?))),
+        }
+    }
+
+    pub(crate) fn set(self, count: usize) {
+        if let Self(Some(out)) = self {
+            out.set(u32::try_from(count).unwrap_or(u32::MAX));
+        }
+    }
+}
+
+/// # Safety
+/// The caller's promise.
+unsafe fn headers<'a>(
+    sechdrs: *const c_void,
+    section_count: u32,
+    symindex: u32,
+    number: u64,
+) -> Result<Sechdrs<'a>, Fault> {
+    // SAFETY: the caller's promise.
+    let headers = unsafe { items(sechdrs.cast::<[u8; SHDR_SIZE]>(), count(section_count), number) }?;
+    Ok(Sechdrs { headers, symbols: symindex })
+}
+
+/// The symbol table.
+fn symbol_table(sechdrs: &Sechdrs<'_>) -> Result<*mut [u8; SYM_SIZE], Fault> {
+    match sechdrs.header(sechdrs.symbols) {
+        Some(section) => Ok(pointer(section.address).cast()),
+        None => Err(Fault::argument(
+            RELAKIT_ERR_NO_SUCH_SECTION,
+            u64::from(sechdrs.symbols),
+            sechdrs.headers.len() as u64,
+        )),
+    }
+}
+
+/// A number of items; one that does not fit is too many for any object.
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// The memory that an `sh_addr` names; NULL for an address that is not one here.
+fn pointer(address: u64) -> *mut u8 {
+    usize::try_from(address).map_or(ptr::null_mut(), ptr::with_exposed_provenance_mut)
+}
+
+/// Sections that are where their `sh_addr` says.
+struct Addresses {
+    writer: Option<CWriter>,
+    /// What no target may overlap.
+    reserved: [Option<Span>; 5],
+    /// The relocations that are read now.
+    table: Cell<Option<Span>>,
+}
+
+impl Addresses {
+    /// The caller of the exported function vouches for what every `sh_addr` leads to.
+    fn new(writer: Option<CWriter>, reserved: &[Span]) -> Self {
+        let mut spans = [None; 5];
+        for (to, from) in spans.iter_mut().zip(reserved) {
+            *to = Some(*from);
+        }
+        Self { writer, reserved: spans, table: Cell::new(None) }
+    }
+}
+
+impl<'m> Mapping<'m> for Addresses {
+    fn table(&self, _index: u32, section: &Section) -> Option<&'m [u8]> {
+        let size = usize::try_from(section.size).ok()?;
+        let start = pointer(section.address).cast_const();
+        self.table.set(Some(Span::new(start, size, 0).ok()?));
+        // SAFETY: the caller vouches for its headers; no target overlaps the table while it is borrowed.
+        unsafe { items(start, size, 0) }.ok()
+    }
+
+    fn target(&mut self, _index: u32, section: &Section) -> Option<Target<'_>> {
+        if let Some(writer) = &mut self.writer {
+            return Some(Target::hooked(section.size, section.address, writer));
+        }
+        let size = usize::try_from(section.size).ok()?;
+        let start = pointer(section.address);
+        let span = Span::new(start, size, 0).ok()?;
+        let mut others = self.reserved.into_iter().chain([self.table.get()]).flatten();
+        if others.any(|other| !span.is_apart_from(other)) {
+            return None;
+        }
+        // SAFETY: the caller vouches for its headers; it overlaps nothing that is borrowed.
+        let bytes = unsafe { items_mut(start, size, 0) }.ok()?;
+        Some(Target::new(bytes, section.address))
+    }
+
+    fn sync(&mut self) -> Result<(), HookError> {
+        self.writer.as_mut().map_or(Ok(()), CWriter::sync)
+    }
+}

@@ -1,0 +1,136 @@
+//! The state of a module in memory that the caller lends.
+//!
+//! It is moved out for the time of a call and back at its end, so that no reference to it lives while a callback runs: a
+//! call from there finds the module busy.
+
+use crate::fault::Fault;
+use crate::pointers::{Out, Span};
+use crate::status::*;
+use crate::types::*;
+use core::ffi::c_void;
+use core::mem::{align_of, size_of};
+use relakit::{Late, Loaded, Module};
+
+/// The life of one module, in memory that the caller lends; see relakit_module_init. Opaque.
+#[derive(Debug)]
+pub struct relakit_module {
+    /// [`MAGIC`] and the state's own address, so that neither other memory nor a copy is taken for one.
+    mark: usize,
+    stage: Stage,
+}
+
+/// Any number that other memory is unlikely to begin with.
+const MAGIC: usize = 0x7265_6c61_6b69_7401;
+
+/// Where in its life a module is. The file and the kept memory outlive it: the caller's promise.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// A call is under way.
+    Busy,
+    Parsed(Module<'static>),
+    Placed(Module<'static>),
+    Loaded(Loaded<'static>),
+    /// With the memory that it keeps.
+    Late(Late<'static>, Span),
+}
+
+impl Stage {
+    /// The RELAKIT_STAGE_.
+    pub(crate) const fn number(&self) -> i32 {
+        match self {
+            Self::Busy => 0,
+            Self::Parsed(_) => RELAKIT_STAGE_PARSED,
+            Self::Placed(_) => RELAKIT_STAGE_PLACED,
+            Self::Loaded(_) => RELAKIT_STAGE_LOADED,
+            Self::Late(..) => RELAKIT_STAGE_LATE,
+        }
+    }
+
+    /// The file, while there is one.
+    pub(crate) const fn module(&self) -> Option<&Module<'static>> {
+        match self {
+            Self::Parsed(module) | Self::Placed(module) => Some(module),
+            Self::Loaded(loaded) => Some(loaded.module()),
+            Self::Busy | Self::Late(..) => None,
+        }
+    }
+
+    /// The answer to a call that cannot be made now.
+    pub(crate) fn out_of_order(&self) -> Fault {
+        Fault::argument(RELAKIT_ERR_ORDER, u64::from(self.number().unsigned_abs()), 0)
+    }
+}
+
+/// The module's file is read and checked.
+pub const RELAKIT_STAGE_PARSED: i32 = 1;
+/// Its memory is known to be right.
+pub const RELAKIT_STAGE_PLACED: i32 = 2;
+/// Every early relocation is in place; its special sections may be read.
+pub const RELAKIT_STAGE_LOADED: i32 = 3;
+/// The file is not needed any more; objects come and go.
+pub const RELAKIT_STAGE_LATE: i32 = 4;
+
+/// Bytes of memory that a module's state needs at most, in every version with this RELAKIT_ABI: for memory that is
+/// reserved when a program is compiled. relakit_module_size says what it really needs.
+pub const RELAKIT_MODULE_SIZE: usize = 512;
+/// What the memory of a module's state must be aligned to, in bytes.
+pub const RELAKIT_MODULE_ALIGN: usize = 8;
+
+const _: () = assert!(size_of::<relakit_module>() <= RELAKIT_MODULE_SIZE);
+const _: () = assert!(align_of::<relakit_module>() == RELAKIT_MODULE_ALIGN);
+
+/// Where a state may be made: argument 1, of the size in argument 2.
+pub(crate) struct Lent(Out<relakit_module>);
+
+impl Lent {
+    /// # Safety
+    /// If not NULL, it can be written until this is dropped.
+    pub(crate) unsafe fn new(memory: *mut c_void, size: usize) -> Result<Self, Fault> {
+        let needed = size_of::<relakit_module>();
+        Span::new(memory, size, 1)?;
+        // SAFETY: the caller's promise; the size is looked at before anything is written.
+        let out = unsafe { Out::new(memory.cast(), 1) }?;
+        match size >= needed {
+            true => Ok(Self(out)),
+            false => Err(Fault::argument(RELAKIT_ERR_STATE_TOO_SHORT, size as u64, needed as u64)),
+        }
+    }
+
+    /// Makes the state.
+    pub(crate) fn put(self, memory: *mut c_void, module: Module<'static>) -> *mut relakit_module {
+        self.0.set(relakit_module { mark: MAGIC ^ memory.addr(), stage: Stage::Parsed(module) });
+        memory.cast()
+    }
+}
+
+/// Takes the state out of its memory for the time of `call`.
+///
+/// # Safety
+/// `module` is NULL or leads to readable and writable memory of a state's size.
+pub(crate) unsafe fn with(
+    module: *mut relakit_module,
+    call: impl FnOnce(&mut Stage) -> Result<relakit_status, Fault>,
+) -> Result<relakit_status, Fault> {
+    if module.is_null() {
+        return Err(Fault::argument(RELAKIT_ERR_NULL, 1, 0));
+    }
+    let not_one = Fault::argument(RELAKIT_ERR_NOT_A_MODULE_STATE, 0, 0);
+    if !module.is_aligned() {
+        return Err(not_one);
+    }
+    // SAFETY: not NULL, aligned, and a number whatever there is.
+    if unsafe { (&raw const (*module).mark).read() } != MAGIC ^ module.addr() {
+        return Err(not_one);
+    }
+    // SAFETY: the mark is there, so `Lent::put` has written a stage.
+    let stage = unsafe { &raw mut (*module).stage };
+    // SAFETY: as above; what is read here is not used there until it is written back.
+    let mut taken = unsafe { stage.replace(Stage::Busy) };
+    if let Stage::Busy = taken {
+        return Err(Fault::argument(RELAKIT_ERR_BUSY, 0, 0));
+    }
+    let result = call(&mut taken);
+    // SAFETY: as above.
+    unsafe { stage.write(taken) };
+    result
+}
