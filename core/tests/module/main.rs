@@ -11,6 +11,7 @@
 mod builder;
 mod classes;
 mod early;
+mod headers;
 mod hooks;
 mod late;
 mod late_targets;
