@@ -15,7 +15,8 @@
  * - Any number and any NULL may be passed, and is answered. What cannot be checked is the caller's
  *   promise: a pointer that is not NULL leads to as many bytes as the argument or member for its
  *   length says (or to one struct), for the time of the call; nobody else writes there meanwhile;
- *   callbacks return (no longjmp, no exception).
+ *   callbacks return (no longjmp, no exception), and leave alone what is lent to the call that they
+ *   are called from; a writer reads and writes the target and nothing else of it.
  * - Nothing is allocated, locked or printed, there are no globals, and no pointer is kept but where
  *   it says "lent". Different modules and targets can be worked on by different threads at once.
  * - Structs that begin with struct_size are set to 0 before they are filled in, so that members that
@@ -911,6 +912,62 @@ struct relakit_resolver {
 };
 
 /**
+ * Where one section of a module lives. All zeros: nowhere.
+ */
+struct relakit_place {
+    /**
+     * RELAKIT_PLACED and the like, or 0.
+     */
+    uint32_t flags;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * The section's bytes; NULL behind a writer, or when size is 0.
+     */
+    void *bytes;
+    /**
+     * Number of bytes: the section's size.
+     */
+    uint64_t size;
+    /**
+     * Run-time address of the first byte.
+     */
+    uint64_t address;
+    /**
+     * See RELAKIT_PLACE_SYMBOLS_AT; otherwise 0.
+     */
+    uint64_t symbols_at;
+};
+
+/**
+ * Where the sections of a module live. The same for every call that takes one: a module does not move.
+ */
+struct relakit_memory {
+    /**
+     * sizeof(struct relakit_memory).
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t flags;
+    /**
+     * One place a section, by section index. They must overlap neither each other nor anything else that is lent.
+     */
+    const struct relakit_place *places;
+    /**
+     * Number of places; sections after the last have none.
+     */
+    size_t count;
+    /**
+     * For the places with RELAKIT_PLACE_WRITER; may be NULL when there are none.
+     */
+    const struct relakit_writer *writer;
+};
+
+/**
  * What a module consists of.
  */
 struct relakit_module_info {
@@ -1051,62 +1108,6 @@ struct relakit_symbol {
      * st_size: bytes.
      */
     uint64_t size;
-};
-
-/**
- * Where one section of a module lives. All zeros: nowhere.
- */
-struct relakit_place {
-    /**
-     * RELAKIT_PLACED and the like, or 0.
-     */
-    uint32_t flags;
-    /**
-     * 0.
-     */
-    uint32_t reserved;
-    /**
-     * The section's bytes; NULL behind a writer, or when size is 0.
-     */
-    void *bytes;
-    /**
-     * Number of bytes: the section's size.
-     */
-    uint64_t size;
-    /**
-     * Run-time address of the first byte.
-     */
-    uint64_t address;
-    /**
-     * See RELAKIT_PLACE_SYMBOLS_AT; otherwise 0.
-     */
-    uint64_t symbols_at;
-};
-
-/**
- * Where the sections of a module live. The same for every call that takes one: a module does not move.
- */
-struct relakit_memory {
-    /**
-     * sizeof(struct relakit_memory).
-     */
-    uint32_t struct_size;
-    /**
-     * 0.
-     */
-    uint32_t flags;
-    /**
-     * One place a section, by section index. They must overlap neither each other nor anything else that is lent.
-     */
-    const struct relakit_place *places;
-    /**
-     * Number of places; sections after the last have none.
-     */
-    size_t count;
-    /**
-     * For the places with RELAKIT_PLACE_WRITER; may be NULL when there are none.
-     */
-    const struct relakit_writer *writer;
 };
 
 /**
@@ -1447,29 +1448,6 @@ relakit_status relakit_module_init(void *memory,
 relakit_status relakit_module_stage(struct relakit_module *module);
 
 /**
- * Tells what a module consists of. Not after relakit_module_keep.
- */
-relakit_status relakit_module_describe(struct relakit_module *module,
-                                       struct relakit_module_info *info,
-                                       struct relakit_error *error);
-
-/**
- * Tells everything about section index. Not after relakit_module_keep. Also RELAKIT_ERR_NO_SUCH_SECTION.
- */
-relakit_status relakit_module_section(struct relakit_module *module,
-                                      uint32_t index,
-                                      struct relakit_section *section,
-                                      struct relakit_error *error);
-
-/**
- * Tells about symbol index. Not after relakit_module_keep. Also RELAKIT_ERR_SYMBOL_INDEX and RELAKIT_ERR_BAD_SYMBOL_NAME.
- */
-relakit_status relakit_module_symbol(struct relakit_module *module,
-                                     uint32_t index,
-                                     struct relakit_symbol *symbol,
-                                     struct relakit_error *error);
-
-/**
  * Takes the caller's word on where the sections live. Every section that is relocated early needs a place, of the
  * section's size; a section without one cannot be the target of a late relocation, and its symbols cannot be used.
  *
@@ -1520,16 +1498,6 @@ relakit_status relakit_module_early(struct relakit_module *module,
                                     size_t count,
                                     const struct relakit_resolver *resolver,
                                     struct relakit_error *error);
-
-/**
- * Tells what section index is to the profile's Linux, when every early relocation is in place: in RELAKIT_STAGE_LOADED
- * only, which is how the ordering rule is kept. Returns RELAKIT_OK; RELAKIT_NONE when it is not a special section, or
- * not in memory; or what relakit_module_init says of all functions.
- */
-relakit_status relakit_module_special(struct relakit_module *module,
-                                      uint32_t index,
-                                      struct relakit_special *special,
-                                      struct relakit_error *error);
 
 /**
  * Bytes that relakit_module_keep needs; *size is 0 when the module has no late relocations. scratch is lent: count
@@ -1615,6 +1583,39 @@ relakit_status relakit_module_going(struct relakit_module *module,
                                     const struct relakit_memory *memory,
                                     uint32_t *sections,
                                     struct relakit_error *error);
+
+/**
+ * Tells what a module consists of. Not after relakit_module_keep.
+ */
+relakit_status relakit_module_describe(struct relakit_module *module,
+                                       struct relakit_module_info *info,
+                                       struct relakit_error *error);
+
+/**
+ * Tells everything about section index. Not after relakit_module_keep. Also RELAKIT_ERR_NO_SUCH_SECTION.
+ */
+relakit_status relakit_module_section(struct relakit_module *module,
+                                      uint32_t index,
+                                      struct relakit_section *section,
+                                      struct relakit_error *error);
+
+/**
+ * Tells about symbol index. Not after relakit_module_keep. Also RELAKIT_ERR_SYMBOL_INDEX and RELAKIT_ERR_BAD_SYMBOL_NAME.
+ */
+relakit_status relakit_module_symbol(struct relakit_module *module,
+                                     uint32_t index,
+                                     struct relakit_symbol *symbol,
+                                     struct relakit_error *error);
+
+/**
+ * Tells what section index is to the profile's Linux, when every early relocation is in place: in RELAKIT_STAGE_LOADED
+ * only, which is how the ordering rule is kept. Returns RELAKIT_OK; RELAKIT_NONE when it is not a special section, or
+ * not in memory; or what relakit_module_init says of all functions.
+ */
+relakit_status relakit_module_special(struct relakit_module *module,
+                                      uint32_t index,
+                                      struct relakit_special *special,
+                                      struct relakit_error *error);
 
 /**
  * Reads the name of a section, name_len bytes without a NUL, as Linux reads it.

@@ -11,6 +11,7 @@
 #![allow(non_camel_case_types, reason = "C's names")]
 #![expect(clippy::missing_safety_doc, reason = "the promise is the same for all functions, and stands above")]
 
+mod addresses;
 mod callbacks;
 mod fault;
 mod layout;
@@ -33,9 +34,12 @@ mod state;
 
 mod whole;
 
+mod describe;
+
 mod classify;
 
 pub use classify::*;
+pub use describe::*;
 pub use names::*;
 pub use relocate::*;
 pub use sechdrs::*;

@@ -1,8 +1,8 @@
 //! Names of numbers, and versions.
 
+use crate::describe::*;
 use crate::status::kind;
 use crate::types::*;
-use crate::whole::*;
 use core::ffi::{CStr, c_char};
 use core::ptr;
 use relakit::reloc::type_c_name;

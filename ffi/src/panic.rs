@@ -1,6 +1,6 @@
 //! The panic handler of the archive. No panic is reachable, which linking with `prove-no-panic` proves; the language
 //! wants a handler all the same.
-#![cfg(all(panic = "abort", not(test), not(debug_assertions)))]
+#![cfg(all(panic = "abort", not(test)))]
 
 #[cfg(feature = "prove-no-panic")]
 unsafe extern "C" {

@@ -10,6 +10,7 @@ use core::ffi::c_char;
 use core::mem::{MaybeUninit, align_of, size_of};
 use core::ptr::NonNull;
 use core::slice;
+use relakit::abi::OBJECT_NAME_MAX;
 
 /// Where a piece of lent memory is, to be held against others before any of them becomes a slice.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +97,7 @@ pub(crate) unsafe fn items_mut<'a, T>(
 ///
 /// # Safety
 /// If not NULL, the string can be read up to its NUL or to `most` bytes, for `'a`, and nobody writes to it meanwhile.
-pub(crate) unsafe fn string<'a>(start: *const c_char, most: usize, number: u64) -> Result<&'a [u8], Fault> {
+unsafe fn string<'a>(start: *const c_char, most: usize, number: u64) -> Result<&'a [u8], Fault> {
     if start.is_null() {
         return Err(Fault::argument(RELAKIT_ERR_NULL, number, 0));
     }
@@ -215,6 +216,36 @@ impl<T> Out<T> {
     }
 }
 
+/// The name of an object; one that is too long is cut behind its first byte too many, and so nobody's.
+///
+/// # Safety
+/// If not NULL, it is ended by NUL.
+pub(crate) unsafe fn name_of_object<'a>(name: *const c_char, number: u64) -> Result<&'a [u8], Fault> {
+    // SAFETY: the caller's promise.
+    unsafe { string(name, OBJECT_NAME_MAX.saturating_add(1), number) }
+}
+
+/// Where the number of sections goes; NULL is nowhere.
+pub(crate) struct Count(Option<Out<u32>>);
+
+impl Count {
+    /// # Safety
+    /// NULL, or can be written.
+    pub(crate) unsafe fn new(count: *mut u32, number: u64) -> Result<Self, Fault> {
+        match count.is_null() {
+            true => Ok(Self(None)),
+            // SAFETY: the caller's promise.
+            false => Ok(Self(Some(unsafe { Out::new(count, number) }?))),
+        }
+    }
+
+    pub(crate) fn set(self, count: usize) {
+        if let Self(Some(out)) = self {
+            out.set(u32::try_from(count).unwrap_or(u32::MAX));
+        }
+    }
+}
+
 /// A struct that is filled in, and begins with its size, so that it can grow.
 #[derive(Debug)]
 pub(crate) struct VersionedOut<T> {
@@ -237,18 +268,13 @@ impl<T: Copy> VersionedOut<T> {
 
     /// Writes all but the size; what a newer caller knows and we do not is set to 0.
     pub(crate) fn set(self, value: T) {
-        let first = size_of::<u32>();
-        let ours = self.size.min(size_of::<T>());
+        let (first, ours) = (size_of::<u32>(), self.size.min(size_of::<T>()));
         let to = self.out.as_ptr().cast::<u8>();
-        let from = (&raw const value).cast::<u8>();
-        for at in first..ours {
-            // SAFETY: inside both structs.
-            unsafe { to.wrapping_add(at).write(from.wrapping_add(at).read()) };
-        }
-        for at in ours..self.size {
-            // SAFETY: `new`'s caller vouched for so many bytes.
-            unsafe { to.wrapping_add(at).write(0) };
-        }
+        let from = (&raw const value).cast::<u8>().wrapping_add(first);
+        // SAFETY: inside both structs, which are two.
+        unsafe { from.copy_to_nonoverlapping(to.wrapping_add(first), ours.saturating_sub(first)) };
+        // SAFETY: `new`'s caller vouched for so many bytes.
+        unsafe { to.wrapping_add(ours).write_bytes(0, self.size.saturating_sub(ours)) };
     }
 }
 

@@ -1,19 +1,17 @@
 //! Level 2: Linux-shaped loaders, which have section headers whose sh_addr are addresses and a resolved symbol table.
 
+use crate::addresses::{Addresses, pointer};
 use crate::callbacks::{CResolver, CWriter};
 use crate::fault::Fault;
-use crate::pointers::{Out, Span, answer, items, items_mut, string, versioned};
+use crate::pointers::{Count, Span, answer, items, items_mut, name_of_object, versioned};
 use crate::relocate::Options;
 use crate::status::*;
 use crate::types::*;
-use core::cell::Cell;
 use core::ffi::{c_char, c_void};
-use core::ptr;
-use relakit::abi::{OBJECT_NAME_MAX, SHDR_SIZE, SYM_SIZE};
-use relakit::elf::{Section, Strings};
+use relakit::abi::{SHDR_SIZE, SYM_SIZE};
+use relakit::elf::Strings;
 use relakit::reloc::SymtabValues;
-use relakit::sechdrs::{Klp, Mapping, Sechdrs};
-use relakit::{HookError, Profile, Target, Writer};
+use relakit::sechdrs::{Klp, Sechdrs};
 
 /// A module as a Linux-shaped loader holds it.
 #[repr(C)]
@@ -206,7 +204,9 @@ impl OneSection<'_> {
         let reserved = [Span::items(sechdrs.headers.as_ptr(), sechdrs.headers.len(), 1)?, symbols];
         // SAFETY: as above; nothing writes to the symbols, because no target overlaps them.
         let symbols = SymtabValues::from_entries(unsafe { items(symtab, count(symbol_count), 5) }?);
-        Ok(Self { sechdrs, symbols, mapping: Addresses::new(writer, &reserved), options })
+        // SAFETY: as above.
+        let mapping = unsafe { Addresses::new(writer, &reserved) };
+        Ok(Self { sechdrs, symbols, mapping, options })
     }
 }
 
@@ -266,7 +266,10 @@ impl<'a> Image<'a> {
             symtab,
             symbol_count,
             values: image.values,
-            mapping: Addresses::new(writer, &[headers, section_names, symbol_names, symbols, values]),
+            // SAFETY: as above.
+            mapping: unsafe {
+                Addresses::new(writer, &[headers, section_names, symbol_names, symbols, values])
+            },
         })
     }
 
@@ -323,7 +326,7 @@ unsafe fn klp_clear(
     // SAFETY: as above.
     let object = unsafe { name_of_object(object, 2) }?;
     // SAFETY: as above.
-    let profile: Profile = unsafe { Options::new(options, 4) }?.profile()?;
+    let profile = unsafe { Options::new(options, 4) }?.profile()?;
     // SAFETY: as above.
     let sections = unsafe { Count::new(sections, 5) }?;
     let klp = image.klp(object)?;
@@ -332,36 +335,6 @@ unsafe fn klp_clear(
     let cleared = klp.clear(&SymtabValues::from_entries(symbols), &mut image.mapping, profile)?;
     sections.set(cleared);
     Ok(RELAKIT_OK)
-}
-
-/// The name of an object; one that is too long is cut behind its first byte too many, and so nobody's.
-///
-/// # Safety
-/// If not NULL, it is ended by NUL.
-pub(crate) unsafe fn name_of_object<'a>(name: *const c_char, number: u64) -> Result<&'a [u8], Fault> {
-    // SAFETY: the caller's promise.
-    unsafe { string(name, OBJECT_NAME_MAX.saturating_add(1), number) }
-}
-
-/// Where the number of sections goes; NULL is nowhere.
-pub(crate) struct Count(Option<Out<u32>>);
-
-impl Count {
-    /// # Safety
-    /// NULL, or can be written.
-    pub(crate) unsafe fn new(count: *mut u32, number: u64) -> Result<Self, Fault> {
-        match count.is_null() {
-            true => Ok(Self(None)),
-            // SAFETY: the caller's promise.
-            false => Ok(Self(Some(unsafe { Out::new(count, number) }?))),
-        }
-    }
-
-    pub(crate) fn set(self, count: usize) {
-        if let Self(Some(out)) = self {
-            out.set(u32::try_from(count).unwrap_or(u32::MAX));
-        }
-    }
 }
 
 /// # Safety
@@ -392,59 +365,4 @@ fn symbol_table(sechdrs: &Sechdrs<'_>) -> Result<*mut [u8; SYM_SIZE], Fault> {
 /// A number of items; one that does not fit is too many for any object.
 fn count(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// The memory that an `sh_addr` names; NULL for an address that is not one here.
-fn pointer(address: u64) -> *mut u8 {
-    usize::try_from(address).map_or(ptr::null_mut(), ptr::with_exposed_provenance_mut)
-}
-
-/// Sections that are where their `sh_addr` says.
-struct Addresses {
-    writer: Option<CWriter>,
-    /// What no target may overlap.
-    reserved: [Option<Span>; 5],
-    /// The relocations that are read now.
-    table: Cell<Option<Span>>,
-}
-
-impl Addresses {
-    /// The caller of the exported function vouches for what every `sh_addr` leads to.
-    fn new(writer: Option<CWriter>, reserved: &[Span]) -> Self {
-        let mut spans = [None; 5];
-        for (to, from) in spans.iter_mut().zip(reserved) {
-            *to = Some(*from);
-        }
-        Self { writer, reserved: spans, table: Cell::new(None) }
-    }
-}
-
-impl<'m> Mapping<'m> for Addresses {
-    fn table(&self, _index: u32, section: &Section) -> Option<&'m [u8]> {
-        let size = usize::try_from(section.size).ok()?;
-        let start = pointer(section.address).cast_const();
-        self.table.set(Some(Span::new(start, size, 0).ok()?));
-        // SAFETY: the caller vouches for its headers; no target overlaps the table while it is borrowed.
-        unsafe { items(start, size, 0) }.ok()
-    }
-
-    fn target(&mut self, _index: u32, section: &Section) -> Option<Target<'_>> {
-        if let Some(writer) = &mut self.writer {
-            return Some(Target::hooked(section.size, section.address, writer));
-        }
-        let size = usize::try_from(section.size).ok()?;
-        let start = pointer(section.address);
-        let span = Span::new(start, size, 0).ok()?;
-        let mut others = self.reserved.into_iter().chain([self.table.get()]).flatten();
-        if others.any(|other| !span.is_apart_from(other)) {
-            return None;
-        }
-        // SAFETY: the caller vouches for its headers; it overlaps nothing that is borrowed.
-        let bytes = unsafe { items_mut(start, size, 0) }.ok()?;
-        Some(Target::new(bytes, section.address))
-    }
-
-    fn sync(&mut self) -> Result<(), HookError> {
-        self.writer.as_mut().map_or(Ok(()), CWriter::sync)
-    }
 }

@@ -118,8 +118,10 @@ pub(crate) unsafe fn with(
     if !module.is_aligned() {
         return Err(not_one);
     }
-    // SAFETY: not NULL, aligned, and a number whatever there is.
-    if unsafe { (&raw const (*module).mark).read() } != MAGIC ^ module.addr() {
+    // SAFETY: not NULL and aligned.
+    let mark = unsafe { &raw const (*module).mark };
+    // SAFETY: the caller vouches for the memory, and a mark is a number whatever there is.
+    if unsafe { mark.read() } != MAGIC ^ module.addr() {
         return Err(not_one);
     }
     // SAFETY: the mark is there, so `Lent::put` has written a stage.
