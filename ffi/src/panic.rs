@@ -17,3 +17,11 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
         core::hint::spin_loop();
     }
 }
+
+/// The control of the proof: it can panic, and linking it must fail.
+#[cfg(feature = "prove-no-panic")]
+#[unsafe(no_mangle)]
+#[expect(clippy::indexing_slicing, reason = "on purpose")]
+extern "C" fn relakit_proof_control(index: usize) -> u8 {
+    b"control"[index]
+}

@@ -33,7 +33,7 @@ impl Places<'_> {
         let writer = unsafe { CWriter::new(memory.writer, number) }?;
         // SAFETY: as above.
         let places = unsafe { items(memory.places, memory.count, number) }?;
-        for (place, index) in places.iter().zip(0..) {
+        for (index, place) in (0..u32::MAX).zip(places) {
             check(place, writer.is_some(), &[&[array], others], number)
                 .map_err(|fault| fault.in_section(index))?;
         }

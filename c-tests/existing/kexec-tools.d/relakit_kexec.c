@@ -5,6 +5,7 @@
 #define _GNU_SOURCE /* for kexec.h */
 #include <elf.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,23 +43,27 @@ static uint64_t *symbol_values(const struct mem_ehdr *ehdr, const struct mem_shd
 /* Ends the program with everything that is known of a fault. */
 static void fail(size_t section, const struct relakit_error *error)
 {
-	const char *names[3], *type = NULL;
+	const uint64_t numbers[] = { error->offset, error->value, error->limit };
+	const char *type;
 	unsigned i;
 
-	for (i = 0; i < 3; i++) {
-		names[i] = relakit_number_name(error->status, i);
-		if (!names[i])
-			names[i] = "";
-	}
-	if (error->has & RELAKIT_HAS_TYPE)
+	fprintf(stderr, "relakit: section %zu", section);
+	if (error->has & RELAKIT_HAS_ENTRY)
+		fprintf(stderr, ", entry %llu", (unsigned long long)error->entry);
+	if (error->has & RELAKIT_HAS_SYMBOL)
+		fprintf(stderr, ", symbol %u", error->symbol);
+	if (error->has & RELAKIT_HAS_TYPE) {
 		type = relakit_type_name(error->r_type);
-	die("relakit: section %zu, entry %llu, symbol %u, %s: %s (%s %#llx, %s %#llx, %s %#llx)\n", section,
-		(unsigned long long)error->entry, error->symbol,
-		type ? type : "no known type",
-		relakit_strerror(error->status),
-		names[0], (unsigned long long)error->offset,
-		names[1], (unsigned long long)error->value,
-		names[2], (unsigned long long)error->limit);
+		fprintf(stderr, ", type %u %s", error->r_type, type ? type : "");
+	}
+	fprintf(stderr, ": %s", relakit_strerror(error->status));
+	for (i = 0; i < 3; i++) {
+		const char *name = relakit_number_name(error->status, i);
+
+		if (name && *name)
+			fprintf(stderr, ", %s %#llx", name, (unsigned long long)numbers[i]);
+	}
+	die("\n");
 }
 
 void relakit_kexec_relocate(struct mem_ehdr *ehdr)

@@ -8,9 +8,12 @@ purgatory_start:
 	movabs $value, %rax		/* 64 */
 	lea value(%rip), %rcx		/* PC32 */
 	call helper@PLT			/* PLT32 */
-	mov $low, %edx			/* 32 */
-	mov $high, %rdx			/* 32S */
-	call nobody			/* PLT32, weak and undefined */
+	.byte 0xba			/* mov $low, %edx: 32 */
+	.reloc ., R_X86_64_32, low
+	.long 0
+	.byte 0x48, 0xc7, 0xc2		/* mov $high, %rdx: 32S */
+	.reloc ., R_X86_64_32S, high
+	.long 0
 	ret
 	.globl helper
 helper:
@@ -22,7 +25,9 @@ helper:
 	.set high, 0xffffffff80000000
 
 	.section .rodata, "a", @progbits
-	.quad purgatory_start, value, low, high
+	.quad purgatory_start, value, nobody
+	.reloc ., R_X86_64_64, high
+	.quad 0
 	.long helper - .
 	.reloc ., R_X86_64_NONE, value
 
@@ -32,7 +37,8 @@ helper:
 value:
 	.quad value + 0x1234
 	.quad common_end - 1
-	.long low
+	.reloc ., R_X86_64_32, low
+	.long 0
 
 	.bss
 	.balign 4096
@@ -45,14 +51,16 @@ common_end:
 	.text
 	.globl far
 	.set far, 0x7fff00000000
-	.long far - .
+	.reloc ., R_X86_64_PC32, far
+	.long 0
 #endif
 #ifdef WIDE
 	/* 32 that does not fit. */
 	.data
 	.globl wide
 	.set wide, 0x100000000
-	.long wide
+	.reloc ., R_X86_64_32, wide
+	.long 0
 #endif
 #ifdef FULL
 	/* A field that is not zero. */
@@ -62,17 +70,12 @@ common_end:
 #endif
 #ifdef TYPE
 	/* A type that is not applied. */
-	.text
-	mov value@GOTPCREL(%rip), %rax
+	.data
+	.reloc ., R_X86_64_16, value
+	.short 0
 #endif
 #ifdef UNDEFINED
 	.text
 	call missing
-#endif
-#ifdef BSS
-	/* A relocation into memory that has no bytes in the file. */
-	.bss
-	.skip 64
-	.reloc . - 8, R_X86_64_64, value
 #endif
 	.section .note.GNU-stack, "", @progbits
