@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, HookError};
 use crate::klp::RelaName;
 use crate::profile::Profile;
 use crate::read::u64_at;
-use crate::reloc::{self, Pass, Rules, SymtabValues, Target, Transaction, all_or_none};
+use crate::reloc::{self, Pass, Rules, SymtabValues, Target, Transaction, Values, all_or_none};
 use crate::symbols::{KlpSymbols, Resolver, first_fault};
 use core::ops::Range;
 
@@ -45,11 +45,11 @@ impl<'a> Sechdrs<'a> {
     pub fn apply(
         &self,
         index: u32,
-        symbols: &SymtabValues<'_>,
+        symbols: SymtabValues<'_>,
         mapping: &mut dyn Mapping<'_>,
         rules: Rules,
     ) -> Result<(), Error> {
-        self.one(index, mapping, |table, target| reloc::apply(table, symbols, target, rules))
+        self.one(index, mapping, |table, target| reloc::apply(table, symbols.into(), target, rules))
     }
 
     /// Sets every field of relocation section `index` back to zero, or changes nothing. `symbols` must have the values
@@ -60,11 +60,11 @@ impl<'a> Sechdrs<'a> {
     pub fn clear(
         &self,
         index: u32,
-        symbols: &SymtabValues<'_>,
+        symbols: SymtabValues<'_>,
         mapping: &mut dyn Mapping<'_>,
         rules: Rules,
     ) -> Result<(), Error> {
-        self.one(index, mapping, |table, target| reloc::clear(table, symbols, target, rules))
+        self.one(index, mapping, |table, target| reloc::clear(table, symbols.into(), target, rules))
     }
 
     /// The livepatch sections of `object`: "vmlinux", or the name of a module. `names` are the section names.
@@ -207,7 +207,7 @@ impl Klp<'_> {
     /// [`ErrorKind::Mismatch`] when a field does not hold what was applied; what is wrong with a section.
     pub fn clear(
         &self,
-        symbols: &SymtabValues<'_>,
+        symbols: SymtabValues<'_>,
         mapping: &mut dyn Mapping<'_>,
         profile: Profile,
     ) -> Result<usize, Error> {
@@ -282,7 +282,7 @@ impl Apply<'_, '_, '_> {
         if let Some(mut target) = section.target(self.mapping)? {
             self.wrote = true;
             let rules = self.symbols.profile.rules();
-            let pass = Pass { table: section.table, values: &*self.values, rules };
+            let pass = Pass { table: section.table, values: Values::Dense(self.values), rules };
             pass.apply_fields(&mut target).map_err(at)?;
         }
         Ok(true)
@@ -298,7 +298,7 @@ impl Transaction for Apply<'_, '_, '_> {
         let Some(section) = self.klp.section(index, self.mapping)? else { return Ok(()) };
         let Some(mut target) = section.target(self.mapping)? else { return Ok(()) };
         let rules = self.symbols.profile.rules();
-        let pass = Pass { table: section.table, values: &*self.values, rules };
+        let pass = Pass { table: section.table, values: Values::Dense(self.values), rules };
         pass.undo_fields(&mut target).map_err(|error| error.in_section(index))
     }
 
@@ -310,7 +310,7 @@ impl Transaction for Apply<'_, '_, '_> {
 /// The sections of an object are cleared: a step is a section.
 struct Clear<'p, 'a, 'm> {
     klp: Klp<'a>,
-    values: &'p SymtabValues<'p>,
+    values: SymtabValues<'p>,
     mapping: &'p mut dyn Mapping<'m>,
     rules: Rules,
     /// Whether a step tried to write.
@@ -320,7 +320,7 @@ struct Clear<'p, 'a, 'm> {
 impl Transaction for Clear<'_, '_, '_> {
     fn step(&mut self, index: u32) -> Result<bool, Error> {
         let Some(section) = self.klp.section(index, self.mapping)? else { return Ok(false) };
-        let pass = Pass { table: section.table, values: self.values, rules: self.rules };
+        let pass = Pass { table: section.table, values: self.values.into(), rules: self.rules };
         if let Some(mut target) = section.target(self.mapping)? {
             self.wrote = true;
             pass.clear_fields(&mut target).map_err(|error| error.in_section(index))?;
@@ -330,7 +330,7 @@ impl Transaction for Clear<'_, '_, '_> {
 
     fn undo(&mut self, index: u32) -> Result<(), Error> {
         let Some(section) = self.klp.section(index, self.mapping)? else { return Ok(()) };
-        let pass = Pass { table: section.table, values: self.values, rules: self.rules };
+        let pass = Pass { table: section.table, values: self.values.into(), rules: self.rules };
         let Some(mut target) = section.target(self.mapping)? else { return Ok(()) };
         pass.reapply_fields(&mut target).map_err(|error| error.in_section(index))
     }

@@ -42,7 +42,7 @@ pub unsafe extern "C" fn relakit_apply(
     error: *mut relakit_error,
 ) -> relakit_status {
     // SAFETY: the caller's promise.
-    let result = unsafe { run::<Apply>(rela, rela_size, symbols, target, options) };
+    let result = unsafe { run(reloc::apply, rela, rela_size, symbols, target, options) };
     // SAFETY: as above.
     unsafe { answer(error, result) }
 }
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn relakit_clear(
     error: *mut relakit_error,
 ) -> relakit_status {
     // SAFETY: the caller's promise.
-    let result = unsafe { run::<Clear>(rela, rela_size, symbols, target, options) };
+    let result = unsafe { run(reloc::clear, rela, rela_size, symbols, target, options) };
     // SAFETY: as above.
     unsafe { answer(error, result) }
 }
@@ -89,44 +89,18 @@ pub unsafe extern "C" fn relakit_check(
     error: *mut relakit_error,
 ) -> relakit_status {
     // SAFETY: the caller's promise.
-    let result = unsafe { run::<Check>(rela, rela_size, symbols, target, options) };
+    let result = unsafe { run(reloc::check, rela, rela_size, symbols, target, options) };
     // SAFETY: as above.
     unsafe { answer(error, result) }
 }
 
-/// One of the three passes; each is linked only where it is used.
-trait Act {
-    fn act<V: Values + ?Sized>(
-        table: RelaTable<'_>,
-        values: &V,
-        target: &mut Target<'_>,
-        rules: Rules,
-    ) -> Result<(), Error>;
-}
-
-macro_rules! act {
-    ($name:ident, $function:path) => {
-        struct $name;
-        impl Act for $name {
-            fn act<V: Values + ?Sized>(
-                table: RelaTable<'_>,
-                values: &V,
-                target: &mut Target<'_>,
-                rules: Rules,
-            ) -> Result<(), Error> {
-                $function(table, values, target, rules)
-            }
-        }
-    };
-}
-
-act!(Apply, reloc::apply);
-act!(Clear, reloc::clear);
-act!(Check, reloc::check);
+/// One of the three passes.
+type Act = fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, Rules) -> Result<(), Error>;
 
 /// # Safety
 /// The caller's promise.
-unsafe fn run<A: Act>(
+unsafe fn run(
+    act: Act,
     rela: *const c_void,
     rela_size: usize,
     symbols: *const relakit_symbols,
@@ -162,20 +136,18 @@ unsafe fn run<A: Act>(
             Target::new(unsafe { items_mut(target.bytes.cast(), size, 4) }?, target.address)
         }
     };
-    match (symbols.values.is_null(), symbols.symtab.is_null()) {
-        (false, true) => {
-            // SAFETY: as above.
-            let values = unsafe { items(symbols.values, symbols.count, 3) }?;
-            A::act(table, values, &mut target, rules)?;
-        }
+    let values = match (symbols.values.is_null(), symbols.symtab.is_null()) {
+        // SAFETY: as above.
+        (false, true) => Values::Dense(unsafe { items(symbols.values, symbols.count, 3) }?),
         (true, false) => {
             // SAFETY: as above.
-            let values = SymtabValues::from_entries(unsafe { items(symtab, symbols.count, 3) }?);
-            A::act(table, &values, &mut target, rules)?;
+            let entries = unsafe { items(symtab, symbols.count, 3) }?;
+            Values::Symtab(SymtabValues::from_entries(entries))
         }
-        (true, true) if symbols.count == 0 => A::act(table, &[][..], &mut target, rules)?,
+        (true, true) if symbols.count == 0 => Values::Dense(&[]),
         _ => return Err(Fault::argument(RELAKIT_ERR_SYMBOLS, 3, 0)),
-    }
+    };
+    act(table, values, &mut target, rules)?;
     Ok(RELAKIT_OK)
 }
 

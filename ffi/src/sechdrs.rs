@@ -79,7 +79,7 @@ pub unsafe extern "C" fn relakit_apply_relocate_add(
     let one = unsafe { OneSection::new(sechdrs, section_count, symindex, symbol_count, writer, options) };
     let result = one.and_then(|mut one| {
         let rules = one.options.rules()?;
-        Ok(one.sechdrs.apply(relsec, &one.symbols, &mut one.mapping, rules)?)
+        Ok(one.sechdrs.apply(relsec, one.symbols, &mut one.mapping, rules)?)
     });
     // SAFETY: as above.
     unsafe { answer(error, result.map(|()| RELAKIT_OK)) }
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
     let one = unsafe { OneSection::new(sechdrs, section_count, symindex, symbol_count, writer, options) };
     let result = one.and_then(|mut one| {
         let rules = one.options.rules()?;
-        Ok(one.sechdrs.clear(relsec, &one.symbols, &mut one.mapping, rules)?)
+        Ok(one.sechdrs.clear(relsec, one.symbols, &mut one.mapping, rules)?)
     });
     // SAFETY: as above.
     unsafe { answer(error, result.map(|()| RELAKIT_OK)) }
@@ -332,7 +332,7 @@ unsafe fn klp_clear(
     let klp = image.klp(object)?;
     // SAFETY: as above; no target overlaps them.
     let symbols = unsafe { items(image.symtab.cast_const(), image.symbol_count, 1) }?;
-    let cleared = klp.clear(&SymtabValues::from_entries(symbols), &mut image.mapping, profile)?;
+    let cleared = klp.clear(SymtabValues::from_entries(symbols), &mut image.mapping, profile)?;
     sections.set(cleared);
     Ok(RELAKIT_OK)
 }

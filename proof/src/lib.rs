@@ -136,16 +136,16 @@ fn section(lent: &mut LentSection<'_>) -> Result<(), Error> {
     let mut other = Target::hooked(lent.bytes.len() as u64, lent.address, &mut embedder);
     let plain = &mut Target::new(lent.bytes, lent.address);
     match lent.act {
-        0 => reloc::apply(table, lent.values, plain, rules),
-        1 => reloc::clear(table, lent.values, plain, rules),
-        2 => reloc::check(table, lent.values, plain, rules),
-        3 => reloc::apply(table, &symtab, plain, rules),
-        4 => reloc::clear(table, &symtab, plain, rules),
-        5 => reloc::check(table, &symtab, plain, rules),
-        6 => reloc::apply(table, lent.values, &mut other, rules),
-        7 => reloc::clear(table, lent.values, &mut other, rules),
-        8 => reloc::check(table, lent.values, &mut other, rules),
-        _ => match reloc::faults(table, lent.values, plain, rules).last() {
+        0 => reloc::apply(table, lent.values.into(), plain, rules),
+        1 => reloc::clear(table, lent.values.into(), plain, rules),
+        2 => reloc::check(table, lent.values.into(), plain, rules),
+        3 => reloc::apply(table, symtab.into(), plain, rules),
+        4 => reloc::clear(table, symtab.into(), plain, rules),
+        5 => reloc::check(table, symtab.into(), plain, rules),
+        6 => reloc::apply(table, lent.values.into(), &mut other, rules),
+        7 => reloc::clear(table, lent.values.into(), &mut other, rules),
+        8 => reloc::check(table, lent.values.into(), &mut other, rules),
+        _ => match reloc::faults(table, lent.values.into(), plain, rules).last() {
             Some(error) => Err(error),
             None => Ok(()),
         },

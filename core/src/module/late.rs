@@ -6,7 +6,7 @@ use crate::abi::{self, SYM_SIZE};
 use crate::elf::RelaTable;
 use crate::error::{Error, ErrorKind, HookError};
 use crate::profile::Profile;
-use crate::reloc::{self, Pass, SymtabValues, Target, Transaction, all_or_none};
+use crate::reloc::{self, Pass, SymtabValues, Target, Transaction, Values, all_or_none};
 use crate::symbols::{OnFault, Resolver, at_rela, every_fault, first_fault, klp_value};
 use core::ops::{ControlFlow, Range};
 
@@ -89,7 +89,7 @@ impl<'k> Late<'k> {
             }
             let Some(section) = self.section(number, object) else { continue };
             match section.target(memory) {
-                Ok(Some(mut target)) => reloc::faults(section.table, &section.values, &mut target, rules)
+                Ok(Some(mut target)) => reloc::faults(section.table, section.values, &mut target, rules)
                     .for_each(|error| report(section.fault(error))),
                 Ok(None) => {}
                 Err(error) => report(error),
@@ -158,7 +158,7 @@ impl<'k> Late<'k> {
         }
         let symbols = part(self.kept.symbols, record.first_symbol, record.symbols);
         let table = RelaTable::from_entries(part(self.kept.relas, record.first_rela, record.relas));
-        Some(LateSection { record, table, symbols, values: SymtabValues::from_entries(symbols) })
+        Some(LateSection { record, table, symbols, values: SymtabValues::from_entries(symbols).into() })
     }
 
     fn object(&self, record: &SectionRecord) -> &[u8] {
@@ -264,12 +264,12 @@ struct LateSection<'a> {
     record: SectionRecord,
     table: RelaTable<'a>,
     symbols: &'a [[u8; SYM_SIZE]],
-    values: SymtabValues<'a>,
+    values: Values<'a>,
 }
 
 impl<'a> LateSection<'a> {
-    fn pass(&self, profile: &Profile) -> Pass<'_, SymtabValues<'a>> {
-        Pass { table: self.table, values: &self.values, rules: profile.rules() }
+    fn pass(&self, profile: &Profile) -> Pass<'a> {
+        Pass { table: self.table, values: self.values, rules: profile.rules() }
     }
 
     /// The target, where it was when the module was loaded; `None` when there is nothing to relocate.

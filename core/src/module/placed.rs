@@ -6,7 +6,7 @@ use crate::abi;
 use crate::elf::RelaTable;
 use crate::error::{Error, ErrorKind, HookError};
 use crate::klp::{Class, FailsAt};
-use crate::reloc::{self, Pass, Target, Transaction, all_or_none};
+use crate::reloc::{self, Pass, Target, Transaction, Values, all_or_none};
 use crate::special::{self, Special};
 use crate::symbols::{KlpSymbols, OnFault, Resolver, Symbols, every_fault, first_fault};
 
@@ -161,7 +161,8 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
             if !table.is_empty() {
                 match module.target(self.memory, target) {
                     Ok(mut target) => {
-                        reloc::faults(table, values, &mut target, module.profile.rules()).for_each(report);
+                        reloc::faults(table, Values::Dense(values), &mut target, module.profile.rules())
+                            .for_each(report);
                     }
                     Err(error) => report(error),
                 }
@@ -230,7 +231,7 @@ impl<M: Memory + ?Sized> Early<'_, '_, M> {
         }
         let mut target = module.target(*memory, target)?;
         self.wrote = true;
-        Pass { table, values: &**values, rules: module.profile.rules() }
+        Pass { table, values: Values::Dense(values), rules: module.profile.rules() }
             .apply_fields(&mut target)
             .map(|()| true)
     }
@@ -253,7 +254,7 @@ impl<M: Memory + ?Sized> Transaction for Early<'_, '_, M> {
             return Ok(());
         }
         let mut target = module.target(*memory, target)?;
-        Pass { table, values: &**values, rules: module.profile.rules() }
+        Pass { table, values: Values::Dense(values), rules: module.profile.rules() }
             .undo_fields(&mut target)
             .map_err(|error| error.in_section(index))
     }

@@ -21,9 +21,9 @@ use crate::error::{Error, ErrorKind};
 /// [`NotUndone`](ErrorKind::NotUndone): a writer failed and failed again when its fields were to be set to zero, or
 /// fields that need not be zero ([`Rules::ALLOW_NONZERO`]) were overwritten before it failed. This is the one case in
 /// which something is changed; the fault says up to which entry.
-pub fn apply<V: Values + ?Sized>(
+pub fn apply(
     table: RelaTable<'_>,
-    values: &V,
+    values: Values<'_>,
     target: &mut Target<'_>,
     rules: Rules,
 ) -> Result<(), Error> {
@@ -49,9 +49,9 @@ pub fn apply<V: Values + ?Sized>(
 /// An entry whose field does not hold what it should ([`Mismatch`](ErrorKind::Mismatch)) or that `apply` would have
 /// refused. [`NotUndone`](ErrorKind::NotUndone) when a writer fails twice: the entries up to the one named hold their
 /// values, those after it are zero.
-pub fn clear<V: Values + ?Sized>(
+pub fn clear(
     table: RelaTable<'_>,
-    values: &V,
+    values: Values<'_>,
     target: &mut Target<'_>,
     rules: Rules,
 ) -> Result<(), Error> {
@@ -72,9 +72,9 @@ pub fn clear<V: Values + ?Sized>(
 ///
 /// # Errors
 /// What `apply` would answer; [`Unordered`](ErrorKind::Unordered) behind a writer.
-pub fn check<V: Values + ?Sized>(
+pub fn check(
     table: RelaTable<'_>,
-    values: &V,
+    values: Values<'_>,
     target: &mut Target<'_>,
     rules: Rules,
 ) -> Result<(), Error> {
@@ -100,9 +100,9 @@ pub fn check<V: Values + ?Sized>(
 
 /// Every entry of `table` that cannot be applied, each judged by itself against the bytes as they are. For tools
 /// that list all faults; `apply` names the first.
-pub fn faults<'a, V: Values + ?Sized>(
+pub fn faults<'a>(
     table: RelaTable<'a>,
-    values: &'a V,
+    values: Values<'a>,
     target: &'a mut Target<'_>,
     rules: Rules,
 ) -> impl Iterator<Item = Error> {
@@ -111,7 +111,7 @@ pub fn faults<'a, V: Values + ?Sized>(
 }
 
 /// The passes without `sync`.
-impl<V: Values + ?Sized> Pass<'_, V> {
+impl Pass<'_> {
     pub(crate) fn apply_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
         self.prove_fields(target)?;
         self.write_fields(target)

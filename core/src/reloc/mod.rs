@@ -38,8 +38,9 @@ bitflags! {
 }
 
 /// A table with what it takes to judge it. The targets are the methods' arguments.
-pub(crate) struct Pass<'a, V: ?Sized> {
+#[derive(Clone, Copy)]
+pub(crate) struct Pass<'a> {
     pub(crate) table: RelaTable<'a>,
-    pub(crate) values: &'a V,
+    pub(crate) values: Values<'a>,
     pub(crate) rules: Rules,
 }

@@ -3,7 +3,7 @@
 //! This is the whole of the semantics; the loops in `apply` take the common case out of it and nothing else.
 
 use super::howto::{Howto, howto};
-use super::{Pass, Rules, Target, Values};
+use super::{Pass, Rules, Target};
 use crate::elf::Rela;
 use crate::error::{Error, ErrorKind};
 
@@ -20,7 +20,7 @@ pub(super) enum Act {
     Clear,
 }
 
-impl<V: Values + ?Sized> Pass<'_, V> {
+impl Pass<'_> {
     /// Judges one relocation and acts on its field.
     ///
     /// Linux's order of checks (Linux semantics 9): type, range, existing bytes. The bounds, which Linux does not

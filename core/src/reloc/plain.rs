@@ -4,6 +4,7 @@
 
 use super::one::Act;
 use super::order::Order;
+use super::values::Lookup;
 use super::{Pass, Rules, Target, Values};
 use crate::abi::{self, RELA_SIZE};
 use crate::elf::Rela;
@@ -20,7 +21,7 @@ enum Common {
 ///
 /// Types are told apart by arithmetic: which of PC32, PLT32 and 32S comes next cannot be predicted, the width can.
 #[inline(always)]
-fn common<V: Values + ?Sized>(entry: &[u8; RELA_SIZE], values: &V, address: u64) -> Option<(usize, Common)> {
+fn common(entry: &[u8; RELA_SIZE], values: impl Lookup, address: u64) -> Option<(usize, Common)> {
     const WORD32: u32 = 1 << abi::R_X86_64_PC32 | 1 << abi::R_X86_64_PLT32 | 1 << abi::R_X86_64_32S;
     const { assert!(abi::R_X86_64_PC32 >> 3 & 1 == 0 && abi::R_X86_64_PLT32 >> 3 & 1 == 0) };
     const { assert!(abi::R_X86_64_32S >> 3 & 1 == 1) };
@@ -50,10 +51,17 @@ fn slot<const SIZE: usize>(bytes: &mut [u8], offset: usize) -> Option<&mut [u8; 
     bytes.get_mut(offset..)?.first_chunk_mut()
 }
 
-impl<V: Values + ?Sized> Pass<'_, V> {
+impl Pass<'_> {
     /// The hot loop.
     pub(super) fn apply_plain(&self, bytes: &mut [u8], address: u64) -> Result<(), Error> {
-        let (entries, values) = (self.table.entries(), self.values);
+        match self.values {
+            Values::Dense(values) => self.apply_loop(values, bytes, address),
+            Values::Symtab(values) => self.apply_loop(values, bytes, address),
+        }
+    }
+
+    fn apply_loop(&self, values: impl Lookup, bytes: &mut [u8], address: u64) -> Result<(), Error> {
+        let entries = self.table.entries();
         for (index, entry) in (0..entries.len()).zip(entries) {
             match common(entry, values, address) {
                 Some((offset, Common::Word32(value))) => {
@@ -84,7 +92,14 @@ impl<V: Values + ?Sized> Pass<'_, V> {
 
     /// The same loop backwards: verifies each field and sets it to zero.
     pub(super) fn clear_plain(&self, bytes: &mut [u8], address: u64) -> Result<(), Error> {
-        let (entries, values) = (self.table.entries(), self.values);
+        match self.values {
+            Values::Dense(values) => self.clear_loop(values, bytes, address),
+            Values::Symtab(values) => self.clear_loop(values, bytes, address),
+        }
+    }
+
+    fn clear_loop(&self, values: impl Lookup, bytes: &mut [u8], address: u64) -> Result<(), Error> {
+        let entries = self.table.entries();
         for (index, entry) in (0..entries.len()).zip(entries).rev() {
             match common(entry, values, address) {
                 Some((offset, Common::Word32(value))) => {
@@ -116,7 +131,19 @@ impl<V: Values + ?Sized> Pass<'_, V> {
     /// The same loop without writes. Answers the first entry that does not come after the one before it, if any; then
     /// what follows it was not all looked at.
     pub(super) fn check_plain(&self, bytes: &mut [u8], address: u64) -> Result<Option<usize>, Error> {
-        let (entries, values) = (self.table.entries(), self.values);
+        match self.values {
+            Values::Dense(values) => self.check_loop(values, bytes, address),
+            Values::Symtab(values) => self.check_loop(values, bytes, address),
+        }
+    }
+
+    fn check_loop(
+        &self,
+        values: impl Lookup,
+        bytes: &mut [u8],
+        address: u64,
+    ) -> Result<Option<usize>, Error> {
+        let entries = self.table.entries();
         let mut order = Order::default();
         for (index, entry) in (0..entries.len()).zip(entries) {
             match common(entry, values, address) {

@@ -1,11 +1,11 @@
 //! The way back: what a pass that failed has written, or cleared.
 
 use super::howto::howto;
-use super::{Pass, Target, Values};
+use super::{Pass, Target};
 use crate::elf::Rela;
 use crate::error::{Error, ErrorKind};
 
-impl<V: Values + ?Sized> Pass<'_, V> {
+impl Pass<'_> {
     /// Sets the fields of the entries before `end`, all of which were applied, to zero, the last one first.
     #[cold]
     #[inline(never)]

@@ -4,22 +4,53 @@ use crate::abi::SYM_SIZE;
 use crate::error::{Error, ErrorKind};
 
 /// Symbol values by index, for a whole symbol table.
-pub trait Values {
-    /// The value of symbol `index`; `None` when there is no such symbol.
-    fn value(&self, index: u32) -> Option<u64>;
-    /// Number of symbols.
-    fn count(&self) -> usize;
+#[derive(Clone, Copy, Debug)]
+pub enum Values<'a> {
+    /// One after the other: eight bytes a symbol, and the fastest.
+    Dense(&'a [u64]),
+    /// In an `Elf64_Sym` table.
+    Symtab(SymtabValues<'a>),
 }
 
-/// Dense: eight bytes a symbol, and the fastest.
-impl Values for [u64] {
-    #[inline]
-    fn value(&self, index: u32) -> Option<u64> {
-        self.get(usize::try_from(index).ok()?).copied()
+impl<'a> From<&'a [u64]> for Values<'a> {
+    fn from(values: &'a [u64]) -> Self {
+        Self::Dense(values)
+    }
+}
+
+impl<'a> From<SymtabValues<'a>> for Values<'a> {
+    fn from(values: SymtabValues<'a>) -> Self {
+        Self::Symtab(values)
+    }
+}
+
+impl Values<'_> {
+    /// The value of symbol `index`; `None` when there is no such symbol.
+    pub fn value(&self, index: u32) -> Option<u64> {
+        match self {
+            Self::Dense(values) => values.value(index),
+            Self::Symtab(values) => values.value(index),
+        }
     }
 
-    fn count(&self) -> usize {
-        self.len()
+    /// Number of symbols.
+    pub const fn count(&self) -> usize {
+        match self {
+            Self::Dense(values) => values.len(),
+            Self::Symtab(values) => values.0.len(),
+        }
+    }
+}
+
+/// One kind of values, for the loops that are made for each.
+pub(super) trait Lookup: Copy {
+    fn value(self, index: u32) -> Option<u64>;
+}
+
+impl Lookup for &[u64] {
+    #[inline(always)]
+    fn value(self, index: u32) -> Option<u64> {
+        self.get(usize::try_from(index).ok()?).copied()
     }
 }
 
@@ -45,14 +76,10 @@ impl<'a> SymtabValues<'a> {
     }
 }
 
-impl Values for SymtabValues<'_> {
-    #[inline]
-    fn value(&self, index: u32) -> Option<u64> {
+impl Lookup for SymtabValues<'_> {
+    #[inline(always)]
+    fn value(self, index: u32) -> Option<u64> {
         crate::read::u64_at(self.0.get(usize::try_from(index).ok()?)?, 8)
-    }
-
-    fn count(&self) -> usize {
-        self.0.len()
     }
 }
 
@@ -64,8 +91,8 @@ mod tests {
     fn both_sources_answer_the_same_and_neither_past_its_end() {
         let mut table = vec![0u8; SYM_SIZE * 2];
         table[SYM_SIZE + 8..SYM_SIZE + 16].copy_from_slice(&0x1122_3344_5566_7788u64.to_le_bytes());
-        let symtab = SymtabValues::new(&table).unwrap();
-        let dense: &[u64] = &[0, 0x1122_3344_5566_7788];
+        let symtab = Values::from(SymtabValues::new(&table).unwrap());
+        let dense = Values::from(&[0, 0x1122_3344_5566_7788][..]);
         for index in [0, 1, 2, u32::MAX] {
             assert_eq!(symtab.value(index), dense.value(index), "{index}");
         }

@@ -77,8 +77,8 @@ impl<'f> Image<'f> {
         let values = SymtabValues::from_entries(&self.symbols);
         let mut addresses = Addresses { object, mem: &mut self.mem, missing };
         match clear {
-            false => sechdrs.apply(index, &values, &mut addresses, Rules::empty()),
-            true => sechdrs.clear(index, &values, &mut addresses, Rules::empty()),
+            false => sechdrs.apply(index, values, &mut addresses, Rules::empty()),
+            true => sechdrs.clear(index, values, &mut addresses, Rules::empty()),
         }
     }
 
@@ -100,7 +100,7 @@ impl<'f> Image<'f> {
         let (klp, object, missing) = (self.klp(name), self.object, self.missing);
         let values = SymtabValues::from_entries(&self.symbols);
         let mut addresses = Addresses { object, mem: &mut self.mem, missing };
-        let answer = klp.clear(&values, &mut addresses, LINUX);
+        let answer = klp.clear(values, &mut addresses, LINUX);
         if answer.is_err() {
             assert_eq!(self.mem.image(), before, "changed by what failed");
         }
@@ -348,7 +348,7 @@ fn values_may_be_longer_but_not_one_too_short() {
         let expected = if fits { Ok(1) } else { Err((ValuesTooShort, lent as u64, 2)) };
         assert_eq!(answer.map_err(|error| (error.kind, error.value, error.limit)), expected);
         if fits {
-            klp.clear(&SymtabValues::from_entries(&symbols), &mut addresses, LINUX).unwrap();
+            klp.clear(SymtabValues::from_entries(&symbols), &mut addresses, LINUX).unwrap();
         }
     }
 }

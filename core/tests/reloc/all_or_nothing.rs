@@ -2,12 +2,12 @@
 
 use crate::config;
 use crate::model::{World, ascends, fault};
-use crate::tables::{Case, file, good, rela, rules, rules_zero, size, wild};
+use crate::tables::{Case, Pass, file, good, rela, rules, rules_zero, size, wild};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use relakit::ErrorKind;
 use relakit::elf::RelaTable;
-use relakit::reloc::{Rules, SymtabValues, Target, apply, check, clear, faults};
+use relakit::reloc::{Rules, SymtabValues, Target, Values, apply, check, clear, faults};
 
 proptest! {
     #![proptest_config(config())]
@@ -100,15 +100,11 @@ proptest! {
         let file = file(&case.table);
         let table = RelaTable::new(&file).unwrap();
         let symtab = crate::common::symtab_bytes(values);
-        let symtab = SymtabValues::new(&symtab).unwrap();
+        let symtab = Values::from(SymtabValues::new(&symtab).unwrap());
         let (mut dense, mut sparse) = (bytes.clone(), bytes.clone());
-        let mut dense_target = Target::new(&mut dense, *address);
-        let mut sparse_target = Target::new(&mut sparse, *address);
-        let (a, b) = match other {
-            0 => (apply(table, &values[..], &mut dense_target, *rules), apply(table, &symtab, &mut sparse_target, *rules)),
-            1 => (check(table, &values[..], &mut dense_target, *rules), check(table, &symtab, &mut sparse_target, *rules)),
-            _ => (clear(table, &values[..], &mut dense_target, *rules), clear(table, &symtab, &mut sparse_target, *rules)),
-        };
+        let pass: Pass = [apply, check, clear][other];
+        let a = pass(table, values[..].into(), &mut Target::new(&mut dense, *address), *rules);
+        let b = pass(table, symtab, &mut Target::new(&mut sparse, *address), *rules);
         prop_assert_eq!(a, b);
         prop_assert_eq!(dense, sparse);
     }
@@ -119,7 +115,7 @@ proptest! {
         let (file, mut now) = (file(&case.table), bytes.clone());
         let mut target = Target::new(&mut now, *address);
         let found: Vec<_> =
-            faults(RelaTable::new(&file).unwrap(), &values[..], &mut target, *rules).map(fault).collect();
+            faults(RelaTable::new(&file).unwrap(), values[..].into(), &mut target, *rules).map(fault).collect();
         prop_assert_eq!(&now, bytes);
         prop_assert_eq!(&found, &case.world.faults(&case.table));
         if ascends(&case.table, *rules) || rules.contains(Rules::ALLOW_NONZERO) {
@@ -177,7 +173,7 @@ fn an_empty_table_is_applied_to_anything() {
         let world = World { bytes: bytes.clone(), address: 0, values: vec![], rules: Rules::empty() };
         let case = Case { world, table: vec![] };
         assert_eq!(case.apply(), (Ok(()), bytes.clone()));
-        assert_eq!(case.run(check::<[u64]>), (Ok(()), bytes.clone()));
-        assert_eq!(case.run(clear::<[u64]>), (Ok(()), bytes));
+        assert_eq!(case.run(check), (Ok(()), bytes.clone()));
+        assert_eq!(case.run(clear), (Ok(()), bytes));
     }
 }

@@ -36,7 +36,7 @@ proptest! {
     #[test]
     fn applied_and_cleared_is_as_it_was(case in prop_oneof![good(rules_zero()), wild(rules_zero())]) {
         if let Some(now) = applied(&case) {
-            let (result, bytes) = now.run(clear::<[u64]>);
+            let (result, bytes) = now.run(clear);
             prop_assert_eq!(result, Ok(()));
             prop_assert_eq!(&bytes, &case.world.bytes);
             // And again, for an object that comes back.
@@ -63,7 +63,7 @@ proptest! {
             (entry.offset as usize..entry.offset as usize + size(*entry)).contains(&at)
         };
         let last = now.table.iter().rposition(covers).map(|entry| entry as u64);
-        let (result, bytes) = now.run(clear::<[u64]>);
+        let (result, bytes) = now.run(clear);
         let error = result.unwrap_err();
         prop_assert_eq!((error.kind, error.entry), (ErrorKind::Mismatch, last));
         let byte = 8 * (at as u64 - error.offset);
@@ -85,13 +85,13 @@ proptest! {
         now.world.bytes[at] ^= flip;
         let mut expected = case.world.bytes;
         expected[at] ^= flip;
-        prop_assert_eq!(now.run(clear::<[u64]>), (Ok(()), expected));
+        prop_assert_eq!(now.run(clear), (Ok(()), expected));
     }
 
     #[test]
     fn clearing_anything_does_what_the_model_does_or_changes_nothing(case in wild(rules()), first: bool) {
         let case = if first { applied(&case).unwrap_or(case) } else { case };
-        let (result, bytes) = case.run(clear::<[u64]>);
+        let (result, bytes) = case.run(clear);
         match cleared(&case) {
             Some(expected) => {
                 prop_assert_eq!(result, Ok(()));
@@ -108,7 +108,7 @@ proptest! {
     #[test]
     fn a_table_that_was_not_applied_is_cleared_only_where_zero_is_its_value(case in good(rules_zero())) {
         let now = applied(&case).unwrap();
-        let (result, bytes) = case.run(clear::<[u64]>);
+        let (result, bytes) = case.run(clear);
         prop_assert_eq!(result.is_ok(), now.world.bytes == case.world.bytes);
         prop_assert_eq!(bytes, case.world.bytes);
     }
@@ -125,14 +125,14 @@ fn two_relocations_of_one_slot_are_in_order_when_the_first_value_is_zero() {
     let slot = case(&[0; 8], &[0, 7], &[rela(0, 0, 1, 0), rela(0, 1, 1, 0)]);
     let now = applied(&slot).unwrap();
     assert_eq!(now.world.bytes, [7, 0, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(slot.run(check::<[u64]>), (Ok(()), vec![0; 8]));
-    assert_eq!(now.run(clear::<[u64]>), (Ok(()), vec![0; 8]));
+    assert_eq!(slot.run(check), (Ok(()), vec![0; 8]));
+    assert_eq!(now.run(clear), (Ok(()), vec![0; 8]));
     // The other way round the second one finds the first one's value.
     let other = case(&[0; 8], &[0, 7], &[rela(0, 1, 1, 0), rela(0, 0, 1, 0)]);
     let (result, bytes) = other.apply();
     let nonzero = (ErrorKind::NonZero, Some(1), Some(0), Some(1), 0, 0, 7);
     assert_eq!((result.map_err(fault), bytes), (Err(nonzero), vec![0; 8]));
-    assert_eq!(other.run(check::<[u64]>).0.map_err(fault), Err(nonzero));
+    assert_eq!(other.run(check).0.map_err(fault), Err(nonzero));
 }
 
 #[test]
@@ -140,10 +140,10 @@ fn a_field_inside_another_is_written_where_that_one_is_zero() {
     let nested = case(&[0; 8], &[0x11, 0x22], &[rela(0, 0, 1, 0), rela(4, 1, 11, 0)]);
     let now = applied(&nested).unwrap();
     assert_eq!(now.world.bytes, [0x11, 0, 0, 0, 0x22, 0, 0, 0]);
-    assert_eq!(now.run(clear::<[u64]>), (Ok(()), vec![0; 8]));
+    assert_eq!(now.run(clear), (Ok(()), vec![0; 8]));
     // Behind a writer too, where such fields can be verified only on the way.
     let mut guest = Guest::new(&now.world);
-    assert_eq!((hooked(&now, &mut guest, clear::<[u64]>), guest.bytes), (Ok(()), vec![0; 8]));
+    assert_eq!((hooked(&now, &mut guest, clear), guest.bytes), (Ok(()), vec![0; 8]));
     // Three of them, and a fourth that fails: all is undone.
     let mut table = nested.table.clone();
     table.extend([rela(6, 0, 11, 0), rela(8, 0, 1, 0)]);
@@ -158,7 +158,7 @@ fn entries_may_stand_in_any_order() {
     let case = case(&[0; 24], &[0x33], &table);
     let now = applied(&case).unwrap();
     assert_eq!(now.world.bytes.iter().filter(|byte| **byte == 0x33).count(), 4);
-    assert_eq!(now.run(clear::<[u64]>), (Ok(()), vec![0; 24]));
+    assert_eq!(now.run(clear), (Ok(()), vec![0; 24]));
 }
 
 #[test]
@@ -168,12 +168,12 @@ fn clearing_with_other_values_is_a_mismatch_with_both_numbers() {
     let mut stale = now.clone();
     stale.world.values[1] = 10;
     let mismatch = (ErrorKind::Mismatch, Some(1), Some(1), Some(11), 8, 0xffff_fffe, 0xffff_fffd);
-    let (result, bytes) = stale.run(clear::<[u64]>);
+    let (result, bytes) = stale.run(clear);
     assert_eq!((result.map_err(fault), bytes), (Err(mismatch), now.world.bytes.clone()));
     // Entry 1 is in order and is cleared first; it is set again.
     stale = now.clone();
     stale.world.values[0] = 5;
     let mismatch = (ErrorKind::Mismatch, Some(0), Some(0), Some(1), 0, 5, 0x1_0000_0005);
-    let (result, bytes) = stale.run(clear::<[u64]>);
+    let (result, bytes) = stale.run(clear);
     assert_eq!((result.map_err(fault), bytes), (Err(mismatch), now.world.bytes));
 }

@@ -104,7 +104,7 @@ proptest! {
             prop_assert_eq!(decoded(instruction, operand), wanted, "{:?}", instruction.code());
         }
         let now = Case { world: World { bytes, ..case.world.clone() }, table: case.table };
-        prop_assert_eq!(now.run(clear::<[u64]>), (Ok(()), case.world.bytes));
+        prop_assert_eq!(now.run(clear), (Ok(()), case.world.bytes));
     }
 }
 

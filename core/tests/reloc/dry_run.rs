@@ -11,7 +11,7 @@ use relakit::{Error, ErrorKind};
 /// What a dry run behind a writer answers; it must have done nothing but read.
 fn hooked_check(case: &Case) -> Result<(), Error> {
     let mut guest = Guest::new(&case.world);
-    let result = hooked(case, &mut guest, check::<[u64]>);
+    let result = hooked(case, &mut guest, check);
     assert!(guest.calls.iter().all(|call| matches!(call, Call::Read { .. })), "{:?}", guest.calls);
     assert_eq!(guest.bytes, case.world.bytes);
     result
@@ -23,13 +23,13 @@ proptest! {
 
     #[test]
     fn a_dry_run_of_any_table_answers_what_apply_answers(case in wild(rules())) {
-        prop_assert_eq!(case.run(check::<[u64]>), (case.apply().0, case.world.bytes));
+        prop_assert_eq!(case.run(check), (case.apply().0, case.world.bytes));
     }
 
     #[test]
     fn a_dry_run_of_a_good_table_is_in_order_anywhere(case in good(rules())) {
         prop_assert_eq!(hooked_check(&case), Ok(()));
-        prop_assert_eq!(case.run(check::<[u64]>), (Ok(()), case.world.bytes));
+        prop_assert_eq!(case.run(check), (Ok(()), case.world.bytes));
     }
 
     #[test]
@@ -45,7 +45,7 @@ proptest! {
             }
             (None, None) => {
                 prop_assert_eq!(answer, Ok(()));
-                prop_assert_eq!(hooked(&case, &mut Guest::new(&case.world), apply::<[u64]>), Ok(()));
+                prop_assert_eq!(hooked(&case, &mut Guest::new(&case.world), apply), Ok(()));
             }
         }
     }
@@ -54,7 +54,7 @@ proptest! {
     fn a_reversed_table_is_as_good_as_a_sorted_one(case in good(rules_zero())) {
         let mut case = case;
         case.table.reverse();
-        prop_assert_eq!(case.run(check::<[u64]>), (Ok(()), case.world.bytes.clone()));
+        prop_assert_eq!(case.run(check), (Ok(()), case.world.bytes.clone()));
         let fields = case.table.iter().filter(|entry| crate::tables::size(**entry) != 0).count();
         let expected = if fields > 1 { Some(ErrorKind::Unordered) } else { None };
         prop_assert_eq!(hooked_check(&case).err().map(|error| error.kind), expected);
@@ -72,7 +72,7 @@ fn a_fault_after_an_overlap_does_not_hide_the_overlap() {
     let case = case(&[7], &[rela(0, 0, 1, 0), rela(0, 0, 1, 0), rela(8, 1, 1, 0)]);
     let nonzero = (ErrorKind::NonZero, Some(1), Some(0), Some(1), 0, 7, 7);
     assert_eq!(case.apply().0.map_err(fault), Err(nonzero));
-    assert_eq!(case.run(check::<[u64]>).0.map_err(fault), Err(nonzero));
+    assert_eq!(case.run(check).0.map_err(fault), Err(nonzero));
 }
 
 #[test]

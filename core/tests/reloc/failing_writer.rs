@@ -117,21 +117,21 @@ proptest! {
     #[test]
     fn applying_is_undone_or_its_state_is_named(case in good(rules_zero())) {
         let case = short(case);
-        Run { start: &case, case: &case, pass: apply::<[u64]> }.every_failure();
+        Run { start: &case, case: &case, pass: apply }.every_failure();
     }
 
     #[test]
     fn overwriting_is_never_said_to_be_undone_when_it_is_not(case in good(rules())) {
         let mut case = short(case);
         case.world.rules |= Rules::ALLOW_NONZERO;
-        Run { start: &case, case: &case, pass: apply::<[u64]> }.every_failure();
+        Run { start: &case, case: &case, pass: apply }.every_failure();
     }
 
     #[test]
     fn clearing_is_undone_or_its_state_is_named(case in good(rules_zero())) {
         let case = short(case);
         let now = after(&case);
-        Run { start: &case, case: &now, pass: clear::<[u64]> }.every_failure();
+        Run { start: &case, case: &now, pass: clear }.every_failure();
     }
 }
 
@@ -142,8 +142,8 @@ proptest! {
     #[test]
     fn overlapping_fields_are_undone_too(case in wild(rules_zero())) {
         if case.apply().0.is_ok() {
-            Run { start: &case, case: &case, pass: apply::<[u64]> }.every_failure();
-            Run { start: &case, case: &after(&case), pass: clear::<[u64]> }.every_failure();
+            Run { start: &case, case: &case, pass: apply }.every_failure();
+            Run { start: &case, case: &after(&case), pass: clear }.every_failure();
         }
     }
 }

@@ -12,7 +12,7 @@ fn said(entry: Rela, rules: Rules) -> Result<(), ErrorKind> {
     let case = Case { world, table: vec![entry] };
     let (result, bytes) = case.apply();
     assert!(result.is_ok() || bytes == case.world.bytes);
-    assert_eq!(case.run(check::<[u64]>), (result, case.world.bytes.clone()), "a dry run says the same");
+    assert_eq!(case.run(check), (result, case.world.bytes.clone()), "a dry run says the same");
     assert_eq!(case.world.faults(&case.table).first().copied(), result.err().map(fault), "so does the model");
     result.map_err(|error| error.kind)
 }

@@ -4,7 +4,7 @@ use crate::model::{Fit, TYPES, Type, World, row};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use relakit::elf::{Rela, RelaTable};
-use relakit::reloc::{Rules, Target, apply};
+use relakit::reloc::{Rules, Target, Values, apply};
 use relakit::{Error, abi};
 
 /// A memory and a table for it.
@@ -17,21 +17,25 @@ pub struct Case {
 impl Case {
     /// Applies the table to plain memory; the answer, and the bytes afterwards.
     pub fn apply(&self) -> (Result<(), Error>, Vec<u8>) {
-        self.run(apply::<[u64]>)
+        self.run(apply)
     }
 
     /// The same with another pass.
     pub fn run(&self, pass: Pass) -> (Result<(), Error>, Vec<u8>) {
         let World { bytes, address, values, rules } = &self.world;
         let (mut bytes, file) = (bytes.clone(), file(&self.table));
-        let result =
-            pass(RelaTable::new(&file).unwrap(), values, &mut Target::new(&mut bytes, *address), *rules);
+        let result = pass(
+            RelaTable::new(&file).unwrap(),
+            values[..].into(),
+            &mut Target::new(&mut bytes, *address),
+            *rules,
+        );
         (result, bytes)
     }
 }
 
 /// `apply`, `check` or `clear`.
-pub type Pass = fn(RelaTable<'_>, &[u64], &mut Target<'_>, Rules) -> Result<(), Error>;
+pub type Pass = fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, Rules) -> Result<(), Error>;
 
 /// The table as it stands in a file.
 pub fn file(table: &[Rela]) -> Vec<u8> {

@@ -76,7 +76,7 @@ pub fn hooked(case: &Case, guest: &mut Guest, pass: Pass) -> Result<(), Error> {
     let World { bytes, address, values, rules } = &case.world;
     let file = file(&case.table);
     let table = RelaTable::new(&file).unwrap();
-    pass(table, values, &mut Target::hooked(bytes.len() as u64, *address, guest), *rules)
+    pass(table, values[..].into(), &mut Target::hooked(bytes.len() as u64, *address, guest), *rules)
 }
 
 /// The case with its table applied.
@@ -109,7 +109,7 @@ proptest! {
     #[test]
     fn a_good_table_is_read_then_written_once_a_field_then_synced_once(case in good(rules())) {
         let mut guest = Guest::new(&case.world);
-        prop_assert_eq!(hooked(&case, &mut guest, apply::<[u64]>), Ok(()));
+        prop_assert_eq!(hooked(&case, &mut guest, apply), Ok(()));
         let now = after(&case).world.bytes;
         prop_assert_eq!(&guest.bytes, &now);
         let writes: Vec<_> = fields(&case).map(|entry| {
@@ -123,7 +123,7 @@ proptest! {
     fn clearing_reads_then_zeroes_once_a_field_then_syncs_once(case in good(rules_zero())) {
         let now = after(&case);
         let mut guest = Guest::new(&now.world);
-        prop_assert_eq!(hooked(&now, &mut guest, clear::<[u64]>), Ok(()));
+        prop_assert_eq!(hooked(&now, &mut guest, clear), Ok(()));
         prop_assert_eq!(&guest.bytes, &case.world.bytes);
         let writes: Vec<_> = fields(&case).rev().map(|entry| {
             Call::Write { offset: entry.offset, bytes: vec![0; size(*entry)] }
@@ -134,7 +134,7 @@ proptest! {
     #[test]
     fn applying_through_a_writer_does_what_it_does_to_plain_memory(case in wild(rules())) {
         let mut guest = Guest::new(&case.world);
-        let result = hooked(&case, &mut guest, apply::<[u64]>);
+        let result = hooked(&case, &mut guest, apply);
         let (plain, bytes) = case.apply();
         prop_assert_eq!(&guest.bytes, &bytes);
         prop_assert_eq!(result.is_ok(), plain.is_ok());
@@ -159,8 +159,8 @@ proptest! {
             case.world.bytes[at] ^= if flip < 64 { flip } else { 0 };
         }
         let mut guest = Guest::new(&case.world);
-        let result = hooked(&case, &mut guest, clear::<[u64]>);
-        let (plain, bytes) = case.run(clear::<[u64]>);
+        let result = hooked(&case, &mut guest, clear);
+        let (plain, bytes) = case.run(clear);
         prop_assert_eq!(&guest.bytes, &bytes);
         prop_assert_eq!(result.is_ok(), plain.is_ok());
         let changed = guest.calls.iter().any(|call| matches!(call, Call::Write { .. }));
@@ -174,7 +174,7 @@ proptest! {
     #[test]
     fn a_pass_that_undoes_an_overlap_through_a_writer_syncs(case in wild(rules_zero())) {
         let mut guest = Guest::new(&case.world);
-        let result = hooked(&case, &mut guest, apply::<[u64]>);
+        let result = hooked(&case, &mut guest, apply);
         let wrote = guest.calls.iter().any(|call| matches!(call, Call::Write { .. }));
         if wrote || result.is_ok() {
             prop_assert_eq!(guest.calls.last(), Some(&Call::Sync));
@@ -188,7 +188,7 @@ fn a_table_without_fields_reads_and_writes_nothing_and_syncs_once() {
     for table in [vec![], vec![crate::tables::rela(99, 0, 0, 0)]] {
         let world = World { bytes: vec![1; 4], address: 0, values: vec![0], rules: Rules::empty() };
         let case = Case { world, table };
-        for pass in [apply::<[u64]> as Pass, clear::<[u64]>] {
+        for pass in [apply as Pass, clear] {
             let mut guest = Guest::new(&case.world);
             assert_eq!(hooked(&case, &mut guest, pass), Ok(()));
             assert_eq!(guest.calls, [Call::Sync]);
@@ -202,7 +202,7 @@ fn a_field_outside_is_not_asked_for() {
         let world = World { bytes: vec![0; 16], address: 0, values: vec![0], rules: Rules::empty() };
         let case = Case { world, table: vec![crate::tables::rela(offset, 0, 11, 0)] };
         let mut guest = Guest::new(&case.world);
-        let error = hooked(&case, &mut guest, apply::<[u64]>).unwrap_err();
+        let error = hooked(&case, &mut guest, apply).unwrap_err();
         assert_eq!((error.kind, error.value, error.limit), (ErrorKind::OffsetOutside, 4, 16));
         assert_eq!(guest.calls, []);
     }
