@@ -1206,6 +1206,11 @@ extern "C" {
 #endif // __cplusplus
 
 /**
+ * The control of the proof: it can panic, and linking it must fail.
+ */
+uint8_t relakit_proof_control(size_t index);
+
+/**
  * One sentence that says what a status means, in English, without a full stop. Never NULL, also for a number that is
  * no status. The text is constant and lives as long as the program.
  */

@@ -1,6 +1,6 @@
 //! The one file in which callbacks are called.
 
-use crate::fault::Fault;
+use crate::fault::Refusal;
 use crate::pointers::versioned;
 use crate::status::*;
 use crate::types::*;
@@ -16,18 +16,18 @@ impl CWriter {
     ///
     /// # Safety
     /// If not NULL, the struct can be read, and its callbacks can be called with its `ctx` for as long as this lives.
-    pub(crate) unsafe fn new(writer: *const relakit_writer, number: u64) -> Result<Option<Self>, Fault> {
+    pub(crate) unsafe fn new(writer: *const relakit_writer, number: u64) -> Result<Option<Self>, Refusal> {
         if writer.is_null() {
             return Ok(None);
         }
         // SAFETY: the caller's promise.
         let writer = unsafe { versioned(writer, number) }?;
         if writer.flags != 0 {
-            return Err(Fault::argument(RELAKIT_ERR_FLAGS, number, u64::from(writer.flags)));
+            return Err(Refusal::new(RELAKIT_ERR_FLAGS, number, u64::from(writer.flags)));
         }
         match (writer.read, writer.write) {
             (Some(_), Some(_)) => Ok(Some(Self(writer))),
-            _ => Err(Fault::argument(RELAKIT_ERR_CALLBACK, number, 0)),
+            _ => Err(Refusal::new(RELAKIT_ERR_CALLBACK, number, 0)),
         }
     }
 }
@@ -68,12 +68,12 @@ impl CResolver {
     ///
     /// # Safety
     /// If not NULL, the struct can be read, and its callbacks can be called with its `ctx` for as long as this lives.
-    pub(crate) unsafe fn new(resolver: *const relakit_resolver, number: u64) -> Result<Self, Fault> {
+    pub(crate) unsafe fn new(resolver: *const relakit_resolver, number: u64) -> Result<Self, Refusal> {
         // SAFETY: the caller's promise.
         let resolver = unsafe { versioned(resolver, number) }?;
         match resolver.flags {
             0 => Ok(Self(resolver)),
-            flags => Err(Fault::argument(RELAKIT_ERR_FLAGS, number, u64::from(flags))),
+            flags => Err(Refusal::new(RELAKIT_ERR_FLAGS, number, u64::from(flags))),
         }
     }
 }

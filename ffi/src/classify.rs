@@ -1,6 +1,6 @@
 //! The names of livepatch sections and symbols, on their own.
 
-use crate::fault::Fault;
+use crate::fault::Refusal;
 use crate::pointers::{VersionedOut, answer, items};
 use crate::relocate::profile;
 use crate::status::*;
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn relakit_parse_klp_section_name(
         if !name.starts_with(KLP_RELA_PREFIX) {
             return Ok(RELAKIT_NONE);
         }
-        let bad = Fault::argument(RELAKIT_ERR_BAD_KLP_SECTION_NAME, 0, 0);
+        let bad = Refusal::new(RELAKIT_ERR_BAD_KLP_SECTION_NAME, 0, 0);
         let name = RelaName::parse(name).ok_or(bad)?;
         parts.set(relakit_klp_section_name {
             struct_size: 0,
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn relakit_parse_klp_section_name(
         Ok(RELAKIT_OK)
     };
     // SAFETY: NULL.
-    unsafe { answer(ptr::null_mut(), parse()) }
+    unsafe { answer(ptr::null_mut(), parse().map_err(Refusal::into)) }
 }
 
 /// Reads the name of a symbol, name_len bytes without a NUL, as Linux reads it. profile is as in struct
@@ -113,12 +113,12 @@ pub unsafe extern "C" fn relakit_parse_klp_symbol_name(
         let name: &[u8] = unsafe { items(name.cast(), name_len, 1) }?;
         // SAFETY: as above.
         let parts = unsafe { VersionedOut::new(parts, 56, 4) }?;
-        let rules = self::profile(profile)
-            .ok_or_else(|| Fault::argument(RELAKIT_ERR_PROFILE, u64::from(profile), 0))?;
+        let rules =
+            self::profile(profile).ok_or_else(|| Refusal::new(RELAKIT_ERR_PROFILE, u64::from(profile), 0))?;
         if !name.starts_with(KLP_SYM_PREFIX) {
             return Ok(RELAKIT_NONE);
         }
-        let bad = Fault::argument(RELAKIT_ERR_BAD_KLP_SYMBOL_NAME, 0, 0);
+        let bad = Refusal::new(RELAKIT_ERR_BAD_KLP_SYMBOL_NAME, 0, 0);
         let name = SymName::parse(name, &rules).ok_or(bad)?;
         parts.set(relakit_klp_symbol_name {
             struct_size: 0,
@@ -133,5 +133,5 @@ pub unsafe extern "C" fn relakit_parse_klp_symbol_name(
         Ok(RELAKIT_OK)
     };
     // SAFETY: NULL.
-    unsafe { answer(ptr::null_mut(), parse()) }
+    unsafe { answer(ptr::null_mut(), parse().map_err(Refusal::into)) }
 }

@@ -1,6 +1,6 @@
 //! Level 3: what a module consists of.
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Refusal};
 use crate::pointers::{VersionedOut, answer};
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
@@ -143,7 +143,7 @@ fn describe_section(module: &Module<'_>, index: u32) -> Result<relakit_section, 
     let object = module.object();
     let (Some(section), Some(classified)) = (object.section(index), module.class(index)) else {
         let count = u64::from(object.section_count());
-        return Err(Fault::argument(RELAKIT_ERR_NO_SUCH_SECTION, u64::from(index), count));
+        return Err(Refusal::new(RELAKIT_ERR_NO_SUCH_SECTION, u64::from(index), count).into());
     };
     let (class, target, klp_object, status, fails) = match classified.class {
         Class::Ordinary { target } => (RELAKIT_CLASS_ORDINARY, target, None, RELAKIT_OK, 0),
@@ -221,7 +221,7 @@ pub unsafe extern "C" fn relakit_module_symbol(
         let out = unsafe { VersionedOut::new(symbol, 48, 3) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order())?;
         let symbols = module.object().symbols();
-        let none = Fault::argument(RELAKIT_ERR_SYMBOL_INDEX, 0, u64::from(symbols.len()));
+        let none = Refusal::new(RELAKIT_ERR_SYMBOL_INDEX, 0, u64::from(symbols.len()));
         let symbol = symbols.get(index).ok_or(none)?;
         let name = symbols.name(index, &symbol)?;
         out.set(relakit_symbol {

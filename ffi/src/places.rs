@@ -1,7 +1,7 @@
 //! A module's memory as the caller describes it.
 
 use crate::callbacks::CWriter;
-use crate::fault::Fault;
+use crate::fault::Refusal;
 use crate::pointers::{Span, items, items_mut, versioned};
 use crate::status::*;
 use crate::types::*;
@@ -22,11 +22,11 @@ impl Places<'_> {
         memory: *const relakit_memory,
         number: u64,
         others: &[Span],
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, Refusal> {
         // SAFETY: the caller's promise.
         let memory = unsafe { versioned(memory, number) }?;
         if memory.flags != 0 {
-            return Err(Fault::argument(RELAKIT_ERR_FLAGS, number, u64::from(memory.flags)));
+            return Err(Refusal::new(RELAKIT_ERR_FLAGS, number, u64::from(memory.flags)));
         }
         let array = Span::items(memory.places, memory.count, number)?;
         // SAFETY: as above.
@@ -46,10 +46,10 @@ impl Places<'_> {
     }
 }
 
-fn check(place: &relakit_place, has_writer: bool, others: &[&[Span]], number: u64) -> Result<(), Fault> {
+fn check(place: &relakit_place, has_writer: bool, others: &[&[Span]], number: u64) -> Result<(), Refusal> {
     let relakit_place { flags, reserved, bytes, size, address, symbols_at } = *place;
     if flags & !(RELAKIT_PLACED | RELAKIT_PLACE_WRITER | RELAKIT_PLACE_SYMBOLS_AT) != 0 {
-        return Err(Fault::argument(RELAKIT_ERR_FLAGS, number, u64::from(flags)));
+        return Err(Refusal::new(RELAKIT_ERR_FLAGS, number, u64::from(flags)));
     }
     let is_placed = flags & RELAKIT_PLACED != 0;
     let is_hooked = flags & RELAKIT_PLACE_WRITER != 0;
@@ -60,15 +60,15 @@ fn check(place: &relakit_place, has_writer: bool, others: &[&[Span]], number: u6
         if flags & RELAKIT_PLACE_SYMBOLS_AT != 0 { 0 } else { symbols_at },
     ];
     if must_be_zero.iter().any(|value| *value != 0) {
-        return Err(Fault::argument(RELAKIT_ERR_RESERVED, number, 0));
+        return Err(Refusal::new(RELAKIT_ERR_RESERVED, number, 0));
     }
     if is_hooked {
         return match has_writer {
             true => Ok(()),
-            false => Err(Fault::argument(RELAKIT_ERR_CALLBACK, number, 0)),
+            false => Err(Refusal::new(RELAKIT_ERR_CALLBACK, number, 0)),
         };
     }
-    let too_long = Fault::argument(RELAKIT_ERR_LENGTH, number, size);
+    let too_long = Refusal::new(RELAKIT_ERR_LENGTH, number, size);
     let span = Span::new(bytes, usize::try_from(size).map_err(|_| too_long)?, number)?;
     others.iter().try_for_each(|others| span.apart_from(others, number))
 }

@@ -3,7 +3,7 @@
 //! Each function checks what can be checked and names the argument at fault by its number, counted from 1. What cannot
 //! be checked is the caller's promise (see the crate's documentation).
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Refusal};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_char;
@@ -21,20 +21,20 @@ pub(crate) struct Span {
 
 impl Span {
     /// `len` bytes at `start`, argument `number`.
-    pub(crate) fn new<T: ?Sized>(start: *const T, len: usize, number: u64) -> Result<Self, Fault> {
+    pub(crate) fn new<T: ?Sized>(start: *const T, len: usize, number: u64) -> Result<Self, Refusal> {
         let start = start.cast::<u8>().addr();
         let end = start.checked_add(len).filter(|_| isize::try_from(len).is_ok());
         match end {
-            Some(_) if start == 0 && len != 0 => Err(Fault::argument(RELAKIT_ERR_NULL, number, 0)),
+            Some(_) if start == 0 && len != 0 => Err(Refusal::new(RELAKIT_ERR_NULL, number, 0)),
             Some(end) => Ok(Self { start, end }),
-            None => Err(Fault::argument(RELAKIT_ERR_LENGTH, number, len as u64)),
+            None => Err(Refusal::new(RELAKIT_ERR_LENGTH, number, len as u64)),
         }
     }
 
     /// The same for `count` items.
-    pub(crate) fn items<T>(start: *const T, count: usize, number: u64) -> Result<Self, Fault> {
+    pub(crate) fn items<T>(start: *const T, count: usize, number: u64) -> Result<Self, Refusal> {
         let len = count.checked_mul(size_of::<T>());
-        Self::new(start, len.ok_or(Fault::argument(RELAKIT_ERR_LENGTH, number, count as u64))?, number)
+        Self::new(start, len.ok_or(Refusal::new(RELAKIT_ERR_LENGTH, number, count as u64))?, number)
     }
 
     /// Whether no byte is in both.
@@ -46,18 +46,18 @@ impl Span {
     }
 
     /// Refuses memory, argument `number`, that overlaps one of `others`.
-    pub(crate) fn apart_from(self, others: &[Self], number: u64) -> Result<(), Fault> {
+    pub(crate) fn apart_from(self, others: &[Self], number: u64) -> Result<(), Refusal> {
         match others.iter().all(|other| self.is_apart_from(*other)) {
             true => Ok(()),
-            false => Err(Fault::argument(RELAKIT_ERR_OVERLAP, number, 0)),
+            false => Err(Refusal::new(RELAKIT_ERR_OVERLAP, number, 0)),
         }
     }
 }
 
-fn check_alignment<T>(pointer: *const T, number: u64) -> Result<(), Fault> {
+fn check_alignment<T>(pointer: *const T, number: u64) -> Result<(), Refusal> {
     match pointer.is_aligned() {
         true => Ok(()),
-        false => Err(Fault::argument(RELAKIT_ERR_ALIGNMENT, number, align_of::<T>() as u64)),
+        false => Err(Refusal::new(RELAKIT_ERR_ALIGNMENT, number, align_of::<T>() as u64)),
     }
 }
 
@@ -65,7 +65,7 @@ fn check_alignment<T>(pointer: *const T, number: u64) -> Result<(), Fault> {
 ///
 /// # Safety
 /// If there are any, they can be read for `'a`, nobody writes to them meanwhile, and every bit pattern is a `T`.
-pub(crate) unsafe fn items<'a, T>(start: *const T, count: usize, number: u64) -> Result<&'a [T], Fault> {
+pub(crate) unsafe fn items<'a, T>(start: *const T, count: usize, number: u64) -> Result<&'a [T], Refusal> {
     Span::items(start, count, number)?;
     if count == 0 {
         return Ok(&[]);
@@ -83,7 +83,7 @@ pub(crate) unsafe fn items_mut<'a, T>(
     start: *mut T,
     count: usize,
     number: u64,
-) -> Result<&'a mut [T], Fault> {
+) -> Result<&'a mut [T], Refusal> {
     Span::items(start, count, number)?;
     if count == 0 {
         return Ok(&mut []);
@@ -97,9 +97,9 @@ pub(crate) unsafe fn items_mut<'a, T>(
 ///
 /// # Safety
 /// If not NULL, the string can be read up to its NUL or to `most` bytes, for `'a`, and nobody writes to it meanwhile.
-unsafe fn string<'a>(start: *const c_char, most: usize, number: u64) -> Result<&'a [u8], Fault> {
+unsafe fn string<'a>(start: *const c_char, most: usize, number: u64) -> Result<&'a [u8], Refusal> {
     if start.is_null() {
-        return Err(Fault::argument(RELAKIT_ERR_NULL, number, 0));
+        return Err(Refusal::new(RELAKIT_ERR_NULL, number, 0));
     }
     let mut len = 0usize;
     // SAFETY: every byte before this one was read and was not NUL, and there are fewer than `most` of them.
@@ -114,9 +114,9 @@ unsafe fn string<'a>(start: *const c_char, most: usize, number: u64) -> Result<&
 ///
 /// # Safety
 /// If not NULL, it can be read.
-pub(crate) unsafe fn plain<T: Copy>(pointer: *const T, number: u64) -> Result<T, Fault> {
+pub(crate) unsafe fn plain<T: Copy>(pointer: *const T, number: u64) -> Result<T, Refusal> {
     if pointer.is_null() {
-        return Err(Fault::argument(RELAKIT_ERR_NULL, number, 0));
+        return Err(Refusal::new(RELAKIT_ERR_NULL, number, 0));
     }
     check_alignment(pointer, number)?;
     // SAFETY: not NULL and aligned; the caller vouches for the rest.
@@ -160,16 +160,16 @@ const STRUCT_MAX: u32 = 4096;
 ///
 /// # Safety
 /// If not NULL, the struct begins with its size.
-unsafe fn struct_size<T>(pointer: *const T, first: u32, number: u64) -> Result<usize, Fault> {
+unsafe fn struct_size<T>(pointer: *const T, first: u32, number: u64) -> Result<usize, Refusal> {
     if pointer.is_null() {
-        return Err(Fault::argument(RELAKIT_ERR_NULL, number, 0));
+        return Err(Refusal::new(RELAKIT_ERR_NULL, number, 0));
     }
     check_alignment(pointer, number)?;
     // SAFETY: not NULL and aligned for more than this.
     let size = unsafe { pointer.cast::<u32>().read() };
     match usize::try_from(size) {
         Ok(bytes) if (first..=STRUCT_MAX).contains(&size) => Ok(bytes),
-        _ => Err(Fault::argument(RELAKIT_ERR_STRUCT_SIZE, number, u64::from(size))),
+        _ => Err(Refusal::new(RELAKIT_ERR_STRUCT_SIZE, number, u64::from(size))),
     }
 }
 
@@ -178,7 +178,7 @@ unsafe fn struct_size<T>(pointer: *const T, first: u32, number: u64) -> Result<u
 ///
 /// # Safety
 /// If not NULL, as many bytes can be read as its first member says.
-pub(crate) unsafe fn versioned<T: Versioned>(pointer: *const T, number: u64) -> Result<T, Fault> {
+pub(crate) unsafe fn versioned<T: Versioned>(pointer: *const T, number: u64) -> Result<T, Refusal> {
     // SAFETY: a versioned struct begins with its size.
     let size = unsafe { struct_size(pointer, T::FIRST, number) }?;
     let ours = size.min(size_of::<T>());
@@ -189,7 +189,7 @@ pub(crate) unsafe fn versioned<T: Versioned>(pointer: *const T, number: u64) -> 
     // SAFETY: the caller says that there are so many bytes.
     let rest = unsafe { items(rest, size.saturating_sub(ours), number) }?;
     if rest.iter().any(|byte| *byte != 0) {
-        return Err(Fault::argument(RELAKIT_ERR_RESERVED, number, 0));
+        return Err(Refusal::new(RELAKIT_ERR_RESERVED, number, 0));
     }
     // SAFETY: by the trait's contract.
     Ok(unsafe { value.assume_init() })
@@ -204,8 +204,8 @@ impl<T> Out<T> {
     ///
     /// # Safety
     /// If not NULL, it can be written until this is dropped.
-    pub(crate) unsafe fn new(pointer: *mut T, number: u64) -> Result<Self, Fault> {
-        let out = NonNull::new(pointer).ok_or(Fault::argument(RELAKIT_ERR_NULL, number, 0))?;
+    pub(crate) unsafe fn new(pointer: *mut T, number: u64) -> Result<Self, Refusal> {
+        let out = NonNull::new(pointer).ok_or(Refusal::new(RELAKIT_ERR_NULL, number, 0))?;
         check_alignment(pointer, number)?;
         Ok(Self(out))
     }
@@ -220,7 +220,7 @@ impl<T> Out<T> {
 ///
 /// # Safety
 /// If not NULL, it is ended by NUL.
-pub(crate) unsafe fn name_of_object<'a>(name: *const c_char, number: u64) -> Result<&'a [u8], Fault> {
+pub(crate) unsafe fn name_of_object<'a>(name: *const c_char, number: u64) -> Result<&'a [u8], Refusal> {
     // SAFETY: the caller's promise.
     unsafe { string(name, OBJECT_NAME_MAX.saturating_add(1), number) }
 }
@@ -231,7 +231,7 @@ pub(crate) struct Count(Option<Out<u32>>);
 impl Count {
     /// # Safety
     /// NULL, or can be written.
-    pub(crate) unsafe fn new(count: *mut u32, number: u64) -> Result<Self, Fault> {
+    pub(crate) unsafe fn new(count: *mut u32, number: u64) -> Result<Self, Refusal> {
         match count.is_null() {
             true => Ok(Self(None)),
             // SAFETY: the caller's promise.
@@ -259,10 +259,10 @@ impl<T: Copy> VersionedOut<T> {
     /// # Safety
     /// If not NULL, as many bytes can be written as its first member says, until this is dropped. `T` is `repr(C)`, begins
     /// with a `u32` and has no padding.
-    pub(crate) unsafe fn new(pointer: *mut T, first: u32, number: u64) -> Result<Self, Fault> {
+    pub(crate) unsafe fn new(pointer: *mut T, first: u32, number: u64) -> Result<Self, Refusal> {
         // SAFETY: the struct begins with its size.
         let size = unsafe { struct_size(pointer.cast_const(), first, number) }?;
-        let out = NonNull::new(pointer).ok_or(Fault::argument(RELAKIT_ERR_NULL, number, 0))?;
+        let out = NonNull::new(pointer).ok_or(Refusal::new(RELAKIT_ERR_NULL, number, 0))?;
         Ok(Self { out, size })
     }
 
@@ -286,14 +286,13 @@ pub(crate) unsafe fn answer(
     error: *mut relakit_error,
     result: Result<relakit_status, Fault>,
 ) -> relakit_status {
-    match result {
-        Ok(status) => status,
-        Err(Fault(fault)) => {
-            if !error.is_null() {
-                // SAFETY: not NULL; the caller vouches for the rest.
-                unsafe { error.write_unaligned(fault) };
-            }
-            fault.status
-        }
+    let fault = match result {
+        Ok(status) => return status,
+        Err(fault) => fault,
+    };
+    if !error.is_null() {
+        // SAFETY: not NULL; the caller vouches for the rest.
+        unsafe { error.write_unaligned(fault.in_full()) };
     }
+    fault.status()
 }

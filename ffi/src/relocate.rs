@@ -1,7 +1,7 @@
 //! Level 1: one relocation table against one target, for a loader that has its own everything else.
 
 use crate::callbacks::CWriter;
-use crate::fault::Fault;
+use crate::fault::{Fault, Refusal};
 use crate::pointers::{Span, answer, items, items_mut, plain, versioned};
 use crate::status::*;
 use crate::types::*;
@@ -126,10 +126,10 @@ unsafe fn run(
     // SAFETY: as above.
     let table = RelaTable::new(unsafe { items(rela.cast(), rela_size, 1) }?)?;
     let mut target = match &mut writer {
-        Some(_) if !target.bytes.is_null() => return Err(Fault::argument(RELAKIT_ERR_RESERVED, 4, 0)),
+        Some(_) if !target.bytes.is_null() => return Err(Refusal::new(RELAKIT_ERR_RESERVED, 4, 0).into()),
         Some(writer) => Target::hooked(target.size, target.address, writer),
         None => {
-            let too_long = Fault::argument(RELAKIT_ERR_LENGTH, 4, target.size);
+            let too_long = Refusal::new(RELAKIT_ERR_LENGTH, 4, target.size);
             let size = usize::try_from(target.size).map_err(|_| too_long)?;
             Span::new(target.bytes, size, 4)?.apart_from(&lent, 4)?;
             // SAFETY: as above; it does not overlap what is borrowed for reading.
@@ -145,7 +145,7 @@ unsafe fn run(
             Values::Symtab(SymtabValues::from_entries(entries))
         }
         (true, true) if symbols.count == 0 => Values::Dense(&[]),
-        _ => return Err(Fault::argument(RELAKIT_ERR_SYMBOLS, 3, 0)),
+        _ => return Err(Refusal::new(RELAKIT_ERR_SYMBOLS, 3, 0).into()),
     };
     act(table, values, &mut target, rules)?;
     Ok(RELAKIT_OK)
@@ -163,16 +163,16 @@ impl Options {
     ///
     /// # Safety
     /// NULL, or as many bytes can be read as its first member says.
-    pub(crate) unsafe fn new(options: *const relakit_options, number: u64) -> Result<Self, Fault> {
+    pub(crate) unsafe fn new(options: *const relakit_options, number: u64) -> Result<Self, Refusal> {
         if options.is_null() {
             return Ok(Self { profile: Profile::default(), flags: 0, number });
         }
         // SAFETY: the caller's promise.
         let options = unsafe { versioned(options, number) }?;
         if options.reserved != 0 {
-            return Err(Fault::argument(RELAKIT_ERR_RESERVED, number, 0));
+            return Err(Refusal::new(RELAKIT_ERR_RESERVED, number, 0));
         }
-        let profile = profile(options.profile).ok_or(Fault::argument(
+        let profile = profile(options.profile).ok_or(Refusal::new(
             RELAKIT_ERR_PROFILE,
             u64::from(options.profile),
             0,
@@ -181,18 +181,18 @@ impl Options {
     }
 
     /// For one table: every rule there is.
-    pub(crate) fn rules(self) -> Result<Rules, Fault> {
+    pub(crate) fn rules(self) -> Result<Rules, Refusal> {
         let flags = Rules::from_bits(self.flags);
-        let unknown = Fault::argument(RELAKIT_ERR_FLAGS, self.number, u64::from(self.flags));
+        let unknown = Refusal::new(RELAKIT_ERR_FLAGS, self.number, u64::from(self.flags));
         Ok(flags.ok_or(unknown)? | self.profile.rules())
     }
 
     /// For a module, which has its profile's rules.
-    pub(crate) fn profile(self) -> Result<Profile, Fault> {
+    pub(crate) fn profile(self) -> Result<Profile, Refusal> {
         match self.flags {
             0 => Ok(self.profile),
             RELAKIT_CHECK_PC32 => Ok(self.profile.with_pc32_check()),
-            flags => Err(Fault::argument(RELAKIT_ERR_FLAGS, self.number, u64::from(flags))),
+            flags => Err(Refusal::new(RELAKIT_ERR_FLAGS, self.number, u64::from(flags))),
         }
     }
 }

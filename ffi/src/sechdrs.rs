@@ -2,7 +2,7 @@
 
 use crate::addresses::{Addresses, pointer};
 use crate::callbacks::{CResolver, CWriter};
-use crate::fault::Fault;
+use crate::fault::{Fault, Refusal};
 use crate::pointers::{Count, Span, answer, items, items_mut, name_of_object, versioned};
 use crate::relocate::Options;
 use crate::status::*;
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn relakit_apply_relocate_add(
     let _ = strtab;
     // SAFETY: the caller's promise.
     let one = unsafe { OneSection::new(sechdrs, section_count, symindex, symbol_count, writer, options) };
-    let result = one.and_then(|mut one| {
+    let result = one.map_err(Fault::from).and_then(|mut one| {
         let rules = one.options.rules()?;
         Ok(one.sechdrs.apply(relsec, one.symbols, &mut one.mapping, rules)?)
     });
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
     let _ = strtab;
     // SAFETY: the caller's promise.
     let one = unsafe { OneSection::new(sechdrs, section_count, symindex, symbol_count, writer, options) };
-    let result = one.and_then(|mut one| {
+    let result = one.map_err(Fault::from).and_then(|mut one| {
         let rules = one.options.rules()?;
         Ok(one.sechdrs.clear(relsec, one.symbols, &mut one.mapping, rules)?)
     });
@@ -192,7 +192,7 @@ impl OneSection<'_> {
         symbol_count: u32,
         writer: *const relakit_writer,
         options: *const relakit_options,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, Refusal> {
         // SAFETY: the caller's promise.
         let sechdrs = unsafe { headers(sechdrs, section_count, symindex, 1) }?;
         let symtab = symbol_table(&sechdrs)?;
@@ -228,14 +228,14 @@ impl<'a> Image<'a> {
         image: *const relakit_image,
         writer: *const relakit_writer,
         writer_number: u64,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, Refusal> {
         // SAFETY: the caller's promise.
         let image = unsafe { versioned(image, 1) }?;
         if image.flags != 0 {
-            return Err(Fault::argument(RELAKIT_ERR_FLAGS, 1, u64::from(image.flags)));
+            return Err(Refusal::new(RELAKIT_ERR_FLAGS, 1, u64::from(image.flags)));
         }
         if image.reserved != 0 {
-            return Err(Fault::argument(RELAKIT_ERR_RESERVED, 1, 0));
+            return Err(Refusal::new(RELAKIT_ERR_RESERVED, 1, 0));
         }
         // SAFETY: as above.
         let sechdrs = unsafe { headers(image.sechdrs, image.section_count, image.symindex, 1) }?;
@@ -344,17 +344,17 @@ unsafe fn headers<'a>(
     section_count: u32,
     symindex: u32,
     number: u64,
-) -> Result<Sechdrs<'a>, Fault> {
+) -> Result<Sechdrs<'a>, Refusal> {
     // SAFETY: the caller's promise.
     let headers = unsafe { items(sechdrs.cast::<[u8; SHDR_SIZE]>(), count(section_count), number) }?;
     Ok(Sechdrs { headers, symbols: symindex })
 }
 
 /// The symbol table.
-fn symbol_table(sechdrs: &Sechdrs<'_>) -> Result<*mut [u8; SYM_SIZE], Fault> {
+fn symbol_table(sechdrs: &Sechdrs<'_>) -> Result<*mut [u8; SYM_SIZE], Refusal> {
     match sechdrs.header(sechdrs.symbols) {
         Some(section) => Ok(pointer(section.address).cast()),
-        None => Err(Fault::argument(
+        None => Err(Refusal::new(
             RELAKIT_ERR_NO_SUCH_SECTION,
             u64::from(sechdrs.symbols),
             sechdrs.headers.len() as u64,

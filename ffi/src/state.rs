@@ -3,7 +3,7 @@
 //! It is moved out for the time of a call and back at its end, so that no reference to it lives while a callback runs: a
 //! call from there finds the module busy.
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Refusal};
 use crate::pointers::{Out, Span};
 use crate::status::*;
 use crate::types::*;
@@ -57,7 +57,7 @@ impl Stage {
 
     /// The answer to a call that cannot be made now.
     pub(crate) fn out_of_order(&self) -> Fault {
-        Fault::argument(RELAKIT_ERR_ORDER, u64::from(self.number().unsigned_abs()), 0)
+        Refusal::new(RELAKIT_ERR_ORDER, u64::from(self.number().unsigned_abs()), 0).into()
     }
 }
 
@@ -85,14 +85,14 @@ pub(crate) struct Lent(Out<relakit_module>);
 impl Lent {
     /// # Safety
     /// If not NULL, it can be written until this is dropped.
-    pub(crate) unsafe fn new(memory: *mut c_void, size: usize) -> Result<Self, Fault> {
+    pub(crate) unsafe fn new(memory: *mut c_void, size: usize) -> Result<Self, Refusal> {
         let needed = size_of::<relakit_module>();
         Span::new(memory, size, 1)?;
         // SAFETY: the caller's promise; the size is looked at before anything is written.
         let out = unsafe { Out::new(memory.cast(), 1) }?;
         match size >= needed {
             true => Ok(Self(out)),
-            false => Err(Fault::argument(RELAKIT_ERR_STATE_TOO_SHORT, size as u64, needed as u64)),
+            false => Err(Refusal::new(RELAKIT_ERR_STATE_TOO_SHORT, size as u64, needed as u64)),
         }
     }
 
@@ -112,24 +112,24 @@ pub(crate) unsafe fn with(
     call: impl FnOnce(&mut Stage) -> Result<relakit_status, Fault>,
 ) -> Result<relakit_status, Fault> {
     if module.is_null() {
-        return Err(Fault::argument(RELAKIT_ERR_NULL, 1, 0));
+        return Err(Refusal::new(RELAKIT_ERR_NULL, 1, 0).into());
     }
-    let not_one = Fault::argument(RELAKIT_ERR_NOT_A_MODULE_STATE, 0, 0);
+    let not_one = Refusal::new(RELAKIT_ERR_NOT_A_MODULE_STATE, 0, 0);
     if !module.is_aligned() {
-        return Err(not_one);
+        return Err(not_one.into());
     }
     // SAFETY: not NULL and aligned.
     let mark = unsafe { &raw const (*module).mark };
     // SAFETY: the caller vouches for the memory, and a mark is a number whatever there is.
     if unsafe { mark.read() } != MAGIC ^ module.addr() {
-        return Err(not_one);
+        return Err(not_one.into());
     }
     // SAFETY: the mark is there, so `Lent::put` has written a stage.
     let stage = unsafe { &raw mut (*module).stage };
     // SAFETY: as above; what is read here is not used there until it is written back.
     let mut taken = unsafe { stage.replace(Stage::Busy) };
     if let Stage::Busy = taken {
-        return Err(Fault::argument(RELAKIT_ERR_BUSY, 0, 0));
+        return Err(Refusal::new(RELAKIT_ERR_BUSY, 0, 0).into());
     }
     let result = call(&mut taken);
     // SAFETY: as above.

@@ -1,7 +1,7 @@
 //! Level 3: the whole module, from file bytes to objects that come and go.
 
 use crate::callbacks::CResolver;
-use crate::fault::Fault;
+use crate::fault::{Fault, Refusal};
 use crate::places::Places;
 use crate::pointers::{Count, Out, Span, answer, items, items_mut, name_of_object};
 use crate::relocate::Options;
@@ -371,7 +371,7 @@ pub unsafe extern "C" fn relakit_module_going(
     unsafe { answer(error, result) }
 }
 
-fn file_span(module: &Module<'_>) -> Result<Span, Fault> {
+fn file_span(module: &Module<'_>) -> Result<Span, Refusal> {
     let file = module.object().bytes();
     Span::items(file.as_ptr(), file.len(), 0)
 }
