@@ -741,7 +741,9 @@ struct relakit_target {
 };
 
 /**
- * How strictly to work. Wherever options are taken, NULL is the same as all zeros: like Linux 6.12.
+ * How strictly to work. Wherever options are taken, NULL is the same as no flags and the default profile: like Linux
+ * 6.12. Functions that apply one table take every flag; those that know livepatch sections, whose rules are those of
+ * the profile, take RELAKIT_CHECK_PC32.
  */
 struct relakit_options {
     /**
@@ -1239,7 +1241,7 @@ const char *relakit_version(void);
 const char *relakit_type_name(uint32_t r_type);
 
 /**
- * The name of a RELAKIT_CLASS_, such as "early"; NULL for a number that is none. The text is constant.
+ * The name of a RELAKIT_CLASS_, such as "livepatch, early"; NULL for a number that is none. The text is constant.
  */
 const char *relakit_class_name(uint32_t section_class);
 
@@ -1380,7 +1382,6 @@ relakit_status relakit_clear_relocate_add(const void *sechdrs,
  * RELAKIT_ERR_LATE_NOT_ALLOCATED, _TARGET_NOT_ALLOCATED  late: the section or its target is not SHF_ALLOC;
  * RELAKIT_ERR_NOT_KLP_SYMBOL, _BAD_SYMBOL_NAME, _BAD_KLP_SYMBOL_NAME, _VMLINUX_FROM_MODULE  of a symbol it uses;
  * RELAKIT_ERR_KLP_NOT_FOUND, _KLP_AMBIGUOUS, _KLP_POSITION, _RESOLVER  by what the resolver answers;
- * RELAKIT_ERR_VALUES_TOO_SHORT        never: image->values has symbol_count entries.
  *
  * Not for two threads with one symbol table. Does not allocate, lock, print or keep a pointer.
  */

@@ -35,7 +35,7 @@ pub extern "C" fn relakit_type_name(r_type: u32) -> *const c_char {
     type_c_name(r_type).map_or(ptr::null(), CStr::as_ptr)
 }
 
-/// The name of a RELAKIT_CLASS_, such as "early"; NULL for a number that is none. The text is constant.
+/// The name of a RELAKIT_CLASS_, such as "livepatch, early"; NULL for a number that is none. The text is constant.
 #[unsafe(no_mangle)]
 pub const extern "C" fn relakit_class_name(section_class: u32) -> *const c_char {
     let name = match section_class {

@@ -131,7 +131,6 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 /// RELAKIT_ERR_LATE_NOT_ALLOCATED, _TARGET_NOT_ALLOCATED  late: the section or its target is not SHF_ALLOC;
 /// RELAKIT_ERR_NOT_KLP_SYMBOL, _BAD_SYMBOL_NAME, _BAD_KLP_SYMBOL_NAME, _VMLINUX_FROM_MODULE  of a symbol it uses;
 /// RELAKIT_ERR_KLP_NOT_FOUND, _KLP_AMBIGUOUS, _KLP_POSITION, _RESOLVER  by what the resolver answers;
-/// RELAKIT_ERR_VALUES_TOO_SHORT        never: image->values has symbol_count entries.
 ///
 /// Not for two threads with one symbol table. Does not allocate, lock, print or keep a pointer.
 #[unsafe(no_mangle)]

@@ -21,7 +21,9 @@ pub const RELAKIT_PROFILE_DEFAULT: u32 = 0;
 /// No Linux: the gABI and the psABI as written, for loaders of one's own. PC32 and PLT32 must fit.
 pub const RELAKIT_PROFILE_ELF: u32 = 1;
 
-/// How strictly to work. Wherever options are taken, NULL is the same as all zeros: like Linux 6.12.
+/// How strictly to work. Wherever options are taken, NULL is the same as no flags and the default profile: like Linux
+/// 6.12. Functions that apply one table take every flag; those that know livepatch sections, whose rules are those of
+/// the profile, take RELAKIT_CHECK_PC32.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_options {
