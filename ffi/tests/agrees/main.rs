@@ -1,0 +1,338 @@
+//! A module's whole life through the C ABI is its life through Rust: the same answers, numbers and bytes, for the demo's
+//! livepatch and for thousands of damaged copies of it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::arithmetic_side_effects,
+    reason = "test code: what is not as it should be is a failed test"
+)]
+
+mod names;
+
+use names::{Names, RESOLVER, bytes};
+use relakit::klp::Objects;
+use relakit::{Error, Late, Module, Place, Profile};
+use relakit_ffi::*;
+use std::ffi::CString;
+use std::ptr;
+
+/// A fault as both sides can tell it.
+type Told = (i32, [Option<u64>; 4], [u64; 3]);
+
+fn of_core(error: Error) -> Told {
+    let places =
+        [error.section.map(u64::from), error.entry, error.symbol.map(u64::from), error.r_type.map(u64::from)];
+    (error.kind as i32, places, [error.offset, error.value, error.limit])
+}
+
+fn of_c(error: &relakit_error) -> Told {
+    let flag = |flag, value: u64| (error.has & flag != 0).then_some(value);
+    let places = [
+        flag(RELAKIT_HAS_SECTION, u64::from(error.section)),
+        flag(RELAKIT_HAS_ENTRY, error.entry),
+        flag(RELAKIT_HAS_SYMBOL, u64::from(error.symbol)),
+        flag(RELAKIT_HAS_TYPE, u64::from(error.r_type)),
+    ];
+    (error.status, places, [error.offset, error.value, error.limit])
+}
+
+/// What happened, step by step.
+#[derive(Debug, Default, PartialEq)]
+struct Life {
+    steps: Vec<Result<u64, Told>>,
+    memory: Vec<Vec<Vec<u8>>>,
+}
+
+/// Objects that come and go: the module's own, and one that it does not know.
+fn objects(module: &Module<'_>) -> Vec<Vec<u8>> {
+    let known = Objects::of(module).map_or(Vec::new(), |objects| {
+        objects.names().iter().filter(|name| !name.contains(&0)).map(|name| name.to_vec()).collect()
+    });
+    known.into_iter().chain([b"unknown".to_vec(), b"vmlinux".to_vec(), Vec::new()]).collect()
+}
+
+/// A buffer for each section; those that are too large to be tried have none.
+fn buffers(file: &[u8], profile: Profile) -> Vec<Option<Vec<u8>>> {
+    let Ok(module) = Module::parse(file, profile) else { return Vec::new() };
+    let buffer = |size: u64| (size < 0x10_0000).then(|| vec![0xee; usize::try_from(size).unwrap()]);
+    module.object().sections().map(|(_, section)| buffer(section.size)).collect()
+}
+
+fn address(index: usize) -> u64 {
+    0xffff_ffff_c000_0000 + (index as u64) * 0x10_0000
+}
+
+fn through_rust(file: &[u8], profile: Profile) -> Life {
+    let mut life = Life::default();
+    let mut buffers = buffers(file, profile);
+    let outcome = rust_steps(file, profile, &mut buffers, &mut life);
+    life.steps.push(outcome.map(|()| 0).map_err(of_core));
+    life.memory.push(buffers.into_iter().flatten().collect());
+    life
+}
+
+fn rust_steps(
+    file: &[u8],
+    profile: Profile,
+    buffers: &mut [Option<Vec<u8>>],
+    life: &mut Life,
+) -> Result<(), Error> {
+    let module = Module::parse(file, profile)?;
+    let mut places: Vec<_> = buffers
+        .iter_mut()
+        .enumerate()
+        .map(|(index, bytes)| {
+            bytes.as_mut().map(|bytes| Place { address: address(index), symbols_at: None, bytes })
+        })
+        .collect();
+    let memory = &mut places[..];
+    let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
+    let mut placed = module.place(memory)?;
+    placed.fill()?;
+    let loaded = placed.early(&mut values, &mut Names)?;
+    life.steps.push(Ok(loaded.specials().count() as u64));
+    life.steps.extend(values.iter().map(|value| Ok(*value)));
+    let mut kept = vec![0; module.late_size(&mut values)?];
+    life.steps.push(Ok(kept.len() as u64));
+    let mut late = loaded.keep(memory, &mut values, &mut kept)?;
+    for object in objects(&module) {
+        let mut step = |late: &mut Late<'_>, coming: bool| {
+            let result =
+                if coming { late.coming(&object, memory, &mut Names) } else { late.going(&object, memory) };
+            life.steps.push(result.map(|sections| sections as u64).map_err(of_core));
+            life.memory.push(memory.iter().flatten().map(|place| place.bytes.to_vec()).collect());
+        };
+        for coming in [false, true, true, false, true] {
+            step(&mut late, coming);
+        }
+    }
+    Ok(())
+}
+
+fn through_c(file: &[u8], profile: Profile, number: u32) -> Life {
+    let mut life = Life::default();
+    let mut buffers = buffers(file, profile);
+    let outcome = c_steps(file, profile, number, &mut buffers, &mut life);
+    life.steps.push(outcome.map(|()| 0));
+    life.memory.push(buffers.into_iter().flatten().collect());
+    life
+}
+
+fn c_steps(
+    file: &[u8],
+    profile: Profile,
+    number: u32,
+    buffers: &mut [Option<Vec<u8>>],
+    life: &mut Life,
+) -> Result<(), Told> {
+    // SAFETY: numbers only.
+    let mut error: relakit_error = unsafe { std::mem::zeroed() };
+    let mut state = vec![0u64; relakit_module_size().div_ceil(8)];
+    let memory = state.as_mut_ptr().cast();
+    let options = relakit_options { struct_size: 16, flags: 0, profile: number, reserved: 0 };
+    let mut module = ptr::null_mut();
+    macro_rules! call {
+        ($function:ident($($argument:expr),*)) => {
+            // SAFETY: everything that is lent is there, and outlives the module.
+            match unsafe { $function($($argument),*, &raw mut error) } {
+                status if status < 0 => Err(of_c(&error)),
+                status => Ok(status),
+            }
+        };
+    }
+    call!(relakit_module_init(
+        memory,
+        state.len() * 8,
+        file.as_ptr().cast(),
+        file.len(),
+        &raw const options,
+        &raw mut module
+    ))?;
+    let place = |(index, bytes): (usize, &mut Option<Vec<u8>>)| match bytes {
+        None => relakit_place {
+            flags: 0,
+            reserved: 0,
+            bytes: ptr::null_mut(),
+            size: 0,
+            address: 0,
+            symbols_at: 0,
+        },
+        Some(bytes) => relakit_place {
+            flags: RELAKIT_PLACED,
+            reserved: 0,
+            bytes: bytes.as_mut_ptr().cast(),
+            size: bytes.len() as u64,
+            address: address(index),
+            symbols_at: 0,
+        },
+    };
+    let places: Vec<_> = buffers.iter_mut().enumerate().map(place).collect();
+    let memory = relakit_memory {
+        struct_size: 32,
+        flags: 0,
+        places: places.as_ptr(),
+        count: places.len(),
+        writer: ptr::null(),
+    };
+    let memory = &raw const memory;
+    let copy = || -> Vec<Vec<u8>> {
+        let placed = places.iter().filter(|place| place.flags != 0);
+        placed
+            // SAFETY: the buffers live, and nobody writes to them between calls.
+            .map(|place| unsafe {
+                std::slice::from_raw_parts(place.bytes.cast::<u8>(), usize::try_from(place.size).unwrap())
+            })
+            .map(<[u8]>::to_vec)
+            .collect()
+    };
+    // SAFETY: numbers only.
+    let mut info: relakit_module_info = unsafe { std::mem::zeroed() };
+    info.struct_size = 24;
+    call!(relakit_module_describe(module, &raw mut info))?;
+    let mut values = vec![0u64; usize::try_from(info.symbol_count).unwrap()];
+    let resolver = RESOLVER;
+    let resolver = &raw const resolver;
+    call!(relakit_module_place(module, memory))?;
+    call!(relakit_module_fill(module, memory))?;
+    call!(relakit_module_early(module, memory, values.as_mut_ptr(), values.len(), resolver))?;
+    let mut specials = 0;
+    for index in 0..info.section_count {
+        let mut special = relakit_special { struct_size: 16, read_at: 0, entry_size: 0, rewrites_code: 0 };
+        let status = call!(relakit_module_special(module, index, &raw mut special))?;
+        specials += u64::from(status == RELAKIT_OK);
+    }
+    life.steps.push(Ok(specials));
+    life.steps.extend(values.iter().map(|value| Ok(*value)));
+    let mut size = 0;
+    call!(relakit_module_late_size(module, values.as_mut_ptr(), values.len(), &raw mut size))?;
+    life.steps.push(Ok(size as u64));
+    let mut kept = vec![0u8; size];
+    call!(relakit_module_keep(
+        module,
+        memory,
+        values.as_mut_ptr(),
+        values.len(),
+        kept.as_mut_ptr().cast(),
+        kept.len()
+    ))?;
+    for object in objects(&Module::parse(file, profile).unwrap()) {
+        let object = CString::new(object).unwrap();
+        for coming in [false, true, true, false, true] {
+            let mut sections = 0;
+            let result = if coming {
+                call!(relakit_module_coming(module, object.as_ptr(), memory, resolver, &raw mut sections))
+            } else {
+                call!(relakit_module_going(module, object.as_ptr(), memory, &raw mut sections))
+            };
+            life.steps.push(result.map(|_| u64::from(sections)));
+            life.memory.push(copy());
+        }
+    }
+    Ok(())
+}
+
+/// Every class of every section, from both sides.
+fn compare_classes(file: &[u8], profile: Profile) {
+    let Ok(module) = Module::parse(file, profile) else { return };
+    let mut state = vec![0u64; relakit_module_size().div_ceil(8)];
+    let mut handle = ptr::null_mut();
+    // SAFETY: everything that is lent is there.
+    let status = unsafe {
+        relakit_module_init(
+            state.as_mut_ptr().cast(),
+            state.len() * 8,
+            file.as_ptr().cast(),
+            file.len(),
+            ptr::null(),
+            &raw mut handle,
+            ptr::null_mut(),
+        )
+    };
+    assert_eq!(status, RELAKIT_OK);
+    for (index, class) in module.classes() {
+        // SAFETY: numbers and pointers that may be NULL.
+        let mut section: relakit_section = unsafe { std::mem::zeroed() };
+        section.struct_size = 104;
+        // SAFETY: the module is there.
+        let status = unsafe { relakit_module_section(handle, index, &raw mut section, ptr::null_mut()) };
+        assert_eq!(status, RELAKIT_OK);
+        let header = module.object().section(index).unwrap();
+        // SAFETY: static text.
+        let reason = unsafe { std::ffi::CStr::from_ptr(section.reason) };
+        assert_eq!(reason, class.reason.message());
+        // SAFETY: in the file.
+        assert_eq!(unsafe { bytes(section.name, section.name_len) }, module.object().section_name(&header));
+        assert_eq!((section.size, section.sh_type, section.info), (header.size, header.kind, header.info));
+        assert_eq!(section.flags & RELAKIT_SECTION_IN_MEMORY != 0, module.is_allocated(index));
+    }
+}
+
+/// A generator that needs no seed from outside: the damage is the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit as u64).unwrap()
+    }
+}
+
+fn demo() -> Vec<u8> {
+    std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/demo/livepatch.ko")).unwrap()
+}
+
+#[test]
+fn the_demos_livepatch_lives_the_same_life_under_every_profile() {
+    let file = demo();
+    let linux =
+        Profile::LINUX.iter().map(|row| (u32::from(row.since.0) << 16 | u32::from(row.since.1), *row));
+    let others = [(RELAKIT_PROFILE_ELF, Profile::ELF), (RELAKIT_PROFILE_DEFAULT, Profile::default())];
+    for (number, profile) in linux.chain(others) {
+        let life = through_rust(&file, profile);
+        assert!(life.steps.len() > 10, "it gets somewhere: {:?}", life.steps.last());
+        assert_eq!(through_c(&file, profile, number), life, "{}", profile.name);
+        compare_classes(&file, Profile::default());
+    }
+}
+
+#[test]
+fn damaged_copies_of_it_live_the_same_life_or_die_of_the_same_fault() {
+    let original = demo();
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    // The section headers and what is not text are where damage matters most.
+    let headers = usize::try_from(u64::from_le_bytes(original[40..48].try_into().unwrap())).unwrap();
+    let (mut died, mut lived) = (0, 0);
+    for _ in 0..4000 {
+        let mut file = original.clone();
+        for _ in 0..=random.below(3) {
+            let at = match random.below(3) {
+                0 => random.below(64),
+                1 => headers + random.below(original.len() - headers),
+                _ => random.below(original.len()),
+            };
+            file[at] = match random.below(3) {
+                0 => 0,
+                1 => file[at] ^ 1 << random.below(8),
+                _ => u8::try_from(random.below(256)).unwrap(),
+            };
+        }
+        let profile = Profile::default();
+        let life = through_rust(&file, profile);
+        assert_eq!(through_c(&file, profile, RELAKIT_PROFILE_DEFAULT), life);
+        compare_classes(&file, profile);
+        if life.steps.len() > 10 { lived += 1 } else { died += 1 }
+    }
+    assert!(died > 1000 && lived > 1000, "both happen: {died} died, {lived} lived");
+}
+
+#[test]
+fn every_prefix_of_it_dies_of_the_same_fault() {
+    let file = demo();
+    for end in 0..file.len() {
+        let life = through_rust(&file[..end], Profile::default());
+        assert_eq!(through_c(&file[..end], Profile::default(), RELAKIT_PROFILE_DEFAULT), life, "{end}");
+        assert_eq!(life.steps.len(), 1, "{end}");
+    }
+}
