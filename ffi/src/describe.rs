@@ -1,7 +1,7 @@
 //! Level 3: what a module consists of.
 
 use crate::fault::{Fault, Refusal};
-use crate::pointers::{VersionedOut, answer};
+use crate::pointers::VersionedOut;
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
 use crate::types::*;
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn relakit_module_describe(
     info: *mut relakit_module_info,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let describe = |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage| {
         // SAFETY: the caller's promise.
         let info = unsafe { VersionedOut::new(info, 24, 2) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order())?;
@@ -51,9 +51,7 @@ pub unsafe extern "C" fn relakit_module_describe(
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
-    let result = unsafe { state::with(module, describe) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { state::on(module, error, call) }
 }
 
 /// The section holds no relocations.
@@ -126,7 +124,7 @@ pub unsafe extern "C" fn relakit_module_section(
     section: *mut relakit_section,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let describe = |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage| {
         // SAFETY: the caller's promise.
         let out = unsafe { VersionedOut::new(section, 104, 3) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order())?;
@@ -134,9 +132,7 @@ pub unsafe extern "C" fn relakit_module_section(
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
-    let result = unsafe { state::with(module, describe) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { state::on(module, error, call) }
 }
 
 fn describe_section(module: &Module<'_>, index: u32) -> Result<relakit_section, Fault> {
@@ -216,7 +212,7 @@ pub unsafe extern "C" fn relakit_module_symbol(
     symbol: *mut relakit_symbol,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let describe = |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage| {
         // SAFETY: the caller's promise.
         let out = unsafe { VersionedOut::new(symbol, 48, 3) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order())?;
@@ -237,9 +233,7 @@ pub unsafe extern "C" fn relakit_module_symbol(
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
-    let result = unsafe { state::with(module, describe) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { state::on(module, error, call) }
 }
 
 /// Before relocation: what a relocation puts there comes too late.
@@ -281,7 +275,7 @@ pub unsafe extern "C" fn relakit_module_special(
     special: *mut relakit_special,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let describe = |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage| {
         // SAFETY: the caller's promise.
         let out = unsafe { VersionedOut::new(special, 16, 3) }?;
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order()) };
@@ -296,7 +290,5 @@ pub unsafe extern "C" fn relakit_module_special(
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
-    let result = unsafe { state::with(module, describe) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { state::on(module, error, call) }
 }

@@ -1,10 +1,10 @@
 //! The state of a module in memory that the caller lends.
 //!
-//! It is moved out for the time of a call and back at its end, so that no reference to it lives while a callback runs: a
-//! call from there finds the module busy.
+//! While a call works on it, it is marked as busy, so that a call from a callback is refused before it looks at more than
+//! the mark.
 
 use crate::fault::{Fault, Refusal};
-use crate::pointers::{Out, Span};
+use crate::pointers::{Out, Span, answer};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_void;
@@ -16,6 +16,8 @@ use relakit::{Late, Loaded, Module};
 pub struct relakit_module {
     /// [`MAGIC`] and the state's own address, so that neither other memory nor a copy is taken for one.
     mark: usize,
+    /// Whether a call is under way.
+    busy: bool,
     stage: Stage,
 }
 
@@ -25,8 +27,6 @@ const MAGIC: usize = 0x7265_6c61_6b69_7401;
 /// Where in its life a module is. The file and the kept memory outlive it: the caller's promise.
 #[derive(Debug)]
 pub(crate) enum Stage {
-    /// A call is under way.
-    Busy,
     Parsed(Module<'static>),
     Placed(Module<'static>),
     Loaded(Loaded<'static>),
@@ -38,7 +38,6 @@ impl Stage {
     /// The RELAKIT_STAGE_.
     pub(crate) const fn number(&self) -> i32 {
         match self {
-            Self::Busy => 0,
             Self::Parsed(_) => RELAKIT_STAGE_PARSED,
             Self::Placed(_) => RELAKIT_STAGE_PLACED,
             Self::Loaded(_) => RELAKIT_STAGE_LOADED,
@@ -51,7 +50,7 @@ impl Stage {
         match self {
             Self::Parsed(module) | Self::Placed(module) => Some(module),
             Self::Loaded(loaded) => Some(loaded.module()),
-            Self::Busy | Self::Late(..) => None,
+            Self::Late(..) => None,
         }
     }
 
@@ -98,41 +97,58 @@ impl Lent {
 
     /// Makes the state.
     pub(crate) fn put(self, memory: *mut c_void, module: Module<'static>) -> *mut relakit_module {
-        self.0.set(relakit_module { mark: MAGIC ^ memory.addr(), stage: Stage::Parsed(module) });
+        self.0.set(relakit_module { mark: MAGIC ^ memory.addr(), busy: false, stage: Stage::Parsed(module) });
         memory.cast()
     }
 }
 
-/// Takes the state out of its memory for the time of `call`.
+/// Makes `call` on the stage of a module, unless one is under way, and answers the caller.
 ///
 /// # Safety
-/// `module` is NULL or leads to readable and writable memory of a state's size.
-pub(crate) unsafe fn with(
+/// `module` is NULL or leads to readable and writable memory of a state's size; `error` is NULL or can be written.
+pub(crate) unsafe fn on(
     module: *mut relakit_module,
-    call: impl FnOnce(&mut Stage) -> Result<relakit_status, Fault>,
-) -> Result<relakit_status, Fault> {
+    error: *mut relakit_error,
+    call: &mut dyn FnMut(&mut Stage) -> Result<relakit_status, Fault>,
+) -> relakit_status {
+    // SAFETY: the caller's promise.
+    let result = match unsafe { enter(module) } {
+        Ok((busy, stage)) => {
+            let result = call(stage);
+            // SAFETY: `enter` has written here.
+            unsafe { busy.write(false) };
+            result
+        }
+        Err(refusal) => Err(refusal.into()),
+    };
+    // SAFETY: as above.
+    unsafe { answer(error, result) }
+}
+
+/// Marks a module as busy. Until the mark is taken away nobody else gets at its stage.
+///
+/// # Safety
+/// As above.
+unsafe fn enter<'a>(module: *mut relakit_module) -> Result<(*mut bool, &'a mut Stage), Refusal> {
     if module.is_null() {
-        return Err(Refusal::new(RELAKIT_ERR_NULL, 1, 0).into());
+        return Err(Refusal::new(RELAKIT_ERR_NULL, 1, 0));
     }
     let not_one = Refusal::new(RELAKIT_ERR_NOT_A_MODULE_STATE, 0, 0);
     if !module.is_aligned() {
-        return Err(not_one.into());
+        return Err(not_one);
     }
     // SAFETY: not NULL and aligned.
     let mark = unsafe { &raw const (*module).mark };
     // SAFETY: the caller vouches for the memory, and a mark is a number whatever there is.
     if unsafe { mark.read() } != MAGIC ^ module.addr() {
-        return Err(not_one.into());
+        return Err(not_one);
     }
-    // SAFETY: the mark is there, so `Lent::put` has written a stage.
-    let stage = unsafe { &raw mut (*module).stage };
-    // SAFETY: as above; what is read here is not used there until it is written back.
-    let mut taken = unsafe { stage.replace(Stage::Busy) };
-    if let Stage::Busy = taken {
-        return Err(Refusal::new(RELAKIT_ERR_BUSY, 0, 0).into());
-    }
-    let result = call(&mut taken);
+    // SAFETY: the mark is there, so `Lent::put` has written a state.
+    let busy = unsafe { &raw mut (*module).busy };
     // SAFETY: as above.
-    unsafe { stage.write(taken) };
-    result
+    if unsafe { busy.replace(true) } {
+        return Err(Refusal::new(RELAKIT_ERR_BUSY, 0, 0));
+    }
+    // SAFETY: as above; the mark of being busy keeps everybody else away.
+    Ok((busy, unsafe { &mut (*module).stage }))
 }

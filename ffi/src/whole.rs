@@ -85,9 +85,7 @@ unsafe fn init(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_stage(module: *mut relakit_module) -> relakit_status {
     // SAFETY: the caller's promise.
-    let result = unsafe { state::with(module, |stage| Ok(stage.number())) };
-    // SAFETY: NULL.
-    unsafe { answer(ptr::null_mut(), result) }
+    unsafe { state::on(module, ptr::null_mut(), &mut |stage| Ok(stage.number())) }
 }
 
 /// Takes the caller's word on where the sections live. Every section that is relocated early needs a place, of the
@@ -104,7 +102,7 @@ pub unsafe extern "C" fn relakit_module_place(
     memory: *const relakit_memory,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let place = |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage| {
         let (Stage::Parsed(module) | Stage::Placed(module)) = &*stage else {
             return Err(stage.out_of_order());
         };
@@ -115,9 +113,7 @@ pub unsafe extern "C" fn relakit_module_place(
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
-    let result = unsafe { state::with(module, place) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { state::on(module, error, call) }
 }
 
 /// Copies the content of every placed section from the file, and zeros where it has none (SHT_NOBITS). Sections behind a
@@ -131,7 +127,7 @@ pub unsafe extern "C" fn relakit_module_fill(
     memory: *const relakit_memory,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let fill = |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage| {
         let Stage::Placed(module) = &*stage else { return Err(stage.out_of_order()) };
         // SAFETY: the caller's promise.
         let mut memory = unsafe { Places::new(memory, 2, &[file_span(module)?]) }?;
@@ -139,9 +135,7 @@ pub unsafe extern "C" fn relakit_module_fill(
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
-    let result = unsafe { state::with(module, fill) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { state::on(module, error, call) }
 }
 
 /// Resolves all symbols and applies the early relocations, ordinary and vmlinux-specific, in section order as Linux
@@ -171,7 +165,7 @@ pub unsafe extern "C" fn relakit_module_early(
     resolver: *const relakit_resolver,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let early = |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage| {
         let Stage::Placed(module) = &*stage else { return Err(stage.out_of_order()) };
         let lent = Span::items(values, count, 3)?;
         let file = file_span(module)?;
@@ -187,9 +181,7 @@ pub unsafe extern "C" fn relakit_module_early(
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
-    let result = unsafe { state::with(module, early) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { state::on(module, error, call) }
 }
 
 /// Bytes that relakit_module_keep needs; *size is 0 when the module has no late relocations. scratch is lent: count
@@ -204,7 +196,7 @@ pub unsafe extern "C" fn relakit_module_late_size(
     size: *mut usize,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let measure = |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage| {
         let module = stage.module().ok_or_else(|| stage.out_of_order())?;
         // SAFETY: the caller's promise.
         let size = unsafe { Out::new(size, 4) }?;
@@ -214,9 +206,7 @@ pub unsafe extern "C" fn relakit_module_late_size(
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
-    let result = unsafe { state::with(module, measure) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { state::on(module, error, call) }
 }
 
 /// Puts what objects that come and go need into kept, after which the file and the symbol values may go.
@@ -236,7 +226,7 @@ pub unsafe extern "C" fn relakit_module_keep(
     kept_size: usize,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let keep = |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage| {
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order()) };
         let (lent, buffer) = (Span::items(scratch, count, 3)?, Span::new(kept, kept_size, 5)?);
         let file = file_span(loaded.module())?;
@@ -253,9 +243,7 @@ pub unsafe extern "C" fn relakit_module_keep(
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
-    let result = unsafe { state::with(module, keep) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { state::on(module, error, call) }
 }
 
 /// Names the object of the index-th late section, counted from 0: *object leads to *object_len bytes in the kept memory,
@@ -272,7 +260,7 @@ pub unsafe extern "C" fn relakit_module_object(
     live: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let name = |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage| {
         let Stage::Late(late, _) = &*stage else { return Err(stage.out_of_order()) };
         // SAFETY: the caller's promise.
         let object = unsafe { Out::new(object, 3) }?;
@@ -288,9 +276,7 @@ pub unsafe extern "C" fn relakit_module_object(
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
-    let result = unsafe { state::with(module, name) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { state::on(module, error, call) }
 }
 
 /// An object has come: resolves the symbols of its sections and applies them, in section order as Linux does: all of
@@ -316,7 +302,7 @@ pub unsafe extern "C" fn relakit_module_coming(
     sections: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let coming = |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage| {
         let Stage::Late(late, kept) = stage else { return Err(stage.out_of_order()) };
         // SAFETY: the caller's promise.
         let object = unsafe { name_of_object(object, 2) }?;
@@ -330,9 +316,7 @@ pub unsafe extern "C" fn relakit_module_coming(
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
-    let result = unsafe { state::with(module, coming) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { state::on(module, error, call) }
 }
 
 /// An object goes: verifies and clears every field that its coming wrote, the last first: all of them, or nothing is
@@ -354,7 +338,7 @@ pub unsafe extern "C" fn relakit_module_going(
     sections: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let going = |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage| {
         let Stage::Late(late, kept) = stage else { return Err(stage.out_of_order()) };
         // SAFETY: the caller's promise.
         let object = unsafe { name_of_object(object, 2) }?;
@@ -366,9 +350,7 @@ pub unsafe extern "C" fn relakit_module_going(
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
-    let result = unsafe { state::with(module, going) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { state::on(module, error, call) }
 }
 
 fn file_span(module: &Module<'_>) -> Result<Span, Refusal> {
