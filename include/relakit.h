@@ -10,8 +10,9 @@
  * Of all functions:
  * - They return RELAKIT_OK (0), sometimes RELAKIT_NONE (1), or a negative RELAKIT_ERR_ number.
  * - A call that fails has changed nothing, in the target or anywhere else, and has written no
- *   result but struct relakit_error. The exceptions are RELAKIT_ERR_NOT_UNDONE, memory whose
- *   content is said to be lost, and sections that relakit_module_fill has filled before a fault.
+ *   result but struct relakit_error. The exceptions are RELAKIT_ERR_NOT_UNDONE, memory that is lent
+ *   to be worked in (values, scratch, kept memory, a module's state), and sections that
+ *   relakit_module_fill has filled before a fault.
  * - Any number and any NULL may be passed, and is answered. What cannot be checked is the caller's
  *   promise: a pointer that is not NULL leads to as many bytes as the argument or member for its
  *   length says (or to one struct), for the time of the call; nobody else writes there meanwhile;
@@ -33,6 +34,12 @@
 
 /** The profile of a Linux version, for struct relakit_options: RELAKIT_LINUX(6, 12). From 5.8 on. */
 #define RELAKIT_LINUX(major, minor) (((uint32_t)(major) << 16) | (uint32_t)(minor))
+
+/** sh_flags: the livepatch core applies this section's relocations. Linux's SHF_RELA_LIVEPATCH. */
+#define RELAKIT_SHF_RELA_LIVEPATCH 0x00100000
+
+/** st_shndx: the livepatch core resolves this symbol. Linux's SHN_LIVEPATCH. */
+#define RELAKIT_SHN_LIVEPATCH 0xff20
 
 
 /**
@@ -68,7 +75,9 @@
 #define RELAKIT_PROFILE_ELF 1
 
 /**
- * error->section is the index of the section at fault: for a relocation the section that holds it, not its target.
+ * error->section is the index of the section at fault: for a relocation the section that holds it, not its target; for
+ * RELAKIT_ERR_NOT_PLACED, _PLACED_SIZE and _MOVED the section whose place is meant. Functions that are given one table
+ * cannot know it.
  */
 #define RELAKIT_HAS_SECTION 1
 
@@ -403,7 +412,7 @@
  * The name of an object that comes or goes is empty, or is "vmlinux".
  * (value: length)
  */
-#define RELAKIT_ERR_NOT_AMODULE -49
+#define RELAKIT_ERR_NOT_A_MODULE -49
 
 /**
  * The object came before and has not gone.
@@ -446,6 +455,12 @@
 #define RELAKIT_ERR_NOT_RELOCATIONS -56
 
 /**
+ * The target overlaps what the pass reads: section headers, symbols, names or the relocations themselves.
+ * (value: target)
+ */
+#define RELAKIT_ERR_TARGET_OVERLAPS -57
+
+/**
  * A pointer that must not be NULL is.
  * (value: number of the argument, counted from 1)
  */
@@ -476,7 +491,8 @@
 #define RELAKIT_ERR_FLAGS -105
 
 /**
- * A reserved member, or one that this version does not know, is not 0.
+ * A member that must be 0 is not: a reserved one, one that this version does not know, or one of a place without
+ * RELAKIT_PLACED.
  * (value: number of the argument, counted from 1)
  */
 #define RELAKIT_ERR_RESERVED -106
@@ -744,6 +760,9 @@ struct relakit_target {
  * How strictly to work. Wherever options are taken, NULL is the same as no flags and the default profile: like Linux
  * 6.12. Functions that apply one table take every flag; those that know livepatch sections, whose rules are those of
  * the profile, take RELAKIT_CHECK_PC32.
+ *
+ * Linux writes the low 32 bits of a PC32 or PLT32 that does not fit, without a word. A loader that is no Linux should ask for
+ * RELAKIT_CHECK_PC32, or for RELAKIT_PROFILE_ELF, which includes it.
  */
 struct relakit_options {
     /**
@@ -804,7 +823,8 @@ struct relakit_error {
      */
     uint64_t offset;
     /**
-     * The number at fault.
+     * The number at fault. A number that a callback returned is signed: RELAKIT_ERR_RESOLVER, _WRITER, _SYNC,
+     * _NOT_UNDONE.
      */
     uint64_t value;
     /**
@@ -944,7 +964,8 @@ struct relakit_place {
 };
 
 /**
- * Where the sections of a module live. The same for every call that takes one: a module does not move.
+ * Where the sections of a module live. The same for every call that takes one: a module does not move. A section behind a
+ * writer is filled by the caller.
  */
 struct relakit_memory {
     /**
@@ -956,7 +977,8 @@ struct relakit_memory {
      */
     uint32_t flags;
     /**
-     * One place a section, by section index. They must overlap neither each other nor anything else that is lent.
+     * One place a section, by section index. They must overlap neither each other, which is not checked, nor anything else
+     * that is lent.
      */
     const struct relakit_place *places;
     /**
@@ -1208,11 +1230,6 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * The control of the proof: it can panic, and linking it must fail.
- */
-uint8_t relakit_proof_control(size_t index);
-
-/**
  * One sentence that says what a status means, in English, without a full stop. Never NULL, also for a number that is
  * no status. The text is constant and lives as long as the program.
  */
@@ -1223,6 +1240,13 @@ const char *relakit_strerror(relakit_status status);
  * 8, EINVAL 22); 0 where Linux would notice nothing or has no such call.
  */
 int32_t relakit_linux_errno(relakit_status status);
+
+/**
+ * What relakit_error's offset (which = 0), value (1) or limit (2) is when a function returns this status, such as "section
+ * size"; the empty string when it is not used, NULL for another which. The text is constant.
+ */
+const char *relakit_number_name(relakit_status status,
+                                uint32_t which);
 
 /**
  * RELAKIT_ABI of the archive, to be held against that of the header.
@@ -1244,13 +1268,6 @@ const char *relakit_type_name(uint32_t r_type);
  * The name of a RELAKIT_CLASS_, such as "livepatch, early"; NULL for a number that is none. The text is constant.
  */
 const char *relakit_class_name(uint32_t section_class);
-
-/**
- * What relakit_error's offset (which = 0), value (1) or limit (2) means for a status of a module's fault, such as "section
- * size"; the empty string when it is not used, NULL for another which. The text is constant.
- */
-const char *relakit_number_name(relakit_status status,
-                                uint32_t which);
 
 /**
  * Applies every relocation of one table to one target, or changes nothing.
@@ -1331,8 +1348,8 @@ relakit_status relakit_check(const void *rela,
  * RELAKIT_ERR_NOT_RELOCATIONS, _REL_SECTION  relsec is not of type RELA;
  * RELAKIT_ERR_TARGET_OUT_OF_RANGE     its sh_info is 0 or not a section;
  * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  its target is the symbol table or its strings;
- * RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or so large that the section would wrap around, or the target
- *                                     overlaps the headers, the symbols or the relocations.
+ * RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or so large that the section would wrap around;
+ * RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the headers, the symbols or the relocations.
  *
  * Reentrant. Does not allocate, lock, print or keep a pointer.
  */
@@ -1382,6 +1399,8 @@ relakit_status relakit_clear_relocate_add(const void *sechdrs,
  * RELAKIT_ERR_LATE_NOT_ALLOCATED, _TARGET_NOT_ALLOCATED  late: the section or its target is not SHF_ALLOC;
  * RELAKIT_ERR_NOT_KLP_SYMBOL, _BAD_SYMBOL_NAME, _BAD_KLP_SYMBOL_NAME, _VMLINUX_FROM_MODULE  of a symbol it uses;
  * RELAKIT_ERR_KLP_NOT_FOUND, _KLP_AMBIGUOUS, _KLP_POSITION, _RESOLVER  by what the resolver answers;
+ *
+ * Nobody remembers that an object has come: when it comes twice its fields are not zero, RELAKIT_ERR_NON_ZERO.
  *
  * Not for two threads with one symbol table. Does not allocate, lock, print or keep a pointer.
  */

@@ -175,6 +175,8 @@ kinds! {
     NoSuchSection = -55, c"no such section", [c"" c"index" c"sections"], NONE;
     /// The section that was to be applied is not of type RELA.
     NotRelocations = -56, c"not a relocation section", [c"" c"sh_type" c""], NONE;
+    /// The target overlaps what the pass reads: section headers, symbols, names or the relocations themselves.
+    TargetOverlaps = -57, c"relocation target overlaps what is read to relocate it", [c"" c"target" c""], NONE;
 }
 
 impl fmt::Display for ErrorKind {

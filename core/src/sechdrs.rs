@@ -25,8 +25,11 @@ pub trait Mapping<'m> {
     /// The bytes of relocation section `index`; `None` when they are not in memory.
     fn table(&self, index: u32, section: &Section) -> Option<&'m [u8]>;
 
-    /// Section `index` as a target; `None` when it is not in memory.
-    fn target(&mut self, index: u32, section: &Section) -> Option<Target<'_>>;
+    /// Section `index` as a target.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotPlaced`] when it is not in memory, [`ErrorKind::TargetOverlaps`] when it is where it cannot be.
+    fn target(&mut self, index: u32, section: &Section) -> Result<Target<'_>, ErrorKind>;
 
     /// Called once at the end of every pass over livepatch sections that wrote.
     ///
@@ -120,12 +123,13 @@ impl<'a> Sechdrs<'a> {
         }
         let bytes = mapping.table(index, &header).ok_or(at(ErrorKind::NotPlaced.error(header.size, 0)))?;
         let table = RelaTable::new(bytes).map_err(at)?;
-        Ok(Relocations { number, target, table })
+        Ok(Relocations { index, number, target, table })
     }
 }
 
 /// A relocation section, read and bounded.
 struct Relocations<'m> {
+    index: u32,
     table: RelaTable<'m>,
     /// Section index of the target.
     number: u32,
@@ -138,8 +142,13 @@ impl Relocations<'_> {
         if self.table.is_empty() {
             return Ok(None);
         }
-        let missing = ErrorKind::NotPlaced.error(self.target.size, 0).in_section(self.number);
-        mapping.target(self.number, &self.target).ok_or(missing).map(Some)
+        match mapping.target(self.number, &self.target) {
+            Ok(target) => Ok(Some(target)),
+            Err(ErrorKind::NotPlaced) => {
+                Err(ErrorKind::NotPlaced.error(self.target.size, 0).in_section(self.number))
+            }
+            Err(kind) => Err(kind.error(u64::from(self.number), 0).in_section(self.index)),
+        }
     }
 }
 

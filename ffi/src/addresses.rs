@@ -6,7 +6,7 @@ use core::cell::Cell;
 use core::ptr;
 use relakit::elf::Section;
 use relakit::sechdrs::Mapping;
-use relakit::{HookError, Target, Writer};
+use relakit::{ErrorKind, HookError, Target, Writer};
 
 /// The memory that an `sh_addr` names; NULL for an address that is not one here.
 pub(crate) fn pointer(address: u64) -> *mut u8 {
@@ -44,20 +44,20 @@ impl<'m> Mapping<'m> for Addresses {
         unsafe { items(start, size, 0) }.ok()
     }
 
-    fn target(&mut self, _index: u32, section: &Section) -> Option<Target<'_>> {
+    fn target(&mut self, _index: u32, section: &Section) -> Result<Target<'_>, ErrorKind> {
         if let Some(writer) = &mut self.writer {
-            return Some(Target::hooked(section.size, section.address, writer));
+            return Ok(Target::hooked(section.size, section.address, writer));
         }
-        let size = usize::try_from(section.size).ok()?;
+        let size = usize::try_from(section.size).map_err(|_| ErrorKind::NotPlaced)?;
         let start = pointer(section.address);
-        let span = Span::new(start, size, 0).ok()?;
+        let span = Span::new(start, size, 0).map_err(|_| ErrorKind::NotPlaced)?;
         let mut others = self.reserved.into_iter().chain([self.table.get()]).flatten();
         if others.any(|other| !span.is_apart_from(other)) {
-            return None;
+            return Err(ErrorKind::TargetOverlaps);
         }
         // SAFETY: `new`'s caller vouches for the headers; it overlaps nothing that is borrowed.
-        let bytes = unsafe { items_mut(start, size, 0) }.ok()?;
-        Some(Target::new(bytes, section.address))
+        let bytes = unsafe { items_mut(start, size, 0) }.map_err(|_| ErrorKind::NotPlaced)?;
+        Ok(Target::new(bytes, section.address))
     }
 
     fn sync(&mut self) -> Result<(), HookError> {

@@ -9,6 +9,7 @@
 //! call, and nobody else writes to them meanwhile; callbacks return.
 #![cfg_attr(all(panic = "abort", not(test)), no_std)]
 #![allow(non_camel_case_types, reason = "C's names")]
+#![allow(rustdoc::invalid_html_tags, reason = "the documentation is for the header")]
 #![expect(clippy::missing_safety_doc, reason = "the promise is the same for all functions, and stands above")]
 
 mod addresses;

@@ -1,8 +1,6 @@
 //! Names of numbers, and versions.
 
 use crate::describe::*;
-use crate::status::kind;
-use crate::types::*;
 use core::ffi::{CStr, c_char};
 use core::ptr;
 use relakit::reloc::type_c_name;
@@ -49,15 +47,6 @@ pub const extern "C" fn relakit_class_name(section_class: u32) -> *const c_char 
         _ => return ptr::null(),
     };
     name.as_ptr()
-}
-
-/// What relakit_error's offset (which = 0), value (1) or limit (2) means for a status of a module's fault, such as "section
-/// size"; the empty string when it is not used, NULL for another which. The text is constant.
-#[unsafe(no_mangle)]
-pub extern "C" fn relakit_number_name(status: relakit_status, which: u32) -> *const c_char {
-    let names = kind(status).map_or([c""; 3], relakit::ErrorKind::number_c_names);
-    let name = usize::try_from(which).ok().and_then(|which| names.get(which));
-    name.map_or(ptr::null(), |name| name.as_ptr())
 }
 
 /// The number of a time.

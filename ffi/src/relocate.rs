@@ -114,11 +114,15 @@ unsafe fn run(
     // SAFETY: as above.
     let rules = unsafe { Options::new(options, 5) }?.rules()?;
     let symtab = symbols.symtab.cast::<[u8; SYM_SIZE]>();
+    let sources = [symbols.values.is_null(), symbols.symtab.is_null()];
+    if sources == [false, false] || sources == [true, true] && symbols.count != 0 {
+        return Err(Refusal::new(RELAKIT_ERR_SYMBOLS, 3, 0).into());
+    }
     let lent = [
         Span::new(rela, rela_size, 1)?,
-        match symbols.values.is_null() {
-            true => Span::items(symtab, symbols.count, 3)?,
-            false => Span::items(symbols.values, symbols.count, 3)?,
+        match symbols.symtab.is_null() {
+            true => Span::items(symbols.values, symbols.count, 3)?,
+            false => Span::items(symtab, symbols.count, 3)?,
         },
     ];
     // SAFETY: as above.
@@ -136,16 +140,13 @@ unsafe fn run(
             Target::new(unsafe { items_mut(target.bytes.cast(), size, 4) }?, target.address)
         }
     };
-    let values = match (symbols.values.is_null(), symbols.symtab.is_null()) {
+    let values = if symbols.symtab.is_null() {
         // SAFETY: as above.
-        (false, true) => Values::Dense(unsafe { items(symbols.values, symbols.count, 3) }?),
-        (true, false) => {
-            // SAFETY: as above.
-            let entries = unsafe { items(symtab, symbols.count, 3) }?;
-            Values::Symtab(SymtabValues::from_entries(entries))
-        }
-        (true, true) if symbols.count == 0 => Values::Dense(&[]),
-        _ => return Err(Refusal::new(RELAKIT_ERR_SYMBOLS, 3, 0).into()),
+        Values::Dense(unsafe { items(symbols.values, symbols.count, 3) }?)
+    } else {
+        // SAFETY: as above.
+        let entries = unsafe { items(symtab, symbols.count, 3) }?;
+        Values::Symtab(SymtabValues::from_entries(entries))
     };
     act(table, values, &mut target, rules)?;
     Ok(RELAKIT_OK)

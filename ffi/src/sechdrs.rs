@@ -58,8 +58,8 @@ pub struct relakit_image {
 /// RELAKIT_ERR_NOT_RELOCATIONS, _REL_SECTION  relsec is not of type RELA;
 /// RELAKIT_ERR_TARGET_OUT_OF_RANGE     its sh_info is 0 or not a section;
 /// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  its target is the symbol table or its strings;
-/// RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or so large that the section would wrap around, or the target
-///                                     overlaps the headers, the symbols or the relocations.
+/// RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or so large that the section would wrap around;
+/// RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the headers, the symbols or the relocations.
 ///
 /// Reentrant. Does not allocate, lock, print or keep a pointer.
 #[unsafe(no_mangle)]
@@ -131,6 +131,8 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 /// RELAKIT_ERR_LATE_NOT_ALLOCATED, _TARGET_NOT_ALLOCATED  late: the section or its target is not SHF_ALLOC;
 /// RELAKIT_ERR_NOT_KLP_SYMBOL, _BAD_SYMBOL_NAME, _BAD_KLP_SYMBOL_NAME, _VMLINUX_FROM_MODULE  of a symbol it uses;
 /// RELAKIT_ERR_KLP_NOT_FOUND, _KLP_AMBIGUOUS, _KLP_POSITION, _RESOLVER  by what the resolver answers;
+///
+/// Nobody remembers that an object has come: when it comes twice its fields are not zero, RELAKIT_ERR_NON_ZERO.
 ///
 /// Not for two threads with one symbol table. Does not allocate, lock, print or keep a pointer.
 #[unsafe(no_mangle)]

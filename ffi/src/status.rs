@@ -2,6 +2,7 @@
 
 use crate::types::relakit_status;
 use core::ffi::{CStr, c_char};
+use core::ptr;
 use relakit::ErrorKind;
 
 /// Done.
@@ -155,7 +156,7 @@ pub const RELAKIT_ERR_NOT_PLACED: i32 = -47;
 pub const RELAKIT_ERR_PLACED_SIZE: i32 = -48;
 /// The name of an object that comes or goes is empty, or is "vmlinux".
 /// (value: length)
-pub const RELAKIT_ERR_NOT_AMODULE: i32 = -49;
+pub const RELAKIT_ERR_NOT_A_MODULE: i32 = -49;
 /// The object came before and has not gone.
 pub const RELAKIT_ERR_ALREADY_LIVE: i32 = -50;
 /// The object is not there.
@@ -175,6 +176,9 @@ pub const RELAKIT_ERR_NO_SUCH_SECTION: i32 = -55;
 /// The section that was to be applied is not of type RELA.
 /// (value: sh_type)
 pub const RELAKIT_ERR_NOT_RELOCATIONS: i32 = -56;
+/// The target overlaps what the pass reads: section headers, symbols, names or the relocations themselves.
+/// (value: target)
+pub const RELAKIT_ERR_TARGET_OVERLAPS: i32 = -57;
 
 // What is wrong with the call itself. Nothing was looked at, nothing was changed.
 /// A pointer that must not be NULL is.
@@ -192,7 +196,8 @@ pub const RELAKIT_ERR_STRUCT_SIZE: i32 = -104;
 /// A flag that this version does not know, or that this function does not take.
 /// (value: number of the argument, counted from 1; limit: the flags)
 pub const RELAKIT_ERR_FLAGS: i32 = -105;
-/// A reserved member, or one that this version does not know, is not 0.
+/// A member that must be 0 is not: a reserved one, one that this version does not know, or one of a place without
+/// RELAKIT_PLACED.
 /// (value: number of the argument, counted from 1)
 pub const RELAKIT_ERR_RESERVED: i32 = -106;
 /// Two pieces of memory overlap that must not.
@@ -219,28 +224,39 @@ pub const RELAKIT_ERR_CALLBACK: i32 = -113;
 /// (value: number of the argument, counted from 1)
 pub const RELAKIT_ERR_SYMBOLS: i32 = -114;
 
-/// The sentences of the statuses that the core does not have.
-const CALL_STATUSES: &[(relakit_status, &CStr)] = &[
-    (RELAKIT_OK, c"success"),
-    (RELAKIT_NONE, c"no such thing"),
-    (RELAKIT_ERR_NULL, c"pointer is NULL"),
-    (RELAKIT_ERR_LENGTH, c"impossible length"),
-    (RELAKIT_ERR_ALIGNMENT, c"pointer is not aligned"),
-    (RELAKIT_ERR_STRUCT_SIZE, c"impossible struct_size"),
-    (RELAKIT_ERR_FLAGS, c"unknown flag"),
-    (RELAKIT_ERR_RESERVED, c"reserved member is not 0"),
-    (RELAKIT_ERR_OVERLAP, c"memory overlaps"),
-    (RELAKIT_ERR_ORDER, c"call out of order"),
-    (RELAKIT_ERR_STATE_TOO_SHORT, c"memory lent for the state is too short"),
-    (RELAKIT_ERR_NOT_A_MODULE_STATE, c"not the state of a module"),
-    (RELAKIT_ERR_BUSY, c"called back into the module by its own callback"),
-    (RELAKIT_ERR_PROFILE, c"unknown profile"),
-    (RELAKIT_ERR_CALLBACK, c"callback is NULL"),
-    (RELAKIT_ERR_SYMBOLS, c"not exactly one source of symbol values"),
+/// The statuses that the core does not have: number, sentence, what value and limit are.
+const CALL_STATUSES: &[(relakit_status, &CStr, [&CStr; 2])] = &[
+    (RELAKIT_OK, c"success", [c"", c""]),
+    (RELAKIT_NONE, c"no such thing", [c"", c""]),
+    (RELAKIT_ERR_NULL, c"pointer is NULL", [c"argument", c""]),
+    (RELAKIT_ERR_LENGTH, c"impossible length", [c"argument", c"length"]),
+    (RELAKIT_ERR_ALIGNMENT, c"pointer is not aligned", [c"argument", c"multiple of"]),
+    (RELAKIT_ERR_STRUCT_SIZE, c"impossible struct_size", [c"argument", c"struct_size"]),
+    (RELAKIT_ERR_FLAGS, c"unknown flag", [c"argument", c"flags"]),
+    (RELAKIT_ERR_RESERVED, c"member that must be 0 is not", [c"argument", c""]),
+    (RELAKIT_ERR_OVERLAP, c"memory overlaps", [c"argument", c""]),
+    (RELAKIT_ERR_ORDER, c"call out of order", [c"stage", c""]),
+    (
+        RELAKIT_ERR_STATE_TOO_SHORT,
+        c"memory lent for the state is too short",
+        [c"bytes lent", c"bytes needed"],
+    ),
+    (RELAKIT_ERR_NOT_A_MODULE_STATE, c"not the state of a module", [c"", c""]),
+    (RELAKIT_ERR_BUSY, c"called back into the module by its own callback", [c"", c""]),
+    (RELAKIT_ERR_PROFILE, c"unknown profile", [c"profile", c""]),
+    (RELAKIT_ERR_CALLBACK, c"callback is NULL", [c"argument", c""]),
+    (RELAKIT_ERR_SYMBOLS, c"not exactly one source of symbol values", [c"argument", c""]),
 ];
 
+/// The row of a status that the core does not have.
+fn call_status(
+    status: relakit_status,
+) -> Option<&'static (relakit_status, &'static CStr, [&'static CStr; 2])> {
+    CALL_STATUSES.iter().find(|row| row.0 == status)
+}
+
 /// The core's kind of a status, if it is one of the core's.
-pub(crate) fn kind(status: relakit_status) -> Option<ErrorKind> {
+fn kind(status: relakit_status) -> Option<ErrorKind> {
     ErrorKind::ALL.iter().copied().find(|kind| *kind as i32 == status)
 }
 
@@ -250,10 +266,7 @@ pub(crate) fn kind(status: relakit_status) -> Option<ErrorKind> {
 pub extern "C" fn relakit_strerror(status: relakit_status) -> *const c_char {
     let text = match kind(status) {
         Some(kind) => kind.message(),
-        None => {
-            let row = CALL_STATUSES.iter().find(|(number, _)| *number == status);
-            row.map_or(c"unknown status", |(_, text)| text)
-        }
+        None => call_status(status).map_or(c"unknown status", |row| row.1),
     };
     text.as_ptr()
 }
@@ -263,4 +276,17 @@ pub extern "C" fn relakit_strerror(status: relakit_status) -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_linux_errno(status: relakit_status) -> i32 {
     kind(status).map_or(0, ErrorKind::linux_errno)
+}
+
+/// What relakit_error's offset (which = 0), value (1) or limit (2) is when a function returns this status, such as "section
+/// size"; the empty string when it is not used, NULL for another which. The text is constant.
+#[unsafe(no_mangle)]
+pub extern "C" fn relakit_number_name(status: relakit_status, which: u32) -> *const c_char {
+    let names = match (kind(status), call_status(status)) {
+        (Some(kind), _) => kind.number_c_names(),
+        (None, Some(&(_, _, [value, limit]))) => [c"", value, limit],
+        (None, None) => [c""; 3],
+    };
+    let name = usize::try_from(which).ok().and_then(|which| names.get(which));
+    name.map_or(ptr::null(), |name| name.as_ptr())
 }

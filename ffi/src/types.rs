@@ -24,6 +24,9 @@ pub const RELAKIT_PROFILE_ELF: u32 = 1;
 /// How strictly to work. Wherever options are taken, NULL is the same as no flags and the default profile: like Linux
 /// 6.12. Functions that apply one table take every flag; those that know livepatch sections, whose rules are those of
 /// the profile, take RELAKIT_CHECK_PC32.
+///
+/// Linux writes the low 32 bits of a PC32 or PLT32 that does not fit, without a word. A loader that is no Linux should ask for
+/// RELAKIT_CHECK_PC32, or for RELAKIT_PROFILE_ELF, which includes it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_options {
@@ -38,7 +41,9 @@ pub struct relakit_options {
     pub reserved: u32,
 }
 
-/// error->section is the index of the section at fault: for a relocation the section that holds it, not its target.
+/// error->section is the index of the section at fault: for a relocation the section that holds it, not its target; for
+/// RELAKIT_ERR_NOT_PLACED, _PLACED_SIZE and _MOVED the section whose place is meant. Functions that are given one table
+/// cannot know it.
 pub const RELAKIT_HAS_SECTION: u32 = 1;
 /// error->entry is the index of the relocation in its section, counted from 0.
 pub const RELAKIT_HAS_ENTRY: u32 = 2;
@@ -69,7 +74,8 @@ pub struct relakit_error {
     /// r_offset, or an offset in the file, in bytes. What the three numbers are is said with each status, and
     /// relakit_number_name tells it.
     pub offset: u64,
-    /// The number at fault.
+    /// The number at fault. A number that a callback returned is signed: RELAKIT_ERR_RESOLVER, _WRITER, _SYNC,
+    /// _NOT_UNDONE.
     pub value: u64,
     /// What the number was held against.
     pub limit: u64,
@@ -209,7 +215,8 @@ pub struct relakit_place {
     pub symbols_at: u64,
 }
 
-/// Where the sections of a module live. The same for every call that takes one: a module does not move.
+/// Where the sections of a module live. The same for every call that takes one: a module does not move. A section behind a
+/// writer is filled by the caller.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_memory {
@@ -217,7 +224,8 @@ pub struct relakit_memory {
     pub struct_size: u32,
     /// 0.
     pub flags: u32,
-    /// One place a section, by section index. They must overlap neither each other nor anything else that is lent.
+    /// One place a section, by section index. They must overlap neither each other, which is not checked, nor anything else
+    /// that is lent.
     pub places: *const relakit_place,
     /// Number of places; sections after the last have none.
     pub count: usize,

@@ -79,22 +79,22 @@ pub fn check(
     rules: Rules,
 ) -> Result<(), Error> {
     let pass = Pass { table, values, rules };
-    let broken_at = match &mut target.memory {
-        Memory::Plain(bytes) => pass.check_plain(bytes, target.address)?,
-        Memory::Hooked { .. } => pass.check_each(target)?,
-    };
-    match (broken_at, &target.memory) {
-        (None, _) => Ok(()),
-        (Some(_), _) if rules.contains(Rules::ALLOW_NONZERO) => Ok(()),
-        (Some(_), Memory::Plain(_)) => {
-            pass.apply_fields(target)?;
-            pass.undo_fields(target)
+    let allows_nonzero = rules.contains(Rules::ALLOW_NONZERO);
+    match &mut target.memory {
+        Memory::Plain(bytes) => {
+            if !pass.check_plain(bytes, target.address)? && !allows_nonzero {
+                pass.apply_fields(target)?;
+                pass.undo_fields(target)?;
+            }
+            Ok(())
         }
-        (Some(index), Memory::Hooked { .. }) => {
-            let error = ErrorKind::Unordered.error(0, 0);
-            let offset = table.get(index).map_or(0, |rela| rela.offset);
-            Err(Error { entry: Some(index as u64), offset, ..error })
-        }
+        Memory::Hooked { .. } => match pass.check_each(target)? {
+            Some(index) if !allows_nonzero => {
+                let offset = table.get(index).map_or(0, |rela| rela.offset);
+                Err(Error { entry: Some(index as u64), offset, ..ErrorKind::Unordered.error(0, 0) })
+            }
+            _ => Ok(()),
+        },
     }
 }
 

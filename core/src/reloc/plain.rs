@@ -1,9 +1,10 @@
 //! The loops over plain memory: apply, clear, dry run.
 //!
-//! They take the common relocation out of [`Pass::one`] and nothing else; what is not common, or not in order, goes there.
+//! Each goes over a run of common relocations, and stops at what is not common or not in order: that is for [`Pass::one`].
+//! So nothing but the common relocation is in the loop, not even in its registers.
 
 use super::one::Act;
-use super::order::Order;
+use super::order::field_size;
 use super::values::Lookup;
 use super::{Pass, Rules, Target, Values};
 use crate::abi::{self, RELA_SIZE};
@@ -17,11 +18,14 @@ enum Common {
     Word64(u64),
 }
 
+/// A relocation as it stands in the file.
+type Entry = [u8; RELA_SIZE];
+
 /// The field's offset and value if the entry is of the common kind; everything else is for [`Pass::one`].
 ///
 /// Types are told apart by arithmetic: which of PC32, PLT32 and 32S comes next cannot be predicted, the width can.
 #[inline(always)]
-fn common(entry: &[u8; RELA_SIZE], values: impl Lookup, address: u64) -> Option<(usize, Common)> {
+fn common(entry: &Entry, values: impl Lookup, address: u64) -> Option<(usize, Common)> {
     const WORD32: u32 = 1 << abi::R_X86_64_PC32 | 1 << abi::R_X86_64_PLT32 | 1 << abi::R_X86_64_32S;
     const { assert!(abi::R_X86_64_PC32 >> 3 & 1 == 0 && abi::R_X86_64_PLT32 >> 3 & 1 == 0) };
     const { assert!(abi::R_X86_64_32S >> 3 & 1 == 1) };
@@ -51,126 +55,132 @@ fn slot<const SIZE: usize>(bytes: &mut [u8], offset: usize) -> Option<&mut [u8; 
     bytes.get_mut(offset..)?.first_chunk_mut()
 }
 
-impl Pass<'_> {
-    /// The hot loop.
-    pub(super) fn apply_plain(&self, bytes: &mut [u8], address: u64) -> Result<(), Error> {
-        match self.values {
-            Values::Dense(values) => self.apply_loop(values, bytes, address),
-            Values::Symtab(values) => self.apply_loop(values, bytes, address),
+/// Applies the entries from the first on while they are common, inside, and their fields zero. Answers how many.
+#[inline(never)]
+fn apply_run(entries: &[Entry], values: impl Lookup, bytes: &mut [u8], address: u64) -> usize {
+    for (index, entry) in (0..entries.len()).zip(entries) {
+        match common(entry, values, address) {
+            Some((offset, Common::Word32(value))) => match slot(bytes, offset) {
+                Some(slot) if u32::from_le_bytes(*slot) == 0 => *slot = value.to_le_bytes(),
+                _ => return index,
+            },
+            Some((offset, Common::Word64(value))) => match slot(bytes, offset) {
+                Some(slot) if u64::from_le_bytes(*slot) == 0 => *slot = value.to_le_bytes(),
+                _ => return index,
+            },
+            None => return index,
         }
     }
+    entries.len()
+}
 
-    fn apply_loop(&self, values: impl Lookup, bytes: &mut [u8], address: u64) -> Result<(), Error> {
-        let entries = self.table.entries();
-        for (index, entry) in (0..entries.len()).zip(entries) {
-            match common(entry, values, address) {
-                Some((offset, Common::Word32(value))) => {
-                    if let Some(slot) = slot(bytes, offset)
-                        && u32::from_le_bytes(*slot) == 0
-                    {
-                        *slot = value.to_le_bytes();
-                        continue;
-                    }
-                }
-                Some((offset, Common::Word64(value))) => {
-                    if let Some(slot) = slot(bytes, offset)
-                        && u64::from_le_bytes(*slot) == 0
-                    {
-                        *slot = value.to_le_bytes();
-                        continue;
-                    }
-                }
-                None => {}
-            }
+/// Clears the entries from the last on while they are common, inside, and hold what was applied. Answers how many are
+/// left.
+#[inline(never)]
+fn clear_run(entries: &[Entry], values: impl Lookup, bytes: &mut [u8], address: u64) -> usize {
+    for (index, entry) in (0..entries.len()).zip(entries).rev() {
+        let left = index.wrapping_add(1);
+        match common(entry, values, address) {
+            Some((offset, Common::Word32(value))) => match slot(bytes, offset) {
+                Some(slot) if u32::from_le_bytes(*slot) == value => *slot = [0; 4],
+                _ => return left,
+            },
+            Some((offset, Common::Word64(value))) => match slot(bytes, offset) {
+                Some(slot) if u64::from_le_bytes(*slot) == value => *slot = [0; 8],
+                _ => return left,
+            },
+            None => return left,
+        }
+    }
+    0
+}
+
+/// Goes over the entries from the first on while they are common, inside, their fields zero and behind `end`, where the
+/// field before them ends. Answers how many, and where the last field ends.
+#[inline(never)]
+fn check_run(
+    entries: &[Entry],
+    values: impl Lookup,
+    bytes: &mut [u8],
+    address: u64,
+    mut end: usize,
+) -> (usize, usize) {
+    for (index, entry) in (0..entries.len()).zip(entries) {
+        match common(entry, values, address) {
+            Some((offset, Common::Word32(_))) if offset >= end => match slot(bytes, offset) {
+                Some([0, 0, 0, 0]) => end = offset.wrapping_add(4),
+                _ => return (index, end),
+            },
+            Some((offset, Common::Word64(_))) if offset >= end => match slot(bytes, offset) {
+                Some([0, 0, 0, 0, 0, 0, 0, 0]) => end = offset.wrapping_add(8),
+                _ => return (index, end),
+            },
+            _ => return (index, end),
+        }
+    }
+    (entries.len(), end)
+}
+
+impl Pass<'_> {
+    /// Applies every entry, or undoes those before the one that failed.
+    pub(super) fn apply_plain(&self, bytes: &mut [u8], address: u64) -> Result<(), Error> {
+        let mut index = 0usize;
+        while let Some(rest) = self.table.entries().get(index..) {
+            index = index.saturating_add(match self.values {
+                Values::Dense(values) => apply_run(rest, values, bytes, address),
+                Values::Symtab(values) => apply_run(rest, values, bytes, address),
+            });
+            let Some(rela) = self.table.get(index) else { break };
             let mut target = Target::new(bytes, address);
-            if let Err(error) = self.one(Act::Write, index, Rela::read(entry), &mut target) {
+            if let Err(error) = self.one(Act::Write, index, rela, &mut target) {
                 return self.undo(index, &mut target).and(Err(error));
             }
+            index = index.saturating_add(1);
         }
         Ok(())
     }
 
-    /// The same loop backwards: verifies each field and sets it to zero.
+    /// Clears every entry, the last first, or writes those again that were cleared before one failed.
     pub(super) fn clear_plain(&self, bytes: &mut [u8], address: u64) -> Result<(), Error> {
-        match self.values {
-            Values::Dense(values) => self.clear_loop(values, bytes, address),
-            Values::Symtab(values) => self.clear_loop(values, bytes, address),
-        }
-    }
-
-    fn clear_loop(&self, values: impl Lookup, bytes: &mut [u8], address: u64) -> Result<(), Error> {
-        let entries = self.table.entries();
-        for (index, entry) in (0..entries.len()).zip(entries).rev() {
-            match common(entry, values, address) {
-                Some((offset, Common::Word32(value))) => {
-                    if let Some(slot) = slot(bytes, offset)
-                        && u32::from_le_bytes(*slot) == value
-                    {
-                        *slot = [0; 4];
-                        continue;
-                    }
-                }
-                Some((offset, Common::Word64(value))) => {
-                    if let Some(slot) = slot(bytes, offset)
-                        && u64::from_le_bytes(*slot) == value
-                    {
-                        *slot = [0; 8];
-                        continue;
-                    }
-                }
-                None => {}
-            }
+        let mut left = self.table.len();
+        while let Some(rest) = self.table.entries().get(..left) {
+            left = match self.values {
+                Values::Dense(values) => clear_run(rest, values, bytes, address),
+                Values::Symtab(values) => clear_run(rest, values, bytes, address),
+            };
+            let Some(index) = left.checked_sub(1) else { break };
+            let Some(rela) = self.table.get(index) else { break };
             let mut target = Target::new(bytes, address);
-            if let Err(error) = self.one(Act::Clear, index, Rela::read(entry), &mut target) {
-                return self.reapply(index.saturating_add(1), &mut target).and(Err(error));
+            if let Err(error) = self.one(Act::Clear, index, rela, &mut target) {
+                return self.reapply(left, &mut target).and(Err(error));
             }
+            left = index;
         }
         Ok(())
     }
 
-    /// The same loop without writes. Answers the first entry that does not come after the one before it, if any; then
-    /// what follows it was not all looked at.
-    pub(super) fn check_plain(&self, bytes: &mut [u8], address: u64) -> Result<Option<usize>, Error> {
-        match self.values {
-            Values::Dense(values) => self.check_loop(values, bytes, address),
-            Values::Symtab(values) => self.check_loop(values, bytes, address),
-        }
-    }
-
-    fn check_loop(
-        &self,
-        values: impl Lookup,
-        bytes: &mut [u8],
-        address: u64,
-    ) -> Result<Option<usize>, Error> {
-        let entries = self.table.entries();
-        let mut order = Order::default();
-        for (index, entry) in (0..entries.len()).zip(entries) {
-            match common(entry, values, address) {
-                Some((offset, Common::Word32(_))) => {
-                    order.next(index, offset as u64, 4);
-                    if let Some(slot) = slot(bytes, offset)
-                        && u32::from_le_bytes(*slot) == 0
-                    {
-                        continue;
-                    }
-                }
-                Some((offset, Common::Word64(_))) => {
-                    order.next(index, offset as u64, 8);
-                    if let Some(slot) = slot(bytes, offset)
-                        && u64::from_le_bytes(*slot) == 0
-                    {
-                        continue;
-                    }
-                }
-                None => order.next_rela(index, Rela::read(entry), self.rules),
-            }
-            if order.broken_at.is_some() && !self.rules.contains(Rules::ALLOW_NONZERO) {
-                // Which fault comes first only writing can tell.
+    /// Proves every entry by itself, as long as the fields ascend and do not overlap. Answers whether they do; if not, only
+    /// writing can tell which fault comes first.
+    pub(super) fn check_plain(&self, bytes: &mut [u8], address: u64) -> Result<bool, Error> {
+        let (mut index, mut end, mut ascend) = (0usize, 0usize, true);
+        while let Some(rest) = self.table.entries().get(index..) {
+            let (run, last) = match self.values {
+                Values::Dense(values) => check_run(rest, values, bytes, address, end),
+                Values::Symtab(values) => check_run(rest, values, bytes, address, end),
+            };
+            index = index.saturating_add(run);
+            let Some(rela) = self.table.get(index) else { break };
+            let size = field_size(rela, self.rules);
+            ascend &= size == 0 || rela.offset >= last as u64;
+            if !ascend && !self.rules.contains(Rules::ALLOW_NONZERO) {
                 break;
             }
-            self.one(Act::Prove, index, Rela::read(entry), &mut Target::new(bytes, address))?;
+            self.one(Act::Prove, index, rela, &mut Target::new(bytes, address))?;
+            // A field that was proven is inside.
+            let field_end = rela.offset.saturating_add(size);
+            end = if size == 0 { last } else { usize::try_from(field_end).unwrap_or(usize::MAX) };
+            index = index.saturating_add(1);
         }
-        Ok(order.broken_at)
+        Ok(ascend)
     }
 }

@@ -17,7 +17,7 @@ struct Image<'f> {
     object: Object<'f>,
     symbols: Vec<[u8; SYM_SIZE]>,
     mem: Mem,
-    /// A relocation section that is not in memory.
+    /// A relocation section that is not in memory, or a target that is where it cannot be.
     missing: Option<u32>,
 }
 
@@ -32,8 +32,11 @@ impl<'f> Mapping<'f> for Addresses<'_, 'f> {
         (self.missing != Some(index)).then(|| self.object.section_bytes(section))
     }
 
-    fn target(&mut self, index: u32, _: &Section) -> Option<Target<'_>> {
-        self.mem.target(index)
+    fn target(&mut self, index: u32, _: &Section) -> Result<Target<'_>, ErrorKind> {
+        if self.missing == Some(index) {
+            return Err(TargetOverlaps);
+        }
+        self.mem.target(index).ok_or(NotPlaced)
     }
 
     fn sync(&mut self) -> Result<(), HookError> {
@@ -292,6 +295,9 @@ fn what_is_not_in_memory_is_not_placed() {
     image.mem.spots[usize::try_from(data).unwrap()] = None;
     let error = image.klp_apply("a", &mut names()).unwrap_err();
     assert_eq!((error.kind, error.section, error.value), (NotPlaced, Some(data), 16));
+    image.missing = Some(data);
+    let error = image.klp_apply("a", &mut names()).unwrap_err();
+    assert_eq!((error.kind, error.section, error.value), (TargetOverlaps, Some(rela), u64::from(data)));
 }
 
 #[test]

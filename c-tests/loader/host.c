@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The program that modules are loaded into, which plays the kernel: who exports what, and who is loaded. */
+#include "loader.h"
+
+#include <string.h>
+
+int host_limit = 1000;
+int host_verbose = 0;
+
+int host_add(int n)
+{
+    return n + host_limit;
+}
+
+/* What a livepatch may use although it is not exported. Two files of a kernel may each have a static host_scale. */
+static int host_secret(int n)
+{
+    return 7 * n;
+}
+
+static int host_scale_first(int n)
+{
+    return n + 20000;
+}
+
+static int host_scale_second(int n)
+{
+    return n + 40000;
+}
+
+/* One entry of what a kernel has as its symbol table; function or data. */
+struct host_symbol {
+    const char *name;
+    int (*function)(int);
+    int *data;
+    int is_exported;
+};
+
+static const struct host_symbol host_symbols[] = {
+    { "host_add", host_add, NULL, 1 },
+    { "host_limit", NULL, &host_limit, 1 },
+    { "host_secret", host_secret, NULL, 0 },
+    { "host_scale", host_scale_first, NULL, 0 },
+    { "host_scale", host_scale_second, NULL, 0 },
+    { "host_verbose", NULL, &host_verbose, 0 },
+};
+#define HOST_SYMBOLS (sizeof host_symbols / sizeof host_symbols[0])
+
+static uint64_t address_of(const struct host_symbol *symbol)
+{
+    return symbol->function ? (uint64_t)(uintptr_t)symbol->function : (uint64_t)(uintptr_t)symbol->data;
+}
+
+/* Names come from module files: so long, and not ended by NUL. */
+static int is_name(const char *ours, const char *name, size_t length)
+{
+    return strlen(ours) == length && memcmp(ours, name, length) == 0;
+}
+
+int32_t host_exported(void *ctx, const char *name, size_t length, uint64_t *value)
+{
+    (void)ctx;
+    for (size_t i = 0; i < HOST_SYMBOLS; i++) {
+        if (host_symbols[i].is_exported && is_name(host_symbols[i].name, name, length)) {
+            *value = address_of(&host_symbols[i]);
+            return RELAKIT_OK;
+        }
+    }
+    return RELAKIT_NONE;
+}
+
+/* The position-th of that name, in the order of addresses: that many minus one of its name are below it. */
+static uint64_t find_in_host(const char *name, size_t length, uint64_t position)
+{
+    for (size_t i = 0; i < HOST_SYMBOLS; i++) {
+        uint64_t at = 1;
+        if (!is_name(host_symbols[i].name, name, length))
+            continue;
+        for (size_t j = 0; j < HOST_SYMBOLS; j++)
+            if (is_name(host_symbols[j].name, name, length) &&
+                address_of(&host_symbols[j]) < address_of(&host_symbols[i]))
+                at++;
+        if (at == position)
+            return address_of(&host_symbols[i]);
+    }
+    return 0;
+}
+
+void module_define(struct module *module, const char *name, uint64_t address)
+{
+    module->defined[module->defined_count].name = name;
+    module->defined[module->defined_count].address = address;
+    module->defined_count++;
+}
+
+uint64_t module_find(const struct module *module, const char *name, size_t length, uint64_t position)
+{
+    for (uint32_t i = 0; i < module->defined_count; i++)
+        if (is_name(module->defined[i].name, name, length) && --position == 0)
+            return module->defined[i].address;
+    return 0;
+}
+
+int module_call(const struct module *module, const char *name, int argument)
+{
+    uint64_t address = module_find(module, name, strlen(name), 1);
+
+    return address == 0 ? -1 : ((int (*)(int))(uintptr_t)address)(argument);
+}
+
+static const struct module *loaded[8];
+#define LOADED (sizeof loaded / sizeof loaded[0])
+
+void host_coming(const struct module *module)
+{
+    for (size_t i = 0; i < LOADED; i++) {
+        if (!loaded[i]) {
+            loaded[i] = module;
+            return;
+        }
+    }
+}
+
+void host_going(const struct module *module)
+{
+    for (size_t i = 0; i < LOADED; i++)
+        if (loaded[i] == module)
+            loaded[i] = NULL;
+}
+
+int32_t host_candidate(void *ctx, const char *object, size_t object_length, const char *name, size_t length,
+                       uint64_t position, uint64_t *value)
+{
+    uint64_t address = 0;
+
+    (void)ctx;
+    if (is_name("vmlinux", object, object_length))
+        address = find_in_host(name, length, position);
+    for (size_t i = 0; i < LOADED; i++)
+        if (loaded[i] && is_name(loaded[i]->name, object, object_length))
+            address = module_find(loaded[i], name, length, position);
+    if (address == 0)
+        return RELAKIT_NONE;
+    *value = address;
+    return RELAKIT_OK;
+}
+
+struct relakit_resolver host_resolver(void)
+{
+    struct relakit_resolver resolver = { .struct_size = sizeof resolver };
+
+    resolver.exported = host_exported;
+    resolver.candidate = host_candidate;
+    return resolver;
+}
