@@ -68,7 +68,7 @@ void faults_level2(void)
     fault64(&bench, "sh_addr of the target is NULL", &target->sh_addr, 0, RELAKIT_ERR_NOT_PLACED);
     fault64(&bench, "sh_addr wraps around", &target->sh_addr, UINT64_MAX - 4, RELAKIT_ERR_NOT_PLACED);
     fault64(&bench, "target lies over the headers", &target->sh_addr, (uint64_t)(uintptr_t)loader.object.sections,
-            RELAKIT_ERR_NOT_PLACED);
+            RELAKIT_ERR_TARGET_OVERLAPS);
 
     call.sechdrs = loader.object.sections;
     call.section_count = loader.object.section_count;

@@ -141,7 +141,7 @@ static struct klp_section *section_for(struct conversion *conversion, const Elf6
     section = &conversion->added[conversion->added_count++];
     section->name = name;
     section->header = *table; /* SHT_RELA, for the same target, with the same symbols */
-    section->header.sh_flags = SHF_ALLOC | SHF_INFO_LINK | SHF_RELA_LIVEPATCH; /* read when the object comes */
+    section->header.sh_flags = SHF_ALLOC | SHF_INFO_LINK | RELAKIT_SHF_RELA_LIVEPATCH; /* read when the object comes */
     section->header.sh_addralign = 8;
     section->entries = allocate(table->sh_size);
     return section;
@@ -233,7 +233,7 @@ int main(int argc, char **argv)
         if (object->symbols[i].st_shndx != SHN_UNDEF)
             fail("must be defined elsewhere", name);
         object->symbols[i].st_name = add_klp_name(strings, name);
-        object->symbols[i].st_shndx = SHN_LIVEPATCH;
+        object->symbols[i].st_shndx = RELAKIT_SHN_LIVEPATCH;
     }
     for (uint32_t i = 0; i < object->section_count; i++)
         if (object_is_rela(object, i))

@@ -41,7 +41,7 @@ static uint32_t resolve_symbols(struct level2 *loader)
             if (host_exported(NULL, name, strlen(name), &symbol->st_value) != RELAKIT_OK &&
                 ELF64_ST_BIND(symbol->st_info) != STB_WEAK) /* a weak one is 0 */
                 return i;
-        } else if (symbol->st_shndx != SHN_LIVEPATCH) { /* these wait for relakit_klp_apply */
+        } else if (symbol->st_shndx != RELAKIT_SHN_LIVEPATCH) { /* these wait for relakit_klp_apply */
             if (symbol->st_shndx < object->section_count)
                 symbol->st_value += object->sections[symbol->st_shndx].sh_addr;
             module_define(&loader->module, name, symbol->st_value);

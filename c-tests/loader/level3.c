@@ -85,7 +85,7 @@ relakit_status level3_names(struct level3 *loader, struct relakit_error *error)
         relakit_status status = relakit_module_symbol(loader->module_state, i, &symbol, error);
         if (status != RELAKIT_OK)
             return status;
-        if (symbol.shndx != SHN_UNDEF && symbol.shndx != SHN_LIVEPATCH)
+        if (symbol.shndx != SHN_UNDEF && symbol.shndx != RELAKIT_SHN_LIVEPATCH)
             module_define(&loader->module, symbol.name, loader->values[i]);
     }
     return RELAKIT_OK;

@@ -8,9 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Linux's marks for what only the livepatch code applies and resolves (uapi/linux/elf.h); <elf.h> lacks them. */
-#define SHF_RELA_LIVEPATCH 0x00100000
-#define SHN_LIVEPATCH 0xff20
 
 /* memory.c: where one module lives: its code, and right after it its data, as many bytes each. */
 struct memory {

@@ -99,7 +99,7 @@ static relakit_status open_symbols(struct object *object, struct relakit_error *
         if (symbol->st_name >= object->sections[object->strtab].sh_size)
             return fault(error, RELAKIT_ERR_BAD_SYMBOL_NAME, RELAKIT_HAS_SYMBOL, i);
         if (symbol->st_shndx >= object->section_count && symbol->st_shndx != SHN_ABS &&
-            symbol->st_shndx != SHN_LIVEPATCH)
+            symbol->st_shndx != RELAKIT_SHN_LIVEPATCH)
             return fault(error, RELAKIT_ERR_SYMBOL_SECTION, RELAKIT_HAS_SYMBOL, i);
     }
     return RELAKIT_OK;
@@ -143,6 +143,6 @@ int object_is_rela(const struct object *object, uint32_t section)
 {
     const Elf64_Shdr *rela = &object->sections[section];
 
-    return rela->sh_type == SHT_RELA && !(rela->sh_flags & SHF_RELA_LIVEPATCH) &&
+    return rela->sh_type == SHT_RELA && !(rela->sh_flags & RELAKIT_SHF_RELA_LIVEPATCH) &&
            rela->sh_info < object->section_count && object->sections[rela->sh_info].sh_flags & SHF_ALLOC;
 }
