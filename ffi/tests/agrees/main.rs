@@ -14,7 +14,12 @@ use relakit::klp::Objects;
 use relakit::{Error, Late, Module, Place, Profile};
 use relakit_ffi::*;
 use std::ffi::CString;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::ptr;
+
+/// RELAKIT_LINUX(6, 12).
+const RELAKIT_LINUX_6_12: u32 = 6 << 16 | 12;
 
 /// A fault as both sides can tell it.
 type Told = (i32, [Option<u64>; 4], [u64; 3]);
@@ -281,6 +286,37 @@ impl Random {
 
 fn demo() -> Vec<u8> {
     std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/demo/livepatch.ko")).unwrap()
+}
+
+/// The modules of the recordings.
+fn recorded(folder: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            recorded(&path, found);
+        } else if name.ends_with(".ko") {
+            found.push((path.clone(), std::fs::read(&path).unwrap()));
+        } else if name.ends_with(".ko.xz") {
+            let mut file = Vec::new();
+            lzma_rust2::XzReader::new(std::fs::File::open(&path).unwrap(), true)
+                .read_to_end(&mut file)
+                .unwrap();
+            found.push((path, file));
+        }
+    }
+}
+
+#[test]
+fn recorded_modules_live_the_same_life_or_die_of_the_same_fault() {
+    let mut modules = Vec::new();
+    recorded(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/recordings")), &mut modules);
+    assert!(modules.len() > 50, "{} modules", modules.len());
+    for (path, file) in modules {
+        let life = through_rust(&file, Profile::default());
+        assert!(through_c(&file, Profile::default(), RELAKIT_LINUX_6_12) == life, "{}", path.display());
+        compare_classes(&file, Profile::default());
+    }
 }
 
 #[test]
