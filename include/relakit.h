@@ -611,7 +611,7 @@
 #define RELAKIT_CLASS_LEGACY_ARCH 5
 
 /**
- * Relocations that cannot be applied: the module does not load (RELAKIT_FAILS_AT_LOAD), or objects cannot come.
+ * Relocations that cannot be applied: the module does not load (RELAKIT_SECTION_FAILS_LOAD), or objects cannot come.
  */
 #define RELAKIT_CLASS_MALFORMED 6
 
@@ -1480,7 +1480,8 @@ relakit_status relakit_module_stage(struct relakit_module *module);
  * written, and no pointer is kept.
  *
  * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_NOT_PLACED or
- * RELAKIT_ERR_PLACED_SIZE with the section. RELAKIT_ERR_OVERLAP: error->section is the place that overlaps the file.
+ * RELAKIT_ERR_PLACED_SIZE with the section. RELAKIT_ERR_OVERLAP: error->section is the place that overlaps something
+ * else that is lent.
  */
 relakit_status relakit_module_place(struct relakit_module *module,
                                     const struct relakit_memory *memory,
@@ -1488,7 +1489,7 @@ relakit_status relakit_module_place(struct relakit_module *module,
 
 /**
  * Copies the content of every placed section from the file, and zeros where it has none (SHT_NOBITS). Sections behind a
- * writer are left to the caller. In RELAKIT_STAGE_PLACED only; may be called again.
+ * writer and unused headers (SHT_NULL) are left to the caller. In RELAKIT_STAGE_PLACED only; may be called again.
  *
  * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_PLACED_SIZE: sections before
  * this one are filled.

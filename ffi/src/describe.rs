@@ -1,7 +1,7 @@
 //! Level 3: what a module consists of.
 
 use crate::fault::{Fault, Refusal};
-use crate::pointers::VersionedOut;
+use crate::pointers::{Span, VersionedOut};
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
 use crate::types::*;
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn relakit_module_describe(
     info: *mut relakit_module_info,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage, _: Span| {
         // SAFETY: the caller's promise.
         let info = unsafe { VersionedOut::new(info, 24, 2) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order())?;
@@ -66,7 +66,7 @@ pub const RELAKIT_CLASS_KLP_LATE: u32 = 3;
 pub const RELAKIT_CLASS_PASSED_OVER: u32 = 4;
 /// A livepatch section of the design before Linux 5.8, which nobody reads.
 pub const RELAKIT_CLASS_LEGACY_ARCH: u32 = 5;
-/// Relocations that cannot be applied: the module does not load (RELAKIT_FAILS_AT_LOAD), or objects cannot come.
+/// Relocations that cannot be applied: the module does not load (RELAKIT_SECTION_FAILS_LOAD), or objects cannot come.
 pub const RELAKIT_CLASS_MALFORMED: u32 = 6;
 
 /// The section is in memory while the module runs: it is SHF_ALLOC, and not one that the profile drops.
@@ -124,7 +124,7 @@ pub unsafe extern "C" fn relakit_module_section(
     section: *mut relakit_section,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage, _: Span| {
         // SAFETY: the caller's promise.
         let out = unsafe { VersionedOut::new(section, 104, 3) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order())?;
@@ -212,7 +212,7 @@ pub unsafe extern "C" fn relakit_module_symbol(
     symbol: *mut relakit_symbol,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage, _: Span| {
         // SAFETY: the caller's promise.
         let out = unsafe { VersionedOut::new(symbol, 48, 3) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order())?;
@@ -275,7 +275,7 @@ pub unsafe extern "C" fn relakit_module_special(
     special: *mut relakit_special,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage, _: Span| {
         // SAFETY: the caller's promise.
         let out = unsafe { VersionedOut::new(special, 16, 3) }?;
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order()) };

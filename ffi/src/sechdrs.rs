@@ -196,8 +196,7 @@ impl OneSection<'_> {
     ) -> Result<Self, Refusal> {
         // SAFETY: the caller's promise.
         let sechdrs = unsafe { headers(sechdrs, section_count, symindex, 1) }?;
-        let symtab = symbol_table(&sechdrs)?;
-        let symbols = Span::items(symtab, count(symbol_count), 5)?;
+        let (symtab, symbols) = symbol_table(&sechdrs, count(symbol_count))?;
         // SAFETY: as above.
         let options = unsafe { Options::new(options, 8) }?;
         // SAFETY: as above.
@@ -240,8 +239,8 @@ impl<'a> Image<'a> {
         }
         // SAFETY: as above.
         let sechdrs = unsafe { headers(image.sechdrs, image.section_count, image.symindex, 1) }?;
-        let symtab = symbol_table(&sechdrs)?;
         let symbol_count = count(image.symbol_count);
+        let (symtab, symbols) = symbol_table(&sechdrs, symbol_count)?;
         let values = match image.values.is_null() {
             true => Span::items(image.values, 0, 1)?,
             false => Span::items(image.values, symbol_count, 1)?,
@@ -251,7 +250,6 @@ impl<'a> Image<'a> {
             Span::new(image.shstrtab, image.shstrtab_size, 1)?,
             Span::new(image.strtab, image.strtab_size, 1)?,
         ];
-        let symbols = Span::items(symtab, symbol_count, 1)?;
         symbols.apart_from(&read, 1)?;
         values.apart_from(&read, 1)?;
         values.apart_from(&[symbols], 1)?;
@@ -351,16 +349,14 @@ unsafe fn headers<'a>(
     Ok(Sechdrs { headers, symbols: symindex })
 }
 
-/// The symbol table.
-fn symbol_table(sechdrs: &Sechdrs<'_>) -> Result<*mut [u8; SYM_SIZE], Refusal> {
-    match sechdrs.header(sechdrs.symbols) {
-        Some(section) => Ok(pointer(section.address).cast()),
-        None => Err(Refusal::new(
-            RELAKIT_ERR_NO_SUCH_SECTION,
-            u64::from(sechdrs.symbols),
-            sechdrs.headers.len() as u64,
-        )),
-    }
+/// The symbol table, and where it is.
+fn symbol_table(sechdrs: &Sechdrs<'_>, count: usize) -> Result<(*mut [u8; SYM_SIZE], Span), Refusal> {
+    let index = sechdrs.symbols;
+    let none = Refusal::new(RELAKIT_ERR_NO_SUCH_SECTION, u64::from(index), sechdrs.headers.len() as u64);
+    let section = sechdrs.header(index).ok_or(none)?;
+    let symtab = pointer(section.address).cast();
+    let not_placed = Refusal::new(RELAKIT_ERR_NOT_PLACED, section.size, 0).in_section(index);
+    Ok((symtab, Span::items(symtab, count, 0).map_err(|_| not_placed)?))
 }
 
 /// A number of items; one that does not fit is too many for any object.

@@ -102,19 +102,20 @@ impl Lent {
     }
 }
 
-/// Makes `call` on the stage of a module, unless one is under way, and answers the caller.
+/// Makes `call` on the stage of a module, unless one is under way, and answers the caller. The call is told where the
+/// state is: nothing else that is lent may overlap it.
 ///
 /// # Safety
 /// `module` is NULL or leads to readable and writable memory of a state's size; `error` is NULL or can be written.
 pub(crate) unsafe fn on(
     module: *mut relakit_module,
     error: *mut relakit_error,
-    call: &mut dyn FnMut(&mut Stage) -> Result<relakit_status, Fault>,
+    call: &mut dyn FnMut(&mut Stage, Span) -> Result<relakit_status, Fault>,
 ) -> relakit_status {
     // SAFETY: the caller's promise.
     let result = match unsafe { enter(module) } {
-        Ok((busy, stage)) => {
-            let result = call(stage);
+        Ok((busy, stage, own)) => {
+            let result = call(stage, own);
             // SAFETY: `enter` has written here.
             unsafe { busy.write(false) };
             result
@@ -129,10 +130,8 @@ pub(crate) unsafe fn on(
 ///
 /// # Safety
 /// As above.
-unsafe fn enter<'a>(module: *mut relakit_module) -> Result<(*mut bool, &'a mut Stage), Refusal> {
-    if module.is_null() {
-        return Err(Refusal::new(RELAKIT_ERR_NULL, 1, 0));
-    }
+unsafe fn enter<'a>(module: *mut relakit_module) -> Result<(*mut bool, &'a mut Stage, Span), Refusal> {
+    let own = Span::items(module, 1, 1)?;
     let not_one = Refusal::new(RELAKIT_ERR_NOT_A_MODULE_STATE, 0, 0);
     if !module.is_aligned() {
         return Err(not_one);
@@ -150,5 +149,5 @@ unsafe fn enter<'a>(module: *mut relakit_module) -> Result<(*mut bool, &'a mut S
         return Err(Refusal::new(RELAKIT_ERR_BUSY, 0, 0));
     }
     // SAFETY: as above; the mark of being busy keeps everybody else away.
-    Ok((busy, unsafe { &mut (*module).stage }))
+    Ok((busy, unsafe { &mut (*module).stage }, own))
 }

@@ -85,7 +85,7 @@ unsafe fn init(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_stage(module: *mut relakit_module) -> relakit_status {
     // SAFETY: the caller's promise.
-    unsafe { state::on(module, ptr::null_mut(), &mut |stage| Ok(stage.number())) }
+    unsafe { state::on(module, ptr::null_mut(), &mut |stage, _| Ok(stage.number())) }
 }
 
 /// Takes the caller's word on where the sections live. Every section that is relocated early needs a place, of the
@@ -95,19 +95,20 @@ pub unsafe extern "C" fn relakit_module_stage(module: *mut relakit_module) -> re
 /// written, and no pointer is kept.
 ///
 /// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_NOT_PLACED or
-/// RELAKIT_ERR_PLACED_SIZE with the section. RELAKIT_ERR_OVERLAP: error->section is the place that overlaps the file.
+/// RELAKIT_ERR_PLACED_SIZE with the section. RELAKIT_ERR_OVERLAP: error->section is the place that overlaps something
+/// else that is lent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_place(
     module: *mut relakit_module,
     memory: *const relakit_memory,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage, own: Span| {
         let (Stage::Parsed(module) | Stage::Placed(module)) = &*stage else {
             return Err(stage.out_of_order());
         };
         // SAFETY: the caller's promise.
-        let mut memory = unsafe { Places::new(memory, 2, &[file_span(module)?]) }?;
+        let mut memory = unsafe { Places::new(memory, 2, &[file_span(module)?, own]) }?;
         module.place(&mut memory)?;
         *stage = Stage::Placed(module.clone());
         Ok(RELAKIT_OK)
@@ -117,7 +118,7 @@ pub unsafe extern "C" fn relakit_module_place(
 }
 
 /// Copies the content of every placed section from the file, and zeros where it has none (SHT_NOBITS). Sections behind a
-/// writer are left to the caller. In RELAKIT_STAGE_PLACED only; may be called again.
+/// writer and unused headers (SHT_NULL) are left to the caller. In RELAKIT_STAGE_PLACED only; may be called again.
 ///
 /// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_PLACED_SIZE: sections before
 /// this one are filled.
@@ -127,10 +128,10 @@ pub unsafe extern "C" fn relakit_module_fill(
     memory: *const relakit_memory,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage, own: Span| {
         let Stage::Placed(module) = &*stage else { return Err(stage.out_of_order()) };
         // SAFETY: the caller's promise.
-        let mut memory = unsafe { Places::new(memory, 2, &[file_span(module)?]) }?;
+        let mut memory = unsafe { Places::new(memory, 2, &[file_span(module)?, own]) }?;
         module.place(&mut memory)?.fill()?;
         Ok(RELAKIT_OK)
     };
@@ -165,13 +166,13 @@ pub unsafe extern "C" fn relakit_module_early(
     resolver: *const relakit_resolver,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage, own: Span| {
         let Stage::Placed(module) = &*stage else { return Err(stage.out_of_order()) };
         let lent = Span::items(values, count, 3)?;
         let file = file_span(module)?;
-        lent.apart_from(&[file], 3)?;
+        lent.apart_from(&[file, own], 3)?;
         // SAFETY: the caller's promise.
-        let mut memory = unsafe { Places::new(memory, 2, &[file, lent]) }?;
+        let mut memory = unsafe { Places::new(memory, 2, &[file, lent, own]) }?;
         // SAFETY: as above.
         let mut resolver = unsafe { CResolver::new(resolver, 5) }?;
         // SAFETY: as above; it overlaps nothing that is borrowed.
@@ -196,11 +197,11 @@ pub unsafe extern "C" fn relakit_module_late_size(
     size: *mut usize,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage, own: Span| {
         let module = stage.module().ok_or_else(|| stage.out_of_order())?;
         // SAFETY: the caller's promise.
         let size = unsafe { Out::new(size, 4) }?;
-        Span::items(scratch, count, 2)?.apart_from(&[file_span(module)?], 2)?;
+        Span::items(scratch, count, 2)?.apart_from(&[file_span(module)?, own], 2)?;
         // SAFETY: as above; it does not overlap the file.
         size.set(module.late_size(unsafe { items_mut(scratch, count, 2) }?)?);
         Ok(RELAKIT_OK)
@@ -226,14 +227,14 @@ pub unsafe extern "C" fn relakit_module_keep(
     kept_size: usize,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage, own: Span| {
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order()) };
         let (lent, buffer) = (Span::items(scratch, count, 3)?, Span::new(kept, kept_size, 5)?);
         let file = file_span(loaded.module())?;
-        lent.apart_from(&[file], 3)?;
-        buffer.apart_from(&[file, lent], 5)?;
+        lent.apart_from(&[file, own], 3)?;
+        buffer.apart_from(&[file, lent, own], 5)?;
         // SAFETY: the caller's promise.
-        let mut memory = unsafe { Places::new(memory, 2, &[file, lent, buffer]) }?;
+        let mut memory = unsafe { Places::new(memory, 2, &[file, lent, buffer, own]) }?;
         // SAFETY: as above; it overlaps nothing that is borrowed.
         let scratch = unsafe { items_mut(scratch, count, 3) }?;
         // SAFETY: as above; that it stays is promised for as long as the module is used.
@@ -260,7 +261,7 @@ pub unsafe extern "C" fn relakit_module_object(
     live: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage, _: Span| {
         let Stage::Late(late, _) = &*stage else { return Err(stage.out_of_order()) };
         // SAFETY: the caller's promise.
         let object = unsafe { Out::new(object, 3) }?;
@@ -302,12 +303,12 @@ pub unsafe extern "C" fn relakit_module_coming(
     sections: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage, own: Span| {
         let Stage::Late(late, kept) = stage else { return Err(stage.out_of_order()) };
         // SAFETY: the caller's promise.
         let object = unsafe { name_of_object(object, 2) }?;
         // SAFETY: as above.
-        let mut memory = unsafe { Places::new(memory, 3, &[*kept]) }?;
+        let mut memory = unsafe { Places::new(memory, 3, &[*kept, own]) }?;
         // SAFETY: as above.
         let mut resolver = unsafe { CResolver::new(resolver, 4) }?;
         // SAFETY: as above.
@@ -338,12 +339,12 @@ pub unsafe extern "C" fn relakit_module_going(
     sections: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage| {
+    let call = &mut |stage: &mut Stage, own: Span| {
         let Stage::Late(late, kept) = stage else { return Err(stage.out_of_order()) };
         // SAFETY: the caller's promise.
         let object = unsafe { name_of_object(object, 2) }?;
         // SAFETY: as above.
-        let mut memory = unsafe { Places::new(memory, 3, &[*kept]) }?;
+        let mut memory = unsafe { Places::new(memory, 3, &[*kept, own]) }?;
         // SAFETY: as above.
         let sections = unsafe { Count::new(sections, 4) }?;
         sections.set(late.going(object, &mut memory)?);

@@ -35,6 +35,18 @@ pub(crate) fn all_or_none<T: Transaction>(
             Err(error) => (None, ErrorKind::Sync.error(error.number(), 0)),
         },
     };
+    let undone = undo(transaction, steps, failed);
+    // Whatever this answers, the fault is an earlier one.
+    let _ = transaction.sync();
+    undone.and(Err(error))
+}
+
+/// Takes back the steps that come before the one that failed, or all of them.
+fn undo<T: Transaction>(
+    transaction: &mut T,
+    steps: impl DoubleEndedIterator<Item = u32>,
+    failed: Option<u32>,
+) -> Result<(), Error> {
     let mut was_done = failed.is_none();
     for number in steps.rev() {
         if was_done {
@@ -42,7 +54,5 @@ pub(crate) fn all_or_none<T: Transaction>(
         }
         was_done |= failed == Some(number);
     }
-    // Whatever this answers, the fault is the first one.
-    let _ = transaction.sync();
-    Err(error)
+    Ok(())
 }
