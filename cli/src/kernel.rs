@@ -25,7 +25,7 @@ pub(crate) fn profile(version: &str) -> Result<Profile, Failure> {
             profile.name
         ));
     }
-    Ok(profile)
+    Ok(*profile)
 }
 
 /// Major and minor of a version as `uname -r` prints it.

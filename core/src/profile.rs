@@ -137,8 +137,8 @@ impl Profile {
     ];
 
     /// The row for Linux `major.minor`: itself or the nearest older one. `None` before 5.8, which had another design.
-    pub fn for_linux(major: u16, minor: u16) -> Option<Self> {
-        Self::LINUX.iter().rev().find(|row| row.since <= (major, minor)).copied()
+    pub fn for_linux(major: u16, minor: u16) -> Option<&'static Self> {
+        Self::LINUX.iter().rev().find(|row| row.since <= (major, minor))
     }
 
     /// This profile, with PC32 and PLT32 checked as the psABI demands.

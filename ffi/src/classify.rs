@@ -119,7 +119,7 @@ pub unsafe extern "C" fn relakit_parse_klp_symbol_name(
             return Ok(RELAKIT_NONE);
         }
         let bad = Refusal::new(RELAKIT_ERR_BAD_KLP_SYMBOL_NAME, 0, 0);
-        let name = SymName::parse(name, &rules).ok_or(bad)?;
+        let name = SymName::parse(name, rules).ok_or(bad)?;
         parts.set(relakit_klp_symbol_name {
             struct_size: 0,
             is_vmlinux: flag(name.object == relakit::abi::VMLINUX),

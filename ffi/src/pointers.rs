@@ -61,18 +61,49 @@ fn check_alignment<T>(pointer: *const T, number: u64) -> Result<(), Refusal> {
     }
 }
 
+/// `count` items that are lent: not NULL, aligned, and of a length that an object can have; or none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece<T> {
+    start: *mut T,
+    count: usize,
+    /// Where they are.
+    pub(crate) span: Span,
+}
+
+impl<T> Piece<T> {
+    /// Argument `number`.
+    pub(crate) fn new(start: *const T, count: usize, number: u64) -> Result<Self, Refusal> {
+        let span = Span::items(start, count, number)?;
+        if count == 0 {
+            return Ok(Self { start: NonNull::dangling().as_ptr(), count, span });
+        }
+        check_alignment(start, number)?;
+        Ok(Self { start: start.cast_mut(), count, span })
+    }
+
+    /// # Safety
+    /// The items can be read for `'a`, nobody writes to them meanwhile, and every bit pattern is a `T`.
+    pub(crate) unsafe fn read<'a>(self) -> &'a [T] {
+        // SAFETY: `new` has checked what can be checked; the caller vouches for the rest.
+        unsafe { slice::from_raw_parts(self.start, self.count) }
+    }
+
+    /// # Safety
+    /// The items can be read and written for `'a`, nobody else does meanwhile, and every bit pattern is a `T`.
+    pub(crate) unsafe fn write<'a>(self) -> &'a mut [T] {
+        // SAFETY: as above.
+        unsafe { slice::from_raw_parts_mut(self.start, self.count) }
+    }
+}
+
 /// Borrows `count` items, argument `number`.
 ///
 /// # Safety
 /// If there are any, they can be read for `'a`, nobody writes to them meanwhile, and every bit pattern is a `T`.
 pub(crate) unsafe fn items<'a, T>(start: *const T, count: usize, number: u64) -> Result<&'a [T], Refusal> {
-    Span::items(start, count, number)?;
-    if count == 0 {
-        return Ok(&[]);
-    }
-    check_alignment(start, number)?;
-    // SAFETY: not NULL, aligned, of a length that an object can have; the caller vouches for the rest.
-    Ok(unsafe { slice::from_raw_parts(start, count) })
+    let piece = Piece::new(start, count, number)?;
+    // SAFETY: the caller's promise.
+    Ok(unsafe { piece.read() })
 }
 
 /// Borrows `count` items to write to, argument `number`.
@@ -84,13 +115,9 @@ pub(crate) unsafe fn items_mut<'a, T>(
     count: usize,
     number: u64,
 ) -> Result<&'a mut [T], Refusal> {
-    Span::items(start, count, number)?;
-    if count == 0 {
-        return Ok(&mut []);
-    }
-    check_alignment(start, number)?;
-    // SAFETY: not NULL, aligned, of a length that an object can have; the caller vouches for the rest.
-    Ok(unsafe { slice::from_raw_parts_mut(start, count) })
+    let piece = Piece::new(start, count, number)?;
+    // SAFETY: the caller's promise.
+    Ok(unsafe { piece.write() })
 }
 
 /// The bytes of a string up to its NUL, argument `number`; of a longer one the first `most`.

@@ -2,7 +2,7 @@
 
 use crate::callbacks::CWriter;
 use crate::fault::{Fault, Refusal};
-use crate::pointers::{Span, answer, items, items_mut, plain, versioned};
+use crate::pointers::{Piece, answer, plain, versioned};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_void;
@@ -111,42 +111,44 @@ unsafe fn run(
     let symbols = unsafe { plain(symbols, 3) }?;
     // SAFETY: as above.
     let target = unsafe { plain(target, 4) }?;
+    let rules = match options.is_null() {
+        true => Rules::empty(),
+        // SAFETY: as above.
+        false => unsafe { Options::new(options, 5) }?.rules()?,
+    };
+    let rela = Piece::<u8>::new(rela.cast(), rela_size, 1)?;
+    let (values, lent) = match (symbols.values.is_null(), symbols.symtab.is_null()) {
+        (false, true) => {
+            let piece = Piece::new(symbols.values, symbols.count, 3)?;
+            // SAFETY: as above; no target overlaps them.
+            (Values::Dense(unsafe { piece.read() }), piece.span)
+        }
+        (true, false) => {
+            let piece = Piece::<[u8; SYM_SIZE]>::new(symbols.symtab.cast(), symbols.count, 3)?;
+            // SAFETY: as above.
+            (Values::Symtab(SymtabValues::from_entries(unsafe { piece.read() })), piece.span)
+        }
+        (true, true) if symbols.count == 0 => (Values::Dense(&[]), rela.span),
+        _ => return Err(Refusal::new(RELAKIT_ERR_SYMBOLS, 3, 0).into()),
+    };
     // SAFETY: as above.
-    let rules = unsafe { Options::new(options, 5) }?.rules()?;
-    let symtab = symbols.symtab.cast::<[u8; SYM_SIZE]>();
-    let sources = [symbols.values.is_null(), symbols.symtab.is_null()];
-    if sources == [false, false] || sources == [true, true] && symbols.count != 0 {
-        return Err(Refusal::new(RELAKIT_ERR_SYMBOLS, 3, 0).into());
-    }
-    let lent = [
-        Span::new(rela, rela_size, 1)?,
-        match symbols.symtab.is_null() {
-            true => Span::items(symbols.values, symbols.count, 3)?,
-            false => Span::items(symtab, symbols.count, 3)?,
-        },
-    ];
-    // SAFETY: as above.
-    let mut writer = unsafe { CWriter::new(target.writer, 4) }?;
-    // SAFETY: as above.
-    let table = RelaTable::new(unsafe { items(rela.cast(), rela_size, 1) }?)?;
+    let table = RelaTable::new(unsafe { rela.read() })?;
+    let mut writer = match target.writer.is_null() {
+        true => None,
+        // SAFETY: as above.
+        false => unsafe { CWriter::new(target.writer, 4) }?,
+    };
     let mut target = match &mut writer {
         Some(_) if !target.bytes.is_null() => return Err(Refusal::new(RELAKIT_ERR_RESERVED, 4, 0).into()),
         Some(writer) => Target::hooked(target.size, target.address, writer),
         None => {
             let too_long = Refusal::new(RELAKIT_ERR_LENGTH, 4, target.size);
             let size = usize::try_from(target.size).map_err(|_| too_long)?;
-            Span::new(target.bytes, size, 4)?.apart_from(&lent, 4)?;
-            // SAFETY: as above; it does not overlap what is borrowed for reading.
-            Target::new(unsafe { items_mut(target.bytes.cast(), size, 4) }?, target.address)
+            let bytes = Piece::<u8>::new(target.bytes.cast(), size, 4)?;
+            bytes.span.apart_from(&[rela.span, lent], 4)?;
+            // SAFETY: as above; they overlap nothing that is borrowed.
+            Target::new(unsafe { bytes.write() }, target.address)
         }
-    };
-    let values = if symbols.symtab.is_null() {
-        // SAFETY: as above.
-        Values::Dense(unsafe { items(symbols.values, symbols.count, 3) }?)
-    } else {
-        // SAFETY: as above.
-        let entries = unsafe { items(symtab, symbols.count, 3) }?;
-        Values::Symtab(SymtabValues::from_entries(entries))
     };
     act(table, values, &mut target, rules)?;
     Ok(RELAKIT_OK)
@@ -154,7 +156,7 @@ unsafe fn run(
 
 /// Options, checked.
 pub(crate) struct Options {
-    profile: Profile,
+    profile: &'static Profile,
     flags: u32,
     number: u64,
 }
@@ -166,7 +168,7 @@ impl Options {
     /// NULL, or as many bytes can be read as its first member says.
     pub(crate) unsafe fn new(options: *const relakit_options, number: u64) -> Result<Self, Refusal> {
         if options.is_null() {
-            return Ok(Self { profile: Profile::default(), flags: 0, number });
+            return Ok(Self { profile: &Profile::LINUX_6_12, flags: 0, number });
         }
         // SAFETY: the caller's promise.
         let options = unsafe { versioned(options, number) }?;
@@ -191,7 +193,7 @@ impl Options {
     /// For a module, which has its profile's rules.
     pub(crate) fn profile(self) -> Result<Profile, Refusal> {
         match self.flags {
-            0 => Ok(self.profile),
+            0 => Ok(*self.profile),
             RELAKIT_CHECK_PC32 => Ok(self.profile.with_pc32_check()),
             flags => Err(Refusal::new(RELAKIT_ERR_FLAGS, self.number, u64::from(flags))),
         }
@@ -199,11 +201,11 @@ impl Options {
 }
 
 /// The profile of a number.
-pub(crate) fn profile(number: u32) -> Option<Profile> {
+pub(crate) fn profile(number: u32) -> Option<&'static Profile> {
     let [minor_low, minor_high, major_low, major_high] = number.to_le_bytes();
     match number {
-        RELAKIT_PROFILE_DEFAULT => Some(Profile::default()),
-        RELAKIT_PROFILE_ELF => Some(Profile::ELF),
+        RELAKIT_PROFILE_DEFAULT => Some(&Profile::LINUX_6_12),
+        RELAKIT_PROFILE_ELF => Some(&Profile::ELF),
         _ => Profile::for_linux(
             u16::from_le_bytes([major_low, major_high]),
             u16::from_le_bytes([minor_low, minor_high]),
