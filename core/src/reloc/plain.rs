@@ -108,11 +108,11 @@ fn check_run(
     for (index, entry) in (0..entries.len()).zip(entries) {
         match common(entry, values, address) {
             Some((offset, Common::Word32(_))) if offset >= end => match slot(bytes, offset) {
-                Some([0, 0, 0, 0]) => end = offset.wrapping_add(4),
+                Some(slot) if u32::from_le_bytes(*slot) == 0 => end = offset.wrapping_add(4),
                 _ => return (index, end),
             },
             Some((offset, Common::Word64(_))) if offset >= end => match slot(bytes, offset) {
-                Some([0, 0, 0, 0, 0, 0, 0, 0]) => end = offset.wrapping_add(8),
+                Some(slot) if u64::from_le_bytes(*slot) == 0 => end = offset.wrapping_add(8),
                 _ => return (index, end),
             },
             _ => return (index, end),
