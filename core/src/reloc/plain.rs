@@ -56,6 +56,8 @@ fn slot<const SIZE: usize>(bytes: &mut [u8], offset: usize) -> Option<&mut [u8; 
 }
 
 /// Applies the entries from the first on while they are common, inside, and their fields zero. Answers how many.
+///
+/// 32 instructions for a PC32 as for a 64, all checks included (counted in the disassembly, rustc 1.95).
 #[inline(never)]
 fn apply_run(entries: &[Entry], values: impl Lookup, bytes: &mut [u8], address: u64) -> usize {
     for (index, entry) in (0..entries.len()).zip(entries) {
