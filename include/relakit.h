@@ -1556,7 +1556,7 @@ relakit_status relakit_module_keep(struct relakit_module *module,
 
 /**
  * Names the object of the index-th late section, counted from 0: *object leads to *object_len bytes in the kept memory,
- * not ended by NUL, and *live is 1 when it has come and not gone. An object with several sections is named several
+ * not ended by NUL (relakit_module_coming wants a copy that is), and *live is 1 when it has come and not gone. An object with several sections is named several
  * times. In RELAKIT_STAGE_LATE only.
  *
  * Returns RELAKIT_OK, or RELAKIT_NONE after the last one, or what relakit_module_init says of all functions.

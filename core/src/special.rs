@@ -60,14 +60,6 @@ pub enum Effect {
     Nothing,
 }
 
-impl Effect {
-    /// Whether instructions that the entries point to are patched.
-    #[must_use]
-    pub const fn rewrites_code(self) -> bool {
-        matches!(self, Rewrites | UpdatesAndRewrites)
-    }
-}
-
 /// One special section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -9,6 +9,7 @@ use core::ffi::{c_char, c_void};
 use core::ptr;
 use relakit::Module;
 use relakit::klp::{Class, FailsAt};
+use relakit::special::Effect;
 
 /// What a module consists of.
 #[repr(C)]
@@ -285,7 +286,7 @@ pub unsafe extern "C" fn relakit_module_special(
             struct_size: 0,
             read_at: crate::names::read_at(special.first_read(version)),
             entry_size: special.entry_size(version).map_or(0, u32::from),
-            rewrites_code: u32::from(special.effect.rewrites_code()),
+            rewrites_code: u32::from(matches!(special.effect, Effect::Rewrites | Effect::UpdatesAndRewrites)),
         });
         Ok(RELAKIT_OK)
     };

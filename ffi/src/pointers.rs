@@ -120,23 +120,6 @@ pub(crate) unsafe fn items_mut<'a, T>(
     Ok(unsafe { piece.write() })
 }
 
-/// The bytes of a string up to its NUL, argument `number`; of a longer one the first `most`.
-///
-/// # Safety
-/// If not NULL, the string can be read up to its NUL or to `most` bytes, for `'a`, and nobody writes to it meanwhile.
-unsafe fn string<'a>(start: *const c_char, most: usize, number: u64) -> Result<&'a [u8], Refusal> {
-    if start.is_null() {
-        return Err(Refusal::new(RELAKIT_ERR_NULL, number, 0));
-    }
-    let mut len = 0usize;
-    // SAFETY: every byte before this one was read and was not NUL, and there are fewer than `most` of them.
-    while len < most && unsafe { *start.wrapping_add(len) } != 0 {
-        len = len.wrapping_add(1);
-    }
-    // SAFETY: these bytes were read just now.
-    unsafe { items(start.cast(), len, number) }
-}
-
 /// Copies a struct without a size of its own, argument `number`.
 ///
 /// # Safety
@@ -243,13 +226,37 @@ impl<T> Out<T> {
     }
 }
 
-/// The name of an object; one that is too long is cut behind its first byte too many, and so nobody's.
-///
-/// # Safety
-/// If not NULL, it is ended by NUL.
-pub(crate) unsafe fn name_of_object<'a>(name: *const c_char, number: u64) -> Result<&'a [u8], Refusal> {
-    // SAFETY: the caller's promise.
-    unsafe { string(name, OBJECT_NAME_MAX.saturating_add(1), number) }
+/// A copy of an object's name. It may lie in a section that is relocated, so it is not borrowed.
+pub(crate) struct ObjectName {
+    /// One that is too long is cut behind its first byte too many, and so nobody's.
+    bytes: [u8; OBJECT_NAME_MAX + 1],
+    len: usize,
+}
+
+impl ObjectName {
+    /// Argument `number`.
+    ///
+    /// # Safety
+    /// If not NULL, the string can be read up to its NUL, or to as many bytes as a name may have and one.
+    pub(crate) unsafe fn new(name: *const c_char, number: u64) -> Result<Self, Refusal> {
+        if name.is_null() {
+            return Err(Refusal::new(RELAKIT_ERR_NULL, number, 0));
+        }
+        let mut copy = Self { bytes: [0; OBJECT_NAME_MAX + 1], len: 0 };
+        for to in &mut copy.bytes {
+            // SAFETY: every byte before this one was read and was not NUL.
+            *to = unsafe { name.cast::<u8>().wrapping_add(copy.len).read() };
+            if *to == 0 {
+                break;
+            }
+            copy.len = copy.len.wrapping_add(1);
+        }
+        Ok(copy)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
 }
 
 /// Where the number of sections goes; NULL is nowhere.

@@ -3,7 +3,7 @@
 use crate::addresses::{Addresses, pointer};
 use crate::callbacks::{CResolver, CWriter};
 use crate::fault::{Fault, Refusal};
-use crate::pointers::{Count, Span, answer, items, items_mut, name_of_object, versioned};
+use crate::pointers::{Count, ObjectName, Span, answer, items, items_mut, versioned};
 use crate::relocate::Options;
 use crate::status::*;
 use crate::types::*;
@@ -293,14 +293,14 @@ unsafe fn klp_apply(
     // SAFETY: the caller's promise.
     let mut image = unsafe { Image::new(image, writer, 4) }?;
     // SAFETY: as above.
-    let object = unsafe { name_of_object(object, 2) }?;
+    let object = unsafe { ObjectName::new(object, 2) }?;
     // SAFETY: as above.
     let mut resolver = unsafe { CResolver::new(resolver, 3) }?;
     // SAFETY: as above.
     let profile = unsafe { Options::new(options, 5) }?.profile()?;
     // SAFETY: as above.
     let sections = unsafe { Count::new(sections, 6) }?;
-    let klp = image.klp(object)?;
+    let klp = image.klp(object.bytes())?;
     // SAFETY: as above; neither overlaps anything that is borrowed, or a target.
     let symbols = unsafe { items_mut(image.symtab, image.symbol_count, 1) }?;
     // SAFETY: as above.
@@ -323,12 +323,12 @@ unsafe fn klp_clear(
     // SAFETY: the caller's promise.
     let mut image = unsafe { Image::new(image, writer, 3) }?;
     // SAFETY: as above.
-    let object = unsafe { name_of_object(object, 2) }?;
+    let object = unsafe { ObjectName::new(object, 2) }?;
     // SAFETY: as above.
     let profile = unsafe { Options::new(options, 4) }?.profile()?;
     // SAFETY: as above.
     let sections = unsafe { Count::new(sections, 5) }?;
-    let klp = image.klp(object)?;
+    let klp = image.klp(object.bytes())?;
     // SAFETY: as above; no target overlaps them.
     let symbols = unsafe { items(image.symtab.cast_const(), image.symbol_count, 1) }?;
     let cleared = klp.clear(SymtabValues::from_entries(symbols), &mut image.mapping, profile)?;

@@ -3,7 +3,7 @@
 use crate::callbacks::CResolver;
 use crate::fault::{Fault, Refusal};
 use crate::places::Places;
-use crate::pointers::{Count, Out, Span, answer, items, items_mut, name_of_object};
+use crate::pointers::{Count, ObjectName, Out, Span, answer, items, items_mut};
 use crate::relocate::Options;
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
@@ -248,7 +248,7 @@ pub unsafe extern "C" fn relakit_module_keep(
 }
 
 /// Names the object of the index-th late section, counted from 0: *object leads to *object_len bytes in the kept memory,
-/// not ended by NUL, and *live is 1 when it has come and not gone. An object with several sections is named several
+/// not ended by NUL (relakit_module_coming wants a copy that is), and *live is 1 when it has come and not gone. An object with several sections is named several
 /// times. In RELAKIT_STAGE_LATE only.
 ///
 /// Returns RELAKIT_OK, or RELAKIT_NONE after the last one, or what relakit_module_init says of all functions.
@@ -306,14 +306,14 @@ pub unsafe extern "C" fn relakit_module_coming(
     let call = &mut |stage: &mut Stage, own: Span| {
         let Stage::Late(late, kept) = stage else { return Err(stage.out_of_order()) };
         // SAFETY: the caller's promise.
-        let object = unsafe { name_of_object(object, 2) }?;
+        let object = unsafe { ObjectName::new(object, 2) }?;
         // SAFETY: as above.
         let mut memory = unsafe { Places::new(memory, 3, &[*kept, own]) }?;
         // SAFETY: as above.
         let mut resolver = unsafe { CResolver::new(resolver, 4) }?;
         // SAFETY: as above.
         let sections = unsafe { Count::new(sections, 5) }?;
-        sections.set(late.coming(object, &mut memory, &mut resolver)?);
+        sections.set(late.coming(object.bytes(), &mut memory, &mut resolver)?);
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
@@ -342,12 +342,12 @@ pub unsafe extern "C" fn relakit_module_going(
     let call = &mut |stage: &mut Stage, own: Span| {
         let Stage::Late(late, kept) = stage else { return Err(stage.out_of_order()) };
         // SAFETY: the caller's promise.
-        let object = unsafe { name_of_object(object, 2) }?;
+        let object = unsafe { ObjectName::new(object, 2) }?;
         // SAFETY: as above.
         let mut memory = unsafe { Places::new(memory, 3, &[*kept, own]) }?;
         // SAFETY: as above.
         let sections = unsafe { Count::new(sections, 4) }?;
-        sections.set(late.going(object, &mut memory)?);
+        sections.set(late.going(object.bytes(), &mut memory)?);
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
