@@ -207,28 +207,16 @@ pub struct Error {
     pub limit: u64,
 }
 
-impl ErrorKind {
-    /// A fault of this kind with a number and what it was held against.
-    pub(crate) const fn error(self, value: u64, limit: u64) -> Error {
-        Error { kind: self, section: None, entry: None, symbol: None, r_type: None, offset: 0, value, limit }
-    }
-}
-
 impl Error {
+    /// A fault with a number and what it was held against.
+    pub(crate) const fn new(kind: ErrorKind, value: u64, limit: u64) -> Self {
+        Self { kind, section: None, entry: None, symbol: None, r_type: None, offset: 0, value, limit }
+    }
+
     /// The same fault with a section index, for a loader that has one where a function that works on one table has not.
     #[must_use]
     pub const fn in_section(mut self, section: u32) -> Self {
         self.section = Some(section);
-        self
-    }
-
-    pub(crate) const fn of_symbol(mut self, symbol: u32) -> Self {
-        self.symbol = Some(symbol);
-        self
-    }
-
-    pub(crate) const fn at_offset(mut self, offset: u64) -> Self {
-        self.offset = offset;
         self
     }
 }
@@ -312,16 +300,16 @@ mod tests {
         let error = Error {
             entry: Some(3),
             r_type: Some(10),
-            ..ErrorKind::Overflow.error(0x1_0000_0000, 0xffff_ffff)
+            symbol: Some(7),
+            offset: 0x20,
+            ..Error::new(ErrorKind::Overflow, 0x1_0000_0000, 0xffff_ffff)
         }
-        .in_section(43)
-        .of_symbol(7)
-        .at_offset(0x20);
+        .in_section(43);
         assert_eq!(
             error.to_string(),
             "value does not fit its field: section 43, entry 3, type R_X86_64_32, symbol 7, offset 0x20, \
              value 0x100000000, largest 0xffffffff"
         );
-        assert_eq!(ErrorKind::NoSymbolTable.error(1, 2).to_string(), "no symbol table");
+        assert_eq!(Error::new(ErrorKind::NoSymbolTable, 1, 2).to_string(), "no symbol table");
     }
 }

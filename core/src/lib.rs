@@ -71,6 +71,7 @@ pub mod klp;
 mod module;
 mod profile;
 mod read;
+mod report;
 pub mod reloc;
 pub mod sechdrs;
 pub mod special;

@@ -7,8 +7,9 @@ use crate::error::{Error, ErrorKind, HookError};
 use crate::klp::RelaName;
 use crate::profile::Profile;
 use crate::read::u64_at;
-use crate::reloc::{self, Pass, Rules, SymtabValues, Target, Transaction, Values, all_or_none};
-use crate::symbols::{KlpSymbols, Resolver, first_fault};
+use crate::reloc::{self, Direction, Pass, Rules, Sections, SymtabValues, Target, Transaction, Values};
+use crate::report::{Report, Stopped, reported};
+use crate::symbols::{KlpSymbols, Resolver};
 use core::ops::Range;
 
 /// The section headers of a module as such a loader holds them. Nothing in them is trusted.
@@ -76,7 +77,7 @@ impl<'a> Sechdrs<'a> {
     /// [`ErrorKind::NotAModule`] when `object` is empty.
     pub const fn klp(self, object: &'a [u8], names: Strings<'a>) -> Result<Klp<'a>, Error> {
         match object {
-            [] => Err(ErrorKind::NotAModule.error(0, 0)),
+            [] => Err(Error::new(ErrorKind::NotAModule, 0, 0)),
             _ => Ok(Klp { sechdrs: self, object, names }),
         }
     }
@@ -97,33 +98,41 @@ impl<'a> Sechdrs<'a> {
         mapping: &mut dyn Mapping<'_>,
         act: impl FnOnce(RelaTable<'_>, &mut Target<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let section = self.relocations(index, mapping)?;
-        match section.target(mapping)? {
+        let section = reported(|report| self.relocations(index, mapping, report))?;
+        match reported(|report| section.target(mapping, report))? {
             Some(mut target) => act(section.table, &mut target).map_err(|error| error.in_section(index)),
             None => Ok(()),
         }
     }
 
     /// Relocation section `index` with its target.
-    fn relocations<'m>(&self, index: u32, mapping: &dyn Mapping<'m>) -> Result<Relocations<'m>, Error> {
+    fn relocations<'m>(
+        &self,
+        index: u32,
+        mapping: &dyn Mapping<'m>,
+        report: &mut Report,
+    ) -> Result<Relocations<'m>, Stopped> {
         let count = u64::from(self.count());
-        let header = self.header(index).ok_or(ErrorKind::NoSuchSection.error(u64::from(index), count))?;
-        let at = |error: Error| error.in_section(index);
-        match header.kind {
-            abi::SHT_RELA => {}
-            abi::SHT_REL => return Err(at(ErrorKind::RelSection.error(u64::from(header.info), 0))),
-            kind => return Err(at(ErrorKind::NotRelocations.error(u64::from(kind), 0))),
-        }
+        let Some(header) = self.header(index) else {
+            return Err(report.fault(ErrorKind::NoSuchSection, u64::from(index), count));
+        };
         let number = header.info;
-        let target =
-            self.header(number).ok_or(at(ErrorKind::TargetOutOfRange.error(u64::from(number), count)))?;
         let strings = self.header(self.symbols).map_or(0, |symbols| symbols.link);
-        if number == self.symbols || number == strings {
-            return Err(at(ErrorKind::TargetIsSymbolTable.error(u64::from(number), 0)));
-        }
-        let bytes = mapping.table(index, &header).ok_or(at(ErrorKind::NotPlaced.error(header.size, 0)))?;
-        let table = RelaTable::new(bytes).map_err(at)?;
-        Ok(Relocations { index, number, target, table })
+        let bytes = mapping.table(index, &header);
+        let (table, rest) = RelaTable::whole_entries(bytes.unwrap_or_default());
+        let (kind, value, limit) = match (header.kind, self.header(number)) {
+            (abi::SHT_REL, _) => (ErrorKind::RelSection, u64::from(number), 0),
+            (kind, _) if kind != abi::SHT_RELA => (ErrorKind::NotRelocations, u64::from(kind), 0),
+            (_, None) => (ErrorKind::TargetOutOfRange, u64::from(number), count),
+            (_, Some(_)) if number == self.symbols || number == strings => {
+                (ErrorKind::TargetIsSymbolTable, u64::from(number), 0)
+            }
+            _ if bytes.is_none() => (ErrorKind::NotPlaced, header.size, 0),
+            _ if rest != 0 => (ErrorKind::PartialEntry, header.size, rest as u64),
+            (_, Some(target)) => return Ok(Relocations { index, number, target, table }),
+        };
+        let stopped = report.fault(kind, value, limit);
+        Err(report.in_section(stopped, index))
     }
 }
 
@@ -138,17 +147,21 @@ struct Relocations<'m> {
 
 impl Relocations<'_> {
     /// `None` when there is nothing to relocate.
-    fn target<'t>(&self, mapping: &'t mut dyn Mapping<'_>) -> Result<Option<Target<'t>>, Error> {
+    fn target<'t>(
+        &self,
+        mapping: &'t mut dyn Mapping<'_>,
+        report: &mut Report,
+    ) -> Result<Option<Target<'t>>, Stopped> {
         if self.table.is_empty() {
             return Ok(None);
         }
-        match mapping.target(self.number, &self.target) {
-            Ok(target) => Ok(Some(target)),
-            Err(ErrorKind::NotPlaced) => {
-                Err(ErrorKind::NotPlaced.error(self.target.size, 0).in_section(self.number))
-            }
-            Err(kind) => Err(kind.error(u64::from(self.number), 0).in_section(self.index)),
-        }
+        let (kind, value, section) = match mapping.target(self.number, &self.target) {
+            Ok(target) => return Ok(Some(target)),
+            Err(ErrorKind::NotPlaced) => (ErrorKind::NotPlaced, self.target.size, self.number),
+            Err(kind) => (kind, u64::from(self.number), self.index),
+        };
+        let stopped = report.fault(kind, value, 0);
+        Err(report.in_section(stopped, section))
     }
 }
 
@@ -179,33 +192,28 @@ impl Klp<'_> {
         resolver: &mut dyn Resolver,
         profile: Profile,
     ) -> Result<usize, Error> {
-        let short = ErrorKind::ValuesTooShort.error(values.len() as u64, symbols.len() as u64);
+        let short = Error::new(ErrorKind::ValuesTooShort, values.len() as u64, symbols.len() as u64);
         let values = values.get_mut(..symbols.len()).ok_or(short)?;
         for (value, symbol) in values.iter_mut().zip(symbols.iter()) {
             *value = u64_at(symbol, 8).unwrap_or(0);
         }
-        let table = SymbolTable::in_memory(symbols, strings, self.sechdrs.symbols);
-        let applied = all_or_none(
-            &mut Apply {
-                klp: *self,
-                symbols: KlpSymbols { symbols: table, profile, object: self.object },
-                values,
-                mapping,
-                resolver,
-                wrote: false,
-            },
-            self.sections(),
-        )?;
-        for index in self.sections() {
-            let Some(section) = self.section(index, mapping)? else { continue };
-            for rela in section.table.iter() {
-                let Ok(symbol) = usize::try_from(rela.symbol) else { continue };
-                if let (Some(symbol), Some(value)) = (symbols.get_mut(symbol), values.get(symbol)) {
-                    set_value(symbol, *value);
+        reported(|report| {
+            let table = SymbolTable::in_memory(symbols, strings, self.sechdrs.symbols);
+            let klp_symbols = KlpSymbols { symbols: table, profile: &profile, object: self.object };
+            let source = Source::Resolved { symbols: klp_symbols, values, resolver };
+            let mut sections = KlpSections { klp: *self, source, mapping, rules: profile.rules() };
+            let applied = Transaction::new(&mut sections, self.sections(), Direction::Apply).run(report)?;
+            for index in self.sections() {
+                let Some(section) = self.section(index, mapping, report)? else { continue };
+                for rela in section.table.iter() {
+                    let Ok(symbol) = usize::try_from(rela.symbol) else { continue };
+                    if let (Some(symbol), Some(value)) = (symbols.get_mut(symbol), values.get(symbol)) {
+                        set_value(symbol, *value);
+                    }
                 }
             }
-        }
-        Ok(applied)
+            Ok(applied)
+        })
     }
 
     /// Verifies and sets back to zero every field of all livepatch sections of the object, the last first: all of them,
@@ -220,9 +228,11 @@ impl Klp<'_> {
         mapping: &mut dyn Mapping<'_>,
         profile: Profile,
     ) -> Result<usize, Error> {
-        let rules = profile.rules();
-        let mut clear = Clear { klp: *self, values: symbols, mapping, rules, wrote: false };
-        all_or_none(&mut clear, self.sections().rev())
+        let source = Source::Applied(symbols);
+        let mut sections = KlpSections { klp: *self, source, mapping, rules: profile.rules() };
+        reported(|report| {
+            Transaction::new(&mut sections, self.sections(), Direction::Clear).run(report)
+        })
     }
 
     fn sections(&self) -> Range<u32> {
@@ -230,36 +240,42 @@ impl Klp<'_> {
     }
 
     /// Section `index`, if it is one of the object's.
-    fn section<'m>(&self, index: u32, mapping: &dyn Mapping<'m>) -> Result<Option<Relocations<'m>>, Error> {
+    fn section<'m>(
+        &self,
+        index: u32,
+        mapping: &dyn Mapping<'m>,
+        report: &mut Report,
+    ) -> Result<Option<Relocations<'m>>, Stopped> {
         let Some(header) = self.sechdrs.header(index) else { return Ok(None) };
         if !header.flags.contains(SectionFlags::RELA_LIVEPATCH) {
             return Ok(None);
         }
-        let at = |error: Error| error.in_section(index);
-        let outside =
-            ErrorKind::BadSectionName.error(u64::from(header.name), self.names.bytes().len() as u64);
-        let name = self.names.name(header.name).ok_or(at(outside))?;
-        let name = RelaName::parse(name).ok_or(at(ErrorKind::BadKlpSectionName.error(0, 0)))?;
-        if name.object != self.object {
-            return Ok(None);
-        }
+        let name = self.names.name(header.name);
         let target = self.sechdrs.header(header.info);
-        let in_memory = |section: &Section| section.flags.contains(SectionFlags::ALLOC);
-        if self.object == VMLINUX {
+        let target_flags = target.map_or(SectionFlags::ALLOC, |target| target.flags);
+        let (kind, value, limit) = match (name, name.and_then(RelaName::parse)) {
+            (None, _) => {
+                (ErrorKind::BadSectionName, u64::from(header.name), self.names.bytes().len() as u64)
+            }
+            (_, None) => (ErrorKind::BadKlpSectionName, 0, 0),
+            (_, Some(name)) if name.object != self.object => return Ok(None),
             // Linux passes over what it does not find in memory while it loads.
-            return match target.is_some_and(|target| in_memory(&target)) {
-                true => self.sechdrs.relocations(index, mapping).map(Some),
-                false => Ok(None),
-            };
-        }
-        if let Some(target) = target.filter(|target| !in_memory(target)) {
-            let error = ErrorKind::TargetNotAllocated.error(u64::from(header.info), target.flags.bits());
-            return Err(at(error));
-        }
-        if !in_memory(&header) {
-            return Err(at(ErrorKind::LateNotAllocated.error(header.flags.bits(), 0)));
-        }
-        self.sechdrs.relocations(index, mapping).map(Some)
+            _ if self.object == VMLINUX => {
+                return match target.is_some() && target_flags.contains(SectionFlags::ALLOC) {
+                    true => self.sechdrs.relocations(index, mapping, report).map(Some),
+                    false => Ok(None),
+                };
+            }
+            _ if !target_flags.contains(SectionFlags::ALLOC) => {
+                (ErrorKind::TargetNotAllocated, u64::from(header.info), target_flags.bits())
+            }
+            _ if !header.flags.contains(SectionFlags::ALLOC) => {
+                (ErrorKind::LateNotAllocated, header.flags.bits(), 0)
+            }
+            _ => return self.sechdrs.relocations(index, mapping, report).map(Some),
+        };
+        let stopped = report.fault(kind, value, limit);
+        Err(report.in_section(stopped, index))
     }
 }
 
@@ -270,81 +286,52 @@ fn set_value(symbol: &mut [u8; SYM_SIZE], value: u64) {
     }
 }
 
-/// The sections of an object are applied: a step is a section.
-struct Apply<'p, 'a, 'm> {
+/// Where the symbols' values are.
+enum Source<'p> {
+    /// They are asked for on the way.
+    Resolved { symbols: KlpSymbols<'p, 'p>, values: &'p mut [u64], resolver: &'p mut dyn Resolver },
+    /// An apply has put them into the symbol table.
+    Applied(SymtabValues<'p>),
+}
+
+/// The livepatch sections of an object.
+struct KlpSections<'p, 'a, 'm> {
     klp: Klp<'a>,
-    symbols: KlpSymbols<'p, 'p>,
-    values: &'p mut [u64],
-    mapping: &'p mut dyn Mapping<'m>,
-    resolver: &'p mut dyn Resolver,
-    /// Whether a step tried to write.
-    wrote: bool,
-}
-
-impl Apply<'_, '_, '_> {
-    fn section(&mut self, index: u32) -> Result<bool, Error> {
-        let Some(section) = self.klp.section(index, self.mapping)? else { return Ok(false) };
-        let at = |error: Error| error.in_section(index);
-        let (values, resolver) = (&mut *self.values, &mut *self.resolver);
-        first_fault(|on_fault| self.symbols.resolve(section.table, values, resolver, on_fault))
-            .map_err(at)?;
-        if let Some(mut target) = section.target(self.mapping)? {
-            self.wrote = true;
-            let rules = self.symbols.profile.rules();
-            let pass = Pass { table: section.table, values: Values::Dense(self.values), rules };
-            pass.apply_fields(&mut target).map_err(at)?;
-        }
-        Ok(true)
-    }
-}
-
-impl Transaction for Apply<'_, '_, '_> {
-    fn step(&mut self, index: u32) -> Result<bool, Error> {
-        self.section(index)
-    }
-
-    fn undo(&mut self, index: u32) -> Result<(), Error> {
-        let Some(section) = self.klp.section(index, self.mapping)? else { return Ok(()) };
-        let Some(mut target) = section.target(self.mapping)? else { return Ok(()) };
-        let rules = self.symbols.profile.rules();
-        let pass = Pass { table: section.table, values: Values::Dense(self.values), rules };
-        pass.undo_fields(&mut target).map_err(|error| error.in_section(index))
-    }
-
-    fn sync(&mut self) -> Result<(), HookError> {
-        if self.wrote { self.mapping.sync() } else { Ok(()) }
-    }
-}
-
-/// The sections of an object are cleared: a step is a section.
-struct Clear<'p, 'a, 'm> {
-    klp: Klp<'a>,
-    values: SymtabValues<'p>,
+    source: Source<'p>,
     mapping: &'p mut dyn Mapping<'m>,
     rules: Rules,
-    /// Whether a step tried to write.
-    wrote: bool,
 }
 
-impl Transaction for Clear<'_, '_, '_> {
-    fn step(&mut self, index: u32) -> Result<bool, Error> {
-        let Some(section) = self.klp.section(index, self.mapping)? else { return Ok(false) };
-        let pass = Pass { table: section.table, values: self.values.into(), rules: self.rules };
-        if let Some(mut target) = section.target(self.mapping)? {
-            self.wrote = true;
-            pass.clear_fields(&mut target).map_err(|error| error.in_section(index))?;
+impl Sections for KlpSections<'_, '_, '_> {
+    fn prepare(&mut self, index: u32, report: &mut Report) -> Result<bool, Stopped> {
+        let Some(section) = self.klp.section(index, self.mapping, report)? else { return Ok(false) };
+        if let Source::Resolved { symbols, values, resolver } = &mut self.source {
+            symbols
+                .resolve(section.table, values, *resolver, report)
+                .map_err(|stopped| report.in_section(stopped, index))?;
         }
         Ok(true)
     }
 
-    fn undo(&mut self, index: u32) -> Result<(), Error> {
-        let Some(section) = self.klp.section(index, self.mapping)? else { return Ok(()) };
-        let pass = Pass { table: section.table, values: self.values.into(), rules: self.rules };
-        let Some(mut target) = section.target(self.mapping)? else { return Ok(()) };
-        pass.reapply_fields(&mut target).map_err(|error| error.in_section(index))
+    fn section(
+        &mut self,
+        index: u32,
+        report: &mut Report,
+    ) -> Result<Option<(Pass<'_>, Target<'_>)>, Stopped> {
+        let Some(section) = self.klp.section(index, self.mapping, report)? else { return Ok(None) };
+        let values = match &self.source {
+            Source::Resolved { values, .. } => Values::Dense(values),
+            Source::Applied(values) => Values::Symtab(*values),
+        };
+        let pass = Pass { table: section.table, values, rules: self.rules };
+        Ok(section.target(self.mapping, report)?.map(|target| (pass, target)))
+    }
+
+    fn locate(&self, index: u32, stopped: Stopped, report: &mut Report) -> Stopped {
+        report.in_section(stopped, index)
     }
 
     fn sync(&mut self) -> Result<(), HookError> {
-        if self.wrote { self.mapping.sync() } else { Ok(()) }
+        self.mapping.sync()
     }
 }

@@ -1,12 +1,12 @@
 //! Symbol values (Linux semantics 4), and the rules on livepatch symbols (7 and 8).
 
 use crate::abi;
-use crate::elf::{Rela, RelaTable, Symbol, SymbolPlace, SymbolTable};
-use crate::error::{Error, ErrorKind, HookError};
+use crate::elf::{RelaTable, Symbol, SymbolPlace, SymbolTable};
+use crate::error::{ErrorKind, HookError};
 use crate::klp::SymName;
 use crate::module::{Memory, Module};
 use crate::profile::Profile;
-use core::ops::ControlFlow;
+use crate::report::{Report, Stopped};
 
 /// Answers for the names that a module does not define.
 pub trait Resolver {
@@ -35,90 +35,61 @@ pub(crate) fn klp_value(
     name: &[u8],
     position: u64,
     resolver: &mut dyn Resolver,
-) -> Result<u64, Error> {
-    let failed = |error: HookError| ErrorKind::Resolver.error(error.number(), 0);
-    let mut candidate = |position| resolver.candidate(object, name, position).map_err(failed);
+    report: &mut Report,
+) -> Result<u64, Stopped> {
+    let mut candidate = |position, report: &mut Report| {
+        let found = resolver.candidate(object, name, position);
+        found.map_err(|error| report.fault(ErrorKind::Resolver, error.number(), 0))
+    };
     let found = match position {
         0 => {
-            let first = candidate(1)?;
-            match candidate(2)? {
+            let first = candidate(1, report)?;
+            match candidate(2, report)? {
                 // Linux looks at the last address it saw before it counts.
                 Some(second) if first.is_some() && second != 0 => {
-                    return Err(ErrorKind::KlpAmbiguous.error(position, 0));
+                    return Err(report.fault(ErrorKind::KlpAmbiguous, position, 0));
                 }
                 Some(_) => None,
                 None => first,
             }
         }
         _ => {
-            let found = candidate(position)?;
-            if found.is_none() && position > 1 && candidate(1)?.is_some() {
-                return Err(ErrorKind::KlpPosition.error(position, 0));
+            let found = candidate(position, report)?;
+            if found.is_none() && position > 1 && candidate(1, report)?.is_some() {
+                return Err(report.fault(ErrorKind::KlpPosition, position, 0));
             }
             found
         }
     };
-    found.filter(|&value| value != 0).ok_or(ErrorKind::KlpNotFound.error(position, 0))
-}
-
-/// Adds the relocation that a fault was found in.
-pub(crate) fn at_rela(error: Error, rela: Rela, entry: usize) -> Error {
-    Error {
-        entry: Some(entry as u64),
-        symbol: Some(rela.symbol),
-        r_type: Some(rela.r_type),
-        offset: rela.offset,
-        ..error
+    match found {
+        Some(value) if value != 0 => Ok(value),
+        _ => Err(report.fault(ErrorKind::KlpNotFound, position, 0)),
     }
-}
-
-/// Told each fault as it is found; says whether to go on.
-pub(crate) type OnFault<'a> = &'a mut dyn FnMut(Error) -> ControlFlow<()>;
-
-/// Runs what reports faults until the first one.
-pub(crate) fn first_fault(run: impl FnOnce(OnFault<'_>) -> ControlFlow<()>) -> Result<(), Error> {
-    let mut first = None;
-    let _ = run(&mut |error| {
-        first = Some(error);
-        ControlFlow::Break(())
-    });
-    first.map_or(Ok(()), Err)
-}
-
-/// Runs what reports faults to its end; answers whether there was none.
-pub(crate) fn every_fault(
-    report: &mut dyn FnMut(Error),
-    run: impl FnOnce(OnFault<'_>) -> ControlFlow<()>,
-) -> bool {
-    let mut none = true;
-    let _ = run(&mut |error| {
-        none = false;
-        report(error);
-        ControlFlow::Continue(())
-    });
-    none
 }
 
 /// The livepatch symbols of a symbol table, as a section of `object` sees them.
 #[derive(Clone, Copy)]
 pub(crate) struct KlpSymbols<'a, 'f> {
     pub(crate) symbols: SymbolTable<'f>,
-    pub(crate) profile: Profile,
+    pub(crate) profile: &'a Profile,
     pub(crate) object: &'a [u8],
 }
 
 impl<'f> KlpSymbols<'_, 'f> {
     /// The name of symbol `index`, or why a livepatch relocation cannot use it. Nobody is asked for its value yet.
-    pub(crate) fn name(&self, index: u32) -> Result<SymName<'f>, Error> {
+    pub(crate) fn name(&self, index: u32, report: &mut Report) -> Result<SymName<'f>, Stopped> {
         let symbols = &self.symbols;
-        let symbol = symbols.get(index).ok_or(ErrorKind::SymbolIndex.error(0, u64::from(symbols.len())))?;
+        let Some(symbol) = symbols.get(index) else {
+            return Err(report.fault(ErrorKind::SymbolIndex, 0, u64::from(symbols.len())));
+        };
         if symbols.place(index, &symbol) != SymbolPlace::Livepatch {
-            return Err(ErrorKind::NotKlpSymbol.error(u64::from(symbol.shndx), 0));
+            return Err(report.fault(ErrorKind::NotKlpSymbol, u64::from(symbol.shndx), 0));
         }
-        let name = symbols.name(index, &symbol)?;
-        let name = SymName::parse(name, &self.profile).ok_or(ErrorKind::BadKlpSymbolName.error(0, 0))?;
+        let Some(name) = SymName::parse(symbols.name_or(index, &symbol, report)?, self.profile) else {
+            return Err(report.fault(ErrorKind::BadKlpSymbolName, 0, 0));
+        };
         if name.object == abi::VMLINUX && self.object != abi::VMLINUX {
-            return Err(ErrorKind::VmlinuxFromModule.error(0, 0));
+            return Err(report.fault(ErrorKind::VmlinuxFromModule, 0, 0));
         }
         Ok(name)
     }
@@ -129,25 +100,36 @@ impl<'f> KlpSymbols<'_, 'f> {
         table: RelaTable<'_>,
         values: &mut [u64],
         resolver: &mut dyn Resolver,
-        on_fault: OnFault<'_>,
-    ) -> ControlFlow<()> {
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
         let mut last = None;
-        for (entry, rela) in table.numbered() {
-            if last.replace(rela.symbol) == Some(rela.symbol) {
-                continue;
-            }
-            let value = self
-                .name(rela.symbol)
-                .and_then(|name| klp_value(name.object, name.name, name.position, resolver));
-            match value {
-                Ok(value) => {
-                    let slot = usize::try_from(rela.symbol).ok().and_then(|symbol| values.get_mut(symbol));
-                    slot.into_iter().for_each(|slot| *slot = value);
-                }
-                Err(error) => on_fault(at_rela(error, rela, entry))?,
-            }
+        (0..table.len()).try_for_each(|entry| {
+            self.resolve_entry(table, entry, &mut last, values, resolver, report)
+        })
+    }
+
+    /// Resolves the symbol of one relocation, if it is another than the one before it.
+    pub(crate) fn resolve_entry(
+        &self,
+        table: RelaTable<'_>,
+        entry: usize,
+        last: &mut Option<u32>,
+        values: &mut [u64],
+        resolver: &mut dyn Resolver,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
+        let Some(rela) = table.get(entry) else { return Ok(()) };
+        if last.replace(rela.symbol) == Some(rela.symbol) {
+            return Ok(());
         }
-        ControlFlow::Continue(())
+        let value = self
+            .name(rela.symbol, report)
+            .and_then(|name| klp_value(name.object, name.name, name.position, resolver, report))
+            .map_err(|stopped| report.at_rela(stopped, entry, rela))?;
+        if let Some(slot) = usize::try_from(rela.symbol).ok().and_then(|symbol| values.get_mut(symbol)) {
+            *slot = value;
+        }
+        Ok(())
     }
 }
 
@@ -162,26 +144,33 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
     /// from 0 then; a relocation that uses it must be refused.
     ///
     /// As in Linux all symbols are looked at, and the last fault is the one reported.
-    pub(crate) fn resolve(&self, values: &mut [u64], resolver: &mut dyn Resolver) -> Result<bool, Error> {
+    pub(crate) fn resolve(
+        &self,
+        values: &mut [u64],
+        resolver: &mut dyn Resolver,
+        report: &mut Report,
+    ) -> Result<bool, Stopped> {
         let mut sections = 1..self.module.object().section_count();
         let some_unplaced = sections.any(|section| self.memory.base(section).is_none());
-        let mut fault = None;
+        let mut fault = Ok(());
         let mut unplaced = false;
         for (index, slot) in (0..u32::MAX).zip(values) {
-            match self.value(index, resolver) {
+            match self.value(index, resolver, report) {
                 Ok(value) => *slot = value,
-                Err(error) => fault = Some(error),
+                Err(stopped) => fault = Err(stopped),
             }
             unplaced |= some_unplaced && self.is_unplaced(index);
         }
-        match fault {
-            Some(error) => Err(error),
-            None => Ok(unplaced),
-        }
+        fault.map(|()| unplaced)
     }
 
     /// The value of symbol `index`; livepatch symbols have the file's until their section is applied.
-    pub(crate) fn value(&self, index: u32, resolver: &mut dyn Resolver) -> Result<u64, Error> {
+    pub(crate) fn value(
+        &self,
+        index: u32,
+        resolver: &mut dyn Resolver,
+        report: &mut Report,
+    ) -> Result<u64, Stopped> {
         let object = self.module.object();
         let symbols = object.symbols();
         let Some(symbol) = symbols.get(index) else { return Ok(0) };
@@ -189,40 +178,42 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
         if index == 0 {
             return Ok(symbol.value);
         }
-        let at = |error: Error| error.in_section(symbols.section()).of_symbol(index);
-        match self.place(index, &symbol) {
-            SymbolPlace::Absolute | SymbolPlace::Livepatch => Ok(symbol.value),
+        let (kind, value, limit) = match self.place(index, &symbol) {
+            SymbolPlace::Absolute | SymbolPlace::Livepatch => return Ok(symbol.value),
             SymbolPlace::Section(section) => {
-                Ok(symbol.value.wrapping_add(self.memory.base(section).unwrap_or(0)))
+                return Ok(symbol.value.wrapping_add(self.memory.base(section).unwrap_or(0)));
             }
-            SymbolPlace::Common if symbols.name(index, &symbol)?.starts_with(b"__gnu_lto") => {
-                Ok(symbol.value)
+            SymbolPlace::Common if symbols.name_or(index, &symbol, report)?.starts_with(b"__gnu_lto") => {
+                return Ok(symbol.value);
             }
-            SymbolPlace::Common => Err(at(ErrorKind::CommonSymbol.error(symbol.size, 0))),
+            SymbolPlace::Common => (ErrorKind::CommonSymbol, symbol.size, 0),
             SymbolPlace::Invalid(section) => {
-                Err(at(ErrorKind::SymbolSection.error(u64::from(section), u64::from(object.section_count()))))
+                (ErrorKind::SymbolSection, u64::from(section), u64::from(object.section_count()))
             }
             SymbolPlace::Undefined => {
-                let name = symbols.name(index, &symbol)?;
-                let exported = resolver.exported(name);
-                match exported.map_err(|error| at(ErrorKind::Resolver.error(error.number(), 0)))? {
-                    Some(value) => Ok(value),
-                    None if symbol.binding() == abi::STB_WEAK || name == b"_GLOBAL_OFFSET_TABLE_" => {
-                        Ok(symbol.value)
+                let name = symbols.name_or(index, &symbol, report)?;
+                match resolver.exported(name) {
+                    Ok(Some(value)) => return Ok(value),
+                    Ok(None) if symbol.binding() == abi::STB_WEAK || name == b"_GLOBAL_OFFSET_TABLE_" => {
+                        return Ok(symbol.value);
                     }
-                    None => Err(at(ErrorKind::UnknownSymbol.error(0, 0))),
+                    Ok(None) => (ErrorKind::UnknownSymbol, 0, 0),
+                    Err(error) => (ErrorKind::Resolver, error.number(), 0),
                 }
             }
-        }
+        };
+        let stopped = report.fault(kind, value, limit);
+        Err(symbols.locate(index, stopped, report))
     }
 
     /// Refuses a table that uses a symbol of a section without a place.
-    pub(crate) fn check_placed(&self, table: RelaTable<'_>) -> Result<(), Error> {
+    pub(crate) fn check_placed(&self, table: RelaTable<'_>, report: &mut Report) -> Result<(), Stopped> {
         match table.numbered().find(|(_, rela)| self.is_unplaced(rela.symbol)) {
             Some((entry, rela)) => {
                 let symbol = self.module.object().symbols().get(rela.symbol);
                 let section = symbol.map_or(0, |symbol| u64::from(symbol.shndx));
-                Err(at_rela(ErrorKind::SymbolUnplaced.error(section, 0), rela, entry))
+                let stopped = report.fault(ErrorKind::SymbolUnplaced, section, 0);
+                Err(report.at_rela(stopped, entry, rela))
             }
             None => Ok(()),
         }

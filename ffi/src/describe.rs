@@ -148,13 +148,13 @@ fn describe_section(module: &Module<'_>, index: u32) -> Result<relakit_section, 
         Class::KlpLate { object, target } => (RELAKIT_CLASS_KLP_LATE, target, Some(object), RELAKIT_OK, 0),
         Class::PassedOver => (RELAKIT_CLASS_PASSED_OVER, section.info, None, RELAKIT_OK, 0),
         Class::LegacyArch => (RELAKIT_CLASS_LEGACY_ARCH, 0, None, RELAKIT_OK, 0),
-        Class::Malformed { error, fails } => {
+        Class::Malformed { kind, fails } => {
             let (object, when) = match fails {
                 FailsAt::Load => (None, RELAKIT_SECTION_FAILS_LOAD),
                 FailsAt::AnyComing => (None, RELAKIT_SECTION_FAILS_COMING),
                 FailsAt::Coming(object) => (Some(object), RELAKIT_SECTION_FAILS_COMING),
             };
-            (RELAKIT_CLASS_MALFORMED, section.info, object, error.kind as relakit_status, when)
+            (RELAKIT_CLASS_MALFORMED, section.info, object, kind as relakit_status, when)
         }
         _ => (RELAKIT_CLASS_NOT_RELOCATION, 0, None, RELAKIT_OK, 0),
     };

@@ -166,7 +166,7 @@ fn row<'f>(
         Class::NotRelocation => (Kind::NotRelocation, None, None),
         Class::LegacyArch => (Kind::LegacyArch, None, None),
         Class::PassedOver => (Kind::PassedOver, None, None),
-        Class::Malformed { error, fails } => (Kind::Malformed, Some(error), Some(fails)),
+        Class::Malformed { fails, .. } => (Kind::Malformed, module.malformed(index), Some(fails)),
         _ => (Kind::Other, None, None),
     };
     let klp_name =

@@ -5,6 +5,7 @@ use super::strtab::Strings;
 use super::symbol::SymbolTable;
 use crate::abi;
 use crate::error::{Error, ErrorKind};
+use crate::report::{Report, Stopped, reported};
 use crate::read::{index, range, u8_at, u16_at, u32_at, u64_at};
 
 /// What [`Object::parse`] asks of a file beyond what must be right for safe access.
@@ -35,12 +36,17 @@ impl<'f> Object<'f> {
     /// # Errors
     /// What is wrong with the file, with the section and the numbers at fault.
     pub fn parse(bytes: &'f [u8]) -> Result<Self, Error> {
-        Self::parse_with(bytes, Strictness { ident: true, extended_numbering: true })
+        let strictness = Strictness { ident: true, extended_numbering: true };
+        reported(|report| Self::parse_with(bytes, strictness, report))
     }
 
-    pub(crate) fn parse_with(bytes: &'f [u8], strictness: Strictness) -> Result<Self, Error> {
-        let header = header(bytes, strictness)?;
-        let (sections, names_section) = section_table(bytes, header, strictness)?;
+    pub(crate) fn parse_with(
+        bytes: &'f [u8],
+        strictness: Strictness,
+        report: &mut Report,
+    ) -> Result<Self, Stopped> {
+        let header = header(bytes, strictness, report)?;
+        let (sections, names_section) = section_table(bytes, header, strictness, report)?;
         let mut object = Self {
             bytes,
             sections,
@@ -55,10 +61,10 @@ impl<'f> Object<'f> {
                 strings_section: 0,
             },
         };
-        object.check_bounds()?;
-        object.names = object.name_table()?;
-        object.check_names()?;
-        object.symbols = object.symbol_table()?;
+        object.check_bounds(report)?;
+        object.names = object.name_table(report)?;
+        object.check_names(report)?;
+        object.symbols = object.symbol_table(report)?;
         Ok(object)
     }
 
@@ -106,58 +112,61 @@ impl<'f> Object<'f> {
         &self.symbols
     }
 
-    fn check_bounds(&self) -> Result<(), Error> {
+    fn check_bounds(&self, report: &mut Report) -> Result<(), Stopped> {
         for (number, section) in self.sections() {
             if section.has_bytes() && range(self.bytes, section.offset, section.size).is_none() {
-                return Err(ErrorKind::Truncated
-                    .error(section.size, self.bytes.len() as u64)
-                    .at_offset(section.offset)
-                    .in_section(number));
+                let stopped = truncated(self.bytes, section.offset, section.size, report);
+                return Err(report.in_section(stopped, number));
             }
         }
         Ok(())
     }
 
-    fn name_table(&self) -> Result<Strings<'f>, Error> {
-        let bad = ErrorKind::BadNameTable
-            .error(u64::from(self.names_section), u64::from(self.section_count()))
-            .in_section(self.names_section);
-        if self.names_section == 0 {
+    fn name_table(&self, report: &mut Report) -> Result<Strings<'f>, Stopped> {
+        let names = match self.names_section {
             // No names, which is right when nobody has one.
-            let named = |(_, section): (u32, Section)| section.kind != abi::SHT_NULL && section.name != 0;
-            return if self.sections().any(named) { Err(bad) } else { Ok(Strings::new(b"\0")) };
-        }
-        let section = self.section(self.names_section).ok_or(bad)?;
-        let bytes = self.section_bytes(&section);
-        match (section.kind, bytes.last()) {
-            (abi::SHT_STRTAB, Some(0)) => Ok(Strings::new(bytes)),
-            _ => Err(bad),
-        }
+            0 => {
+                let named = |(_, section): (u32, Section)| section.kind != abi::SHT_NULL && section.name != 0;
+                (!self.sections().any(named)).then_some(Strings::new(b"\0"))
+            }
+            _ => {
+                let section = self.section(self.names_section).filter(|table| table.kind == abi::SHT_STRTAB);
+                let bytes = section.map_or(&[][..], |section| self.section_bytes(&section));
+                (bytes.last() == Some(&0)).then_some(Strings::new(bytes))
+            }
+        };
+        names.ok_or_else(|| {
+            let (index, count) = (u64::from(self.names_section), u64::from(self.section_count()));
+            let stopped = report.fault(ErrorKind::BadNameTable, index, count);
+            report.in_section(stopped, self.names_section)
+        })
     }
 
-    fn check_names(&self) -> Result<(), Error> {
+    fn check_names(&self, report: &mut Report) -> Result<(), Stopped> {
         for (number, section) in self.sections() {
             if section.kind != abi::SHT_NULL && self.names.name(section.name).is_none() {
-                return Err(ErrorKind::BadSectionName
-                    .error(u64::from(section.name), self.names.bytes().len() as u64)
-                    .in_section(number));
+                let (name, size) = (u64::from(section.name), self.names.bytes().len() as u64);
+                let stopped = report.fault(ErrorKind::BadSectionName, name, size);
+                return Err(report.in_section(stopped, number));
             }
         }
         Ok(())
     }
 
-    fn symbol_table(&self) -> Result<SymbolTable<'f>, Error> {
+    fn symbol_table(&self, report: &mut Report) -> Result<SymbolTable<'f>, Stopped> {
         let mut found = self.sections().filter(|(_, section)| section.kind == abi::SHT_SYMTAB);
         let Some((number, section)) = found.next() else {
             return Ok(self.symbols);
         };
         if let Some((second, _)) = found.next() {
-            return Err(ErrorKind::ManySymbolTables.error(u64::from(number), 0).in_section(second));
+            let stopped = report.fault(ErrorKind::ManySymbolTables, u64::from(number), 0);
+            return Err(report.in_section(stopped, second));
         }
-        let bad = ErrorKind::BadStringTable
-            .error(u64::from(section.link), u64::from(self.section_count()))
-            .in_section(number);
-        let strings = self.section(section.link).filter(|link| link.kind == abi::SHT_STRTAB).ok_or(bad)?;
+        let Some(strings) = self.section(section.link).filter(|link| link.kind == abi::SHT_STRTAB) else {
+            let (link, count) = (u64::from(section.link), u64::from(self.section_count()));
+            let stopped = report.fault(ErrorKind::BadStringTable, link, count);
+            return Err(report.in_section(stopped, number));
+        };
         let extended = self
             .sections()
             .find(|(_, other)| other.kind == abi::SHT_SYMTAB_SHNDX && other.link == number)
@@ -173,21 +182,29 @@ impl<'f> Object<'f> {
     }
 }
 
-fn header(bytes: &[u8], strictness: Strictness) -> Result<&[u8; abi::EHDR_SIZE], Error> {
+fn truncated(bytes: &[u8], offset: u64, size: u64, report: &mut Report) -> Stopped {
+    let stopped = report.fault(ErrorKind::Truncated, size, bytes.len() as u64);
+    report.at_offset(stopped, offset)
+}
+
+fn header<'f>(
+    bytes: &'f [u8],
+    strictness: Strictness,
+    report: &mut Report,
+) -> Result<&'f [u8; abi::EHDR_SIZE], Stopped> {
     let magic = u32_at(bytes, 0).unwrap_or(0);
     if magic != u32::from_le_bytes(abi::ELF_MAGIC) {
-        return Err(ErrorKind::NotElf.error(u64::from(magic), 0));
+        return Err(report.fault(ErrorKind::NotElf, u64::from(magic), 0));
     }
-    let header = bytes
-        .first_chunk::<{ abi::EHDR_SIZE }>()
-        .ok_or(ErrorKind::Truncated.error(abi::EHDR_SIZE as u64, bytes.len() as u64))?;
+    let Some(header) = bytes.first_chunk::<{ abi::EHDR_SIZE }>() else {
+        return Err(truncated(bytes, 0, abi::EHDR_SIZE as u64, report));
+    };
     if strictness.ident {
         for (at, expected) in [(4, abi::ELFCLASS64), (5, abi::ELFDATA2LSB), (6, abi::EV_CURRENT)] {
             let byte = u8_at(header, at).unwrap_or(0);
             if byte != expected {
-                return Err(ErrorKind::BadIdent
-                    .error(u64::from(byte), u64::from(expected))
-                    .at_offset(at as u64));
+                let stopped = report.fault(ErrorKind::BadIdent, u64::from(byte), u64::from(expected));
+                return Err(report.at_offset(stopped, at as u64));
             }
         }
     }
@@ -196,7 +213,7 @@ fn header(bytes: &[u8], strictness: Strictness) -> Result<&[u8; abi::EHDR_SIZE],
         [(16, abi::ET_REL, ErrorKind::NotRelocatable), (18, abi::EM_X86_64, ErrorKind::NotX86_64)]
     {
         if half(at) != expected {
-            return Err(kind.error(u64::from(half(at)), u64::from(expected)));
+            return Err(report.fault(kind, u64::from(half(at)), u64::from(expected)));
         }
     }
     Ok(header)
@@ -207,24 +224,24 @@ fn section_table<'f>(
     bytes: &'f [u8],
     header: &[u8; abi::EHDR_SIZE],
     strictness: Strictness,
-) -> Result<(&'f [[u8; abi::SHDR_SIZE]], u32), Error> {
+    report: &mut Report,
+) -> Result<(&'f [[u8; abi::SHDR_SIZE]], u32), Stopped> {
     let half = |at| u16_at(header, at).unwrap_or(0);
     let offset = u64_at(header, 40).unwrap_or(0);
     let (size, mut count, mut names) = (half(58), u64::from(half(60)), u32::from(half(62)));
-    let table = |count: u64| {
+    let table = |count: u64, report: &mut Report| {
         let size = count.saturating_mul(abi::SHDR_SIZE as u64);
-        let truncated = ErrorKind::Truncated.error(size, bytes.len() as u64).at_offset(offset);
-        range(bytes, offset, size).ok_or(truncated)
+        let table = range(bytes, offset, size).map(|table| table.as_chunks().0);
+        table.ok_or_else(|| truncated(bytes, offset, size, report))
     };
     if offset == 0 && count == 0 {
         return Ok((&[], 0));
     }
     if usize::from(size) != abi::SHDR_SIZE {
-        return Err(ErrorKind::BadHeaderSize.error(u64::from(size), abi::SHDR_SIZE as u64));
+        return Err(report.fault(ErrorKind::BadHeaderSize, u64::from(size), abi::SHDR_SIZE as u64));
     }
     if strictness.extended_numbering && (count == 0 || names == u32::from(abi::SHN_XINDEX)) {
-        let (first, _) = table(1)?.as_chunks();
-        let first = first.first().and_then(Section::read);
+        let first = table(1, report)?.first().and_then(Section::read);
         if count == 0 {
             count = first.map_or(0, |section| section.size);
         }
@@ -233,7 +250,7 @@ fn section_table<'f>(
         }
     }
     if index(count).is_none() || count > u64::from(u32::MAX) {
-        return Err(ErrorKind::TooManySections.error(count, u64::from(u32::MAX)));
+        return Err(report.fault(ErrorKind::TooManySections, count, u64::from(u32::MAX)));
     }
-    Ok((table(count)?.as_chunks().0, names))
+    Ok((table(count, report)?, names))
 }

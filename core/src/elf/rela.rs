@@ -65,7 +65,7 @@ impl<'f> RelaTable<'f> {
         let (table, rest) = Self::whole_entries(bytes);
         match rest {
             0 => Ok(table),
-            _ => Err(ErrorKind::PartialEntry.error(bytes.len() as u64, rest as u64)),
+            _ => Err(Error::new(ErrorKind::PartialEntry, bytes.len() as u64, rest as u64)),
         }
     }
 

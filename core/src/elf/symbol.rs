@@ -3,6 +3,7 @@
 use super::strtab::Strings;
 use crate::abi;
 use crate::error::{Error, ErrorKind};
+use crate::report::{Report, Stopped, reported};
 use crate::read::{u8_at, u16_at, u32_at, u64_at};
 
 /// One symbol, host-order. `Copy`, so nothing borrows the file.
@@ -116,12 +117,27 @@ impl<'f> SymbolTable<'f> {
     /// [`ErrorKind::BadSymbolName`]: it is not inside the string table, or longer than
     /// [`NAME_MAX`](super::NAME_MAX).
     pub fn name(&self, index: u32, symbol: &Symbol) -> Result<&'f [u8], Error> {
-        self.names.name(symbol.name).ok_or(
-            ErrorKind::BadSymbolName
-                .error(u64::from(symbol.name), self.names.bytes().len() as u64)
-                .in_section(self.section)
-                .of_symbol(index),
-        )
+        reported(|report| self.name_or(index, symbol, report))
+    }
+
+    /// The name, or the fault in `report`.
+    pub(crate) fn name_or(
+        &self,
+        index: u32,
+        symbol: &Symbol,
+        report: &mut Report,
+    ) -> Result<&'f [u8], Stopped> {
+        self.names.name(symbol.name).ok_or_else(|| {
+            let (name, size) = (u64::from(symbol.name), self.names.bytes().len() as u64);
+            let stopped = report.fault(ErrorKind::BadSymbolName, name, size);
+            self.locate(index, stopped, report)
+        })
+    }
+
+    /// Adds to a fault that it is about symbol `index`.
+    pub(crate) fn locate(&self, index: u32, stopped: Stopped, report: &mut Report) -> Stopped {
+        let stopped = report.in_section(stopped, self.section);
+        report.of_symbol(stopped, index)
     }
 
     /// Where `symbol`, which is number `index`, is; `SHN_XINDEX` is looked up.

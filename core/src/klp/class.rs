@@ -36,8 +36,8 @@ pub enum Class<'f> {
     PassedOver,
     /// Relocations that cannot be applied.
     Malformed {
-        /// What is wrong.
-        error: Error,
+        /// What is wrong; [`Module::malformed`] has the numbers.
+        kind: ErrorKind,
         /// When that stops the loader.
         fails: FailsAt<'f>,
     },
@@ -133,30 +133,28 @@ pub(crate) fn classify<'f>(module: &Module<'f>, index: u32, section: &Section) -
             false => classified(Class::NotRelocation, Reason::OtherType),
         };
     }
-    let section = Judged { module, index, section, state: module.target_state(section.info) };
+    let section = Judged { section, state: module.target_state(section.info) };
     match livepatch {
         true => section.livepatch(name),
         false => section.ordinary(name),
     }
 }
 
-struct Judged<'a, 'f> {
-    module: &'a Module<'f>,
-    index: u32,
+struct Judged<'a> {
     section: &'a Section,
     state: TargetState,
 }
 
-impl<'f> Judged<'_, 'f> {
-    fn ordinary(&self, name: &[u8]) -> Classified<'f> {
+impl Judged<'_> {
+    fn ordinary(&self, name: &[u8]) -> Classified<'static> {
         let target = self.section.info;
         match (self.unreachable(), self.early_defect()) {
             (Some(reason), _) => classified(Class::PassedOver, reason),
             // Linux refuses these even when they are empty.
             (None, _) if self.section.kind == abi::SHT_REL => {
-                self.malformed(ErrorKind::RelSection, FailsAt::Load)
+                malformed(ErrorKind::RelSection, FailsAt::Load)
             }
-            (None, Some(kind)) => self.malformed(kind, FailsAt::Load),
+            (None, Some(kind)) => malformed(kind, FailsAt::Load),
             (None, None) if name.starts_with(abi::KLP_RELA_PREFIX) => {
                 classified(Class::Ordinary { target }, Reason::RelaWithKlpName)
             }
@@ -164,19 +162,19 @@ impl<'f> Judged<'_, 'f> {
         }
     }
 
-    fn livepatch(&self, name: &'f [u8]) -> Classified<'f> {
+    fn livepatch<'f>(&self, name: &'f [u8]) -> Classified<'f> {
         let target = self.section.info;
         let object = RelaName::parse(name).map(|name| name.object);
         match (object, self.unreachable()) {
-            (None, None) => self.malformed(ErrorKind::BadKlpSectionName, FailsAt::Load),
-            (None, Some(_)) => self.malformed(ErrorKind::BadKlpSectionName, FailsAt::AnyComing),
+            (None, None) => malformed(ErrorKind::BadKlpSectionName, FailsAt::Load),
+            (None, Some(_)) => malformed(ErrorKind::BadKlpSectionName, FailsAt::AnyComing),
             (Some(abi::VMLINUX), Some(reason)) => classified(Class::PassedOver, reason),
             (Some(abi::VMLINUX), None) => match self.early_defect() {
-                Some(kind) => self.malformed(kind, FailsAt::Load),
+                Some(kind) => malformed(kind, FailsAt::Load),
                 None => classified(Class::KlpEarly { target }, Reason::Vmlinux),
             },
             (Some(object), unreachable) => match self.late_defect(unreachable.is_some()) {
-                Some(kind) => self.malformed(kind, FailsAt::Coming(object)),
+                Some(kind) => malformed(kind, FailsAt::Coming(object)),
                 None => classified(Class::KlpLate { object, target }, Reason::Module),
             },
         }
@@ -223,21 +221,23 @@ impl<'f> Judged<'_, 'f> {
     fn is_empty(&self) -> bool {
         self.section.size < abi::RELA_SIZE as u64
     }
+}
 
-    fn malformed(&self, kind: ErrorKind, fails: FailsAt<'f>) -> Classified<'f> {
-        let target = u64::from(self.section.info);
-        let (value, limit) = match kind {
-            ErrorKind::TargetOutOfRange => (target, u64::from(self.module.object().section_count())),
-            ErrorKind::TargetNotAllocated => {
-                let flags =
-                    self.module.object().section(self.section.info).map_or(0, |target| target.flags.bits());
-                (target, flags)
-            }
-            ErrorKind::LateNotAllocated => (self.section.flags.bits(), 0),
-            ErrorKind::NoRelocationBytes => (self.section.size, 0),
-            _ => (target, 0),
-        };
-        let error = kind.error(value, limit).in_section(self.index);
-        classified(Class::Malformed { error, fails }, Reason::Fault(kind))
-    }
+const fn malformed(kind: ErrorKind, fails: FailsAt<'_>) -> Classified<'_> {
+    classified(Class::Malformed { kind, fails }, Reason::Fault(kind))
+}
+
+/// What is wrong with section `index`, which is malformed, in full.
+pub(crate) fn malformed_error(module: &Module<'_>, index: u32, section: &Section, kind: ErrorKind) -> Error {
+    let target = u64::from(section.info);
+    let (value, limit) = match kind {
+        ErrorKind::TargetOutOfRange => (target, u64::from(module.object().section_count())),
+        ErrorKind::TargetNotAllocated => {
+            (target, module.object().section(section.info).map_or(0, |target| target.flags.bits()))
+        }
+        ErrorKind::LateNotAllocated => (section.flags.bits(), 0),
+        ErrorKind::NoRelocationBytes => (section.size, 0),
+        _ => (target, 0),
+    };
+    Error::new(kind, value, limit).in_section(index)
 }

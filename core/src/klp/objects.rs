@@ -26,8 +26,8 @@ impl<'f> Objects<'f> {
                 continue;
             };
             if !objects.contains(&object) {
-                let full = ErrorKind::TooManyObjects.error(0, MAX_OBJECTS as u64).in_section(index);
-                objects.push(object).map_err(|_| full)?;
+                let full = Error::new(ErrorKind::TooManyObjects, 0, MAX_OBJECTS as u64);
+                objects.push(object).map_err(|_| full.in_section(index))?;
             }
         }
         Ok(Self(objects))

@@ -15,6 +15,7 @@ use super::{Memory, Module};
 use crate::abi::{RELA_SIZE, SYM_SIZE};
 use crate::elf::{Rela, low32};
 use crate::error::{Error, ErrorKind};
+use crate::report::{Report, Stopped, reported};
 use crate::klp::{Class, FailsAt, SymName};
 use crate::read::{u8_at, u16_at, u32_at, u64_at};
 
@@ -88,7 +89,7 @@ impl SectionRecord {
             ErrorKind::NotPlaced | ErrorKind::PlacedSize => self.target,
             _ => self.index,
         };
-        Some(kind.error(self.value, self.limit).in_section(section))
+        Some(Error::new(*kind, self.value, self.limit).in_section(section))
     }
 }
 
@@ -167,7 +168,7 @@ fn visit<'f>(module: &Module<'f>, scratch: &mut [u64], mut item: impl FnMut(Item
                 mark => {
                     item(Item::Symbol {
                         index: rela.symbol,
-                        name: module.klp_symbols(object).name(rela.symbol),
+                        name: reported(|report| module.klp_symbols(object).name(rela.symbol, report)),
                     });
                     seen = seen.saturating_add(1);
                     if let Some(mark) = mark {
@@ -240,13 +241,15 @@ pub(super) fn build<'k, M: Memory + ?Sized>(
     memory: &mut M,
     scratch: &mut [u64],
     buffer: &'k mut [u8],
-) -> Result<Late<'k>, Error> {
+    report: &mut Report,
+) -> Result<Late<'k>, Stopped> {
     let counts = Counts::of(module, scratch);
     let lent = buffer.len() as u64;
-    let short = ErrorKind::KeptTooShort.error(lent, counts.bytes() as u64);
     // Positions inside the buffer are kept in 32 bits.
-    u32::try_from(counts.bytes()).map_err(|_| short)?;
-    let mut parts = Parts::split(buffer, counts).ok_or(short)?;
+    let fits = u32::try_from(counts.bytes()).is_ok();
+    let Some(mut parts) = Parts::split(buffer, counts).filter(|_| fits) else {
+        return Err(report.fault(ErrorKind::KeptTooShort, lent, counts.bytes() as u64));
+    };
     let (mut section, mut symbol, mut rela, mut text) = (0u32, 0u32, 0u32, 0u32);
     let mut record = SectionRecord::default();
     visit(module, scratch, |item| match item {
@@ -296,10 +299,10 @@ fn section_record<M: Memory + ?Sized>(
     let found = match class {
         Class::KlpLate { target, .. } if !module.relocations(index).is_empty() => {
             record.target = target;
-            module.target(memory, target).map(|target| (target.address(), target.size()))
+            reported(|report| module.target(memory, target, report))
+                .map(|target| (target.address(), target.size()))
         }
-        Class::Malformed { error, .. } => Err(error),
-        _ => Ok((0, 0)),
+        _ => module.malformed(index).map_or(Ok((0, 0)), Err),
     };
     match found {
         Ok((address, size)) => (record.address, record.size) = (address, size),

@@ -3,12 +3,13 @@
 use super::Memory;
 use super::kept::{Parts, SectionRecord, SymbolRecord};
 use crate::abi::{self, SYM_SIZE};
-use crate::elf::RelaTable;
+use crate::elf::{Rela, RelaTable};
 use crate::error::{Error, ErrorKind, HookError};
 use crate::profile::Profile;
-use crate::reloc::{self, Pass, SymtabValues, Target, Transaction, Values, all_or_none};
-use crate::symbols::{OnFault, Resolver, at_rela, every_fault, first_fault, klp_value};
-use core::ops::{ControlFlow, Range};
+use crate::reloc::{self, Direction, Pass, Sections, SymtabValues, Target, Transaction, Values};
+use crate::report::{Report, Stopped, reported};
+use crate::symbols::{Resolver, klp_value};
+use core::ops::Range;
 
 /// A loaded module's late relocations. It borrows the buffer it was put into and nothing else: the file, the symbol
 /// table and the symbol values may go.
@@ -47,12 +48,7 @@ impl<'k> Late<'k> {
         memory: &mut M,
         resolver: &mut dyn Resolver,
     ) -> Result<usize, Error> {
-        self.check_is_live(object, false)?;
-        let sections = self.numbers();
-        let applied =
-            all_or_none(&mut Coming { late: self, object, memory, resolver, wrote: false }, sections)?;
-        self.set_live(object, true);
-        Ok(applied)
+        reported(|report| self.pass(object, memory, Some(resolver), report))
     }
 
     /// `object` goes: verifies and clears every field that its coming wrote, the last first. All of them, or nothing is
@@ -62,11 +58,24 @@ impl<'k> Late<'k> {
     /// # Errors
     /// [`ErrorKind::NotAModule`] and [`ErrorKind::NotLive`]; [`ErrorKind::Mismatch`] when somebody else changed a field.
     pub fn going<M: Memory + ?Sized>(&mut self, object: &[u8], memory: &mut M) -> Result<usize, Error> {
-        self.check_is_live(object, true)?;
-        let sections = self.numbers().rev();
-        let cleared = all_or_none(&mut Going { late: self, object, memory, wrote: false }, sections)?;
-        self.set_live(object, false);
-        Ok(cleared)
+        reported(|report| self.pass(object, memory, None, report))
+    }
+
+    /// `object` comes, if there is a resolver; or it goes.
+    fn pass<M: Memory + ?Sized>(
+        &mut self,
+        object: &[u8],
+        memory: &mut M,
+        resolver: Option<&mut dyn Resolver>,
+        report: &mut Report,
+    ) -> Result<usize, Stopped> {
+        let comes = resolver.is_some();
+        self.check_is_live(object, !comes, report)?;
+        let direction = if comes { Direction::Apply } else { Direction::Clear };
+        let (numbers, mut sections) = (self.numbers(), LateSections { late: self, object, memory, resolver });
+        let count = Transaction::new(&mut sections, numbers, direction).run(report)?;
+        self.set_live(object, comes);
+        Ok(count)
     }
 
     /// Reports every fault that the coming of `object` can have, not only the one that stops it, and changes nothing
@@ -81,14 +90,27 @@ impl<'k> Late<'k> {
         resolver: &mut dyn Resolver,
         report: &mut dyn FnMut(Error),
     ) -> Result<(), Error> {
-        self.check_is_live(object, false)?;
+        reported(|report| self.check_is_live(object, false, report))?;
         let rules = self.profile.rules();
         for number in self.numbers() {
-            if !every_fault(report, |on_fault| self.prepare(number, object, resolver, on_fault)) {
-                continue;
+            let record = match reported(|report| self.stopped_section(number, object, report)) {
+                Ok(Some(record)) => record,
+                Ok(None) => continue,
+                Err(error) => {
+                    report(error);
+                    continue;
+                }
+            };
+            let (mut next, mut resolved) = (0, true);
+            for entry in 0..self.relas(&record).len() {
+                let resolve = |report: &mut Report| self.resolve(&record, entry, &mut next, resolver, report);
+                if let Err(error) = reported(resolve) {
+                    resolved = false;
+                    report(error);
+                }
             }
-            let Some(section) = self.section(number, object) else { continue };
-            match section.target(memory) {
+            let Some(section) = self.section(number, object).filter(|_| resolved) else { continue };
+            match reported(|report| section.target(memory, report)) {
                 Ok(Some(mut target)) => reloc::faults(section.table, section.values, &mut target, rules)
                     .for_each(|error| report(section.fault(error))),
                 Ok(None) => {}
@@ -98,47 +120,55 @@ impl<'k> Late<'k> {
         Ok(())
     }
 
-    /// Looks for what stops a section, and gives its symbols their values.
-    fn prepare(
-        &mut self,
+    /// Section `number`, if the coming of `object` looks at it; or what is known to be wrong with it.
+    fn stopped_section(
+        &self,
         number: u32,
         object: &[u8],
-        resolver: &mut dyn Resolver,
-        on_fault: OnFault<'_>,
-    ) -> ControlFlow<()> {
-        let done = ControlFlow::Continue(());
-        let Some(record) = self.record(number) else { return done };
+        report: &mut Report,
+    ) -> Result<Option<SectionRecord>, Stopped> {
+        let Some(record) = self.record(number) else { return Ok(None) };
         let whose = self.object(&record);
-        if whose != object && !whose.is_empty() {
-            return done;
+        match record.error() {
+            _ if whose != object && !whose.is_empty() => Ok(None),
+            Some(error) => Err(report.known(&error)),
+            None => Ok(Some(record)),
         }
-        if let Some(error) = record.error() {
-            return on_fault(error);
-        }
-        // Symbols are numbered in the order of their first use, so that each is asked for where Linux asks first.
-        let mut next = 0u32;
-        let relas = part(self.kept.relas, record.first_rela, record.relas);
-        for (entry, rela) in RelaTable::from_entries(relas).numbered() {
-            if rela.symbol != next {
-                continue;
+    }
+
+    /// Gives the symbol of a relocation its value, if it is the section's symbol number `next`. Symbols are numbered in the
+    /// order of their first use, so that each is asked for where Linux asks first.
+    fn resolve(
+        &mut self,
+        record: &SectionRecord,
+        entry: usize,
+        next: &mut u32,
+        resolver: &mut dyn Resolver,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
+        let Some(rela) = self.relas(record).get(entry).filter(|rela| rela.symbol == *next) else {
+            return Ok(());
+        };
+        *next = next.saturating_add(1);
+        let slot =
+            record.first_symbol.checked_add(rela.symbol).and_then(|symbol| usize::try_from(symbol).ok());
+        let Some(slot) = slot.and_then(|slot| self.kept.symbols.get_mut(slot)) else { return Ok(()) };
+        let mut symbol = SymbolRecord::read(slot);
+        match symbol_value(&symbol, self.kept.text, resolver, report) {
+            Ok(value) => {
+                symbol.value = value;
+                symbol.write(slot);
+                Ok(())
             }
-            next = next.saturating_add(1);
-            let slot =
-                record.first_symbol.checked_add(rela.symbol).and_then(|symbol| usize::try_from(symbol).ok());
-            let Some(slot) = slot.and_then(|slot| self.kept.symbols.get_mut(slot)) else { continue };
-            let mut symbol = SymbolRecord::read(slot);
-            match symbol_value(&symbol, self.kept.text, resolver) {
-                Ok(value) => {
-                    symbol.value = value;
-                    symbol.write(slot);
-                }
-                Err(error) => {
-                    let error = Error { symbol: Some(symbol.symbol), ..at_rela(error, rela, entry) };
-                    on_fault(error.in_section(record.index))?;
-                }
+            Err(stopped) => {
+                let stopped = report.at_rela(stopped, entry, Rela { symbol: symbol.symbol, ..rela });
+                Err(report.in_section(stopped, record.index))
             }
         }
-        done
+    }
+
+    fn relas(&self, record: &SectionRecord) -> RelaTable<'_> {
+        RelaTable::from_entries(part(self.kept.relas, record.first_rela, record.relas))
     }
 
     /// The numbers of the kept sections. There are fewer than 2^32: the buffer's positions have 32 bits.
@@ -157,22 +187,21 @@ impl<'k> Late<'k> {
             return None;
         }
         let symbols = part(self.kept.symbols, record.first_symbol, record.symbols);
-        let table = RelaTable::from_entries(part(self.kept.relas, record.first_rela, record.relas));
-        Some(LateSection { record, table, symbols, values: SymtabValues::from_entries(symbols).into() })
+        Some(LateSection { table: self.relas(&record), record, symbols, values: SymtabValues::from_entries(symbols).into() })
     }
 
     fn object(&self, record: &SectionRecord) -> &[u8] {
         part(self.kept.text, record.object, record.object_len)
     }
 
-    fn check_is_live(&self, object: &[u8], wanted: bool) -> Result<(), Error> {
+    fn check_is_live(&self, object: &[u8], wanted: bool, report: &mut Report) -> Result<(), Stopped> {
         if object.is_empty() || object == abi::VMLINUX {
-            return Err(ErrorKind::NotAModule.error(object.len() as u64, 0));
+            return Err(report.fault(ErrorKind::NotAModule, object.len() as u64, 0));
         }
         let mut of_object = self.objects().filter(|(name, _)| *name == object).map(|(_, live)| live);
         match (of_object.next(), wanted) {
-            (Some(true), false) => Err(ErrorKind::AlreadyLive.error(0, 0)),
-            (Some(false), true) => Err(ErrorKind::NotLive.error(0, 0)),
+            (Some(true), false) => Err(report.fault(ErrorKind::AlreadyLive, 0, 0)),
+            (Some(false), true) => Err(report.fault(ErrorKind::NotLive, 0, 0)),
             _ => Ok(()),
         }
     }
@@ -188,74 +217,49 @@ impl<'k> Late<'k> {
     }
 }
 
-/// An object's coming: a step is a kept section.
-struct Coming<'a, 'k, M: ?Sized> {
+/// The kept sections of an object that comes, if there is a resolver, or goes.
+struct LateSections<'a, 'k, 'r, M: ?Sized> {
     late: &'a mut Late<'k>,
     object: &'a [u8],
     memory: &'a mut M,
-    resolver: &'a mut dyn Resolver,
-    /// Whether a step tried to write.
-    wrote: bool,
+    resolver: Option<&'r mut dyn Resolver>,
 }
 
-impl<M: Memory + ?Sized> Transaction for Coming<'_, '_, M> {
-    fn step(&mut self, number: u32) -> Result<bool, Error> {
-        let Self { late, object, memory, resolver, wrote } = self;
-        first_fault(|on_fault| late.prepare(number, object, *resolver, on_fault))?;
-        let Some(section) = late.section(number, object) else { return Ok(false) };
-        if let Some(mut target) = section.target(*memory)? {
-            *wrote = true;
-            section.pass(&late.profile).apply_fields(&mut target).map_err(|error| section.fault(error))?;
-        }
-        Ok(true)
-    }
-
-    fn undo(&mut self, number: u32) -> Result<(), Error> {
-        let Some(section) = self.late.section(number, self.object) else { return Ok(()) };
-        let Some(mut target) = section.target(self.memory)? else { return Ok(()) };
-        section.pass(&self.late.profile).undo_fields(&mut target).map_err(|error| section.fault(error))
-    }
-
-    fn sync(&mut self) -> Result<(), HookError> {
-        if self.wrote { self.memory.sync() } else { Ok(()) }
-    }
-}
-
-/// An object's going: a step is a kept section.
-struct Going<'a, 'k, M: ?Sized> {
-    late: &'a Late<'k>,
-    object: &'a [u8],
-    memory: &'a mut M,
-    /// Whether a step tried to write.
-    wrote: bool,
-}
-
-impl<M: Memory + ?Sized> Transaction for Going<'_, '_, M> {
-    fn step(&mut self, number: u32) -> Result<bool, Error> {
-        let Some(section) = self.late.section(number, self.object) else { return Ok(false) };
-        if self.late.profile.clears_on_going
-            && let Some(mut target) = section.target(self.memory)?
+impl<M: Memory + ?Sized> Sections for LateSections<'_, '_, '_, M> {
+    fn prepare(&mut self, number: u32, report: &mut Report) -> Result<bool, Stopped> {
+        if let Some(resolver) = &mut self.resolver
+            && let Some(record) = self.late.stopped_section(number, self.object, report)?
         {
-            self.wrote = true;
-            section
-                .pass(&self.late.profile)
-                .clear_fields(&mut target)
-                .map_err(|error| section.fault(error))?;
+            let mut next = 0;
+            for entry in 0..self.late.relas(&record).len() {
+                self.late.resolve(&record, entry, &mut next, *resolver, report)?;
+            }
         }
-        Ok(true)
+        Ok(self.late.section(number, self.object).is_some())
     }
 
-    fn undo(&mut self, number: u32) -> Result<(), Error> {
-        let Some(section) = self.late.section(number, self.object) else { return Ok(()) };
-        if !self.late.profile.clears_on_going {
-            return Ok(());
+    fn section(
+        &mut self,
+        number: u32,
+        report: &mut Report,
+    ) -> Result<Option<(Pass<'_>, Target<'_>)>, Stopped> {
+        let Some(section) = self.late.section(number, self.object) else { return Ok(None) };
+        if self.resolver.is_none() && !self.late.profile.clears_on_going {
+            return Ok(None);
         }
-        let Some(mut target) = section.target(self.memory)? else { return Ok(()) };
-        section.pass(&self.late.profile).reapply_fields(&mut target).map_err(|error| section.fault(error))
+        let target = section.target(self.memory, report)?;
+        Ok(target.map(|target| (section.pass(&self.late.profile), target)))
+    }
+
+    fn locate(&self, number: u32, stopped: Stopped, report: &mut Report) -> Stopped {
+        match self.late.section(number, self.object) {
+            Some(section) => report.known(&section.fault(report.error(stopped))),
+            None => stopped,
+        }
     }
 
     fn sync(&mut self) -> Result<(), HookError> {
-        if self.wrote { self.memory.sync() } else { Ok(()) }
+        self.memory.sync()
     }
 }
 
@@ -273,17 +277,26 @@ impl<'a> LateSection<'a> {
     }
 
     /// The target, where it was when the module was loaded; `None` when there is nothing to relocate.
-    fn target<'t, M: Memory + ?Sized>(&self, memory: &'t mut M) -> Result<Option<Target<'t>>, Error> {
+    fn target<'t, M: Memory + ?Sized>(
+        &self,
+        memory: &'t mut M,
+        report: &mut Report,
+    ) -> Result<Option<Target<'t>>, Stopped> {
         let SectionRecord { target: index, address, size, .. } = self.record;
         if self.table.is_empty() {
             return Ok(None);
         }
-        let target = memory.target(index).ok_or(ErrorKind::NotPlaced.error(size, 0).in_section(index))?;
-        match (target.address() == address, target.size() == size) {
-            (true, true) => Ok(Some(target)),
-            (false, _) => Err(ErrorKind::Moved.error(target.address(), address).in_section(index)),
-            (_, false) => Err(ErrorKind::PlacedSize.error(target.size(), size).in_section(index)),
-        }
+        let stopped = match memory.target(index) {
+            None => report.fault(ErrorKind::NotPlaced, size, 0),
+            Some(target) if target.address() != address => {
+                report.fault(ErrorKind::Moved, target.address(), address)
+            }
+            Some(target) if target.size() != size => {
+                report.fault(ErrorKind::PlacedSize, target.size(), size)
+            }
+            Some(target) => return Ok(Some(target)),
+        };
+        Err(report.in_section(stopped, index))
     }
 
     /// A fault in the file's numbers.
@@ -295,16 +308,21 @@ impl<'a> LateSection<'a> {
 }
 
 /// Asks for the value of a kept symbol.
-fn symbol_value(symbol: &SymbolRecord, text: &[u8], resolver: &mut dyn Resolver) -> Result<u64, Error> {
+fn symbol_value(
+    symbol: &SymbolRecord,
+    text: &[u8],
+    resolver: &mut dyn Resolver,
+    report: &mut Report,
+) -> Result<u64, Stopped> {
     let text = text.get(usize::try_from(symbol.text).unwrap_or(usize::MAX)..).unwrap_or_default();
     let Some((number, names)) = text.split_first_chunk() else { return Ok(0) };
     let number = u64::from_le_bytes(*number);
     if let Some(kind) = ErrorKind::ALL.iter().find(|kind| **kind as i32 == symbol.problem) {
-        return Err(kind.error(symbol.value, number));
+        return Err(report.fault(*kind, symbol.value, number));
     }
     let (object, names) = names.split_at_checked(usize::from(symbol.object_len)).unwrap_or_default();
     let name = names.get(..usize::from(symbol.name_len)).unwrap_or_default();
-    klp_value(object, name, number, resolver)
+    klp_value(object, name, number, resolver, report)
 }
 
 /// `count` items from number `first` on.

@@ -16,8 +16,9 @@ pub use placed::{Loaded, Placed};
 use crate::abi;
 use crate::elf::{Object, Section, SectionFlags, Strictness};
 use crate::error::{Error, ErrorKind};
-use crate::klp::{self, Classified};
+use crate::klp::{self, Class, Classified};
 use crate::profile::{MAX_DROPPED, PerCpu, Profile};
+use crate::report::{Report, Stopped, reported};
 
 /// A module whose file is proven safe to read, with the rules it is loaded by.
 #[derive(Clone, Debug)]
@@ -52,8 +53,19 @@ impl<'f> Module<'f> {
     pub fn parse(file: &'f [u8], profile: Profile) -> Result<Self, Error> {
         let strictness =
             Strictness { ident: profile.checks_ident, extended_numbering: profile.extended_numbering };
-        let object = Object::parse_with(file, strictness)?;
-        let zero = object.section(0).ok_or(ErrorKind::NoSections.error(0, 0))?;
+        reported(|report| {
+            let object = Object::parse_with(file, strictness, report)?;
+            let mut module = Self { object, profile, dropped: [0; MAX_DROPPED], per_cpu: 0 };
+            module.check(report)?;
+            module.find_sections();
+            Ok(module)
+        })
+    }
+
+    /// What Linux asks beyond what is needed to read the file.
+    fn check(&self, report: &mut Report) -> Result<(), Stopped> {
+        let Self { object, profile, .. } = self;
+        let Some(zero) = object.section(0) else { return Err(report.fault(ErrorKind::NoSections, 0, 0)) };
         // With extended numbering section 0 holds the counts that do not fit the header.
         let counts = profile.extended_numbering;
         for (field, is_bad) in [
@@ -62,19 +74,20 @@ impl<'f> Module<'f> {
             (zero.address, zero.address != 0),
         ] {
             if is_bad {
-                return Err(ErrorKind::BadSectionZero.error(field, 0).in_section(0));
+                let stopped = report.fault(ErrorKind::BadSectionZero, field, 0);
+                return Err(report.in_section(stopped, 0));
             }
         }
         if object.names_section() == 0 {
-            return Err(ErrorKind::BadNameTable.error(0, u64::from(object.section_count())));
+            return Err(report.fault(ErrorKind::BadNameTable, 0, u64::from(object.section_count())));
         }
         if object.symbols().section() == 0 {
-            return Err(ErrorKind::NoSymbolTable.error(0, 0));
+            return Err(report.fault(ErrorKind::NoSymbolTable, 0, 0));
         }
-        let mut module = Self { object, profile, dropped: [0; MAX_DROPPED], per_cpu: 0 };
-        module.check_strings()?;
-        module.find_sections();
-        Ok(module)
+        match profile.checks_strings {
+            true => self.check_strings(report),
+            false => Ok(()),
+        }
     }
 
     /// The file.
@@ -95,6 +108,15 @@ impl<'f> Module<'f> {
     /// The class of every section, section 0 included.
     pub fn classes(&self) -> impl Iterator<Item = (u32, Classified<'f>)> {
         self.object.sections().map(|(index, section)| (index, klp::classify(self, index, &section)))
+    }
+
+    /// What is wrong with section `index`, if its class is [`Malformed`](Class::Malformed).
+    pub fn malformed(&self, index: u32) -> Option<Error> {
+        let section = self.object.section(index)?;
+        match klp::classify(self, index, &section).class {
+            Class::Malformed { kind, .. } => Some(klp::malformed_error(self, index, &section, kind)),
+            _ => None,
+        }
     }
 
     /// Whether section `index` is in memory while the module runs: `SHF_ALLOC`, and not one that the profile drops.
@@ -132,24 +154,20 @@ impl<'f> Module<'f> {
     }
 
     /// Linux 6.13: the string table begins and ends with NUL, and every name is inside.
-    fn check_strings(&self) -> Result<(), Error> {
-        if !self.profile.checks_strings {
-            return Ok(());
-        }
+    fn check_strings(&self, report: &mut Report) -> Result<(), Stopped> {
         let symbols = self.object.symbols();
         let strings = symbols.strings().bytes();
         if strings.first() != Some(&0) || strings.last() != Some(&0) {
-            let error = ErrorKind::BadStringTable
-                .error(u64::from(symbols.strings_section()), u64::from(self.object.section_count()));
-            return Err(error.in_section(symbols.section()));
+            let (link, count) = (symbols.strings_section(), self.object.section_count());
+            let stopped = report.fault(ErrorKind::BadStringTable, u64::from(link), u64::from(count));
+            return Err(report.in_section(stopped, symbols.section()));
         }
         for index in 0..symbols.len() {
             let Some(symbol) = symbols.get(index) else { break };
             if u64::from(symbol.name) >= strings.len() as u64 {
-                return Err(ErrorKind::BadSymbolName
-                    .error(u64::from(symbol.name), strings.len() as u64)
-                    .in_section(symbols.section())
-                    .of_symbol(index));
+                let (name, size) = (u64::from(symbol.name), strings.len() as u64);
+                let stopped = report.fault(ErrorKind::BadSymbolName, name, size);
+                return Err(symbols.locate(index, stopped, report));
             }
         }
         Ok(())

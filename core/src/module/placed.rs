@@ -6,9 +6,10 @@ use crate::abi;
 use crate::elf::RelaTable;
 use crate::error::{Error, ErrorKind, HookError};
 use crate::klp::{Class, FailsAt};
-use crate::reloc::{self, Pass, Target, Transaction, Values, all_or_none};
+use crate::reloc::{self, Direction, Pass, Sections, Target, Transaction, Values};
+use crate::report::{Report, Stopped, reported};
 use crate::special::{self, Special};
-use crate::symbols::{KlpSymbols, OnFault, Resolver, Symbols, every_fault, first_fault};
+use crate::symbols::{KlpSymbols, Resolver, Symbols};
 
 /// A module that has memory for every section that is relocated early.
 #[derive(Debug)]
@@ -31,26 +32,25 @@ impl<'f> Module<'f> {
     /// [`ErrorKind::NotPlaced`], [`ErrorKind::PlacedSize`]: a section that is relocated has no memory, or not as much
     /// as its size.
     pub fn place<'m, M: Memory + ?Sized>(&self, memory: &'m mut M) -> Result<Placed<'f, 'm, M>, Error> {
-        let fault = self.place_faults(memory).next();
-        match fault {
-            Some(error) => Err(error),
-            None => Ok(Placed { module: self.clone(), memory }),
-        }
+        reported(|report| {
+            self.early_targets().try_for_each(|target| self.target(memory, target, report).map(|_| ()))
+        })?;
+        Ok(Placed { module: self.clone(), memory })
     }
 
     /// Every fault that [`place`](Self::place) can answer, in the order of the relocation sections.
     pub fn place_faults<M: Memory + ?Sized>(&self, memory: &mut M) -> impl Iterator<Item = Error> {
-        self.early_sections()
-            .filter(|(_, _, _, table)| !table.is_empty())
-            .filter_map(|(_, _, target, _)| self.target(memory, target).err())
+        self.early_targets()
+            .filter_map(|target| reported(|report| self.target(memory, target, report).map(|_| ())).err())
     }
 
-    /// The sections of the early pass in its order: index, class, target, relocations.
-    fn early_sections(&self) -> impl DoubleEndedIterator<Item = (u32, Class<'f>, u32, RelaTable<'f>)> {
+    /// The targets of the early pass, in the order of their relocation sections.
+    fn early_targets(&self) -> impl Iterator<Item = u32> {
         (1..self.object.section_count()).filter_map(|index| {
-            let class = self.class(index)?.class;
-            let (Class::Ordinary { target } | Class::KlpEarly { target }) = class else { return None };
-            Some((index, class, target, self.relocations(index)))
+            let (Class::Ordinary { target } | Class::KlpEarly { target }) = self.class(index)?.class else {
+                return None;
+            };
+            (!self.relocations(index).is_empty()).then_some(target)
         })
     }
 
@@ -65,13 +65,15 @@ impl<'f> Module<'f> {
         &self,
         memory: &'t mut M,
         index: u32,
-    ) -> Result<Target<'t>, Error> {
+        report: &mut Report,
+    ) -> Result<Target<'t>, Stopped> {
         let size = self.object.section(index).map_or(0, |section| section.size);
-        let target = memory.target(index).ok_or(ErrorKind::NotPlaced.error(size, 0).in_section(index))?;
-        match target.size() == size {
-            true => Ok(target),
-            false => Err(ErrorKind::PlacedSize.error(target.size(), size).in_section(index)),
-        }
+        let stopped = match memory.target(index) {
+            Some(target) if target.size() == size => return Ok(target),
+            Some(target) => report.fault(ErrorKind::PlacedSize, target.size(), size),
+            None => report.fault(ErrorKind::NotPlaced, size, 0),
+        };
+        Err(report.in_section(stopped, index))
     }
 }
 
@@ -83,13 +85,15 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
     /// [`ErrorKind::PlacedSize`] when the memory for a section is not of its size. Sections before it are filled.
     pub fn fill(&mut self) -> Result<(), Error> {
         let object = self.module.object;
-        for (index, section) in object.sections() {
-            if index == 0 || section.kind == abi::SHT_NULL || self.memory.target(index).is_none() {
-                continue;
+        reported(|report| {
+            for (index, section) in object.sections() {
+                if index == 0 || section.kind == abi::SHT_NULL || self.memory.target(index).is_none() {
+                    continue;
+                }
+                self.module.target(self.memory, index, report)?.fill(object.section_bytes(&section));
             }
-            self.module.target(self.memory, index)?.fill(object.section_bytes(&section));
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Resolves all symbols and applies the early relocations, ordinary and vmlinux-specific, in section order as
@@ -103,13 +107,13 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
     /// cannot be applied.
     pub fn early(self, values: &mut [u64], resolver: &mut dyn Resolver) -> Result<Loaded<'f>, Error> {
         let Self { module, memory } = self;
-        let values = module.lent_values(values)?;
-        let unplaced = Symbols { module: &module, memory: &*memory }.resolve(values, resolver)?;
-        let sections = 1..module.object.section_count();
-        all_or_none(
-            &mut Early { module: &module, memory, values, unplaced, resolver, wrote: false },
-            sections,
-        )?;
+        reported(|report| {
+            let values = module.lent_values(values, report)?;
+            let unplaced = Symbols { module: &module, memory: &*memory }.resolve(values, resolver, report)?;
+            let mut early = Early { module: &module, memory, values, unplaced, resolver };
+            let sections = 1..module.object.section_count();
+            Transaction::new(&mut early, sections, Direction::Apply).run(report)
+        })?;
         Ok(Loaded { module })
     }
 
@@ -126,10 +130,11 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
         report: &mut dyn FnMut(Error),
     ) -> Result<(), Error> {
         let module = &self.module;
-        let values = module.lent_values(values)?;
+        let values = reported(|report| module.lent_values(values, report))?;
         let mut known = true;
         for (index, slot) in (0..u32::MAX).zip(values.iter_mut()) {
-            match (Symbols { module, memory: &*self.memory }).value(index, resolver) {
+            let symbols = Symbols { module, memory: &*self.memory };
+            match reported(|report| symbols.value(index, resolver, report)) {
                 Ok(value) => *slot = value,
                 Err(error) => {
                     known = false;
@@ -139,8 +144,8 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
         }
         for (index, class) in module.classes() {
             let target = match class.class {
-                Class::Malformed { error, fails: FailsAt::Load } => {
-                    report(error);
+                Class::Malformed { fails: FailsAt::Load, .. } => {
+                    module.malformed(index).into_iter().for_each(&mut *report);
                     continue;
                 }
                 Class::Ordinary { target } | Class::KlpEarly { target } if known => target,
@@ -150,16 +155,26 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
             let table = module.relocations(index);
             if let Class::KlpEarly { .. } = class.class {
                 let klp = module.klp_symbols(abi::VMLINUX);
-                let resolve = |on_fault: OnFault<'_>| klp.resolve(table, values, resolver, on_fault);
-                if !every_fault(&mut report, resolve) {
+                let (mut last, mut resolved) = (None, true);
+                for entry in 0..table.len() {
+                    let resolve = |report: &mut Report| {
+                        klp.resolve_entry(table, entry, &mut last, values, resolver, report)
+                    };
+                    if let Err(error) = reported(resolve) {
+                        resolved = false;
+                        report(error);
+                    }
+                }
+                if !resolved {
                     continue;
                 }
             }
-            if let Err(error) = (Symbols { module, memory: &*self.memory }).check_placed(table) {
+            let symbols = Symbols { module, memory: &*self.memory };
+            if let Err(error) = reported(|report| symbols.check_placed(table, report)) {
                 report(error);
             }
             if !table.is_empty() {
-                match module.target(self.memory, target) {
+                match reported(|report| module.target(self.memory, target, report)) {
                     Ok(mut target) => {
                         reloc::faults(table, Values::Dense(values), &mut target, module.profile.rules())
                             .for_each(report);
@@ -178,26 +193,30 @@ impl<'f> Module<'f> {
     /// # Errors
     /// [`ErrorKind::ValuesTooShort`].
     pub fn late_size(&self, scratch: &mut [u64]) -> Result<usize, Error> {
-        Ok(super::kept::size(self, self.lent_values(scratch)?))
+        reported(|report| Ok(super::kept::size(self, self.lent_values(scratch, report)?)))
     }
 
     /// The livepatch symbols as a section of `object` sees them.
-    pub(super) fn klp_symbols<'a>(&self, object: &'a [u8]) -> KlpSymbols<'a, 'f> {
-        KlpSymbols { symbols: *self.object.symbols(), profile: self.profile, object }
+    pub(super) fn klp_symbols<'a>(&'a self, object: &'a [u8]) -> KlpSymbols<'a, 'f> {
+        KlpSymbols { symbols: *self.object.symbols(), profile: &self.profile, object }
     }
 
     /// As many of the lent values as there are symbols.
-    fn lent_values<'v>(&self, values: &'v mut [u64]) -> Result<&'v mut [u64], Error> {
+    fn lent_values<'v>(
+        &self,
+        values: &'v mut [u64],
+        report: &mut Report,
+    ) -> Result<&'v mut [u64], Stopped> {
         let needed = self.object.symbols().len();
-        let lent = values.len();
+        let lent = values.len() as u64;
         usize::try_from(needed)
             .ok()
             .and_then(|needed| values.get_mut(..needed))
-            .ok_or(ErrorKind::ValuesTooShort.error(lent as u64, u64::from(needed)))
+            .ok_or_else(|| report.fault(ErrorKind::ValuesTooShort, lent, u64::from(needed)))
     }
 }
 
-/// The early pass: a step is a section.
+/// The sections of the early pass.
 struct Early<'a, 'f, M: ?Sized> {
     module: &'a Module<'f>,
     memory: &'a mut M,
@@ -205,62 +224,67 @@ struct Early<'a, 'f, M: ?Sized> {
     /// Whether a symbol lies in a section without a place.
     unplaced: bool,
     resolver: &'a mut dyn Resolver,
-    /// Whether a step tried to write.
-    wrote: bool,
 }
 
 impl<M: Memory + ?Sized> Early<'_, '_, M> {
-    fn section(&mut self, index: u32) -> Result<bool, Error> {
-        let Self { module, memory, values, resolver, .. } = self;
-        let Some(class) = module.class(index) else { return Ok(false) };
-        let target = match class.class {
-            Class::Malformed { error, fails: FailsAt::Load } => return Err(error),
-            Class::Ordinary { target } | Class::KlpEarly { target } => target,
-            _ => return Ok(false),
-        };
-        let table = module.relocations(index);
-        if table.is_empty() {
-            return Ok(true);
-        }
-        if let Class::KlpEarly { .. } = class.class {
-            let klp = module.klp_symbols(abi::VMLINUX);
-            first_fault(|on_fault| klp.resolve(table, values, *resolver, on_fault))?;
-        }
-        if self.unplaced {
-            Symbols { module, memory: &**memory }.check_placed(table)?;
-        }
-        let mut target = module.target(*memory, target)?;
-        self.wrote = true;
-        Pass { table, values: Values::Dense(values), rules: module.profile.rules() }
-            .apply_fields(&mut target)
-            .map(|()| true)
+    fn prepare_klp(&mut self, table: RelaTable<'_>, report: &mut Report) -> Result<(), Stopped> {
+        self.module.klp_symbols(abi::VMLINUX).resolve(table, self.values, self.resolver, report)
     }
 }
 
-impl<M: Memory + ?Sized> Transaction for Early<'_, '_, M> {
-    fn step(&mut self, index: u32) -> Result<bool, Error> {
-        self.section(index).map_err(|error| error.in_section(index))
+impl<M: Memory + ?Sized> Sections for Early<'_, '_, M> {
+    fn prepare(&mut self, index: u32, report: &mut Report) -> Result<bool, Stopped> {
+        let Some(class) = self.module.class(index) else { return Ok(false) };
+        let table = self.module.relocations(index);
+        let prepared = match class.class {
+            Class::Malformed { fails: FailsAt::Load, .. } => {
+                return match self.module.malformed(index) {
+                    Some(error) => Err(report.known(&error)),
+                    None => Ok(false),
+                };
+            }
+            Class::Ordinary { .. } => Ok(()),
+            Class::KlpEarly { .. } => self.prepare_klp(table, report),
+            _ => return Ok(false),
+        };
+        prepared
+            .and_then(|()| match self.unplaced {
+                true => Symbols { module: self.module, memory: &*self.memory }.check_placed(table, report),
+                false => Ok(()),
+            })
+            .map_err(|stopped| self.locate(index, stopped, report))?;
+        Ok(true)
     }
 
-    fn undo(&mut self, index: u32) -> Result<(), Error> {
-        let Self { module, memory, values, .. } = self;
-        let Some(Class::Ordinary { target } | Class::KlpEarly { target }) =
-            module.class(index).map(|class| class.class)
+    fn section(
+        &mut self,
+        index: u32,
+        report: &mut Report,
+    ) -> Result<Option<(Pass<'_>, Target<'_>)>, Stopped> {
+        let class = self.module.class(index).map(|class| class.class);
+        let (Some(Class::Ordinary { target } | Class::KlpEarly { target }), table) =
+            (class, self.module.relocations(index))
         else {
-            return Ok(());
+            return Ok(None);
         };
-        let table = module.relocations(index);
         if table.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let mut target = module.target(*memory, target)?;
-        Pass { table, values: Values::Dense(values), rules: module.profile.rules() }
-            .undo_fields(&mut target)
-            .map_err(|error| error.in_section(index))
+        match self.module.target(self.memory, target, report) {
+            Ok(target) => {
+                let values = Values::Dense(self.values);
+                Ok(Some((Pass { table, values, rules: self.module.profile.rules() }, target)))
+            }
+            Err(stopped) => Err(report.in_section(stopped, index)),
+        }
+    }
+
+    fn locate(&self, index: u32, stopped: Stopped, report: &mut Report) -> Stopped {
+        report.in_section(stopped, index)
     }
 
     fn sync(&mut self) -> Result<(), HookError> {
-        if self.wrote { self.memory.sync() } else { Ok(()) }
+        self.memory.sync()
     }
 }
 
@@ -296,7 +320,9 @@ impl<'f> Loaded<'f> {
         scratch: &mut [u64],
         buffer: &'k mut [u8],
     ) -> Result<Late<'k>, Error> {
-        let scratch = self.module.lent_values(scratch)?;
-        super::kept::build(&self.module, memory, scratch, buffer)
+        reported(|report| {
+            let scratch = self.module.lent_values(scratch, report)?;
+            super::kept::build(&self.module, memory, scratch, buffer, report)
+        })
     }
 }

@@ -4,12 +4,14 @@
 //! zero, so undoing needs no journal. Behind a writer, and where fields need not be zero, everything is proven
 //! before the first write.
 
+use super::howto::howto;
 use super::one::Act;
-use super::order::Order;
 use super::target::Memory;
 use super::{Pass, Rules, Target, Values};
-use crate::elf::RelaTable;
+use crate::elf::{Rela, RelaTable};
 use crate::error::{Error, ErrorKind};
+use crate::report::{Report, Stopped, reported};
+use core::ops::Range;
 
 /// Applies every relocation of `table` to `target`, or changes nothing.
 ///
@@ -28,18 +30,7 @@ pub fn apply(
     rules: Rules,
 ) -> Result<(), Error> {
     let pass = Pass { table, values, rules };
-    pass.prove_fields(target)?;
-    let written = pass.write_fields(target);
-    let synced = target.sync();
-    // Whatever `sync` answers to a pass that failed, the fault is the first one.
-    let (Ok(()), Err(error)) = (written, synced) else { return written };
-    let error = ErrorKind::Sync.error(error.number(), 0);
-    if rules.contains(Rules::ALLOW_NONZERO) {
-        return Err(pass.overwritten(table.len(), error));
-    }
-    let undone = pass.undo_fields(target);
-    let _ = target.sync();
-    undone.and(Err(error))
+    reported(|report| pass.run(Direction::Apply, target, report))
 }
 
 /// Sets every field of `table` back to zero, or changes nothing. Each must hold what `apply` wrote with these
@@ -56,13 +47,7 @@ pub fn clear(
     rules: Rules,
 ) -> Result<(), Error> {
     let pass = Pass { table, values, rules };
-    pass.verify_fields(target)?;
-    let cleared = pass.zero_fields(target);
-    let synced = target.sync();
-    let (Ok(()), Err(error)) = (cleared, synced) else { return cleared };
-    let undone = pass.reapply_fields(target);
-    let _ = target.sync();
-    undone.and(Err(ErrorKind::Sync.error(error.number(), 0)))
+    reported(|report| pass.run(Direction::Clear, target, report))
 }
 
 /// Says whether `apply` would succeed, and leaves every byte as it is.
@@ -79,23 +64,7 @@ pub fn check(
     rules: Rules,
 ) -> Result<(), Error> {
     let pass = Pass { table, values, rules };
-    let allows_nonzero = rules.contains(Rules::ALLOW_NONZERO);
-    match &mut target.memory {
-        Memory::Plain(bytes) => {
-            if !pass.check_plain(bytes, target.address)? && !allows_nonzero {
-                pass.apply_fields(target)?;
-                pass.undo_fields(target)?;
-            }
-            Ok(())
-        }
-        Memory::Hooked { .. } => match pass.check_each(target)? {
-            Some(index) if !allows_nonzero => {
-                let offset = table.get(index).map_or(0, |rela| rela.offset);
-                Err(Error { entry: Some(index as u64), offset, ..ErrorKind::Unordered.error(0, 0) })
-            }
-            _ => Ok(()),
-        },
-    }
+    reported(|report| pass.check(target, report))
 }
 
 /// Every entry of `table` that cannot be applied, each judged by itself against the bytes as they are. For tools
@@ -107,102 +76,233 @@ pub fn faults<'a>(
     rules: Rules,
 ) -> impl Iterator<Item = Error> {
     let pass = Pass { table, values, rules };
-    table.numbered().filter_map(move |(index, rela)| pass.one(Act::Prove, index, rela, target).err())
+    (0..table.len()).filter_map(move |index| {
+        reported(|report| pass.one(Act::Prove, index, target, report)).err()
+    })
 }
 
-/// The passes without `sync`.
+/// What a pass does with its fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// In the table's order.
+    Apply,
+    /// From the last to the first.
+    Clear,
+}
+
 impl Pass<'_> {
-    pub(crate) fn apply_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
-        self.prove_fields(target)?;
-        self.write_fields(target)
+    /// Applies or clears every field and makes that visible, or changes nothing.
+    fn run(
+        &self,
+        direction: Direction,
+        target: &mut Target<'_>,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
+        self.prove(direction, target, report)?;
+        let written = self.write(direction, target, report);
+        let synced = target.sync();
+        // Whatever `sync` answers to a pass that failed, the fault is the first one.
+        let (Ok(()), Err(error)) = (written, synced) else { return written };
+        let stopped = report.fault(ErrorKind::Sync, error.number(), 0);
+        let undone = self.take_back(direction, 0..self.table.len(), stopped, target, report);
+        let _ = target.sync();
+        undone.and(Err(stopped))
     }
 
-    pub(crate) fn clear_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
-        self.verify_fields(target)?;
-        self.zero_fields(target)
+    /// Applies or clears every field, or changes nothing; without `sync`.
+    pub(crate) fn run_fields(
+        &self,
+        direction: Direction,
+        target: &mut Target<'_>,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
+        self.prove(direction, target, report)?;
+        self.write(direction, target, report)
     }
 
-    /// Sets every field that `apply_fields` wrote to zero without looking.
-    pub(crate) fn undo_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
-        self.undo(self.table.len(), target)
+    /// Takes back what `run_fields` has done.
+    pub(crate) fn undo_fields(
+        &self,
+        direction: Direction,
+        target: &mut Target<'_>,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
+        self.undo(direction, 0..self.table.len(), target, report)
     }
 
-    /// Writes every field that `clear_fields` cleared again.
-    pub(crate) fn reapply_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
-        self.reapply(0, target)
-    }
-
-    /// What is to be right before the first write. Plain memory that must be zero is judged while it is written.
-    fn prove_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
-        match &target.memory {
-            Memory::Plain(_) if !self.rules.contains(Rules::ALLOW_NONZERO) => Ok(()),
-            _ => self.check_each(target).map(|_| ()),
-        }
-    }
-
-    fn write_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
-        match &mut target.memory {
-            Memory::Plain(bytes) if !self.rules.contains(Rules::ALLOW_NONZERO) => {
-                self.apply_plain(bytes, target.address)
-            }
-            _ => self.write_each(target),
-        }
-    }
-
-    /// What is to be right before the first field is cleared behind a writer: fields that ascend are all verified,
-    /// others can be verified only on the way. Plain memory is verified on the way.
-    fn verify_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
-        if matches!(target.memory, Memory::Plain(_)) {
+    fn check(&self, target: &mut Target<'_>, report: &mut Report) -> Result<(), Stopped> {
+        let Some(index) = self.prove_each(target, report)? else { return Ok(()) };
+        if self.rules.contains(Rules::ALLOW_NONZERO) {
             return Ok(());
         }
-        let mut order = Order::default();
-        for (index, rela) in self.table.numbered() {
-            order.next_rela(index, rela, self.rules);
+        if let Memory::Plain(_) = target.memory {
+            self.write(Direction::Apply, target, report)?;
+            return self.undo_fields(Direction::Apply, target, report);
         }
-        if order.broken_at.is_none() {
-            for (index, rela) in self.table.numbered() {
-                self.one(Act::Verify, index, rela, target)?;
+        let offset = self.table.get(index).map_or(0, |rela| rela.offset);
+        let stopped = report.fault(ErrorKind::Unordered, 0, 0);
+        Err(report.of_entry(stopped, index, offset))
+    }
+
+    /// What is to be right before the first write. Plain memory whose fields hold what they should is judged while it is
+    /// written; and so are fields behind a writer that are to be cleared and do not ascend.
+    fn prove(
+        &self,
+        direction: Direction,
+        target: &mut Target<'_>,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
+        let plain = matches!(target.memory, Memory::Plain(_));
+        match direction {
+            Direction::Apply if plain && !self.rules.contains(Rules::ALLOW_NONZERO) => Ok(()),
+            Direction::Apply => self.prove_each(target, report).map(|_| ()),
+            Direction::Clear if plain || !self.ascends() => Ok(()),
+            Direction::Clear => {
+                self.each(Act::Verify, 0..self.table.len(), target, report).map_err(|(_, stopped)| stopped)
             }
         }
-        Ok(())
     }
 
-    fn zero_fields(&self, target: &mut Target<'_>) -> Result<(), Error> {
-        match &mut target.memory {
-            Memory::Plain(bytes) => self.clear_plain(bytes, target.address),
-            Memory::Hooked { .. } => self.clear_each(target),
-        }
-    }
-
-    /// Proves each entry by itself. Answers the first that does not come after the one before it, if any.
-    fn check_each(&self, target: &mut Target<'_>) -> Result<Option<usize>, Error> {
-        let mut order = Order::default();
-        for (index, rela) in self.table.numbered() {
-            self.one(Act::Prove, index, rela, target)?;
-            order.next_rela(index, rela, self.rules);
-        }
-        Ok(order.broken_at)
-    }
-
-    /// Writes each entry, or undoes those before the one that failed.
-    fn write_each(&self, target: &mut Target<'_>) -> Result<(), Error> {
-        for (index, rela) in self.table.numbered() {
-            let Err(error) = self.one(Act::Write, index, rela, target) else { continue };
-            if self.rules.contains(Rules::ALLOW_NONZERO) {
-                return Err(self.overwritten(index, error));
+    /// Proves every entry by itself. Answers the first that does not come after the one before it, if there is one: in
+    /// plain memory that must be zero only writing can tell then which fault comes first, and this ends there.
+    fn prove_each(&self, target: &mut Target<'_>, report: &mut Report) -> Result<Option<usize>, Stopped> {
+        let (mut index, mut end, mut broken) = (0usize, 0u64, None);
+        loop {
+            if let Memory::Plain(bytes) = &mut target.memory {
+                let rest = self.table.entries().get(index..).unwrap_or_default();
+                let (run, last) = self.values.check_run(rest, bytes, target.address, end);
+                index = index.saturating_add(run);
+                end = last;
             }
-            return self.undo(index, target).and(Err(error));
+            let Some(rela) = self.table.get(index) else { return Ok(broken) };
+            let size = self.field_size(rela);
+            if size != 0 && rela.offset < end {
+                broken = broken.or(Some(index));
+                if matches!(target.memory, Memory::Plain(_)) && !self.rules.contains(Rules::ALLOW_NONZERO) {
+                    return Ok(broken);
+                }
+            }
+            self.one(Act::Prove, index, target, report)?;
+            if size != 0 {
+                end = rela.offset.saturating_add(size);
+            }
+            index = index.saturating_add(1);
         }
-        Ok(())
     }
 
-    /// Clears each entry from the last to the first, or writes those again that were cleared before one failed.
-    fn clear_each(&self, target: &mut Target<'_>) -> Result<(), Error> {
-        for (index, rela) in self.table.numbered().rev() {
-            if let Err(error) = self.one(Act::Clear, index, rela, target) {
-                return self.reapply(index.saturating_add(1), target).and(Err(error));
+    /// Writes or clears each field, or takes back what was done when one fails.
+    fn write(
+        &self,
+        direction: Direction,
+        target: &mut Target<'_>,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
+        let all = 0..self.table.len();
+        let (done, stopped) = match direction {
+            Direction::Apply => match self.each(Act::Write, all, target, report) {
+                Ok(()) => return Ok(()),
+                Err((index, stopped)) => (0..index, stopped),
+            },
+            Direction::Clear => match self.each(Act::Clear, all.clone(), target, report) {
+                Ok(()) => return Ok(()),
+                Err((index, stopped)) => (index.saturating_add(1)..all.end, stopped),
+            },
+        };
+        self.take_back(direction, done, stopped, target, report).and(Err(stopped))
+    }
+
+    /// The way back from a fault: the entries `done` were written or cleared. What was written over fields that need not
+    /// be zero cannot be taken back.
+    #[cold]
+    #[inline(never)]
+    fn take_back(
+        &self,
+        direction: Direction,
+        done: Range<usize>,
+        stopped: Stopped,
+        target: &mut Target<'_>,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
+        if direction == Direction::Clear || !self.rules.contains(Rules::ALLOW_NONZERO) {
+            return self.undo(direction, done, target, report);
+        }
+        match self.table.numbered().rfind(|(index, rela)| done.contains(index) && self.field_size(*rela) != 0) {
+            Some((index, _)) => Err(report.not_undone(stopped, self.table, Some(index))),
+            None => Ok(()),
+        }
+    }
+
+    /// Sets the fields of the entries `done` to zero, or to their values if they were cleared, without looking.
+    #[cold]
+    #[inline(never)]
+    fn undo(
+        &self,
+        direction: Direction,
+        done: Range<usize>,
+        target: &mut Target<'_>,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
+        let act = match direction {
+            Direction::Apply => Act::Undo,
+            Direction::Clear => Act::Redo,
+        };
+        self.each(act, done, target, report).map_err(|(index, stopped)| {
+            // Writing again goes upwards, so this one does not hold its value.
+            let last = if direction == Direction::Apply { Some(index) } else { index.checked_sub(1) };
+            report.not_undone(stopped, self.table, last)
+        })
+    }
+
+    /// Does `act` with each of `entries`, in the order that it asks for. Answers the entry that failed.
+    fn each(
+        &self,
+        act: Act,
+        entries: Range<usize>,
+        target: &mut Target<'_>,
+        report: &mut Report,
+    ) -> Result<(), (usize, Stopped)> {
+        let Range { mut start, mut end } = entries;
+        loop {
+            if let Memory::Plain(bytes) = &mut target.memory {
+                let rest = self.table.entries().get(start..end).unwrap_or_default();
+                match act {
+                    Act::Write => {
+                        start = start.saturating_add(self.values.apply_run(rest, bytes, target.address));
+                    }
+                    Act::Clear => {
+                        end = start.saturating_add(self.values.clear_run(rest, bytes, target.address));
+                    }
+                    _ => {}
+                }
+            }
+            if start >= end {
+                return Ok(());
+            }
+            let index = if act.is_backward() { end.saturating_sub(1) } else { start };
+            self.one(act, index, target, report).map_err(|stopped| (index, stopped))?;
+            if act.is_backward() {
+                end = index;
+            } else {
+                start = start.saturating_add(1);
             }
         }
-        Ok(())
+    }
+
+    /// Whether the fields ascend and do not overlap, as they do in every table that a linker writes.
+    fn ascends(&self) -> bool {
+        let mut end = 0;
+        self.table.iter().all(|rela| {
+            let size = self.field_size(rela);
+            let ascends = size == 0 || rela.offset >= end;
+            end = if size == 0 { end } else { rela.offset.saturating_add(size) };
+            ascends
+        })
+    }
+
+    /// Bytes of the entry's field; 0 for types that have none or are not known.
+    #[cold]
+    #[inline(never)]
+    fn field_size(&self, rela: Rela) -> u64 {
+        howto(rela.r_type, self.rules).map_or(0, |howto| u64::from(howto.size))
     }
 }

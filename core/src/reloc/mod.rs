@@ -5,17 +5,16 @@
 mod apply;
 mod howto;
 mod one;
-mod order;
 mod plain;
 mod target;
 mod transaction;
-mod undo;
 mod values;
 
 pub use apply::{apply, check, clear, faults};
 pub use howto::{Formula, HOWTOS, Howto, Range, howto, type_c_name, type_name};
 pub use target::{Target, Writer};
-pub(crate) use transaction::{Transaction, all_or_none};
+pub(crate) use apply::Direction;
+pub(crate) use transaction::{Sections, Transaction};
 pub use values::{SymtabValues, Values};
 
 use crate::elf::RelaTable;

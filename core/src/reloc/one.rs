@@ -1,13 +1,14 @@
 //! One relocation by the rules, whatever its type, its target and what is wrong with it.
 //!
-//! This is the whole of the semantics; the loops in `apply` take the common case out of it and nothing else.
+//! This is the whole of the semantics; the loops in `plain` take the common case out of it and nothing else.
 
 use super::howto::{Howto, howto};
 use super::{Pass, Rules, Target};
 use crate::elf::Rela;
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
+use crate::report::{Report, Stopped};
 
-/// What is done with a field that is in order.
+/// What is done with a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
     /// It could be relocated.
@@ -18,67 +19,94 @@ pub(super) enum Act {
     Verify,
     /// It is cleared.
     Clear,
+    /// It was written by this pass: it is zero again, whatever it holds.
+    Undo,
+    /// It was cleared by this pass: it holds its value again, whatever it holds.
+    Redo,
+}
+
+impl Act {
+    /// From the last entry to the first, so that fields that overlap come out as they were.
+    pub(super) const fn is_backward(self) -> bool {
+        matches!(self, Self::Clear | Self::Undo)
+    }
 }
 
 impl Pass<'_> {
-    /// Judges one relocation and acts on its field.
-    ///
-    /// Linux's order of checks (Linux semantics 9): type, range, existing bytes. The bounds, which Linux does not
-    /// check, come before the access they guard: the symbol index first, the offset before the existing bytes.
+    /// Judges relocation `index` and acts on its field. There is nothing to do past the last one.
     #[cold]
     #[inline(never)]
     pub(super) fn one(
         &self,
         act: Act,
         index: usize,
-        rela: Rela,
         target: &mut Target<'_>,
-    ) -> Result<(), Error> {
-        self.judge(act, rela, target).map_err(|error| Error {
-            entry: Some(index as u64),
-            symbol: Some(rela.symbol),
-            r_type: Some(rela.r_type),
-            offset: rela.offset,
-            ..error
-        })
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
+        let Some(rela) = self.table.get(index) else { return Ok(()) };
+        self.judge(act, rela, target, report).map_err(|stopped| report.at_rela(stopped, index, rela))
     }
 
-    fn judge(&self, act: Act, rela: Rela, target: &mut Target<'_>) -> Result<(), Error> {
+    /// Linux's order of checks (Linux semantics 9): type, range, existing bytes. The bounds, which Linux does not check,
+    /// come before the access they guard: the symbol index first, the offset before the existing bytes.
+    fn judge(
+        &self,
+        act: Act,
+        rela: Rela,
+        target: &mut Target<'_>,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
         let Self { values, rules, .. } = *self;
-        let s = values.value(rela.symbol).ok_or(ErrorKind::SymbolIndex.error(0, values.count() as u64))?;
-        let howto = howto(rela.r_type, rules).ok_or(ErrorKind::UnknownType.error(0, 0))?;
+        let Some(s) = values.value(rela.symbol) else {
+            return Err(report.fault(ErrorKind::SymbolIndex, 0, values.count() as u64));
+        };
+        let Some(howto) = howto(rela.r_type, rules) else {
+            return Err(report.fault(ErrorKind::UnknownType, 0, 0));
+        };
         if howto.size == 0 {
             return Ok(());
         }
         let value = howto.value(s, rela.addend, target.address.wrapping_add(rela.offset));
-        let zero_first = rules.contains(Rules::ZERO_BEFORE_RANGE);
-        if !zero_first {
-            check_range(&howto, value, rules)?;
-        }
-        let existing = target.read(rela.offset, howto.size)?;
-        match act {
-            Act::Prove | Act::Write if existing != 0 && !rules.contains(Rules::ALLOW_NONZERO) => {
-                return Err(ErrorKind::NonZero.error(value, existing));
+        if !matches!(act, Act::Undo | Act::Redo) {
+            let range = |report: &mut Report| match howto.largest(rules) {
+                Some(largest) if !howto.fits(value, rules) => {
+                    Err(report.fault(ErrorKind::Overflow, value, largest))
+                }
+                _ => Ok(()),
+            };
+            let zero_first = rules.contains(Rules::ZERO_BEFORE_RANGE);
+            if !zero_first {
+                range(report)?;
             }
-            Act::Verify | Act::Clear if existing != value & howto.mask() => {
-                return Err(ErrorKind::Mismatch.error(value & howto.mask(), existing));
+            let existing = target.read(rela.offset, howto.size, report)?;
+            self.judge_existing(act, &howto, value, existing, report)?;
+            if zero_first {
+                range(report)?;
             }
-            _ => {}
-        }
-        if zero_first {
-            check_range(&howto, value, rules)?;
         }
         match act {
             Act::Prove | Act::Verify => Ok(()),
-            Act::Write => target.write(rela.offset, howto.size, value),
-            Act::Clear => target.write(rela.offset, howto.size, 0),
+            Act::Write | Act::Redo => target.write(rela.offset, howto.size, value, report),
+            Act::Clear | Act::Undo => target.write(rela.offset, howto.size, 0, report),
         }
     }
-}
 
-fn check_range(howto: &Howto, value: u64, rules: Rules) -> Result<(), Error> {
-    match howto.largest(rules) {
-        Some(largest) if !howto.fits(value, rules) => Err(ErrorKind::Overflow.error(value, largest)),
-        _ => Ok(()),
+    fn judge_existing(
+        &self,
+        act: Act,
+        howto: &Howto,
+        value: u64,
+        existing: u64,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
+        match act {
+            Act::Prove | Act::Write if existing != 0 && !self.rules.contains(Rules::ALLOW_NONZERO) => {
+                Err(report.fault(ErrorKind::NonZero, value, existing))
+            }
+            Act::Verify | Act::Clear if existing != value & howto.mask() => {
+                Err(report.fault(ErrorKind::Mismatch, value & howto.mask(), existing))
+            }
+            _ => Ok(()),
+        }
     }
 }

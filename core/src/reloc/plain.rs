@@ -1,15 +1,12 @@
 //! The loops over plain memory: apply, clear, dry run.
 //!
-//! Each goes over a run of common relocations, and stops at what is not common or not in order: that is for [`Pass::one`].
+//! Each goes over a run of common relocations, and stops at what is not common or not in order: that is for `Pass::one`.
 //! So nothing but the common relocation is in the loop, not even in its registers.
 
-use super::one::Act;
-use super::order::field_size;
+use super::Values;
 use super::values::Lookup;
-use super::{Pass, Rules, Target, Values};
 use crate::abi::{self, RELA_SIZE};
 use crate::elf::Rela;
-use crate::error::Error;
 use crate::read::index;
 
 /// A relocation of the common kind: a type that Linux modules are made of, and a value that fits.
@@ -19,9 +16,9 @@ enum Common {
 }
 
 /// A relocation as it stands in the file.
-type Entry = [u8; RELA_SIZE];
+pub(super) type Entry = [u8; RELA_SIZE];
 
-/// The field's offset and value if the entry is of the common kind; everything else is for [`Pass::one`].
+/// The field's offset and value if the entry is of the common kind; everything else is for `Pass::one`.
 ///
 /// Types are told apart by arithmetic: which of PC32, PLT32 and 32S comes next cannot be predicted, the width can.
 #[inline(always)]
@@ -105,16 +102,16 @@ fn check_run(
     values: impl Lookup,
     bytes: &mut [u8],
     address: u64,
-    mut end: usize,
-) -> (usize, usize) {
+    mut end: u64,
+) -> (usize, u64) {
     for (index, entry) in (0..entries.len()).zip(entries) {
         match common(entry, values, address) {
-            Some((offset, Common::Word32(_))) if offset >= end => match slot(bytes, offset) {
-                Some(slot) if u32::from_le_bytes(*slot) == 0 => end = offset.wrapping_add(4),
+            Some((offset, Common::Word32(_))) if offset as u64 >= end => match slot(bytes, offset) {
+                Some(slot) if u32::from_le_bytes(*slot) == 0 => end = (offset as u64).wrapping_add(4),
                 _ => return (index, end),
             },
-            Some((offset, Common::Word64(_))) if offset >= end => match slot(bytes, offset) {
-                Some(slot) if u64::from_le_bytes(*slot) == 0 => end = offset.wrapping_add(8),
+            Some((offset, Common::Word64(_))) if offset as u64 >= end => match slot(bytes, offset) {
+                Some(slot) if u64::from_le_bytes(*slot) == 0 => end = (offset as u64).wrapping_add(8),
                 _ => return (index, end),
             },
             _ => return (index, end),
@@ -123,66 +120,35 @@ fn check_run(
     (entries.len(), end)
 }
 
-impl Pass<'_> {
-    /// Applies every entry, or undoes those before the one that failed.
-    pub(super) fn apply_plain(&self, bytes: &mut [u8], address: u64) -> Result<(), Error> {
-        let mut index = 0usize;
-        while let Some(rest) = self.table.entries().get(index..) {
-            index = index.saturating_add(match self.values {
-                Values::Dense(values) => apply_run(rest, values, bytes, address),
-                Values::Symtab(values) => apply_run(rest, values, bytes, address),
-            });
-            let Some(rela) = self.table.get(index) else { break };
-            let mut target = Target::new(bytes, address);
-            if let Err(error) = self.one(Act::Write, index, rela, &mut target) {
-                return self.undo(index, &mut target).and(Err(error));
-            }
-            index = index.saturating_add(1);
+impl Values<'_> {
+    /// Applies the common entries at the beginning of `entries`. Answers how many.
+    pub(super) fn apply_run(&self, entries: &[Entry], bytes: &mut [u8], address: u64) -> usize {
+        match *self {
+            Self::Dense(values) => apply_run(entries, values, bytes, address),
+            Self::Symtab(values) => apply_run(entries, values, bytes, address),
         }
-        Ok(())
     }
 
-    /// Clears every entry, the last first, or writes those again that were cleared before one failed.
-    pub(super) fn clear_plain(&self, bytes: &mut [u8], address: u64) -> Result<(), Error> {
-        let mut left = self.table.len();
-        while let Some(rest) = self.table.entries().get(..left) {
-            left = match self.values {
-                Values::Dense(values) => clear_run(rest, values, bytes, address),
-                Values::Symtab(values) => clear_run(rest, values, bytes, address),
-            };
-            let Some(index) = left.checked_sub(1) else { break };
-            let Some(rela) = self.table.get(index) else { break };
-            let mut target = Target::new(bytes, address);
-            if let Err(error) = self.one(Act::Clear, index, rela, &mut target) {
-                return self.reapply(left, &mut target).and(Err(error));
-            }
-            left = index;
+    /// Clears the common entries at the end of `entries`, the last first. Answers how many are left.
+    pub(super) fn clear_run(&self, entries: &[Entry], bytes: &mut [u8], address: u64) -> usize {
+        match *self {
+            Self::Dense(values) => clear_run(entries, values, bytes, address),
+            Self::Symtab(values) => clear_run(entries, values, bytes, address),
         }
-        Ok(())
     }
 
-    /// Proves every entry by itself, as long as the fields ascend and do not overlap. Answers whether they do; if not, only
-    /// writing can tell which fault comes first.
-    pub(super) fn check_plain(&self, bytes: &mut [u8], address: u64) -> Result<bool, Error> {
-        let (mut index, mut end, mut ascend) = (0usize, 0usize, true);
-        while let Some(rest) = self.table.entries().get(index..) {
-            let (run, last) = match self.values {
-                Values::Dense(values) => check_run(rest, values, bytes, address, end),
-                Values::Symtab(values) => check_run(rest, values, bytes, address, end),
-            };
-            index = index.saturating_add(run);
-            let Some(rela) = self.table.get(index) else { break };
-            let size = field_size(rela, self.rules);
-            ascend &= size == 0 || rela.offset >= last as u64;
-            if !ascend && !self.rules.contains(Rules::ALLOW_NONZERO) {
-                break;
-            }
-            self.one(Act::Prove, index, rela, &mut Target::new(bytes, address))?;
-            // A field that was proven is inside.
-            let field_end = rela.offset.saturating_add(size);
-            end = if size == 0 { last } else { usize::try_from(field_end).unwrap_or(usize::MAX) };
-            index = index.saturating_add(1);
+    /// Goes over the common entries at the beginning of `entries` whose fields ascend from `end` on. Answers how many, and
+    /// where the last field ends.
+    pub(super) fn check_run(
+        &self,
+        entries: &[Entry],
+        bytes: &mut [u8],
+        address: u64,
+        end: u64,
+    ) -> (usize, u64) {
+        match *self {
+            Self::Dense(values) => check_run(entries, values, bytes, address, end),
+            Self::Symtab(values) => check_run(entries, values, bytes, address, end),
         }
-        Ok(ascend)
     }
 }

@@ -1,7 +1,8 @@
 //! What is relocated: bytes to read and write, and the address they will have when they run.
 
-use crate::error::{Error, ErrorKind, HookError};
-use crate::read::{index, u8_at, u16_at, u32_at, u64_at};
+use crate::error::{ErrorKind, HookError};
+use crate::read::index;
+use crate::report::{Report, Stopped};
 use core::fmt;
 
 /// Reads and writes memory that is not a plain slice: text behind `text_poke`, a guest, a bounce buffer.
@@ -92,39 +93,39 @@ impl<'a> Target<'a> {
     }
 
     /// The field of `size` bytes at `offset`, zero-extended.
-    pub(super) fn read(&mut self, offset: u64, size: u8) -> Result<u64, Error> {
-        let outside = ErrorKind::OffsetOutside.error(u64::from(size), self.size()).at_offset(offset);
-        let address = self.address.wrapping_add(offset);
+    pub(super) fn read(&mut self, offset: u64, size: u8, report: &mut Report) -> Result<u64, Stopped> {
+        let (section, address) = (self.size(), self.address.wrapping_add(offset));
+        let mut field = [0; 8];
+        let end = offset.checked_add(u64::from(size)).filter(|end| *end <= section);
+        let (Some(end), Some(part)) = (end, field.get_mut(..usize::from(size))) else {
+            return Err(report.fault(ErrorKind::OffsetOutside, u64::from(size), section));
+        };
         match &mut self.memory {
             Memory::Plain(bytes) => {
-                let at = index(offset).ok_or(outside)?;
-                match size {
-                    1 => u8_at(bytes, at).map(u64::from),
-                    2 => u16_at(bytes, at).map(u64::from),
-                    4 => u32_at(bytes, at).map(u64::from),
-                    _ => u64_at(bytes, at),
+                let from = index(offset).zip(index(end)).and_then(|(start, end)| bytes.get(start..end));
+                for (to, from) in part.iter_mut().zip(from.unwrap_or_default()) {
+                    *to = *from;
                 }
-                .ok_or(outside)
             }
-            Memory::Hooked { size: section, writer } => {
-                if offset.checked_add(u64::from(size)).is_none_or(|end| end > *section) {
-                    return Err(outside);
-                }
-                let mut field = [0; 8];
-                let part = field.get_mut(..usize::from(size)).ok_or(outside)?;
-                writer
-                    .read(address, offset, part)
-                    .map_err(|error| ErrorKind::Writer.error(error.number(), 0).at_offset(offset))?;
-                Ok(u64::from_le_bytes(field))
+            Memory::Hooked { writer, .. } => {
+                let read = writer.read(address, offset, part);
+                read.map_err(|error| report.fault(ErrorKind::Writer, error.number(), 0))?;
             }
         }
+        Ok(u64::from_le_bytes(field))
     }
 
     /// Writes the low `size` bytes of `value` at `offset`, which `read` has found to be inside.
-    pub(super) fn write(&mut self, offset: u64, size: u8, value: u64) -> Result<(), Error> {
+    pub(super) fn write(
+        &mut self,
+        offset: u64,
+        size: u8,
+        value: u64,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
         let address = self.address.wrapping_add(offset);
         let field = value.to_le_bytes();
-        let Some(from) = field.get(..usize::from(size)) else { return Ok(()) };
+        let from = field.get(..usize::from(size)).unwrap_or_default();
         match &mut self.memory {
             Memory::Plain(bytes) => {
                 let to = index(offset).and_then(|at| bytes.get_mut(at..)).unwrap_or_default();
@@ -135,7 +136,7 @@ impl<'a> Target<'a> {
             }
             Memory::Hooked { writer, .. } => writer
                 .write(address, offset, from)
-                .map_err(|error| ErrorKind::Writer.error(error.number(), 0).at_offset(offset)),
+                .map_err(|error| report.fault(ErrorKind::Writer, error.number(), 0)),
         }
     }
 }

@@ -1,58 +1,103 @@
-//! Several steps as one pass: all of them, or none.
+//! Several sections as one pass: all of them, or none.
 
-use crate::error::{Error, ErrorKind, HookError};
+use super::apply::Direction;
+use super::{Pass, Target};
+use crate::error::{ErrorKind, HookError};
+use crate::report::{Report, Stopped};
+use core::ops::Range;
 
-/// What is done in numbered steps.
-pub(crate) trait Transaction {
-    /// Does step `number`, and answers whether it was one. A step that fails has changed nothing.
-    fn step(&mut self, number: u32) -> Result<bool, Error>;
-    /// Takes back step `number`, which was done.
-    fn undo(&mut self, number: u32) -> Result<(), Error>;
-    /// Makes what was written visible; nothing, if no step tried to write.
+/// Sections by number.
+pub(crate) trait Sections {
+    /// Looks for what stops section `number` before anything is written, and answers whether it belongs to the pass.
+    fn prepare(&mut self, number: u32, report: &mut Report) -> Result<bool, Stopped>;
+    /// Its relocations and its target; `None` when there is nothing to relocate.
+    fn section(
+        &mut self,
+        number: u32,
+        report: &mut Report,
+    ) -> Result<Option<(Pass<'_>, Target<'_>)>, Stopped>;
+    /// Adds to the fault of a relocation in which section it is.
+    fn locate(&self, number: u32, stopped: Stopped, report: &mut Report) -> Stopped;
+    /// Makes what was written visible.
     fn sync(&mut self) -> Result<(), HookError>;
 }
 
-/// Does `steps` in their order, or takes back in the reverse order what was done. Answers how many there were.
-pub(crate) fn all_or_none<T: Transaction>(
-    transaction: &mut T,
-    steps: impl DoubleEndedIterator<Item = u32> + Clone,
-) -> Result<usize, Error> {
-    let mut count = 0usize;
-    let mut failed = None;
-    for number in steps.clone() {
-        match transaction.step(number) {
-            Ok(done) => count = count.saturating_add(usize::from(done)),
-            Err(error) => {
-                failed = Some((number, error));
-                break;
-            }
-        }
-    }
-    let (failed, error) = match failed {
-        Some((number, error)) => (Some(number), error),
-        None => match transaction.sync() {
-            Ok(()) => return Ok(count),
-            Err(error) => (None, ErrorKind::Sync.error(error.number(), 0)),
-        },
-    };
-    let undone = undo(transaction, steps, failed);
-    // Whatever this answers, the fault is an earlier one.
-    let _ = transaction.sync();
-    undone.and(Err(error))
+/// Applies or clears sections, or changes nothing.
+pub(crate) struct Transaction<'a> {
+    sections: &'a mut dyn Sections,
+    numbers: Range<u32>,
+    direction: Direction,
+    /// Whether something tried to write.
+    wrote: bool,
 }
 
-/// Takes back the steps that come before the one that failed, or all of them.
-fn undo<T: Transaction>(
-    transaction: &mut T,
-    steps: impl DoubleEndedIterator<Item = u32>,
-    failed: Option<u32>,
-) -> Result<(), Error> {
-    let mut was_done = failed.is_none();
-    for number in steps.rev() {
-        if was_done {
-            transaction.undo(number)?;
-        }
-        was_done |= failed == Some(number);
+impl<'a> Transaction<'a> {
+    /// Sections are applied in the order of their numbers, and cleared from the last to the first.
+    pub(crate) const fn new(
+        sections: &'a mut dyn Sections,
+        numbers: Range<u32>,
+        direction: Direction,
+    ) -> Self {
+        Self { sections, numbers, direction, wrote: false }
     }
-    Ok(())
+
+    /// Answers how many sections belonged to the pass.
+    pub(crate) fn run(mut self, report: &mut Report) -> Result<usize, Stopped> {
+        let (mut count, mut done) = (0usize, 0);
+        let stopped = loop {
+            let Some(number) = self.number(done) else {
+                match self.sync() {
+                    Ok(()) => return Ok(count),
+                    Err(error) => break report.fault(ErrorKind::Sync, error.number(), 0),
+                }
+            };
+            match self.step(number, report) {
+                Ok(belongs) => count = count.saturating_add(usize::from(belongs)),
+                Err(stopped) => break stopped,
+            }
+            done = done.saturating_add(1);
+        };
+        let undone = self.undo(done, report);
+        // Whatever this answers, the fault is an earlier one.
+        let _ = self.sync();
+        undone.and(Err(stopped))
+    }
+
+    /// The section of a step, counted from 0.
+    fn number(&self, step: u32) -> Option<u32> {
+        let Range { start, end } = self.numbers;
+        let number = match self.direction {
+            Direction::Apply => start.checked_add(step),
+            Direction::Clear => end.checked_sub(step).and_then(|end| end.checked_sub(1)),
+        };
+        number.filter(|number| self.numbers.contains(number))
+    }
+
+    fn step(&mut self, number: u32, report: &mut Report) -> Result<bool, Stopped> {
+        if !self.sections.prepare(number, report)? {
+            return Ok(false);
+        }
+        if let Some((pass, mut target)) = self.sections.section(number, report)? {
+            self.wrote = true;
+            pass.run_fields(self.direction, &mut target, report)
+                .map_err(|stopped| self.sections.locate(number, stopped, report))?;
+        }
+        Ok(true)
+    }
+
+    /// Takes back the first `done` steps, the last one first.
+    fn undo(&mut self, done: u32, report: &mut Report) -> Result<(), Stopped> {
+        for step in (0..done).rev() {
+            let Some(number) = self.number(step) else { continue };
+            if let Some((pass, mut target)) = self.sections.section(number, report)? {
+                pass.undo_fields(self.direction, &mut target, report)
+                    .map_err(|stopped| self.sections.locate(number, stopped, report))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), HookError> {
+        if self.wrote { self.sections.sync() } else { Ok(()) }
+    }
 }

@@ -66,7 +66,7 @@ impl<'a> SymtabValues<'a> {
     pub const fn new(bytes: &'a [u8]) -> Result<Self, Error> {
         match bytes.as_chunks() {
             (entries, []) => Ok(Self(entries)),
-            (_, rest) => Err(ErrorKind::PartialEntry.error(bytes.len() as u64, rest.len() as u64)),
+            (_, rest) => Err(Error::new(ErrorKind::PartialEntry, bytes.len() as u64, rest.len() as u64)),
         }
     }
 

@@ -32,10 +32,14 @@ fn one(livepatch: bool) -> Builder {
 
 fn classify(builder: &Builder, section: u32, profile: Profile) -> (String, Reason) {
     let file = builder.build();
-    let class = Module::parse(&file, profile).unwrap().class(section).unwrap();
+    let module = Module::parse(&file, profile).unwrap();
+    let class = module.class(section).unwrap();
+    let error = module.malformed(section);
+    assert_eq!(error.is_some(), matches!(class.class, Class::Malformed { .. }));
     let text = match class.class {
-        Class::Malformed { error, fails } => {
-            assert_eq!((error.section, Reason::Fault(error.kind)), (Some(section), class.reason));
+        Class::Malformed { kind, fails } => {
+            assert_eq!(error.map(|error| (error.kind, error.section)), Some((kind, Some(section))));
+            assert_eq!(class.reason, Reason::Fault(kind));
             match fails {
                 FailsAt::Load => "load fails".to_owned(),
                 FailsAt::AnyComing => "any coming fails".to_owned(),
