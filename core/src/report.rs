@@ -74,13 +74,8 @@ impl Report {
     #[inline(never)]
     pub(crate) fn at_rela(&mut self, stopped: Stopped, index: usize, rela: Rela) -> Stopped {
         let Rela { offset, symbol, r_type, .. } = rela;
-        self.0 = Error {
-            entry: Some(index as u64),
-            symbol: Some(symbol),
-            r_type: Some(r_type),
-            offset,
-            ..self.0
-        };
+        self.0 =
+            Error { entry: Some(index as u64), symbol: Some(symbol), r_type: Some(r_type), offset, ..self.0 };
         stopped
     }
 

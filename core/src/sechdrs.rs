@@ -230,9 +230,7 @@ impl Klp<'_> {
     ) -> Result<usize, Error> {
         let source = Source::Applied(symbols);
         let mut sections = KlpSections { klp: *self, source, mapping, rules: profile.rules() };
-        reported(|report| {
-            Transaction::new(&mut sections, self.sections(), Direction::Clear).run(report)
-        })
+        reported(|report| Transaction::new(&mut sections, self.sections(), Direction::Clear).run(report))
     }
 
     fn sections(&self) -> Range<u32> {
@@ -254,9 +252,7 @@ impl Klp<'_> {
         let target = self.sechdrs.header(header.info);
         let target_flags = target.map_or(SectionFlags::ALLOC, |target| target.flags);
         let (kind, value, limit) = match (name, name.and_then(RelaName::parse)) {
-            (None, _) => {
-                (ErrorKind::BadSectionName, u64::from(header.name), self.names.bytes().len() as u64)
-            }
+            (None, _) => (ErrorKind::BadSectionName, u64::from(header.name), self.names.bytes().len() as u64),
             (_, None) => (ErrorKind::BadKlpSectionName, 0, 0),
             (_, Some(name)) if name.object != self.object => return Ok(None),
             // Linux passes over what it does not find in memory while it loads.

@@ -103,9 +103,8 @@ impl<'f> KlpSymbols<'_, 'f> {
         report: &mut Report,
     ) -> Result<(), Stopped> {
         let mut last = None;
-        (0..table.len()).try_for_each(|entry| {
-            self.resolve_entry(table, entry, &mut last, values, resolver, report)
-        })
+        (0..table.len())
+            .try_for_each(|entry| self.resolve_entry(table, entry, &mut last, values, resolver, report))
     }
 
     /// Resolves the symbol of one relocation, if it is another than the one before it.

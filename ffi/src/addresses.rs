@@ -1,7 +1,7 @@
 //! Sections that are where the `sh_addr` of their headers says.
 
 use crate::callbacks::CWriter;
-use crate::pointers::{Span, items, items_mut};
+use crate::pointers::{Span, bytes, bytes_mut};
 use core::cell::Cell;
 use core::ptr;
 use relakit::elf::Section;
@@ -39,9 +39,9 @@ impl<'m> Mapping<'m> for Addresses {
     fn table(&self, _index: u32, section: &Section) -> Option<&'m [u8]> {
         let size = usize::try_from(section.size).ok()?;
         let start = pointer(section.address).cast_const();
-        self.table.set(Some(Span::new(start, size, 0).ok()?));
+        self.table.set(Some(Span::bytes(start, size)?));
         // SAFETY: `new`'s caller vouches for the headers; no target overlaps the table while it is borrowed.
-        unsafe { items(start, size, 0) }.ok()
+        unsafe { bytes(start, size) }
     }
 
     fn target(&mut self, _index: u32, section: &Section) -> Result<Target<'_>, ErrorKind> {
@@ -50,13 +50,13 @@ impl<'m> Mapping<'m> for Addresses {
         }
         let size = usize::try_from(section.size).map_err(|_| ErrorKind::NotPlaced)?;
         let start = pointer(section.address);
-        let span = Span::new(start, size, 0).map_err(|_| ErrorKind::NotPlaced)?;
+        let span = Span::bytes(start, size).ok_or(ErrorKind::NotPlaced)?;
         let mut others = self.reserved.into_iter().chain([self.table.get()]).flatten();
         if others.any(|other| !span.is_apart_from(other)) {
             return Err(ErrorKind::TargetOverlaps);
         }
         // SAFETY: `new`'s caller vouches for the headers; it overlaps nothing that is borrowed.
-        let bytes = unsafe { items_mut(start, size, 0) }.map_err(|_| ErrorKind::NotPlaced)?;
+        let bytes = unsafe { bytes_mut(start, size) }.ok_or(ErrorKind::NotPlaced)?;
         Ok(Target::new(bytes, section.address))
     }
 

@@ -1,6 +1,6 @@
 //! The one file in which callbacks are called.
 
-use crate::fault::Refusal;
+use crate::fault::{Report, Stopped};
 use crate::pointers::versioned;
 use crate::status::*;
 use crate::types::*;
@@ -16,18 +16,22 @@ impl CWriter {
     ///
     /// # Safety
     /// If not NULL, the struct can be read, and its callbacks can be called with its `ctx` for as long as this lives.
-    pub(crate) unsafe fn new(writer: *const relakit_writer, number: u64) -> Result<Option<Self>, Refusal> {
+    pub(crate) unsafe fn new(
+        writer: *const relakit_writer,
+        number: u64,
+        report: &mut Report,
+    ) -> Result<Option<Self>, Stopped> {
         if writer.is_null() {
             return Ok(None);
         }
         // SAFETY: the caller's promise.
-        let writer = unsafe { versioned(writer, number) }?;
+        let writer = unsafe { versioned(writer, number, report) }?;
         if writer.flags != 0 {
-            return Err(Refusal::new(RELAKIT_ERR_FLAGS, number, u64::from(writer.flags)));
+            return Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(writer.flags)));
         }
         match (writer.read, writer.write) {
             (Some(_), Some(_)) => Ok(Some(Self(writer))),
-            _ => Err(Refusal::new(RELAKIT_ERR_CALLBACK, number, 0)),
+            _ => Err(report.refuse(RELAKIT_ERR_CALLBACK, number, 0)),
         }
     }
 }
@@ -68,12 +72,16 @@ impl CResolver {
     ///
     /// # Safety
     /// If not NULL, the struct can be read, and its callbacks can be called with its `ctx` for as long as this lives.
-    pub(crate) unsafe fn new(resolver: *const relakit_resolver, number: u64) -> Result<Self, Refusal> {
+    pub(crate) unsafe fn new(
+        resolver: *const relakit_resolver,
+        number: u64,
+        report: &mut Report,
+    ) -> Result<Self, Stopped> {
         // SAFETY: the caller's promise.
-        let resolver = unsafe { versioned(resolver, number) }?;
+        let resolver = unsafe { versioned(resolver, number, report) }?;
         match resolver.flags {
             0 => Ok(Self(resolver)),
-            flags => Err(Refusal::new(RELAKIT_ERR_FLAGS, number, u64::from(flags))),
+            flags => Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(flags))),
         }
     }
 }

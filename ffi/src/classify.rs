@@ -1,7 +1,7 @@
 //! The names of livepatch sections and symbols, on their own.
 
-use crate::fault::Refusal;
-use crate::pointers::{VersionedOut, answer, items};
+use crate::fault::{Report, answer};
+use crate::pointers::{Piece, VersionedOut};
 use crate::relocate::profile;
 use crate::status::*;
 use crate::types::*;
@@ -69,17 +69,18 @@ pub unsafe extern "C" fn relakit_parse_klp_section_name(
     name_len: usize,
     parts: *mut relakit_klp_section_name,
 ) -> relakit_status {
-    let parse = || {
+    let parse = |report: &mut Report| {
         // SAFETY: the caller's promise.
-        let name: &[u8] = unsafe { items(name.cast(), name_len, 1) }?;
+        let name: &[u8] = unsafe { Piece::new(name.cast(), name_len, 1, report)?.read() };
         // SAFETY: as above.
-        let parts = unsafe { VersionedOut::new(parts, 40, 3) }?;
+        let parts = unsafe { VersionedOut::new(parts, 40, 3, report) }?;
         if !name.starts_with(KLP_RELA_PREFIX) {
             return Ok(RELAKIT_NONE);
         }
-        let bad = Refusal::new(RELAKIT_ERR_BAD_KLP_SECTION_NAME, 0, 0);
-        let name = RelaName::parse(name).ok_or(bad)?;
-        parts.set(relakit_klp_section_name {
+        let Some(name) = RelaName::parse(name) else {
+            return Err(report.refuse(RELAKIT_ERR_BAD_KLP_SECTION_NAME, 0, 0));
+        };
+        parts.set(&relakit_klp_section_name {
             struct_size: 0,
             is_early: flag(name.object == relakit::abi::VMLINUX),
             object: name.object.as_ptr().cast(),
@@ -90,7 +91,7 @@ pub unsafe extern "C" fn relakit_parse_klp_section_name(
         Ok(RELAKIT_OK)
     };
     // SAFETY: NULL.
-    unsafe { answer(ptr::null_mut(), parse().map_err(Refusal::into)) }
+    unsafe { answer(ptr::null_mut(), parse) }
 }
 
 /// Reads the name of a symbol, name_len bytes without a NUL, as Linux reads it. profile is as in struct
@@ -108,19 +109,21 @@ pub unsafe extern "C" fn relakit_parse_klp_symbol_name(
     profile: u32,
     parts: *mut relakit_klp_symbol_name,
 ) -> relakit_status {
-    let parse = || {
+    let parse = |report: &mut Report| {
         // SAFETY: the caller's promise.
-        let name: &[u8] = unsafe { items(name.cast(), name_len, 1) }?;
+        let name: &[u8] = unsafe { Piece::new(name.cast(), name_len, 1, report)?.read() };
         // SAFETY: as above.
-        let parts = unsafe { VersionedOut::new(parts, 56, 4) }?;
-        let rules =
-            self::profile(profile).ok_or_else(|| Refusal::new(RELAKIT_ERR_PROFILE, u64::from(profile), 0))?;
+        let parts = unsafe { VersionedOut::new(parts, 56, 4, report) }?;
+        let Some(rules) = self::profile(profile) else {
+            return Err(report.refuse(RELAKIT_ERR_PROFILE, u64::from(profile), 0));
+        };
         if !name.starts_with(KLP_SYM_PREFIX) {
             return Ok(RELAKIT_NONE);
         }
-        let bad = Refusal::new(RELAKIT_ERR_BAD_KLP_SYMBOL_NAME, 0, 0);
-        let name = SymName::parse(name, rules).ok_or(bad)?;
-        parts.set(relakit_klp_symbol_name {
+        let Some(name) = SymName::parse(name, rules) else {
+            return Err(report.refuse(RELAKIT_ERR_BAD_KLP_SYMBOL_NAME, 0, 0));
+        };
+        parts.set(&relakit_klp_symbol_name {
             struct_size: 0,
             is_vmlinux: flag(name.object == relakit::abi::VMLINUX),
             object: name.object.as_ptr().cast(),
@@ -133,5 +136,5 @@ pub unsafe extern "C" fn relakit_parse_klp_symbol_name(
         Ok(RELAKIT_OK)
     };
     // SAFETY: NULL.
-    unsafe { answer(ptr::null_mut(), parse().map_err(Refusal::into)) }
+    unsafe { answer(ptr::null_mut(), parse) }
 }

@@ -1,6 +1,6 @@
 //! Level 3: what a module consists of.
 
-use crate::fault::{Fault, Refusal};
+use crate::fault::{OrReport, Report, Stopped};
 use crate::pointers::{Span, VersionedOut};
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
@@ -36,12 +36,12 @@ pub unsafe extern "C" fn relakit_module_describe(
     info: *mut relakit_module_info,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage, _: Span| {
+    let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
         // SAFETY: the caller's promise.
-        let info = unsafe { VersionedOut::new(info, 24, 2) }?;
-        let module = stage.module().ok_or_else(|| stage.out_of_order())?;
+        let info = unsafe { VersionedOut::new(info, 24, 2, report) }?;
+        let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
         let object = module.object();
-        info.set(relakit_module_info {
+        info.set(&relakit_module_info {
             struct_size: 0,
             section_count: object.section_count(),
             symbol_count: object.symbols().len(),
@@ -125,22 +125,26 @@ pub unsafe extern "C" fn relakit_module_section(
     section: *mut relakit_section,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage, _: Span| {
+    let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
         // SAFETY: the caller's promise.
-        let out = unsafe { VersionedOut::new(section, 104, 3) }?;
-        let module = stage.module().ok_or_else(|| stage.out_of_order())?;
-        out.set(describe_section(module, index)?);
+        let out = unsafe { VersionedOut::new(section, 104, 3, report) }?;
+        let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
+        out.set(&describe_section(module, index, report)?);
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
     unsafe { state::on(module, error, call) }
 }
 
-fn describe_section(module: &Module<'_>, index: u32) -> Result<relakit_section, Fault> {
+fn describe_section(
+    module: &Module<'_>,
+    index: u32,
+    report: &mut Report,
+) -> Result<relakit_section, Stopped> {
     let object = module.object();
     let (Some(section), Some(classified)) = (object.section(index), module.class(index)) else {
         let count = u64::from(object.section_count());
-        return Err(Refusal::new(RELAKIT_ERR_NO_SUCH_SECTION, u64::from(index), count).into());
+        return Err(report.refuse(RELAKIT_ERR_NO_SUCH_SECTION, u64::from(index), count));
     };
     let (class, target, klp_object, status, fails) = match classified.class {
         Class::Ordinary { target } => (RELAKIT_CLASS_ORDINARY, target, None, RELAKIT_OK, 0),
@@ -213,15 +217,16 @@ pub unsafe extern "C" fn relakit_module_symbol(
     symbol: *mut relakit_symbol,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage, _: Span| {
+    let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
         // SAFETY: the caller's promise.
-        let out = unsafe { VersionedOut::new(symbol, 48, 3) }?;
-        let module = stage.module().ok_or_else(|| stage.out_of_order())?;
+        let out = unsafe { VersionedOut::new(symbol, 48, 3, report) }?;
+        let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
         let symbols = module.object().symbols();
-        let none = Refusal::new(RELAKIT_ERR_SYMBOL_INDEX, 0, u64::from(symbols.len()));
-        let symbol = symbols.get(index).ok_or(none)?;
-        let name = symbols.name(index, &symbol)?;
-        out.set(relakit_symbol {
+        let Some(symbol) = symbols.get(index) else {
+            return Err(report.refuse(RELAKIT_ERR_SYMBOL_INDEX, 0, u64::from(symbols.len())));
+        };
+        let name = symbols.name(index, &symbol).or_report(report)?;
+        out.set(&relakit_symbol {
             struct_size: 0,
             shndx: u32::from(symbol.shndx),
             info: u32::from(symbol.info),
@@ -276,13 +281,13 @@ pub unsafe extern "C" fn relakit_module_special(
     special: *mut relakit_special,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage, _: Span| {
+    let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
         // SAFETY: the caller's promise.
-        let out = unsafe { VersionedOut::new(special, 16, 3) }?;
-        let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order()) };
+        let out = unsafe { VersionedOut::new(special, 16, 3, report) }?;
+        let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
         let version = loaded.module().profile().since;
         let Some(special) = loaded.special(index) else { return Ok(RELAKIT_NONE) };
-        out.set(relakit_special {
+        out.set(&relakit_special {
             struct_size: 0,
             read_at: crate::names::read_at(special.first_read(version)),
             entry_size: special.entry_size(version).map_or(0, u32::from),

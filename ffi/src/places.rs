@@ -1,8 +1,8 @@
 //! A module's memory as the caller describes it.
 
 use crate::callbacks::CWriter;
-use crate::fault::Refusal;
-use crate::pointers::{Span, items, items_mut, versioned};
+use crate::fault::{Report, Stopped};
+use crate::pointers::{Piece, Span, bytes_mut, versioned};
 use crate::status::*;
 use crate::types::*;
 use relakit::{HookError, Memory, Target, Writer};
@@ -22,20 +22,21 @@ impl Places<'_> {
         memory: *const relakit_memory,
         number: u64,
         others: &[Span],
-    ) -> Result<Self, Refusal> {
+        report: &mut Report,
+    ) -> Result<Self, Stopped> {
         // SAFETY: the caller's promise.
-        let memory = unsafe { versioned(memory, number) }?;
+        let memory = unsafe { versioned(memory, number, report) }?;
         if memory.flags != 0 {
-            return Err(Refusal::new(RELAKIT_ERR_FLAGS, number, u64::from(memory.flags)));
+            return Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(memory.flags)));
         }
-        let array = Span::items(memory.places, memory.count, number)?;
         // SAFETY: as above.
-        let writer = unsafe { CWriter::new(memory.writer, number) }?;
+        let writer = unsafe { CWriter::new(memory.writer, number, report) }?;
+        let array = Piece::new(memory.places, memory.count, number, report)?;
         // SAFETY: as above.
-        let places = unsafe { items(memory.places, memory.count, number) }?;
+        let places = unsafe { array.read() };
         for (index, place) in (0..u32::MAX).zip(places) {
-            check(place, writer.is_some(), &[&[array], others], number)
-                .map_err(|fault| fault.in_section(index))?;
+            check(place, writer.is_some(), &[&[array.span], others], number, report)
+                .map_err(|stopped| report.in_section(stopped, index))?;
         }
         Ok(Self { places, writer })
     }
@@ -46,10 +47,16 @@ impl Places<'_> {
     }
 }
 
-fn check(place: &relakit_place, has_writer: bool, others: &[&[Span]], number: u64) -> Result<(), Refusal> {
+fn check(
+    place: &relakit_place,
+    has_writer: bool,
+    others: &[&[Span]],
+    number: u64,
+    report: &mut Report,
+) -> Result<(), Stopped> {
     let relakit_place { flags, reserved, bytes, size, address, symbols_at } = *place;
     if flags & !(RELAKIT_PLACED | RELAKIT_PLACE_WRITER | RELAKIT_PLACE_SYMBOLS_AT) != 0 {
-        return Err(Refusal::new(RELAKIT_ERR_FLAGS, number, u64::from(flags)));
+        return Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(flags)));
     }
     let is_placed = flags & RELAKIT_PLACED != 0;
     let is_hooked = flags & RELAKIT_PLACE_WRITER != 0;
@@ -60,17 +67,19 @@ fn check(place: &relakit_place, has_writer: bool, others: &[&[Span]], number: u6
         if flags & RELAKIT_PLACE_SYMBOLS_AT != 0 { 0 } else { symbols_at },
     ];
     if must_be_zero.iter().any(|value| *value != 0) {
-        return Err(Refusal::new(RELAKIT_ERR_RESERVED, number, 0));
+        return Err(report.refuse(RELAKIT_ERR_RESERVED, number, 0));
     }
     if is_hooked {
         return match has_writer {
             true => Ok(()),
-            false => Err(Refusal::new(RELAKIT_ERR_CALLBACK, number, 0)),
+            false => Err(report.refuse(RELAKIT_ERR_CALLBACK, number, 0)),
         };
     }
-    let too_long = Refusal::new(RELAKIT_ERR_LENGTH, number, size);
-    let span = Span::new(bytes, usize::try_from(size).map_err(|_| too_long)?, number)?;
-    others.iter().try_for_each(|others| span.apart_from(others, number))
+    let Ok(size) = usize::try_from(size) else {
+        return Err(report.refuse(RELAKIT_ERR_LENGTH, number, size));
+    };
+    let span = Span::items(bytes.cast::<u8>(), size, number, report)?;
+    others.iter().try_for_each(|others| span.apart_from(others, number, report))
 }
 
 impl Memory for Places<'_> {
@@ -85,7 +94,7 @@ impl Memory for Places<'_> {
             return Some(Target::hooked(size, address, self.writer.as_mut()?));
         }
         // SAFETY: `new`'s caller vouches for the places; this one overlaps nothing that is borrowed.
-        let bytes = unsafe { items_mut(bytes.cast(), usize::try_from(size).ok()?, 0) }.ok()?;
+        let bytes = unsafe { bytes_mut(bytes.cast(), usize::try_from(size).ok()?) }?;
         Some(Target::new(bytes, address))
     }
 

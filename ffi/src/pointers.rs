@@ -3,7 +3,7 @@
 //! Each function checks what can be checked and names the argument at fault by its number, counted from 1. What cannot
 //! be checked is the caller's promise (see the crate's documentation).
 
-use crate::fault::{Fault, Refusal};
+use crate::fault::{Report, Stopped};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_char;
@@ -20,21 +20,41 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// `len` bytes at `start`, argument `number`.
-    pub(crate) fn new<T: ?Sized>(start: *const T, len: usize, number: u64) -> Result<Self, Refusal> {
-        let start = start.cast::<u8>().addr();
-        let end = start.checked_add(len).filter(|_| isize::try_from(len).is_ok());
-        match end {
-            Some(_) if start == 0 && len != 0 => Err(Refusal::new(RELAKIT_ERR_NULL, number, 0)),
-            Some(end) => Ok(Self { start, end }),
-            None => Err(Refusal::new(RELAKIT_ERR_LENGTH, number, len as u64)),
+    /// `count` items of `size` bytes at `start`; the status and the number at fault when there is no such memory.
+    const fn of(start: usize, count: usize, size: usize) -> Result<Self, (relakit_status, u64)> {
+        let Some(len) = count.checked_mul(size) else { return Err((RELAKIT_ERR_LENGTH, count as u64)) };
+        match start.checked_add(len) {
+            Some(end) if len <= isize::MAX.unsigned_abs() => match start == 0 && len != 0 {
+                true => Err((RELAKIT_ERR_NULL, 0)),
+                false => Ok(Self { start, end }),
+            },
+            _ => Err((RELAKIT_ERR_LENGTH, len as u64)),
         }
     }
 
-    /// The same for `count` items.
-    pub(crate) fn items<T>(start: *const T, count: usize, number: u64) -> Result<Self, Refusal> {
-        let len = count.checked_mul(size_of::<T>());
-        Self::new(start, len.ok_or(Refusal::new(RELAKIT_ERR_LENGTH, number, count as u64))?, number)
+    /// `count` items at `start`, argument `number`.
+    pub(crate) fn items<T>(
+        start: *const T,
+        count: usize,
+        number: u64,
+        report: &mut Report,
+    ) -> Result<Self, Stopped> {
+        Self::new(start.addr(), count, size_of::<T>(), number, report)
+    }
+
+    fn new(
+        start: usize,
+        count: usize,
+        size: usize,
+        number: u64,
+        report: &mut Report,
+    ) -> Result<Self, Stopped> {
+        Self::of(start, count, size).map_err(|(status, limit)| report.refuse(status, number, limit))
+    }
+
+    /// `size` bytes at `start`, for what has no argument's number; `None` when there is no such memory.
+    pub(crate) fn bytes(start: *const u8, size: usize) -> Option<Self> {
+        Self::of(start.addr(), size, 1).ok()
     }
 
     /// Whether no byte is in both.
@@ -46,18 +66,27 @@ impl Span {
     }
 
     /// Refuses memory, argument `number`, that overlaps one of `others`.
-    pub(crate) fn apart_from(self, others: &[Self], number: u64) -> Result<(), Refusal> {
+    pub(crate) fn apart_from(self, others: &[Self], number: u64, report: &mut Report) -> Result<(), Stopped> {
         match others.iter().all(|other| self.is_apart_from(*other)) {
             true => Ok(()),
-            false => Err(Refusal::new(RELAKIT_ERR_OVERLAP, number, 0)),
+            false => Err(report.refuse(RELAKIT_ERR_OVERLAP, number, 0)),
         }
     }
 }
 
-fn check_alignment<T>(pointer: *const T, number: u64) -> Result<(), Refusal> {
-    match pointer.is_aligned() {
-        true => Ok(()),
-        false => Err(Refusal::new(RELAKIT_ERR_ALIGNMENT, number, align_of::<T>() as u64)),
+/// Refuses a pointer, argument `number`, that is NULL or not aligned for a `T`.
+fn check<T>(pointer: *const T, number: u64, report: &mut Report) -> Result<(), Stopped> {
+    check_address(pointer.addr(), align_of::<T>(), number, report)
+}
+
+fn check_address(address: usize, align: usize, number: u64, report: &mut Report) -> Result<(), Stopped> {
+    if address == 0 {
+        return Err(report.refuse(RELAKIT_ERR_NULL, number, 0));
+    }
+    // A power of two.
+    match address & align.wrapping_sub(1) {
+        0 => Ok(()),
+        _ => Err(report.refuse(RELAKIT_ERR_ALIGNMENT, number, align as u64)),
     }
 }
 
@@ -72,13 +101,22 @@ pub(crate) struct Piece<T> {
 
 impl<T> Piece<T> {
     /// Argument `number`.
-    pub(crate) fn new(start: *const T, count: usize, number: u64) -> Result<Self, Refusal> {
-        let span = Span::items(start, count, number)?;
+    pub(crate) fn new(
+        start: *const T,
+        count: usize,
+        number: u64,
+        report: &mut Report,
+    ) -> Result<Self, Stopped> {
+        let span = Span::items(start, count, number, report)?;
         if count == 0 {
             return Ok(Self { start: NonNull::dangling().as_ptr(), count, span });
         }
-        check_alignment(start, number)?;
+        check(start, number, report)?;
         Ok(Self { start: start.cast_mut(), count, span })
+    }
+
+    pub(crate) const fn count(&self) -> usize {
+        self.count
     }
 
     /// # Safety
@@ -96,39 +134,36 @@ impl<T> Piece<T> {
     }
 }
 
-/// Borrows `count` items, argument `number`.
+/// `size` bytes at `start`; `None` when there is no such memory.
 ///
 /// # Safety
-/// If there are any, they can be read for `'a`, nobody writes to them meanwhile, and every bit pattern is a `T`.
-pub(crate) unsafe fn items<'a, T>(start: *const T, count: usize, number: u64) -> Result<&'a [T], Refusal> {
-    let piece = Piece::new(start, count, number)?;
-    // SAFETY: the caller's promise.
-    Ok(unsafe { piece.read() })
+/// If there is, it can be read for `'a`, and nobody writes to it meanwhile.
+pub(crate) unsafe fn bytes<'a>(start: *const u8, size: usize) -> Option<&'a [u8]> {
+    // SAFETY: the caller's promise; nobody writes through it.
+    unsafe { bytes_mut(start.cast_mut(), size) }.map(|bytes| &*bytes)
 }
 
-/// Borrows `count` items to write to, argument `number`.
+/// `size` bytes at `start` to write to; `None` when there is no such memory.
 ///
 /// # Safety
-/// If there are any, they can be read and written for `'a`, nobody else does meanwhile, and every bit pattern is a `T`.
-pub(crate) unsafe fn items_mut<'a, T>(
-    start: *mut T,
-    count: usize,
-    number: u64,
-) -> Result<&'a mut [T], Refusal> {
-    let piece = Piece::new(start, count, number)?;
-    // SAFETY: the caller's promise.
-    Ok(unsafe { piece.write() })
+/// If there is, it can be read and written for `'a`, and nobody else does meanwhile.
+pub(crate) unsafe fn bytes_mut<'a>(start: *mut u8, size: usize) -> Option<&'a mut [u8]> {
+    Span::bytes(start, size)?;
+    let start = if size == 0 { NonNull::dangling().as_ptr() } else { start };
+    // SAFETY: not NULL, and of a length that an object can have; the caller vouches for the rest.
+    Some(unsafe { slice::from_raw_parts_mut(start, size) })
 }
 
 /// Copies a struct without a size of its own, argument `number`.
 ///
 /// # Safety
 /// If not NULL, it can be read.
-pub(crate) unsafe fn plain<T: Copy>(pointer: *const T, number: u64) -> Result<T, Refusal> {
-    if pointer.is_null() {
-        return Err(Refusal::new(RELAKIT_ERR_NULL, number, 0));
-    }
-    check_alignment(pointer, number)?;
+pub(crate) unsafe fn plain<T: Copy>(
+    pointer: *const T,
+    number: u64,
+    report: &mut Report,
+) -> Result<T, Stopped> {
+    check(pointer, number, report)?;
     // SAFETY: not NULL and aligned; the caller vouches for the rest.
     Ok(unsafe { pointer.read() })
 }
@@ -166,20 +201,23 @@ unsafe impl Versioned for crate::sechdrs::relakit_image {
 /// No struct of ours will be larger: more is a struct that was not initialised.
 const STRUCT_MAX: u32 = 4096;
 
-/// The `struct_size` of a struct, argument `number`.
+/// The `struct_size` of a struct, argument `number`, aligned to `align`.
 ///
 /// # Safety
 /// If not NULL, the struct begins with its size.
-unsafe fn struct_size<T>(pointer: *const T, first: u32, number: u64) -> Result<usize, Refusal> {
-    if pointer.is_null() {
-        return Err(Refusal::new(RELAKIT_ERR_NULL, number, 0));
-    }
-    check_alignment(pointer, number)?;
+unsafe fn struct_size(
+    pointer: *const u32,
+    align: usize,
+    first: u32,
+    number: u64,
+    report: &mut Report,
+) -> Result<usize, Stopped> {
+    check_address(pointer.addr(), align, number, report)?;
     // SAFETY: not NULL and aligned for more than this.
-    let size = unsafe { pointer.cast::<u32>().read() };
+    let size = unsafe { pointer.read() };
     match usize::try_from(size) {
         Ok(bytes) if (first..=STRUCT_MAX).contains(&size) => Ok(bytes),
-        _ => Err(Refusal::new(RELAKIT_ERR_STRUCT_SIZE, number, u64::from(size))),
+        _ => Err(report.refuse(RELAKIT_ERR_STRUCT_SIZE, number, u64::from(size))),
     }
 }
 
@@ -188,21 +226,42 @@ unsafe fn struct_size<T>(pointer: *const T, first: u32, number: u64) -> Result<u
 ///
 /// # Safety
 /// If not NULL, as many bytes can be read as its first member says.
-pub(crate) unsafe fn versioned<T: Versioned>(pointer: *const T, number: u64) -> Result<T, Refusal> {
-    // SAFETY: a versioned struct begins with its size.
-    let size = unsafe { struct_size(pointer, T::FIRST, number) }?;
-    let ours = size.min(size_of::<T>());
+pub(crate) unsafe fn versioned<T: Versioned>(
+    pointer: *const T,
+    number: u64,
+    report: &mut Report,
+) -> Result<T, Stopped> {
     let mut value = MaybeUninit::<T>::zeroed();
-    // SAFETY: at most the size of `T`, and at most what the caller says that there is.
-    unsafe { pointer.cast::<u8>().copy_to_nonoverlapping(value.as_mut_ptr().cast(), ours) };
-    let rest = pointer.cast::<u8>().wrapping_add(ours);
-    // SAFETY: the caller says that there are so many bytes.
-    let rest = unsafe { items(rest, size.saturating_sub(ours), number) }?;
-    if rest.iter().any(|byte| *byte != 0) {
-        return Err(Refusal::new(RELAKIT_ERR_RESERVED, number, 0));
-    }
+    // SAFETY: a versioned struct begins with its size.
+    let size = unsafe { struct_size(pointer.cast(), align_of::<T>(), T::FIRST, number, report) }?;
+    // SAFETY: as many bytes as the caller says that there are, and the size of `T`.
+    unsafe { copy_known(pointer.cast(), size, value.as_mut_ptr().cast(), size_of::<T>(), number, report) }?;
     // SAFETY: by the trait's contract.
     Ok(unsafe { value.assume_init() })
+}
+
+/// Copies what both know of a struct; the rest must be 0.
+///
+/// # Safety
+/// `size` bytes can be read, and `ours` bytes be written elsewhere.
+unsafe fn copy_known(
+    from: *const u8,
+    size: usize,
+    to: *mut u8,
+    ours: usize,
+    number: u64,
+    report: &mut Report,
+) -> Result<(), Stopped> {
+    let known = size.min(ours);
+    // SAFETY: inside both, which are two.
+    unsafe { from.copy_to_nonoverlapping(to, known) };
+    for at in known..size {
+        // SAFETY: the caller vouches for so many bytes.
+        if unsafe { from.wrapping_add(at).read() } != 0 {
+            return Err(report.refuse(RELAKIT_ERR_RESERVED, number, 0));
+        }
+    }
+    Ok(())
 }
 
 /// Where a result goes.
@@ -214,10 +273,10 @@ impl<T> Out<T> {
     ///
     /// # Safety
     /// If not NULL, it can be written until this is dropped.
-    pub(crate) unsafe fn new(pointer: *mut T, number: u64) -> Result<Self, Refusal> {
-        let out = NonNull::new(pointer).ok_or(Refusal::new(RELAKIT_ERR_NULL, number, 0))?;
-        check_alignment(pointer, number)?;
-        Ok(Self(out))
+    pub(crate) unsafe fn new(pointer: *mut T, number: u64, report: &mut Report) -> Result<Self, Stopped> {
+        check(pointer, number, report)?;
+        // SAFETY: not NULL.
+        Ok(Self(unsafe { NonNull::new_unchecked(pointer) }))
     }
 
     pub(crate) fn set(self, value: T) {
@@ -238,9 +297,9 @@ impl ObjectName {
     ///
     /// # Safety
     /// If not NULL, the string can be read up to its NUL, or to as many bytes as a name may have and one.
-    pub(crate) unsafe fn new(name: *const c_char, number: u64) -> Result<Self, Refusal> {
+    pub(crate) unsafe fn new(name: *const c_char, number: u64, report: &mut Report) -> Result<Self, Stopped> {
         if name.is_null() {
-            return Err(Refusal::new(RELAKIT_ERR_NULL, number, 0));
+            return Err(report.refuse(RELAKIT_ERR_NULL, number, 0));
         }
         let mut copy = Self { bytes: [0; OBJECT_NAME_MAX + 1], len: 0 };
         for to in &mut copy.bytes {
@@ -265,11 +324,11 @@ pub(crate) struct Count(Option<Out<u32>>);
 impl Count {
     /// # Safety
     /// NULL, or can be written.
-    pub(crate) unsafe fn new(count: *mut u32, number: u64) -> Result<Self, Refusal> {
+    pub(crate) unsafe fn new(count: *mut u32, number: u64, report: &mut Report) -> Result<Self, Stopped> {
         match count.is_null() {
             true => Ok(Self(None)),
             // SAFETY: the caller's promise.
-            false => Ok(Self(Some(unsafe { Out::new(count, number) }?))),
+            false => Ok(Self(Some(unsafe { Out::new(count, number, report) }?))),
         }
     }
 
@@ -293,40 +352,37 @@ impl<T: Copy> VersionedOut<T> {
     /// # Safety
     /// If not NULL, as many bytes can be written as its first member says, until this is dropped. `T` is `repr(C)`, begins
     /// with a `u32` and has no padding.
-    pub(crate) unsafe fn new(pointer: *mut T, first: u32, number: u64) -> Result<Self, Refusal> {
+    pub(crate) unsafe fn new(
+        pointer: *mut T,
+        first: u32,
+        number: u64,
+        report: &mut Report,
+    ) -> Result<Self, Stopped> {
         // SAFETY: the struct begins with its size.
-        let size = unsafe { struct_size(pointer.cast_const(), first, number) }?;
-        let out = NonNull::new(pointer).ok_or(Refusal::new(RELAKIT_ERR_NULL, number, 0))?;
-        Ok(Self { out, size })
+        let size = unsafe { struct_size(pointer.cast(), align_of::<T>(), first, number, report) }?;
+        // SAFETY: not NULL.
+        Ok(Self { out: unsafe { NonNull::new_unchecked(pointer) }, size })
     }
 
     /// Writes all but the size; what a newer caller knows and we do not is set to 0.
-    pub(crate) fn set(self, value: T) {
-        let (first, ours) = (size_of::<u32>(), self.size.min(size_of::<T>()));
-        let to = self.out.as_ptr().cast::<u8>();
-        let from = (&raw const value).cast::<u8>().wrapping_add(first);
-        // SAFETY: inside both structs, which are two.
-        unsafe { from.copy_to_nonoverlapping(to.wrapping_add(first), ours.saturating_sub(first)) };
+    pub(crate) fn set(self, value: &T) {
         // SAFETY: `new`'s caller vouched for so many bytes.
-        unsafe { to.wrapping_add(ours).write_bytes(0, self.size.saturating_sub(ours)) };
+        unsafe {
+            fill((&raw const *value).cast(), size_of::<T>(), self.out.as_ptr().cast(), self.size);
+        }
     }
 }
 
-/// Turns a result into what a function returns, and tells the caller of a fault in full.
+/// Copies all but the size at the beginning of a struct of `ours` bytes into one of `size` bytes.
 ///
 /// # Safety
-/// `error` is NULL or can be written.
-pub(crate) unsafe fn answer(
-    error: *mut relakit_error,
-    result: Result<relakit_status, Fault>,
-) -> relakit_status {
-    let fault = match result {
-        Ok(status) => return status,
-        Err(fault) => fault,
-    };
-    if !error.is_null() {
-        // SAFETY: not NULL; the caller vouches for the rest.
-        unsafe { error.write_unaligned(fault.in_full()) };
+/// So many bytes can be read, and so many written elsewhere.
+unsafe fn fill(from: *const u8, ours: usize, to: *mut u8, size: usize) {
+    let (first, known) = (size_of::<u32>(), size.min(ours));
+    // SAFETY: inside both structs, which are two.
+    unsafe {
+        from.wrapping_add(first).copy_to_nonoverlapping(to.wrapping_add(first), known.saturating_sub(first));
     }
-    fault.status()
+    // SAFETY: the caller vouches for so many bytes.
+    unsafe { to.wrapping_add(known).write_bytes(0, size.saturating_sub(known)) };
 }

@@ -1,8 +1,8 @@
 //! Level 1: one relocation table against one target, for a loader that has its own everything else.
 
 use crate::callbacks::CWriter;
-use crate::fault::{Fault, Refusal};
-use crate::pointers::{Piece, answer, plain, versioned};
+use crate::fault::{OrReport, Report, Stopped, answer};
+use crate::pointers::{Piece, Span, plain, versioned};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_void;
@@ -42,9 +42,7 @@ pub unsafe extern "C" fn relakit_apply(
     error: *mut relakit_error,
 ) -> relakit_status {
     // SAFETY: the caller's promise.
-    let result = unsafe { run(reloc::apply, rela, rela_size, symbols, target, options) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { run(reloc::apply, rela, rela_size, symbols, target, options, error) }
 }
 
 /// Sets every field of one table back to zero, or changes nothing. Each must hold what relakit_apply wrote with these
@@ -67,9 +65,7 @@ pub unsafe extern "C" fn relakit_clear(
     error: *mut relakit_error,
 ) -> relakit_status {
     // SAFETY: the caller's promise.
-    let result = unsafe { run(reloc::clear, rela, rela_size, symbols, target, options) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { run(reloc::clear, rela, rela_size, symbols, target, options, error) }
 }
 
 /// Says what relakit_apply would return, and leaves every byte as it is.
@@ -89,9 +85,7 @@ pub unsafe extern "C" fn relakit_check(
     error: *mut relakit_error,
 ) -> relakit_status {
     // SAFETY: the caller's promise.
-    let result = unsafe { run(reloc::check, rela, rela_size, symbols, target, options) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { run(reloc::check, rela, rela_size, symbols, target, options, error) }
 }
 
 /// One of the three passes.
@@ -106,52 +100,60 @@ unsafe fn run(
     symbols: *const relakit_symbols,
     target: *const relakit_target,
     options: *const relakit_options,
-) -> Result<relakit_status, Fault> {
-    // SAFETY: the caller's promise.
-    let symbols = unsafe { plain(symbols, 3) }?;
-    // SAFETY: as above.
-    let target = unsafe { plain(target, 4) }?;
-    let rules = match options.is_null() {
-        true => Rules::empty(),
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = |report: &mut Report| {
+        // SAFETY: the caller's promise.
+        let symbols = unsafe { plain(symbols, 3, report) }?;
         // SAFETY: as above.
-        false => unsafe { Options::new(options, 5) }?.rules()?,
+        let target = unsafe { plain(target, 4, report) }?;
+        // SAFETY: as above.
+        let rules = unsafe { Options::new(options, 5, report) }?.rules(report)?;
+        let rela = Piece::<u8>::new(rela.cast(), rela_size, 1, report)?;
+        // SAFETY: as above; no target overlaps them.
+        let (values, lent) = unsafe { values(&symbols, report) }?;
+        // SAFETY: as above.
+        let table = RelaTable::new(unsafe { rela.read() }).or_report(report)?;
+        // SAFETY: as above.
+        let mut writer = unsafe { CWriter::new(target.writer, 4, report) }?;
+        let mut target = match &mut writer {
+            Some(_) if !target.bytes.is_null() => return Err(report.refuse(RELAKIT_ERR_RESERVED, 4, 0)),
+            Some(writer) => Target::hooked(target.size, target.address, writer),
+            None => {
+                let Ok(size) = usize::try_from(target.size) else {
+                    return Err(report.refuse(RELAKIT_ERR_LENGTH, 4, target.size));
+                };
+                let bytes = Piece::<u8>::new(target.bytes.cast(), size, 4, report)?;
+                bytes.span.apart_from(&[rela.span, lent], 4, report)?;
+                // SAFETY: as above; they overlap nothing that is borrowed.
+                Target::new(unsafe { bytes.write() }, target.address)
+            }
+        };
+        act(table, values, &mut target, rules).or_report(report)?;
+        Ok(RELAKIT_OK)
     };
-    let rela = Piece::<u8>::new(rela.cast(), rela_size, 1)?;
-    let (values, lent) = match (symbols.values.is_null(), symbols.symtab.is_null()) {
-        (false, true) => {
-            let piece = Piece::new(symbols.values, symbols.count, 3)?;
-            // SAFETY: as above; no target overlaps them.
-            (Values::Dense(unsafe { piece.read() }), piece.span)
+    // SAFETY: the caller's promise.
+    unsafe { answer(error, call) }
+}
+
+/// Symbol values, argument 3, and where they are.
+///
+/// # Safety
+/// The caller's promise.
+unsafe fn values<'a>(symbols: &relakit_symbols, report: &mut Report) -> Result<(Values<'a>, Span), Stopped> {
+    match (symbols.values.is_null(), symbols.symtab.is_null()) {
+        (has_none, true) if !has_none || symbols.count == 0 => {
+            let piece = Piece::new(symbols.values, symbols.count, 3, report)?;
+            // SAFETY: the caller's promise.
+            Ok((Values::Dense(unsafe { piece.read() }), piece.span))
         }
         (true, false) => {
-            let piece = Piece::<[u8; SYM_SIZE]>::new(symbols.symtab.cast(), symbols.count, 3)?;
+            let piece = Piece::<[u8; SYM_SIZE]>::new(symbols.symtab.cast(), symbols.count, 3, report)?;
             // SAFETY: as above.
-            (Values::Symtab(SymtabValues::from_entries(unsafe { piece.read() })), piece.span)
+            Ok((Values::Symtab(SymtabValues::from_entries(unsafe { piece.read() })), piece.span))
         }
-        (true, true) if symbols.count == 0 => (Values::Dense(&[]), rela.span),
-        _ => return Err(Refusal::new(RELAKIT_ERR_SYMBOLS, 3, 0).into()),
-    };
-    // SAFETY: as above.
-    let table = RelaTable::new(unsafe { rela.read() })?;
-    let mut writer = match target.writer.is_null() {
-        true => None,
-        // SAFETY: as above.
-        false => unsafe { CWriter::new(target.writer, 4) }?,
-    };
-    let mut target = match &mut writer {
-        Some(_) if !target.bytes.is_null() => return Err(Refusal::new(RELAKIT_ERR_RESERVED, 4, 0).into()),
-        Some(writer) => Target::hooked(target.size, target.address, writer),
-        None => {
-            let too_long = Refusal::new(RELAKIT_ERR_LENGTH, 4, target.size);
-            let size = usize::try_from(target.size).map_err(|_| too_long)?;
-            let bytes = Piece::<u8>::new(target.bytes.cast(), size, 4)?;
-            bytes.span.apart_from(&[rela.span, lent], 4)?;
-            // SAFETY: as above; they overlap nothing that is borrowed.
-            Target::new(unsafe { bytes.write() }, target.address)
-        }
-    };
-    act(table, values, &mut target, rules)?;
-    Ok(RELAKIT_OK)
+        _ => Err(report.refuse(RELAKIT_ERR_SYMBOLS, 3, 0)),
+    }
 }
 
 /// Options, checked.
@@ -166,36 +168,39 @@ impl Options {
     ///
     /// # Safety
     /// NULL, or as many bytes can be read as its first member says.
-    pub(crate) unsafe fn new(options: *const relakit_options, number: u64) -> Result<Self, Refusal> {
+    pub(crate) unsafe fn new(
+        options: *const relakit_options,
+        number: u64,
+        report: &mut Report,
+    ) -> Result<Self, Stopped> {
         if options.is_null() {
             return Ok(Self { profile: &Profile::LINUX_6_12, flags: 0, number });
         }
         // SAFETY: the caller's promise.
-        let options = unsafe { versioned(options, number) }?;
+        let options = unsafe { versioned(options, number, report) }?;
         if options.reserved != 0 {
-            return Err(Refusal::new(RELAKIT_ERR_RESERVED, number, 0));
+            return Err(report.refuse(RELAKIT_ERR_RESERVED, number, 0));
         }
-        let profile = profile(options.profile).ok_or(Refusal::new(
-            RELAKIT_ERR_PROFILE,
-            u64::from(options.profile),
-            0,
-        ))?;
+        let Some(profile) = profile(options.profile) else {
+            return Err(report.refuse(RELAKIT_ERR_PROFILE, u64::from(options.profile), 0));
+        };
         Ok(Self { profile, flags: options.flags, number })
     }
 
     /// For one table: every rule there is.
-    pub(crate) fn rules(self) -> Result<Rules, Refusal> {
-        let flags = Rules::from_bits(self.flags);
-        let unknown = Refusal::new(RELAKIT_ERR_FLAGS, self.number, u64::from(self.flags));
-        Ok(flags.ok_or(unknown)? | self.profile.rules())
+    pub(crate) fn rules(self, report: &mut Report) -> Result<Rules, Stopped> {
+        match Rules::from_bits(self.flags) {
+            Some(flags) => Ok(flags | self.profile.rules()),
+            None => Err(report.refuse(RELAKIT_ERR_FLAGS, self.number, u64::from(self.flags))),
+        }
     }
 
     /// For a module, which has its profile's rules.
-    pub(crate) fn profile(self) -> Result<Profile, Refusal> {
+    pub(crate) fn profile(self, report: &mut Report) -> Result<Profile, Stopped> {
         match self.flags {
             0 => Ok(*self.profile),
             RELAKIT_CHECK_PC32 => Ok(self.profile.with_pc32_check()),
-            flags => Err(Refusal::new(RELAKIT_ERR_FLAGS, self.number, u64::from(flags))),
+            flags => Err(report.refuse(RELAKIT_ERR_FLAGS, self.number, u64::from(flags))),
         }
     }
 }

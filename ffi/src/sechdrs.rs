@@ -2,16 +2,16 @@
 
 use crate::addresses::{Addresses, pointer};
 use crate::callbacks::{CResolver, CWriter};
-use crate::fault::{Fault, Refusal};
-use crate::pointers::{Count, ObjectName, Span, answer, items, items_mut, versioned};
+use crate::fault::{OrReport, Report, Stopped, answer};
+use crate::pointers::{Count, ObjectName, Piece, Span, versioned};
 use crate::relocate::Options;
 use crate::status::*;
 use crate::types::*;
 use core::ffi::{c_char, c_void};
-use relakit::abi::{SHDR_SIZE, SYM_SIZE};
+use relakit::abi::SYM_SIZE;
 use relakit::elf::Strings;
-use relakit::reloc::SymtabValues;
-use relakit::sechdrs::{Klp, Sechdrs};
+use relakit::reloc::{Rules, SymtabValues};
+use relakit::sechdrs::{Klp, Mapping, Sechdrs};
 
 /// A module as a Linux-shaped loader holds it.
 #[repr(C)]
@@ -75,14 +75,9 @@ pub unsafe extern "C" fn relakit_apply_relocate_add(
     error: *mut relakit_error,
 ) -> relakit_status {
     let _ = strtab;
+    let image = (sechdrs, section_count, symindex, symbol_count);
     // SAFETY: the caller's promise.
-    let one = unsafe { OneSection::new(sechdrs, section_count, symindex, symbol_count, writer, options) };
-    let result = one.map_err(Fault::from).and_then(|mut one| {
-        let rules = one.options.rules()?;
-        Ok(one.sechdrs.apply(relsec, one.symbols, &mut one.mapping, rules)?)
-    });
-    // SAFETY: as above.
-    unsafe { answer(error, result.map(|()| RELAKIT_OK)) }
+    unsafe { one_section(Sechdrs::apply, image, relsec, writer, options, error) }
 }
 
 /// Sets every field of relocation section relsec back to zero, or changes nothing. Each must hold what
@@ -103,14 +98,9 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
     error: *mut relakit_error,
 ) -> relakit_status {
     let _ = strtab;
+    let image = (sechdrs, section_count, symindex, symbol_count);
     // SAFETY: the caller's promise.
-    let one = unsafe { OneSection::new(sechdrs, section_count, symindex, symbol_count, writer, options) };
-    let result = one.map_err(Fault::from).and_then(|mut one| {
-        let rules = one.options.rules()?;
-        Ok(one.sechdrs.clear(relsec, one.symbols, &mut one.mapping, rules)?)
-    });
-    // SAFETY: as above.
-    unsafe { answer(error, result.map(|()| RELAKIT_OK)) }
+    unsafe { one_section(Sechdrs::clear, image, relsec, writer, options, error) }
 }
 
 /// Resolves the symbols of all livepatch sections of one object, and applies them in section order: all of them, or
@@ -145,10 +135,30 @@ pub unsafe extern "C" fn relakit_klp_apply(
     sections: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
+    let call = |report: &mut Report| {
+        // SAFETY: the caller's promise.
+        let mut image = unsafe { Image::new(image, writer, 4, report) }?;
+        // SAFETY: as above.
+        let object = unsafe { ObjectName::new(object, 2, report) }?;
+        // SAFETY: as above.
+        let mut resolver = unsafe { CResolver::new(resolver, 3, report) }?;
+        // SAFETY: as above.
+        let profile = unsafe { Options::new(options, 5, report) }?.profile(report)?;
+        // SAFETY: as above.
+        let sections = unsafe { Count::new(sections, 6, report) }?;
+        let klp = image.klp(object.bytes(), report)?;
+        let values = Piece::new(image.values, image.symbols.count(), 1, report)?;
+        // SAFETY: as above; neither overlaps anything that is borrowed, or a target.
+        let symbols = unsafe { image.symbols.write() };
+        // SAFETY: as above.
+        let values = unsafe { values.write() };
+        let applied =
+            klp.apply(symbols, image.symbol_names, values, &mut image.mapping, &mut resolver, profile);
+        sections.set(applied.or_report(report)?);
+        Ok(RELAKIT_OK)
+    };
     // SAFETY: the caller's promise.
-    let result = unsafe { klp_apply(image, object, resolver, writer, options, sections) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { answer(error, call) }
 }
 
 /// Verifies and sets back to zero every field of all livepatch sections of one object that goes, the last first: all of
@@ -169,45 +179,60 @@ pub unsafe extern "C" fn relakit_klp_clear(
     sections: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
-    // SAFETY: the caller's promise.
-    let result = unsafe { klp_clear(image, object, writer, options, sections) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
-}
-
-/// What relakit_apply_relocate_add and its inverse work on.
-struct OneSection<'a> {
-    sechdrs: Sechdrs<'a>,
-    symbols: SymtabValues<'a>,
-    mapping: Addresses,
-    options: Options,
-}
-
-impl OneSection<'_> {
-    /// # Safety
-    /// The caller's promise.
-    unsafe fn new(
-        sechdrs: *const c_void,
-        section_count: u32,
-        symindex: u32,
-        symbol_count: u32,
-        writer: *const relakit_writer,
-        options: *const relakit_options,
-    ) -> Result<Self, Refusal> {
+    let call = |report: &mut Report| {
         // SAFETY: the caller's promise.
-        let sechdrs = unsafe { headers(sechdrs, section_count, symindex, 1) }?;
-        let (symtab, symbols) = symbol_table(&sechdrs, count(symbol_count))?;
+        let mut image = unsafe { Image::new(image, writer, 3, report) }?;
         // SAFETY: as above.
-        let options = unsafe { Options::new(options, 8) }?;
+        let object = unsafe { ObjectName::new(object, 2, report) }?;
         // SAFETY: as above.
-        let writer = unsafe { CWriter::new(writer, 7) }?;
-        let reserved = [Span::items(sechdrs.headers.as_ptr(), sechdrs.headers.len(), 1)?, symbols];
+        let profile = unsafe { Options::new(options, 4, report) }?.profile(report)?;
+        // SAFETY: as above.
+        let sections = unsafe { Count::new(sections, 5, report) }?;
+        let klp = image.klp(object.bytes(), report)?;
+        // SAFETY: as above; no target overlaps them.
+        let symbols = SymtabValues::from_entries(unsafe { image.symbols.read() });
+        sections.set(klp.clear(symbols, &mut image.mapping, profile).or_report(report)?);
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { answer(error, call) }
+}
+
+/// One of the two passes over one section.
+type Act<'s> =
+    fn(&Sechdrs<'s>, u32, SymtabValues<'_>, &mut dyn Mapping<'_>, Rules) -> Result<(), relakit::Error>;
+
+/// The headers, their number, the index of the symbol table's, and the number of symbols.
+type Headers = (*const c_void, u32, u32, u32);
+
+/// # Safety
+/// The caller's promise.
+unsafe fn one_section<'s>(
+    act: Act<'s>,
+    (sechdrs, section_count, symindex, symbol_count): Headers,
+    relsec: u32,
+    writer: *const relakit_writer,
+    options: *const relakit_options,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = |report: &mut Report| {
+        let headers = Piece::new(sechdrs.cast(), count(section_count), 1, report)?;
+        // SAFETY: the caller's promise.
+        let sechdrs = Sechdrs { headers: unsafe { headers.read() }, symbols: symindex };
+        let symbols = symbol_table(&sechdrs, count(symbol_count), report)?;
+        // SAFETY: as above.
+        let options = unsafe { Options::new(options, 8, report) }?;
+        // SAFETY: as above.
+        let writer = unsafe { CWriter::new(writer, 7, report) }?;
+        // SAFETY: as above.
+        let mut mapping = unsafe { Addresses::new(writer, &[headers.span, symbols.span]) };
         // SAFETY: as above; nothing writes to the symbols, because no target overlaps them.
-        let symbols = SymtabValues::from_entries(unsafe { items(symtab, count(symbol_count), 5) }?);
-        // SAFETY: as above.
-        let mapping = unsafe { Addresses::new(writer, &reserved) };
-        Ok(Self { sechdrs, symbols, mapping, options })
-    }
+        let values = SymtabValues::from_entries(unsafe { symbols.read() });
+        act(&sechdrs, relsec, values, &mut mapping, options.rules(report)?).or_report(report)?;
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { answer(error, call) }
 }
 
 /// What an image is made of, checked.
@@ -215,8 +240,7 @@ struct Image<'a> {
     sechdrs: Sechdrs<'a>,
     section_names: Strings<'a>,
     symbol_names: Strings<'a>,
-    symtab: *mut [u8; SYM_SIZE],
-    symbol_count: usize,
+    symbols: Piece<[u8; SYM_SIZE]>,
     values: *mut u64,
     mapping: Addresses,
 }
@@ -228,135 +252,68 @@ impl<'a> Image<'a> {
         image: *const relakit_image,
         writer: *const relakit_writer,
         writer_number: u64,
-    ) -> Result<Self, Refusal> {
+        report: &mut Report,
+    ) -> Result<Self, Stopped> {
         // SAFETY: the caller's promise.
-        let image = unsafe { versioned(image, 1) }?;
+        let image = unsafe { versioned(image, 1, report) }?;
         if image.flags != 0 {
-            return Err(Refusal::new(RELAKIT_ERR_FLAGS, 1, u64::from(image.flags)));
+            return Err(report.refuse(RELAKIT_ERR_FLAGS, 1, u64::from(image.flags)));
         }
         if image.reserved != 0 {
-            return Err(Refusal::new(RELAKIT_ERR_RESERVED, 1, 0));
+            return Err(report.refuse(RELAKIT_ERR_RESERVED, 1, 0));
         }
+        let headers = Piece::new(image.sechdrs.cast(), count(image.section_count), 1, report)?;
         // SAFETY: as above.
-        let sechdrs = unsafe { headers(image.sechdrs, image.section_count, image.symindex, 1) }?;
-        let symbol_count = count(image.symbol_count);
-        let (symtab, symbols) = symbol_table(&sechdrs, symbol_count)?;
-        let values = match image.values.is_null() {
-            true => Span::items(image.values, 0, 1)?,
-            false => Span::items(image.values, symbol_count, 1)?,
-        };
-        let read = [
-            Span::items(sechdrs.headers.as_ptr(), sechdrs.headers.len(), 1)?,
-            Span::new(image.shstrtab, image.shstrtab_size, 1)?,
-            Span::new(image.strtab, image.strtab_size, 1)?,
-        ];
-        symbols.apart_from(&read, 1)?;
-        values.apart_from(&read, 1)?;
-        values.apart_from(&[symbols], 1)?;
-        let [headers, section_names, symbol_names] = read;
+        let sechdrs = Sechdrs { headers: unsafe { headers.read() }, symbols: image.symindex };
+        let symbols = symbol_table(&sechdrs, count(image.symbol_count), report)?;
+        let value_count = if image.values.is_null() { 0 } else { symbols.count() };
+        let values = Span::items(image.values, value_count, 1, report)?;
+        let section_names = Piece::new(image.shstrtab.cast(), image.shstrtab_size, 1, report)?;
+        let symbol_names = Piece::new(image.strtab.cast(), image.strtab_size, 1, report)?;
+        let read = [headers.span, section_names.span, symbol_names.span];
+        symbols.span.apart_from(&read, 1, report)?;
+        values.apart_from(&read, 1, report)?;
+        values.apart_from(&[symbols.span], 1, report)?;
+        let [headers, section, symbol] = read;
         // SAFETY: as above.
-        let writer = unsafe { CWriter::new(writer, writer_number) }?;
+        let writer = unsafe { CWriter::new(writer, writer_number, report) }?;
         Ok(Self {
             sechdrs,
             // SAFETY: as above.
-            section_names: Strings::new(unsafe { items(image.shstrtab.cast(), image.shstrtab_size, 1) }?),
+            section_names: Strings::new(unsafe { section_names.read() }),
             // SAFETY: as above.
-            symbol_names: Strings::new(unsafe { items(image.strtab.cast(), image.strtab_size, 1) }?),
-            symtab,
-            symbol_count,
+            symbol_names: Strings::new(unsafe { symbol_names.read() }),
+            symbols,
             values: image.values,
             // SAFETY: as above.
-            mapping: unsafe {
-                Addresses::new(writer, &[headers, section_names, symbol_names, symbols, values])
-            },
+            mapping: unsafe { Addresses::new(writer, &[headers, section, symbol, symbols.span, values]) },
         })
     }
 
-    fn klp<'k>(&self, object: &'k [u8]) -> Result<Klp<'k>, Fault>
+    fn klp<'k>(&self, object: &'k [u8], report: &mut Report) -> Result<Klp<'k>, Stopped>
     where
         'a: 'k,
     {
-        Ok(self.sechdrs.klp(object, self.section_names)?)
+        self.sechdrs.klp(object, self.section_names).or_report(report)
     }
 }
 
-/// # Safety
-/// The caller's promise.
-unsafe fn klp_apply(
-    image: *const relakit_image,
-    object: *const c_char,
-    resolver: *const relakit_resolver,
-    writer: *const relakit_writer,
-    options: *const relakit_options,
-    sections: *mut u32,
-) -> Result<relakit_status, Fault> {
-    // SAFETY: the caller's promise.
-    let mut image = unsafe { Image::new(image, writer, 4) }?;
-    // SAFETY: as above.
-    let object = unsafe { ObjectName::new(object, 2) }?;
-    // SAFETY: as above.
-    let mut resolver = unsafe { CResolver::new(resolver, 3) }?;
-    // SAFETY: as above.
-    let profile = unsafe { Options::new(options, 5) }?.profile()?;
-    // SAFETY: as above.
-    let sections = unsafe { Count::new(sections, 6) }?;
-    let klp = image.klp(object.bytes())?;
-    // SAFETY: as above; neither overlaps anything that is borrowed, or a target.
-    let symbols = unsafe { items_mut(image.symtab, image.symbol_count, 1) }?;
-    // SAFETY: as above.
-    let values = unsafe { items_mut(image.values, image.symbol_count, 1) }?;
-    let applied =
-        klp.apply(symbols, image.symbol_names, values, &mut image.mapping, &mut resolver, profile)?;
-    sections.set(applied);
-    Ok(RELAKIT_OK)
-}
-
-/// # Safety
-/// The caller's promise.
-unsafe fn klp_clear(
-    image: *const relakit_image,
-    object: *const c_char,
-    writer: *const relakit_writer,
-    options: *const relakit_options,
-    sections: *mut u32,
-) -> Result<relakit_status, Fault> {
-    // SAFETY: the caller's promise.
-    let mut image = unsafe { Image::new(image, writer, 3) }?;
-    // SAFETY: as above.
-    let object = unsafe { ObjectName::new(object, 2) }?;
-    // SAFETY: as above.
-    let profile = unsafe { Options::new(options, 4) }?.profile()?;
-    // SAFETY: as above.
-    let sections = unsafe { Count::new(sections, 5) }?;
-    let klp = image.klp(object.bytes())?;
-    // SAFETY: as above; no target overlaps them.
-    let symbols = unsafe { items(image.symtab.cast_const(), image.symbol_count, 1) }?;
-    let cleared = klp.clear(SymtabValues::from_entries(symbols), &mut image.mapping, profile)?;
-    sections.set(cleared);
-    Ok(RELAKIT_OK)
-}
-
-/// # Safety
-/// The caller's promise.
-unsafe fn headers<'a>(
-    sechdrs: *const c_void,
-    section_count: u32,
-    symindex: u32,
-    number: u64,
-) -> Result<Sechdrs<'a>, Refusal> {
-    // SAFETY: the caller's promise.
-    let headers = unsafe { items(sechdrs.cast::<[u8; SHDR_SIZE]>(), count(section_count), number) }?;
-    Ok(Sechdrs { headers, symbols: symindex })
-}
-
-/// The symbol table, and where it is.
-fn symbol_table(sechdrs: &Sechdrs<'_>, count: usize) -> Result<(*mut [u8; SYM_SIZE], Span), Refusal> {
+/// The symbol table.
+fn symbol_table(
+    sechdrs: &Sechdrs<'_>,
+    count: usize,
+    report: &mut Report,
+) -> Result<Piece<[u8; SYM_SIZE]>, Stopped> {
     let index = sechdrs.symbols;
-    let none = Refusal::new(RELAKIT_ERR_NO_SUCH_SECTION, u64::from(index), sechdrs.headers.len() as u64);
-    let section = sechdrs.header(index).ok_or(none)?;
-    let symtab = pointer(section.address).cast();
-    let not_placed = Refusal::new(RELAKIT_ERR_NOT_PLACED, section.size, 0).in_section(index);
-    Ok((symtab, Span::items(symtab, count, 0).map_err(|_| not_placed)?))
+    let Some(section) = sechdrs.header(index) else {
+        let count = sechdrs.headers.len() as u64;
+        return Err(report.refuse(RELAKIT_ERR_NO_SUCH_SECTION, u64::from(index), count));
+    };
+    let symbols = Piece::new(pointer(section.address).cast_const().cast(), count, 0, report);
+    symbols.map_err(|_| {
+        let stopped = report.refuse(RELAKIT_ERR_NOT_PLACED, section.size, 0);
+        report.in_section(stopped, index)
+    })
 }
 
 /// A number of items; one that does not fit is too many for any object.

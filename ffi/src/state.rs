@@ -3,8 +3,8 @@
 //! While a call works on it, it is marked as busy, so that a call from a callback is refused before it looks at more than
 //! the mark.
 
-use crate::fault::{Fault, Refusal};
-use crate::pointers::{Out, Span, answer};
+use crate::fault::{Report, Stopped, answer};
+use crate::pointers::{Out, Span};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_void;
@@ -13,6 +13,7 @@ use relakit::{Late, Loaded, Module};
 
 /// The life of one module, in memory that the caller lends; see relakit_module_init. Opaque.
 #[derive(Debug)]
+#[repr(C)]
 pub struct relakit_module {
     /// [`MAGIC`] and the state's own address, so that neither other memory nor a copy is taken for one.
     mark: usize,
@@ -55,8 +56,8 @@ impl Stage {
     }
 
     /// The answer to a call that cannot be made now.
-    pub(crate) fn out_of_order(&self) -> Fault {
-        Refusal::new(RELAKIT_ERR_ORDER, u64::from(self.number().unsigned_abs()), 0).into()
+    pub(crate) fn out_of_order(&self, report: &mut Report) -> Stopped {
+        report.refuse(RELAKIT_ERR_ORDER, u64::from(self.number().unsigned_abs()), 0)
     }
 }
 
@@ -84,14 +85,14 @@ pub(crate) struct Lent(Out<relakit_module>);
 impl Lent {
     /// # Safety
     /// If not NULL, it can be written until this is dropped.
-    pub(crate) unsafe fn new(memory: *mut c_void, size: usize) -> Result<Self, Refusal> {
+    pub(crate) unsafe fn new(memory: *mut c_void, size: usize, report: &mut Report) -> Result<Self, Stopped> {
         let needed = size_of::<relakit_module>();
-        Span::new(memory, size, 1)?;
+        Span::items(memory.cast::<u8>(), size, 1, report)?;
         // SAFETY: the caller's promise; the size is looked at before anything is written.
-        let out = unsafe { Out::new(memory.cast(), 1) }?;
+        let out = unsafe { Out::new(memory.cast(), 1, report) }?;
         match size >= needed {
             true => Ok(Self(out)),
-            false => Err(Refusal::new(RELAKIT_ERR_STATE_TOO_SHORT, size as u64, needed as u64)),
+            false => Err(report.refuse(RELAKIT_ERR_STATE_TOO_SHORT, size as u64, needed as u64)),
         }
     }
 
@@ -110,43 +111,39 @@ impl Lent {
 pub(crate) unsafe fn on(
     module: *mut relakit_module,
     error: *mut relakit_error,
-    call: &mut dyn FnMut(&mut Stage, Span) -> Result<relakit_status, Fault>,
+    call: &mut dyn FnMut(&mut Stage, Span, &mut Report) -> Result<relakit_status, Stopped>,
 ) -> relakit_status {
-    // SAFETY: the caller's promise.
-    let result = match unsafe { enter(module) } {
-        Ok((busy, stage, own)) => {
-            let result = call(stage, own);
-            // SAFETY: `enter` has written here.
-            unsafe { busy.write(false) };
-            result
-        }
-        Err(refusal) => Err(refusal.into()),
+    let enter_and_call = |report: &mut Report| {
+        // SAFETY: the caller's promise.
+        let (busy, stage, own) = unsafe { enter(module, report) }?;
+        let result = call(stage, own, report);
+        // SAFETY: `enter` has written here.
+        unsafe { busy.write(false) };
+        result
     };
     // SAFETY: as above.
-    unsafe { answer(error, result) }
+    unsafe { answer(error, enter_and_call) }
 }
 
 /// Marks a module as busy. Until the mark is taken away nobody else gets at its stage.
 ///
 /// # Safety
 /// As above.
-unsafe fn enter<'a>(module: *mut relakit_module) -> Result<(*mut bool, &'a mut Stage, Span), Refusal> {
-    let own = Span::items(module, 1, 1)?;
-    let not_one = Refusal::new(RELAKIT_ERR_NOT_A_MODULE_STATE, 0, 0);
-    if !module.is_aligned() {
-        return Err(not_one);
-    }
-    // SAFETY: not NULL and aligned.
-    let mark = unsafe { &raw const (*module).mark };
-    // SAFETY: the caller vouches for the memory, and a mark is a number whatever there is.
-    if unsafe { mark.read() } != MAGIC ^ module.addr() {
-        return Err(not_one);
+unsafe fn enter<'a>(
+    module: *mut relakit_module,
+    report: &mut Report,
+) -> Result<(*mut bool, &'a mut Stage, Span), Stopped> {
+    let own = Span::items(module, 1, 1, report)?;
+    let mark = module.cast::<usize>();
+    // SAFETY: not NULL and aligned; the caller vouches for the memory, and a mark is a number whatever there is.
+    if !module.is_aligned() || unsafe { mark.read() } != MAGIC ^ module.addr() {
+        return Err(report.refuse(RELAKIT_ERR_NOT_A_MODULE_STATE, 0, 0));
     }
     // SAFETY: the mark is there, so `Lent::put` has written a state.
     let busy = unsafe { &raw mut (*module).busy };
     // SAFETY: as above.
     if unsafe { busy.replace(true) } {
-        return Err(Refusal::new(RELAKIT_ERR_BUSY, 0, 0));
+        return Err(report.refuse(RELAKIT_ERR_BUSY, 0, 0));
     }
     // SAFETY: as above; the mark of being busy keeps everybody else away.
     Ok((busy, unsafe { &mut (*module).stage }, own))

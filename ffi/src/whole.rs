@@ -1,9 +1,9 @@
 //! Level 3: the whole module, from file bytes to objects that come and go.
 
 use crate::callbacks::CResolver;
-use crate::fault::{Fault, Refusal};
+use crate::fault::{OrReport, Report, Stopped, answer};
 use crate::places::Places;
-use crate::pointers::{Count, ObjectName, Out, Span, answer, items, items_mut};
+use crate::pointers::{Count, ObjectName, Out, Piece, Span};
 use crate::relocate::Options;
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
@@ -52,40 +52,29 @@ pub unsafe extern "C" fn relakit_module_init(
     module: *mut *mut relakit_module,
     error: *mut relakit_error,
 ) -> relakit_status {
+    let call = |report: &mut Report| {
+        // SAFETY: the caller's promise.
+        let lent = unsafe { state::Lent::new(memory, size, report) }?;
+        // SAFETY: as above.
+        let profile = unsafe { Options::new(options, 5, report) }?.profile(report)?;
+        // SAFETY: as above.
+        let out = unsafe { Out::new(module, 6, report) }?;
+        let file = Piece::new(file.cast(), file_size, 3, report)?;
+        Span::items(memory.cast::<u8>(), size, 1, report)?.apart_from(&[file.span], 1, report)?;
+        // SAFETY: as above; that the file stays is promised until it is not needed any more.
+        let parsed = Module::parse(unsafe { file.read() }, profile).or_report(report)?;
+        out.set(lent.put(memory, parsed));
+        Ok(RELAKIT_OK)
+    };
     // SAFETY: the caller's promise.
-    let result = unsafe { init(memory, size, file, file_size, options, module) };
-    // SAFETY: as above.
-    unsafe { answer(error, result) }
-}
-
-/// # Safety
-/// The caller's promise.
-unsafe fn init(
-    memory: *mut c_void,
-    size: usize,
-    file: *const c_void,
-    file_size: usize,
-    options: *const relakit_options,
-    module: *mut *mut relakit_module,
-) -> Result<relakit_status, Fault> {
-    // SAFETY: the caller's promise.
-    let lent = unsafe { state::Lent::new(memory, size) }?;
-    // SAFETY: as above.
-    let profile = unsafe { Options::new(options, 5) }?.profile()?;
-    // SAFETY: as above.
-    let out = unsafe { Out::new(module, 6) }?;
-    Span::new(memory, size, 1)?.apart_from(&[Span::new(file, file_size, 3)?], 1)?;
-    // SAFETY: as above; that the file stays is promised until it is not needed any more.
-    let file: &'static [u8] = unsafe { items(file.cast(), file_size, 3) }?;
-    out.set(lent.put(memory, Module::parse(file, profile)?));
-    Ok(RELAKIT_OK)
+    unsafe { answer(error, call) }
 }
 
 /// The stage that a module is in: a RELAKIT_STAGE_, or an error when module is not one or is busy.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_stage(module: *mut relakit_module) -> relakit_status {
     // SAFETY: the caller's promise.
-    unsafe { state::on(module, ptr::null_mut(), &mut |stage, _| Ok(stage.number())) }
+    unsafe { state::on(module, ptr::null_mut(), &mut |stage, _, _| Ok(stage.number())) }
 }
 
 /// Takes the caller's word on where the sections live. Every section that is relocated early needs a place, of the
@@ -103,13 +92,13 @@ pub unsafe extern "C" fn relakit_module_place(
     memory: *const relakit_memory,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage, own: Span| {
+    let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
         let (Stage::Parsed(module) | Stage::Placed(module)) = &*stage else {
-            return Err(stage.out_of_order());
+            return Err(stage.out_of_order(report));
         };
         // SAFETY: the caller's promise.
-        let mut memory = unsafe { Places::new(memory, 2, &[file_span(module)?, own]) }?;
-        module.place(&mut memory)?;
+        let mut memory = unsafe { Places::new(memory, 2, &[file_span(module, report)?, own], report) }?;
+        module.place(&mut memory).or_report(report)?;
         *stage = Stage::Placed(module.clone());
         Ok(RELAKIT_OK)
     };
@@ -128,11 +117,11 @@ pub unsafe extern "C" fn relakit_module_fill(
     memory: *const relakit_memory,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage, own: Span| {
-        let Stage::Placed(module) = &*stage else { return Err(stage.out_of_order()) };
+    let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
+        let Stage::Placed(module) = &*stage else { return Err(stage.out_of_order(report)) };
         // SAFETY: the caller's promise.
-        let mut memory = unsafe { Places::new(memory, 2, &[file_span(module)?, own]) }?;
-        module.place(&mut memory)?.fill()?;
+        let mut memory = unsafe { Places::new(memory, 2, &[file_span(module, report)?, own], report) }?;
+        module.place(&mut memory).and_then(|mut placed| placed.fill()).or_report(report)?;
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
@@ -166,18 +155,19 @@ pub unsafe extern "C" fn relakit_module_early(
     resolver: *const relakit_resolver,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage, own: Span| {
-        let Stage::Placed(module) = &*stage else { return Err(stage.out_of_order()) };
-        let lent = Span::items(values, count, 3)?;
-        let file = file_span(module)?;
-        lent.apart_from(&[file, own], 3)?;
+    let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
+        let Stage::Placed(module) = &*stage else { return Err(stage.out_of_order(report)) };
+        let values = Piece::new(values, count, 3, report)?;
+        let file = file_span(module, report)?;
+        values.span.apart_from(&[file, own], 3, report)?;
         // SAFETY: the caller's promise.
-        let mut memory = unsafe { Places::new(memory, 2, &[file, lent, own]) }?;
+        let mut memory = unsafe { Places::new(memory, 2, &[file, values.span, own], report) }?;
         // SAFETY: as above.
-        let mut resolver = unsafe { CResolver::new(resolver, 5) }?;
+        let mut resolver = unsafe { CResolver::new(resolver, 5, report) }?;
         // SAFETY: as above; it overlaps nothing that is borrowed.
-        let values = unsafe { items_mut(values, count, 3) }?;
-        let loaded = module.place(&mut memory)?.early(values, &mut resolver)?;
+        let values = unsafe { values.write() };
+        let placed = module.place(&mut memory);
+        let loaded = placed.and_then(|placed| placed.early(values, &mut resolver)).or_report(report)?;
         *stage = Stage::Loaded(loaded);
         Ok(RELAKIT_OK)
     };
@@ -197,13 +187,14 @@ pub unsafe extern "C" fn relakit_module_late_size(
     size: *mut usize,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage, own: Span| {
-        let module = stage.module().ok_or_else(|| stage.out_of_order())?;
+    let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
+        let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
         // SAFETY: the caller's promise.
-        let size = unsafe { Out::new(size, 4) }?;
-        Span::items(scratch, count, 2)?.apart_from(&[file_span(module)?, own], 2)?;
+        let size = unsafe { Out::new(size, 4, report) }?;
+        let scratch = Piece::new(scratch, count, 2, report)?;
+        scratch.span.apart_from(&[file_span(module, report)?, own], 2, report)?;
         // SAFETY: as above; it does not overlap the file.
-        size.set(module.late_size(unsafe { items_mut(scratch, count, 2) }?)?);
+        size.set(module.late_size(unsafe { scratch.write() }).or_report(report)?);
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
@@ -227,19 +218,21 @@ pub unsafe extern "C" fn relakit_module_keep(
     kept_size: usize,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage, own: Span| {
-        let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order()) };
-        let (lent, buffer) = (Span::items(scratch, count, 3)?, Span::new(kept, kept_size, 5)?);
-        let file = file_span(loaded.module())?;
-        lent.apart_from(&[file, own], 3)?;
-        buffer.apart_from(&[file, lent, own], 5)?;
+    let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
+        let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
+        let scratch = Piece::new(scratch, count, 3, report)?;
+        let kept = Piece::new(kept.cast::<u8>(), kept_size, 5, report)?;
+        let (lent, buffer) = (scratch.span, kept.span);
+        let file = file_span(loaded.module(), report)?;
+        lent.apart_from(&[file, own], 3, report)?;
+        buffer.apart_from(&[file, lent, own], 5, report)?;
         // SAFETY: the caller's promise.
-        let mut memory = unsafe { Places::new(memory, 2, &[file, lent, buffer, own]) }?;
+        let mut memory = unsafe { Places::new(memory, 2, &[file, lent, buffer, own], report) }?;
         // SAFETY: as above; it overlaps nothing that is borrowed.
-        let scratch = unsafe { items_mut(scratch, count, 3) }?;
+        let scratch = unsafe { scratch.write() };
         // SAFETY: as above; that it stays is promised for as long as the module is used.
-        let kept = unsafe { items_mut(kept.cast(), kept_size, 5) }?;
-        let late = loaded.keep(&mut memory, scratch, kept)?;
+        let kept = unsafe { kept.write() };
+        let late = loaded.keep(&mut memory, scratch, kept).or_report(report)?;
         *stage = Stage::Late(late, buffer);
         Ok(RELAKIT_OK)
     };
@@ -261,14 +254,14 @@ pub unsafe extern "C" fn relakit_module_object(
     live: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage, _: Span| {
-        let Stage::Late(late, _) = &*stage else { return Err(stage.out_of_order()) };
+    let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
+        let Stage::Late(late, _) = &*stage else { return Err(stage.out_of_order(report)) };
         // SAFETY: the caller's promise.
-        let object = unsafe { Out::new(object, 3) }?;
+        let object = unsafe { Out::new(object, 3, report) }?;
         // SAFETY: as above.
-        let len = unsafe { Out::new(object_len, 4) }?;
+        let len = unsafe { Out::new(object_len, 4, report) }?;
         // SAFETY: as above.
-        let live = unsafe { Out::new(live, 5) }?;
+        let live = unsafe { Out::new(live, 5, report) }?;
         let nth = usize::try_from(index).ok().and_then(|index| late.objects().nth(index));
         let Some((name, is_live)) = nth else { return Ok(RELAKIT_NONE) };
         object.set(name.as_ptr().cast());
@@ -303,17 +296,17 @@ pub unsafe extern "C" fn relakit_module_coming(
     sections: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage, own: Span| {
-        let Stage::Late(late, kept) = stage else { return Err(stage.out_of_order()) };
+    let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
+        let Stage::Late(late, kept) = stage else { return Err(stage.out_of_order(report)) };
         // SAFETY: the caller's promise.
-        let object = unsafe { ObjectName::new(object, 2) }?;
+        let object = unsafe { ObjectName::new(object, 2, report) }?;
         // SAFETY: as above.
-        let mut memory = unsafe { Places::new(memory, 3, &[*kept, own]) }?;
+        let mut memory = unsafe { Places::new(memory, 3, &[*kept, own], report) }?;
         // SAFETY: as above.
-        let mut resolver = unsafe { CResolver::new(resolver, 4) }?;
+        let mut resolver = unsafe { CResolver::new(resolver, 4, report) }?;
         // SAFETY: as above.
-        let sections = unsafe { Count::new(sections, 5) }?;
-        sections.set(late.coming(object.bytes(), &mut memory, &mut resolver)?);
+        let sections = unsafe { Count::new(sections, 5, report) }?;
+        sections.set(late.coming(object.bytes(), &mut memory, &mut resolver).or_report(report)?);
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
@@ -339,22 +332,22 @@ pub unsafe extern "C" fn relakit_module_going(
     sections: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage, own: Span| {
-        let Stage::Late(late, kept) = stage else { return Err(stage.out_of_order()) };
+    let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
+        let Stage::Late(late, kept) = stage else { return Err(stage.out_of_order(report)) };
         // SAFETY: the caller's promise.
-        let object = unsafe { ObjectName::new(object, 2) }?;
+        let object = unsafe { ObjectName::new(object, 2, report) }?;
         // SAFETY: as above.
-        let mut memory = unsafe { Places::new(memory, 3, &[*kept, own]) }?;
+        let mut memory = unsafe { Places::new(memory, 3, &[*kept, own], report) }?;
         // SAFETY: as above.
-        let sections = unsafe { Count::new(sections, 4) }?;
-        sections.set(late.going(object.bytes(), &mut memory)?);
+        let sections = unsafe { Count::new(sections, 4, report) }?;
+        sections.set(late.going(object.bytes(), &mut memory).or_report(report)?);
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
     unsafe { state::on(module, error, call) }
 }
 
-fn file_span(module: &Module<'_>) -> Result<Span, Refusal> {
+fn file_span(module: &Module<'_>, report: &mut Report) -> Result<Span, Stopped> {
     let file = module.object().bytes();
-    Span::items(file.as_ptr(), file.len(), 0)
+    Span::items(file.as_ptr(), file.len(), 0, report)
 }

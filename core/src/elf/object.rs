@@ -5,8 +5,8 @@ use super::strtab::Strings;
 use super::symbol::SymbolTable;
 use crate::abi;
 use crate::error::{Error, ErrorKind};
-use crate::report::{Report, Stopped, reported};
 use crate::read::{index, range, u8_at, u16_at, u32_at, u64_at};
+use crate::report::{Report, Stopped, reported};
 
 /// What [`Object::parse`] asks of a file beyond what must be right for safe access.
 #[derive(Clone, Copy, Debug)]

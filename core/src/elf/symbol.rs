@@ -3,8 +3,8 @@
 use super::strtab::Strings;
 use crate::abi;
 use crate::error::{Error, ErrorKind};
-use crate::report::{Report, Stopped, reported};
 use crate::read::{u8_at, u16_at, u32_at, u64_at};
+use crate::report::{Report, Stopped, reported};
 
 /// One symbol, host-order. `Copy`, so nothing borrows the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

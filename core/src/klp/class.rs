@@ -151,9 +151,7 @@ impl Judged<'_> {
         match (self.unreachable(), self.early_defect()) {
             (Some(reason), _) => classified(Class::PassedOver, reason),
             // Linux refuses these even when they are empty.
-            (None, _) if self.section.kind == abi::SHT_REL => {
-                malformed(ErrorKind::RelSection, FailsAt::Load)
-            }
+            (None, _) if self.section.kind == abi::SHT_REL => malformed(ErrorKind::RelSection, FailsAt::Load),
             (None, Some(kind)) => malformed(kind, FailsAt::Load),
             (None, None) if name.starts_with(abi::KLP_RELA_PREFIX) => {
                 classified(Class::Ordinary { target }, Reason::RelaWithKlpName)

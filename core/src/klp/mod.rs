@@ -4,7 +4,7 @@ mod class;
 mod name;
 mod objects;
 
-pub(crate) use class::{classify, malformed_error};
 pub use class::{Class, Classified, FailsAt, Reason};
+pub(crate) use class::{classify, malformed_error};
 pub use name::{RelaName, SymName};
 pub use objects::{MAX_OBJECTS, Objects};

@@ -15,9 +15,9 @@ use super::{Memory, Module};
 use crate::abi::{RELA_SIZE, SYM_SIZE};
 use crate::elf::{Rela, low32};
 use crate::error::{Error, ErrorKind};
-use crate::report::{Report, Stopped, reported};
 use crate::klp::{Class, FailsAt, SymName};
 use crate::read::{u8_at, u16_at, u32_at, u64_at};
+use crate::report::{Report, Stopped, reported};
 
 /// Bytes of a section record.
 pub(super) const SECTION_SIZE: usize = 72;

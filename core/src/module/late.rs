@@ -187,7 +187,12 @@ impl<'k> Late<'k> {
             return None;
         }
         let symbols = part(self.kept.symbols, record.first_symbol, record.symbols);
-        Some(LateSection { table: self.relas(&record), record, symbols, values: SymtabValues::from_entries(symbols).into() })
+        Some(LateSection {
+            table: self.relas(&record),
+            record,
+            symbols,
+            values: SymtabValues::from_entries(symbols).into(),
+        })
     }
 
     fn object(&self, record: &SectionRecord) -> &[u8] {
@@ -291,9 +296,7 @@ impl<'a> LateSection<'a> {
             Some(target) if target.address() != address => {
                 report.fault(ErrorKind::Moved, target.address(), address)
             }
-            Some(target) if target.size() != size => {
-                report.fault(ErrorKind::PlacedSize, target.size(), size)
-            }
+            Some(target) if target.size() != size => report.fault(ErrorKind::PlacedSize, target.size(), size),
             Some(target) => return Ok(Some(target)),
         };
         Err(report.in_section(stopped, index))

@@ -202,11 +202,7 @@ impl<'f> Module<'f> {
     }
 
     /// As many of the lent values as there are symbols.
-    fn lent_values<'v>(
-        &self,
-        values: &'v mut [u64],
-        report: &mut Report,
-    ) -> Result<&'v mut [u64], Stopped> {
+    fn lent_values<'v>(&self, values: &'v mut [u64], report: &mut Report) -> Result<&'v mut [u64], Stopped> {
         let needed = self.object.symbols().len();
         let lent = values.len() as u64;
         usize::try_from(needed)

@@ -76,9 +76,8 @@ pub fn faults<'a>(
     rules: Rules,
 ) -> impl Iterator<Item = Error> {
     let pass = Pass { table, values, rules };
-    (0..table.len()).filter_map(move |index| {
-        reported(|report| pass.one(Act::Prove, index, target, report)).err()
-    })
+    (0..table.len())
+        .filter_map(move |index| reported(|report| pass.one(Act::Prove, index, target, report)).err())
 }
 
 /// What a pass does with its fields.
@@ -92,12 +91,7 @@ pub(crate) enum Direction {
 
 impl Pass<'_> {
     /// Applies or clears every field and makes that visible, or changes nothing.
-    fn run(
-        &self,
-        direction: Direction,
-        target: &mut Target<'_>,
-        report: &mut Report,
-    ) -> Result<(), Stopped> {
+    fn run(&self, direction: Direction, target: &mut Target<'_>, report: &mut Report) -> Result<(), Stopped> {
         self.prove(direction, target, report)?;
         let written = self.write(direction, target, report);
         let synced = target.sync();
@@ -226,7 +220,8 @@ impl Pass<'_> {
         if direction == Direction::Clear || !self.rules.contains(Rules::ALLOW_NONZERO) {
             return self.undo(direction, done, target, report);
         }
-        match self.table.numbered().rfind(|(index, rela)| done.contains(index) && self.field_size(*rela) != 0) {
+        match self.table.numbered().rfind(|(index, rela)| done.contains(index) && self.field_size(*rela) != 0)
+        {
             Some((index, _)) => Err(report.not_undone(stopped, self.table, Some(index))),
             None => Ok(()),
         }

@@ -10,10 +10,10 @@ mod target;
 mod transaction;
 mod values;
 
+pub(crate) use apply::Direction;
 pub use apply::{apply, check, clear, faults};
 pub use howto::{Formula, HOWTOS, Howto, Range, howto, type_c_name, type_name};
 pub use target::{Target, Writer};
-pub(crate) use apply::Direction;
 pub(crate) use transaction::{Sections, Transaction};
 pub use values::{SymtabValues, Values};
 
