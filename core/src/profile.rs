@@ -34,7 +34,7 @@ pub struct Profile {
     /// A sympos beyond 64 bits becomes the largest one; before, it wraps (section 16, Linux 7.2).
     pub position_saturates: bool,
     /// Sections that lose `SHF_ALLOC` before anything is relocated (section 2).
-    pub dropped: [Option<&'static [u8]>; MAX_DROPPED],
+    pub dropped: &'static [&'static [u8]],
     /// What becomes of the per-CPU section (section 16, Linux 6.16).
     pub per_cpu: PerCpu,
     /// A field that is not zero is noticed before a value that does not fit (section 15, until Linux 6.3).
@@ -48,9 +48,10 @@ pub struct Profile {
 /// Most names in [`Profile::dropped`].
 pub(crate) const MAX_DROPPED: usize = 4;
 
-const DROPPED: [Option<&[u8]>; MAX_DROPPED] = [Some(b".modinfo"), Some(b"__versions"), None, None];
-const DROPPED_WITH_EXTENDED: [Option<&[u8]>; MAX_DROPPED] =
-    [Some(b".modinfo"), Some(b"__versions"), Some(b"__version_ext_crcs"), Some(b"__version_ext_names")];
+const DROPPED: &[&[u8]] = &[b".modinfo", b"__versions"];
+const DROPPED_WITH_EXTENDED: &[&[u8]] =
+    &[b".modinfo", b"__versions", b"__version_ext_crcs", b"__version_ext_names"];
+const _: () = assert!(DROPPED_WITH_EXTENDED.len() <= MAX_DROPPED);
 
 impl Profile {
     /// No Linux: the gABI and the psABI as written, for loaders of one's own.
@@ -62,7 +63,7 @@ impl Profile {
         checks_strings: true,
         symbol_name_max: 511,
         position_saturates: true,
-        dropped: [None; MAX_DROPPED],
+        dropped: &[],
         per_cpu: PerCpu::Ordinary,
         zero_before_range: false,
         clears_on_going: true,

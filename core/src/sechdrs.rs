@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, HookError};
 use crate::klp::RelaName;
 use crate::profile::Profile;
 use crate::read::u64_at;
-use crate::reloc::{self, Direction, Pass, Rules, Sections, SymtabValues, Target, Transaction, Values};
+use crate::reloc::{Direction, Pass, Rules, Sections, SymtabValues, Target, Transaction, Values};
 use crate::report::{Report, Stopped, reported};
 use crate::symbols::{KlpSymbols, Resolver};
 use core::ops::Range;
@@ -53,7 +53,7 @@ impl<'a> Sechdrs<'a> {
         mapping: &mut dyn Mapping<'_>,
         rules: Rules,
     ) -> Result<(), Error> {
-        self.one(index, mapping, |table, target| reloc::apply(table, symbols.into(), target, rules))
+        reported(|report| self.run(Direction::Apply, index, symbols, mapping, rules, report))
     }
 
     /// Sets every field of relocation section `index` back to zero, or changes nothing. `symbols` must have the values
@@ -68,7 +68,7 @@ impl<'a> Sechdrs<'a> {
         mapping: &mut dyn Mapping<'_>,
         rules: Rules,
     ) -> Result<(), Error> {
-        self.one(index, mapping, |table, target| reloc::clear(table, symbols.into(), target, rules))
+        reported(|report| self.run(Direction::Clear, index, symbols, mapping, rules, report))
     }
 
     /// The livepatch sections of `object`: "vmlinux", or the name of a module. `names` are the section names.
@@ -92,17 +92,19 @@ impl<'a> Sechdrs<'a> {
         Section::read(header).filter(|_| index != 0)
     }
 
-    fn one(
+    fn run(
         &self,
+        direction: Direction,
         index: u32,
+        symbols: SymtabValues<'_>,
         mapping: &mut dyn Mapping<'_>,
-        act: impl FnOnce(RelaTable<'_>, &mut Target<'_>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let section = reported(|report| self.relocations(index, mapping, report))?;
-        match reported(|report| section.target(mapping, report))? {
-            Some(mut target) => act(section.table, &mut target).map_err(|error| error.in_section(index)),
-            None => Ok(()),
-        }
+        rules: Rules,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
+        let section = self.relocations(index, mapping, report)?;
+        let Some(mut target) = section.target(mapping, report)? else { return Ok(()) };
+        let pass = Pass { table: section.table, values: symbols.into(), rules };
+        pass.run(direction, &mut target, report).map_err(|stopped| report.in_section(stopped, index))
     }
 
     /// Relocation section `index` with its target.

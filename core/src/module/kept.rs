@@ -129,96 +129,24 @@ impl SymbolRecord {
     }
 }
 
-/// One thing to keep.
-enum Item<'f> {
-    Section {
-        index: u32,
-        class: Class<'f>,
-    },
-    Symbol {
-        index: u32,
-        name: Result<SymName<'f>, Error>,
-    },
-    /// With the number of its symbol among the section's.
-    Rela {
-        rela: Rela,
-    },
-}
-
-/// Names each thing to keep in the order in which it is kept, a section's symbols before the relocations that use
-/// them. `scratch`, one a symbol, remembers which symbols a section has used.
-fn visit<'f>(module: &Module<'f>, scratch: &mut [u64], mut item: impl FnMut(Item<'f>)) {
-    scratch.fill(0);
-    let mut seen = 0u64;
-    for (index, class) in module.classes() {
-        let class = class.class;
-        match class {
-            Class::KlpLate { .. }
-            | Class::Malformed { fails: FailsAt::AnyComing | FailsAt::Coming(_), .. } => {}
-            _ => continue,
-        }
-        item(Item::Section { index, class });
-        let Class::KlpLate { object, .. } = class else { continue };
-        let first = seen;
-        for rela in module.relocations(index).iter() {
-            // A symbol's mark is its number among all that are kept, from 1; older marks are another section's.
-            let mark = usize::try_from(rela.symbol).ok().and_then(|symbol| scratch.get_mut(symbol));
-            let number = match mark {
-                Some(mark) if *mark > first => *mark,
-                mark => {
-                    item(Item::Symbol {
-                        index: rela.symbol,
-                        name: reported(|report| module.klp_symbols(object).name(rela.symbol, report)),
-                    });
-                    seen = seen.saturating_add(1);
-                    if let Some(mark) = mark {
-                        *mark = seen;
-                    }
-                    seen
-                }
-            };
-            let symbol = low32(number.wrapping_sub(first).wrapping_sub(1));
-            item(Item::Rela { rela: Rela { symbol, ..rela } });
-        }
-    }
-}
-
-/// How much there is to keep.
+/// How much there is to keep, and while it is put into a buffer how much is there.
 #[derive(Clone, Copy, Default)]
 struct Counts {
-    sections: usize,
-    symbols: usize,
-    relas: usize,
-    text: usize,
+    sections: u32,
+    symbols: u32,
+    relas: u32,
+    text: u32,
 }
 
-/// Bytes in front of a symbol's names.
-const POSITION_SIZE: usize = 8;
-
 impl Counts {
-    fn of(module: &Module<'_>, scratch: &mut [u64]) -> Self {
-        let mut counts = Self::default();
-        let more = |count: &mut usize, by: usize| *count = count.saturating_add(by);
-        visit(module, scratch, |item| match item {
-            Item::Section { class, .. } => {
-                more(&mut counts.sections, 1);
-                more(&mut counts.text, object_of(class).len());
-            }
-            Item::Symbol { name, .. } => {
-                let len = name.map_or(0, |name| name.object.len().saturating_add(name.name.len()));
-                more(&mut counts.symbols, 1);
-                more(&mut counts.text, len.saturating_add(POSITION_SIZE));
-            }
-            Item::Rela { .. } => more(&mut counts.relas, 1),
-        });
-        counts
-    }
-
-    fn bytes(&self) -> usize {
-        let sections = self.sections.saturating_mul(SECTION_SIZE);
-        let symbols = self.symbols.saturating_mul(SYM_SIZE);
-        let relas = self.relas.saturating_mul(RELA_SIZE);
-        sections.saturating_add(symbols).saturating_add(relas).saturating_add(self.text)
+    /// `None` when positions inside the buffer would not fit 32 bits.
+    fn bytes(&self) -> Option<usize> {
+        let part = |count: u32, size: usize| usize::try_from(count).ok()?.checked_mul(size);
+        let sections = part(self.sections, SECTION_SIZE)?;
+        let symbols = part(self.symbols, SYM_SIZE)?;
+        let relas = part(self.relas, RELA_SIZE)?;
+        let all = sections.checked_add(symbols)?.checked_add(relas)?.checked_add(part(self.text, 1)?)?;
+        u32::try_from(all).is_ok().then_some(all)
     }
 }
 
@@ -230,9 +158,14 @@ fn object_of(class: Class<'_>) -> &[u8] {
     }
 }
 
-/// Bytes that [`build`] needs.
+/// How much there is to keep.
+fn counts(module: &Module<'_>, scratch: &mut [u64]) -> Counts {
+    lay_out(module, &mut |_| Ok((0, 0)), scratch, &mut Parts::default())
+}
+
+/// Bytes that [`build`] needs; more than anybody has when 32 bits cannot count them.
 pub(super) fn size(module: &Module<'_>, scratch: &mut [u64]) -> usize {
-    Counts::of(module, scratch).bytes()
+    counts(module, scratch).bytes().unwrap_or(usize::MAX)
 }
 
 /// Puts everything into `buffer`.
@@ -243,64 +176,80 @@ pub(super) fn build<'k, M: Memory + ?Sized>(
     buffer: &'k mut [u8],
     report: &mut Report,
 ) -> Result<Late<'k>, Stopped> {
-    let counts = Counts::of(module, scratch);
-    let lent = buffer.len() as u64;
-    // Positions inside the buffer are kept in 32 bits.
-    let fits = u32::try_from(counts.bytes()).is_ok();
-    let Some(mut parts) = Parts::split(buffer, counts).filter(|_| fits) else {
-        return Err(report.fault(ErrorKind::KeptTooShort, lent, counts.bytes() as u64));
+    let mut target = |target| {
+        let target = reported(|report| module.target(memory, target, report))?;
+        Ok((target.address(), target.size()))
     };
-    let (mut section, mut symbol, mut rela, mut text) = (0u32, 0u32, 0u32, 0u32);
-    let mut record = SectionRecord::default();
-    visit(module, scratch, |item| match item {
-        Item::Section { index, class } => {
-            record = section_record(module, memory, index, class);
-            let object = object_of(class);
-            (record.first_symbol, record.first_rela, record.object) = (symbol, rela, text);
-            record.object_len = len32(object);
-            parts.put_text(&mut text, object);
-            parts.put_section(section, &record);
-            section = section.saturating_add(1);
-        }
-        Item::Symbol { index, name } => {
-            let kept = SymbolRecord { text, ..symbol_record(index, &name) };
-            let (number, names) = match name {
-                Ok(name) => (name.position, [name.object, name.name]),
-                Err(error) => (error.limit, [&[][..]; 2]),
-            };
-            parts.put_text(&mut text, &number.to_le_bytes());
-            names.into_iter().for_each(|name| parts.put_text(&mut text, name));
-            if let Some(slot) = at(parts.symbols, symbol) {
-                kept.write(slot);
-            }
-            symbol = symbol.saturating_add(1);
-            record.symbols = record.symbols.saturating_add(1);
-            parts.put_section(section.saturating_sub(1), &record);
-        }
-        Item::Rela { rela: entry } => {
-            if let Some(slot) = at(parts.relas, rela) {
-                *slot = entry.to_bytes();
-            }
-            rela = rela.saturating_add(1);
-            record.relas = record.relas.saturating_add(1);
-            parts.put_section(section.saturating_sub(1), &record);
-        }
-    });
+    let counts = counts(module, scratch);
+    let (lent, needed) = (buffer.len() as u64, counts.bytes());
+    let Some(mut parts) = needed.and_then(|_| Parts::split(buffer, counts)) else {
+        return Err(report.fault(
+            ErrorKind::KeptTooShort,
+            lent,
+            needed.map_or(u64::MAX, |needed| needed as u64),
+        ));
+    };
+    lay_out(module, &mut target, scratch, &mut parts);
     Ok(Late::new(parts, *module.profile()))
 }
 
-fn section_record<M: Memory + ?Sized>(
-    module: &Module<'_>,
-    memory: &mut M,
-    index: u32,
-    class: Class<'_>,
-) -> SectionRecord {
+/// Address and size of a target.
+type Lookup<'a> = &'a mut dyn FnMut(u32) -> Result<(u64, u64), Error>;
+
+/// Puts each thing to keep where it belongs, if there is a place for it: a section's symbols before the relocations that
+/// use them. `scratch`, one a symbol, remembers which symbols a section has used.
+fn lay_out(module: &Module<'_>, target: Lookup<'_>, scratch: &mut [u64], parts: &mut Parts<'_>) -> Counts {
+    scratch.fill(0);
+    let mut counts = Counts::default();
+    for (index, class) in module.classes() {
+        let class = class.class;
+        match class {
+            Class::KlpLate { .. }
+            | Class::Malformed { fails: FailsAt::AnyComing | FailsAt::Coming(_), .. } => {}
+            _ => continue,
+        }
+        let object = object_of(class);
+        let mut record = SectionRecord {
+            first_symbol: counts.symbols,
+            first_rela: counts.relas,
+            object: counts.text,
+            object_len: len32(object),
+            ..section_record(module, target, index, class)
+        };
+        parts.put_text(&mut counts.text, object);
+        if let Class::KlpLate { object, .. } = class {
+            for rela in module.relocations(index).iter() {
+                // A symbol's mark is its number among all that are kept, from 1; older marks are another section's.
+                let mark = usize::try_from(rela.symbol).ok().and_then(|symbol| scratch.get_mut(symbol));
+                let number = match mark {
+                    Some(mark) if *mark > u64::from(record.first_symbol) => *mark,
+                    mark => {
+                        let name = reported(|report| module.klp_symbols(object).name(rela.symbol, report));
+                        parts.put_symbol(&mut counts, rela.symbol, &name);
+                        mark.into_iter().for_each(|mark| *mark = u64::from(counts.symbols));
+                        u64::from(counts.symbols)
+                    }
+                };
+                let symbol = low32(number.wrapping_sub(u64::from(record.first_symbol)).wrapping_sub(1));
+                parts.put_rela(&mut counts, Rela { symbol, ..rela });
+            }
+        }
+        record.symbols = counts.symbols.saturating_sub(record.first_symbol);
+        record.relas = counts.relas.saturating_sub(record.first_rela);
+        if let Some(slot) = at(parts.sections, counts.sections) {
+            record.write(slot);
+        }
+        counts.sections = counts.sections.saturating_add(1);
+    }
+    counts
+}
+
+fn section_record(module: &Module<'_>, lookup: Lookup<'_>, index: u32, class: Class<'_>) -> SectionRecord {
     let mut record = SectionRecord { index, ..SectionRecord::default() };
     let found = match class {
         Class::KlpLate { target, .. } if !module.relocations(index).is_empty() => {
             record.target = target;
-            reported(|report| module.target(memory, target, report))
-                .map(|target| (target.address(), target.size()))
+            lookup(target)
         }
         _ => module.malformed(index).map_or(Ok((0, 0)), Err),
     };
@@ -313,21 +262,8 @@ fn section_record<M: Memory + ?Sized>(
     record
 }
 
-fn symbol_record(index: u32, name: &Result<SymName<'_>, Error>) -> SymbolRecord {
-    let record = SymbolRecord { symbol: index, ..SymbolRecord::default() };
-    match name {
-        // The grammar allows 55 and 511 bytes.
-        Ok(name) => SymbolRecord {
-            object_len: u8::try_from(name.object.len()).unwrap_or(0),
-            name_len: u16::try_from(name.name.len()).unwrap_or(0),
-            ..record
-        },
-        Err(error) => SymbolRecord { problem: error.kind as i32, value: error.value, ..record },
-    }
-}
-
 /// The buffer in its parts.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Parts<'k> {
     pub(super) sections: &'k mut [[u8; SECTION_SIZE]],
     pub(super) symbols: &'k mut [[u8; SYM_SIZE]],
@@ -337,10 +273,11 @@ pub(super) struct Parts<'k> {
 
 impl<'k> Parts<'k> {
     fn split(buffer: &'k mut [u8], counts: Counts) -> Option<Self> {
-        let (sections, rest) = buffer.split_at_mut_checked(counts.sections.checked_mul(SECTION_SIZE)?)?;
-        let (symbols, rest) = rest.split_at_mut_checked(counts.symbols.checked_mul(SYM_SIZE)?)?;
-        let (relas, rest) = rest.split_at_mut_checked(counts.relas.checked_mul(RELA_SIZE)?)?;
-        let text = rest.get_mut(..counts.text)?;
+        let part = |count: u32, size: usize| usize::try_from(count).ok()?.checked_mul(size);
+        let (sections, rest) = buffer.split_at_mut_checked(part(counts.sections, SECTION_SIZE)?)?;
+        let (symbols, rest) = rest.split_at_mut_checked(part(counts.symbols, SYM_SIZE)?)?;
+        let (relas, rest) = rest.split_at_mut_checked(part(counts.relas, RELA_SIZE)?)?;
+        let text = rest.get_mut(..part(counts.text, 1)?)?;
         Some(Self {
             sections: sections.as_chunks_mut().0,
             symbols: symbols.as_chunks_mut().0,
@@ -358,10 +295,33 @@ impl<'k> Parts<'k> {
         *end = end.saturating_add(len32(bytes));
     }
 
-    pub(super) fn put_section(&mut self, number: u32, record: &SectionRecord) {
-        if let Some(slot) = at(self.sections, number) {
+    fn put_symbol(&mut self, counts: &mut Counts, symbol: u32, name: &Result<SymName<'_>, Error>) {
+        let mut record = SymbolRecord { text: counts.text, symbol, ..SymbolRecord::default() };
+        let (number, names) = match name {
+            Ok(name) => {
+                // The grammar allows 55 and 511 bytes.
+                record.object_len = u8::try_from(name.object.len()).unwrap_or(0);
+                record.name_len = u16::try_from(name.name.len()).unwrap_or(0);
+                (name.position, [name.object, name.name])
+            }
+            Err(error) => {
+                (record.problem, record.value) = (error.kind as i32, error.value);
+                (error.limit, [&[][..]; 2])
+            }
+        };
+        self.put_text(&mut counts.text, &number.to_le_bytes());
+        names.into_iter().for_each(|name| self.put_text(&mut counts.text, name));
+        if let Some(slot) = at(self.symbols, counts.symbols) {
             record.write(slot);
         }
+        counts.symbols = counts.symbols.saturating_add(1);
+    }
+
+    fn put_rela(&mut self, counts: &mut Counts, rela: Rela) {
+        if let Some(slot) = at(self.relas, counts.relas) {
+            *slot = rela.to_bytes();
+        }
+        counts.relas = counts.relas.saturating_add(1);
     }
 }
 

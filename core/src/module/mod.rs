@@ -183,7 +183,10 @@ impl<'f> Module<'f> {
             };
             self.object.sections().find(|(index, section)| is_it(*index, section)).map(|(index, _)| index)
         };
-        let dropped = self.profile.dropped.map(|name| name.and_then(find).unwrap_or(0));
+        let mut dropped = [0; MAX_DROPPED];
+        for (slot, name) in dropped.iter_mut().zip(self.profile.dropped) {
+            *slot = find(name).unwrap_or(0);
+        }
         let per_cpu = match self.profile.per_cpu {
             PerCpu::Ordinary => 0,
             PerCpu::PassedOver | PerCpu::Template => find(b".data..percpu").unwrap_or(0),

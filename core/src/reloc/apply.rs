@@ -91,7 +91,12 @@ pub(crate) enum Direction {
 
 impl Pass<'_> {
     /// Applies or clears every field and makes that visible, or changes nothing.
-    fn run(&self, direction: Direction, target: &mut Target<'_>, report: &mut Report) -> Result<(), Stopped> {
+    pub(crate) fn run(
+        &self,
+        direction: Direction,
+        target: &mut Target<'_>,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
         self.prove(direction, target, report)?;
         let written = self.write(direction, target, report);
         let synced = target.sync();

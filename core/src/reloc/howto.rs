@@ -54,7 +54,7 @@ const fn more(r_type: u32, formula: Formula, size: u8, range: Range) -> Howto {
 }
 
 /// Every type that this engine applies.
-pub const HOWTOS: [Howto; 11] = [
+pub static HOWTOS: [Howto; 11] = [
     row(abi::R_X86_64_NONE, Formula::Nothing, 0, Range::Any),
     row(abi::R_X86_64_64, Formula::Absolute, 8, Range::Any),
     row(abi::R_X86_64_PC32, Formula::PcRelative, 4, Range::SignedIfChecked),
@@ -70,7 +70,8 @@ pub const HOWTOS: [Howto; 11] = [
 
 /// Looks a type number up; `None` means "not applied under these rules".
 pub fn howto(r_type: u32, rules: Rules) -> Option<Howto> {
-    HOWTOS.into_iter().find(|row| row.r_type == r_type && (!row.more || rules.contains(Rules::MORE_TYPES)))
+    let known = |row: &&Howto| row.r_type == r_type && (!row.more || rules.contains(Rules::MORE_TYPES));
+    HOWTOS.iter().find(known).copied()
 }
 
 /// The psABI's name of a type, also of types that are not applied.
