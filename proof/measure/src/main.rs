@@ -1,0 +1,71 @@
+//! Measures what each exported function of the C library costs: bytes of code and data that it drags in, and bytes of
+//! stack on the deepest way through it. Fails when a function has grown over what is recorded, when the deepest way has
+//! no end (recursion), and when an indirect call leads somewhere that [`indirect`] does not know.
+
+mod budget;
+mod graph;
+mod indirect;
+
+use anyhow::{Context, Result, bail};
+use budget::{Cost, Table};
+use clap::Parser;
+use graph::Graph;
+use std::{fs, path::PathBuf};
+
+#[derive(Parser)]
+#[command(about = "Measures the code and the stack that each exported function needs")]
+struct Arguments {
+    /// The archive, compiled with -Z emit-stack-sizes and without a red zone
+    archive: PathBuf,
+    /// The header that declares the functions
+    #[arg(long)]
+    header: PathBuf,
+    /// The page with the recorded table
+    #[arg(long)]
+    record: PathBuf,
+    /// Name of the table's columns, such as "-O3"
+    #[arg(long)]
+    column: String,
+    /// Records what was measured instead of comparing
+    #[arg(long)]
+    write: bool,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let read = |path: &PathBuf| fs::read(path).with_context(|| path.display().to_string());
+    let header = fs::read_to_string(&arguments.header).context("the header")?;
+    let functions = declared(&header);
+    if functions.is_empty() {
+        bail!("{} declares no functions", arguments.header.display());
+    }
+    let graph = Graph::read(&read(&arguments.archive)?)?;
+    graph.check_indirect()?;
+    let mut costs = Vec::new();
+    for group in budget::groups(&functions) {
+        costs.push(Cost {
+            name: group.name,
+            text: graph.text(&group.functions)?,
+            stack: graph.stack(&group.functions)?,
+        });
+    }
+    let page = fs::read_to_string(&arguments.record).context("the page with the table")?;
+    let mut table = Table::parse(&page)?;
+    if arguments.write {
+        table.record(&arguments.column, &costs);
+        fs::write(&arguments.record, table.into_page())?;
+        return Ok(());
+    }
+    table.compare(&arguments.column, &costs)
+}
+
+/// The functions that a header declares: a name that begins with the prefix and is followed by a parenthesis.
+fn declared(header: &str) -> Vec<String> {
+    let lines = header.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()));
+    let names = lines.filter_map(|line| {
+        let start = line.find("relakit_").filter(|_| line.contains('('))?;
+        let before_parenthesis = line[..line.find('(')?].rsplit([' ', '*']).next()?;
+        (start < line.find('(')?).then(|| before_parenthesis.to_owned())
+    });
+    names.filter(|name| name.starts_with("relakit_")).collect()
+}
