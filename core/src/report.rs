@@ -17,7 +17,7 @@ pub(crate) struct Report(Error);
 /// Runs what reports a fault, for a caller who wants an [`Error`].
 pub(crate) fn reported<T>(run: impl FnOnce(&mut Report) -> Result<T, Stopped>) -> Result<T, Error> {
     let mut report = Report::new();
-    run(&mut report).map_err(|stopped| report.error(stopped))
+    run(&mut report).map_err(|stopped| *report.error(stopped))
 }
 
 impl Report {
@@ -27,8 +27,8 @@ impl Report {
     }
 
     /// What stopped it.
-    pub(crate) const fn error(&self, _: Stopped) -> Error {
-        self.0
+    pub(crate) const fn error(&self, _: Stopped) -> &Error {
+        &self.0
     }
 
     /// A fault with a number and what it was held against.

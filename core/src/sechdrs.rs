@@ -201,8 +201,8 @@ impl Klp<'_> {
         }
         reported(|report| {
             let table = SymbolTable::in_memory(symbols, strings, self.sechdrs.symbols);
-            let klp_symbols = KlpSymbols { symbols: table, profile: &profile, object: self.object };
-            let source = Source::Resolved { symbols: klp_symbols, values, resolver };
+            let klp_symbols = KlpSymbols { symbols: &table, profile: &profile, object: self.object };
+            let source = Source::Resolved { symbols: &klp_symbols, values, resolver };
             let mut sections = KlpSections { klp: *self, source, mapping, rules: profile.rules() };
             let applied = Transaction::new(&mut sections, self.sections(), Direction::Apply).run(report)?;
             for index in self.sections() {
@@ -287,7 +287,7 @@ fn set_value(symbol: &mut [u8; SYM_SIZE], value: u64) {
 /// Where the symbols' values are.
 enum Source<'p> {
     /// They are asked for on the way.
-    Resolved { symbols: KlpSymbols<'p, 'p>, values: &'p mut [u64], resolver: &'p mut dyn Resolver },
+    Resolved { symbols: &'p KlpSymbols<'p, 'p>, values: &'p mut [u64], resolver: &'p mut dyn Resolver },
     /// An apply has put them into the symbol table.
     Applied(SymtabValues<'p>),
 }

@@ -70,7 +70,7 @@ pub(crate) fn klp_value(
 /// The livepatch symbols of a symbol table, as a section of `object` sees them.
 #[derive(Clone, Copy)]
 pub(crate) struct KlpSymbols<'a, 'f> {
-    pub(crate) symbols: SymbolTable<'f>,
+    pub(crate) symbols: &'a SymbolTable<'f>,
     pub(crate) profile: &'a Profile,
     pub(crate) object: &'a [u8],
 }
@@ -78,7 +78,7 @@ pub(crate) struct KlpSymbols<'a, 'f> {
 impl<'f> KlpSymbols<'_, 'f> {
     /// The name of symbol `index`, or why a livepatch relocation cannot use it. Nobody is asked for its value yet.
     pub(crate) fn name(&self, index: u32, report: &mut Report) -> Result<SymName<'f>, Stopped> {
-        let symbols = &self.symbols;
+        let symbols = self.symbols;
         let Some(symbol) = symbols.get(index) else {
             return Err(report.fault(ErrorKind::SymbolIndex, 0, u64::from(symbols.len())));
         };

@@ -16,6 +16,7 @@ impl CWriter {
     ///
     /// # Safety
     /// If not NULL, the struct can be read, and its callbacks can be called with its `ctx` for as long as this lives.
+    #[inline(never)]
     pub(crate) unsafe fn new(
         writer: *const relakit_writer,
         number: u64,
@@ -72,6 +73,7 @@ impl CResolver {
     ///
     /// # Safety
     /// If not NULL, the struct can be read, and its callbacks can be called with its `ctx` for as long as this lives.
+    #[inline(never)]
     pub(crate) unsafe fn new(
         resolver: *const relakit_resolver,
         number: u64,

@@ -1,5 +1,6 @@
 //! Why a function fails, and how its caller is told: it is written down once, where it is found.
 
+use crate::status::RELAKIT_OK;
 use crate::types::*;
 use relakit::Error;
 
@@ -7,40 +8,45 @@ use relakit::Error;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopped(());
 
-/// What the caller of a function that fails will read.
+/// Where the caller of a function that fails will read why.
 #[derive(Debug)]
-pub(crate) struct Report(relakit_error);
+pub(crate) struct Report {
+    /// NULL, or can be written: the promise of [`answer`]'s caller.
+    error: *mut relakit_error,
+    status: relakit_status,
+}
+
+const NO_ERROR: relakit_error = relakit_error {
+    status: 0,
+    linux_errno: 0,
+    has: 0,
+    section: 0,
+    symbol: 0,
+    r_type: 0,
+    entry: 0,
+    offset: 0,
+    value: 0,
+    limit: 0,
+    reserved: 0,
+};
 
 impl Report {
-    const fn new() -> Self {
-        Self(relakit_error {
-            status: 0,
-            linux_errno: 0,
-            has: 0,
-            section: 0,
-            symbol: 0,
-            r_type: 0,
-            entry: 0,
-            offset: 0,
-            value: 0,
-            limit: 0,
-            reserved: 0,
-        })
-    }
-
     /// Something is wrong with the call itself. `value` is mostly the number of the argument at fault, counted from 1.
     #[cold]
     #[inline(never)]
     pub(crate) fn refuse(&mut self, status: relakit_status, value: u64, limit: u64) -> Stopped {
-        self.0 = relakit_error { status, value, limit, ..Self::new().0 };
-        Stopped(())
+        self.write(&relakit_error { status, value, limit, ..NO_ERROR })
     }
 
     /// Adds the section at fault.
     #[cold]
     #[inline(never)]
     pub(crate) fn in_section(&mut self, stopped: Stopped, section: u32) -> Stopped {
-        (self.0.has, self.0.section) = (RELAKIT_HAS_SECTION, section);
+        if !self.error.is_null() {
+            // SAFETY: as in `write`, which was here before.
+            let error = unsafe { self.error.read_unaligned() };
+            self.write(&relakit_error { has: error.has | RELAKIT_HAS_SECTION, section, ..error });
+        }
         stopped
     }
 
@@ -50,7 +56,7 @@ impl Report {
     pub(crate) fn core(&mut self, error: &Error) -> Stopped {
         let Error { kind, section, entry, symbol, r_type, offset, value, limit, .. } = *error;
         let flag = |there: bool, flag: u32| if there { flag } else { 0 };
-        self.0 = relakit_error {
+        self.write(&relakit_error {
             status: kind as relakit_status,
             linux_errno: kind.linux_errno(),
             has: flag(section.is_some(), RELAKIT_HAS_SECTION)
@@ -65,7 +71,15 @@ impl Report {
             value,
             limit,
             reserved: 0,
-        };
+        })
+    }
+
+    fn write(&mut self, error: &relakit_error) -> Stopped {
+        self.status = error.status;
+        if !self.error.is_null() {
+            // SAFETY: not NULL; the caller of `answer` vouches for the rest.
+            unsafe { self.error.write_unaligned(*error) };
+        }
         Stopped(())
     }
 }
@@ -90,22 +104,9 @@ pub(crate) unsafe fn answer(
     error: *mut relakit_error,
     call: impl FnOnce(&mut Report) -> Result<relakit_status, Stopped>,
 ) -> relakit_status {
-    let mut report = Report::new();
+    let mut report = Report { error, status: RELAKIT_OK };
     match call(&mut report) {
         Ok(status) => status,
-        // SAFETY: the caller's promise.
-        Err(stopped) => unsafe { tell(error, &report, stopped) },
+        Err(Stopped(())) => report.status,
     }
-}
-
-/// # Safety
-/// As above.
-#[cold]
-#[inline(never)]
-unsafe fn tell(error: *mut relakit_error, report: &Report, _: Stopped) -> relakit_status {
-    if !error.is_null() {
-        // SAFETY: not NULL; the caller vouches for the rest.
-        unsafe { error.write_unaligned(report.0) };
-    }
-    report.0.status
 }

@@ -140,6 +140,7 @@ unsafe fn run(
 ///
 /// # Safety
 /// The caller's promise.
+#[inline(never)]
 unsafe fn values<'a>(symbols: &relakit_symbols, report: &mut Report) -> Result<(Values<'a>, Span), Stopped> {
     match (symbols.values.is_null(), symbols.symtab.is_null()) {
         (has_none, true) if !has_none || symbols.count == 0 => {
@@ -168,6 +169,7 @@ impl Options {
     ///
     /// # Safety
     /// NULL, or as many bytes can be read as its first member says.
+    #[inline(never)]
     pub(crate) unsafe fn new(
         options: *const relakit_options,
         number: u64,

@@ -108,6 +108,7 @@ impl Lent {
 ///
 /// # Safety
 /// `module` is NULL or leads to readable and writable memory of a state's size; `error` is NULL or can be written.
+#[inline(never)]
 pub(crate) unsafe fn on(
     module: *mut relakit_module,
     error: *mut relakit_error,

@@ -30,10 +30,9 @@ impl Rela {
     pub fn to_bytes(self) -> [u8; RELA_SIZE] {
         let info = u64::from(self.symbol) << 32 | u64::from(self.r_type);
         let mut entry = [0; RELA_SIZE];
-        for (to, from) in entry.iter_mut().zip(
-            self.offset.to_le_bytes().into_iter().chain(info.to_le_bytes()).chain(self.addend.to_le_bytes()),
-        ) {
-            *to = from;
+        let words = [self.offset, info, self.addend.cast_unsigned()];
+        for (to, from) in entry.as_chunks_mut().0.iter_mut().zip(words) {
+            *to = from.to_le_bytes();
         }
         entry
     }

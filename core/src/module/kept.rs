@@ -15,9 +15,10 @@ use super::{Memory, Module};
 use crate::abi::{RELA_SIZE, SYM_SIZE};
 use crate::elf::{Rela, low32};
 use crate::error::{Error, ErrorKind};
-use crate::klp::{Class, FailsAt, SymName};
+use crate::klp::{Class, FailsAt};
 use crate::read::{u8_at, u16_at, u32_at, u64_at};
-use crate::report::{Report, Stopped, reported};
+use crate::report::{Report, Stopped};
+use crate::symbols::KlpSymbols;
 
 /// Bytes of a section record.
 pub(super) const SECTION_SIZE: usize = 72;
@@ -160,7 +161,7 @@ fn object_of(class: Class<'_>) -> &[u8] {
 
 /// How much there is to keep.
 fn counts(module: &Module<'_>, scratch: &mut [u64]) -> Counts {
-    lay_out(module, &mut |_| Ok((0, 0)), scratch, &mut Parts::default())
+    lay_out(module, &mut |_, _| Ok((0, 0)), scratch, &mut Parts::default())
 }
 
 /// Bytes that [`build`] needs; more than anybody has when 32 bits cannot count them.
@@ -176,8 +177,8 @@ pub(super) fn build<'k, M: Memory + ?Sized>(
     buffer: &'k mut [u8],
     report: &mut Report,
 ) -> Result<Late<'k>, Stopped> {
-    let mut target = |target| {
-        let target = reported(|report| module.target(memory, target, report))?;
+    let mut target = |target, report: &mut Report| {
+        let target = module.target(memory, target, report)?;
         Ok((target.address(), target.size()))
     };
     let counts = counts(module, scratch);
@@ -190,32 +191,29 @@ pub(super) fn build<'k, M: Memory + ?Sized>(
         ));
     };
     lay_out(module, &mut target, scratch, &mut parts);
-    Ok(Late::new(parts, *module.profile()))
+    Ok(Late::new(parts, module.profile()))
 }
 
 /// Address and size of a target.
-type Lookup<'a> = &'a mut dyn FnMut(u32) -> Result<(u64, u64), Error>;
+type Lookup<'a> = &'a mut dyn FnMut(u32, &mut Report) -> Result<(u64, u64), Stopped>;
 
 /// Puts each thing to keep where it belongs, if there is a place for it: a section's symbols before the relocations that
 /// use them. `scratch`, one a symbol, remembers which symbols a section has used.
 fn lay_out(module: &Module<'_>, target: Lookup<'_>, scratch: &mut [u64], parts: &mut Parts<'_>) -> Counts {
     scratch.fill(0);
     let mut counts = Counts::default();
-    for (index, class) in module.classes() {
-        let class = class.class;
-        match class {
-            Class::KlpLate { .. }
-            | Class::Malformed { fails: FailsAt::AnyComing | FailsAt::Coming(_), .. } => {}
-            _ => continue,
-        }
-        let object = object_of(class);
-        let mut record = SectionRecord {
-            first_symbol: counts.symbols,
-            first_rela: counts.relas,
-            object: counts.text,
-            object_len: len32(object),
-            ..section_record(module, target, index, class)
+    for index in 0..module.object().section_count() {
+        let Some(
+            class @ (Class::KlpLate { .. }
+            | Class::Malformed { fails: FailsAt::AnyComing | FailsAt::Coming(_), .. }),
+        ) = module.class(index).map(|class| class.class)
+        else {
+            continue;
         };
+        let object = object_of(class);
+        let mut record = section_record(module, target, index, class);
+        (record.first_symbol, record.first_rela) = (counts.symbols, counts.relas);
+        (record.object, record.object_len) = (counts.text, len32(object));
         parts.put_text(&mut counts.text, object);
         if let Class::KlpLate { object, .. } = class {
             for rela in module.relocations(index).iter() {
@@ -224,8 +222,7 @@ fn lay_out(module: &Module<'_>, target: Lookup<'_>, scratch: &mut [u64], parts: 
                 let number = match mark {
                     Some(mark) if *mark > u64::from(record.first_symbol) => *mark,
                     mark => {
-                        let name = reported(|report| module.klp_symbols(object).name(rela.symbol, report));
-                        parts.put_symbol(&mut counts, rela.symbol, &name);
+                        parts.put_symbol(&mut counts, rela.symbol, &module.klp_symbols(object));
                         mark.into_iter().for_each(|mark| *mark = u64::from(counts.symbols));
                         u64::from(counts.symbols)
                     }
@@ -236,27 +233,27 @@ fn lay_out(module: &Module<'_>, target: Lookup<'_>, scratch: &mut [u64], parts: 
         }
         record.symbols = counts.symbols.saturating_sub(record.first_symbol);
         record.relas = counts.relas.saturating_sub(record.first_rela);
-        if let Some(slot) = at(parts.sections, counts.sections) {
-            record.write(slot);
-        }
-        counts.sections = counts.sections.saturating_add(1);
+        parts.put_section(&mut counts, &record);
     }
     counts
 }
 
+#[inline(never)]
 fn section_record(module: &Module<'_>, lookup: Lookup<'_>, index: u32, class: Class<'_>) -> SectionRecord {
     let mut record = SectionRecord { index, ..SectionRecord::default() };
+    let mut report = Report::new();
     let found = match class {
         Class::KlpLate { target, .. } if !module.relocations(index).is_empty() => {
             record.target = target;
-            lookup(target)
+            lookup(target, &mut report)
         }
-        _ => module.malformed(index).map_or(Ok((0, 0)), Err),
+        _ => module.malformed(index).map_or(Ok((0, 0)), |error| Err(report.known(&error))),
     };
     match found {
         Ok((address, size)) => (record.address, record.size) = (address, size),
-        Err(error) => {
-            (record.problem, record.value, record.limit) = (error.kind as i32, error.value, error.limit)
+        Err(stopped) => {
+            let Error { kind, value, limit, .. } = *report.error(stopped);
+            (record.problem, record.value, record.limit) = (kind as i32, value, limit);
         }
     }
     record
@@ -286,6 +283,7 @@ impl<'k> Parts<'k> {
         })
     }
 
+    #[inline(never)]
     fn put_text(&mut self, end: &mut u32, bytes: &[u8]) {
         let start = usize::try_from(*end).unwrap_or(usize::MAX);
         let to = self.text.get_mut(start..).unwrap_or_default();
@@ -295,22 +293,33 @@ impl<'k> Parts<'k> {
         *end = end.saturating_add(len32(bytes));
     }
 
-    fn put_symbol(&mut self, counts: &mut Counts, symbol: u32, name: &Result<SymName<'_>, Error>) {
+    #[inline(never)]
+    fn put_section(&mut self, counts: &mut Counts, record: &SectionRecord) {
+        if let Some(slot) = at(self.sections, counts.sections) {
+            record.write(slot);
+        }
+        counts.sections = counts.sections.saturating_add(1);
+    }
+
+    #[inline(never)]
+    fn put_symbol(&mut self, counts: &mut Counts, symbol: u32, symbols: &KlpSymbols<'_, '_>) {
         let mut record = SymbolRecord { text: counts.text, symbol, ..SymbolRecord::default() };
-        let (number, names) = match name {
+        let mut report = Report::new();
+        match symbols.name(symbol, &mut report) {
             Ok(name) => {
                 // The grammar allows 55 and 511 bytes.
                 record.object_len = u8::try_from(name.object.len()).unwrap_or(0);
                 record.name_len = u16::try_from(name.name.len()).unwrap_or(0);
-                (name.position, [name.object, name.name])
+                self.put_text(&mut counts.text, &name.position.to_le_bytes());
+                self.put_text(&mut counts.text, name.object);
+                self.put_text(&mut counts.text, name.name);
             }
-            Err(error) => {
-                (record.problem, record.value) = (error.kind as i32, error.value);
-                (error.limit, [&[][..]; 2])
+            Err(stopped) => {
+                let Error { kind, value, limit, .. } = *report.error(stopped);
+                (record.problem, record.value) = (kind as i32, value);
+                self.put_text(&mut counts.text, &limit.to_le_bytes());
             }
-        };
-        self.put_text(&mut counts.text, &number.to_le_bytes());
-        names.into_iter().for_each(|name| self.put_text(&mut counts.text, name));
+        }
         if let Some(slot) = at(self.symbols, counts.symbols) {
             record.write(slot);
         }
@@ -335,7 +344,7 @@ fn len32(bytes: &[u8]) -> u32 {
 
 /// Writes `fields` little-endian, one after the other.
 fn put<const COUNT: usize>(record: &mut [u8], fields: [u64; COUNT]) {
-    for (to, from) in record.iter_mut().zip(fields.into_iter().flat_map(u64::to_le_bytes)) {
-        *to = from;
+    for (to, from) in record.as_chunks_mut().0.iter_mut().zip(fields) {
+        *to = from.to_le_bytes();
     }
 }

@@ -6,7 +6,7 @@ use crate::abi::{self, SYM_SIZE};
 use crate::elf::{Rela, RelaTable};
 use crate::error::{Error, ErrorKind, HookError};
 use crate::profile::Profile;
-use crate::reloc::{self, Direction, Pass, Sections, SymtabValues, Target, Transaction, Values};
+use crate::reloc::{self, Direction, Pass, Rules, Sections, SymtabValues, Target, Transaction, Values};
 use crate::report::{Report, Stopped, reported};
 use crate::symbols::{Resolver, klp_value};
 use core::ops::Range;
@@ -16,12 +16,13 @@ use core::ops::Range;
 #[derive(Debug)]
 pub struct Late<'k> {
     kept: Parts<'k>,
-    profile: Profile,
+    rules: Rules,
+    clears_on_going: bool,
 }
 
 impl<'k> Late<'k> {
-    pub(super) const fn new(kept: Parts<'k>, profile: Profile) -> Self {
-        Self { kept, profile }
+    pub(super) fn new(kept: Parts<'k>, profile: &Profile) -> Self {
+        Self { kept, rules: profile.rules(), clears_on_going: profile.clears_on_going }
     }
 
     /// The object that each kept section belongs to, in section order, and whether it has come. An object with several
@@ -91,7 +92,7 @@ impl<'k> Late<'k> {
         report: &mut dyn FnMut(Error),
     ) -> Result<(), Error> {
         reported(|report| self.check_is_live(object, false, report))?;
-        let rules = self.profile.rules();
+        let rules = self.rules;
         for number in self.numbers() {
             let record = match reported(|report| self.stopped_section(number, object, report)) {
                 Ok(Some(record)) => record,
@@ -112,7 +113,7 @@ impl<'k> Late<'k> {
             let Some(section) = self.section(number, object).filter(|_| resolved) else { continue };
             match reported(|report| section.target(memory, report)) {
                 Ok(Some(mut target)) => reloc::faults(section.table, section.values, &mut target, rules)
-                    .for_each(|error| report(section.fault(error))),
+                    .for_each(|error| report(section.fault(&error))),
                 Ok(None) => {}
                 Err(error) => report(error),
             }
@@ -249,11 +250,11 @@ impl<M: Memory + ?Sized> Sections for LateSections<'_, '_, '_, M> {
         report: &mut Report,
     ) -> Result<Option<(Pass<'_>, Target<'_>)>, Stopped> {
         let Some(section) = self.late.section(number, self.object) else { return Ok(None) };
-        if self.resolver.is_none() && !self.late.profile.clears_on_going {
+        if self.resolver.is_none() && !self.late.clears_on_going {
             return Ok(None);
         }
         let target = section.target(self.memory, report)?;
-        Ok(target.map(|target| (section.pass(&self.late.profile), target)))
+        Ok(target.map(|target| (section.pass(self.late.rules), target)))
     }
 
     fn locate(&self, number: u32, stopped: Stopped, report: &mut Report) -> Stopped {
@@ -277,8 +278,8 @@ struct LateSection<'a> {
 }
 
 impl<'a> LateSection<'a> {
-    fn pass(&self, profile: &Profile) -> Pass<'a> {
-        Pass { table: self.table, values: self.values, rules: profile.rules() }
+    const fn pass(&self, rules: Rules) -> Pass<'a> {
+        Pass { table: self.table, values: self.values, rules }
     }
 
     /// The target, where it was when the module was loaded; `None` when there is nothing to relocate.
@@ -303,10 +304,10 @@ impl<'a> LateSection<'a> {
     }
 
     /// A fault in the file's numbers.
-    fn fault(&self, error: Error) -> Error {
+    fn fault(&self, error: &Error) -> Error {
         let symbol = error.symbol.and_then(|symbol| self.symbols.get(usize::try_from(symbol).ok()?));
         let symbol = symbol.map(|symbol| SymbolRecord::read(symbol).symbol);
-        Error { symbol, ..error }.in_section(self.record.index)
+        Error { symbol, ..*error }.in_section(self.record.index)
     }
 }
 

@@ -101,6 +101,7 @@ impl<'f> Module<'f> {
     }
 
     /// What section `index` is to a loader, and why; `None` when there is no such section.
+    #[inline(never)]
     pub fn class(&self, index: u32) -> Option<Classified<'f>> {
         Some(klp::classify(self, index, &self.object.section(index)?))
     }

@@ -14,7 +14,7 @@ use crate::symbols::{KlpSymbols, Resolver, Symbols};
 /// A module that has memory for every section that is relocated early.
 #[derive(Debug)]
 pub struct Placed<'f, 'm, M: ?Sized> {
-    module: Module<'f>,
+    module: &'m Module<'f>,
     memory: &'m mut M,
 }
 
@@ -31,11 +31,11 @@ impl<'f> Module<'f> {
     /// # Errors
     /// [`ErrorKind::NotPlaced`], [`ErrorKind::PlacedSize`]: a section that is relocated has no memory, or not as much
     /// as its size.
-    pub fn place<'m, M: Memory + ?Sized>(&self, memory: &'m mut M) -> Result<Placed<'f, 'm, M>, Error> {
+    pub fn place<'m, M: Memory + ?Sized>(&'m self, memory: &'m mut M) -> Result<Placed<'f, 'm, M>, Error> {
         reported(|report| {
             self.early_targets().try_for_each(|target| self.target(memory, target, report).map(|_| ()))
         })?;
-        Ok(Placed { module: self.clone(), memory })
+        Ok(Placed { module: self, memory })
     }
 
     /// Every fault that [`place`](Self::place) can answer, in the order of the relocation sections.
@@ -109,12 +109,12 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
         let Self { module, memory } = self;
         reported(|report| {
             let values = module.lent_values(values, report)?;
-            let unplaced = Symbols { module: &module, memory: &*memory }.resolve(values, resolver, report)?;
-            let mut early = Early { module: &module, memory, values, unplaced, resolver };
+            let unplaced = Symbols { module, memory: &*memory }.resolve(values, resolver, report)?;
+            let mut early = Early { module, memory, values, unplaced, resolver };
             let sections = 1..module.object.section_count();
             Transaction::new(&mut early, sections, Direction::Apply).run(report)
         })?;
-        Ok(Loaded { module })
+        Ok(Loaded { module: module.clone() })
     }
 
     /// Reports every fault that the early pass can have, not only the one that stops it, and changes nothing.
@@ -129,7 +129,7 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
         resolver: &mut dyn Resolver,
         report: &mut dyn FnMut(Error),
     ) -> Result<(), Error> {
-        let module = &self.module;
+        let module = self.module;
         let values = reported(|report| module.lent_values(values, report))?;
         let mut known = true;
         for (index, slot) in (0..u32::MAX).zip(values.iter_mut()) {
@@ -198,7 +198,7 @@ impl<'f> Module<'f> {
 
     /// The livepatch symbols as a section of `object` sees them.
     pub(super) fn klp_symbols<'a>(&'a self, object: &'a [u8]) -> KlpSymbols<'a, 'f> {
-        KlpSymbols { symbols: *self.object.symbols(), profile: &self.profile, object }
+        KlpSymbols { symbols: self.object.symbols(), profile: &self.profile, object }
     }
 
     /// As many of the lent values as there are symbols.

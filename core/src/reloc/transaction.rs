@@ -22,6 +22,13 @@ pub(crate) trait Sections {
     fn sync(&mut self) -> Result<(), HookError>;
 }
 
+/// Which way a step goes.
+#[derive(Clone, Copy)]
+enum Step {
+    Forth,
+    Back,
+}
+
 /// Applies or clears sections, or changes nothing.
 pub(crate) struct Transaction<'a> {
     sections: &'a mut dyn Sections,
@@ -74,27 +81,34 @@ impl<'a> Transaction<'a> {
     }
 
     fn step(&mut self, number: u32, report: &mut Report) -> Result<bool, Stopped> {
-        if !self.sections.prepare(number, report)? {
-            return Ok(false);
+        let belongs = self.sections.prepare(number, report)?;
+        if belongs {
+            self.relocate(number, Step::Forth, report)?;
         }
-        if let Some((pass, mut target)) = self.sections.section(number, report)? {
-            self.wrote = true;
-            pass.run_fields(self.direction, &mut target, report)
-                .map_err(|stopped| self.sections.locate(number, stopped, report))?;
-        }
-        Ok(true)
+        Ok(belongs)
     }
 
     /// Takes back the first `done` steps, the last one first.
+    #[cold]
     fn undo(&mut self, done: u32, report: &mut Report) -> Result<(), Stopped> {
         for step in (0..done).rev() {
-            let Some(number) = self.number(step) else { continue };
-            if let Some((pass, mut target)) = self.sections.section(number, report)? {
-                pass.undo_fields(self.direction, &mut target, report)
-                    .map_err(|stopped| self.sections.locate(number, stopped, report))?;
+            if let Some(number) = self.number(step) {
+                self.relocate(number, Step::Back, report)?;
             }
         }
         Ok(())
+    }
+
+    /// Does something with the fields of a section, if it has some. Not inlined, to be no part of the way to `prepare`.
+    #[inline(never)]
+    fn relocate(&mut self, number: u32, step: Step, report: &mut Report) -> Result<(), Stopped> {
+        let Some((pass, mut target)) = self.sections.section(number, report)? else { return Ok(()) };
+        self.wrote = true;
+        let relocated = match step {
+            Step::Forth => pass.run_fields(self.direction, &mut target, report),
+            Step::Back => pass.undo_fields(self.direction, &mut target, report),
+        };
+        relocated.map_err(|stopped| self.sections.locate(number, stopped, report))
     }
 
     fn sync(&mut self) -> Result<(), HookError> {

@@ -28,6 +28,28 @@ struct Part {
     is_code: bool,
 }
 
+/// What a call pushes, in bytes.
+const RETURN_ADDRESS: u64 = 8;
+
+/// A chain of calls, with the bytes of stack of each.
+#[derive(Clone, Default)]
+pub struct Way {
+    pub bytes: u64,
+    pub frames: Vec<(String, u64)>,
+}
+
+impl Way {
+    fn or_deeper(self, other: Self) -> Self {
+        if other.bytes > self.bytes { other } else { self }
+    }
+
+    fn then(mut self, other: Self) -> Self {
+        self.bytes += other.bytes;
+        self.frames.extend(other.frames);
+        self
+    }
+}
+
 pub struct Graph {
     parts: BTreeMap<Index, Part>,
     by_name: HashMap<String, Index>,
@@ -150,59 +172,69 @@ impl Graph {
         Ok(reached.iter().filter_map(|index| self.parts.get(index)).map(|part| part.text).sum())
     }
 
-    /// Bytes of stack on the deepest way through one of the functions, its return address included.
-    pub fn stack(&self, functions: &[String]) -> Result<u64> {
-        let mut known = HashMap::new();
-        let depths = functions.iter().map(|name| self.depth(self.index(name)?, &mut known, &mut Vec::new()));
-        depths.collect::<Result<Vec<_>>>()?.into_iter().max().context("no functions")
+    /// The deepest way through one of the functions.
+    pub fn stack(&self, functions: &[String]) -> Result<Way> {
+        let mut deepest = Way::default();
+        for function in functions {
+            let way = self.deepest(self.index(function)?, function, &mut HashMap::new(), &mut Vec::new())?;
+            deepest = deepest.or_deeper(way);
+        }
+        Ok(deepest)
     }
 
-    fn depth(&self, index: Index, known: &mut HashMap<Index, u64>, way: &mut Vec<Index>) -> Result<u64> {
-        if let Some(depth) = known.get(&index) {
-            return Ok(*depth);
+    /// The deepest way from a section on, for a call of `function`.
+    fn deepest(
+        &self,
+        index: Index,
+        function: &str,
+        known: &mut HashMap<Index, Way>,
+        callers: &mut Vec<Index>,
+    ) -> Result<Way> {
+        if let Some(way) = known.get(&index) {
+            return Ok(way.clone());
         }
         let part = &self.parts[&index];
-        if way.contains(&index) {
-            let names: Vec<_> = way.iter().map(|index| self.parts[index].name.as_str()).collect();
+        if callers.contains(&index) {
+            let names: Vec<_> = callers.iter().map(|index| self.parts[index].name.as_str()).collect();
             bail!("recursion: {} → {}", names.join(" → "), part.name);
         }
-        way.push(index);
-        let frame = part.frame.ok_or_else(|| anyhow!("{} has no stack size", part.name))? + 8;
-        let mut depth = frame;
+        callers.push(index);
+        let frame = part.frame.ok_or_else(|| anyhow!("{} has no stack size", part.name))? + RETURN_ADDRESS;
+        let mut deepest = Way { bytes: frame, frames: vec![(part.name.clone(), frame)] };
         let mut below = part.calls.clone();
         if part.calls_indirectly {
-            below.extend(self.indirect_callees(&part.name).into_iter().map(|index| (index, false)));
+            below.extend(self.indirect_callees(&part.name, function).into_iter().map(|index| (index, false)));
         }
         for (callee, is_jump) in below {
             if self.parts.get(&callee).is_some_and(|part| part.is_code) && callee != index {
-                let deeper = self.depth(callee, known, way)?;
-                depth = depth.max(if is_jump { deeper } else { frame + deeper });
+                let way = self.deepest(callee, function, known, callers)?;
+                let kept = if is_jump {
+                    Way::default()
+                } else {
+                    Way { bytes: frame, frames: vec![(part.name.clone(), frame)] }
+                };
+                deepest = deepest.or_deeper(kept.then(way));
             }
         }
-        way.pop();
-        known.insert(index, depth);
-        Ok(depth)
+        callers.pop();
+        known.insert(index, deepest.clone());
+        Ok(deepest)
     }
 
     fn index(&self, name: &str) -> Result<Index> {
         self.by_name.get(name).copied().with_context(|| format!("the archive does not define {name}"))
     }
 
-    fn indirect_callees(&self, caller: &str) -> Vec<Index> {
-        let callees = indirect::callees(caller).unwrap_or_default();
-        let is_callee = |name: &str| callees.iter().any(|callee| indirect::is(name, callee));
-        self.parts
-            .iter()
-            .filter(|(_, part)| part.is_code && is_callee(&part.name))
-            .map(|(index, _)| *index)
-            .collect()
+    fn indirect_callees(&self, caller: &str, function: &str) -> Vec<Index> {
+        let is_callee = |part: &Part| part.is_code && indirect::calls(caller, &part.name, function);
+        self.parts.iter().filter(|(_, part)| is_callee(part)).map(|(index, _)| *index).collect()
     }
 
     /// Every indirect call leads where the table says, and every function whose address is taken is in the table.
     pub fn check_indirect(&self) -> Result<()> {
         let mut unknown = BTreeSet::new();
         for (mentioning, part) in &self.parts {
-            if part.calls_indirectly && indirect::callees(&part.name).is_none() {
+            if part.calls_indirectly && !indirect::is_caller(&part.name) {
                 unknown.insert(format!("{} calls through a pointer", part.name));
             }
             for index in part.mentions.iter().filter(|index| *index != mentioning) {

@@ -1,58 +1,140 @@
 //! Where calls through pointers lead: traits of the core that the C library implements, and passes that are handed on as
 //! function pointers. Callbacks of the C caller are not followed.
 //!
-//! Functions are named by the beginnings of their names, without an opening `<`.
+//! Functions are named by the beginnings of their names, without an opening `<`; after a `*` comes the end.
 
-const SECTIONS: &[&str] = &[
-    "relakit::module::placed::Early<",
-    "relakit::module::late::LateSections<",
-    "relakit::sechdrs::KlpSections as ",
+/// A call through a pointer. A caller may have several rows, since the compiler inlines as it likes.
+struct Row {
+    callers: &'static [&'static str],
+    /// The exported function on whose behalf, or the beginning of its name.
+    function: &'static str,
+    callees: &'static [&'static str],
+}
+
+const fn row(
+    callers: &'static [&'static str],
+    function: &'static str,
+    callees: &'static [&'static str],
+) -> Row {
+    Row { callers, function, callees }
+}
+
+const EARLY: &str = "relakit::module::placed::Early<";
+const LATE: &str = "relakit::module::late::LateSections<";
+const KLP: &str = "relakit::sechdrs::KlpSections as ";
+/// What a transaction asks of its sections before one is relocated and when all are, and then.
+const ASK: &[&str] = &[
+    "relakit::reloc::transaction::Transaction>::run",
+    "relakit::reloc::transaction::Transaction>::step",
+    "relakit::reloc::transaction::Transaction>::sync",
 ];
+const RELOCATE: &[&str] = &["relakit::reloc::transaction::Transaction>::relocate"];
 const RESOLVER: &[&str] = &["relakit_ffi::callbacks::CResolver as "];
 const WRITER: &[&str] = &["relakit_ffi::callbacks::CWriter as "];
 const MAPPING: &[&str] = &["relakit_ffi::addresses::Addresses as "];
 
-/// A caller, and whom it can call. A caller may have several rows, since the compiler inlines as it likes.
-const CALLS: &[(&str, &[&str])] = &[
-    // A call on the state of a module.
-    (
-        "relakit_ffi::state::on",
+const CALLS: &[Row] = &[
+    // A call on the state of a module: that of the function itself.
+    row(
+        &["relakit_ffi::state::on"],
+        "relakit_module_",
         &["relakit_ffi::whole::relakit_module_", "relakit_ffi::describe::relakit_module_"],
     ),
     // Passes.
-    ("relakit_ffi::relocate::run", &["relakit::reloc::apply::apply", "relakit::reloc::apply::c"]),
-    (
-        "relakit_ffi::sechdrs::one_section",
-        &["relakit::sechdrs::Sechdrs>::apply", "relakit::sechdrs::Sechdrs>::clear"],
+    row(&["relakit_ffi::relocate::run"], "relakit_apply", &["relakit::reloc::apply::apply"]),
+    row(&["relakit_ffi::relocate::run"], "relakit_clear", &["relakit::reloc::apply::clear"]),
+    row(&["relakit_ffi::relocate::run"], "relakit_check", &["relakit::reloc::apply::check"]),
+    row(
+        &["relakit_ffi::sechdrs::one_section"],
+        "relakit_apply_relocate_add",
+        &["relakit::sechdrs::Sechdrs>::apply"],
     ),
-    ("relakit::reloc::transaction::Transaction>", SECTIONS),
-    ("relakit::module::kept::lay_out", &["relakit::module::kept::build", "relakit::module::kept::counts"]),
+    row(
+        &["relakit_ffi::sechdrs::one_section"],
+        "relakit_clear_relocate_add",
+        &["relakit::sechdrs::Sechdrs>::clear"],
+    ),
+    row(
+        RELOCATE,
+        "relakit_module_early",
+        &["relakit::module::placed::Early<*::section", "relakit::module::placed::Early<*::locate"],
+    ),
+    row(
+        RELOCATE,
+        "relakit_module_coming",
+        &["relakit::module::late::LateSections<*::section", "relakit::module::late::LateSections<*::locate"],
+    ),
+    row(
+        RELOCATE,
+        "relakit_module_going",
+        &["relakit::module::late::LateSections<*::section", "relakit::module::late::LateSections<*::locate"],
+    ),
+    row(
+        RELOCATE,
+        "relakit_klp_",
+        &["relakit::sechdrs::KlpSections as *::section", "relakit::sechdrs::KlpSections as *::locate"],
+    ),
+    row(
+        ASK,
+        "relakit_module_early",
+        &["relakit::module::placed::Early<*::prepare", "relakit::module::placed::Early<*::sync"],
+    ),
+    row(
+        ASK,
+        "relakit_module_coming",
+        &["relakit::module::late::LateSections<*::prepare", "relakit::module::late::LateSections<*::sync"],
+    ),
+    row(
+        ASK,
+        "relakit_module_going",
+        &["relakit::module::late::LateSections<*::prepare", "relakit::module::late::LateSections<*::sync"],
+    ),
+    row(
+        ASK,
+        "relakit_klp_",
+        &["relakit::sechdrs::KlpSections as *::prepare", "relakit::sechdrs::KlpSections as *::sync"],
+    ),
+    row(
+        &["relakit::module::kept::"],
+        "relakit_module_keep",
+        &["relakit::module::kept::build", "relakit::module::kept::counts"],
+    ),
     // What stands for callbacks.
-    ("relakit::symbols::", RESOLVER),
-    ("relakit::module::placed::", RESOLVER),
-    ("relakit::module::late::", RESOLVER),
-    ("relakit::sechdrs::KlpSections as ", RESOLVER),
-    ("relakit_ffi::whole::relakit_module_early", RESOLVER),
-    ("relakit::reloc::", WRITER),
-    ("relakit::sechdrs::", MAPPING),
-    ("relakit_klp_", MAPPING),
+    row(&["relakit::symbols::"], "", RESOLVER),
+    row(&[EARLY], "", RESOLVER),
+    row(&[LATE], "", RESOLVER),
+    row(&[KLP], "", RESOLVER),
+    row(&["relakit::module::placed::Placed<"], "", RESOLVER),
+    row(&["relakit_ffi::whole::relakit_module_early"], "", RESOLVER),
+    row(&["relakit::reloc::"], "", WRITER),
+    row(&["relakit::sechdrs::"], "", MAPPING),
+    row(&["relakit_klp_"], "", MAPPING),
     // The C caller's.
-    ("relakit_ffi::callbacks::", &[]),
-    ("relakit_ffi::addresses::Addresses as ", &[]),
+    row(&["relakit_ffi::callbacks::"], "", &[]),
+    row(&["relakit_ffi::addresses::Addresses as "], "", &[]),
 ];
 
-/// Whom `caller` can call through a pointer; `None` when it should not.
-pub fn callees(caller: &str) -> Option<Vec<&'static str>> {
-    let rows: Vec<_> = CALLS.iter().filter(|(name, _)| is(caller, name)).collect();
-    (!rows.is_empty()).then(|| rows.into_iter().flat_map(|(_, callees)| callees.iter().copied()).collect())
+/// Whether `caller` should call anybody through a pointer.
+pub fn is_caller(caller: &str) -> bool {
+    CALLS.iter().any(|row| row.callers.iter().any(|pattern| is(caller, pattern)))
+}
+
+/// Whether `caller` can call `callee` through a pointer when `function` was called.
+pub fn calls(caller: &str, callee: &str, function: &str) -> bool {
+    let other_function = callee.contains("::relakit_module_") && !callee.contains(&format!("::{function}::"));
+    let mut rows = CALLS.iter().filter(|row| {
+        row.callers.iter().any(|pattern| is(caller, pattern)) && function.starts_with(row.function)
+    });
+    !other_function && rows.any(|row| row.callees.iter().any(|beginning| is(callee, beginning)))
 }
 
 /// Whether somebody can call `name` through a pointer.
 pub fn is_callee(name: &str) -> bool {
-    CALLS.iter().any(|(_, callees)| callees.iter().any(|callee| is(name, callee)))
+    CALLS.iter().any(|row| row.callees.iter().any(|callee| is(name, callee)))
 }
 
-/// Whether a function is meant by the beginning of its name.
-pub fn is(name: &str, beginning: &str) -> bool {
-    name.trim_start_matches('<').starts_with(beginning)
+/// Whether a function is meant by a pattern.
+fn is(name: &str, pattern: &str) -> bool {
+    let (beginning, end) = pattern.split_once('*').unwrap_or((pattern, ""));
+    name.trim_start_matches('<').starts_with(beginning) && name.ends_with(end)
 }

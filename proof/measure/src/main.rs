@@ -26,6 +26,9 @@ struct Arguments {
     /// Name of the table's columns, such as "-O3"
     #[arg(long)]
     column: String,
+    /// Prints the deepest way through this function
+    #[arg(long)]
+    explain: Option<String>,
     /// Records what was measured instead of comparing
     #[arg(long)]
     write: bool,
@@ -41,12 +44,18 @@ fn main() -> Result<()> {
     }
     let graph = Graph::read(&read(&arguments.archive)?)?;
     graph.check_indirect()?;
+    if let Some(function) = &arguments.explain {
+        for (name, bytes) in graph.stack(std::slice::from_ref(function))?.frames {
+            println!("{bytes:6} {name}");
+        }
+        return Ok(());
+    }
     let mut costs = Vec::new();
     for group in budget::groups(&functions) {
         costs.push(Cost {
             name: group.name,
             text: graph.text(&group.functions)?,
-            stack: graph.stack(&group.functions)?,
+            stack: graph.stack(&group.functions)?.bytes,
         });
     }
     let page = fs::read_to_string(&arguments.record).context("the page with the table")?;
