@@ -29,8 +29,12 @@
 #ifndef RELAKIT_H
 #define RELAKIT_H
 
+#ifdef __KERNEL__
+#include <linux/types.h>
+#else
 #include <stddef.h>
 #include <stdint.h>
+#endif
 
 /** The profile of a Linux version, for struct relakit_options: RELAKIT_LINUX(6, 12). From 5.8 on. */
 #define RELAKIT_LINUX(major, minor) (((uint32_t)(major) << 16) | (uint32_t)(minor))
@@ -70,7 +74,9 @@
 #define RELAKIT_PROFILE_DEFAULT 0
 
 /**
- * No Linux: the gABI and the psABI as written, for loaders of one's own. PC32 and PLT32 must fit.
+ * No Linux: the gABI and the psABI as written, for bootloaders, hypervisors and other loaders of one's own. Livepatch
+ * sections work as with Linux. What Linux lets pass is refused: another e_ident than ELF64's, symbol names outside their
+ * table, relocations of no section, PC32 and PLT32 that do not fit.
  */
 #define RELAKIT_PROFILE_ELF 1
 
@@ -964,8 +970,9 @@ struct relakit_place {
 };
 
 /**
- * Where the sections of a module live. The same for every call that takes one: a module does not move. A section behind a
- * writer is filled by the caller.
+ * Where the sections of a module live. Addresses and sizes are the same for every call that takes one: a module does not
+ * move. Whether a section is plain memory or behind a writer may change, for memory that cannot be written any more when the
+ * late relocations come. A section behind a writer is filled by the caller.
  */
 struct relakit_memory {
     /**
@@ -1541,7 +1548,9 @@ relakit_status relakit_module_late_size(struct relakit_module *module,
  * Puts what objects that come and go need into kept, after which the file and the symbol values may go.
  *
  * kept is lent for as long as objects come and go: kept_size bytes, at least what relakit_module_late_size says. scratch
- * is lent for the call: count entries, at least one a symbol; its content is lost. The stage becomes RELAKIT_STAGE_LATE.
+ * is lent for the call: count entries, at least one a symbol; its content is lost. So whoever lends the values of
+ * relakit_module_early here has looked up before what he wants of them; names and symbols cannot be asked for afterwards. The
+ * stage becomes RELAKIT_STAGE_LATE.
  *
  * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_KEPT_TOO_SHORT or
  * RELAKIT_ERR_VALUES_TOO_SHORT, and the stage stays RELAKIT_STAGE_LOADED.

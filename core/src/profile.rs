@@ -29,6 +29,8 @@ pub struct Profile {
     pub extended_numbering: bool,
     /// The string table must begin and end with NUL and hold every `st_name` (section 3, Linux 6.13).
     pub checks_strings: bool,
+    /// Relocations of no section are a defect of the file. Linux passes over them (section 5).
+    pub wants_targets: bool,
     /// Most bytes of a KLP symbol's name (section 0, Linux 6.1).
     pub symbol_name_max: usize,
     /// A sympos beyond 64 bits becomes the largest one; before, it wraps (section 16, Linux 7.2).
@@ -61,6 +63,7 @@ impl Profile {
         checks_ident: true,
         extended_numbering: true,
         checks_strings: true,
+        wants_targets: true,
         symbol_name_max: 511,
         position_saturates: true,
         dropped: &[],
@@ -77,6 +80,7 @@ impl Profile {
         checks_ident: false,
         extended_numbering: false,
         checks_strings: false,
+        wants_targets: false,
         symbol_name_max: 127,
         position_saturates: false,
         dropped: DROPPED,

@@ -13,7 +13,6 @@ use relakit::{Late, Loaded, Module};
 
 /// The life of one module, in memory that the caller lends; see relakit_module_init. Opaque.
 #[derive(Debug)]
-#[repr(C)]
 pub struct relakit_module {
     /// [`MAGIC`] and the state's own address, so that neither other memory nor a copy is taken for one.
     mark: usize,
@@ -135,9 +134,13 @@ unsafe fn enter<'a>(
     report: &mut Report,
 ) -> Result<(*mut bool, &'a mut Stage, Span), Stopped> {
     let own = Span::items(module, 1, 1, report)?;
-    let mark = module.cast::<usize>();
-    // SAFETY: not NULL and aligned; the caller vouches for the memory, and a mark is a number whatever there is.
-    if !module.is_aligned() || unsafe { mark.read() } != MAGIC ^ module.addr() {
+    if !module.is_aligned() {
+        return Err(report.refuse(RELAKIT_ERR_NOT_A_MODULE_STATE, 0, 0));
+    }
+    // SAFETY: not NULL and aligned.
+    let mark = unsafe { &raw const (*module).mark };
+    // SAFETY: the caller vouches for the memory, and a mark is a number whatever there is.
+    if unsafe { mark.read() } != MAGIC ^ module.addr() {
         return Err(report.refuse(RELAKIT_ERR_NOT_A_MODULE_STATE, 0, 0));
     }
     // SAFETY: the mark is there, so `Lent::put` has written a state.

@@ -18,7 +18,9 @@ pub const RELAKIT_MORE_TYPES: u32 = 8;
 
 /// The default profile: Linux 6.12.
 pub const RELAKIT_PROFILE_DEFAULT: u32 = 0;
-/// No Linux: the gABI and the psABI as written, for loaders of one's own. PC32 and PLT32 must fit.
+/// No Linux: the gABI and the psABI as written, for bootloaders, hypervisors and other loaders of one's own. Livepatch
+/// sections work as with Linux. What Linux lets pass is refused: another e_ident than ELF64's, symbol names outside their
+/// table, relocations of no section, PC32 and PLT32 that do not fit.
 pub const RELAKIT_PROFILE_ELF: u32 = 1;
 
 /// How strictly to work. Wherever options are taken, NULL is the same as no flags and the default profile: like Linux
@@ -215,8 +217,9 @@ pub struct relakit_place {
     pub symbols_at: u64,
 }
 
-/// Where the sections of a module live. The same for every call that takes one: a module does not move. A section behind a
-/// writer is filled by the caller.
+/// Where the sections of a module live. Addresses and sizes are the same for every call that takes one: a module does not
+/// move. Whether a section is plain memory or behind a writer may change, for memory that cannot be written any more when the
+/// late relocations come. A section behind a writer is filled by the caller.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_memory {

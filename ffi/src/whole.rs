@@ -204,7 +204,9 @@ pub unsafe extern "C" fn relakit_module_late_size(
 /// Puts what objects that come and go need into kept, after which the file and the symbol values may go.
 ///
 /// kept is lent for as long as objects come and go: kept_size bytes, at least what relakit_module_late_size says. scratch
-/// is lent for the call: count entries, at least one a symbol; its content is lost. The stage becomes RELAKIT_STAGE_LATE.
+/// is lent for the call: count entries, at least one a symbol; its content is lost. So whoever lends the values of
+/// relakit_module_early here has looked up before what he wants of them; names and symbols cannot be asked for afterwards. The
+/// stage becomes RELAKIT_STAGE_LATE.
 ///
 /// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_KEPT_TOO_SHORT or
 /// RELAKIT_ERR_VALUES_TOO_SHORT, and the stage stays RELAKIT_STAGE_LOADED.

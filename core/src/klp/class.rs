@@ -133,7 +133,8 @@ pub(crate) fn classify<'f>(module: &Module<'f>, index: u32, section: &Section) -
             false => classified(Class::NotRelocation, Reason::OtherType),
         };
     }
-    let section = Judged { section, state: module.target_state(section.info) };
+    let state = module.target_state(section.info);
+    let section = Judged { section, state, wants_target: module.profile().wants_targets };
     match livepatch {
         true => section.livepatch(name),
         false => section.ordinary(name),
@@ -143,13 +144,14 @@ pub(crate) fn classify<'f>(module: &Module<'f>, index: u32, section: &Section) -
 struct Judged<'a> {
     section: &'a Section,
     state: TargetState,
+    wants_target: bool,
 }
 
 impl Judged<'_> {
     fn ordinary(&self, name: &[u8]) -> Classified<'static> {
         let target = self.section.info;
         match (self.unreachable(), self.early_defect()) {
-            (Some(reason), _) => classified(Class::PassedOver, reason),
+            (Some(reason), _) => self.passed_over(reason),
             // Linux refuses these even when they are empty.
             (None, _) if self.section.kind == abi::SHT_REL => malformed(ErrorKind::RelSection, FailsAt::Load),
             (None, Some(kind)) => malformed(kind, FailsAt::Load),
@@ -166,7 +168,7 @@ impl Judged<'_> {
         match (object, self.unreachable()) {
             (None, None) => malformed(ErrorKind::BadKlpSectionName, FailsAt::Load),
             (None, Some(_)) => malformed(ErrorKind::BadKlpSectionName, FailsAt::AnyComing),
-            (Some(abi::VMLINUX), Some(reason)) => classified(Class::PassedOver, reason),
+            (Some(abi::VMLINUX), Some(reason)) => self.passed_over(reason),
             (Some(abi::VMLINUX), None) => match self.early_defect() {
                 Some(kind) => malformed(kind, FailsAt::Load),
                 None => classified(Class::KlpEarly { target }, Reason::Vmlinux),
@@ -175,6 +177,15 @@ impl Judged<'_> {
                 Some(kind) => malformed(kind, FailsAt::Coming(object)),
                 None => classified(Class::KlpLate { object, target }, Reason::Module),
             },
+        }
+    }
+
+    /// What the early pass does not look at: that is all right, unless there are relocations of nothing.
+    fn passed_over(&self, reason: Reason) -> Classified<'static> {
+        let has_target = self.state != TargetState::OutOfRange && self.section.info != 0;
+        match has_target || self.is_empty() || !self.wants_target {
+            true => classified(Class::PassedOver, reason),
+            false => malformed(ErrorKind::TargetOutOfRange, FailsAt::Load),
         }
     }
 

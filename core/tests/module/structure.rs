@@ -239,6 +239,33 @@ fn an_extended_index_that_names_no_section_is_refused() {
 }
 
 #[test]
+fn relocations_of_no_section_are_passed_over_by_linux_and_refused_by_the_elf_profile() {
+    let refused = [None, Some(relakit::ErrorKind::TargetOutOfRange)];
+    for (target, livepatch, entries, expected) in [
+        (1, false, 1, [None, None]),
+        (0, false, 1, refused),
+        (99, false, 1, refused),
+        (99, true, 1, refused),
+        (99, false, 0, [None, None]),
+    ] {
+        let mut builder = Builder::new();
+        builder.section(".text", 1, 2, vec![0; 16]);
+        let symbol = builder.klp_symbol(".klp.sym.vmlinux.f,0");
+        let relas = &[(0, symbol, 1, 0)][..entries];
+        let section = match livepatch {
+            true => builder.klp("vmlinux", 1, relas),
+            false => builder.rela(1, relas),
+        };
+        builder.at(section).info = target;
+        for (profile, expected) in [Profile::LINUX_6_12, Profile::ELF].into_iter().zip(expected) {
+            let names = Names::new(&[("vmlinux", "f", &[0x1000])]);
+            let fault = World::new(&builder, profile, names).early_fault();
+            assert_eq!(fault, expected, "{target}, {livepatch}, {entries}, {}", profile.name);
+        }
+    }
+}
+
+#[test]
 fn every_file_that_was_cut_short_is_refused() {
     let file = module().build();
     for size in 0..file.len() {
