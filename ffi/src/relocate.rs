@@ -113,7 +113,10 @@ unsafe fn run(
         // SAFETY: as above; no target overlaps them.
         let (values, lent) = unsafe { values(&symbols, report) }?;
         // SAFETY: as above.
-        let table = RelaTable::new(unsafe { rela.read() }).or_report(report)?;
+        let (table, rest) = RelaTable::whole_entries(unsafe { rela.read() });
+        if rest != 0 {
+            return Err(report.refuse(RELAKIT_ERR_PARTIAL_ENTRY, rela_size as u64, rest as u64));
+        }
         // SAFETY: as above.
         let mut writer = unsafe { CWriter::new(target.writer, 4, report) }?;
         let mut target = match &mut writer {

@@ -45,6 +45,7 @@ fn main() -> Result<()> {
     let graph = Graph::read(&read(&arguments.archive)?)?;
     graph.check_indirect()?;
     if let Some(function) = &arguments.explain {
+        println!("{}:", arguments.column);
         for (name, bytes) in graph.stack(std::slice::from_ref(function))?.frames {
             println!("{bytes:6} {name}");
         }
