@@ -107,8 +107,11 @@ unsafe fn run(
         let symbols = unsafe { plain(symbols, 3, report) }?;
         // SAFETY: as above.
         let target = unsafe { plain(target, 4, report) }?;
-        // SAFETY: as above.
-        let rules = unsafe { Options::new(options, 5, report) }?.rules(report)?;
+        let rules = match options.is_null() {
+            true => Rules::empty(),
+            // SAFETY: as above.
+            false => unsafe { Options::new(options, 5, report) }?.rules(report)?,
+        };
         let rela = Piece::<u8>::new(rela.cast(), rela_size, 1, report)?;
         // SAFETY: as above; no target overlaps them.
         let (values, lent) = unsafe { values(&symbols, report) }?;
@@ -117,8 +120,11 @@ unsafe fn run(
         if rest != 0 {
             return Err(report.refuse(RELAKIT_ERR_PARTIAL_ENTRY, rela_size as u64, rest as u64));
         }
-        // SAFETY: as above.
-        let mut writer = unsafe { CWriter::new(target.writer, 4, report) }?;
+        let mut writer = match target.writer.is_null() {
+            true => None,
+            // SAFETY: as above.
+            false => unsafe { CWriter::new(target.writer, 4, report) }?,
+        };
         let mut target = match &mut writer {
             Some(_) if !target.bytes.is_null() => return Err(report.refuse(RELAKIT_ERR_RESERVED, 4, 0)),
             Some(writer) => Target::hooked(target.size, target.address, writer),
@@ -143,7 +149,6 @@ unsafe fn run(
 ///
 /// # Safety
 /// The caller's promise.
-#[inline(never)]
 unsafe fn values<'a>(symbols: &relakit_symbols, report: &mut Report) -> Result<(Values<'a>, Span), Stopped> {
     match (symbols.values.is_null(), symbols.symtab.is_null()) {
         (has_none, true) if !has_none || symbols.count == 0 => {
