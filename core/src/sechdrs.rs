@@ -45,7 +45,7 @@ impl<'a> Sechdrs<'a> {
     /// Applies relocation section `index`, or changes nothing. `symbols` is the resolved symbol table.
     ///
     /// # Errors
-    /// What is wrong with the section, and what [`reloc::apply`] answers.
+    /// What is wrong with the section, and what [`reloc::apply`](crate::reloc::apply) answers.
     pub fn apply(
         &self,
         index: u32,
@@ -60,7 +60,7 @@ impl<'a> Sechdrs<'a> {
     /// that it was applied with.
     ///
     /// # Errors
-    /// What is wrong with the section, and what [`reloc::clear`] answers.
+    /// What is wrong with the section, and what [`reloc::clear`](crate::reloc::clear) answers.
     pub fn clear(
         &self,
         index: u32,
