@@ -19,8 +19,7 @@ static relakit_status refuse(struct relakit_error *error, relakit_status status,
 }
 
 /* Gives section `index` its place, if it is needed while the module runs. */
-static relakit_status place_section(struct module *module, uint32_t index, uint32_t section_count,
-                                    struct relakit_error *error)
+static relakit_status place_section(struct module *module, uint32_t index, struct relakit_error *error)
 {
     struct relakit_section section = { .struct_size = sizeof section };
     struct piece piece;
@@ -28,9 +27,6 @@ static relakit_status place_section(struct module *module, uint32_t index, uint3
 
     if (status != RELAKIT_OK)
         return status;
-    /* Linux passes over relocations of a section that does not exist, and runs the module without them. */
-    if (section.section_class == RELAKIT_CLASS_PASSED_OVER && section.info >= section_count)
-        return refuse(error, RELAKIT_ERR_TARGET_OUT_OF_RANGE, index, section.info, section_count);
     /* Relocations need no memory: relakit_module_keep copies those that come late. */
     if (section.section_class != RELAKIT_CLASS_NOT_RELOCATION || !(section.flags & RELAKIT_SECTION_IN_MEMORY))
         return RELAKIT_OK;
@@ -49,7 +45,7 @@ static relakit_status place_section(struct module *module, uint32_t index, uint3
 relakit_status module_prepare(struct module *module, const char *name, const struct file *file,
                               struct relakit_error *error)
 {
-    /* Stricter than any Linux: what is no 64-bit ELF is refused, and so is a PC32 that does not fit. */
+    /* Stricter than any Linux, which passes over relocations of no section and cuts off a PC32 that does not fit. */
     const struct relakit_options options = { .struct_size = sizeof options, .profile = RELAKIT_PROFILE_ELF };
     struct relakit_module_info info = { .struct_size = sizeof info };
     relakit_status status;
@@ -63,7 +59,7 @@ relakit_status module_prepare(struct module *module, const char *name, const str
     if (status == RELAKIT_OK)
         status = relakit_module_describe(module->relakit, &info, error);
     for (uint32_t i = 1; i < info.section_count && status == RELAKIT_OK; i++)
-        status = place_section(module, i, info.section_count, error);
+        status = place_section(module, i, error);
     module->end = memory_mark();
     module->memory.count = info.section_count < MOST_SECTIONS ? info.section_count : MOST_SECTIONS;
     if (status == RELAKIT_OK)

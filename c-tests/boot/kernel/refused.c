@@ -32,11 +32,11 @@ static const struct refusal refusals[] = {
 
     { "too-large.ko", PLACE, RELAKIT_ERR_NOT_PLACED },
     { "alignment.ko", PLACE, RELAKIT_ERR_NOT_PLACED },
-    { "target-section.ko", PLACE, RELAKIT_ERR_TARGET_OUT_OF_RANGE },
 
     { "symbol-section.ko", EARLY, RELAKIT_ERR_SYMBOL_SECTION },
     { "common-symbol.ko", EARLY, RELAKIT_ERR_COMMON_SYMBOL },
     { "unknown-symbol.ko", EARLY, RELAKIT_ERR_UNKNOWN_SYMBOL },
+    { "target-section.ko", EARLY, RELAKIT_ERR_TARGET_OUT_OF_RANGE },
     { "rel-section.ko", EARLY, RELAKIT_ERR_REL_SECTION },
     { "symbol-index.ko", EARLY, RELAKIT_ERR_SYMBOL_INDEX },
     { "unknown-type.ko", EARLY, RELAKIT_ERR_UNKNOWN_TYPE },
