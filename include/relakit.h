@@ -734,7 +734,8 @@ struct relakit_writer {
      */
     int32_t (*write)(void *ctx, uint64_t address, uint64_t offset, const void *bytes, size_t size);
     /**
-     * Makes what was written visible where it will run. May be NULL.
+     * Makes what was written visible where it will run. May be NULL. Also called when there was nothing to write, or
+     * nothing was written yet; and after a pass was undone, when its answer is looked at no more.
      */
     int32_t (*sync)(void *ctx);
 };

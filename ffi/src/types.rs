@@ -137,7 +137,8 @@ pub struct relakit_writer {
             size: usize,
         ) -> i32,
     >,
-    /// Makes what was written visible where it will run. May be NULL.
+    /// Makes what was written visible where it will run. May be NULL. Also called when there was nothing to write, or
+    /// nothing was written yet; and after a pass was undone, when its answer is looked at no more.
     pub sync: Option<unsafe extern "C" fn(ctx: *mut c_void) -> i32>,
 }
 
