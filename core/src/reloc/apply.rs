@@ -104,8 +104,15 @@ impl Pass<'_> {
         let (Ok(()), Err(error)) = (written, synced) else { return written };
         let stopped = report.fault(ErrorKind::Sync, error.number(), 0);
         let undone = self.take_back(direction, 0..self.table.len(), stopped, target, report);
-        let _ = target.sync();
+        if !self.overwrites(direction) {
+            let _ = target.sync();
+        }
         undone.and(Err(stopped))
+    }
+
+    /// Whether what was there before is lost, so that nothing can be undone.
+    fn overwrites(&self, direction: Direction) -> bool {
+        direction == Direction::Apply && self.rules.contains(Rules::ALLOW_NONZERO)
     }
 
     /// Applies or clears every field, or changes nothing; without `sync`.
@@ -222,7 +229,7 @@ impl Pass<'_> {
         target: &mut Target<'_>,
         report: &mut Report,
     ) -> Result<(), Stopped> {
-        if direction == Direction::Clear || !self.rules.contains(Rules::ALLOW_NONZERO) {
+        if !self.overwrites(direction) {
             return self.undo(direction, done, target, report);
         }
         match self.table.numbered().rfind(|(index, rela)| done.contains(index) && self.field_size(*rela) != 0)

@@ -5,7 +5,7 @@ use crate::model::{World, ascends, fault};
 use crate::tables::{Case, Pass, file, good, rules, rules_zero, size, wild};
 use proptest::prelude::*;
 use relakit::elf::{Rela, RelaTable};
-use relakit::reloc::{Rules, apply, clear};
+use relakit::reloc::{Rules, Values, apply, clear};
 use relakit::{Error, ErrorKind, HookError, Target, Writer};
 use std::collections::BTreeSet;
 
@@ -205,5 +205,42 @@ fn a_field_outside_is_not_asked_for() {
         let error = hooked(&case, &mut guest, apply).unwrap_err();
         assert_eq!((error.kind, error.value, error.limit), (ErrorKind::OffsetOutside, 4, 16));
         assert_eq!(guest.calls, []);
+    }
+}
+
+/// Counts the calls of `sync`, and fails them all.
+struct NeverVisible {
+    bytes: [u8; 8],
+    syncs: u32,
+}
+
+impl Writer for NeverVisible {
+    fn read(&mut self, _: u64, _: u64, bytes: &mut [u8]) -> Result<(), HookError> {
+        bytes.copy_from_slice(&self.bytes[..bytes.len()]);
+        Ok(())
+    }
+
+    fn write(&mut self, _: u64, _: u64, bytes: &[u8]) -> Result<(), HookError> {
+        self.bytes[..bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), HookError> {
+        self.syncs += 1;
+        Err(HookError(1))
+    }
+}
+
+#[test]
+fn what_was_undone_is_made_visible_and_what_cannot_be_undone_is_not_tried_again() {
+    let rela = Rela { offset: 0, symbol: 0, r_type: 1, addend: 5 }.to_bytes();
+    let table = RelaTable::new(&rela).unwrap();
+    for (rules, kind, bytes, syncs) in
+        [(Rules::empty(), ErrorKind::Sync, 0, 2), (Rules::ALLOW_NONZERO, ErrorKind::NotUndone, 5, 1)]
+    {
+        let mut writer = NeverVisible { bytes: [0; 8], syncs: 0 };
+        let mut target = Target::hooked(8, 0x1000, &mut writer);
+        let error = apply(table, Values::Dense(&[0]), &mut target, rules).unwrap_err();
+        assert_eq!((error.kind, writer.bytes[0], writer.syncs), (kind, bytes, syncs));
     }
 }

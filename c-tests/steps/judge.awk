@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Reads callgrind's files, three in a row for each case, and says whether the steps grow as they should. Every name in
+# `functions` must be among the cases.
+#
+# From n to 4n there are 3n things more, and from 4n to 16n four times as many: linear are so many times the steps, whatever
+# a call costs before it begins. Measured is exactly 4 in every case, and exactly the same where the number of things does
+# not matter. The margin is for other compilers, which may treat the last few things of a loop differently; within it, a
+# function with 3000 steps for each of 128 things has no room for half a step in a hundred for each pair of them.
+
+FNR == 1 { kind = "" }
+
+sub(/^desc: Trigger: Client Request: /, "") {
+    split($0, part, "|")
+    kind = part[1]
+    calls = part[2] == what ? calls + 1 : 1
+    what = part[2]
+    things[calls] = part[3]
+}
+
+/^totals: / && kind != "" {
+    steps[calls] = $2
+    if (calls == 3)
+        judge()
+}
+
+function judge(    first, then, constant, linear, right) {
+    first = steps[2] - steps[1]
+    then = steps[3] - steps[2]
+    constant = first == 0 && then == 0
+    linear = first > 0 && then > 3.99 * first && then < 4.01 * first
+    right = kind == "linear" ? linear : kind == "constant" ? constant : kind == "not linear" ? !linear : !constant
+    printf "%s%-12s %9d %9d %9d %10.2f  %s\n", right ? "" : "FAILED: not ", kind, steps[1], steps[2], steps[3],
+        then / (things[3] - things[2]), what
+    cases++
+    failures += !right
+    controls += kind ~ /^not /
+    sub(/[:,].*/, "", what)
+    counted[what]
+    what = ""
+}
+
+END {
+    count = split(functions, name)
+    for (i = 1; i <= count; i++)
+        if (!(name[i] in counted)) {
+            print "FAILED: nothing is counted of " name[i]
+            failures++
+        }
+    printf "%d cases of %d functions, %d controls, %d failures\n", cases - controls, count, controls, failures
+    exit !(failures == 0 && count > 0 && controls > 0)
+}
