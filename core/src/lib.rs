@@ -65,6 +65,7 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
+pub mod check;
 pub mod elf;
 mod error;
 pub mod klp;

@@ -27,7 +27,8 @@ pub struct Profile {
     pub checks_ident: bool,
     /// `e_shnum` 0 and `SHN_XINDEX` mean what the gABI says. Linux refuses them (section 3).
     pub extended_numbering: bool,
-    /// The string table must begin and end with NUL and hold every `st_name` (section 3, Linux 6.13).
+    /// The string table must be `SHT_STRTAB`, begin and end with NUL and hold every `st_name` (section 3, Linux 6.13;
+    /// some stable kernels took a part of it, 6.12.117 among them).
     pub checks_strings: bool,
     /// Relocations of no section are a defect of the file. Linux passes over them (section 5).
     pub wants_targets: bool,

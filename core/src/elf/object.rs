@@ -15,6 +15,8 @@ pub(crate) struct Strictness {
     pub(crate) ident: bool,
     /// gABI's extended numbering: `e_shnum` 0, `SHN_XINDEX`.
     pub(crate) extended_numbering: bool,
+    /// The symbol names' section is of type `SHT_STRTAB`.
+    pub(crate) string_table_type: bool,
 }
 
 /// A relocatable x86-64 object, borrowed from its file.
@@ -36,7 +38,7 @@ impl<'f> Object<'f> {
     /// # Errors
     /// What is wrong with the file, with the section and the numbers at fault.
     pub fn parse(bytes: &'f [u8]) -> Result<Self, Error> {
-        let strictness = Strictness { ident: true, extended_numbering: true };
+        let strictness = Strictness { ident: true, extended_numbering: true, string_table_type: true };
         reported(|report| Self::parse_with(bytes, strictness, report))
     }
 
@@ -64,7 +66,7 @@ impl<'f> Object<'f> {
         object.check_bounds(report)?;
         object.names = object.name_table(report)?;
         object.check_names(report)?;
-        object.symbols = object.symbol_table(report)?;
+        object.symbols = object.symbol_table(strictness, report)?;
         Ok(object)
     }
 
@@ -153,7 +155,7 @@ impl<'f> Object<'f> {
         Ok(())
     }
 
-    fn symbol_table(&self, report: &mut Report) -> Result<SymbolTable<'f>, Stopped> {
+    fn symbol_table(&self, strictness: Strictness, report: &mut Report) -> Result<SymbolTable<'f>, Stopped> {
         let mut found = self.sections().filter(|(_, section)| section.kind == abi::SHT_SYMTAB);
         let Some((number, section)) = found.next() else {
             return Ok(self.symbols);
@@ -162,7 +164,9 @@ impl<'f> Object<'f> {
             let stopped = report.fault(ErrorKind::ManySymbolTables, u64::from(number), 0);
             return Err(report.in_section(stopped, second));
         }
-        let Some(strings) = self.section(section.link).filter(|link| link.kind == abi::SHT_STRTAB) else {
+        let any = !strictness.string_table_type && section.link != 0;
+        let is_strings = |link: &Section| any || link.kind == abi::SHT_STRTAB;
+        let Some(strings) = self.section(section.link).filter(is_strings) else {
             let (link, count) = (u64::from(section.link), u64::from(self.section_count()));
             let stopped = report.fault(ErrorKind::BadStringTable, link, count);
             return Err(report.in_section(stopped, number));

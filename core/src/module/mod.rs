@@ -51,8 +51,11 @@ impl<'f> Module<'f> {
     /// # Errors
     /// What is wrong with the file, with the section and the numbers at fault.
     pub fn parse(file: &'f [u8], profile: Profile) -> Result<Self, Error> {
-        let strictness =
-            Strictness { ident: profile.checks_ident, extended_numbering: profile.extended_numbering };
+        let strictness = Strictness {
+            ident: profile.checks_ident,
+            extended_numbering: profile.extended_numbering,
+            string_table_type: profile.checks_strings,
+        };
         reported(|report| {
             let object = Object::parse_with(file, strictness, report)?;
             let mut module = Self { object, profile, dropped: [0; MAX_DROPPED], per_cpu: 0 };

@@ -38,7 +38,6 @@ const OTHER_VERDICTS: &[(&str, &str, Option<ErrorKind>, &str)] = &[
     ("klp_symidx_far", "load", Some(ErrorKind::SymbolIndex), "Linux crashed"),
     ("plain_symidx_far", "load", Some(ErrorKind::SymbolIndex), "Linux crashed"),
     ("elf_shname_over", "load", Some(ErrorKind::BadSectionName), "Linux crashed; ENOEXEC since 6.12.117"),
-    ("elf_strtab_type", "load", Some(ErrorKind::BadStringTable), "ENOEXEC since 6.12.117"),
     // What is for the embedder to judge: placement and the size of its own structures.
     ("elf_wx_section", "load", None, "Linux has no memory that is writable and executable"),
     ("elf_this_module_size", "load", None, "the size of `struct module` is the kernel's own"),

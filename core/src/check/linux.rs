@@ -1,0 +1,237 @@
+//! What Linux does with late relocations where it is not all or nothing (Linux semantics 10 and 15), for tools that
+//! say beforehand what it will leave behind. A loader wants [`Late`](crate::Late).
+
+use crate::abi;
+use crate::elf::{Rela, RelaTable};
+use crate::error::{Error, ErrorKind};
+use crate::klp::{Class, FailsAt};
+use crate::module::{Memory, Module};
+use crate::profile::Profile;
+use crate::reloc::{self, Rules, Target, Values};
+use crate::report::{Report, reported};
+use crate::symbols::{KlpSymbols, Resolver};
+
+/// What the kernel makes of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It refuses, with this positive `errno`.
+    Refused(i32),
+    /// It does not look, and reads or writes where it must not.
+    Unsafe,
+}
+
+/// What a kernel with these rules makes of a fault that a [`Module`] can have.
+pub const fn outcome(kind: ErrorKind, profile: &Profile) -> Outcome {
+    match (kind, kind.linux_errno()) {
+        // Linux 6.13 was the first to look (Linux semantics 3 and 16).
+        (ErrorKind::BadSectionName | ErrorKind::BadSymbolName, _) if !profile.checks_strings => {
+            Outcome::Unsafe
+        }
+        (_, 0) => Outcome::Unsafe,
+        (_, errno) => Outcome::Refused(errno),
+    }
+}
+
+/// The late relocations of a loaded module as Linux treats them: fields are written one after the other, and stay
+/// written when one fails; symbol values are the symbol table's, so one that two objects share goes stale.
+#[derive(Debug)]
+pub struct LinuxLate<'a, 'f> {
+    module: &'a Module<'f>,
+    values: &'a mut [u64],
+}
+
+/// A coming as Linux does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinuxComing {
+    /// What stopped it.
+    pub fault: Option<Error>,
+    /// Relocations that were written, and stay so.
+    pub written: u64,
+}
+
+impl<'a, 'f> LinuxLate<'a, 'f> {
+    /// `values` are those of the early pass.
+    pub const fn new(module: &'a Module<'f>, values: &'a mut [u64]) -> Self {
+        Self { module, values }
+    }
+
+    /// The symbols' values as of now.
+    pub const fn values(&self) -> &[u64] {
+        self.values
+    }
+
+    /// Applies the relocations for `object`, in section order, up to the first fault.
+    pub fn coming<M: Memory + ?Sized>(
+        &mut self,
+        object: &[u8],
+        memory: &mut M,
+        resolver: &mut dyn Resolver,
+    ) -> LinuxComing {
+        let mut written = 0;
+        let done = (1..self.module.object().section_count())
+            .try_for_each(|index| self.apply(index, object, memory, resolver, &mut written));
+        LinuxComing { fault: done.err(), written }
+    }
+
+    /// Reports every fault that the coming of `object` can have, not only the one that stops it, and leaves memory as it
+    /// is. Relocations are judged only in sections whose symbols are all known, and each by itself. The symbols' values
+    /// are lost: make one of these for it, with a copy.
+    pub fn faults<M: Memory + ?Sized>(
+        &mut self,
+        object: &[u8],
+        memory: &mut M,
+        resolver: &mut dyn Resolver,
+        report: &mut dyn FnMut(Error),
+    ) {
+        for index in 1..self.module.object().section_count() {
+            let mut report = |error: Error| report(error.in_section(index));
+            if let Some(error) = self.stops(index, object) {
+                report(error);
+            }
+            let Some((target, table)) = self.late_section(index, object) else { continue };
+            let symbols = self.symbols(object);
+            let (mut last, mut resolved) = (None, true);
+            for entry in 0..table.len() {
+                let resolve = |report: &mut Report| {
+                    symbols.resolve_entry(table, entry, &mut last, self.values, resolver, report)
+                };
+                if let Err(error) = reported(resolve) {
+                    resolved = false;
+                    report(error);
+                }
+            }
+            match memory.target(target) {
+                Some(mut target) if resolved => {
+                    reloc::faults(table, Values::Dense(self.values), &mut target, self.rules())
+                        .for_each(report);
+                }
+                Some(_) => {}
+                None if table.is_empty() => {}
+                None => report(not_placed(target)),
+            }
+        }
+    }
+
+    /// Clears the relocations for `object`. Where a field does not hold what it should, the rest of its section stays;
+    /// `report` hears of each.
+    pub fn going<M: Memory + ?Sized>(
+        &mut self,
+        object: &[u8],
+        memory: &mut M,
+        report: &mut dyn FnMut(Error),
+    ) {
+        if !self.module.profile().clears_on_going {
+            return;
+        }
+        for index in 1..self.module.object().section_count() {
+            let Some((target, table)) = self.late_section(index, object) else { continue };
+            let cleared = each(table, |entry| {
+                let mut target = memory.target(target).ok_or_else(|| not_placed(target))?;
+                reloc::clear(entry, Values::Dense(self.values), &mut target, self.rules())
+            });
+            if let Err(error) = cleared {
+                report(error.in_section(index));
+            }
+        }
+    }
+
+    fn apply<M: Memory + ?Sized>(
+        &mut self,
+        index: u32,
+        object: &[u8],
+        memory: &mut M,
+        resolver: &mut dyn Resolver,
+        written: &mut u64,
+    ) -> Result<(), Error> {
+        if let Some(error) = self.stops(index, object) {
+            return Err(error);
+        }
+        let Some((target, table)) = self.late_section(index, object) else { return Ok(()) };
+        let symbols = self.symbols(object);
+        reported(|report| symbols.resolve(table, self.values, resolver, report))
+            .and_then(|()| {
+                each(table, |entry| {
+                    let mut target = memory.target(target).ok_or_else(|| not_placed(target))?;
+                    let applied = reloc::apply(entry, Values::Dense(self.values), &mut target, self.rules());
+                    match applied {
+                        Ok(()) => *written = written.saturating_add(u64::from(self.has_field(entry))),
+                        Err(error) if self.writes_before_range(&error) => {
+                            *written = written.saturating_add(1);
+                            self.truncate(entry, &mut target);
+                        }
+                        Err(_) => {}
+                    }
+                    applied
+                })
+            })
+            .map_err(|error| error.in_section(index))
+    }
+
+    /// What is known to be wrong with section `index`, if the coming of `object` looks at it.
+    fn stops(&self, index: u32, object: &[u8]) -> Option<Error> {
+        let stops = match self.module.class(index)?.class {
+            Class::Malformed { fails: FailsAt::AnyComing, .. } => true,
+            Class::Malformed { fails: FailsAt::Coming(other), .. } => other == object,
+            _ => false,
+        };
+        self.module.malformed(index).filter(|_| stops)
+    }
+
+    fn symbols<'b>(&self, object: &'b [u8]) -> KlpSymbols<'b, 'f>
+    where
+        'a: 'b,
+    {
+        KlpSymbols { symbols: self.module.object().symbols(), profile: self.module.profile(), object }
+    }
+
+    /// The target and the relocations of section `index`, if it is one of `object`'s.
+    fn late_section(&self, index: u32, object: &[u8]) -> Option<(u32, RelaTable<'f>)> {
+        match self.module.class(index)?.class {
+            Class::KlpLate { object: of, target } if of == object => {
+                let section = self.module.object().section(index)?;
+                Some((target, RelaTable::whole_entries(self.module.object().section_bytes(&section)).0))
+            }
+            _ => None,
+        }
+    }
+
+    fn rules(&self) -> Rules {
+        self.module.profile().rules()
+    }
+
+    /// Linux before 6.3 looks at the range when it has written (Linux semantics 15).
+    fn writes_before_range(&self, error: &Error) -> bool {
+        self.module.profile().zero_before_range && error.kind == ErrorKind::Overflow
+    }
+
+    /// Whether an entry writes anything: `R_X86_64_NONE` does not.
+    fn has_field(&self, entry: RelaTable<'_>) -> bool {
+        entry
+            .get(0)
+            .and_then(|rela| reloc::howto(rela.r_type, self.rules()))
+            .is_some_and(|howto| howto.size != 0)
+    }
+
+    /// Writes the low 32 bits of a value that does not fit, as PC32 does with P taken out.
+    fn truncate(&self, entry: RelaTable<'_>, target: &mut Target<'_>) {
+        let Some(rela) = entry.get(0) else { return };
+        let place = target.address().wrapping_add(rela.offset).cast_signed();
+        let rela = Rela { r_type: abi::R_X86_64_PC32, addend: rela.addend.wrapping_add(place), ..rela };
+        let entry = [rela.to_bytes()];
+        // The range and the field were looked at: what can fail has failed.
+        let _ =
+            reloc::apply(RelaTable::from_entries(&entry), Values::Dense(self.values), target, Rules::empty());
+    }
+}
+
+/// Does `act` with each entry, as a table of its own, up to the first fault.
+fn each(table: RelaTable<'_>, mut act: impl FnMut(RelaTable<'_>) -> Result<(), Error>) -> Result<(), Error> {
+    (0..table.len()).try_for_each(|index| {
+        let entry = table.entries().get(index..).and_then(|rest| rest.get(..1)).unwrap_or_default();
+        act(RelaTable::from_entries(entry)).map_err(|error| Error { entry: Some(index as u64), ..error })
+    })
+}
+
+const fn not_placed(target: u32) -> Error {
+    Error::new(ErrorKind::NotPlaced, 0, 0).in_section(target)
+}

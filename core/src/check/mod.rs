@@ -1,0 +1,68 @@
+//! What Linux would pass over in silence, or get wrong later: findings about a module that loads.
+//!
+//! A [`Finding`] is no fault: a module with findings may load. Each rule has a stable name, a severity, a sentence and
+//! what to do. Everything here reports through a callback and changes nothing.
+
+mod linux;
+mod loader;
+mod rules;
+
+pub use linux::{LinuxComing, LinuxLate, Outcome, outcome};
+pub use loader::{LoaderFault, LoaderRule, Phase, enables_patch, loader, modinfo, module_name, same_names};
+pub use rules::{Rule, Severity};
+
+/// One finding: which rule, where, and the numbers. `Copy`, borrows nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// What was found.
+    pub rule: Rule,
+    /// Index of the section that it is about: for a relocation the section that holds it, not its target.
+    pub section: Option<u32>,
+    /// Index of the relocation in its section, counted from 0.
+    pub entry: Option<u64>,
+    /// Index of the symbol in the symbol table.
+    pub symbol: Option<u32>,
+    /// The other place, see [`Rule::other_c_name`]: a section index.
+    pub other_section: Option<u32>,
+    /// The entry of that section, counted from 0.
+    pub other_entry: Option<u64>,
+    /// `r_offset`, in bytes; see [`Rule::number_c_names`].
+    pub offset: u64,
+    /// See [`Rule::number_c_names`].
+    pub value: u64,
+    /// See [`Rule::number_c_names`].
+    pub limit: u64,
+}
+
+impl Finding {
+    /// A finding of `rule` without a place.
+    pub const fn new(rule: Rule) -> Self {
+        Self {
+            rule,
+            section: None,
+            entry: None,
+            symbol: None,
+            other_section: None,
+            other_entry: None,
+            offset: 0,
+            value: 0,
+            limit: 0,
+        }
+    }
+}
+
+/// The bytes that one relocation writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Field {
+    /// Section index of what is relocated.
+    pub target: u32,
+    /// Offset of the first byte in that section.
+    pub offset: u64,
+    /// Bytes: 1, 2, 4 or 8.
+    pub size: u8,
+    /// Index of the section that holds the relocation.
+    pub section: u32,
+    /// Index of the relocation in it.
+    pub entry: u64,
+}
