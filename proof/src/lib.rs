@@ -5,7 +5,7 @@
 use core::panic::PanicInfo;
 use relakit::elf::RelaTable;
 use relakit::reloc::{self, Rules, SymtabValues};
-use relakit::{Error, HookError, Module, Place, Profile, Resolver, Target, Writer, klp};
+use relakit::{Error, HookError, Module, Place, Profile, Resolver, Target, Writer, check, klp};
 
 unsafe extern "C" {
     // Defined nowhere.
@@ -98,11 +98,38 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
     late.faults(object, memory, &mut Embedder, &mut report)?;
     *count = count.wrapping_add(late.coming(object, memory, &mut Embedder)?);
     *count = count.wrapping_add(late.going(object, memory)?);
+    *count = count.wrapping_add(looked_at(&module, memory, values, object, &mut report));
     #[cfg(feature = "control")]
     {
         *count = count.wrapping_add(usize::from(file[*count]));
     }
     Ok(())
+}
+
+/// What a checker asks of a module.
+fn looked_at(
+    module: &Module<'_>,
+    memory: &mut [Option<Place<'_>>],
+    values: &mut [u64],
+    object: &[u8],
+    report: &mut dyn FnMut(Error),
+) -> usize {
+    let mut count = usize::from(check::enables_patch(module));
+    let mut broken = |fault: check::LoaderFault| count = count.wrapping_add(fault.rule.errno() as usize);
+    check::loader(module, &mut broken);
+    check::same_names(module, &[1, 2, 3], &mut broken);
+    count = count.wrapping_add(check::module_name(module).map_or(0, <[u8]>::len));
+    count = count.wrapping_add(check::modinfo(module, object).map_or(0, <[u8]>::len));
+    let mut late = check::LinuxLate::new(module, values);
+    late.faults(object, memory, &mut Embedder, report);
+    let coming = late.coming(object, memory, &mut Embedder);
+    if let Some(fault) = coming.fault
+        && check::outcome(fault.kind, module.profile()) == check::Outcome::Unsafe
+    {
+        report(fault);
+    }
+    late.going(object, memory, report);
+    count.wrapping_add(coming.written as usize)
 }
 
 /// What the embedder lends for one section.

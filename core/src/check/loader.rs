@@ -121,7 +121,8 @@ pub fn loader(module: &Module<'_>, report: &mut dyn FnMut(LoaderFault)) {
     let entries = |name: &[u8], is_text: bool| {
         let section = named(module, name).next().and_then(|index| module.object().section(index))?;
         let bytes = module.object().section_bytes(&section);
-        let texts = || bytes.iter().filter(|byte| **byte == 0).count();
+        // Not `count`, which can overflow for all that the compiler knows.
+        let texts = || bytes.iter().fold(0usize, |texts, byte| texts.saturating_add(usize::from(*byte == 0)));
         Some(if is_text { texts() } else { bytes.len() / 4 })
     };
     if entries(b"__version_ext_crcs", false) != entries(b"__version_ext_names", true) {

@@ -15,6 +15,7 @@ mod headers;
 mod hooks;
 mod late;
 mod late_targets;
+mod linux;
 mod model;
 mod sections;
 mod structure;
