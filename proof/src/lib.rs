@@ -5,7 +5,7 @@
 use core::panic::PanicInfo;
 use relakit::elf::RelaTable;
 use relakit::reloc::{self, Rules, SymtabValues};
-use relakit::{Error, HookError, Module, Place, Profile, Resolver, Target, Writer, check, klp};
+use relakit::{Error, HookError, Loaded, Module, Place, Profile, Resolver, Target, Writer, check, klp};
 
 unsafe extern "C" {
     // Defined nowhere.
@@ -98,7 +98,7 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
     late.faults(object, memory, &mut Embedder, &mut report)?;
     *count = count.wrapping_add(late.coming(object, memory, &mut Embedder)?);
     *count = count.wrapping_add(late.going(object, memory)?);
-    *count = count.wrapping_add(looked_at(&module, memory, values, object, &mut report));
+    *count = count.wrapping_add(looked_at(&loaded, memory, values, object, &mut report));
     #[cfg(feature = "control")]
     {
         *count = count.wrapping_add(usize::from(file[*count]));
@@ -106,20 +106,43 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// Two of the module's fields.
+fn fields(module: &Module<'_>) -> [check::Field; 2] {
+    let mut fields = check::fields(module);
+    let none = check::Field { target: 0, offset: 0, size: 1, section: 0, entry: 0 };
+    [fields.next().unwrap_or(none), fields.last().unwrap_or(none)]
+}
+
 /// What a checker asks of a module.
 fn looked_at(
-    module: &Module<'_>,
+    loaded: &Loaded<'_>,
     memory: &mut [Option<Place<'_>>],
     values: &mut [u64],
     object: &[u8],
     report: &mut dyn FnMut(Error),
 ) -> usize {
+    let module = loaded.module();
     let mut count = usize::from(check::enables_patch(module));
     let mut broken = |fault: check::LoaderFault| count = count.wrapping_add(fault.rule.errno() as usize);
     check::loader(module, &mut broken);
     check::same_names(module, &[1, 2, 3], &mut broken);
     count = count.wrapping_add(check::module_name(module).map_or(0, <[u8]>::len));
     count = count.wrapping_add(check::modinfo(module, object).map_or(0, <[u8]>::len));
+    let mut seen = |finding: check::Finding| count = count.wrapping_add(finding.rule.name().len());
+    check::file(module, module.profile().since, values, &mut seen);
+    check::section(module, 1, module.profile().since, &mut seen);
+    check::sympos(module, &mut Embedder, &mut seen);
+    check::overlaps(&fields(module), &mut seen);
+    let mut late = check::late_fields(module, memory);
+    let ends = [late.next(), late.last()];
+    if let [Some(first), Some(last)] = ends {
+        check::rewritten(loaded, memory, module.profile().since, &[first, last], &mut seen);
+    }
+    if let Some(section) = module.object().section(1) {
+        let (table, _) = RelaTable::whole_entries(module.object().section_bytes(&section));
+        check::truncated(table, (&*values).into(), section.address, 1, &mut seen);
+    }
+    count = count.wrapping_add(usize::from(check::patches(module, object)));
     let mut late = check::LinuxLate::new(module, values);
     late.faults(object, memory, &mut Embedder, report);
     let coming = late.coming(object, memory, &mut Embedder);

@@ -3,13 +3,58 @@
 //! A [`Finding`] is no fault: a module with findings may load. Each rule has a stable name, a severity, a sentence and
 //! what to do. Everything here reports through a callback and changes nothing.
 
+mod gating;
+mod lifetime;
 mod linux;
 mod loader;
+mod names;
+mod ordering;
 mod rules;
+mod sympos;
+mod values;
 
+pub use gating::patches;
+pub use lifetime::fields;
 pub use linux::{LinuxComing, LinuxLate, Outcome, outcome};
 pub use loader::{LoaderFault, LoaderRule, Phase, enables_patch, loader, modinfo, module_name, same_names};
+pub use ordering::{LateField, late_fields, rewritten};
 pub use rules::{Rule, Severity};
+pub use sympos::sympos;
+pub use values::{overlaps, truncated};
+
+use crate::module::Module;
+use crate::special::Version;
+
+/// Reports what the file alone tells, for a kernel of this version.
+///
+/// `scratch` is memory for one value a symbol; its content is lost. Symbols that it has no room for are not looked at for
+/// [`Rule::SharedSymbol`].
+pub fn file(module: &Module<'_>, version: Version, scratch: &mut [u64], report: &mut dyn FnMut(Finding)) {
+    scratch.fill(0);
+    names::symbols(module, report);
+    gating::objects(module, report);
+    for index in 1..module.object().section_count() {
+        one(module, index, version, scratch, report);
+    }
+}
+
+/// Reports what section `index` of the file tells by itself; nothing when there is no such section.
+pub fn section(module: &Module<'_>, index: u32, version: Version, report: &mut dyn FnMut(Finding)) {
+    one(module, index, version, &mut [], report);
+}
+
+fn one(
+    module: &Module<'_>,
+    index: u32,
+    version: Version,
+    users: &mut [u64],
+    report: &mut dyn FnMut(Finding),
+) {
+    let Some(section) = module.object().section(index) else { return };
+    names::section(module, index, &section, report);
+    gating::section(module, index, &section, users, report);
+    lifetime::section(module, index, &section, version, report);
+}
 
 /// One finding: which rule, where, and the numbers. `Copy`, borrows nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@
 mod builder;
 mod classes;
 mod early;
+mod findings;
 mod headers;
 mod hooks;
 mod late;

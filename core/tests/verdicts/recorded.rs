@@ -148,6 +148,12 @@ impl Layout {
         per_cpu || allocated && placed["mem"].as_str().is_some_and(|mem| !mem.starts_with("init"))
     }
 
+    /// The states that were recorded.
+    #[allow(dead_code, reason = "only the test of special sections goes over all states")]
+    pub fn labels(&self) -> Vec<String> {
+        self.json["states"].as_object().unwrap().keys().cloned().collect()
+    }
+
     /// The recorded bytes by section.
     pub fn state(&self, label: &str) -> Option<BTreeMap<u32, Vec<u8>>> {
         let state = self.json["states"].get(label)?;

@@ -7,6 +7,10 @@
 //! Versions are mainline's. Stable kernels took some rows earlier: 5.10.y reads `.retpoline_sites` and
 //! `.return_sites`, writes `.static_call_tramp_key` and has 12-byte alternatives (all seen in 5.10.223).
 
+mod sites;
+
+pub use sites::{Role, Site, Sites, sites};
+
 use Effect::{Code, Nothing, Reads, Rewrites, Supplies, Updates, UpdatesAndRewrites};
 use ReadAt::{Coming, Finalize, Formation, Init, Load, Never, OnDemand};
 

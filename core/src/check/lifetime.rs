@@ -1,0 +1,123 @@
+//! Findings about how long things live, and about what has been read when late relocations are applied.
+
+use super::{Field, Finding, Rule};
+use crate::abi::RELA_SIZE;
+use crate::elf::{RelaTable, Section};
+use crate::error::ErrorKind;
+use crate::klp::{Class, Reason};
+use crate::module::Module;
+use crate::read::index as to_index;
+use crate::reloc::howto;
+use crate::special::{self, Version};
+
+/// What becomes of section `index` and of its target.
+pub(super) fn section(
+    module: &Module<'_>,
+    index: u32,
+    section: &Section,
+    version: Version,
+    report: &mut dyn FnMut(Finding),
+) {
+    let Some(class) = module.class(index) else { return };
+    let mut found = |rule, value: u64, limit: u64, target: bool| {
+        let other_section = target.then_some(section.info);
+        report(Finding { section: Some(index), other_section, value, limit, ..Finding::new(rule) });
+    };
+    let (flags, left) = (section.flags.bits(), section.size.checked_rem(RELA_SIZE as u64).unwrap_or(0));
+    let is_klp = section.flags.contains(crate::elf::SectionFlags::RELA_LIVEPATCH);
+    let is_empty = section.size < RELA_SIZE as u64;
+    match class.class {
+        Class::NotRelocation => return,
+        Class::LegacyArch => return found(Rule::KlpArch, 0, 0, false),
+        _ if left != 0 => found(Rule::PartialEntry, section.size, left, false),
+        _ => {}
+    }
+    let count = u64::from(module.object().section_count());
+    match class.class {
+        Class::Malformed { kind: ErrorKind::LateNotAllocated, .. } => {
+            found(Rule::LateNotAllocated, flags, 0, false);
+        }
+        Class::Malformed { kind: ErrorKind::TargetOutOfRange, .. } => {
+            found(Rule::TargetOutOfRange, u64::from(section.info), count, false);
+        }
+        Class::Malformed { kind: ErrorKind::TargetNotAllocated | ErrorKind::TargetPerCpu, .. } => {
+            found(Rule::LateTargetNotAllocated, 0, 0, true);
+        }
+        Class::PassedOver if is_empty => {}
+        Class::PassedOver if is_klp && class.reason == Reason::NoTarget => {
+            found(Rule::TargetOutOfRange, u64::from(section.info), count, false);
+        }
+        Class::PassedOver if is_klp => found(Rule::EarlyPassedOver, 0, 0, true),
+        Class::PassedOver => found(Rule::PassedOver, 0, 0, true),
+        Class::KlpLate { target, .. } if !is_empty => late(module, index, section, target, version, report),
+        _ => {}
+    }
+}
+
+fn late(
+    module: &Module<'_>,
+    index: u32,
+    section: &Section,
+    target: u32,
+    version: Version,
+    report: &mut dyn FnMut(Finding),
+) {
+    let object = module.object();
+    let Some(header) = object.section(target) else { return };
+    let name = object.section_name(&header);
+    let into_target =
+        |rule| Finding { section: Some(index), other_section: Some(target), ..Finding::new(rule) };
+    if name.starts_with(b".init") {
+        report(into_target(Rule::LateIntoInit));
+    }
+    if special::by_name(name).is_some_and(|special| !special.takes_late(version)) {
+        report(into_target(Rule::LateIntoSpecial));
+    }
+    if !module.profile().clears_on_going {
+        report(Finding { section: Some(index), ..Finding::new(Rule::NeverCleared) });
+    }
+    let bytes = object.section_bytes(&header);
+    for field in fields_of(module, index, section, target) {
+        let begin = to_index(field.offset);
+        let there = begin.and_then(|begin| bytes.get(begin..)?.get(..usize::from(field.size)));
+        let existing =
+            there.unwrap_or_default().iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+        if existing != 0 {
+            report(Finding {
+                section: Some(index),
+                entry: Some(field.entry),
+                offset: field.offset,
+                value: existing,
+                ..Finding::new(Rule::LateNonZero)
+            });
+        }
+    }
+}
+
+/// The fields of every relocation that is applied, early or late, in the order of the file.
+pub fn fields<'a>(module: &'a Module<'_>) -> impl Iterator<Item = Field> + 'a {
+    module.classes().flat_map(move |(index, class)| {
+        let (Class::Ordinary { target } | Class::KlpEarly { target } | Class::KlpLate { target, .. }) =
+            class.class
+        else {
+            return None.into_iter().flatten();
+        };
+        let section = module.object().section(index);
+        section.map(|section| fields_of(module, index, &section, target)).into_iter().flatten()
+    })
+}
+
+fn fields_of<'f>(
+    module: &Module<'f>,
+    index: u32,
+    section: &Section,
+    target: u32,
+) -> impl Iterator<Item = Field> + use<'f> {
+    let rules = module.profile().rules();
+    let table = RelaTable::whole_entries(module.object().section_bytes(section)).0;
+    table.numbered().filter_map(move |(entry, rela)| {
+        let size = howto(rela.r_type, rules)?.size;
+        let field = Field { target, offset: rela.offset, size, section: index, entry: entry as u64 };
+        (size != 0).then_some(field)
+    })
+}

@@ -1,0 +1,93 @@
+//! Findings about names (Linux semantics 1): what the grammar accepts and nobody means.
+
+use super::{Finding, Rule};
+use crate::abi::{KLP_RELA_PREFIX, OBJECT_NAME_MAX, VMLINUX};
+use crate::elf::{Section, SectionFlags, SymbolPlace};
+use crate::klp::{RelaName, SymName};
+use crate::module::Module;
+use crate::profile::Profile;
+
+/// Most bytes of a livepatch symbol's name that kernels before 6.1 read.
+const OLD_NAME_MAX: usize = 127;
+
+/// The name of section `index`.
+pub(super) fn section(module: &Module<'_>, index: u32, section: &Section, report: &mut dyn FnMut(Finding)) {
+    let object = module.object();
+    let name = object.section_name(section);
+    let flag = section.flags.contains(SectionFlags::RELA_LIVEPATCH);
+    let mut found = |rule, value: u64, limit: u64| {
+        report(Finding { section: Some(index), value, limit, ..Finding::new(rule) });
+    };
+    if !flag {
+        if name.starts_with(KLP_RELA_PREFIX) {
+            found(Rule::NameWithoutFlag, section.flags.bits(), 0);
+        }
+        return;
+    }
+    let Some(parsed) = RelaName::parse(name) else {
+        return found(Rule::FlagWithoutName, section.flags.bits(), 0);
+    };
+    if parsed.is_cut() {
+        let more = parsed.rest.iter().position(|byte| *byte == b'.').unwrap_or(parsed.rest.len());
+        let length = parsed.object.len().saturating_add(more);
+        return found(Rule::ObjectNameCut, length as u64, OBJECT_NAME_MAX as u64);
+    }
+    if let Some(rule) = object_rule(parsed.object) {
+        found(rule, 0, 0);
+    }
+    let target = object.section(section.info).map(|target| object.section_name(&target));
+    if target != parsed.section() && target.is_some() {
+        let goes_on = parsed.section().is_some_and(|rest| {
+            // `<more>.<target>`: the object's name has a dot.
+            target.and_then(|target| rest.strip_suffix(target)).is_some_and(|more| more.ends_with(b"."))
+        });
+        found(if goes_on { Rule::ObjectNameDot } else { Rule::NamesOtherTarget }, u64::from(section.info), 0);
+    }
+}
+
+/// The names of the livepatch symbols.
+pub(super) fn symbols(module: &Module<'_>, report: &mut dyn FnMut(Finding)) {
+    let table = module.object().symbols();
+    for index in 1..table.len() {
+        let Some(symbol) = table.get(index) else { break };
+        if table.place(index, &symbol) != SymbolPlace::Livepatch {
+            continue;
+        }
+        let Ok(name) = table.name(index, &symbol) else { continue };
+        let Some(parsed) = SymName::parse(name, module.profile()) else { continue };
+        let mut found = |rule, value: u64, limit: u64| {
+            report(Finding { symbol: Some(index), value, limit, ..Finding::new(rule) });
+        };
+        if let Some(rule) = object_rule(parsed.object) {
+            found(rule, 0, 0);
+        }
+        if parsed.name.starts_with(b"ko.") {
+            found(Rule::ObjectNameDot, 0, 0);
+        }
+        if !parsed.rest.is_empty() {
+            found(Rule::SymposTrailingText, parsed.position, parsed.rest.len() as u64);
+        }
+        if saturated(name) {
+            found(Rule::SymposTooLarge, parsed.position, 0);
+        }
+        if parsed.name.len() > OLD_NAME_MAX {
+            found(Rule::SymbolNameWidth, parsed.name.len() as u64, OLD_NAME_MAX as u64);
+        }
+    }
+}
+
+/// Whether kernels that saturate read another position than those that wrap.
+fn saturated(name: &[u8]) -> bool {
+    let position = |profile: &Profile| SymName::parse(name, profile).map(|name| name.position);
+    position(&Profile::LINUX_6_12) != position(&Profile::LINUX_7_3)
+}
+
+/// What is wrong with the name of an object, as far as the name tells.
+fn object_rule(object: &[u8]) -> Option<Rule> {
+    match object {
+        VMLINUX => None,
+        _ if object.eq_ignore_ascii_case(VMLINUX) => Some(Rule::ObjectNameCase),
+        _ if object.contains(&b'-') => Some(Rule::ObjectNameHyphen),
+        _ => None,
+    }
+}
