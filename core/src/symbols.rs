@@ -138,9 +138,46 @@ pub(crate) struct Symbols<'a, 'f, M: ?Sized> {
     pub(crate) memory: &'a M,
 }
 
+/// Sections with symbols and without a place: a quick answer for nearly all symbols.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unplaced {
+    /// One bit for each `st_shndx` below 256; no module is known with a hundred sections.
+    low: [u64; 4],
+    /// Whether there are others.
+    high: bool,
+}
+
+impl Unplaced {
+    /// Any section may be one.
+    pub(crate) const ANY: Self = Self { low: [u64::MAX; 4], high: true };
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(self) -> bool {
+        self.low == [0; 4] && !self.high
+    }
+
+    const fn parts(shndx: u16) -> (usize, u64) {
+        ((shndx >> 6) as usize, 1 << (shndx & 63))
+    }
+
+    fn add(&mut self, shndx: u16) {
+        let (word, bit) = Self::parts(shndx);
+        match self.low.get_mut(word) {
+            Some(word) => *word |= bit,
+            None => self.high = true,
+        }
+    }
+
+    /// False only if a symbol with this `st_shndx` has a place.
+    fn may_have(&self, shndx: u16) -> bool {
+        let (word, bit) = Self::parts(shndx);
+        self.low.get(word).map_or(self.high, |word| word & bit != 0)
+    }
+}
+
 impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
-    /// Fills `values`, one a symbol, and answers whether a symbol lies in a section without a place. Its value counts
-    /// from 0 then; a relocation that uses it must be refused.
+    /// Fills `values`, one a symbol, and answers in which sections there are symbols and no place. Their values count
+    /// from 0 then; a relocation that uses one must be refused.
     ///
     /// As in Linux all symbols are looked at, and the last fault is the one reported.
     pub(crate) fn resolve(
@@ -148,17 +185,19 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
         values: &mut [u64],
         resolver: &mut dyn Resolver,
         report: &mut Report,
-    ) -> Result<bool, Stopped> {
+    ) -> Result<Unplaced, Stopped> {
         let mut sections = 1..self.module.object().section_count();
         let some_unplaced = sections.any(|section| self.memory.base(section).is_none());
         let mut fault = Ok(());
-        let mut unplaced = false;
+        let mut unplaced = Unplaced { low: [0; 4], high: false };
         for (index, slot) in (0..u32::MAX).zip(values) {
             match self.value(index, resolver, report) {
                 Ok(value) => *slot = value,
                 Err(stopped) => fault = Err(stopped),
             }
-            unplaced |= some_unplaced && self.is_unplaced(index);
+            if some_unplaced && self.is_unplaced(index) {
+                unplaced.add(self.shndx(index));
+            }
         }
         fault.map(|()| unplaced)
     }
@@ -206,16 +245,25 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
     }
 
     /// Refuses a table that uses a symbol of a section without a place.
-    pub(crate) fn check_placed(&self, table: RelaTable<'_>, report: &mut Report) -> Result<(), Stopped> {
-        match table.numbered().find(|(_, rela)| self.is_unplaced(rela.symbol)) {
+    pub(crate) fn check_placed(
+        &self,
+        table: RelaTable<'_>,
+        unplaced: &Unplaced,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
+        let is_bad = |symbol: u32| unplaced.may_have(self.shndx(symbol)) && self.is_unplaced(symbol);
+        match table.numbered().find(|(_, rela)| is_bad(rela.symbol)) {
             Some((entry, rela)) => {
-                let symbol = self.module.object().symbols().get(rela.symbol);
-                let section = symbol.map_or(0, |symbol| u64::from(symbol.shndx));
-                let stopped = report.fault(ErrorKind::SymbolUnplaced, section, 0);
+                let stopped = report.fault(ErrorKind::SymbolUnplaced, u64::from(self.shndx(rela.symbol)), 0);
                 Err(report.at_rela(stopped, entry, rela))
             }
             None => Ok(()),
         }
+    }
+
+    /// `st_shndx` of symbol `index`; 0 when there is no such symbol.
+    fn shndx(&self, index: u32) -> u16 {
+        self.module.object().symbols().shndx(index)
     }
 
     fn is_unplaced(&self, index: u32) -> bool {

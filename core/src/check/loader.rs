@@ -219,7 +219,8 @@ pub fn module_name<'f>(module: &Module<'f>) -> Option<&'f [u8]> {
 /// The sections of a name, in order.
 fn named<'a>(module: &'a Module<'_>, name: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
     let object = module.object();
-    let sections =
-        object.sections().filter(move |(index, section)| *index != 0 && object.section_name(section) == name);
+    let sections = object
+        .sections()
+        .filter(move |(index, section)| *index != 0 && object.section_is_named(section, name));
     sections.map(|(index, _)| index)
 }

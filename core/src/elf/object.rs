@@ -96,6 +96,16 @@ impl<'f> Object<'f> {
         self.names.name(section.name).unwrap_or_default()
     }
 
+    /// Whether the name of `section` begins with `prefix`.
+    pub(crate) fn section_name_starts_with(&self, section: &Section, prefix: &[u8]) -> bool {
+        self.names.starts_with(section.name, prefix)
+    }
+
+    /// Whether the name of `section` is `name`, which has no NUL in it.
+    pub(crate) fn section_is_named(&self, section: &Section, name: &[u8]) -> bool {
+        self.names.is(section.name, name)
+    }
+
     /// Section index of the section names; 0 when there are none.
     pub const fn names_section(&self) -> u32 {
         self.names_section

@@ -124,20 +124,20 @@ const fn classified(class: Class<'_>, reason: Reason) -> Classified<'_> {
 
 /// The class of section `index`. Total: every section has one.
 pub(crate) fn classify<'f>(module: &Module<'f>, index: u32, section: &Section) -> Classified<'f> {
-    let name = module.object().section_name(section);
+    let starts_with = |prefix| module.object().section_name_starts_with(section, prefix);
     let livepatch = section.flags.contains(SectionFlags::RELA_LIVEPATCH);
     // Linux starts at section 1.
     if index == 0 || !(livepatch || matches!(section.kind, abi::SHT_RELA | abi::SHT_REL)) {
-        return match name.starts_with(abi::KLP_ARCH_PREFIX) {
+        return match starts_with(abi::KLP_ARCH_PREFIX) {
             true => classified(Class::LegacyArch, Reason::ArchName),
             false => classified(Class::NotRelocation, Reason::OtherType),
         };
     }
     let state = module.target_state(section.info);
-    let section = Judged { section, state, wants_target: module.profile().wants_targets };
+    let judged = Judged { section, state, wants_target: module.profile().wants_targets };
     match livepatch {
-        true => section.livepatch(name),
-        false => section.ordinary(name),
+        true => judged.livepatch(module.object().section_name(section)),
+        false => judged.ordinary(starts_with(abi::KLP_RELA_PREFIX)),
     }
 }
 
@@ -148,16 +148,14 @@ struct Judged<'a> {
 }
 
 impl Judged<'_> {
-    fn ordinary(&self, name: &[u8]) -> Classified<'static> {
+    fn ordinary(&self, has_klp_name: bool) -> Classified<'static> {
         let target = self.section.info;
         match (self.unreachable(), self.early_defect()) {
             (Some(reason), _) => self.passed_over(reason),
             // Linux refuses these even when they are empty.
             (None, _) if self.section.kind == abi::SHT_REL => malformed(ErrorKind::RelSection, FailsAt::Load),
             (None, Some(kind)) => malformed(kind, FailsAt::Load),
-            (None, None) if name.starts_with(abi::KLP_RELA_PREFIX) => {
-                classified(Class::Ordinary { target }, Reason::RelaWithKlpName)
-            }
+            (None, None) if has_klp_name => classified(Class::Ordinary { target }, Reason::RelaWithKlpName),
             (None, None) => classified(Class::Ordinary { target }, Reason::Rela),
         }
     }

@@ -183,7 +183,7 @@ impl<'f> Module<'f> {
             let is_it = |index: u32, section: &Section| {
                 index != 0
                     && section.flags.contains(SectionFlags::ALLOC)
-                    && self.object.section_name(section) == name
+                    && self.object.section_is_named(section, name)
             };
             self.object.sections().find(|(index, section)| is_it(*index, section)).map(|(index, _)| index)
         };

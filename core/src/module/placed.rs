@@ -9,7 +9,7 @@ use crate::klp::{Class, FailsAt};
 use crate::reloc::{self, Direction, Pass, Sections, Target, Transaction, Values};
 use crate::report::{Report, Stopped, reported};
 use crate::special::{self, Special};
-use crate::symbols::{KlpSymbols, Resolver, Symbols};
+use crate::symbols::{KlpSymbols, Resolver, Symbols, Unplaced};
 
 /// A module that has memory for every section that is relocated early.
 #[derive(Debug)]
@@ -170,7 +170,7 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
                 }
             }
             let symbols = Symbols { module, memory: &*self.memory };
-            if let Err(error) = reported(|report| symbols.check_placed(table, report)) {
+            if let Err(error) = reported(|report| symbols.check_placed(table, &Unplaced::ANY, report)) {
                 report(error);
             }
             if !table.is_empty() {
@@ -217,8 +217,8 @@ struct Early<'a, 'f, M: ?Sized> {
     module: &'a Module<'f>,
     memory: &'a mut M,
     values: &'a mut [u64],
-    /// Whether a symbol lies in a section without a place.
-    unplaced: bool,
+    /// Sections with symbols and without a place.
+    unplaced: Unplaced,
     resolver: &'a mut dyn Resolver,
 }
 
@@ -244,9 +244,13 @@ impl<M: Memory + ?Sized> Sections for Early<'_, '_, M> {
             _ => return Ok(false),
         };
         prepared
-            .and_then(|()| match self.unplaced {
-                true => Symbols { module: self.module, memory: &*self.memory }.check_placed(table, report),
-                false => Ok(()),
+            .and_then(|()| match self.unplaced.is_empty() {
+                false => Symbols { module: self.module, memory: &*self.memory }.check_placed(
+                    table,
+                    &self.unplaced,
+                    report,
+                ),
+                true => Ok(()),
             })
             .map_err(|stopped| self.locate(index, stopped, report))?;
         Ok(true)
