@@ -1,6 +1,8 @@
 //! The command line.
 
+use crate::check::Event;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use relakit::check::{Rule, Severity};
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "\
@@ -22,6 +24,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Inspect(InspectArgs),
     Apply(ApplyArgs),
+    Check(CheckArgs),
     /// Show the whole life of a livepatch on one that is built in
     ///
     /// Classify, early pass, special sections ready, coming, going, coming again. Needs no files.
@@ -100,6 +103,94 @@ pub(crate) struct ApplyArgs {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+const CHECK_EXAMPLES: &str = "\
+Exit codes:
+  0  accepted, and no finding at or above --deny
+  1  rejected, unsafe, not judged, or a finding at or above --deny
+  2  the command line makes no sense
+  3  a file cannot be read
+
+Events happen in the order given, but for live: those modules were loaded before the livepatch.
+
+Examples:
+  relakit check livepatch.ko --symbols /proc/kallsyms
+  relakit check livepatch.ko --symbols System.map --kernel 6.12 --target nfs=nfs.ko.xz \\
+      --event coming:nfs --event going:nfs --event coming:nfs
+  relakit check livepatch.ko --symbols kallsyms.xz --format sarif > livepatch.sarif";
+
+/// Say what the kernel would answer to a module, and what it would not notice
+///
+/// The module and those that it patches get places like the kernel's, and the passes are run for real in memory. The
+/// answer has a verdict for the load and for each event, every fault, and findings: what Linux passes over in silence or
+/// gets wrong later.
+#[derive(Args, Debug)]
+#[command(after_help = CHECK_EXAMPLES)]
+pub(crate) struct CheckArgs {
+    /// The module, plain or .xz; or a directory, for all modules under it
+    pub(crate) module: PathBuf,
+    /// Symbols: /proc/kallsyms, System.map or Module.symvers, plain or .xz
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub(crate) symbols: Vec<PathBuf>,
+    /// The Linux version that is asked
+    #[arg(long, value_name = "VERSION", default_value = "6.12")]
+    pub(crate) kernel: String,
+    /// A module that comes and goes, with its file
+    #[arg(long, value_name = "NAME=FILE.ko", value_parser = target)]
+    pub(crate) target: Vec<(String, PathBuf)>,
+    /// What happens: live:NAME, coming:NAME or going:NAME
+    #[arg(long, value_name = "EVENT", value_parser = event)]
+    pub(crate) event: Vec<Event>,
+    /// Findings that are all right here, by their names
+    #[arg(long, value_name = "NAME", value_parser = rule)]
+    pub(crate) allow: Vec<Rule>,
+    /// Findings from this severity on are denied: exit code 1
+    #[arg(long, value_name = "LEVEL", default_value = "warning", value_parser = severity)]
+    pub(crate) deny: Severity,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    pub(crate) format: CheckFormat,
+}
+
+/// How the result of a check is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// For people
+    Text,
+    /// For scripts
+    Json,
+    /// For code review: SARIF 2.1.0
+    Sarif,
+    /// One page to look at
+    Html,
+}
+
+fn target(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        _ => Err("not NAME=FILE.ko".to_owned()),
+    }
+}
+
+fn event(text: &str) -> Result<Event, String> {
+    match text.split_once(':') {
+        Some((_, "")) | None => Err("not live:NAME, coming:NAME or going:NAME".to_owned()),
+        Some(("live", name)) => Ok(Event::Live(name.to_owned())),
+        Some(("coming", name)) => Ok(Event::Coming(name.to_owned())),
+        Some(("going", name)) => Ok(Event::Going(name.to_owned())),
+        Some((other, _)) => Err(format!("\"{other}\" is no event: live, coming or going")),
+    }
+}
+
+fn rule(text: &str) -> Result<Rule, String> {
+    let rule = Rule::ALL.iter().find(|rule| rule.name() == text).copied();
+    rule.ok_or_else(|| "no finding has this name; docs/findings lists them".to_owned())
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    let all = [Severity::Info, Severity::Warning, Severity::Error];
+    all.into_iter().find(|level| level.name() == text).ok_or_else(|| "info, warning or error".to_owned())
 }
 
 #[derive(Args, Debug)]

@@ -43,14 +43,14 @@ impl Names {
 }
 
 /// What a user can do about a fault, where that is not plain.
-fn help(error: &Error) -> Option<&'static str> {
+pub(crate) fn help(error: &Error) -> Option<&'static str> {
     use relakit::ErrorKind as Kind;
     Some(match error.kind {
         Kind::UnknownSymbol => {
-            "no symbol file has it with a __ksymtab_ line in the same object; is a module's list missing?"
+            "no symbol file says that anybody exports it; is the list of a module missing?"
         }
         Kind::KlpNotFound => {
-            "does the object's list of symbols have it, as of this step? Give it with --symbols or --coming NAME=FILE"
+            "is the object loaded at this step, and does its list of symbols have it?"
         }
         Kind::KlpAmbiguous => "give the position of the one meant after the comma, counted from 1",
         Kind::NotPlaced => "add the section to PLACE.json",
@@ -152,7 +152,7 @@ fn errno(error: &Error) -> Option<&'static str> {
 }
 
 /// The numbers that this kind of fault has, with their names.
-fn numbers(error: &Error) -> impl Iterator<Item = (&'static str, u64)> {
+pub(crate) fn numbers(error: &Error) -> impl Iterator<Item = (&'static str, u64)> {
     let numbers = [error.offset, error.value, error.limit];
     error.kind.number_names().into_iter().zip(numbers).filter(|(name, _)| !name.is_empty())
 }

@@ -1,10 +1,10 @@
 //! A module's sections in memory of our own.
 
+use crate::Failure;
 use crate::place::At;
 use crate::symbols::Symbols;
-use crate::{Failure, modinfo};
 use relakit::elf::SymbolPlace;
-use relakit::{Module, Place, abi};
+use relakit::{Module, Place, abi, check};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -102,14 +102,17 @@ pub(crate) fn find_per_cpu_base(
     }
 }
 
-/// The module's name as the kernel knows it: from .modinfo, or else from the file's name.
-fn module_name(module: &Module<'_>, path: &Path) -> String {
-    match modinfo::value(module, "name") {
+/// The module's name as the kernel knows it: from its `struct module` or .modinfo, or else from the file's name.
+pub(crate) fn module_name(module: &Module<'_>, path: &Path) -> String {
+    match check::module_name(module).or_else(|| check::modinfo(module, b"name")) {
         Some(name) => String::from_utf8_lossy(name).into_owned(),
-        None => {
-            let file = path.file_name().unwrap_or_default().to_string_lossy();
-            let stem = file.split(".ko").next().unwrap_or_default();
-            stem.replace('-', "_")
-        }
+        None => name_of_file(path),
     }
+}
+
+/// What a module in this file is called, as far as the file's name tells.
+pub(crate) fn name_of_file(path: &Path) -> String {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let stem = file.split(".ko").next().unwrap_or_default();
+    stem.replace('-', "_")
 }

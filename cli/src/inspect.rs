@@ -2,7 +2,7 @@
 //! a module ends in a fault.
 
 mod collect;
-mod names;
+pub(crate) mod names;
 mod report;
 mod special;
 mod symbols;

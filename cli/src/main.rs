@@ -3,13 +3,13 @@
 
 mod apply;
 mod args;
+mod check;
 mod demo;
 mod faults;
 mod image;
 mod input;
 mod inspect;
 mod kernel;
-mod modinfo;
 mod place;
 mod progress;
 mod symbols;
@@ -39,6 +39,7 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Inspect(args) => inspect::run(args),
         Command::Apply(args) => apply::run(args, &args::steps(&matches)),
+        Command::Check(args) => check::run(args),
         Command::Demo => demo::run(),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "relakit", &mut std::io::stdout());

@@ -1,4 +1,5 @@
-//! What is known of the kernel's and its modules' symbols, from files in the format of /proc/kallsyms.
+//! What is known of the kernel's and its modules' symbols: from files in the format of /proc/kallsyms, which System.map has
+//! too, or of Module.symvers.
 
 use crate::{Failure, input};
 use relakit::{HookError, Resolver};
@@ -26,7 +27,12 @@ struct Object {
 pub(crate) struct Symbols {
     objects: Vec<Object>,
     numbers: BTreeMap<Box<[u8]>, usize>,
+    /// What is exported by somebody, at an address that nobody knows: one is made up for each.
+    exports: HashMap<Box<[u8]>, u64>,
 }
+
+/// Made-up addresses begin here, in the kernel's own range.
+const MADE_UP: u64 = 0xffff_ffff_8180_0000;
 
 impl Symbols {
     /// Reads the symbol files; each replaces what was known of the objects that it mentions.
@@ -47,6 +53,9 @@ impl Symbols {
 
     /// As [`replace`](Self::replace), from a text.
     pub(crate) fn replace_with(&mut self, text: &[u8]) -> Result<(), String> {
+        if is_symvers(text) {
+            return self.add_symvers(text);
+        }
         let mut mentioned = HashSet::new();
         let mut all_zero = true;
         for (number, line) in (1usize..).zip(text.split(|&byte| byte == b'\n')) {
@@ -74,6 +83,58 @@ impl Symbols {
             vmlinux.by_name.values_mut().for_each(|same| same.sort_by_key(|symbol| symbol.address));
         }
         Ok(())
+    }
+
+    /// Takes the names from the lines of a Module.symvers: CRC, name, module, kind of export, and perhaps a namespace.
+    fn add_symvers(&mut self, text: &[u8]) -> Result<(), String> {
+        for (number, line) in (1usize..).zip(text.split(|&byte| byte == b'\n')) {
+            let mut fields = line.split(|&byte| byte == b'\t');
+            match (fields.next(), fields.next(), fields.next()) {
+                (Some(_), Some(name), Some(_)) if !name.is_empty() => self.add_export(name),
+                _ if line.trim_ascii().is_empty() => {}
+                _ => {
+                    return Err(format!(
+                        "line {number} is not \"CRC name module export\", with tabs between"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody exports `name`.
+    pub(crate) fn add_export(&mut self, name: &[u8]) {
+        let made_up = MADE_UP.saturating_add((self.exports.len() as u64).saturating_mul(16));
+        self.exports.entry(name.into()).or_insert(made_up);
+    }
+
+    /// Takes these for all the symbols of a module, in the order of its symbol table.
+    pub(crate) fn set<'n>(&mut self, object: &[u8], symbols: impl Iterator<Item = (&'n [u8], u64, u8)>) {
+        let number = self.number(object);
+        let mut known = Object::default();
+        for (name, address, kind) in symbols {
+            known.by_name.entry(name.into()).or_default().push(Symbol { address, kind });
+        }
+        if let Some(object) = self.objects.get_mut(number) {
+            *object = known;
+        }
+    }
+
+    /// Whether anything is known of a module, and it is there.
+    pub(crate) fn has(&self, object: &[u8]) -> bool {
+        self.object(object).is_some()
+    }
+
+    /// The address of the exported symbol `name`.
+    pub(crate) fn export(&self, name: &[u8]) -> Option<u64> {
+        let there = self.objects.iter().filter(|object| !object.gone);
+        there.filter_map(|object| object.exported(name)).next().or_else(|| self.exports.get(name).copied())
+    }
+
+    /// The address of the `position`-th symbol of a name, counted from 1.
+    pub(crate) fn nth(&self, object: &[u8], name: &[u8], position: u64) -> Option<u64> {
+        let nth = position.checked_sub(1).and_then(|nth| usize::try_from(nth).ok())?;
+        Some(self.object(object)?.defined(name).nth(nth)?.address)
     }
 
     /// The module is there again, or for the first time.
@@ -145,14 +206,17 @@ impl Object {
 
 impl Resolver for Symbols {
     fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
-        Ok(self.objects.iter().filter(|object| !object.gone).find_map(|object| object.exported(name)))
+        Ok(self.export(name))
     }
 
     fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
-        let nth = position.checked_sub(1).and_then(|nth| usize::try_from(nth).ok());
-        let same = self.object(object).and_then(|object| object.defined(name).nth(nth?));
-        Ok(same.map(|symbol| symbol.address))
+        Ok(self.nth(object, name, position))
     }
+}
+
+/// Whether this is a Module.symvers: its first line begins with a CRC, `0x` and eight digits, and a tab.
+fn is_symvers(text: &[u8]) -> bool {
+    text.starts_with(b"0x") && text.get(10) == Some(&b'\t')
 }
 
 /// `address type name`, and after a tab or blanks `[module]`.
@@ -272,6 +336,17 @@ mod tests {
         for bad in ["", "1", "1 t", "1 t ", "x t f", "1 tt f", "g0 t f", "10000000000000000 t f"] {
             assert_eq!(parts(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_a_symvers_file_names_is_exported_at_an_address_of_its_own() {
+        let mut symbols =
+            symbols("0x12345678\tf\tvmlinux\tEXPORT_SYMBOL\t\n0x00000000\tg\tfs/m\tEXPORT_SYMBOL_GPL\tNS\n");
+        let (f, g) = (symbols.export(b"f"), symbols.export(b"g"));
+        assert!(f.is_some() && g.is_some() && f != g);
+        assert_eq!(symbols.export(b"h"), None);
+        assert_eq!(symbols.nth(b"vmlinux", b"f", 1), None, "a livepatch symbol must have a real address");
+        assert!(symbols.replace_with(b"0x12345678\tf\n").unwrap_err().contains("line 1"));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use super::report::{
     TypeCount, Use,
 };
 use super::{special, symbols};
-use crate::{kernel, modinfo};
+use crate::kernel;
+use relakit::check::modinfo;
 use relakit::elf::{RelaTable, Section, SectionFlags};
 use relakit::klp::{Class, Classified, FailsAt, Reason, RelaName};
 use relakit::{Module, Profile, abi, reloc, special as specials};
@@ -42,9 +43,9 @@ pub(super) fn report<'f>(path: String, module: &'f Module<'f>, kernel: &Kernel) 
     let klp_symbols = symbols::rows(module, &walk);
     Report {
         file: path,
-        name: modinfo::value(module, "name").map(Name),
-        livepatch: modinfo::value(module, "livepatch").is_some(),
-        vermagic: modinfo::value(module, "vermagic").map(Name),
+        name: modinfo(module, b"name").map(Name),
+        livepatch: modinfo(module, b"livepatch").is_some(),
+        vermagic: modinfo(module, b"vermagic").map(Name),
         kernel: kernel.asked.clone(),
         rules: kernel.profile.name,
         special_sections_of: special::text(kernel.version),

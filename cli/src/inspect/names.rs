@@ -55,7 +55,7 @@ pub(super) fn flag_letters(flags: SectionFlags) -> String {
 }
 
 /// `text`, with its middle left out where it has more than `most` bytes. Names are ASCII by the time they get here.
-pub(super) fn shorten(text: String, most: usize) -> String {
+pub(crate) fn shorten(text: String, most: usize) -> String {
     const DOTS: &str = "...";
     if text.len() <= most {
         return text;

@@ -1,0 +1,113 @@
+//! Where the kernel would put the sections of a module: like Linux, at addresses like Linux's.
+
+use crate::Failure;
+use crate::place::At;
+use relakit::elf::{Section, SectionFlags};
+use relakit::{Module, PerCpu};
+use std::collections::BTreeMap;
+
+/// The kernel's area for modules, from its begin to its end; what follows is the fixmap.
+const MODULES: std::ops::Range<u64> = 0xffff_ffff_c000_0000..0xffff_ffff_ff00_0000;
+/// Where the loader's own copy of a file lies.
+const COPIES: u64 = 0xffff_c900_0010_0000;
+/// Where the per-CPU variables of modules begin, as offsets from each CPU's base.
+const PER_CPU: u64 = 0x3_9000;
+const PAGE: u64 = 4096;
+/// What no section asks for; a larger alignment is taken for this.
+const ALIGN_MAX: u64 = 1 << 20;
+
+/// Free addresses, in ascending order. What is freed is not used again, so that a module that comes back comes
+/// elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Area {
+    modules: u64,
+    copies: u64,
+    per_cpu: u64,
+}
+
+impl Default for Area {
+    fn default() -> Self {
+        Self { modules: MODULES.start, copies: COPIES, per_cpu: PER_CPU }
+    }
+}
+
+/// The kinds of memory, in the order in which the kernel fills them (Linux semantics 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    Text,
+    ReadOnly,
+    ReadOnlyAfterInit,
+    Data,
+    InitText,
+    InitReadOnly,
+    InitData,
+    /// Not kept: it stays in the copy of the file.
+    Copy,
+}
+
+impl Group {
+    const ALL: [Self; 8] = [
+        Self::Text,
+        Self::ReadOnly,
+        Self::ReadOnlyAfterInit,
+        Self::Data,
+        Self::InitText,
+        Self::InitReadOnly,
+        Self::InitData,
+        Self::Copy,
+    ];
+
+    fn of(module: &Module<'_>, index: u32, section: &Section) -> Self {
+        let name = module.object().section_name(section);
+        let init = name.starts_with(b".init");
+        let has = |flag| section.flags.contains(flag);
+        let (text, data) = (has(SectionFlags::EXECINSTR), has(SectionFlags::WRITE));
+        match () {
+            () if !module.is_allocated(index) => Self::Copy,
+            () if text && init => Self::InitText,
+            () if text => Self::Text,
+            () if !data && init => Self::InitReadOnly,
+            () if name == b".data..ro_after_init" || name == b"__jump_table" => Self::ReadOnlyAfterInit,
+            () if !data => Self::ReadOnly,
+            () if init => Self::InitData,
+            () => Self::Data,
+        }
+    }
+}
+
+impl Area {
+    /// Gives each section of `module` a place.
+    pub(crate) fn place(&mut self, module: &Module<'_>) -> Result<BTreeMap<u32, At>, Failure> {
+        let mut places = BTreeMap::new();
+        let full = || Failure::File("the module is larger than the kernel's area for modules".to_owned());
+        for group in Group::ALL {
+            for (index, section) in module.object().sections() {
+                if index == 0 || Group::of(module, index, &section) != group {
+                    continue;
+                }
+                let next = if group == Group::Copy { &mut self.copies } else { &mut self.modules };
+                let align = section.align.clamp(1, ALIGN_MAX);
+                let address = next.checked_next_multiple_of(align).ok_or_else(full)?;
+                *next = address.checked_add(section.size).ok_or_else(full)?;
+                places.insert(index, At { address, symbols_at: self.per_cpu(module, index, &section) });
+            }
+            for next in [&mut self.copies, &mut self.modules] {
+                *next = next.checked_next_multiple_of(PAGE).ok_or_else(full)?;
+            }
+            if self.modules > MODULES.end || self.copies < COPIES {
+                return Err(full());
+            }
+        }
+        Ok(places)
+    }
+
+    /// What the section's symbols count from, if it is the template of per-CPU data.
+    fn per_cpu(&mut self, module: &Module<'_>, index: u32, section: &Section) -> Option<u64> {
+        if module.profile().per_cpu == PerCpu::Ordinary || module.per_cpu_section() != Some(index) {
+            return None;
+        }
+        let base = self.per_cpu;
+        self.per_cpu = base.saturating_add(section.size).next_multiple_of(64);
+        Some(base)
+    }
+}

@@ -1,0 +1,165 @@
+//! The kernel around the module that is checked: symbols, and the modules that come and go.
+
+use super::answer::{self, Answers};
+use super::layout::Area;
+use super::report::{Answer, Verdict};
+use crate::Failure;
+use crate::image::Image;
+use crate::symbols::Symbols;
+use relakit::elf::SymbolPlace;
+use relakit::{HookError, Module, Profile, Resolver};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The files of modules that come and go, by the names they were given under.
+pub(crate) type Targets = BTreeMap<String, Target>;
+
+/// The file of a module, and the name that it has in the kernel.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) file: Vec<u8>,
+    pub(crate) name: String,
+}
+
+/// Name, address and kind of a symbol.
+type Named = (Box<[u8]>, u64, u8);
+
+/// The kernel and its modules, as the module that is checked sees them.
+#[derive(Debug)]
+pub(crate) struct World<'s> {
+    profile: Profile,
+    /// What the symbol files say.
+    files: &'s Symbols,
+    /// Modules in `files` that are not loaded.
+    away: BTreeSet<Box<[u8]>>,
+    /// The files of modules that come and go.
+    targets: &'s Targets,
+    /// The symbols of those that are loaded.
+    own: Symbols,
+    /// What stays of them when their init is done (Linux semantics 15).
+    settled: BTreeMap<Box<[u8]>, Vec<Named>>,
+    pub(crate) area: Area,
+}
+
+impl<'s> World<'s> {
+    /// `away` are the modules that are not loaded at first, whatever the symbol files say.
+    pub(crate) fn new<'a>(
+        profile: Profile,
+        files: &'s Symbols,
+        targets: &'s Targets,
+        away: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let given = targets.values().map(|target| target.name.as_bytes().into());
+        let away = away.map(|name| name.as_bytes().into()).chain(given).collect();
+        Self {
+            profile,
+            files,
+            away,
+            targets,
+            own: Symbols::default(),
+            settled: BTreeMap::new(),
+            area: Area::default(),
+        }
+    }
+
+    /// The name that the module has in the kernel.
+    pub(crate) fn name_of(&self, given: &str) -> String {
+        self.targets.get(given).map_or(given, |target| &target.name).to_owned()
+    }
+
+    /// Whether the module is loaded.
+    pub(crate) fn is_loaded(&self, name: &str) -> bool {
+        self.own.has(name.as_bytes()) || self.is_in_files(name.as_bytes())
+    }
+
+    /// Whether anything is known of its symbols.
+    pub(crate) fn is_known(&self, given: &str) -> bool {
+        self.targets.contains_key(given) || self.files.has(given.as_bytes())
+    }
+
+    fn is_in_files(&self, name: &[u8]) -> bool {
+        name != b"vmlinux" && self.files.has(name) && !self.away.contains(name)
+    }
+
+    /// Loads a module up to where livepatches are applied to it; with its file if that was given, or else the symbol
+    /// files know it.
+    pub(crate) fn load(&mut self, given: &str) -> Result<Answer, Failure> {
+        let Some(Target { file, name }) = self.targets.get(given) else {
+            self.away.remove(given.as_bytes());
+            return Ok(Answer::default());
+        };
+        let module = match Module::parse(file, self.profile) {
+            Ok(module) => module,
+            Err(error) => return Ok(answer::unreadable(name, error, &self.profile)),
+        };
+        let mut answers = Answers::new(&module, name);
+        answers.loader();
+        let mut image = Image::new(&module, self.area.place(&module)?)?;
+        let mut memory = image.memory();
+        let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap_or(usize::MAX)];
+        answers.early(&mut memory[..], &mut values, self);
+        let answer = answers.finish();
+        if answer.verdict == Verdict::Accepted {
+            let all = symbols(&module, &values);
+            self.own.set(name.as_bytes(), all.iter().map(|(symbol, _)| named(symbol)));
+            let core = all.into_iter().filter(|(_, stays)| *stays).map(|(symbol, _)| symbol).collect();
+            self.settled.insert(name.as_bytes().into(), core);
+        }
+        Ok(answer)
+    }
+
+    /// Its init is done: what was in init sections is gone.
+    pub(crate) fn settle(&mut self, name: &str) {
+        if let Some(core) = self.settled.get(name.as_bytes()) {
+            self.own.set(name.as_bytes(), core.iter().map(named));
+        }
+    }
+
+    /// The module is not loaded any more.
+    pub(crate) fn unload(&mut self, name: &str) {
+        self.own.going(name);
+        self.away.insert(name.as_bytes().into());
+    }
+}
+
+impl Resolver for World<'_> {
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
+        Ok(self.own.export(name).or_else(|| self.files.export(name)))
+    }
+
+    fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+        let files = (object == b"vmlinux" || self.is_in_files(object)).then_some(self.files);
+        let symbols = if self.own.has(object) { Some(&self.own) } else { files };
+        Ok(symbols.and_then(|symbols| symbols.nth(object, name, position)))
+    }
+}
+
+fn named((name, address, kind): &Named) -> (&[u8], u64, u8) {
+    (name, *address, *kind)
+}
+
+/// The symbols of a module as livepatches find them, in the order of its table, and whether each stays when its init
+/// is done.
+fn symbols(module: &Module<'_>, values: &[u64]) -> Vec<(Named, bool)> {
+    let object = module.object();
+    let table = object.symbols();
+    let symbol = |(index, value): (u32, &u64)| {
+        let symbol = table.get(index)?;
+        let name = table.name(index, &symbol).ok().filter(|name| !name.is_empty())?;
+        let (stays, kind) = match table.place(index, &symbol) {
+            SymbolPlace::Undefined => return None,
+            SymbolPlace::Section(section) => {
+                let init = object
+                    .section(section)
+                    .is_some_and(|section| object.section_name(&section).starts_with(b".init"));
+                let per_cpu = module.per_cpu_section() == Some(section);
+                (
+                    (module.is_allocated(section) && !init) || per_cpu,
+                    if symbol.binding() == 0 { b't' } else { b'T' },
+                )
+            }
+            _ => (false, b'a'),
+        };
+        Some(((name.into(), *value, kind), stays))
+    };
+    (0..table.len()).zip(values).skip(1).filter_map(symbol).collect()
+}
