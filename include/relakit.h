@@ -6,6 +6,7 @@
  *   1. one relocation section: relakit_apply, relakit_clear, relakit_check;
  *   2. Linux-shaped loaders: relakit_apply_relocate_add, relakit_klp_apply and their inverses;
  *   3. the whole module: relakit_module_init and what follows it.
+ * For resolvers: relakit_find_sorted and relakit_index_find look names up in the caller's own table.
  *
  * Of all functions:
  * - They return RELAKIT_OK (0), sometimes RELAKIT_NONE (1), or a negative RELAKIT_ERR_ number.
@@ -467,6 +468,12 @@
 #define RELAKIT_ERR_TARGET_OVERLAPS -57
 
 /**
+ * The memory lent for an index of names is too short.
+ * (value: bytes lent; limit: bytes needed)
+ */
+#define RELAKIT_ERR_INDEX_TOO_SHORT -58
+
+/**
  * A pointer that must not be NULL is.
  * (value: number of the argument, counted from 1)
  */
@@ -549,6 +556,11 @@
  * (value: number of the argument, counted from 1)
  */
 #define RELAKIT_ERR_SYMBOLS -114
+
+/**
+ * The pointer does not lead to an index that relakit_index_build has made, or the index was copied elsewhere.
+ */
+#define RELAKIT_ERR_NOT_AN_INDEX -115
 
 /**
  * The number of this ABI. A program and an archive with the same number fit together, whichever is newer.
@@ -670,6 +682,41 @@
  * Not at all.
  */
 #define RELAKIT_READ_NEVER 7
+
+/**
+ * finding->severity: it is so, and nothing is wrong by itself.
+ */
+#define RELAKIT_SEVERITY_INFO 1
+
+/**
+ * finding->severity: probably not what was meant.
+ */
+#define RELAKIT_SEVERITY_WARNING 2
+
+/**
+ * finding->severity: it will not work, or will do harm.
+ */
+#define RELAKIT_SEVERITY_ERROR 3
+
+/**
+ * finding->other_section is a section index.
+ */
+#define RELAKIT_HAS_OTHER_SECTION 16
+
+/**
+ * finding->other_entry is the index of a relocation in it, counted from 0.
+ */
+#define RELAKIT_HAS_OTHER_ENTRY 32
+
+/**
+ * See relakit_index_size.
+ */
+#define RELAKIT_INDEX_SIZE 256
+
+/**
+ * An index of a table of names, in memory that the caller lends; see relakit_index_build. Opaque.
+ */
+struct relakit_index;
 
 /**
  * The life of one module, in memory that the caller lends; see relakit_module_init. Opaque.
@@ -1233,6 +1280,103 @@ struct relakit_klp_symbol_name {
     size_t trailing;
 };
 
+/**
+ * Something about a module that Linux would pass over in silence, or get wrong later. A module with findings may load: what
+ * Linux refuses is told by the functions that load it. Its size never changes.
+ */
+struct relakit_finding {
+    /**
+     * Which rule. relakit_rule_name and the functions after it have its texts; a number is never reused.
+     */
+    int32_t rule;
+    /**
+     * A RELAKIT_SEVERITY_; the same for all findings of a rule.
+     */
+    int32_t severity;
+    /**
+     * RELAKIT_HAS_SECTION, _ENTRY, _SYMBOL, _OTHER_SECTION and _OTHER_ENTRY: which of the next five members say
+     * something. The others are 0.
+     */
+    uint32_t has;
+    /**
+     * Index of the section that it is about: for a relocation the section that holds it, not its target.
+     */
+    uint32_t section;
+    /**
+     * Index of the symbol in the symbol table.
+     */
+    uint32_t symbol;
+    /**
+     * Index of another section; relakit_rule_number_name says of which.
+     */
+    uint32_t other_section;
+    /**
+     * Index of the relocation in its section, counted from 0.
+     */
+    uint64_t entry;
+    /**
+     * The same in the other section.
+     */
+    uint64_t other_entry;
+    /**
+     * r_offset, in bytes; 0 when the finding is not about one relocation.
+     */
+    uint64_t offset;
+    /**
+     * The number that it is about: a length, what a field holds. relakit_rule_number_name says what it is.
+     */
+    uint64_t value;
+    /**
+     * What the number was held against.
+     */
+    uint64_t limit;
+};
+
+/**
+ * Hears of a finding, which is there for the time of the call. ctx is what the function was given. A callback may call any
+ * function of relakit, but not for the module that it is called for.
+ */
+typedef void (*relakit_report)(void *ctx, const struct relakit_finding *finding);
+
+/**
+ * A table of names, as it is in the caller's memory: an array of structs, each with the name of one thing. They hold
+ * pointers to names (.strings = NULL), or offsets of names in a string table, such as the st_name of an Elf64_Sym. What
+ * is found is a position in the array, from 0, so what else the structs hold is the caller's business.
+ *
+ * Names end with NUL or where the string table ends. A NULL, and an offset outside the string table, is an empty name.
+ */
+struct relakit_names {
+    /**
+     * sizeof(struct relakit_names).
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t flags;
+    /**
+     * The first struct's member that leads to its name: a const char *, or with strings a uint32_t. It need not be
+     * aligned.
+     */
+    const void *first;
+    /**
+     * Bytes from one struct to the next: its sizeof.
+     */
+    size_t stride;
+    /**
+     * Number of structs.
+     */
+    size_t count;
+    /**
+     * The string table that offsets count from; NULL when there are pointers.
+     */
+    const char *strings;
+    /**
+     * Bytes of the string table; 0 when there are pointers.
+     */
+    size_t strings_size;
+};
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1499,8 +1643,8 @@ relakit_status relakit_module_place(struct relakit_module *module,
  * Copies the content of every placed section from the file, and zeros where it has none (SHT_NOBITS). Sections behind a
  * writer and unused headers (SHT_NULL) are left to the caller. In RELAKIT_STAGE_PLACED only; may be called again.
  *
- * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_PLACED_SIZE: sections before
- * this one are filled.
+ * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_PLACED_SIZE or
+ * RELAKIT_ERR_NOT_PLACED (the memory is not the one that was placed): sections before this one are filled.
  */
 relakit_status relakit_module_fill(struct relakit_module *module,
                                    const struct relakit_memory *memory,
@@ -1591,6 +1735,7 @@ relakit_status relakit_module_object(struct relakit_module *module,
  * RELAKIT_ERR_ALREADY_LIVE     it came before and has not gone;
  * RELAKIT_ERR_MOVED, _NOT_PLACED, _PLACED_SIZE  a section is not where it was, or not there;
  * RELAKIT_ERR_BAD_KLP_SECTION_NAME to RELAKIT_ERR_NO_RELOCATION_BYTES  a section, or a symbol that it uses;
+ * RELAKIT_ERR_SYMBOL_INDEX, _BAD_SYMBOL_NAME  a relocation's symbol does not exist, or its name cannot be read;
  * RELAKIT_ERR_RESOLVER         the resolver failed;
  * RELAKIT_ERR_UNKNOWN_TYPE to RELAKIT_ERR_NOT_UNDONE  a relocation: see relakit_apply.
  */
@@ -1681,6 +1826,124 @@ relakit_status relakit_parse_klp_symbol_name(const char *name,
                                              size_t name_len,
                                              uint32_t profile,
                                              struct relakit_klp_symbol_name *parts);
+
+/**
+ * Looks at the whole file of a module, and calls report for everything that Linux would not notice: names that cannot match,
+ * relocations that wait for an object that is not patched or are never applied, late relocations into what is gone or was
+ * read by then. Nothing is changed. Not after relakit_module_keep.
+ *
+ * kernel is RELAKIT_LINUX(major, minor), the version that is to load the module: it says which sections are read early. 0 is the
+ * first version that the module's profile is true for. scratch is lent: count entries, one a symbol; its content is lost.
+ * Livepatch symbols that two objects share are found as far as it reaches, so it may be NULL with a count of 0.
+ *
+ * Findings come in no order, one for each place: many, where a file is bad throughout.
+ *
+ * Returns RELAKIT_OK, whatever was found, or what relakit_module_init says of all functions. RELAKIT_ERR_PROFILE: kernel is
+ * older than 5.8. RELAKIT_ERR_CALLBACK: report is NULL.
+ */
+relakit_status relakit_module_findings(struct relakit_module *module,
+                                       uint32_t kernel,
+                                       uint64_t *scratch,
+                                       size_t count,
+                                       relakit_report report,
+                                       void *ctx,
+                                       struct relakit_error *error);
+
+/**
+ * The same for section index alone, as far as it can be told without the others: not whether its object is patched, or
+ * which symbols it shares. So a tool that shows sections can show what is wrong beside each, for what one section costs.
+ *
+ * Returns what relakit_module_findings returns, and RELAKIT_ERR_NO_SUCH_SECTION.
+ */
+relakit_status relakit_module_section_findings(struct relakit_module *module,
+                                               uint32_t index,
+                                               uint32_t kernel,
+                                               relakit_report report,
+                                               void *ctx,
+                                               struct relakit_error *error);
+
+/**
+ * The stable name of a rule, such as "late-into-init": it never changes, and docs/findings has a page under it. Rules are
+ * numbered from 1 without gaps; NULL for a number that is none. The text is constant.
+ */
+const char *relakit_rule_name(int32_t rule);
+
+/**
+ * What a rule says, as a sentence in English without the numbers; NULL for a number that is none. The text is constant.
+ */
+const char *relakit_rule_message(int32_t rule);
+
+/**
+ * What to do about it, in English; NULL for a number that is none. The text is constant.
+ */
+const char *relakit_rule_help(int32_t rule);
+
+/**
+ * What a finding's offset (which = 0), value (1) or limit (2) is, or its other section and relocation (3); the empty string
+ * when the rule does not use it, NULL for a rule or which that is none. The text is constant.
+ */
+const char *relakit_rule_number_name(int32_t rule,
+                                     uint32_t which);
+
+/**
+ * Finds a name in a table that is in ascending order of its names, compared as unsigned bytes: in Linux's order of
+ * exported symbols, for example. For a few lookups, or where there is no memory for an index: of n names at most
+ * log2(n) + 2 are compared.
+ *
+ * name has name_len bytes without a NUL. Several entries may have it; position says which one of them is asked for,
+ * from 1. On success *at is its position in the array.
+ *
+ * Returns RELAKIT_OK; RELAKIT_NONE when fewer than position entries have that name, when position is 0, or when the table
+ * is not in order; RELAKIT_ERR_NULL, _LENGTH (also for a stride that is less than the member), _ALIGNMENT, _STRUCT_SIZE,
+ * _FLAGS, _RESERVED.
+ */
+relakit_status relakit_find_sorted(const struct relakit_names *names,
+                                   const char *name,
+                                   size_t name_len,
+                                   uint64_t position,
+                                   size_t *at);
+
+/**
+ * Bytes of memory that relakit_index_build needs for the index of count names: between 5 and 6 for each, and some more.
+ * In every version with this RELAKIT_ABI not more than 6 * count + RELAKIT_INDEX_SIZE, for memory that is reserved when
+ * a program is compiled. SIZE_MAX for more than 2^30 names, of which there can be no index.
+ */
+size_t relakit_index_size(size_t count);
+
+/**
+ * Makes an index of a table, with which a name is found by one comparison, in whatever order the table is: for many
+ * lookups. It is made in time that grows with the number of names; names that are chosen to have one hash make that
+ * n log n, and a lookup log n comparisons, as without an index.
+ *
+ * memory is lent: size bytes, at least relakit_index_size(names->count), aligned to 8. It, the structs
+ * of the table and their names must stay where they are, and as they are, until the index is used no more, which needs
+ * no call; *names itself need not. On success *index is memory. When the table has changed, make the index again.
+ *
+ * Returns RELAKIT_OK; RELAKIT_ERR_INDEX_TOO_SHORT; RELAKIT_ERR_NULL, _LENGTH (also for a stride that is less than the
+ * member), _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP.
+ */
+relakit_status relakit_index_build(const struct relakit_names *names,
+                                   void *memory,
+                                   size_t size,
+                                   const struct relakit_index **index,
+                                   struct relakit_error *error);
+
+/**
+ * Finds a name in a table that has an index. May be called from a resolver's callbacks, whose answer it can be, and by
+ * several threads at once.
+ *
+ * name has name_len bytes without a NUL. Several entries may have it; position says which one of them is asked for, from
+ * 1, in the table's order: 1 for an exported symbol, and what a resolver's candidate is given. How many there are does
+ * not matter for the time. On success *at is its position in the array.
+ *
+ * Returns RELAKIT_OK; RELAKIT_NONE when fewer than position entries have that name, when position is 0, or when the name
+ * is longer than 4096 bytes; RELAKIT_ERR_NOT_AN_INDEX; RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT.
+ */
+relakit_status relakit_index_find(const struct relakit_index *index,
+                                  const char *name,
+                                  size_t name_len,
+                                  uint64_t position,
+                                  size_t *at);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -188,6 +188,10 @@ static relakit_status abi(void) { return relakit_abi() != RELAKIT_ABI; }
 static relakit_status version(void) { return relakit_version() == NULL; }
 static relakit_status type_name(void) { return relakit_type_name(things) != NULL; }
 static relakit_status class_name(void) { return relakit_class_name(things) != NULL; }
+static relakit_status rule_name(void) { return relakit_rule_name((int32_t)things) != NULL; }
+static relakit_status rule_message(void) { return relakit_rule_message((int32_t)things) != NULL; }
+static relakit_status rule_help(void) { return relakit_rule_help((int32_t)things) != NULL; }
+static relakit_status rule_number_name(void) { return relakit_rule_number_name((int32_t)things, 0) != NULL; }
 static relakit_status module_size(void) { return relakit_module_size() == 0; }
 static relakit_status module_align(void) { return relakit_module_align() != RELAKIT_MODULE_ALIGN; }
 
@@ -199,7 +203,8 @@ static void count_numbers(void)
     } rows[] = {
         {"relakit_strerror", strerror_of}, {"relakit_linux_errno", linux_errno}, {"relakit_number_name", number_name},
         {"relakit_abi", abi}, {"relakit_version", version}, {"relakit_type_name", type_name},
-        {"relakit_class_name", class_name}, {"relakit_module_size", module_size}, {"relakit_module_align", module_align},
+        {"relakit_class_name", class_name}, {"relakit_rule_name", rule_name}, {"relakit_rule_message", rule_message},
+        {"relakit_rule_help", rule_help}, {"relakit_rule_number_name", rule_number_name}, {"relakit_module_size", module_size}, {"relakit_module_align", module_align},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (size_t t = 0; t < TIMES; t++) {
@@ -266,6 +271,8 @@ static void count_controls(void)
         {"control: n log n", NOT_LINEAR, halve},
         {"control: nothing is done with the things", NOT_LINEAR, once},
         {"control: a little more for two hundred things more", NOT_CONSTANT, a_little_more},
+        {"control: every thing is looked at, and more than once", NOT_LOGARITHMIC, halve},
+        {"control: each thing is looked for among all before it, which is no sorting", NOT_N_LOG_N, search},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (size_t t = 0; t < TIMES; t++) {

@@ -112,6 +112,27 @@ static relakit_status object_at(uint32_t index)
 static relakit_status last_object(void) { return object_at(pairs - 1); }
 static relakit_status no_object(void) { return object_at(UINT32_MAX); }
 
+/* What was found is not the question here. */
+static uint64_t *users;
+static void hear(void *ctx, const struct relakit_finding *finding)
+{
+    (void)ctx;
+    (void)finding;
+}
+static relakit_status make_users(void)
+{
+    users = (uint64_t *)lend(symbol_count * sizeof *users);
+    return RELAKIT_OK;
+}
+static relakit_status findings(void)
+{
+    return relakit_module_findings(module, 0, users, symbol_count, hear, NULL, fresh());
+}
+static relakit_status section_findings(void)
+{
+    return relakit_module_section_findings(module, RELA_(pairs - 1), 0, hear, NULL, fresh());
+}
+
 /* The life of a module, and after how many of its steps it is what. */
 static counted *const life[] = {init, place, fill, early, late_size, make_room, keep, coming};
 enum { PARSED = 1, PLACED, FILLED, LOADED, SIZED = 6, KEPT, LIVE };
@@ -204,6 +225,10 @@ static const struct row level3[] = {
     {"relakit_module_describe", describe, LOADED, NULL, "l", "C-C--", NO_FAULT, RELAKIT_OK},
     {"relakit_module_section", section, LOADED, NULL, "oelx", "C-C-C", NO_FAULT, RELAKIT_OK},
     {"relakit_module_symbol", symbol, LOADED, NULL, "ol", "C-C-C", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_findings", findings, LOADED, make_users, "oel", "LLLLL", NO_FAULT, RELAKIT_OK},
+    /* Each of up to 64 objects is looked for in all sections; the last growth has that many only at its end. */
+    {"relakit_module_findings", findings, LOADED, make_users, "x", "LLLL-", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_section_findings", section_findings, LOADED, NULL, "oelx", "CLCLC", NO_FAULT, RELAKIT_OK},
     {"relakit_module_special", special, LOADED, NULL, "ol", "C-C-C", NO_FAULT, RELAKIT_NONE},
 };
 

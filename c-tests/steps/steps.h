@@ -10,11 +10,15 @@
 
 #include <valgrind/callgrind.h>
 
-/* How steps grow with the number of things that a call is given. The last two are for controls. */
+/* How steps grow with the number of things that a call is given. Those with "not" are for controls. */
 #define LINEAR "linear"
 #define CONSTANT "constant"
+#define LOGARITHMIC "logarithmic"
+#define N_LOG_N "n log n"
 #define NOT_LINEAR "not linear"
 #define NOT_CONSTANT "not constant"
+#define NOT_LOGARITHMIC "not logarithmic"
+#define NOT_N_LOG_N "not n log n"
 
 /* Each call is counted with n things, with 4n and with 16n. */
 static const uint32_t times[] = {1, 4, 16};

@@ -162,6 +162,28 @@ AT(klp_symbol_name, name_len, 32, 8);
 AT(klp_symbol_name, position, 40, 8);
 AT(klp_symbol_name, trailing, 48, 8);
 
+SIZE(finding, 64);
+AT(finding, rule, 0, 4);
+AT(finding, severity, 4, 4);
+AT(finding, has, 8, 4);
+AT(finding, section, 12, 4);
+AT(finding, symbol, 16, 4);
+AT(finding, other_section, 20, 4);
+AT(finding, entry, 24, 8);
+AT(finding, other_entry, 32, 8);
+AT(finding, offset, 40, 8);
+AT(finding, value, 48, 8);
+AT(finding, limit, 56, 8);
+
+SIZE(names, 48);
+AT(names, struct_size, 0, 4);
+AT(names, flags, 4, 4);
+AT(names, first, 8, 8);
+AT(names, stride, 16, 8);
+AT(names, count, 24, 8);
+AT(names, strings, 32, 8);
+AT(names, strings_size, 40, 8);
+
 /* A status is a signed 32-bit number. */
 ALWAYS(sizeof(relakit_status) == 4);
 ALWAYS((relakit_status)-1 < 0);
@@ -188,6 +210,8 @@ ALWAYS(RELAKIT_SECTION_IN_MEMORY == 1 && RELAKIT_SECTION_FAILS_LOAD == 2);
 ALWAYS(RELAKIT_SECTION_FAILS_COMING == 4);
 ALWAYS(RELAKIT_READ_AT_LOAD == 1 && RELAKIT_READ_AT_FINALIZE == 2);
 ALWAYS(RELAKIT_READ_AT_FORMATION == 3 && RELAKIT_READ_AT_COMING == 4);
+ALWAYS(RELAKIT_SEVERITY_INFO == 1 && RELAKIT_SEVERITY_WARNING == 2 && RELAKIT_SEVERITY_ERROR == 3);
+ALWAYS(RELAKIT_HAS_OTHER_SECTION == 16 && RELAKIT_HAS_OTHER_ENTRY == 32);
 ALWAYS(RELAKIT_READ_AT_INIT == 5 && RELAKIT_READ_ON_DEMAND == 6 && RELAKIT_READ_NEVER == 7);
 
 #endif /* LAYOUT_H */

@@ -124,6 +124,7 @@ static void name_outside(void) { file_header(DATA_)->sh_name = 192; }
 static void no_symbols(void) { file_header(SYMTAB)->sh_type = SHT_PROGBITS; }
 static void two_symbol_tables(void) { file_header(COMMENT_)->sh_type = SHT_SYMTAB; }
 static void no_strings(void) { file_header(SYMTAB)->sh_link = TEXT_; }
+static void strings_elsewhere(void) { file_header(SYMTAB)->sh_link = SECTIONS; }
 static void wrong_class(void) { file[EI_CLASS] = ELFCLASS32; }
 static void strings_without_end(void) { ((char *)file_section(STRTAB))[127] = 'x'; }
 static void symbol_name_outside(void) { ((Elf64_Sym *)file_section(SYMTAB))[EXP_A].st_name = 128; }
@@ -150,7 +151,9 @@ static const struct {
     {"a name outside", name_outside, 0, RELAKIT_ERR_BAD_SECTION_NAME, 192, 192, DATA_},
     {"no symbols", no_symbols, 0, RELAKIT_ERR_NO_SYMBOL_TABLE, 0, 0, -1},
     {"two symbol tables", two_symbol_tables, 0, RELAKIT_ERR_MANY_SYMBOL_TABLES, COMMENT_, 0, SYMTAB},
-    {"no strings", no_strings, 0, RELAKIT_ERR_BAD_STRING_TABLE, TEXT_, SECTIONS, SYMTAB},
+    {"strings elsewhere", strings_elsewhere, 0, RELAKIT_ERR_BAD_STRING_TABLE, SECTIONS, SECTIONS, SYMTAB},
+    {"no strings, 6.12", no_strings, RELAKIT_LINUX(6, 12), RELAKIT_OK, 0, 0, -1},
+    {"no strings, 6.13", no_strings, RELAKIT_LINUX(6, 13), RELAKIT_ERR_BAD_STRING_TABLE, TEXT_, SECTIONS, SYMTAB},
     {"class, as Linux", wrong_class, 0, RELAKIT_OK, 0, 0, -1},
     {"class, by the gABI", wrong_class, RELAKIT_PROFILE_ELF, RELAKIT_ERR_BAD_IDENT, ELFCLASS32, ELFCLASS64, -1},
     {"strings, 6.12", strings_without_end, RELAKIT_LINUX(6, 12), RELAKIT_OK, 0, 0, -1},

@@ -68,6 +68,7 @@ static const struct status {
     {RELAKIT_ERR_NO_SUCH_SECTION, -55, 0, {"", "index", "sections"}},
     {RELAKIT_ERR_NOT_RELOCATIONS, -56, 0, {"", "sh_type", ""}},
     {RELAKIT_ERR_TARGET_OVERLAPS, -57, 0, {"", "target", ""}},
+    {RELAKIT_ERR_INDEX_TOO_SHORT, -58, 0, {"", "bytes lent", "bytes needed"}},
     {RELAKIT_ERR_NULL, -101, 0, {"", "argument", ""}},
     {RELAKIT_ERR_LENGTH, -102, 0, {"", "argument", "length"}},
     {RELAKIT_ERR_ALIGNMENT, -103, 0, {"", "argument", "multiple of"}},
@@ -82,6 +83,7 @@ static const struct status {
     {RELAKIT_ERR_PROFILE, -112, 0, {"", "profile", ""}},
     {RELAKIT_ERR_CALLBACK, -113, 0, {"", "argument", ""}},
     {RELAKIT_ERR_SYMBOLS, -114, 0, {"", "argument", ""}},
+    {RELAKIT_ERR_NOT_AN_INDEX, -115, 0, {"", "", ""}},
 };
 #define STATUSES (sizeof statuses / sizeof *statuses)
 

@@ -177,6 +177,8 @@ kinds! {
     NotRelocations = -56, c"not a relocation section", [c"" c"sh_type" c""], NONE;
     /// The target overlaps what the pass reads: section headers, symbols, names or the relocations themselves.
     TargetOverlaps = -57, c"relocation target overlaps what is read to relocate it", [c"" c"target" c""], NONE;
+    /// The memory lent for an index of names is too short.
+    IndexTooShort = -58, c"memory lent for the index of names is too short", [c"" c"bytes lent" c"bytes needed"], NONE;
 }
 
 impl fmt::Display for ErrorKind {

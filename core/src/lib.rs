@@ -68,6 +68,7 @@ pub mod abi;
 pub mod check;
 pub mod elf;
 mod error;
+pub mod index;
 pub mod klp;
 mod module;
 mod profile;

@@ -31,6 +31,9 @@ layout!(relakit_section, 104: struct_size 0, flags 4, sh_type 8, section_class 1
     name_len 40, object 48, object_len 56, content 64, size 72, align 80, sh_flags 88, link 96, info 100);
 layout!(relakit_symbol, 48: struct_size 0, shndx 4, info 8, reserved 12, name 16, name_len 24, value 32, size 40);
 layout!(relakit_special, 16: struct_size 0, read_at 4, entry_size 8, rewrites_code 12);
+layout!(relakit_finding, 64: rule 0, severity 4, has 8, section 12, symbol 16, other_section 20, entry 24, other_entry 32,
+    offset 40, value 48, limit 56);
+layout!(relakit_names, 48: struct_size 0, flags 4, first 8, stride 16, count 24, strings 32, strings_size 40);
 layout!(relakit_klp_section_name, 40: struct_size 0, is_early 4, object 8, object_len 16, section 24,
     section_len 32);
 layout!(relakit_klp_symbol_name, 56: struct_size 0, is_vmlinux 4, object 8, object_len 16, name 24, name_len 32,

@@ -39,8 +39,14 @@ mod describe;
 
 mod classify;
 
+mod findings;
+
+mod index;
+
 pub use classify::*;
 pub use describe::*;
+pub use findings::*;
+pub use index::*;
 pub use names::*;
 pub use relocate::*;
 pub use sechdrs::*;

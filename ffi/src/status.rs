@@ -179,6 +179,9 @@ pub const RELAKIT_ERR_NOT_RELOCATIONS: i32 = -56;
 /// The target overlaps what the pass reads: section headers, symbols, names or the relocations themselves.
 /// (value: target)
 pub const RELAKIT_ERR_TARGET_OVERLAPS: i32 = -57;
+/// The memory lent for an index of names is too short.
+/// (value: bytes lent; limit: bytes needed)
+pub const RELAKIT_ERR_INDEX_TOO_SHORT: i32 = -58;
 
 // What is wrong with the call itself. Nothing was looked at, nothing was changed.
 /// A pointer that must not be NULL is.
@@ -223,6 +226,8 @@ pub const RELAKIT_ERR_CALLBACK: i32 = -113;
 /// Of the two sources of symbol values not exactly one was given.
 /// (value: number of the argument, counted from 1)
 pub const RELAKIT_ERR_SYMBOLS: i32 = -114;
+/// The pointer does not lead to an index that relakit_index_build has made, or the index was copied elsewhere.
+pub const RELAKIT_ERR_NOT_AN_INDEX: i32 = -115;
 
 /// The statuses that the core does not have: number, sentence, what value and limit are.
 const CALL_STATUSES: &[(relakit_status, &CStr, [&CStr; 2])] = &[
@@ -246,6 +251,7 @@ const CALL_STATUSES: &[(relakit_status, &CStr, [&CStr; 2])] = &[
     (RELAKIT_ERR_PROFILE, c"unknown profile", [c"profile", c""]),
     (RELAKIT_ERR_CALLBACK, c"callback is NULL", [c"argument", c""]),
     (RELAKIT_ERR_SYMBOLS, c"not exactly one source of symbol values", [c"argument", c""]),
+    (RELAKIT_ERR_NOT_AN_INDEX, c"not an index of names", [c"", c""]),
 ];
 
 /// The row of a status that the core does not have.

@@ -109,8 +109,8 @@ pub unsafe extern "C" fn relakit_module_place(
 /// Copies the content of every placed section from the file, and zeros where it has none (SHT_NOBITS). Sections behind a
 /// writer and unused headers (SHT_NULL) are left to the caller. In RELAKIT_STAGE_PLACED only; may be called again.
 ///
-/// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_PLACED_SIZE: sections before
-/// this one are filled.
+/// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_PLACED_SIZE or
+/// RELAKIT_ERR_NOT_PLACED (the memory is not the one that was placed): sections before this one are filled.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_fill(
     module: *mut relakit_module,
@@ -287,6 +287,7 @@ pub unsafe extern "C" fn relakit_module_object(
 /// RELAKIT_ERR_ALREADY_LIVE     it came before and has not gone;
 /// RELAKIT_ERR_MOVED, _NOT_PLACED, _PLACED_SIZE  a section is not where it was, or not there;
 /// RELAKIT_ERR_BAD_KLP_SECTION_NAME to RELAKIT_ERR_NO_RELOCATION_BYTES  a section, or a symbol that it uses;
+/// RELAKIT_ERR_SYMBOL_INDEX, _BAD_SYMBOL_NAME  a relocation's symbol does not exist, or its name cannot be read;
 /// RELAKIT_ERR_RESOLVER         the resolver failed;
 /// RELAKIT_ERR_UNKNOWN_TYPE to RELAKIT_ERR_NOT_UNDONE  a relocation: see relakit_apply.
 #[unsafe(no_mangle)]
@@ -349,7 +350,7 @@ pub unsafe extern "C" fn relakit_module_going(
     unsafe { state::on(module, error, call) }
 }
 
-fn file_span(module: &Module<'_>, report: &mut Report) -> Result<Span, Stopped> {
+pub(crate) fn file_span(module: &Module<'_>, report: &mut Report) -> Result<Span, Stopped> {
     let file = module.object().bytes();
     Span::items(file.as_ptr(), file.len(), 0, report)
 }

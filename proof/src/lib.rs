@@ -1,11 +1,14 @@
-//! All of relakit's core behind two functions, with a panic handler that calls a function which nobody defines: linking
+//! All of relakit's core behind three functions, with a panic handler that calls a function which nobody defines: linking
 //! them succeeds only if no panic is reachable.
 #![no_std]
 
 use core::panic::PanicInfo;
 use relakit::elf::RelaTable;
+use relakit::index::{Index, find_sorted};
 use relakit::reloc::{self, Rules, SymtabValues};
-use relakit::{Error, HookError, Loaded, Module, Place, Profile, Resolver, Target, Writer, check, klp};
+use relakit::{
+    Error, HookError, Loaded, Module, Place, Profile, Resolver, Target, Writer, check, klp, special,
+};
 
 unsafe extern "C" {
     // Defined nowhere.
@@ -92,7 +95,14 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
     for (section, special) in loaded.specials() {
         *count =
             count.wrapping_add(usize::from(special.is_read_by(profile.since))).wrapping_add(section as usize);
+        let sites = special::sites(special, profile.since, file, section.into());
+        *count = count.wrapping_add(sites.left_over());
+        for site in sites {
+            *count = count.wrapping_add(site.size_in(file) as usize);
+        }
     }
+    let read_last = special::finalize_order(profile.since).last();
+    *count = count.wrapping_add(read_last.map_or(0, |special| special.name.len()));
     *count = count.wrapping_add(module.late_size(values)?);
     let mut late = loaded.keep(memory, values, kept)?;
     late.faults(object, memory, &mut Embedder, &mut report)?;
@@ -200,4 +210,25 @@ fn section(lent: &mut LentSection<'_>) -> Result<(), Error> {
             None => Ok(()),
         },
     }
+}
+
+/// What the embedder lends for names.
+pub struct LentNames<'a> {
+    names: &'a [&'a [u8]],
+    memory: &'a mut [u32],
+    name: &'a [u8],
+    position: u64,
+    fault: Option<Error>,
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proof_names(lent: &mut LentNames<'_>) -> usize {
+    let found = match Index::build(lent.names, lent.memory) {
+        Ok(index) => index.nth(lent.name, lent.position).or_else(|| index.find(lent.name)),
+        Err(error) => {
+            lent.fault = Some(error);
+            None
+        }
+    };
+    found.or_else(|| find_sorted(lent.names, lent.name, lent.position)).unwrap_or(usize::MAX)
 }

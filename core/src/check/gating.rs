@@ -5,9 +5,10 @@ use super::loader::enables_patch;
 use super::{Finding, Rule};
 use crate::abi::{KLP_RELA_PREFIX, R_X86_64_64, R_X86_64_NONE, VMLINUX};
 use crate::elf::{RelaTable, Section, SymbolPlace};
-use crate::klp::{Class, Objects, SymName};
+use crate::klp::{Class, MAX_OBJECTS, SymName};
 use crate::module::Module;
 use crate::read::index as to_index;
+use heapless::Vec;
 
 /// The symbols that section `index` uses. `users` has for each symbol the late section that used it first, or 0.
 pub(super) fn section(
@@ -112,23 +113,36 @@ fn ordinary(
     }
 }
 
-/// Sections for objects that the module does not patch. Not said of more objects than can be listed.
+/// Sections for objects that the module does not patch, as far as there are no more of them than [`MAX_OBJECTS`].
 pub(super) fn objects(module: &Module<'_>, report: &mut dyn FnMut(Finding)) {
-    let Ok(objects) = Objects::of(module) else { return };
-    for name in objects.names().iter().filter(|name| **name != VMLINUX) {
-        if patches(module, name) {
-            continue;
-        }
-        let is_patched = |text: &[u8]| text.eq_ignore_ascii_case(name);
-        let rule = match points_to(module, name.len(), is_patched) {
-            true => Rule::ObjectNameCase,
-            false => Rule::ObjectNotPatched,
-        };
-        for index in 1..module.object().section_count() {
-            if object_of(module, u64::from(index)) == Some(*name) {
-                report(Finding { section: Some(index), ..Finding::new(rule) });
+    // The first section of each object, and what there is to say of all.
+    let mut known: Vec<(u32, Option<Rule>), MAX_OBJECTS> = Vec::new();
+    for (index, class) in module.classes() {
+        let Class::KlpLate { object, .. } = class.class else { continue };
+        let same = known.iter().find(|(first, _)| object_of(module, u64::from(*first)) == Some(object));
+        let rule = match same {
+            Some((_, rule)) => *rule,
+            None if known.is_full() => continue,
+            None => {
+                let rule = not_patched(module, object);
+                let _ = known.push((index, rule));
+                rule
             }
+        };
+        if let Some(rule) = rule {
+            report(Finding { section: Some(index), ..Finding::new(rule) });
         }
+    }
+}
+
+fn not_patched(module: &Module<'_>, object: &[u8]) -> Option<Rule> {
+    let differs_in_case = |text: &[u8]| text != object && text.eq_ignore_ascii_case(object);
+    if patches(module, object) {
+        None
+    } else if points_to(module, object.len(), differs_in_case) {
+        Some(Rule::ObjectNameCase)
+    } else {
+        Some(Rule::ObjectNotPatched)
     }
 }
 

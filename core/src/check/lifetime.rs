@@ -1,14 +1,17 @@
 //! Findings about how long things live, and about what has been read when late relocations are applied.
 
 use super::{Field, Finding, Rule};
-use crate::abi::RELA_SIZE;
-use crate::elf::{RelaTable, Section};
+use crate::abi::{RELA_SIZE, SHT_REL};
+use crate::elf::{RelaTable, Section, SectionFlags};
 use crate::error::ErrorKind;
 use crate::klp::{Class, Reason};
 use crate::module::Module;
 use crate::read::index as to_index;
 use crate::reloc::howto;
 use crate::special::{self, Version};
+
+/// Size of one `Elf64_Rel` on disk, in bytes (gABI 4.1, "Relocation"). Linux on x86-64 refuses it where it is looked at.
+const REL_SIZE: u64 = 16;
 
 /// What becomes of section `index` and of its target.
 pub(super) fn section(
@@ -23,9 +26,12 @@ pub(super) fn section(
         let other_section = target.then_some(section.info);
         report(Finding { section: Some(index), other_section, value, limit, ..Finding::new(rule) });
     };
-    let (flags, left) = (section.flags.bits(), section.size.checked_rem(RELA_SIZE as u64).unwrap_or(0));
-    let is_klp = section.flags.contains(crate::elf::SectionFlags::RELA_LIVEPATCH);
-    let is_empty = section.size < RELA_SIZE as u64;
+    let is_klp = section.flags.contains(SectionFlags::RELA_LIVEPATCH);
+    let flags = section.flags.bits();
+    // With the flag Linux takes every type for RELA.
+    let entry = if section.kind == SHT_REL && !is_klp { REL_SIZE } else { RELA_SIZE as u64 };
+    let left = section.size.checked_rem(entry).unwrap_or(0);
+    let is_empty = section.size < entry;
     match class.class {
         Class::NotRelocation => return,
         Class::LegacyArch => return found(Rule::KlpArch, 0, 0, false),
@@ -44,7 +50,7 @@ pub(super) fn section(
             found(Rule::LateTargetNotAllocated, 0, 0, true);
         }
         Class::PassedOver if is_empty => {}
-        Class::PassedOver if is_klp && class.reason == Reason::NoTarget => {
+        Class::PassedOver if class.reason == Reason::NoTarget => {
             found(Rule::TargetOutOfRange, u64::from(section.info), count, false);
         }
         Class::PassedOver if is_klp => found(Rule::EarlyPassedOver, 0, 0, true),

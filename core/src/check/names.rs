@@ -1,7 +1,7 @@
 //! Findings about names (Linux semantics 1): what the grammar accepts and nobody means.
 
 use super::{Finding, Rule};
-use crate::abi::{KLP_RELA_PREFIX, OBJECT_NAME_MAX, VMLINUX};
+use crate::abi::{KLP_RELA_PREFIX, KLP_SYM_PREFIX, OBJECT_NAME_MAX, VMLINUX};
 use crate::elf::{Section, SectionFlags, SymbolPlace};
 use crate::klp::{RelaName, SymName};
 use crate::module::Module;
@@ -41,7 +41,10 @@ pub(super) fn section(module: &Module<'_>, index: u32, section: &Section, report
             // `<more>.<target>`: the object's name has a dot.
             target.and_then(|target| rest.strip_suffix(target)).is_some_and(|more| more.ends_with(b"."))
         });
-        found(if goes_on { Rule::ObjectNameDot } else { Rule::NamesOtherTarget }, u64::from(section.info), 0);
+        match goes_on {
+            true => found(Rule::ObjectNameDot, 0, 0),
+            false => found(Rule::NamesOtherTarget, u64::from(section.info), 0),
+        }
     }
 }
 
@@ -51,6 +54,10 @@ pub(super) fn symbols(module: &Module<'_>, report: &mut dyn FnMut(Finding)) {
     for index in 1..table.len() {
         let Some(symbol) = table.get(index) else { break };
         if table.place(index, &symbol) != SymbolPlace::Livepatch {
+            if table.strings().starts_with(symbol.name, KLP_SYM_PREFIX) {
+                let shndx = u64::from(symbol.shndx);
+                report(Finding { symbol: Some(index), value: shndx, ..Finding::new(Rule::SymbolNotMarked) });
+            }
             continue;
         }
         let Ok(name) = table.name(index, &symbol) else { continue };
@@ -61,7 +68,8 @@ pub(super) fn symbols(module: &Module<'_>, report: &mut dyn FnMut(Finding)) {
         if let Some(rule) = object_rule(parsed.object) {
             found(rule, 0, 0);
         }
-        if parsed.name.starts_with(b"ko.") {
+        // A static variable called ko is ko.12 to the compiler.
+        if parsed.name.strip_prefix(b"ko.").is_some_and(|rest| !rest.iter().all(u8::is_ascii_digit)) {
             found(Rule::ObjectNameDot, 0, 0);
         }
         if !parsed.rest.is_empty() {

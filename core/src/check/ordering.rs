@@ -4,7 +4,7 @@ use super::{Field, Finding, Rule};
 use crate::klp::Class;
 use crate::module::{Loaded, Memory, Module};
 use crate::read::index;
-use crate::special::{Site, Version, sites};
+use crate::special::{Role, Site, Version, sites};
 
 /// A late relocation's field, and where it is when it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,8 +17,10 @@ pub struct LateField {
 
 /// Most bytes of a field.
 const FIELD_MAX: u64 = 8;
-/// Most fields that are reported of one site; more overlap one another.
-const FIELDS_PER_SITE: usize = 16;
+/// Most bytes of an instruction: a site may turn out to be longer than usual.
+const INSTRUCTION_MAX: u64 = 15;
+/// Most fields that are looked at for one site, which has up to 255 bytes: where there are more, they overlap one another.
+const FIELDS_PER_SITE: usize = 255 + 8;
 
 /// The fields of late relocations that have a place, in the order of the file.
 pub fn late_fields<'a, M: Memory + ?Sized>(
@@ -50,10 +52,13 @@ pub fn rewritten<M: Memory + ?Sized>(
         let Some(special) = loaded.special(index) else { continue };
         let Some(section) = memory.target(index) else { continue };
         let Some(bytes) = section.bytes() else { continue };
-        for site in sites(special, version, bytes, section.address()) {
+        // The reader of calls leaves one that does not lead to a function with room before it; without its value a late one
+        // leads to the instruction after it.
+        let all = sites(special, version, bytes, section.address()).filter(|site| site.role != Role::Call);
+        for site in all {
             for late in overlapping(sorted, &site) {
                 let size = site.size_in(code(module, late, &site));
-                if late.address >= site.address.saturating_add(size) {
+                if size == 0 || late.address >= site.address.saturating_add(size) {
                     continue;
                 }
                 report(Finding {
@@ -71,9 +76,10 @@ pub fn rewritten<M: Memory + ?Sized>(
     }
 }
 
-/// The fields that may share a byte with a site, which may turn out to be shorter.
+/// The fields that may share a byte with a site, which may turn out to be shorter or longer.
 fn overlapping<'a>(sorted: &'a [LateField], site: &Site) -> impl Iterator<Item = &'a LateField> + use<'a> {
-    let (begin, end) = (site.address, site.address.saturating_add(site.size.saturating_add(1)));
+    let begin = site.address;
+    let end = begin.saturating_add(site.size.max(INSTRUCTION_MAX));
     let first = sorted.partition_point(|late| late.address.saturating_add(FIELD_MAX) <= begin);
     let from = sorted.get(first..).unwrap_or_default();
     let near = from.iter().take_while(move |late| late.address < end).take(FIELDS_PER_SITE);

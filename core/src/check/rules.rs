@@ -154,7 +154,7 @@ rules! {
     /// A late section uses a symbol of a third module.
     ThirdModule = 12, c"third-module-symbol", Warning,
         c"uses a symbol of another module than the one whose coming it waits for",
-        c"it fails when that one is not loaded, and goes stale when it is unloaded",
+        c"wait for the module that has the symbol, or make it one of the module that is waited for",
         [c"offset" c"" c""], c"";
     /// A vmlinux section uses a symbol of a module.
     ModuleInEarly = 13, c"module-symbol-in-vmlinux-section", Warning,
@@ -165,7 +165,7 @@ rules! {
     SharedSymbol = 14, c"klp-symbol-shared", Warning,
         c"sections of two objects share a livepatch symbol, and its value may be stale when one is cleared",
         c"give each object a symbol of its own",
-        [c"" c"" c""], c"section of the other object";
+        [c"offset" c"" c""], c"section of the other object";
     /// An ordinary relocation uses a livepatch symbol: its value depends on the order of sections.
     OrdinaryUsesKlp = 15, c"ordinary-uses-klp-symbol", Warning,
         c"an ordinary relocation uses a livepatch symbol, whose value depends on the order of sections",
@@ -276,6 +276,13 @@ rules! {
         c"this kernel does not clear late relocations: once gone, the object cannot come back",
         c"use Linux 6.3 or later, or reboot before it is loaded again",
         [c"" c"" c""], c"";
+
+    // Names again.
+    /// Named like a livepatch symbol, without `SHN_LIVEPATCH`: it is taken as it is, often as 0.
+    SymbolNotMarked = 35, c"klp-symbol-not-marked", Error,
+        c"named like a livepatch symbol, but its section index is not SHN_LIVEPATCH",
+        c"set st_shndx to 0xff20 after the last link: ld -r makes the symbol absolute",
+        [c"" c"st_shndx" c""], c"";
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@
 //! Versions are mainline's. Stable kernels took some rows earlier: 5.10.y reads `.retpoline_sites` and
 //! `.return_sites`, writes `.static_call_tramp_key` and has 12-byte alternatives (all seen in 5.10.223).
 
+mod finalize;
 mod sites;
 
+pub use finalize::finalize_order;
 pub use sites::{Role, Site, Sites, sites};
 
 use Effect::{Code, Nothing, Reads, Rewrites, Supplies, Updates, UpdatesAndRewrites};
@@ -266,7 +268,8 @@ pub const SPECIALS: &[Special] = &[
     row("__kcrctab", "find_exported_symbol_in_section", OnDemand, Reads, "CRCs of __ksymtab").sizes(FOUR),
     row("__kcrctab_gpl", "find_exported_symbol_in_section", OnDemand, Reads, "CRCs of __ksymtab_gpl").until(7, 1).sizes(FOUR),
     row("__kflagstab", "find_exported_symbol_in_section", OnDemand, Reads, "flags of __ksymtab").since(7, 1).sizes(&[(ANY, 1)]),
-    row(".static_call.text", "__static_call_transform", OnDemand, Code, "static call trampolines").since(5, 10),
+    // 5 bytes, and 3 of signature; in 5.10 3 of alignment.
+    row(".static_call.text", "__static_call_transform", OnDemand, Code, "static call trampolines").since(5, 10).sizes(EIGHT),
 
     // Never. Kprobes note the range of the two text sections at COMING. x86_64 traces by __mcount_loc.
     row(".kprobes.text", "add_module_kprobe_blacklist", Never, Code, "code that must not be probed"),
@@ -278,35 +281,6 @@ pub const SPECIALS: &[Special] = &[
     row("__patchable_function_entries", "", Never, Nothing, "padding before functions").sizes(EIGHT),
     // b9f174c811e3, objtool_urgent_for_v6.4.
     row(".orc_header", "", Never, Nothing, "hash of the ORC format, for tools").since(6, 4),
-];
-
-/// The sections that Finalize reads in kernels of this version, in that order.
-///
-/// `.altinstr_replacement` is read with `.altinstructions` and not listed. The reader of `.cfi_sites` reads
-/// `.retpoline_sites` too. Up to 6.14 the reader of `.call_sites` also patched calls that `.parainstructions`
-/// lists, from 6.8 on `.altinstructions`.
-pub fn finalize_order(version: Version) -> impl Iterator<Item = &'static Special> {
-    let order =
-        FINALIZE.iter().rev().find(|(first, _)| !before(version, *first)).map_or(&[][..], |row| row.1);
-    let specials = order.iter().filter_map(|name| by_name(name.as_bytes()));
-    specials.filter(move |special| special.first_read(version) == Some(Finalize))
-}
-
-/// The first version with each order, oldest first, and all that kernels read there up to the next.
-#[rustfmt::skip]
-const FINALIZE: &[(Version, &[&str])] = &[
-    (ANY, &["__ex_table", ".data..percpu", ".retpoline_sites", ".altinstructions", ".smp_locks",
-        ".parainstructions", "__jump_table", ".orc_unwind_ip", ".orc_unwind"]),
-    // Paravirt first, because alternatives rely on it: 5adf349439d2, 5.17-rc8; also in 5.15.y and 5.16.y.
-    ((5, 17), &["__ex_table", ".data..percpu", ".parainstructions", ".cfi_sites", ".retpoline_sites",
-        ".return_sites", ".altinstructions", ".call_sites", ".ibt_endbr_seal", ".smp_locks", "__jump_table",
-        ".orc_unwind_ip", ".orc_unwind"]),
-    // Locks last, by module_post_finalize: merge window of 6.13.
-    ((6, 13), &["__ex_table", ".data..percpu", ".cfi_sites", ".retpoline_sites", ".return_sites",
-        ".altinstructions", ".call_sites", ".ibt_endbr_seal", ".orc_unwind_ip", ".orc_unwind", ".smp_locks"]),
-    // Calls before alternatives: ab9fea59487d; locks back: 1d7e707af446; both x86-core-2025-03-22 for 6.15.
-    ((6, 15), &["__ex_table", ".data..percpu", ".cfi_sites", ".retpoline_sites", ".return_sites", ".call_sites",
-        ".altinstructions", ".ibt_endbr_seal", ".smp_locks", ".orc_unwind_ip", ".orc_unwind"]),
 ];
 
 #[cfg(test)]
@@ -380,21 +354,5 @@ mod tests {
         assert!(!labels.takes_late((6, 12)) && !special(".altinstr_replacement").takes_late((6, 12)));
         assert!(special("__bug_table").takes_late((6, 12)) && special(".noinstr.text").takes_late((6, 12)));
         assert!(special(".smp_locks").takes_late((7, 3)), "nothing reads it");
-    }
-
-    #[test]
-    fn the_order_of_finalize_names_all_that_is_read_there_once() {
-        for version in (8..20).map(|minor| (5, minor)).chain((0..20).map(|minor| (6, minor))).chain([(7, 3)])
-        {
-            for special in SPECIALS.iter().filter(|special| special.name != ".altinstr_replacement") {
-                let read = special.first_read(version) == Some(Finalize);
-                let times = finalize_order(version).filter(|other| other.name == special.name).count();
-                assert_eq!(times, usize::from(read), "{} in {version:?}", special.name);
-            }
-        }
-        assert!(FINALIZE.iter().flat_map(|row| row.1).all(|name| special(name).name == *name));
-        let place = |version, name| finalize_order(version).position(|special| special.name == name);
-        assert!(place((6, 12), ".call_sites") > place((6, 12), ".altinstructions"));
-        assert!(place((7, 3), ".call_sites") < place((7, 3), ".altinstructions"));
     }
 }

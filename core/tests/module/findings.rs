@@ -1,11 +1,12 @@
 //! Each finding has a module that shows just it, and one that comes close and does not.
 
 use crate::builder::{
-    ALLOC, Builder, GLOBAL, LIVEPATCH, PROGBITS, R_32, R_64, R_NONE, R_PC32, RELA, Sec, UNDEF, WRITE,
+    ABS, ALLOC, Builder, GLOBAL, LIVEPATCH, PROGBITS, R_32, R_64, R_NONE, R_PC32, RELA, Sec, UNDEF, WRITE,
 };
 use crate::world::{Names, World, address};
 use relakit::check::{self, Finding, Rule};
 use relakit::elf::RelaTable;
+use relakit::klp::MAX_OBJECTS;
 use relakit::reloc::Values;
 use relakit::{Module, Profile};
 use std::collections::BTreeSet;
@@ -205,6 +206,11 @@ fn cases() -> Vec<(Rule, Builder, Builder)> {
             edited(livepatch(), |b| _ = b.section(".klp.arch.a..altinstructions", PROGBITS, ALLOC, vec![])),
             edited(livepatch(), |b| _ = b.section(".klp.archa", PROGBITS, ALLOC, vec![])),
         ),
+        (
+            Rule::SymbolNotMarked,
+            edited(livepatch(), |b| _ = b.symbol(".klp.sym.a.f,0", GLOBAL, ABS, 0)),
+            edited(livepatch(), |b| _ = b.symbol(".klp.symbols", GLOBAL, ABS, 0)),
+        ),
         (Rule::SymposNotNeeded, with_symbol(".klp.sym.a.f,1"), with_symbol(".klp.sym.a.twice,1")),
         (Rule::SymposMissing, with_symbol(".klp.sym.a.twice,0"), with_symbol(".klp.sym.a.twice,2")),
     ]
@@ -334,6 +340,20 @@ fn rewritten(
 }
 
 #[test]
+fn of_more_objects_than_can_be_listed_the_first_ones_are_held_against_what_is_patched() {
+    let mut builder = livepatch();
+    let names: Vec<_> = (0..=MAX_OBJECTS).map(|number| format!("o{number}")).collect();
+    for name in names.iter().chain(&names) {
+        builder.klp(name, 1, &[]);
+    }
+    let found = findings(&builder, LINUX);
+    let sections: Vec<_> = found.iter().filter(|finding| finding.rule == Rule::ObjectNotPatched).collect();
+    let last = u32::try_from(MAX_OBJECTS).unwrap();
+    let expected = (LATE..LATE + last).chain(LATE + last + 1..LATE + last + 1 + last);
+    assert!(sections.iter().map(|finding| finding.section.unwrap()).eq(expected));
+}
+
+#[test]
 fn a_late_field_is_held_against_every_byte_that_is_rewritten() {
     let retpoline = |at, r_type| rewritten(at, r_type, ".retpoline_sites", 4, &[]);
     assert_eq!(retpoline(0x0c, R_32), []);
@@ -343,6 +363,12 @@ fn a_late_field_is_held_against_every_byte_that_is_rewritten() {
     assert_eq!(retpoline(0x15, R_64), [], "up to 0x1d");
     assert_eq!(retpoline(0x19, R_64), [(0x19, Some(0), 0x20, 5)]);
     assert_eq!(retpoline(0x21, R_NONE), [], "has no field");
+}
+
+#[test]
+fn a_late_field_of_a_call_that_is_only_counted_is_as_it_should_be() {
+    assert_eq!(rewritten(0x14, R_32, ".call_sites", 4, &[]), []);
+    assert_eq!(rewritten(0x14, R_32, ".return_sites", 4, &[]).len(), 1);
 }
 
 #[test]

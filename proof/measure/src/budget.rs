@@ -24,7 +24,7 @@ pub fn groups(functions: &[String]) -> Vec<Group> {
     let mut groups = vec![
         group("level 1", &|name| LEVEL_1.contains(&name)),
         group("level 2", &|name| LEVEL_2.contains(&name)),
-        group("level 3", &|name| name.starts_with("relakit_module_")),
+        group("level 3", &|name| name.starts_with("relakit_module_") && !name.ends_with("_findings")),
         group("everything", &|_| true),
     ];
     for function in functions {

@@ -38,7 +38,11 @@ const CALLS: &[Row] = &[
     row(
         &["relakit_ffi::state::on"],
         "relakit_module_",
-        &["relakit_ffi::whole::relakit_module_", "relakit_ffi::describe::relakit_module_"],
+        &[
+            "relakit_ffi::whole::relakit_module_",
+            "relakit_ffi::describe::relakit_module_",
+            "relakit_ffi::findings::relakit_module_",
+        ],
     ),
     // Passes.
     row(&["relakit_ffi::relocate::run"], "relakit_apply", &["relakit::reloc::apply::apply"]),
@@ -112,6 +116,9 @@ const CALLS: &[Row] = &[
     // The C caller's.
     row(&["relakit_ffi::callbacks::"], "", &[]),
     row(&["relakit_ffi::addresses::Addresses as "], "", &[]),
+    row(&["relakit_ffi::findings::"], "", &[]),
+    // What reports a finding, which calls it.
+    row(&["relakit::check::"], "", &["relakit_ffi::findings::*::{closure#0}::{closure#1}"]),
 ];
 
 /// Whether `caller` should call anybody through a pointer.

@@ -1,0 +1,90 @@
+//! Names as bytes, eight at a time.
+
+use super::Names;
+use crate::elf::NAME_MAX;
+
+/// The name of an entry. One that is too long is cut behind its first byte too many, and so is no name that is looked up.
+// Inlined wherever it is used it would be half of what an index costs in code.
+#[inline(never)]
+pub(super) fn key<N: Names>(names: &N, at: usize) -> &[u8] {
+    let bytes = names.name(at);
+    let bytes = bytes.get(..=NAME_MAX).unwrap_or(bytes);
+    let words = bytes.as_chunks().0.iter().take_while(|word| !has_nul(word)).count();
+    let end = (words.saturating_mul(8)..bytes.len()).find(|at| bytes.get(*at) == Some(&0));
+    end.and_then(|end| bytes.get(..end)).unwrap_or(bytes)
+}
+
+/// Whether `bytes` begin with this name and its end: eight bytes at a time; the last eight may overlap those before.
+pub(super) fn is(bytes: &[u8], name: &[u8]) -> bool {
+    let Some(begin) = bytes.get(..name.len()) else { return false };
+    let is_word = |(one, other): (&[u8; 8], &[u8; 8])| one == other && !has_nul(one);
+    let is_same = match begin.last_chunk().zip(name.last_chunk()) {
+        Some(last) => is_word(last) && begin.as_chunks().0.iter().zip(name.as_chunks().0).all(is_word),
+        None => short_word(begin) == short_word(name) && !name.contains(&0),
+    };
+    is_same && bytes.get(name.len()).is_none_or(|end| *end == 0)
+}
+
+/// Whether one of the bytes is 0: only such a one borrows when 1 is taken from each, and has its upper bit clear.
+const fn has_nul(word: &[u8; 8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(*word);
+    word.wrapping_sub(ONES) & !word & (ONES << 7) != 0
+}
+
+/// Eight bytes at a time; the last eight may overlap those before.
+pub(super) fn hash(name: &[u8]) -> u32 {
+    /// An odd number without a pattern: 2^64 divided by the golden ratio.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    let mut hash = name.len() as u64;
+    match name.last_chunk() {
+        Some(last) => {
+            for word in name.as_chunks().0 {
+                hash = mix(hash, u64::from_le_bytes(*word));
+            }
+            hash = mix(hash, u64::from_le_bytes(*last));
+        }
+        None => hash = mix(hash, short_word(name)),
+    }
+    // The upper half is the better mixed one.
+    (hash.wrapping_mul(FACTOR) >> 32) as u32
+}
+
+/// Up to seven bytes: two halves that may overlap, or up to three bytes one by one.
+fn short_word(name: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
+    }
+    let byte = |at: usize| name.get(at).map_or(0, |byte| u64::from(*byte));
+    byte(0) | byte(1) << 8 | byte(2) << 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_name_is_all_bytes_before_the_nul(
+            mut bytes in proptest::collection::vec(prop_oneof![Just(0u8), 1u8..4, 0x7f..0x83u8, Just(255)], 0..40),
+            len in 0usize..40,
+            (other, at) in (any::<u8>(), 0usize..40),
+        ) {
+            let mut name = bytes.get(..len).unwrap_or(&bytes).to_vec();
+            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+            prop_assert_eq!(is(&bytes, &name), bytes[..end] == name);
+            let table = &[&bytes[..]][..];
+            prop_assert_eq!(key(&table, 0), &bytes[..end]);
+            if let Some(byte) = name.get_mut(at) {
+                *byte = other;
+                prop_assert_eq!(is(&bytes, &name), bytes[..end] == name);
+            }
+            bytes.truncate(end);
+            prop_assert!(is(&bytes, &bytes.clone()));
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The index: where the names of each hash are, in two arrays.
+
+use super::Names;
+use super::bytes::{hash, key};
+use super::sort::sort;
+use crate::elf::NAME_MAX;
+use crate::error::{Error, ErrorKind};
+
+/// Most names of an index: an entry has 32 bits, and one at least for the hash.
+const MOST: usize = 1 << 30;
+/// In the mean between half as many and as many. Fewer cost more memory than they save time.
+const NAMES_A_BUCKET: usize = 4;
+
+/// An index of a table of names, in memory that is lent.
+///
+/// Names are found up to [`NAME_MAX`] bytes.
+// In the order of the memory: where each bucket's entries begin, and where the last one's end; the entries, by bucket. A
+// bucket is the upper bits of a hash; an entry has the lower ones above the position in the table. In a bucket entries are
+// in the order of those bits, then of names, then of positions: what has one name stands together, in the table's order.
+#[derive(Clone, Copy, Debug)]
+pub struct Index<'m, N> {
+    names: N,
+    starts: &'m [u32],
+    entries: &'m [u32],
+    layout: Layout,
+}
+
+impl Index<'_, ()> {
+    /// How many words of memory an index of `count` names needs: between 1.25 and 1.5 a name, and 2. For more than 2^30
+    /// names `usize::MAX`, which nobody has.
+    pub const fn words(count: usize) -> usize {
+        match Layout::of(count) {
+            Some(layout) => layout.buckets.saturating_add(1).saturating_add(count),
+            None => usize::MAX,
+        }
+    }
+}
+
+impl<'m, N: Names> Index<'m, N> {
+    /// Makes an index of `names` in `memory`, of which the first [`words`](Index::words) are used. Each name is read twice,
+    /// and those of one hash are compared: time grows with the number of names n, and with n log n where all hashes are
+    /// equal and the names are not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::IndexTooShort`]: `memory` is; it is unchanged.
+    pub fn build(names: N, memory: &'m mut [u32]) -> Result<Self, Error> {
+        let count = names.count();
+        let needed = Index::words(count);
+        let bytes = |words: usize| (words as u64).saturating_mul(4);
+        let short = Error::new(ErrorKind::IndexTooShort, bytes(memory.len()), bytes(needed));
+        let layout = Layout::of(count).ok_or(short)?;
+        let memory = memory.get_mut(..needed).ok_or(short)?;
+        let (starts, entries) = memory.split_at_mut_checked(layout.buckets.saturating_add(1)).ok_or(short)?;
+
+        // How many names each bucket has, one place further on; then where it begins; then, entry by entry, where it ends.
+        starts.fill(0);
+        for at in 0..count {
+            if let Some(size) = starts.get_mut(layout.bucket(hash(key(&names, at))).wrapping_add(1)) {
+                *size = size.wrapping_add(1);
+            }
+        }
+        let mut before = 0u32;
+        for start in &mut *starts {
+            (before, *start) = (before.wrapping_add(*start), before);
+        }
+        for at in 0..count {
+            let hash = hash(key(&names, at));
+            if let Some(end) = starts.get_mut(layout.bucket(hash).wrapping_add(1)) {
+                if let Some(entry) = entries.get_mut(*end as usize) {
+                    *entry = layout.entry(hash, at);
+                }
+                *end = end.wrapping_add(1);
+            }
+        }
+        let mut rest = &mut *entries;
+        let mut start = 0;
+        for end in &*starts {
+            let size = end.wrapping_sub(start) as usize;
+            let Some((bucket, others)) = rest.split_at_mut_checked(size) else { break };
+            layout.sort(&names, bucket);
+            (rest, start) = (others, *end);
+        }
+        Ok(Self { names, starts, entries, layout })
+    }
+
+    /// Where the first entry called `name` is in the table.
+    pub fn find(&self, name: &[u8]) -> Option<usize> {
+        let first = self.run(name)?.first()?;
+        Some(self.layout.position(*first))
+    }
+
+    /// Where the `position`-th entry (from 1) called `name` is in the table, in the table's order: the lookup of
+    /// [`Resolver::candidate`](crate::Resolver::candidate). `None` when there are fewer, and when `position` is 0.
+    pub fn nth(&self, name: &[u8], position: u64) -> Option<usize> {
+        let before = usize::try_from(position.checked_sub(1)?).ok()?;
+        let entry = self.run(name)?.get(before)?;
+        (before == 0 || self.is(*entry, name)).then(|| self.layout.position(*entry))
+    }
+
+    /// Entries of one bucket: all that are called `name`, and what comes after them.
+    fn run(&self, name: &[u8]) -> Option<&'m [u32]> {
+        if name.len() > NAME_MAX {
+            return None;
+        }
+        let hash = hash(name);
+        let bucket = self.layout.bucket(hash);
+        let (start, end) = (*self.starts.get(bucket)?, *self.starts.get(bucket.wrapping_add(1))?);
+        let entries = self.entries.get(start as usize..end as usize)?;
+        let tag = self.layout.entry(hash, 0);
+        // What is looked for is near the beginning, unless hundreds of entries of another name are before it.
+        let mut near = NAMES_A_BUCKET;
+        while entries.get(near).is_some_and(|entry| *entry < tag) {
+            near = near.saturating_mul(2);
+        }
+        let near = entries.get(..near).unwrap_or(entries);
+        let entries = entries.get(near.partition_point(|entry| *entry < tag)..)?;
+        let is_tagged = |entry: &u32| self.layout.is_tagged(*entry, tag);
+        let first = entries.first().filter(|entry| is_tagged(entry))?;
+        if self.is(*first, name) {
+            return Some(entries);
+        }
+        // Another name with the same hash.
+        let is_before =
+            |entry: &u32| is_tagged(entry) && self.names.compare(self.layout.position(*entry), name).is_lt();
+        let entries = entries.get(entries.partition_point(is_before)..)?;
+        let first = entries.first().filter(|entry| is_tagged(entry))?;
+        self.is(*first, name).then_some(entries)
+    }
+
+    /// Whether an entry is called `name`.
+    fn is(&self, entry: u32, name: &[u8]) -> bool {
+        self.names.is(self.layout.position(entry), name)
+    }
+}
+
+/// How hashes and positions share memory, for a number of names.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    /// A power of two.
+    buckets: usize,
+    /// The lower bits of a hash, which do not say its bucket.
+    bucket_shift: u32,
+    /// Bits of an entry that are a position.
+    position_bits: u32,
+}
+
+impl Layout {
+    const fn of(count: usize) -> Option<Self> {
+        if count > MOST {
+            return None;
+        }
+        let Some(buckets) = count.div_ceil(NAMES_A_BUCKET).checked_next_power_of_two() else { return None };
+        let bucket_bits = buckets.trailing_zeros();
+        let position_bits = usize::BITS.wrapping_sub(count.leading_zeros());
+        Some(Self { buckets, bucket_shift: u32::BITS.wrapping_sub(bucket_bits), position_bits })
+    }
+
+    fn bucket(self, hash: u32) -> usize {
+        hash.checked_shr(self.bucket_shift).unwrap_or(0) as usize
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "a position is below `MOST`")]
+    const fn entry(self, hash: u32, position: usize) -> u32 {
+        hash.wrapping_shl(self.position_bits) | position as u32
+    }
+
+    const fn position(self, entry: u32) -> usize {
+        (entry & !u32::MAX.wrapping_shl(self.position_bits)) as usize
+    }
+
+    /// Whether an entry has the bits of the hash that `tag` has.
+    const fn is_tagged(self, entry: u32, tag: u32) -> bool {
+        (entry ^ tag).wrapping_shr(self.position_bits) == 0
+    }
+
+    /// Puts a bucket into its order. Most of its names have hashes of their own, and those that have not are one name, whose
+    /// entries are in order then.
+    fn sort<N: Names>(self, names: &N, bucket: &mut [u32]) {
+        sort(bucket, &|one, other| one.cmp(&other));
+        let mut rest = bucket;
+        while let Some(tag) = rest.first().copied() {
+            let count = rest.iter().take_while(|entry| self.is_tagged(**entry, tag)).count();
+            let Some((run, others)) = rest.split_at_mut_checked(count) else { break };
+            let name = |entry: u32| key(names, self.position(entry));
+            sort(run, &|one, other| name(one).cmp(name(other)).then(one.cmp(&other)));
+            rest = others;
+        }
+    }
+}
