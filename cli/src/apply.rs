@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
-    let profile = kernel::profile(&args.common.kernel)?;
+    let profile = kernel::profile(&args.rules.kernel)?;
     let progress = Progress::new();
     progress.say("reading the module");
     let file = input::read(&args.module)?;
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
     let mut symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;
     progress.say("relocating");
     let mut report =
-        Report { path: &args.module, format: args.common.format, progress: &progress, steps: Vec::new() };
+        Report { path: &args.module, format: args.format, progress: &progress, steps: Vec::new() };
     let module = match Module::parse(&file, profile) {
         Ok(module) => module,
         Err(error) => return report.failed(None, "parse", &[error]),

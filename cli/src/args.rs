@@ -59,7 +59,10 @@ pub(crate) struct InspectArgs {
     /// The module, plain or .xz
     pub(crate) module: PathBuf,
     #[command(flatten)]
-    pub(crate) common: Common,
+    pub(crate) rules: Rules,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = InspectFormat::Text)]
+    pub(crate) format: InspectFormat,
 }
 
 const APPLY_EXAMPLES: &str = "\
@@ -102,7 +105,10 @@ pub(crate) struct ApplyArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     #[command(flatten)]
-    pub(crate) common: Common,
+    pub(crate) rules: Rules,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
 }
 
 const CHECK_EXAMPLES: &str = "\
@@ -193,14 +199,12 @@ fn severity(text: &str) -> Result<Severity, String> {
     all.into_iter().find(|level| level.name() == text).ok_or_else(|| "info, warning or error".to_owned())
 }
 
+/// By whose rules.
 #[derive(Args, Debug)]
-pub(crate) struct Common {
+pub(crate) struct Rules {
     /// The Linux version whose rules apply, or "elf" for the gABI's and psABI's own
     #[arg(long, value_name = "VERSION", default_value = "6.12")]
     pub(crate) kernel: String,
-    /// How to print the result
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
 }
 
 /// How a result is printed.
@@ -210,6 +214,17 @@ pub(crate) enum Format {
     Text,
     /// For scripts
     Json,
+}
+
+/// How what is in a module is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InspectFormat {
+    /// For people
+    Text,
+    /// For scripts
+    Json,
+    /// One page to look at
+    Html,
 }
 
 /// One step after the early pass.

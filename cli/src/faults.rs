@@ -49,9 +49,7 @@ pub(crate) fn help(error: &Error) -> Option<&'static str> {
         Kind::UnknownSymbol => {
             "no symbol file says that anybody exports it; is the list of a module missing?"
         }
-        Kind::KlpNotFound => {
-            "is the object loaded at this step, and does its list of symbols have it?"
-        }
+        Kind::KlpNotFound => "is the object loaded at this step, and does its list of symbols have it?",
         Kind::KlpAmbiguous => "give the position of the one meant after the comma, counted from 1",
         Kind::NotPlaced => "add the section to PLACE.json",
         Kind::SymbolUnplaced => {

@@ -1,15 +1,17 @@
 //! `relakit inspect`: what a loader sees in a module. It shows and does not judge: only a file that cannot be read as
 //! a module ends in a fault.
 
-mod collect;
+pub(crate) mod collect;
 pub(crate) mod names;
-mod report;
+pub(crate) mod report;
 mod special;
 mod symbols;
 mod table;
 mod text;
 
-use crate::args::{Format, InspectArgs};
+use crate::args::{InspectArgs, InspectFormat};
+use crate::check::html;
+use crate::check::picture::{Known, Picture};
 use crate::progress::Progress;
 use crate::{Failure, faults, input, kernel};
 use collect::Kernel;
@@ -19,7 +21,7 @@ use std::io::{BufWriter, Write};
 
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
-    let kernel = Kernel::new(&args.common.kernel, kernel::profile(&args.common.kernel)?);
+    let kernel = Kernel::new(&args.rules.kernel, kernel::profile(&args.rules.kernel)?);
     let progress = Progress::new();
     progress.say("reading the module");
     let file = input::read(&args.module)?;
@@ -29,7 +31,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
             progress.finish();
             // When standard error is gone there is nobody to tell.
             let _ = faults::print(&mut anstream::stderr().lock(), None, &args.module, &error);
-            if args.common.format == Format::Json {
+            if args.format == InspectFormat::Json {
                 let path = args.module.display().to_string();
                 crate::print_json(&json!({"file": path, "faults": [faults::to_json(None, &error)]}));
             }
@@ -40,10 +42,14 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     progress.finish();
     let mut out = BufWriter::new(anstream::stdout().lock());
     // A reader that has gone is no fault of ours.
-    let _ = match args.common.format {
-        Format::Text => text::print(&mut out, &report),
-        Format::Json => {
+    let _ = match args.format {
+        InspectFormat::Text => text::print(&mut out, &report),
+        InspectFormat::Json => {
             serde_json::to_writer_pretty(&mut out, &report).map_err(Into::into).and_then(|()| writeln!(out))
+        }
+        InspectFormat::Html => {
+            let picture = Picture::new(&module, report, &Known::default(), None);
+            out.write_all(html::page(&picture, None).as_bytes())
         }
     };
     let _ = out.flush();

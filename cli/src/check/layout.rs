@@ -33,7 +33,7 @@ impl Default for Area {
 
 /// The kinds of memory, in the order in which the kernel fills them (Linux semantics 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Group {
+pub(crate) enum Group {
     Text,
     ReadOnly,
     ReadOnlyAfterInit,
@@ -46,7 +46,7 @@ enum Group {
 }
 
 impl Group {
-    const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Text,
         Self::ReadOnly,
         Self::ReadOnlyAfterInit,
@@ -57,7 +57,7 @@ impl Group {
         Self::Copy,
     ];
 
-    fn of(module: &Module<'_>, index: u32, section: &Section) -> Self {
+    pub(crate) fn of(module: &Module<'_>, index: u32, section: &Section) -> Self {
         let name = module.object().section_name(section);
         let init = name.starts_with(b".init");
         let has = |flag| section.flags.contains(flag);

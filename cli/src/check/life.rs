@@ -2,6 +2,7 @@
 
 use super::answer::{self, Answers};
 use super::findings::{Findings, Late};
+use super::picture::Known;
 use super::report::{Answer, Phase, Report, Step, Verdict};
 use super::world::World;
 use crate::image::{self, Image};
@@ -78,6 +79,7 @@ pub(crate) fn check(
     kernel: &Kernel,
     mut world: World<'_>,
     events: &[Event],
+    mut known: Option<&mut Known>,
 ) -> Result<Report, Failure> {
     let mut report = empty(path, kernel);
     let mut live = Vec::new();
@@ -109,6 +111,9 @@ pub(crate) fn check(
     findings.sympos(&mut world);
     let loaded = answers.early(&mut memory[..], &mut values, &mut world);
     if let Some(loaded) = &loaded {
+        if let Some(known) = &mut known {
+            known.early(&module, &memory, &values, kernel.version);
+        }
         findings.values(&mut memory[..], &values, None);
         findings.ordering(loaded, &mut memory[..]);
     }
@@ -118,6 +123,7 @@ pub(crate) fn check(
         late: LinuxLate::new(&module, &mut values),
         memory: &mut memory[..],
         enabled: loaded.is_some() && check::enables_patch(&module),
+        known,
     };
     if patch.enabled {
         for name in live {
@@ -210,6 +216,8 @@ struct Patch<'a, 'f, 'm> {
     memory: &'a mut [Option<Place<'m>>],
     /// Whether its init function has enabled it.
     enabled: bool,
+    /// Where to take down what is resolved.
+    known: Option<&'a mut Known>,
 }
 
 impl Patch<'_, '_, '_> {
@@ -234,6 +242,9 @@ impl Patch<'_, '_, '_> {
             answers.add(phase, &fault);
             all.iter().for_each(|error| answers.add(phase, error));
             late.left = done.written;
+        }
+        if let (Some(known), None) = (&mut self.known, done.fault) {
+            known.coming(name, self.late.values());
         }
         late.fault = done.fault;
         late

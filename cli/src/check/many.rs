@@ -46,11 +46,15 @@ pub(crate) fn check(
     let items: Vec<_> = paths.iter().zip(&files).collect();
     let check = |(path, (file, _)): &(&PathBuf, &(input::Input, Vec<_>))| {
         let world = World::new(kernel.profile, symbols, &targets, std::iter::empty());
-        match life::check(path, file, kernel, world, &[]) {
+        match life::check(path, file, kernel, world, &[], None) {
             Err(Failure::File(reason)) => {
                 Ok(Report { answer: answer::not_judged(reason), ..life::empty(path, kernel) })
             }
-            checked => checked,
+            Ok(mut report) => {
+                report.findings.retain(|row| !args.allow.contains(&row.rule));
+                Ok(report)
+            }
+            failed => failed,
         }
     };
     in_parallel(&items, check, &said("checking")).into_iter().collect()

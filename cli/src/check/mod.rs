@@ -2,10 +2,12 @@
 
 mod answer;
 mod findings;
+pub(crate) mod html;
 mod items;
 mod layout;
 mod life;
 mod many;
+pub(crate) mod picture;
 #[cfg(test)]
 mod recorded;
 mod report;
@@ -18,6 +20,7 @@ mod world;
 pub(crate) use life::Event;
 
 use crate::args::{CheckArgs, CheckFormat};
+use crate::inspect::collect;
 use crate::progress::Progress;
 use crate::symbols::Symbols;
 use crate::{Failure, image, input};
@@ -33,13 +36,10 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let progress = Progress::new();
     progress.say("reading symbols");
     let mut symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;
-    let mut reports = match args.module.is_dir() {
+    let reports = match args.module.is_dir() {
         true => many::check(args, &kernel, symbols, &progress)?,
         false => vec![one(args, &kernel, &mut symbols, &progress)?],
     };
-    for report in &mut reports {
-        report.findings.retain(|row| !args.allow.contains(&row.rule));
-    }
     progress.finish();
     print(&reports, args)?;
     match reports.iter().any(|report| is_denied(report, args)) {
@@ -65,7 +65,9 @@ fn one(
     }
     progress.say("checking");
     let world = World::new(kernel.profile, symbols, &targets, yet_to_come(&args.event));
-    let mut report = life::check(&args.module, &file, kernel, world, &args.event)?;
+    let mut known = picture::Known::default();
+    let mut report = life::check(&args.module, &file, kernel, world, &args.event, Some(&mut known))?;
+    report.findings.retain(|row| !args.allow.contains(&row.rule));
     for (given, Target { name, .. }) in &targets {
         if given != name {
             report.notes.push(format!("--target {given}: the module calls itself {name}"));
@@ -76,7 +78,18 @@ fn one(
                 .push(format!("--target {given}: nothing happens to it, give --event coming:{given}"));
         }
     }
+    if args.format == CheckFormat::Html {
+        crate::print(&page(args, kernel, &file, &known, &report));
+    }
     Ok(report)
+}
+
+/// The report as a page.
+fn page(args: &CheckArgs, kernel: &Kernel, file: &[u8], known: &picture::Known, report: &Report) -> String {
+    let Ok(module) = Module::parse(file, kernel.profile) else { return html::without_picture(report) };
+    let told = collect::Kernel::new(&kernel.asked, kernel.profile);
+    let told = collect::report(args.module.display().to_string(), &module, &told);
+    html::page(&picture::Picture::new(&module, told, known, Some(report)), Some(report))
 }
 
 /// The name that a module has in the kernel.
@@ -110,6 +123,7 @@ fn print(reports: &[Report], args: &CheckArgs) -> Result<(), Failure> {
         (CheckFormat::Json, [report]) if !many => crate::print_json(&json(report)),
         (CheckFormat::Json, _) => crate::print_json(&json(reports)),
         (CheckFormat::Sarif, _) => crate::print_json(&sarif::log(reports)),
+        (CheckFormat::Html, _) if !many => {}
         (CheckFormat::Html, _) => {
             return Err(Failure::Usage("--format html shows one module".to_owned()));
         }

@@ -98,7 +98,7 @@ fn check(case: &Value, oracle: &Path, symbols: &Symbols) -> (Report, Life) {
         _ => None,
     });
     let world = World::new(kernel.profile, symbols, &life.targets, yet_to_come);
-    (life::check(&path, &read(&path), &kernel, world, &life.events).unwrap(), life)
+    (life::check(&path, &read(&path), &kernel, world, &life.events, None).unwrap(), life)
 }
 
 /// What is not as the kernel had it.

@@ -15,21 +15,21 @@ use std::collections::HashMap;
 
 /// How often the relocations of a file may be looked at, on average, because its tables overlap. No linker makes
 /// overlapping tables; without a measure a small file could keep us busy for hours.
-const OVERLAP_MAX: u64 = 16;
+pub(crate) const OVERLAP_MAX: u64 = 16;
 
 /// The kernel that is asked about.
-pub(super) struct Kernel {
+pub(crate) struct Kernel {
     /// As asked for.
     asked: String,
     /// The rules that apply.
-    pub(super) profile: Profile,
+    pub(crate) profile: Profile,
     /// The version whose special sections are meant.
     version: specials::Version,
 }
 
 impl Kernel {
     /// `asked` is what `profile` was chosen for.
-    pub(super) fn new(asked: &str, profile: Profile) -> Self {
+    pub(crate) fn new(asked: &str, profile: Profile) -> Self {
         let newest = Profile::LINUX.last().map_or(profile.since, |row| row.since);
         let version = kernel::parse(asked).unwrap_or(newest);
         Self { asked: asked.to_owned(), profile, version }
@@ -37,7 +37,7 @@ impl Kernel {
 }
 
 /// Everything there is to tell.
-pub(super) fn report<'f>(path: String, module: &'f Module<'f>, kernel: &Kernel) -> Report<'f> {
+pub(crate) fn report<'f>(path: String, module: &'f Module<'f>, kernel: &Kernel) -> Report<'f> {
     let object = module.object();
     let walk = Walk::over(module);
     let klp_symbols = symbols::rows(module, &walk);
@@ -65,13 +65,13 @@ pub(super) fn report<'f>(path: String, module: &'f Module<'f>, kernel: &Kernel) 
 }
 
 /// What one look at every section and every relocation finds.
-pub(super) struct Walk<'f> {
+pub(crate) struct Walk<'f> {
     /// One a section.
-    pub(super) rows: Vec<SectionRow<'f>>,
+    pub(crate) rows: Vec<SectionRow<'f>>,
     /// Number of relocations of each type, for each section that was looked at.
     types: Vec<(u32, Vec<TypeCount>)>,
     /// Which symbols the relocations of livepatch sections use, and which of those in `watched` the others.
-    pub(super) uses: HashMap<u32, Vec<Use>>,
+    pub(crate) uses: HashMap<u32, Vec<Use>>,
     /// Relocations that were not looked at.
     not_read: u64,
 }
@@ -134,7 +134,7 @@ impl<'f> Walk<'f> {
     }
 
     /// The row of section `index`.
-    pub(super) fn row(&self, index: u32) -> Option<&SectionRow<'f>> {
+    pub(crate) fn row(&self, index: u32) -> Option<&SectionRow<'f>> {
         self.rows.get(usize::try_from(index).ok()?)
     }
 }

@@ -3,7 +3,7 @@
 use relakit::elf::SectionFlags;
 
 /// `sh_type`.
-pub(super) fn section_type(sh_type: u32) -> String {
+pub(crate) fn section_type(sh_type: u32) -> String {
     let name = match sh_type {
         0 => "NULL",
         1 => "PROGBITS",
@@ -31,7 +31,7 @@ pub(super) fn section_type(sh_type: u32) -> String {
 }
 
 /// `sh_flags` as readelf's letters in readelf's order. o is the livepatch flag only; all that has no letter is one x.
-pub(super) fn flag_letters(flags: SectionFlags) -> String {
+pub(crate) fn flag_letters(flags: SectionFlags) -> String {
     const LETTERS: [(u64, char); 15] = [
         (1 << 0, 'W'),
         (1 << 1, 'A'),
@@ -69,7 +69,7 @@ pub(crate) fn shorten(text: String, most: usize) -> String {
 }
 
 /// Numbers as a list, no more of them than people will read.
-pub(super) fn list(numbers: impl ExactSizeIterator<Item = u32>, most: usize) -> String {
+pub(crate) fn list(numbers: impl ExactSizeIterator<Item = u32>, most: usize) -> String {
     let count = numbers.len();
     let shown = if count > most { most.saturating_sub(1) } else { count };
     let text = numbers.take(shown).map(|number| number.to_string()).collect::<Vec<_>>().join(", ");

@@ -14,59 +14,59 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 /// Most characters of a name in a sentence.
-pub(super) const IN_SENTENCE: usize = 80;
+pub(crate) const IN_SENTENCE: usize = 80;
 
 /// All of it.
 #[derive(Debug, Serialize)]
-pub(super) struct Report<'f> {
+pub(crate) struct Report<'f> {
     /// The path, as given.
-    pub(super) file: String,
+    pub(crate) file: String,
     /// The module's own name, from .modinfo.
-    pub(super) name: Option<Name<'f>>,
+    pub(crate) name: Option<Name<'f>>,
     /// Whether .modinfo says livepatch; Linux looks for the key and not at its value.
-    pub(super) livepatch: bool,
+    pub(crate) livepatch: bool,
     /// What it was built for, from .modinfo.
-    pub(super) vermagic: Option<Name<'f>>,
+    pub(crate) vermagic: Option<Name<'f>>,
     /// The Linux version asked for, or "elf".
-    pub(super) kernel: String,
+    pub(crate) kernel: String,
     /// The oldest Linux version with the rules that apply to it, or "elf".
-    pub(super) rules: &'static str,
+    pub(crate) rules: &'static str,
     /// The Linux version that [`Self::special_sections`] is about: the one asked for, or for "elf" the newest known.
-    pub(super) special_sections_of: String,
+    pub(crate) special_sections_of: String,
     /// How many there are of what.
-    pub(super) counts: Counts,
+    pub(crate) counts: Counts,
     /// Every section in order, section 0 included.
-    pub(super) sections: Vec<SectionRow<'f>>,
+    pub(crate) sections: Vec<SectionRow<'f>>,
     /// The relocations by class, object and type.
-    pub(super) relocations: Vec<PassRow<'f>>,
+    pub(crate) relocations: Vec<PassRow<'f>>,
     /// What the livepatch is made for, vmlinux first.
-    pub(super) objects: Vec<ObjectRow<'f>>,
+    pub(crate) objects: Vec<ObjectRow<'f>>,
     /// The symbols that the livepatch core resolves, or is asked to.
-    pub(super) klp_symbols: Vec<SymbolRow<'f>>,
+    pub(crate) klp_symbols: Vec<SymbolRow<'f>>,
     /// The sections that the kernel knows by name.
-    pub(super) special_sections: Vec<SpecialRow<'f>>,
+    pub(crate) special_sections: Vec<SpecialRow<'f>>,
     /// Always empty here.
-    pub(super) faults: [Value; 0],
+    pub(crate) faults: [Value; 0],
 }
 
 /// How many there are of what.
 #[derive(Debug, Serialize)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     /// Section headers, section 0 included.
-    pub(super) sections: u64,
+    pub(crate) sections: u64,
     /// Symbols, the null symbol included.
-    pub(super) symbols: u64,
+    pub(crate) symbols: u64,
     /// Entries of all relocation sections.
-    pub(super) relocations: u64,
+    pub(crate) relocations: u64,
     /// Of these, how many were not looked at, because the tables of this file overlap without measure. Not 0 means
     /// that all other numbers of relocations are too low.
-    pub(super) not_read: u64,
+    pub(crate) not_read: u64,
 }
 
 /// What a section is to a loader.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Ordinary relocations, applied early.
     Ordinary,
     /// vmlinux-specific livepatch relocations, applied early.
@@ -87,40 +87,40 @@ pub(super) enum Kind {
 
 /// One section.
 #[derive(Debug, Serialize)]
-pub(super) struct SectionRow<'f> {
-    pub(super) index: u32,
-    pub(super) name: Name<'f>,
+pub(crate) struct SectionRow<'f> {
+    pub(crate) index: u32,
+    pub(crate) name: Name<'f>,
     /// `sh_type`.
     #[serde(rename = "type")]
-    pub(super) sh_type: u32,
+    pub(crate) sh_type: u32,
     /// As readelf has it; a number in hexadecimal for a type without a name.
-    pub(super) type_name: String,
+    pub(crate) type_name: String,
     /// `sh_flags`.
-    pub(super) flags: u64,
+    pub(crate) flags: u64,
     /// As readelf has them, but that o is `SHF_RELA_LIVEPATCH` only, and other bits without a letter are x.
-    pub(super) flag_letters: String,
-    pub(super) size: u64,
-    pub(super) class: Kind,
+    pub(crate) flag_letters: String,
+    pub(crate) size: u64,
+    pub(crate) class: Kind,
     /// The object in the section's name, where it has the livepatch flag and such a name.
-    pub(super) object: Option<Name<'f>>,
+    pub(crate) object: Option<Name<'f>>,
     /// Section index of what is relocated: `sh_info` of relocations, whether there is such a section or not.
-    pub(super) target: Option<u32>,
+    pub(crate) target: Option<u32>,
     /// Its name.
-    pub(super) target_name: Option<Name<'f>>,
+    pub(crate) target_name: Option<Name<'f>>,
     /// Number of relocations.
-    pub(super) entries: Option<u64>,
+    pub(crate) entries: Option<u64>,
     /// Why it has its class, as a sentence.
     #[serde(serialize_with = "sentence")]
-    pub(super) reason: Reason,
+    pub(crate) reason: Reason,
     /// A malformed section: "load", the module cannot be loaded; "any-coming", no module that it patches can come;
     /// "coming", `object` cannot come.
-    pub(super) fails: Option<&'static str>,
+    pub(crate) fails: Option<&'static str>,
     /// A malformed section: what is wrong, as `relakit apply` has it.
-    pub(super) fault: Option<Fault<'f>>,
+    pub(crate) fault: Option<Fault<'f>>,
     /// What else there is to say.
-    pub(super) notes: Vec<Note>,
+    pub(crate) notes: Vec<Note>,
     /// Whether it is one of [`Report::special_sections`].
-    pub(super) special: bool,
+    pub(crate) special: bool,
 }
 
 fn sentence<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error> {
@@ -129,118 +129,118 @@ fn sentence<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::E
 
 /// The relocations of one class; of one object for livepatch relocations.
 #[derive(Debug, Serialize)]
-pub(super) struct PassRow<'f> {
-    pub(super) class: Kind,
-    pub(super) object: Option<Name<'f>>,
-    pub(super) relocations: u64,
+pub(crate) struct PassRow<'f> {
+    pub(crate) class: Kind,
+    pub(crate) object: Option<Name<'f>>,
+    pub(crate) relocations: u64,
     /// In the order of type numbers.
-    pub(super) types: Vec<TypeCount>,
+    pub(crate) types: Vec<TypeCount>,
 }
 
 /// The relocations of one type.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct TypeCount {
+pub(crate) struct TypeCount {
     /// psABI type number.
     #[serde(rename = "type")]
-    pub(super) r_type: u32,
+    pub(crate) r_type: u32,
     /// The psABI's name.
-    pub(super) name: Option<&'static str>,
-    pub(super) relocations: u64,
+    pub(crate) name: Option<&'static str>,
+    pub(crate) relocations: u64,
     /// Whether the rules know how to apply it.
-    pub(super) applied: bool,
+    pub(crate) applied: bool,
 }
 
 /// One object.
 #[derive(Debug, Serialize)]
-pub(super) struct ObjectRow<'f> {
-    pub(super) name: Name<'f>,
+pub(crate) struct ObjectRow<'f> {
+    pub(crate) name: Name<'f>,
     /// Section indices of its relocations.
-    pub(super) sections: Vec<u32>,
+    pub(crate) sections: Vec<u32>,
     /// Section indices of what bears its name and is passed over or malformed.
-    pub(super) not_applied: Vec<u32>,
+    pub(crate) not_applied: Vec<u32>,
     /// Relocations in `sections`.
-    pub(super) relocations: u64,
+    pub(crate) relocations: u64,
     /// Livepatch symbols whose names name it.
-    pub(super) symbols: u64,
+    pub(crate) symbols: u64,
 }
 
 /// One symbol: marked `SHN_LIVEPATCH`, named `.klp.sym.`, or used by a livepatch relocation.
 #[derive(Debug, Serialize)]
-pub(super) struct SymbolRow<'f> {
+pub(crate) struct SymbolRow<'f> {
     /// Its number in the symbol table.
-    pub(super) index: u32,
+    pub(crate) index: u32,
     /// Its whole name; null when there is none to read.
-    pub(super) name: Option<Name<'f>>,
+    pub(crate) name: Option<Name<'f>>,
     /// Whether it is marked `SHN_LIVEPATCH`.
-    pub(super) livepatch: bool,
+    pub(crate) livepatch: bool,
     /// The object in its name. This and the next two are null when the name is not in the grammar.
-    pub(super) object: Option<Name<'f>>,
+    pub(crate) object: Option<Name<'f>>,
     /// The name of the symbol that is meant.
-    pub(super) symbol: Option<Name<'f>>,
+    pub(crate) symbol: Option<Name<'f>>,
     /// 0: the only one of that name; N: the N-th.
-    pub(super) position: Option<u64>,
+    pub(crate) position: Option<u64>,
     /// How many relocations use it. Those that are passed over do not count.
-    pub(super) relocations: u64,
+    pub(crate) relocations: u64,
     /// Where.
-    pub(super) sections: Vec<Use>,
+    pub(crate) sections: Vec<Use>,
     /// What there is to say about it.
-    pub(super) notes: Vec<Note>,
+    pub(crate) notes: Vec<Note>,
 }
 
 /// The relocations of one section that use a symbol.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Use {
-    pub(super) section: u32,
-    pub(super) relocations: u64,
+pub(crate) struct Use {
+    pub(crate) section: u32,
+    pub(crate) relocations: u64,
 }
 
 /// One section that the kernel knows by name.
 #[derive(Debug, Serialize)]
-pub(super) struct SpecialRow<'f> {
-    pub(super) section: u32,
-    pub(super) name: &'static str,
-    pub(super) what: &'static str,
+pub(crate) struct SpecialRow<'f> {
+    pub(crate) section: u32,
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
     /// The function that reads it, in the newest kernel that does.
-    pub(super) reader: &'static str,
+    pub(crate) reader: &'static str,
     /// When this kernel reads it first: "load", "finalize", "formation", "coming", "init", "on-demand"; null when it
     /// does not.
-    pub(super) read_at: Option<&'static str>,
+    pub(crate) read_at: Option<&'static str>,
     /// Why it does not: "never" in any kernel, "not-yet", "no-longer".
-    pub(super) not_read: Option<&'static str>,
+    pub(crate) not_read: Option<&'static str>,
     /// First and first-no-more kernel version that reads it, where it is not all of them.
-    pub(super) since: Option<String>,
-    pub(super) until: Option<String>,
-    pub(super) size: u64,
+    pub(crate) since: Option<String>,
+    pub(crate) until: Option<String>,
+    pub(crate) size: u64,
     /// Bytes per entry in this kernel; null when it is no table, or the size is not fixed.
-    pub(super) entry_size: Option<u16>,
-    pub(super) entries: Option<u64>,
+    pub(crate) entry_size: Option<u16>,
+    pub(crate) entries: Option<u64>,
     /// Ordinary relocations into it.
-    pub(super) ordinary: u64,
+    pub(crate) ordinary: u64,
     /// Early livepatch relocations into it.
-    pub(super) klp_early: u64,
+    pub(crate) klp_early: u64,
     /// Late livepatch relocations into it.
-    pub(super) klp_late: Vec<LateInto<'f>>,
+    pub(crate) klp_late: Vec<LateInto<'f>>,
     /// Relocations into it that are passed over or malformed.
-    pub(super) not_applied: u64,
+    pub(crate) not_applied: u64,
     /// Whether relocations into it come after it was read.
-    pub(super) too_late: bool,
+    pub(crate) too_late: bool,
     /// What there is to say about it.
-    pub(super) notes: Vec<Note>,
+    pub(crate) notes: Vec<Note>,
 }
 
 /// A section of late relocations into a special section.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct LateInto<'f> {
-    pub(super) section: u32,
-    pub(super) object: Name<'f>,
-    pub(super) relocations: u64,
+pub(crate) struct LateInto<'f> {
+    pub(crate) section: u32,
+    pub(crate) object: Name<'f>,
+    pub(crate) relocations: u64,
 }
 
 /// What is wrong with a section. It becomes text when it is printed: a file may have many with long names.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fault<'f> {
-    pub(super) module: &'f Module<'f>,
-    pub(super) error: Error,
+pub(crate) struct Fault<'f> {
+    pub(crate) module: &'f Module<'f>,
+    pub(crate) error: Error,
 }
 
 impl Serialize for Fault<'_> {
@@ -252,7 +252,7 @@ impl Serialize for Fault<'_> {
 /// How much a note matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Level {
+pub(crate) enum Level {
     /// It is so, and it is well.
     Info,
     /// Probably not what was meant.
@@ -263,18 +263,18 @@ pub(super) enum Level {
 
 /// A sentence about a row.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Note {
-    pub(super) level: Level,
-    pub(super) text: String,
+pub(crate) struct Note {
+    pub(crate) level: Level,
+    pub(crate) text: String,
 }
 
 /// The bytes of a name; printed escaped.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
-pub(super) struct Name<'f>(pub(super) &'f [u8]);
+pub(crate) struct Name<'f>(pub(crate) &'f [u8]);
 
 impl Name<'_> {
     /// At most `most` characters of it, escaped; without its middle when it has more.
-    pub(super) fn short(self, most: usize) -> String {
+    pub(crate) fn short(self, most: usize) -> String {
         let tail = self.0.len().saturating_sub(most);
         let text = match (self.0.get(..most), self.0.get(tail..)) {
             // The middle goes anyway: do not escape what may be long.

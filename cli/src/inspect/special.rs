@@ -6,12 +6,12 @@ use relakit::special::{ReadAt, Special, Version, by_name};
 use std::collections::HashMap;
 
 /// A version as people write it.
-pub(super) fn text((major, minor): Version) -> String {
+pub(crate) fn text((major, minor): Version) -> String {
     format!("{major}.{minor}")
 }
 
 /// A row for each special section that the module has, as kernel `version` sees it.
-pub(super) fn rows<'f>(walk: &Walk<'f>, version: Version) -> Vec<SpecialRow<'f>> {
+pub(crate) fn rows<'f>(walk: &Walk<'f>, version: Version) -> Vec<SpecialRow<'f>> {
     let mut specials: Vec<_> = walk
         .rows
         .iter()

@@ -8,7 +8,7 @@ use relakit::{ErrorKind, Module, Profile, abi};
 use std::collections::BTreeSet;
 
 /// For each symbol whether it is a livepatch symbol, or named like one.
-pub(super) fn watched(module: &Module<'_>) -> Vec<bool> {
+pub(crate) fn watched(module: &Module<'_>) -> Vec<bool> {
     let symbols = module.object().symbols();
     (0..symbols.len())
         .map(|index| {
@@ -22,7 +22,7 @@ pub(super) fn watched(module: &Module<'_>) -> Vec<bool> {
 }
 
 /// A row for each of them, and for each that a livepatch relocation uses all the same.
-pub(super) fn rows<'f>(module: &Module<'f>, walk: &Walk<'f>) -> Vec<SymbolRow<'f>> {
+pub(crate) fn rows<'f>(module: &Module<'f>, walk: &Walk<'f>) -> Vec<SymbolRow<'f>> {
     let watched = (0u32..).zip(watched(module)).filter_map(|(index, watched)| watched.then_some(index));
     let indices: BTreeSet<u32> = watched.chain(walk.uses.keys().copied()).collect();
     indices.into_iter().map(|index| row(module, walk, index)).collect()
