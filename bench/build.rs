@@ -1,4 +1,5 @@
 fn main() {
     println!("cargo::rerun-if-changed=c/loop.c");
-    cc::Build::new().file("c/loop.c").opt_level(2).warnings(true).compile("loop");
+    println!("cargo::rerun-if-changed=c/lookup.c");
+    cc::Build::new().file("c/loop.c").file("c/lookup.c").opt_level(2).warnings(true).compile("loop");
 }

@@ -1,49 +1,87 @@
-//! Synthetic modules of one section, to see how time grows with the number of relocations.
+//! Synthetic modules, to see how time grows with the number of relocations.
 
-use crate::engines::{ENGINES, Leaves};
+use crate::engines::{APPLY, ENGINES, FLOOR, number};
 use crate::modules::{Job, Work};
-use relakit::abi;
+use relakit::abi::{R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86_64_PLT32};
 use relakit::elf::Rela;
+use std::hint::black_box;
 use std::time::Instant;
 
-/// The numbers of relocations.
-pub const SIZES: [usize; 7] = [10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
-
-/// A section with as many relocations, of the types and in the proportions of a distribution's modules, against a
-/// thousand symbols.
-fn synthetic(count: usize) -> Work {
-    let types =
-        [abi::R_X86_64_PC32, abi::R_X86_64_PLT32, abi::R_X86_64_PC32, abi::R_X86_64_64, abi::R_X86_64_32S];
-    let values: Vec<u64> = (0..1000).map(|index| 0xffff_ffff_8100_0000 + index * 64).collect();
-    let rela = (0..count).flat_map(|index| {
-        let mix = index.wrapping_mul(0x9e37_79b9) >> 7;
-        let (symbol, r_type) = ((mix % values.len()) as u32, types[mix / 1000 % types.len()]);
-        Rela { offset: index as u64 * 12, symbol, r_type, addend: -4 }.to_bytes()
-    });
-    let file: Vec<u8> = rela.collect();
-    let symtab = values.iter().map(|value| [0, *value, 0]).collect();
-    let job = Job { rela: 0..file.len(), target: 0..count * 12, address: 0xffff_ffff_c000_0000 };
-    Work { jobs: vec![job], pristine: vec![0; count * 12], values, symtab, relocations: count, file }
+/// Nanoseconds a relocation for sections of one size.
+pub struct Row {
+    pub relocations: usize,
+    pub apply: f64,
+    pub floor: f64,
+    /// A memcpy of as many bytes.
+    pub copy: f64,
 }
 
-/// Nanoseconds a relocation of `relakit apply`, for each size: the fastest of many runs.
-pub fn measure() -> Vec<f64> {
-    let apply =
-        ENGINES.iter().find(|(name, leaves, _)| *name == "relakit apply" && *leaves == Leaves::Relocated);
-    let Some((_, _, apply)) = apply else { return Vec::new() };
-    SIZES
-        .iter()
-        .map(|&size| {
-            let work = synthetic(size);
-            let mut image = work.pristine.clone();
-            let runs = (20_000_000 / size).clamp(5, 2_000);
-            let run = |_| {
-                image.fill(0);
-                let start = Instant::now();
-                assert!(apply(&work, &mut image));
-                start.elapsed().as_nanos() as f64 / size as f64
-            };
-            (0..runs).map(run).fold(f64::MAX, f64::min)
-        })
-        .collect()
+/// Bytes of the image a relocation; with the 24 of its entry that is what a pass goes over.
+const SPACING: usize = 12;
+pub const BYTES: usize = 24 + SPACING;
+
+/// The types of synthetic relocations.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Types {
+    OnlyPc32,
+    /// One in eight is a 64, the others PC32, PLT32 and 32S at random.
+    Mixed,
+}
+
+/// `sections` sections with `count` relocations each, against a thousand symbols.
+pub fn synthetic(count: usize, sections: usize, types: Types) -> Work {
+    let values: Vec<u64> = (0..1000).map(|index| 0xffff_ffff_8100_0000 + index * 64).collect();
+    let of_32 = [R_X86_64_PC32, R_X86_64_PLT32, R_X86_64_32S];
+    let rela = (0..count).flat_map(|index| {
+        let mix = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+        let r_type = match types {
+            Types::OnlyPc32 => R_X86_64_PC32,
+            Types::Mixed if index / 8 % 8 == 7 => R_X86_64_64,
+            Types::Mixed => of_32[mix / 1000 % 3],
+        };
+        let symbol = (mix % values.len()) as u32;
+        Rela { offset: (index * SPACING) as u64, symbol, r_type, addend: -4 }.to_bytes()
+    });
+    let file = rela.collect::<Vec<u8>>().repeat(sections);
+    let job = |section: usize| Job {
+        rela: section * count * 24..(section + 1) * count * 24,
+        target: section * count * SPACING..(section + 1) * count * SPACING,
+        address: 0xffff_ffff_c000_0000,
+    };
+    Work {
+        name: format!("{count} relocations"),
+        jobs: (0..sections).map(job).collect(),
+        pristine: vec![0; sections * count * SPACING],
+        places: Vec::new(),
+        symtab: values.iter().map(|value| [0, *value, 0]).collect(),
+        values,
+        relocations: sections * count,
+        file,
+    }
+}
+
+/// From ten relocations to ten million, the fastest of many runs. So small sections that the clock would be seen are
+/// measured several at a time.
+pub fn measure() -> Vec<Row> {
+    (1..=7).map(|power| row(10usize.pow(power))).collect()
+}
+
+fn row(relocations: usize) -> Row {
+    let work = synthetic(relocations, 2_000usize.div_ceil(relocations), Types::Mixed);
+    let mut image = work.pristine.clone();
+    let (from, mut to) = (vec![1u8; work.relocations * BYTES], vec![0u8; work.relocations * BYTES]);
+    let runs = (40_000_000 / work.relocations).clamp(5, 5_000);
+    let mut row = Row { relocations, apply: f64::MAX, floor: f64::MAX, copy: f64::MAX };
+    for _ in 0..runs {
+        for (slot, name) in [(&mut row.apply, APPLY), (&mut row.floor, FLOOR)] {
+            image.fill(0);
+            let start = Instant::now();
+            assert!((ENGINES[number(name)].run)(&work, &mut image));
+            *slot = slot.min(start.elapsed().as_nanos() as f64 / work.relocations as f64);
+        }
+        let start = Instant::now();
+        black_box(&mut to).copy_from_slice(black_box(&from));
+        row.copy = row.copy.min(start.elapsed().as_nanos() as f64 / work.relocations as f64);
+    }
+    row
 }

@@ -1,85 +1,211 @@
-//! The table and the chart.
+//! BENCHMARKS.md: what is required and what was measured, tables, and how it was measured.
 
-use crate::Times;
-use crate::engines::ENGINES;
-use crate::growth::SIZES;
-use crate::modules::Work;
+use crate::demands;
+use crate::engines::{APPLY, ENGINES, FLOOR, number};
+use crate::growth::Row;
+use crate::lookup;
+use crate::peers::PEERS;
+use crate::rounds::{Measured, Times};
 use std::fmt::Write as _;
 
 /// Modules by number of relocations.
-const GROUPS: [(&str, usize, usize); 5] = [
-    ("all", 0, usize::MAX),
-    ("< 500", 0, 500),
+pub type Group = (&'static str, usize, usize);
+pub const ALL: Group = ("all", 0, usize::MAX);
+pub const SMALL: Group = ("< 500", 0, 500);
+const GROUPS: [Group; 5] = [
+    ALL,
+    SMALL,
     ("500 to 5 k", 500, 5_000),
     ("5 k to 50 k", 5_000, 50_000),
     ("over 50 k", 50_000, usize::MAX),
 ];
 
-/// Nanoseconds a relocation of one engine in one group.
-fn mean(works: &[Work], times: &[f64], (_, from, to): (&str, usize, usize)) -> f64 {
-    let in_group = |work: &Work| (from..to).contains(&work.relocations);
-    let (mut time, mut count) = (0.0, 0);
-    for (work, best) in works.iter().zip(times).filter(|(work, _)| in_group(work)) {
-        time += best;
-        count += work.relocations;
+impl Measured {
+    /// Nanoseconds a relocation, over the modules of a group that both `times` and `also` have a figure for.
+    pub fn mean(&self, times: &Times, also: &Times, (_, from, to): Group) -> f64 {
+        let (mut time, mut count) = (0.0, 0);
+        for ((work, best), also) in self.works.iter().zip(times).zip(also) {
+            if (from..to).contains(&work.relocations) && best.is_finite() && also.is_finite() {
+                time += best;
+                count += work.relocations;
+            }
+        }
+        time / count as f64
     }
-    time / count.max(1) as f64
+
+    /// How many times as long `times` is as `of`, over the modules that both have a figure for.
+    pub fn ratio(&self, times: &Times, of: &Times, group: Group) -> f64 {
+        self.mean(times, of, group) / self.mean(of, times, group)
+    }
+
+    pub fn engine(&self, name: &str) -> &Times {
+        &self.warm[number(name)]
+    }
+
+    /// A table of `rows`, and how many times as long each is as each of `bases`.
+    fn table(&self, title: &str, rows: &[(&str, &Times)], bases: &[(&str, &Times)]) -> String {
+        let mut text = format!("| {title} |");
+        GROUPS.iter().for_each(|group| _ = write!(text, " {} |", group.0));
+        bases.iter().for_each(|(name, _)| _ = write!(text, " / {name} |"));
+        _ = writeln!(text, "\n|---|{}", "--:|".repeat(GROUPS.len() + bases.len()));
+        for (name, times) in rows {
+            _ = write!(text, "| {name} |");
+            for group in GROUPS {
+                text.push_str(&cell(self.mean(times, times, group)));
+            }
+            bases.iter().for_each(|(_, base)| text.push_str(&cell(self.ratio(times, base, ALL))));
+            text.push('\n');
+        }
+        text
+    }
+
+    fn loops(&self) -> String {
+        let (apply, floor) = (self.engine(APPLY), self.engine(FLOOR));
+        let mut rows: Vec<_> =
+            ENGINES.iter().zip(&self.warm).map(|(engine, times)| (engine.name, times)).collect();
+        rows.splice(2..2, PEERS.iter().zip(&self.peer_loops).map(|(peer, times)| (peer.name, times)));
+        self.table(
+            "ns a relocation, by relocations of the module",
+            &rows,
+            &[("apply", apply), ("floor", floor)],
+        )
+    }
+
+    fn cold(&self) -> String {
+        let (apply, floor) = (&self.cold[number(APPLY)], &self.cold[number(FLOOR)]);
+        let rows: Vec<_> =
+            ENGINES.iter().zip(&self.cold).map(|(engine, times)| (engine.name, times)).collect();
+        self.table(
+            "ns a relocation, all flushed from the caches",
+            &rows,
+            &[("apply", apply), ("floor", floor)],
+        )
+    }
+
+    fn whole(&self) -> String {
+        let mut rows = vec![
+            ("relakit, early pass without copy", &self.early),
+            ("relakit, from the file, with copy", &self.load),
+            ("memcpy of the file", &self.copy),
+        ];
+        rows.splice(2..2, PEERS.iter().zip(&self.peer_loads).map(|(peer, times)| (peer.name, times)));
+        self.table("ns a relocation", &rows, &[("early pass", &self.early)])
+    }
+
+    /// The module with the most relocations.
+    pub fn largest(&self) -> usize {
+        (0..self.works.len()).max_by_key(|module| self.works[*module].relocations).unwrap_or(0)
+    }
+
+    fn peers(&self) -> String {
+        let mut text = String::new();
+        for (peer, refused) in PEERS.iter().zip(&self.refused) {
+            let count = self.works.len() - refused.values().sum::<usize>();
+            _ = write!(text, "- {} loads {count} of {} modules", peer.name, self.works.len());
+            for (index, (why, count)) in refused.iter().enumerate() {
+                _ = write!(text, "{} {count}: {why}", if index == 0 { "; not" } else { "," });
+            }
+            _ = writeln!(text, ". {}", peer.how);
+        }
+        text
+    }
 }
 
-/// An engine's number by the beginning of its name.
-fn engine(name: &str) -> usize {
-    ENGINES.iter().position(|row| row.0.starts_with(name)).unwrap_or(0)
+/// Empty when there is no figure.
+fn cell(value: f64) -> String {
+    if value.is_finite() { format!(" {value:.2} |") } else { " |".to_owned() }
 }
 
-pub fn markdown(works: &[Work], times: &Times, growth: &[f64]) -> String {
-    let mut text = String::from("| ns a relocation, by relocations of the module |");
-    GROUPS.iter().for_each(|group| _ = write!(text, " {} |", group.0));
-    _ = writeln!(text, " C loop / this | this / floor |\n|---|--:|--:|--:|--:|--:|--:|--:|");
-    let all = |engine: usize| mean(works, &times[engine], GROUPS[0]);
-    let (linux, floor) = (all(engine("C loop")), all(engine("floor: read entry, gather value, store")));
-    for (index, (name, ..)) in ENGINES.iter().enumerate() {
+fn growth(rows: &[Row]) -> String {
+    let mut text = String::from("| relocations of a section |");
+    rows.iter().for_each(|row| _ = write!(text, " {} |", row.relocations));
+    _ = writeln!(text, "\n|---|{}", "--:|".repeat(rows.len()));
+    type Value = fn(&Row) -> f64;
+    let kinds: [(&str, Value); 4] = [
+        ("relakit apply, ns a relocation", |row| row.apply),
+        ("floor (read entry, gather value, store)", |row| row.floor),
+        ("memcpy of as many bytes", |row| row.copy),
+        ("apply less floor", |row| row.apply - row.floor),
+    ];
+    for (name, value) in kinds {
         _ = write!(text, "| {name} |");
-        GROUPS.iter().for_each(|group| _ = write!(text, " {:.2} |", mean(works, &times[index], *group)));
-        _ = writeln!(text, " {:.2} | {:.2} |", linux / all(index), all(index) / floor);
+        rows.iter().for_each(|row| _ = write!(text, " {:.2} |", value(row)));
+        text.push('\n');
     }
-    _ = write!(text, "\n| relocations of one section |");
-    SIZES.iter().for_each(|size| _ = write!(text, " {size} |"));
-    _ = write!(text, "\n|---|{}\n| relakit apply, ns a relocation |", "--:|".repeat(SIZES.len()));
-    growth.iter().for_each(|time| _ = write!(text, " {time:.2} |"));
-    text.push('\n');
     text
 }
 
-/// A bar for each engine, all modules.
-pub fn svg(works: &[Work], times: &Times) -> String {
-    const ROW: usize = 26;
-    let rows: Vec<_> =
-        ENGINES.iter().zip(times).map(|(row, times)| (row.0, mean(works, times, GROUPS[0]))).collect();
-    let longest = rows.iter().map(|row| row.1).fold(0.0, f64::max);
-    let height = rows.len() * ROW + 40;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"760\" height=\"{height}\" font-family=\"sans-serif\" \
-         font-size=\"13\">\n<rect width=\"760\" height=\"{height}\" fill=\"#fff\"/>\n\
-         <text x=\"10\" y=\"20\" font-weight=\"bold\">Nanoseconds a relocation (shorter is faster)</text>\n"
-    );
-    for (index, (name, time)) in rows.iter().enumerate() {
-        let y = 34 + index * ROW;
-        let width = 400.0 * time / longest;
-        let colour = match name {
-            name if name.starts_with("relakit") => "#2a6f97",
-            name if name.starts_with("floor") => "#bbb",
-            _ => "#c1666b",
-        };
-        _ = writeln!(
-            svg,
-            "<text x=\"290\" y=\"{}\" text-anchor=\"end\">{name}</text>\n\
-             <rect x=\"300\" y=\"{y}\" width=\"{width:.1}\" height=\"18\" fill=\"{colour}\"/>\n\
-             <text x=\"{:.1}\" y=\"{}\">{time:.2}</text>",
-            y + 14,
-            306.0 + width,
-            y + 14
-        );
-    }
-    svg.push_str("</svg>\n");
-    svg
+pub fn markdown(measured: &Measured, rows: &[Row], names: &lookup::Report, source: &str) -> String {
+    let relocations: usize = measured.works.iter().map(|work| work.relocations).sum();
+    let largest = measured.largest();
+    let micros = |times: &Times| times[largest] / 1000.0;
+    format!(
+        "# Benchmarks\n\nMade by `bench/fetch && cargo run --release --manifest-path bench/Cargo.toml` on {date}: {count} modules \
+         of {source},\n{relocations} relocations, the fastest of {rounds} rounds of each module and engine. {cpu}, {rustc}, {cc}.\n\n\
+         {demands}\n![nanoseconds a relocation](bench/chart.svg)\n\n\
+         ## Relocation loops\n\n{loops}\n## The same with cold caches\n\n{cold}\n\
+         ## Whole modules\n\n{whole}\nThe largest, {name} ({in_it} relocations, {size:.1} MB): {load:.0} us from the file to relocated \
+         sections, the early pass\n{early:.0} us of them; memcpy of the file {copy:.0} us.\n\n\
+         ## Growth\n\n{growth}\n{GROWTH}\n## Names\n\n{names}\n## Peers\n\n{peers}\n## How it is measured\n\n{HOW}\n## Instructions\n\n{INSTRUCTIONS}\n{BUDGET}",
+        date = output("date", &["+%Y-%m-%d"]),
+        count = measured.works.len(),
+        rounds = measured.rounds,
+        cpu = cpu(),
+        rustc = output("rustc", &["--version"]),
+        cc = output("cc", &["--version"]).lines().next().unwrap_or("?"),
+        demands = demands::markdown(measured, rows, names),
+        loops = measured.loops(),
+        cold = measured.cold(),
+        whole = measured.whole(),
+        name = measured.works[largest].name,
+        in_it = measured.works[largest].relocations,
+        size = measured.works[largest].file.len() as f64 / 1e6,
+        load = micros(&measured.load),
+        early = micros(&measured.early),
+        copy = micros(&measured.copy),
+        growth = growth(rows),
+        names = names.to_markdown(),
+        peers = measured.peers(),
+    )
+}
+
+const GROWTH: &str = "\
+One section against a thousand symbols, one relocation in eight a 64, the others PC32, PLT32 and 32S at random; small sections several
+at a time, so that the clock is not seen. Ten relocations pay for the call. Where a section does not fit the caches the floor grows: that
+is memory, 24 bytes read and 12 passed over for each. The last row is what relakit adds to it.
+";
+
+const HOW: &str = "\
+- All on the same bytes in one process, interleaved, each module once a round, every round in another order; before each the image
+  is copied anew, after each it must be right byte for byte. A module's figure is its fastest round; a row is the sum over modules,
+  divided by their relocations. Absolute figures move with the machine, ratios in one run hold.
+- relakit checks everything and is all or nothing. The C loop (`bench/c/loop.c`) does what Linux does: no bounds, and it stops half-way.
+  `object + match` has relakit's checks, written as one would write them with that crate. `stopping half-way` is relakit's loop copied
+  into the benchmark without a way back.
+- The floors relocate nothing: they show what reading the entries, looking values up and storing cost, with no check and no look at the
+  type.
+- Whole modules: every loader gets the answers to its names from the same hash map. \"Early pass\" is all of relakit's work (the file
+  read and checked, sections classified, symbol values, names, relocations); what it does not do is copy the sections. Peers copy them.
+- Cold: entries, values and image are flushed (clflush) before every single run.
+";
+
+const INSTRUCTIONS: &str = "\
+Counted by callgrind (`bench/budget`, which fails when a row changes by 2 %); a section's with its call.
+";
+
+/// What `bench/budget` has recorded.
+pub const BUDGET: &str = include_str!("../budget.txt");
+
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = std::process::Command::new(program).args(arguments).output();
+    output.map_or_else(|_| "?".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn cpu() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field = |name| {
+        let value = |line: &str| Some(line.strip_prefix(name)?.split_once(": ")?.1.to_owned());
+        info.lines().find_map(value).unwrap_or_else(|| "?".to_owned())
+    };
+    format!("{} (family {}, model {})", field("model name"), field("cpu family"), field("model\t"))
 }
