@@ -138,46 +138,13 @@ pub(crate) struct Symbols<'a, 'f, M: ?Sized> {
     pub(crate) memory: &'a M,
 }
 
-/// Sections with symbols and without a place: a quick answer for nearly all symbols.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Unplaced {
-    /// One bit for each `st_shndx` below 256; no module is known with a hundred sections.
-    low: [u64; 4],
-    /// Whether there are others.
-    high: bool,
-}
-
-impl Unplaced {
-    /// Any section may be one.
-    pub(crate) const ANY: Self = Self { low: [u64::MAX; 4], high: true };
-
-    /// Whether there is none.
-    pub(crate) fn is_empty(self) -> bool {
-        self.low == [0; 4] && !self.high
-    }
-
-    const fn parts(shndx: u16) -> (usize, u64) {
-        ((shndx >> 6) as usize, 1 << (shndx & 63))
-    }
-
-    fn add(&mut self, shndx: u16) {
-        let (word, bit) = Self::parts(shndx);
-        match self.low.get_mut(word) {
-            Some(word) => *word |= bit,
-            None => self.high = true,
-        }
-    }
-
-    /// False only if a symbol with this `st_shndx` has a place.
-    fn may_have(&self, shndx: u16) -> bool {
-        let (word, bit) = Self::parts(shndx);
-        self.low.get(word).map_or(self.high, |word| word & bit != 0)
-    }
-}
+/// What stands for the value of a symbol whose section has no place. Another symbol may have it for its value too, so it is only a
+/// reason to look closer; as an address it is not canonical.
+const UNPLACED: u64 = 0x5ec7_1000_0000_0000;
 
 impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
-    /// Fills `values`, one a symbol, and answers in which sections there are symbols and no place. Their values count
-    /// from 0 then; a relocation that uses one must be refused.
+    /// Fills `values`, one a symbol, and answers whether a symbol may lie in a section without a place; a relocation that uses
+    /// such a one must be refused.
     ///
     /// As in Linux all symbols are looked at, and the last fault is the one reported.
     pub(crate) fn resolve(
@@ -185,21 +152,19 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
         values: &mut [u64],
         resolver: &mut dyn Resolver,
         report: &mut Report,
-    ) -> Result<Unplaced, Stopped> {
-        let mut sections = 1..self.module.object().section_count();
-        let some_unplaced = sections.any(|section| self.memory.base(section).is_none());
+    ) -> Result<bool, Stopped> {
         let mut fault = Ok(());
-        let mut unplaced = Unplaced { low: [0; 4], high: false };
+        let mut some_unplaced = false;
         for (index, slot) in (0..u32::MAX).zip(values) {
             match self.value(index, resolver, report) {
-                Ok(value) => *slot = value,
+                Ok(value) => {
+                    *slot = value;
+                    some_unplaced |= value == UNPLACED;
+                }
                 Err(stopped) => fault = Err(stopped),
             }
-            if some_unplaced && self.is_unplaced(index) {
-                unplaced.add(self.shndx(index));
-            }
         }
-        fault.map(|()| unplaced)
+        fault.map(|()| some_unplaced)
     }
 
     /// The value of symbol `index`; livepatch symbols have the file's until their section is applied.
@@ -219,7 +184,8 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
         let (kind, value, limit) = match self.place(index, &symbol) {
             SymbolPlace::Absolute | SymbolPlace::Livepatch => return Ok(symbol.value),
             SymbolPlace::Section(section) => {
-                return Ok(symbol.value.wrapping_add(self.memory.base(section).unwrap_or(0)));
+                let base = self.memory.base(section);
+                return Ok(base.map_or(UNPLACED, |base| symbol.value.wrapping_add(base)));
             }
             SymbolPlace::Common if symbols.name_or(index, &symbol, report)?.starts_with(b"__gnu_lto") => {
                 return Ok(symbol.value);
@@ -248,29 +214,31 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
     pub(crate) fn check_placed(
         &self,
         table: RelaTable<'_>,
-        unplaced: &Unplaced,
+        values: &[u64],
         report: &mut Report,
     ) -> Result<(), Stopped> {
-        let is_bad = |symbol: u32| unplaced.may_have(self.shndx(symbol)) && self.is_unplaced(symbol);
+        let value = |symbol| usize::try_from(symbol).ok().and_then(|symbol| values.get(symbol));
+        let is_bad = |symbol| value(symbol) == Some(&UNPLACED) && self.unplaced(symbol).is_some();
+        // Nearly always there is none, and that is quicker told without counting.
+        if !table.iter().any(|rela| is_bad(rela.symbol)) {
+            return Ok(());
+        }
         match table.numbered().find(|(_, rela)| is_bad(rela.symbol)) {
             Some((entry, rela)) => {
-                let stopped = report.fault(ErrorKind::SymbolUnplaced, u64::from(self.shndx(rela.symbol)), 0);
+                let section = self.unplaced(rela.symbol).unwrap_or(0);
+                let stopped = report.fault(ErrorKind::SymbolUnplaced, u64::from(section), 0);
                 Err(report.at_rela(stopped, entry, rela))
             }
             None => Ok(()),
         }
     }
 
-    /// `st_shndx` of symbol `index`; 0 when there is no such symbol.
-    fn shndx(&self, index: u32) -> u16 {
-        self.module.object().symbols().shndx(index)
-    }
-
-    fn is_unplaced(&self, index: u32) -> bool {
-        let symbol = self.module.object().symbols().get(index);
-        match symbol.map(|symbol| self.place(index, &symbol)) {
-            Some(SymbolPlace::Section(section)) => self.memory.base(section).is_none(),
-            _ => false,
+    /// The section of symbol `index`, if it has no place.
+    fn unplaced(&self, index: u32) -> Option<u32> {
+        let symbol = self.module.object().symbols().get(index)?;
+        match self.place(index, &symbol) {
+            SymbolPlace::Section(section) if self.memory.base(section).is_none() => Some(section),
+            _ => None,
         }
     }
 

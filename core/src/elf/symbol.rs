@@ -111,12 +111,6 @@ impl<'f> SymbolTable<'f> {
         Symbol::read(self.entries.get(usize::try_from(index).ok()?)?)
     }
 
-    /// `st_shndx` of the symbol at `index`; 0 when there is none.
-    pub(crate) fn shndx(&self, index: u32) -> u16 {
-        let entry = usize::try_from(index).ok().and_then(|index| self.entries.get(index));
-        entry.and_then(|entry| u16_at(entry, 6)).unwrap_or(0)
-    }
-
     /// The name of `symbol`, which is number `index`.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::klp::{Class, FailsAt};
 use crate::reloc::{self, Direction, Pass, Sections, Target, Transaction, Values};
 use crate::report::{Report, Stopped, reported};
 use crate::special::{self, Special};
-use crate::symbols::{KlpSymbols, Resolver, Symbols, Unplaced};
+use crate::symbols::{KlpSymbols, Resolver, Symbols};
 
 /// A module that has memory for every section that is relocated early.
 #[derive(Debug)]
@@ -109,8 +109,8 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
         let Self { module, memory } = self;
         reported(|report| {
             let values = module.lent_values(values, report)?;
-            let unplaced = Symbols { module, memory: &*memory }.resolve(values, resolver, report)?;
-            let mut early = Early { module, memory, values, unplaced, resolver };
+            let some_unplaced = Symbols { module, memory: &*memory }.resolve(values, resolver, report)?;
+            let mut early = Early { module, memory, values, some_unplaced, resolver };
             let sections = 1..module.object.section_count();
             Transaction::new(&mut early, sections, Direction::Apply).run(report)
         })?;
@@ -170,7 +170,7 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
                 }
             }
             let symbols = Symbols { module, memory: &*self.memory };
-            if let Err(error) = reported(|report| symbols.check_placed(table, &Unplaced::ANY, report)) {
+            if let Err(error) = reported(|report| symbols.check_placed(table, values, report)) {
                 report(error);
             }
             if !table.is_empty() {
@@ -217,8 +217,8 @@ struct Early<'a, 'f, M: ?Sized> {
     module: &'a Module<'f>,
     memory: &'a mut M,
     values: &'a mut [u64],
-    /// Sections with symbols and without a place.
-    unplaced: Unplaced,
+    /// Whether a symbol may lie in a section without a place.
+    some_unplaced: bool,
     resolver: &'a mut dyn Resolver,
 }
 
@@ -244,13 +244,12 @@ impl<M: Memory + ?Sized> Sections for Early<'_, '_, M> {
             _ => return Ok(false),
         };
         prepared
-            .and_then(|()| match self.unplaced.is_empty() {
-                false => Symbols { module: self.module, memory: &*self.memory }.check_placed(
-                    table,
-                    &self.unplaced,
-                    report,
-                ),
-                true => Ok(()),
+            .and_then(|()| match self.some_unplaced {
+                true => {
+                    let symbols = Symbols { module: self.module, memory: &*self.memory };
+                    symbols.check_placed(table, self.values, report)
+                }
+                false => Ok(()),
             })
             .map_err(|stopped| self.locate(index, stopped, report))?;
         Ok(true)
