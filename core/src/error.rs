@@ -151,7 +151,7 @@ kinds! {
     /// The writer failed, and failed again when the pass was to be undone: the entries from 0 to `entry` hold
     /// their values, those after it are as they were (cleared, if the pass was to clear); without `entry` none
     /// holds its value. `value` is the writer's own number.
-    NotUndone = -45, c"the writer failed twice: the section's entries up to this one stay written", [c"offset" c"its number" c""], NONE;
+    NotUndone = -45, c"undoing failed too: the section's entries up to this one stay written", [c"offset" c"its number" c""], NONE;
     /// A dry run through a writer: fields that overlap or do not ascend can be judged by writing only.
     Unordered = -46, c"fields overlap or do not ascend, and a dry run may not write", [c"offset" c"" c""], NONE;
 

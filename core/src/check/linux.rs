@@ -84,7 +84,7 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         report: &mut dyn FnMut(Error),
     ) {
         for index in 1..self.module.object().section_count() {
-            let mut report = |error: Error| report(error.in_section(index));
+            let mut report = |error: Error| report(somewhere(error, index));
             if let Some(error) = self.stops(index, object) {
                 report(error);
             }
@@ -105,9 +105,8 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
                     reloc::faults(table, Values::Dense(self.values), &mut target, self.rules())
                         .for_each(report);
                 }
-                Some(_) => {}
-                None if table.is_empty() => {}
-                None => report(not_placed(target)),
+                None if resolved && !table.is_empty() => report(self.not_placed(target)),
+                _ => {}
             }
         }
     }
@@ -126,11 +125,11 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         for index in 1..self.module.object().section_count() {
             let Some((target, table)) = self.late_section(index, object) else { continue };
             let cleared = each(table, |entry| {
-                let mut target = memory.target(target).ok_or_else(|| not_placed(target))?;
+                let mut target = memory.target(target).ok_or_else(|| self.not_placed(target))?;
                 reloc::clear(entry, Values::Dense(self.values), &mut target, self.rules())
             });
             if let Err(error) = cleared {
-                report(error.in_section(index));
+                report(somewhere(error, index));
             }
         }
     }
@@ -151,7 +150,7 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         reported(|report| symbols.resolve(table, self.values, resolver, report))
             .and_then(|()| {
                 each(table, |entry| {
-                    let mut target = memory.target(target).ok_or_else(|| not_placed(target))?;
+                    let mut target = memory.target(target).ok_or_else(|| self.not_placed(target))?;
                     let applied = reloc::apply(entry, Values::Dense(self.values), &mut target, self.rules());
                     match applied {
                         Ok(()) => *written = written.saturating_add(u64::from(self.has_field(entry))),
@@ -164,7 +163,7 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
                     applied
                 })
             })
-            .map_err(|error| error.in_section(index))
+            .map_err(|error| somewhere(error, index))
     }
 
     /// What is known to be wrong with section `index`, if the coming of `object` looks at it.
@@ -193,6 +192,11 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
             }
             _ => None,
         }
+    }
+
+    fn not_placed(&self, target: u32) -> Error {
+        let size = self.module.object().section(target).map_or(0, |section| section.size);
+        Error::new(ErrorKind::NotPlaced, size, 0).in_section(target)
     }
 
     fn rules(&self) -> Rules {
@@ -232,6 +236,7 @@ fn each(table: RelaTable<'_>, mut act: impl FnMut(RelaTable<'_>) -> Result<(), E
     })
 }
 
-const fn not_placed(target: u32) -> Error {
-    Error::new(ErrorKind::NotPlaced, 0, 0).in_section(target)
+/// A fault of section `index`, if it does not say another one itself.
+fn somewhere(error: Error, index: u32) -> Error {
+    if error.section.is_some() { error } else { error.in_section(index) }
 }

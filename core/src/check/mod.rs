@@ -38,9 +38,12 @@ pub fn file(module: &Module<'_>, version: Version, scratch: &mut [u64], report: 
     }
 }
 
-/// Reports what section `index` of the file tells by itself; nothing when there is no such section.
+/// Reports what section `index` of the file tells by itself; nothing when there is no such section, or of section 0, which nobody
+/// looks at.
 pub fn section(module: &Module<'_>, index: u32, version: Version, report: &mut dyn FnMut(Finding)) {
-    one(module, index, version, &mut [], report);
+    if index != 0 {
+        one(module, index, version, &mut [], report);
+    }
 }
 
 fn one(
