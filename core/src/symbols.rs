@@ -219,10 +219,6 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
     ) -> Result<(), Stopped> {
         let value = |symbol| usize::try_from(symbol).ok().and_then(|symbol| values.get(symbol));
         let is_bad = |symbol| value(symbol) == Some(&UNPLACED) && self.unplaced(symbol).is_some();
-        // Nearly always there is none, and that is quicker told without counting.
-        if !table.iter().any(|rela| is_bad(rela.symbol)) {
-            return Ok(());
-        }
         match table.numbered().find(|(_, rela)| is_bad(rela.symbol)) {
             Some((entry, rela)) => {
                 let section = self.unplaced(rela.symbol).unwrap_or(0);

@@ -8,7 +8,6 @@ use crate::elf::{RelaTable, Section, SymbolPlace};
 use crate::klp::{Class, MAX_OBJECTS, SymName};
 use crate::module::Module;
 use crate::read::index as to_index;
-use heapless::Vec;
 
 /// The symbols that section `index` uses. `users` has for each symbol the late section that used it first, or 0.
 pub(super) fn section(
@@ -116,20 +115,14 @@ fn ordinary(
 /// Sections for objects that the module does not patch, as far as there are no more of them than [`MAX_OBJECTS`].
 pub(super) fn objects(module: &Module<'_>, report: &mut dyn FnMut(Finding)) {
     // The first section of each object, and what there is to say of all.
-    let mut known: Vec<(u32, Option<Rule>), MAX_OBJECTS> = Vec::new();
+    let mut known = [None::<(u32, Option<Rule>)>; MAX_OBJECTS];
     for (index, class) in module.classes() {
         let Class::KlpLate { object, .. } = class.class else { continue };
-        let same = known.iter().find(|(first, _)| object_of(module, u64::from(*first)) == Some(object));
-        let rule = match same {
-            Some((_, rule)) => *rule,
-            None if known.is_full() => continue,
-            None => {
-                let rule = not_patched(module, object);
-                let _ = known.push((index, rule));
-                rule
-            }
-        };
-        if let Some(rule) = rule {
+        let rule = known.iter_mut().find_map(|slot| match slot {
+            Some((first, rule)) => (object_of(module, u64::from(*first)) == Some(object)).then_some(*rule),
+            None => Some(slot.insert((index, not_patched(module, object))).1),
+        });
+        if let Some(Some(rule)) = rule {
             report(Finding { section: Some(index), ..Finding::new(rule) });
         }
     }

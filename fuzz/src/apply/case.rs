@@ -1,0 +1,123 @@
+//! A table, what it is applied to, and by which rules.
+
+use super::model::{World, number, row, value};
+use arbitrary::{Result, Unstructured};
+use relakit::abi::{RELA_SIZE, SYM_SIZE};
+use relakit::elf::{Rela, RelaTable};
+use relakit::reloc::Rules;
+
+/// Small, so that fields meet each other and the end.
+pub const MAX_BYTES: usize = 40;
+const MAX_ENTRIES: usize = 8;
+const MAX_SYMBOLS: usize = 4;
+
+/// Numbers near which something changes: ranges of fields, the kernel's addresses, the end of all addresses.
+const EDGES: [u64; 12] = [
+    0,
+    0x7f,
+    0xff,
+    0x7fff,
+    0xffff,
+    0x7fff_ffff,
+    0xffff_ffff,
+    0x7fff_ffff_ffff_ffff,
+    0xffff_ffff_8000_0000,
+    0xffff_ffff_c000_0000,
+    0xffff_ffff_ffff_ffff,
+    0x1234_5678_9abc_def0,
+];
+
+pub struct Case {
+    pub world: World,
+    pub table: Vec<Rela>,
+    /// The table as the file has it.
+    pub file: Vec<u8>,
+    /// The values as a symbol table has them.
+    pub symtab: Vec<u8>,
+    /// Which call of the writer fails.
+    pub fails: u8,
+}
+
+fn near_an_edge(u: &mut Unstructured<'_>) -> Result<u64> {
+    let which = u.arbitrary::<u8>()?;
+    if which & 0x80 != 0 {
+        return u.arbitrary();
+    }
+    let step = i64::from(u.arbitrary::<i8>()?);
+    Ok(EDGES[usize::from(which) % EDGES.len()].wrapping_add_signed(step))
+}
+
+fn rela(u: &mut Unstructured<'_>) -> Result<Rela> {
+    const TYPES: [u32; 16] = [0, 1, 2, 4, 10, 11, 24, 12, 13, 14, 15, 2, 4, 11, 1, 3];
+    let [offset, symbol, r_type] = u.arbitrary::<[u8; 3]>()?;
+    let wild = symbol & 0xf0 == 0xf0;
+    Ok(Rela {
+        offset: if wild { near_an_edge(u)? } else { u64::from(offset) % (MAX_BYTES as u64 + 8) },
+        symbol: if wild { u.arbitrary()? } else { u32::from(symbol) % (MAX_SYMBOLS as u32 + 1) },
+        r_type: if r_type & 0xf0 == 0xf0 { u.arbitrary()? } else { TYPES[usize::from(r_type & 15)] },
+        addend: near_an_edge(u)?.cast_signed(),
+    })
+}
+
+impl Case {
+    pub fn new(data: &[u8]) -> Result<Self> {
+        let u = &mut Unstructured::new(data);
+        let [rules, fails, symbols, length, content] = u.arbitrary()?;
+        let rules = Rules::from_bits_truncate(u32::from(rules));
+        let address = near_an_edge(u)?;
+        let count = usize::from(symbols) % (MAX_SYMBOLS + 1);
+        let values = (0..count).map(|_| near_an_edge(u)).collect::<Result<Vec<_>>>()?;
+        let mut bytes = vec![0; usize::from(length) % (MAX_BYTES + 1)];
+        // Mostly zeros, as Linux wants them.
+        if content & 1 == 1 {
+            u.fill_buffer(&mut bytes)?;
+        }
+        let mut table = Vec::with_capacity(MAX_ENTRIES);
+        while table.len() < MAX_ENTRIES && !u.is_empty() {
+            table.push(rela(u)?);
+        }
+        let file = table.iter().flat_map(|rela| rela.to_bytes()).collect();
+        let mut symtab = vec![0xa5; values.len() * SYM_SIZE];
+        for (entry, value) in symtab.chunks_exact_mut(SYM_SIZE).zip(&values) {
+            entry[8..16].copy_from_slice(&value.to_le_bytes());
+        }
+        Ok(Self { world: World { bytes, address, values, rules }, table, file, symtab, fails })
+    }
+
+    /// The table as relakit reads it.
+    pub fn entries(&self) -> RelaTable<'_> {
+        assert_eq!(self.file.len(), self.table.len() * RELA_SIZE);
+        RelaTable::new(&self.file).expect("whole entries")
+    }
+
+    /// Where the field of an entry that can be applied begins, and its bytes.
+    pub fn field(&self, rela: &Rela) -> (usize, usize) {
+        let size = row(rela.r_type, self.world.rules).map_or(0, |row| row.2 as usize / 8);
+        if size == 0 { (0, 0) } else { (rela.offset as usize, size) }
+    }
+
+    /// The target when every field, from the last on, holds what applying gives it and is set to zero; none if one does not.
+    pub fn cleared(&self) -> Option<Vec<u8>> {
+        // Whether each entry can be judged does not depend on what is there.
+        let mut zero = self.world.clone();
+        zero.rules |= Rules::ALLOW_NONZERO;
+        if !zero.faults(&self.table).is_empty() {
+            return None;
+        }
+        let mut bytes = self.world.bytes.clone();
+        for rela in self.table.iter().rev() {
+            let (at, size) = self.field(rela);
+            if size == 0 {
+                continue;
+            }
+            let row = row(rela.r_type, self.world.rules)?;
+            let place = self.world.address.wrapping_add(rela.offset);
+            let applied = value(row, self.world.values[rela.symbol as usize], rela.addend, place);
+            if number(&bytes[at..at + size]) != applied & ((1 << (8 * size)) - 1) {
+                return None;
+            }
+            bytes[at..at + size].fill(0);
+        }
+        Some(bytes)
+    }
+}

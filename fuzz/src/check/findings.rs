@@ -1,0 +1,172 @@
+//! Every finding is of a rule of the table and about something that is there; found twice, it is the same.
+
+use crate::module::mutated::Hashed;
+use crate::module::world::{Answers, Names, World};
+use relakit::abi::RELA_SIZE;
+use relakit::check::{self, Finding, LateField, LoaderFault, LoaderRule, Rule};
+use relakit::elf::{Symbol, SymbolPlace};
+use relakit::klp::{Class, FailsAt, SymName};
+use relakit::special::{self, Role, Version};
+use relakit::{Loaded, Module};
+
+/// Everything that the file tells.
+pub(super) fn of(module: &Module<'_>, version: Version, names: &mut Names<'_, Hashed>) -> Vec<Finding> {
+    let found = file(module, version);
+    assert_eq!(file(module, version), found, "findings of the file");
+    let mut left = found.clone();
+    for index in 1..=module.object().section_count() {
+        let mut one = |finding: Finding| {
+            assert_eq!(finding.section, Some(index));
+            let at = left.iter().position(|other| *other == finding);
+            left.swap_remove(at.unwrap_or_else(|| panic!("of the section only: {finding:?}")));
+        };
+        check::section(module, index, version, &mut one);
+    }
+    let needs_more =
+        |rule| matches!(rule, Rule::SharedSymbol | Rule::ObjectNotPatched | Rule::ObjectNameCase);
+    for finding in left {
+        assert!(finding.section.is_none() || needs_more(finding.rule), "not of the section: {finding:?}");
+    }
+    found.iter().for_each(|finding| is_there(module, finding));
+    positions(module, names);
+    loader(module);
+    found
+}
+
+fn file(module: &Module<'_>, version: Version) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut scratch = vec![u64::MAX; usize::try_from(module.object().symbols().len()).unwrap()];
+    check::file(module, version, &mut scratch, &mut |finding| found.push(finding));
+    found
+}
+
+/// Section, entry, symbol and the other place exist; numbers without a name are 0; texts are texts.
+pub(super) fn is_there(module: &Module<'_>, finding: &Finding) {
+    let object = module.object();
+    let (rule, sections) = (finding.rule, object.section_count());
+    assert!(Rule::ALL.contains(&rule), "{finding:?}");
+    assert!(!rule.name().is_empty() && !rule.message().is_empty() && !rule.help().is_empty(), "{finding:?}");
+    assert!(["info", "warning", "error"].contains(&rule.severity().name()), "{finding:?}");
+    let numbers = [finding.offset, finding.value, finding.limit];
+    for (name, number) in rule.number_c_names().iter().zip(numbers) {
+        assert!(!name.is_empty() || number == 0, "{finding:?}");
+    }
+    assert!(finding.section.is_some() || finding.symbol.is_some(), "about nothing: {finding:?}");
+    assert!(finding.section.is_none_or(|index| 0 < index && index < sections), "{finding:?}");
+    assert!(finding.symbol.is_none_or(|index| index < object.symbols().len()), "{finding:?}");
+    assert_eq!(finding.other_section.is_some(), !rule.other_c_name().is_empty(), "{finding:?}");
+    assert!(finding.other_section.is_none_or(|index| index < sections), "{finding:?}");
+    assert!(finding.other_entry.is_none() || finding.other_section.is_some(), "{finding:?}");
+    if let Some(entry) = finding.entry {
+        let section = object.section(finding.section.expect("an entry is of a section")).unwrap();
+        let bytes = object.section_bytes(&section);
+        let at = usize::try_from(entry).unwrap() * RELA_SIZE;
+        let rela = bytes.get(at..at + RELA_SIZE).unwrap_or_else(|| panic!("{finding:?}"));
+        assert_eq!(finding.offset.to_le_bytes(), rela[..8], "{finding:?}");
+        let symbol = u32::from_le_bytes(rela[12..16].try_into().unwrap());
+        assert!(finding.symbol.is_none_or(|index| index == symbol), "{finding:?}");
+    }
+}
+
+/// What is found about positions is what counting finds.
+fn positions(module: &Module<'_>, names: &mut Names<'_, Hashed>) {
+    let mut found = Vec::new();
+    check::sympos(module, names, &mut |finding| found.push(finding));
+    found.iter().for_each(|finding| is_there(module, finding));
+    let table = module.object().symbols();
+    let expected = (1..table.len()).filter_map(|index| {
+        let symbol: Symbol = table.get(index)?;
+        let text = table.name(index, &symbol).ok()?;
+        let name = SymName::parse(text, module.profile())
+            .filter(|_| table.place(index, &symbol) == SymbolPlace::Livepatch)?;
+        let count =
+            (0..10).take_while(|at| names.answers.candidate(name.object, name.name, *at).is_some()).count();
+        let (rule, value, limit) = match (name.position, count) {
+            (0, 2..) => (Rule::SymposMissing, 0, count as u64),
+            (1.., 1) => (Rule::SymposNotNeeded, name.position, 0),
+            _ => return None,
+        };
+        Some((rule, Some(index), value, limit))
+    });
+    let found = found.iter().map(|finding| (finding.rule, finding.symbol, finding.value, finding.limit));
+    assert!(found.eq(expected), "positions");
+}
+
+/// The loader's other rules.
+fn loader(module: &Module<'_>) {
+    let object = module.object();
+    let name =
+        |index: u32| object.section(index).map(|section| object.section_name(&section)).unwrap_or_default();
+    let mut sorted: Vec<u32> = (0..object.section_count()).collect();
+    sorted.sort_by_key(|index| name(*index));
+    let mut found: Vec<LoaderFault> = Vec::new();
+    check::loader(module, &mut |fault| found.push(fault));
+    let first = found.len();
+    check::same_names(module, &sorted, &mut |fault| found.push(fault));
+    for (number, LoaderFault { rule, section }) in found.into_iter().enumerate() {
+        assert!(rule.is_of(module.profile()) && rule.errno() > 0 && !rule.message().is_empty(), "{rule:?}");
+        assert!(section.is_none_or(|index| index < object.section_count()), "{rule:?}");
+        assert_eq!(number >= first, rule == LoaderRule::SameName);
+        if let (LoaderRule::SameName, Some(index)) = (rule, section) {
+            assert!((0..object.section_count()).any(|other| other != index && name(other) == name(index)));
+        }
+    }
+    assert!(check::modinfo(module, b"livepatch").is_none_or(|value| !value.contains(&0)));
+    assert!(check::module_name(module).is_none_or(|name| (1..=56).contains(&name.len())));
+    for (index, class) in module.classes() {
+        assert!(!class.reason.text().is_empty());
+        assert_eq!(module.malformed(index).is_some(), matches!(class.class, Class::Malformed { .. }));
+        if let Class::KlpLate { object, .. } | Class::Malformed { fails: FailsAt::Coming(object), .. } =
+            class.class
+        {
+            assert!(!check::patches(module, object) || check::enables_patch(module));
+        }
+        module.malformed(index).iter().for_each(|error| super::told(error, module.profile()));
+    }
+}
+
+/// Late fields in code that is rewritten: those that share a byte with a site of a special section.
+pub(super) fn of_rewritten(loaded: &Loaded<'_>, world: &mut World<'_>, version: Version) {
+    let module = loaded.module();
+    let mut sorted: Vec<LateField> = check::late_fields(module, world).collect();
+    sorted.sort_unstable();
+    let mut found = Vec::new();
+    check::rewritten(loaded, world, version, &sorted, &mut |finding| found.push(finding));
+    found.iter().for_each(|finding| is_there(module, finding));
+    // By two loops, where they are short.
+    let sections = (0..module.object().section_count()).zip(&world.spots);
+    let specials = sections.filter_map(|(index, spot)| Some((index, spot, loaded.special(index)?)));
+    if sorted.len() > 64 || specials.clone().any(|(_, spot, _)| spot.bytes.len() > 2048) {
+        return;
+    }
+    let mut expected = Vec::new();
+    for (index, spot, special) in
+        specials.filter(|(_, spot, special)| spot.is_placed && special.is_read_by(version))
+    {
+        for site in special::sites(special, version, &spot.bytes, spot.address) {
+            for LateField { address, field } in sorted.iter().filter(|_| site.role != Role::Call) {
+                let target = module.object().section(field.target).unwrap();
+                let at = field.offset.wrapping_add(site.address.wrapping_sub(*address));
+                let code =
+                    usize::try_from(at).ok().and_then(|at| module.object().section_bytes(&target).get(at..));
+                let size = site.size_in(code.unwrap_or_default());
+                let (field_at, site_at) = (i128::from(*address), i128::from(site.address));
+                if size != 0
+                    && field_at < site_at + i128::from(size)
+                    && site_at < field_at + i128::from(field.size)
+                {
+                    expected.push((field.section, field.entry, index, site.entry, site.address, size));
+                }
+            }
+        }
+    }
+    let numbers = |finding: Finding| {
+        let [section, other] = [finding.section, finding.other_section].map(Option::unwrap);
+        let [entry, other_entry] = [finding.entry, finding.other_entry].map(Option::unwrap);
+        (section, entry, other, other_entry, finding.value, finding.limit)
+    };
+    let mut found: Vec<_> = found.into_iter().map(numbers).collect();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected, "code that is rewritten");
+}

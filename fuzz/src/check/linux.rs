@@ -1,0 +1,165 @@
+//! Linux's coming and going, simulated, beside the passes: the same where Linux is all right.
+
+use crate::module::mutated::{Hashed, object_of};
+use crate::module::world::{Answers, Names, World};
+use relakit::ErrorKind::NonZero;
+use relakit::abi::{RELA_SIZE, VMLINUX};
+use relakit::check::{Finding, LinuxLate, Rule};
+use relakit::elf::{RelaTable, Section};
+use relakit::klp::{Class, MAX_OBJECTS, Objects, SymName};
+use relakit::reloc::howto;
+use relakit::{Error, Late, Loaded, Module};
+
+/// Objects that are taken through their lives.
+const MOST: usize = 4;
+
+/// Each object comes and goes by itself; then all come, with other values, and go.
+pub(super) fn compare(
+    loaded: &Loaded<'_>,
+    world: &World<'_>,
+    values: &[u64],
+    found: &[Finding],
+    answers: Hashed,
+) {
+    let module = loaded.module();
+    let mut scratch = values.to_vec();
+    let mut kept = vec![0; module.late_size(&mut scratch).unwrap()];
+    let mut memory = copy(world);
+    let mut late = loaded.keep(&mut memory, &mut scratch, &mut kept).unwrap();
+    let Ok(objects) = Objects::of(module) else { return };
+    assert!(objects.names().len() <= MAX_OBJECTS);
+    let names: Vec<&[u8]> = objects.names().iter().copied().take(MOST).collect();
+    // A section without memory is for a loader to refuse; the simulation is of kernels, which have some.
+    let has_memory = |object: &&&[u8]| targets(module, object).all(|target| world.spots[target].is_placed);
+    let names: Vec<&[u8]> = names.iter().filter(has_memory).copied().collect();
+    for object in &names {
+        assert_ne!(*object, VMLINUX);
+        alone(module, &mut late, object, world, values, answers);
+    }
+    together(module, &mut late, &names, world, values, found, answers);
+}
+
+fn copy<'w>(world: &World<'w>) -> World<'w> {
+    World { spots: world.spots.clone(), faults: world.faults, syncs: 0 }
+}
+
+/// One object, in memory as the early pass left it.
+fn alone(
+    module: &Module<'_>,
+    late: &mut Late<'_>,
+    object: &[u8],
+    world: &World<'_>,
+    values: &[u64],
+    answers: Hashed,
+) {
+    let (mut ours, mut theirs, mut values) = (copy(world), copy(world), values.to_vec());
+    let names = &mut Names { answers, faults: world.faults };
+    let (mut listed, mut all) = (Vec::new(), Vec::new());
+    late.faults(object, &mut ours, names, &mut |error| listed.push(error)).unwrap();
+    LinuxLate::new(module, &mut values.clone())
+        .faults(object, &mut theirs, names, &mut |error| all.push(error));
+    assert!(ours.is_as(&world.spots) && theirs.is_as(&world.spots), "a dry run writes nothing");
+    // A symbol that several relocations use is named with one of them.
+    let what = |error: &Error| (error.kind, error.section, error.symbol, error.value, error.limit);
+    let is_in_both = |error| all.iter().any(|other| what(other) == what(error));
+    assert!(listed.iter().all(is_in_both), "{listed:?} of {all:?}");
+    assert_eq!(listed.is_empty(), all.is_empty());
+    let mut linux = LinuxLate::new(module, &mut values);
+    let answer = late.coming(object, &mut ours, names);
+    let coming = linux.coming(object, &mut theirs, names);
+    assert_eq!(answer.err(), coming.fault, "a coming that fails");
+    if let Some(error) = coming.fault {
+        assert!(error.kind == NonZero || all.contains(&error), "refused, and not listed: {error}");
+        assert!(ours.is_as(&world.spots), "all or nothing");
+        assert!(coming.written <= fields(module, object), "{coming:?}");
+        assert!(coming.written != 0 || theirs.is_as(&world.spots), "nothing is written: {coming:?}");
+        return;
+    }
+    assert_eq!(all, [], "listed, and applied");
+    assert_eq!(coming.written, fields(module, object));
+    values_are_right(module, object, linux.values(), answers);
+    assert!(ours.is_as(&theirs.spots), "coming");
+    late.going(object, &mut ours).unwrap_or_else(|error| panic!("nobody else wrote: {error}"));
+    linux.going(object, &mut theirs, &mut |error| panic!("nobody else wrote: {error}"));
+    assert!(ours.is_as(&theirs.spots), "going");
+    let is_cleared = module.profile().clears_on_going;
+    assert!(!is_cleared || ours.is_as(&world.spots), "going clears every field");
+}
+
+/// The sections of `object` that its coming applies.
+fn sections<'m>(module: &'m Module<'_>, object: &'m [u8]) -> impl Iterator<Item = Section> {
+    let is_it = move |index, class| {
+        matches!(class, Class::KlpLate { .. }) && object_of(module, index) == Some(object)
+    };
+    let indices = module.classes().filter(move |(index, class)| is_it(*index, class.class));
+    indices.map(|(index, _)| module.object().section(index).unwrap())
+}
+
+/// The relocations in them.
+fn tables<'m>(module: &'m Module<'_>, object: &'m [u8]) -> impl Iterator<Item = RelaTable<'m>> {
+    sections(module, object)
+        .map(|section| RelaTable::whole_entries(module.object().section_bytes(&section)).0)
+}
+
+/// What they relocate.
+fn targets<'m>(module: &'m Module<'_>, object: &'m [u8]) -> impl Iterator<Item = usize> {
+    let has_some = |section: &Section| section.size >= RELA_SIZE as u64;
+    sections(module, object).filter(has_some).map(|section| usize::try_from(section.info).unwrap())
+}
+
+/// Each symbol has the value of the one that its position means: 0 is the only one, N the N-th.
+fn values_are_right(module: &Module<'_>, object: &[u8], values: &[u64], answers: Hashed) {
+    let table = module.object().symbols();
+    for rela in tables(module, object).flat_map(|table| table.iter()) {
+        let symbol = table.get(rela.symbol).unwrap();
+        let name = SymName::parse(table.name(rela.symbol, &symbol).unwrap(), module.profile()).unwrap();
+        let count = answers.count(name.name);
+        assert!(name.position <= count && (name.position != 0 || count == 1), "{count} for {name:?}");
+        let value = answers.candidate(name.object, name.name, name.position.max(1) - 1);
+        assert_eq!(Some(values[usize::try_from(rela.symbol).unwrap()]), value, "{name:?}");
+    }
+}
+
+/// How many relocations of `object` have a field.
+fn fields(module: &Module<'_>, object: &[u8]) -> u64 {
+    let has_field = |r_type| howto(r_type, module.profile().rules()).is_some_and(|howto| howto.size != 0);
+    tables(module, object).flat_map(|table| table.iter()).filter(|rela| has_field(rela.r_type)).count() as u64
+}
+
+/// All objects come, each with other values, and go in the same order. Symbols that none shares do not go stale in Linux.
+fn together(
+    module: &Module<'_>,
+    late: &mut Late<'_>,
+    objects: &[&[u8]],
+    world: &World<'_>,
+    values: &[u64],
+    found: &[Finding],
+    answers: Hashed,
+) {
+    if !module.profile().clears_on_going {
+        return;
+    }
+    let (mut ours, mut theirs, mut values) = (copy(world), copy(world), values.to_vec());
+    let mut linux = LinuxLate::new(module, &mut values);
+    let mut came = Vec::new();
+    for (number, object) in (1..).zip(objects) {
+        let seed = answers.seed.wrapping_add(number);
+        let names = &mut Names { answers: Hashed { seed }, faults: world.faults };
+        if late.coming(object, &mut ours, names).is_ok() {
+            assert_eq!(linux.coming(object, &mut theirs, names).fault, None);
+            came.push(*object);
+        }
+        assert!(ours.is_as(&theirs.spots), "coming");
+    }
+    for object in came {
+        let mut stopped: Vec<Error> = Vec::new();
+        let gone = late.going(object, &mut ours);
+        linux.going(object, &mut theirs, &mut |error| stopped.push(error));
+        // Fields of two objects may overlap, which is found elsewhere.
+        if gone.is_err() || stopped.is_empty() != ours.is_as(&theirs.spots) {
+            return;
+        }
+        let is_shared = found.iter().any(|finding| finding.rule == Rule::SharedSymbol);
+        assert!(stopped.is_empty() || is_shared, "a symbol goes stale that nobody shares: {stopped:?}");
+    }
+}

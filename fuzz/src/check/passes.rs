@@ -1,0 +1,118 @@
+//! What the early pass refuses was announced, and what was announced it refuses.
+
+use super::told;
+use crate::module::mutated::Hashed;
+use crate::module::world::{Names, World};
+use relakit::ErrorKind::{NonZero, NotPlaced, PlacedSize};
+use relakit::abi::{R_X86_64_PC32, R_X86_64_PLT32};
+use relakit::check::{self, Field, Finding, Rule};
+use relakit::elf::RelaTable;
+use relakit::klp::Class;
+use relakit::reloc::{Values, howto};
+use relakit::{Error, Loaded, Memory, Module};
+
+/// The early pass, with what its dry run lists and which fields overlap. Answers what is loaded, and the symbols' values.
+pub(super) fn early<'f>(
+    module: &Module<'f>,
+    world: &mut World<'_>,
+    names: &mut Names<'_, Hashed>,
+) -> Option<(Loaded<'f>, Vec<u64>)> {
+    let overlaps = overlaps(module);
+    let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
+    let missing: Vec<Error> = module.place_faults(world).collect();
+    match module.place(world) {
+        Ok(mut placed) => placed.fill().unwrap(),
+        Err(error) => {
+            assert!(matches!(error.kind, NotPlaced | PlacedSize), "{error}");
+            assert_eq!(missing.first(), Some(&error));
+            return None;
+        }
+    }
+    assert_eq!(missing, []);
+    let (mut listed, filled) = (Vec::new(), world.image());
+    module.place(world).unwrap().faults(&mut values, names, &mut |error| listed.push(error)).unwrap();
+    assert!(world.is(&filled), "a dry run writes nothing");
+    listed.iter().for_each(|error| told(error, module.profile()));
+    match module.place(world).unwrap().early(&mut values, names) {
+        Ok(loaded) => {
+            assert_eq!(listed, [], "listed, and applied");
+            truncation(module, world, &values);
+            Some((loaded, values))
+        }
+        Err(error) => {
+            told(&error, module.profile());
+            let by_overlap = error.kind == NonZero && !overlaps.is_empty();
+            assert!(by_overlap || listed.contains(&error), "refused, and not listed: {error}");
+            assert!(by_overlap || error.kind != NonZero || error.limit != 0, "{error}");
+            None
+        }
+    }
+}
+
+/// Fields that overlap, as found and as two loops find them.
+fn overlaps(module: &Module<'_>) -> Vec<Finding> {
+    let mut fields: Vec<Field> = check::fields(module).collect();
+    for field in &fields {
+        let section = module.object().section(field.section).unwrap();
+        let rela = RelaTable::whole_entries(module.object().section_bytes(&section))
+            .0
+            .get(usize::try_from(field.entry).unwrap());
+        let rela = rela.unwrap_or_else(|| panic!("{field:?}"));
+        let size = howto(rela.r_type, module.profile().rules()).map(|howto| howto.size);
+        assert_eq!((section.info, rela.offset, size), (field.target, field.offset, Some(field.size)));
+    }
+    fields.sort_unstable();
+    let mut found = Vec::new();
+    check::overlaps(&fields, &mut |finding| found.push(finding));
+    let share = |a: &Field, b: &Field| {
+        let (at, other) = (i128::from(a.offset), i128::from(b.offset));
+        a.target == b.target && at < other + i128::from(b.size) && other < at + i128::from(a.size)
+    };
+    // Bounded: a file may hold thousands.
+    let few = fields.len() <= 256 && fields.iter().all(|field| field.offset < 1 << 63);
+    if few {
+        let does =
+            |(number, field): (usize, &Field)| fields[..number].iter().any(|other| share(field, other));
+        assert_eq!(found.len(), fields.iter().enumerate().filter(|pair| does(*pair)).count(), "overlaps");
+    }
+    for finding in &found {
+        super::findings::is_there(module, finding);
+        let of = |section: Option<u32>, entry: Option<u64>| {
+            fields.iter().find(|field| (Some(field.section), Some(field.entry)) == (section, entry)).unwrap()
+        };
+        let (one, other) =
+            (of(finding.section, finding.entry), of(finding.other_section, finding.other_entry));
+        assert!(share(one, other) || !few, "{finding:?}");
+        let same = (one.offset, one.size) == (other.offset, other.size);
+        assert_eq!(finding.rule == Rule::RepeatedField, same, "{finding:?}");
+    }
+    found
+}
+
+/// PC32 and PLT32 that do not fit, by arithmetic that does not wrap. None is found where the profile checks them.
+fn truncation(module: &Module<'_>, world: &mut World<'_>, values: &[u64]) {
+    for (index, class) in module.classes() {
+        let (Class::Ordinary { target } | Class::KlpEarly { target }) = class.class else { continue };
+        let section = module.object().section(index).unwrap();
+        let table = RelaTable::whole_entries(module.object().section_bytes(&section)).0;
+        let Some(address) = world.target(target).map(|target| target.address()) else { continue };
+        let mut found = Vec::new();
+        check::truncated(table, Values::Dense(values), address, index, &mut |finding| found.push(finding));
+        found.iter().for_each(|finding| super::findings::is_there(module, finding));
+        let expected = (0..).zip(table.iter()).filter(|(_, rela)| {
+            let value = i128::from(values[usize::try_from(rela.symbol).unwrap()]);
+            let distance = value + i128::from(rela.addend) - i128::from(address) - i128::from(rela.offset);
+            let distance = (distance + (1 << 63)).rem_euclid(1 << 64) - (1 << 63);
+            matches!(rela.r_type, R_X86_64_PC32 | R_X86_64_PLT32)
+                && !(-(1 << 31)..1 << 31).contains(&distance)
+        });
+        assert!(
+            found.iter().map(|finding| finding.entry).eq(expected.map(|(entry, _)| Some(entry))),
+            "section {index}"
+        );
+        assert!(
+            found.is_empty() || !module.profile().checks_pc32,
+            "truncated, and not refused: section {index}"
+        );
+    }
+}

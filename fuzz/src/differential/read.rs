@@ -1,0 +1,140 @@
+//! A file in the terms that all readers have.
+
+use super::Excuse;
+use relakit::abi::{ELFCLASS64, ELFDATA2LSB, EM_X86_64, ET_REL, SHN_LORESERVE, SHN_XINDEX, SHT_RELA};
+use relakit::elf::{Object, RelaTable, SymbolPlace};
+
+/// What a reader sees.
+#[derive(Clone, Debug)]
+pub enum Seen<T> {
+    Is(T),
+    /// Nothing, and why.
+    Refused(String),
+    /// Something else, and that is known.
+    Excused(Excuse),
+}
+
+/// One refusal is as good as another.
+impl<T: PartialEq> PartialEq for Seen<T> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Is(one), Self::Is(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl<T> Seen<T> {
+    pub fn of<E: core::fmt::Debug>(result: Result<T, E>) -> Self {
+        match result {
+            Ok(seen) => Self::Is(seen),
+            Err(error) => Self::Refused(format!("{error:?}")),
+        }
+    }
+
+    pub fn map<U>(self, map: impl FnOnce(T) -> U) -> Seen<U> {
+        match self {
+            Self::Is(seen) => Seen::Is(map(seen)),
+            Self::Refused(why) => Seen::Refused(why),
+            Self::Excused(excuse) => Seen::Excused(excuse),
+        }
+    }
+
+    /// Something else, where `is` holds.
+    pub fn excused(self, is: bool, excuse: Excuse) -> Self {
+        if is { Self::Excused(excuse) } else { self }
+    }
+}
+
+#[derive(Debug)]
+pub struct Reading<'d> {
+    /// `EI_CLASS`, `EI_DATA`, `e_type` and `e_machine`.
+    pub header: [u64; 4],
+    pub sections: Vec<Section<'d>>,
+    pub symbols: Seen<Vec<Symbol<'d>>>,
+}
+
+#[derive(Debug)]
+pub struct Section<'d> {
+    /// The ten members of an `Elf64_Shdr`, in order.
+    pub header: [u64; 10],
+    pub name: Seen<&'d [u8]>,
+    pub content: Seen<&'d [u8]>,
+    /// Offset, symbol, type and addend of each, in a section of type RELA.
+    pub relas: Seen<Vec<[u64; 4]>>,
+}
+
+#[derive(Debug)]
+pub struct Symbol<'d> {
+    /// The members of an `Elf64_Sym`, in order.
+    pub fields: [u64; 5],
+    /// But for this one, `st_other`.
+    pub other: Seen<u64>,
+    pub name: Seen<&'d [u8]>,
+    /// Where it is defined, if it is in a section.
+    pub section: Seen<u64>,
+}
+
+pub fn by_relakit<'d>(object: &Object<'d>) -> Reading<'d> {
+    let sections = object.sections().map(|(_, section)| {
+        let content = object.section_bytes(&section);
+        let relas = RelaTable::whole_entries(content).0.iter().filter(|_| section.kind == SHT_RELA);
+        Section {
+            header: [
+                u64::from(section.name),
+                u64::from(section.kind),
+                section.flags.bits(),
+                section.address,
+                section.offset,
+                section.size,
+                u64::from(section.link),
+                u64::from(section.info),
+                section.align,
+                section.entry_size,
+            ],
+            name: Seen::Is(object.section_name(&section)),
+            content: Seen::Is(content),
+            relas: Seen::Is(
+                relas
+                    .map(|rela| {
+                        let (symbol, r_type) = (u64::from(rela.symbol), u64::from(rela.r_type));
+                        [rela.offset, symbol, r_type, rela.addend.cast_unsigned()]
+                    })
+                    .collect(),
+            ),
+        }
+    });
+    let table = object.symbols();
+    let symbols = (0..table.len()).map(|index| {
+        let symbol = table.get(index).expect("it exists");
+        Symbol {
+            fields: [
+                u64::from(symbol.name),
+                u64::from(symbol.info),
+                u64::from(symbol.shndx),
+                symbol.value,
+                symbol.size,
+            ],
+            other: Seen::Is(u64::from(symbol.other)),
+            name: Seen::of(table.name(index, &symbol)),
+            section: match table.place(index, &symbol) {
+                SymbolPlace::Section(section) => Seen::Is(u64::from(section)),
+                SymbolPlace::Invalid(section) if section < u32::from(SHN_LORESERVE) => {
+                    Seen::Is(u64::from(section))
+                }
+                // A section that there is not, said in the extended table; or that table is not there.
+                SymbolPlace::Invalid(section) if symbol.shndx == SHN_XINDEX => match section {
+                    section if section == u32::from(SHN_XINDEX) => Seen::Refused("no extended index".into()),
+                    section => Seen::Is(u64::from(section)),
+                },
+                _ => Seen::Is(0),
+            },
+        }
+    });
+    Reading {
+        // The one kind of file that it reads.
+        header: [u64::from(ELFCLASS64), u64::from(ELFDATA2LSB), u64::from(ET_REL), u64::from(EM_X86_64)],
+        sections: sections.collect(),
+        symbols: Seen::Is(symbols.collect()),
+    }
+}

@@ -1,0 +1,326 @@
+//! Level 3: any calls in any order, right and wrong, on two modules. A call in the wrong stage is told so, a call that fails
+//! has changed nothing, and the file is gone when nobody needs it any more.
+
+use super::call::{Told, call, is_poisoned, poisoned};
+use super::hooks::{Names, Owner};
+use super::sections::{Choices, Sections};
+use super::take;
+use super::wrong::{Lent, wrong_memory, wrong_places};
+use core::ffi::c_char;
+use core::ptr;
+use relakit::Module;
+use relakit_ffi::*;
+use std::ffi::CString;
+
+/// Calls of one input.
+const MAX_CALLS: usize = 48;
+
+/// The choices, the number of calls, three bytes a call, and the file.
+pub fn run(mut data: &[u8]) -> Option<()> {
+    let choices = Choices::new(take(&mut data)?);
+    let [count] = take(&mut data)?;
+    let (calls, file) = data.split_at_checked(usize::from(count).min(MAX_CALLS) * 3)?;
+    let mut slots = [Slot::new(), Slot::new()];
+    for [what, which, wrong] in calls.as_chunks().0 {
+        let slot = &mut slots[usize::from(what >> 7)];
+        slot.make(what & 127, *which, *wrong, file, choices);
+        slot.check_stage();
+    }
+    Some(())
+}
+
+/// A module's state with what is lent to it. `Box`es, because each is to end where it says.
+pub struct Slot {
+    pub state: Box<[u64]>,
+    file: Option<Box<[u64]>>,
+    file_size: usize,
+    sections: Option<Sections>,
+    objects: Vec<CString>,
+    pub values: Box<[u64]>,
+    pub kept: Box<[u8]>,
+    /// The stage that it should be in; `None` when there is no module.
+    pub stage: Option<i32>,
+}
+
+/// Words of memory that a state needs.
+pub fn state_words() -> usize {
+    relakit_module_size().div_ceil(8)
+}
+
+/// Whether an answer to a call that is right but for the stage says so.
+pub fn is_order(answer: &Result<i32, Told>, stage: i32) -> bool {
+    matches!(answer, Err((RELAKIT_ERR_ORDER, [None, None, None, None], [0, value, 0])) if *value == stage as u64)
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self {
+            state: vec![0; state_words()].into(),
+            file: None,
+            file_size: 0,
+            sections: None,
+            objects: Vec::new(),
+            values: Box::default(),
+            kept: Box::default(),
+            stage: None,
+        }
+    }
+
+    pub const fn module(&mut self) -> *mut relakit_module {
+        self.state.as_mut_ptr().cast()
+    }
+
+    fn check_stage(&mut self) {
+        // SAFETY: a state, or memory of that size.
+        let stage = unsafe { relakit_module_stage(self.module()) };
+        assert_eq!(stage, self.stage.unwrap_or(RELAKIT_ERR_NOT_A_MODULE_STATE));
+    }
+
+    fn make(&mut self, what: u8, which: u8, wrong: u8, file: &[u8], choices: Choices) {
+        match what % 16 {
+            0 | 1 => self.init(file, wrong, choices),
+            2 => self.copy(which),
+            3 => self.place(wrong),
+            4 => self.fill(wrong),
+            5 | 6 => self.early(which, wrong),
+            7 => self.late_size(wrong),
+            8 | 9 => self.keep(which, wrong),
+            10 | 11 => self.event(which, wrong, true),
+            12 => self.event(which, wrong, false),
+            13 => self.object(which, wrong),
+            14 => self.tell(which, wrong),
+            _ => self.no_module(which),
+        }
+    }
+
+    /// A new module, in the memory of the one that may be there.
+    fn init(&mut self, file: &[u8], wrong: u8, choices: Choices) {
+        // For the state to overlap it, it has to be aligned.
+        let mut lent: Box<[u64]> = vec![0; file.len().div_ceil(8)].into();
+        for (to, from) in lent.iter_mut().zip(file.chunks(8)) {
+            let mut word = [0; 8];
+            word[..from.len()].copy_from_slice(from);
+            *to = u64::from_le_bytes(word);
+        }
+        let (mut start, mut size): (*const u8, _) = (lent.as_ptr().cast(), file.len());
+        let (mut memory, mut memory_size) = (self.state.as_mut_ptr(), self.state.len() * 8);
+        let mut options = choices.options();
+        let mut wants_module = true;
+        let expected = match wrong {
+            1 => {
+                memory_size -= 1;
+                Some(RELAKIT_ERR_STATE_TOO_SHORT)
+            }
+            2 => {
+                memory = ptr::null_mut();
+                Some(RELAKIT_ERR_NULL)
+            }
+            3 => {
+                (memory, memory_size) = (memory.wrapping_byte_add(4), memory_size - 4);
+                Some(RELAKIT_ERR_ALIGNMENT)
+            }
+            4 => {
+                wants_module = false;
+                Some(RELAKIT_ERR_NULL)
+            }
+            5 if size != 0 => {
+                start = ptr::null();
+                Some(RELAKIT_ERR_NULL)
+            }
+            6 => {
+                options.profile = 2;
+                Some(RELAKIT_ERR_PROFILE)
+            }
+            7 => {
+                options.flags = RELAKIT_MORE_TYPES;
+                Some(RELAKIT_ERR_FLAGS)
+            }
+            8 if lent.len() >= state_words() => {
+                memory = lent.as_mut_ptr();
+                start = memory.cast();
+                Some(RELAKIT_ERR_OVERLAP)
+            }
+            9 => {
+                memory_size = usize::MAX;
+                Some(RELAKIT_ERR_LENGTH)
+            }
+            10 => {
+                size = isize::MAX.unsigned_abs() + 1;
+                Some(RELAKIT_ERR_LENGTH)
+            }
+            11 => {
+                options.struct_size = 15;
+                Some(RELAKIT_ERR_STRUCT_SIZE)
+            }
+            // A prefix of the file: any fault of the file, or none.
+            12.. => {
+                size = size * usize::from(wrong - 12) / 255;
+                None
+            }
+            _ => None,
+        };
+        let mut module: *mut relakit_module = poisoned();
+        // SAFETY: what is wrong is what the header says is answered; the rest lives while the module does.
+        let answer = call("relakit_module_init", |error| unsafe {
+            let out = if wants_module { &raw mut module } else { ptr::null_mut() };
+            relakit_module_init(
+                memory.cast(),
+                memory_size,
+                start.cast(),
+                size,
+                &raw const options,
+                out,
+                error,
+            )
+        });
+        if let Some(status) = expected {
+            assert_eq!(answer.err().map(|told| told.0), Some(status), "wrong {wrong}");
+        }
+        if answer.is_err() {
+            return assert!(is_poisoned(&module));
+        }
+        assert_eq!(module, self.module());
+        (self.file, self.file_size, self.stage) = (Some(lent), size, Some(RELAKIT_STAGE_PARSED));
+        self.kept = Box::default();
+        // Only for the places and the names that come, which the caller chooses.
+        let parsed = Module::parse(&file[..size], choices.profile()).expect("it was parsed");
+        let mut sections = Sections::of(&parsed, choices);
+        sections.device.owner = Owner(self.module());
+        self.sections = Some(sections);
+        self.values = vec![0; parsed.object().symbols().len() as usize].into();
+        self.objects = super::whole::objects(&parsed);
+    }
+
+    /// Makes a call that is given the sections, and holds its answer against the stage and the memory.
+    ///
+    /// `stages` are those that it can be made in, `next` the one it leads to.
+    fn with_memory(
+        &mut self,
+        function_name: &str,
+        (stages, next): (&[i32], Option<i32>),
+        wrong: u8,
+        function: impl FnOnce(&mut Lent<'_>, *const relakit_memory, *mut relakit_error) -> i32,
+    ) -> Option<Result<i32, Told>> {
+        let module = self.module();
+        let sections = self.sections.as_mut()?;
+        let before = sections.clone();
+        let mut places = sections.places();
+        let mut writer = sections.device.for_c();
+        let mut lent =
+            Lent { module, values: &mut self.values, kept: &mut self.kept, objects: &self.objects, wrong };
+        let expected = wrong_places(&mut places, &mut lent, wrong);
+        let mut memory = sections.for_c(&places, &writer);
+        let expected = expected.or_else(|| wrong_memory(&mut memory, &mut writer, wrong));
+        let pointer = if wrong == 1 { ptr::null() } else { &raw const memory };
+        let answer = call(function_name, |error| function(&mut lent, pointer, error));
+        let stage = self.stage?;
+        match &answer {
+            Ok(_) => {
+                assert!(expected.is_none(), "wrong {wrong} was let pass");
+                assert!(stages.contains(&stage), "out of order, and done");
+                self.stage = next.or(self.stage);
+            }
+            Err(told) => {
+                let in_order = stages.contains(&stage);
+                assert!(in_order || wrong != 0 || is_order(&answer, stage), "{told:?} in stage {stage}");
+                assert!(!in_order || told.0 != RELAKIT_ERR_ORDER, "in order");
+                let expected = expected.filter(|_| in_order);
+                assert!(
+                    expected.is_none_or(|status| told.0 == status),
+                    "wrong {wrong}: {told:?}, {expected:?}"
+                );
+                let may_change = told.0 == RELAKIT_ERR_NOT_UNDONE || function_name == "relakit_module_fill";
+                let sections = self.sections.as_ref()?;
+                assert!(may_change || sections.plain() == before.plain(), "changed, and failed");
+                let behind = sections.device.seen().0;
+                assert!(may_change || behind == before.device.seen().0, "changed, and failed");
+            }
+        }
+        Some(answer)
+    }
+
+    fn place(&mut self, wrong: u8) {
+        let stages: &[i32] = &[RELAKIT_STAGE_PARSED, RELAKIT_STAGE_PLACED];
+        self.with_memory(
+            "relakit_module_place",
+            (stages, Some(RELAKIT_STAGE_PLACED)),
+            wrong,
+            |lent, memory, error| {
+                // SAFETY: what is wrong is what the header says is answered. So it is below.
+                unsafe { relakit_module_place(lent.module, memory, error) }
+            },
+        );
+    }
+
+    fn fill(&mut self, wrong: u8) {
+        self.with_memory(
+            "relakit_module_fill",
+            (&[RELAKIT_STAGE_PLACED], None),
+            wrong,
+            |lent, memory, error| {
+                // SAFETY: as above.
+                unsafe { relakit_module_fill(lent.module, memory, error) }
+            },
+        );
+    }
+
+    fn early(&mut self, salt: u8, wrong: u8) {
+        let stages = (&[RELAKIT_STAGE_PLACED][..], Some(RELAKIT_STAGE_LOADED));
+        self.with_memory("relakit_module_early", stages, wrong, |lent, memory, error| {
+            let mut names = Names::new(salt);
+            names.owner = Owner(lent.module);
+            let resolver = lent.resolver(&mut names);
+            let resolver = if wrong == 2 { ptr::null() } else { &raw const resolver };
+            let (values, count) = lent.values();
+            // SAFETY: as above.
+            unsafe { relakit_module_early(lent.module, memory, values, count, resolver, error) }
+        });
+    }
+
+    fn keep(&mut self, short: u8, wrong: u8) {
+        if self.stage == Some(RELAKIT_STAGE_LOADED) {
+            let (mut size, count) = (0, self.values.len());
+            let (module, values) = (self.module(), self.values.as_mut_ptr());
+            // SAFETY: as above.
+            unsafe { relakit_module_late_size(module, values, count, &raw mut size, ptr::null_mut()) };
+            self.kept = vec![0x5a; size.saturating_sub(usize::from(short >> 5))].into();
+        }
+        let stages = (&[RELAKIT_STAGE_LOADED][..], Some(RELAKIT_STAGE_LATE));
+        let answer = self.with_memory("relakit_module_keep", stages, wrong, |lent, memory, error| {
+            let (values, count) = lent.values();
+            let (kept, size) = lent.kept();
+            // SAFETY: as above.
+            unsafe { relakit_module_keep(lent.module, memory, values, count, kept.cast(), size, error) }
+        });
+        if let Some(Ok(_)) = answer {
+            // Nobody needs them any more.
+            self.file = None;
+            self.values = Box::default();
+        }
+    }
+
+    fn event(&mut self, which: u8, wrong: u8, comes: bool) {
+        let mut sections: u32 = poisoned();
+        let stages = (&[RELAKIT_STAGE_LATE][..], None);
+        let name = if comes { "relakit_module_coming" } else { "relakit_module_going" };
+        let answer = self.with_memory(name, stages, wrong, |lent, memory, error| {
+            let mut names = Names::new(which >> 4);
+            names.owner = Owner(lent.module);
+            let resolver = lent.resolver(&mut names);
+            let resolver = if wrong == 2 && comes { ptr::null() } else { &raw const resolver };
+            let object = lent.objects.get(usize::from(which & 15));
+            let object = object.map_or(c"other".as_ptr(), |object| object.as_ptr());
+            let object = if wrong == 3 { ptr::null::<c_char>() } else { object };
+            let out = &raw mut sections;
+            // SAFETY: as above.
+            unsafe {
+                match comes {
+                    true => relakit_module_coming(lent.module, object, memory, resolver, out, error),
+                    false => relakit_module_going(lent.module, object, memory, out, error),
+                }
+            }
+        });
+        let failed = !matches!(answer, Some(Ok(_)));
+        assert_eq!(failed, is_poisoned(&sections), "{answer:?}");
+    }
+}

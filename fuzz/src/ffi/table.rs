@@ -1,0 +1,292 @@
+//! Level 1, one table against one target: right calls answer what Rust answers, wrong ones name what is wrong with them.
+
+use super::call::{Told, call, of_core, options};
+use super::hooks::Device;
+use super::take;
+use core::mem::size_of;
+use core::ptr;
+use relakit::elf::RelaTable;
+use relakit::reloc::{self, Rules, SymtabValues, Values};
+use relakit::{Error, Profile, Target};
+use relakit_ffi::*;
+
+type Rust = fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, Rules) -> Result<(), Error>;
+type C = unsafe extern "C" fn(
+    *const core::ffi::c_void,
+    usize,
+    *const relakit_symbols,
+    *const relakit_target,
+    *const relakit_options,
+    *mut relakit_error,
+) -> i32;
+
+/// One of the three functions, on both sides.
+#[derive(Clone, Copy)]
+struct Act {
+    name: &'static str,
+    rust: Rust,
+    c: C,
+}
+
+const CLEAR: Act = Act { name: "relakit_clear", rust: reloc::clear, c: relakit_clear };
+
+/// Choices: act, flags, profile, wrongs, fails, size, symbols; then the address, the symbols' values and the table.
+pub fn run(mut data: &[u8]) -> Option<()> {
+    let [act, flags, profile, wrong, fail, fail_again, size, count] = take(&mut data)?;
+    let address = u64::from_le_bytes(take(&mut data)?);
+    let (values, table) = data.split_at_checked(usize::from(count % 16) * 8)?;
+    let case = Case {
+        flags: u32::from(flags & 15),
+        profile: &super::sections::PROFILES[usize::from(profile) % super::sections::PROFILES.len()],
+        hooked: flags & 16 != 0,
+        symtab: flags & 32 != 0,
+        fails: [fail, fail_again],
+        before: vec![if flags & 64 != 0 { 0xcc } else { 0 }; usize::from(size)],
+        address,
+        values: values.as_chunks().0.iter().map(|value| u64::from_le_bytes(*value)).collect(),
+        table,
+    };
+    let act_then_clears = act % 4 == 3;
+    let act = match act % 4 {
+        0 => CLEAR,
+        1 => Act { name: "relakit_check", rust: reloc::check, c: relakit_check },
+        _ => Act { name: "relakit_apply", rust: reloc::apply, c: relakit_apply },
+    };
+    match wrong {
+        0 => case.agrees(act, act_then_clears),
+        _ => case.is_refused(act, wrong),
+    }
+    Some(())
+}
+
+struct Case<'d> {
+    flags: u32,
+    profile: &'static (u32, Profile),
+    hooked: bool,
+    symtab: bool,
+    fails: [u8; 2],
+    before: Vec<u8>,
+    address: u64,
+    values: Vec<u64>,
+    table: &'d [u8],
+}
+
+impl Case<'_> {
+    /// A symbol table that has the values.
+    fn symtab(&self) -> Vec<[u8; 24]> {
+        let entry = |value: &u64| {
+            let mut entry = [0; 24];
+            entry[8..16].copy_from_slice(&value.to_le_bytes());
+            entry
+        };
+        self.values.iter().map(entry).collect()
+    }
+
+    fn device(&self) -> Device {
+        Device::new(vec![(self.address, self.before.clone())], self.fails)
+    }
+
+    /// The same answer, bytes and calls of the writer. `then_clear`: both sides go back as well.
+    fn agrees(&self, act: Act, then_clear: bool) {
+        let (mut plain, mut device) = (self.before.clone(), self.device());
+        let (mut c_plain, mut c_device) = (self.before.clone(), self.device());
+        for act in [Some(act), then_clear.then_some(CLEAR)].into_iter().flatten() {
+            let ours = self.through_rust(act.rust, &mut plain, &mut device);
+            let theirs = self.through_c(act, &mut c_plain, &mut c_device);
+            assert_eq!(theirs, ours);
+            assert_eq!(c_plain, plain);
+            assert_eq!(c_device.seen(), device.seen());
+        }
+    }
+
+    fn through_rust(&self, act: Rust, plain: &mut [u8], device: &mut Device) -> Result<(), Told> {
+        let symtab = self.symtab();
+        let values = match self.symtab {
+            true => Values::Symtab(SymtabValues::from_entries(&symtab)),
+            false => Values::Dense(&self.values),
+        };
+        let mut target = match self.hooked {
+            true => Target::hooked(self.before.len() as u64, self.address, device),
+            false => Target::new(plain, self.address),
+        };
+        let rules = Rules::from_bits(self.flags).expect("four flags") | self.profile.1.rules();
+        RelaTable::new(self.table).and_then(|table| act(table, values, &mut target, rules)).map_err(of_core)
+    }
+
+    fn through_c(&self, act: Act, plain: &mut [u8], device: &mut Device) -> Result<(), Told> {
+        let (symtab, options) = (self.symtab(), options(self.flags, self.profile.0));
+        let symbols = self.symbols(&symtab);
+        let writer = device.for_c();
+        let target = relakit_target {
+            bytes: if self.hooked || plain.is_empty() { ptr::null_mut() } else { plain.as_mut_ptr().cast() },
+            size: plain.len() as u64,
+            address: self.address,
+            writer: if self.hooked { &raw const writer } else { ptr::null() },
+        };
+        let (table, size) = (self.table.as_ptr().cast(), self.table.len());
+        // SAFETY: all of it lives and is as large as it says.
+        let status = call(act.name, |error| unsafe {
+            (act.c)(table, size, &raw const symbols, &raw const target, &raw const options, error)
+        });
+        status.map(|status| assert_eq!(status, RELAKIT_OK))
+    }
+
+    fn symbols(&self, symtab: &[[u8; 24]]) -> relakit_symbols {
+        match self.symtab {
+            true if !symtab.is_empty() => {
+                relakit_symbols { values: ptr::null(), symtab: symtab.as_ptr().cast(), count: symtab.len() }
+            }
+            _ => relakit_symbols {
+                values: self.values.as_ptr(),
+                symtab: ptr::null(),
+                count: self.values.len(),
+            },
+        }
+    }
+
+    /// A call with one thing wrong is answered with that thing, and nothing is changed.
+    fn is_refused(&self, act: Act, wrong: u8) {
+        let mut bytes = self.before.clone();
+        bytes.resize(bytes.len().max(8), 0);
+        let before = bytes.clone();
+        let lent = [0u64; 4];
+        let table = lent.as_ptr().cast::<u8>();
+        let mut device = self.device();
+        let mut writer = device.for_c();
+        let mut symbols =
+            relakit_symbols { values: self.values.as_ptr(), symtab: ptr::null(), count: self.values.len() };
+        let mut target = relakit_target {
+            bytes: bytes.as_mut_ptr().cast(),
+            size: bytes.len() as u64,
+            address: self.address,
+            writer: ptr::null(),
+        };
+        // A newer caller's options, larger than ours.
+        let mut newer = [options(self.flags, self.profile.0), options(0, 0)];
+        newer[1] = relakit_options { struct_size: 0, flags: 0, profile: 0, reserved: 0 };
+        let (mut rela, mut size) = (table.cast(), 24);
+        let (mut no_symbols, mut no_target) = (false, false);
+        let impossible = isize::MAX.unsigned_abs() + 1;
+        let (status, argument) = match wrong % 24 {
+            0 => {
+                size = 24 + usize::from(wrong / 24 % 8) + 1;
+                (RELAKIT_ERR_PARTIAL_ENTRY, None)
+            }
+            1 => {
+                rela = ptr::null();
+                (RELAKIT_ERR_NULL, Some(1))
+            }
+            2 => {
+                size = impossible;
+                (RELAKIT_ERR_LENGTH, Some(1))
+            }
+            3 => {
+                no_symbols = true;
+                (RELAKIT_ERR_NULL, Some(3))
+            }
+            4 => {
+                symbols.symtab = lent.as_ptr().cast();
+                (RELAKIT_ERR_SYMBOLS, Some(3))
+            }
+            5 => {
+                (symbols.values, symbols.count) = (ptr::null(), 1);
+                (RELAKIT_ERR_SYMBOLS, Some(3))
+            }
+            6 => {
+                (symbols.values, symbols.count) = (lent.as_ptr().wrapping_byte_add(1), 1);
+                (RELAKIT_ERR_ALIGNMENT, Some(3))
+            }
+            7 => {
+                symbols.count = impossible;
+                (RELAKIT_ERR_LENGTH, Some(3))
+            }
+            8 => {
+                no_target = true;
+                (RELAKIT_ERR_NULL, Some(4))
+            }
+            9 => {
+                target.bytes = ptr::null_mut();
+                (RELAKIT_ERR_NULL, Some(4))
+            }
+            10 => {
+                target.size = u64::MAX;
+                (RELAKIT_ERR_LENGTH, Some(4))
+            }
+            11 => {
+                (target.bytes, target.size) = (lent.as_ptr().wrapping_byte_add(23).cast_mut().cast(), 1);
+                (RELAKIT_ERR_OVERLAP, Some(4))
+            }
+            12 => {
+                target.writer = &raw const writer;
+                (RELAKIT_ERR_RESERVED, Some(4))
+            }
+            13 => {
+                writer.struct_size = [0, 39, 4097, u32::MAX][usize::from(wrong / 24) % 4];
+                (target.bytes, target.writer) = (ptr::null_mut(), &raw const writer);
+                (RELAKIT_ERR_STRUCT_SIZE, Some(4))
+            }
+            14 => {
+                writer.flags = 1;
+                (target.bytes, target.writer) = (ptr::null_mut(), &raw const writer);
+                (RELAKIT_ERR_FLAGS, Some(4))
+            }
+            15 => {
+                writer.read = None;
+                (target.bytes, target.writer) = (ptr::null_mut(), &raw const writer);
+                (RELAKIT_ERR_CALLBACK, Some(4))
+            }
+            16 => {
+                writer.write = None;
+                (target.bytes, target.writer) = (ptr::null_mut(), &raw const writer);
+                (RELAKIT_ERR_CALLBACK, Some(4))
+            }
+            17 => {
+                newer[0].struct_size = [0, 15, 4097, u32::MAX][usize::from(wrong / 24) % 4];
+                (RELAKIT_ERR_STRUCT_SIZE, Some(5))
+            }
+            18 => {
+                newer[0].flags |= 16 << (wrong / 24);
+                (RELAKIT_ERR_FLAGS, Some(5))
+            }
+            19 => {
+                newer[0].profile = [2, 0xffff, 5 << 16 | 7][usize::from(wrong / 24) % 3];
+                (RELAKIT_ERR_PROFILE, None)
+            }
+            20 => {
+                newer[0].reserved = 1;
+                (RELAKIT_ERR_RESERVED, Some(5))
+            }
+            21 => {
+                newer[0].struct_size = 2 * size_of::<relakit_options>() as u32;
+                newer[1].reserved = 1;
+                (RELAKIT_ERR_RESERVED, Some(5))
+            }
+            22 => {
+                (target.bytes, target.size) = (self.values.as_ptr().cast_mut().cast(), 1);
+                match self.values.is_empty() {
+                    true => return,
+                    false => (RELAKIT_ERR_OVERLAP, Some(4)),
+                }
+            }
+            // Newer, and nothing in it that we do not know: right.
+            _ => {
+                newer[0].struct_size = 2 * size_of::<relakit_options>() as u32;
+                size = 0;
+                (RELAKIT_OK, None)
+            }
+        };
+        let symbols = if no_symbols { ptr::null() } else { &raw const symbols };
+        let target = if no_target { ptr::null() } else { &raw const target };
+        // SAFETY: what is wrong is what the header says is answered.
+        let answer =
+            call(act.name, |error| unsafe { (act.c)(rela, size, symbols, target, newer.as_ptr(), error) });
+        match answer {
+            Ok(answer) => assert_eq!(answer, status),
+            Err((answer, places, numbers)) => {
+                assert_eq!((answer, places), (status, [None; 4]), "wrong {wrong}");
+                assert!(argument.is_none_or(|argument| numbers[1] == argument), "wrong {wrong}: {numbers:?}");
+            }
+        }
+        assert_eq!(bytes, before);
+    }
+}

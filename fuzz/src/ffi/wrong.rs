@@ -1,0 +1,139 @@
+//! What may be wrong with a call, one thing at a time: a number each, which the input chooses.
+
+use super::hooks::Names;
+use super::sections::NOWHERE;
+use core::mem::size_of;
+use core::ptr;
+use relakit_ffi::*;
+use std::ffi::CString;
+
+/// What is lent to one call besides the sections.
+pub struct Lent<'s> {
+    pub module: *mut relakit_module,
+    pub values: &'s mut [u64],
+    pub kept: &'s mut [u8],
+    pub objects: &'s [CString],
+    pub wrong: u8,
+}
+
+impl Lent<'_> {
+    /// Memory for values, or something else.
+    pub fn values(&mut self) -> (*mut u64, usize) {
+        let (start, count) = (self.values.as_mut_ptr(), self.values.len());
+        match self.wrong {
+            20 => (ptr::null_mut(), count),
+            21 => (start, count.saturating_sub(1)),
+            22 if count > 1 => (start.wrapping_byte_add(1), count - 1),
+            23 => (start, isize::MAX.unsigned_abs() / 8 + 1),
+            24 => (self.module.cast(), 1),
+            _ => (start, count),
+        }
+    }
+
+    /// Memory to keep what stays in, or something else.
+    pub fn kept(&mut self) -> (*mut u8, usize) {
+        let (start, size) = (self.kept.as_mut_ptr(), self.kept.len());
+        match self.wrong {
+            25 => (ptr::null_mut(), size.max(1)),
+            26 => (self.module.cast(), relakit_module_size()),
+            27 => (self.values.as_mut_ptr().cast(), self.values.len() * 8),
+            28 => (start, usize::MAX),
+            _ => (start, size),
+        }
+    }
+
+    pub fn resolver(&self, names: &mut Names) -> relakit_resolver {
+        let mut resolver = names.for_c();
+        match self.wrong {
+            30 => resolver.struct_size -= 1,
+            31 => resolver.flags = 1,
+            32 => (resolver.exported, resolver.candidate) = (None, None),
+            _ => {}
+        }
+        resolver
+    }
+}
+
+/// Puts something wrong into one place; what it is answered with, where that does not depend on more.
+pub fn wrong_places(places: &mut [relakit_place], lent: &mut Lent<'_>, wrong: u8) -> Option<i32> {
+    let plain = |place: &&mut relakit_place| place.flags == RELAKIT_PLACED && place.size != 0;
+    match wrong {
+        8 => {
+            let place = places.iter_mut().find(plain)?;
+            (place.bytes, place.size) = (lent.module.cast(), relakit_module_size() as u64);
+            Some(RELAKIT_ERR_OVERLAP)
+        }
+        9 => {
+            places.iter_mut().find(plain)?.bytes = ptr::null_mut();
+            Some(RELAKIT_ERR_NULL)
+        }
+        10 => {
+            places.first_mut()?.flags |= 8;
+            Some(RELAKIT_ERR_FLAGS)
+        }
+        11 => {
+            places.first_mut()?.reserved = 1;
+            Some(RELAKIT_ERR_RESERVED)
+        }
+        12 => {
+            let place = places.iter_mut().find(|place| place.flags & RELAKIT_PLACE_WRITER != 0)?;
+            place.bytes = lent.module.cast();
+            Some(RELAKIT_ERR_RESERVED)
+        }
+        13 => {
+            places.iter_mut().find(plain)?.size = u64::MAX;
+            Some(RELAKIT_ERR_LENGTH)
+        }
+        // The module moves, or shrinks, or loses a section: any answer that is documented.
+        14 => {
+            places.iter_mut().filter(|place| place.flags != 0).for_each(|place| place.address ^= 0x1000);
+            None
+        }
+        15 => {
+            places.iter_mut().filter(plain).for_each(|place| place.size -= 1);
+            None
+        }
+        16.. if wrong >= 128 => {
+            let nth = usize::from(wrong - 128);
+            *places.get_mut(nth)? = NOWHERE;
+            None
+        }
+        _ => None,
+    }
+}
+
+/// The same for the struct that leads to the places.
+pub fn wrong_memory(memory: &mut relakit_memory, writer: &mut relakit_writer, wrong: u8) -> Option<i32> {
+    match wrong {
+        1 => Some(RELAKIT_ERR_NULL),
+        4 => {
+            memory.struct_size = size_of::<relakit_memory>() as u32 - 1;
+            Some(RELAKIT_ERR_STRUCT_SIZE)
+        }
+        5 => {
+            memory.flags = 1;
+            Some(RELAKIT_ERR_FLAGS)
+        }
+        6 if memory.count != 0 => {
+            memory.places = ptr::null();
+            Some(RELAKIT_ERR_NULL)
+        }
+        7 => {
+            memory.count = usize::MAX / size_of::<relakit_place>();
+            Some(RELAKIT_ERR_LENGTH)
+        }
+        17 if !memory.writer.is_null() => {
+            writer.write = None;
+            Some(RELAKIT_ERR_CALLBACK)
+        }
+        18 => {
+            memory.count = 0;
+            None
+        }
+        19 => {
+            memory.writer = ptr::null();
+            None
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,27 @@
+//! Whole modules through their whole life: early, coming, going, coming again, in any order and with faults.
+//!
+//! The input is read as a plan of a module, which is right but for what the plan makes wrong, and of what happens to it. A
+//! model of its own keeps what must be in memory at each moment ([`life`]). Or the module's file is changed byte by byte
+//! ([`mutated`]); then nobody knows what it means, but a pass is all or nothing still, and writes nothing but its fields.
+
+mod bytes;
+mod file;
+mod life;
+mod model;
+pub(crate) mod mutated;
+mod plan;
+pub(crate) mod world;
+
+pub(crate) use bytes::Bytes;
+use plan::Plan;
+
+/// Runs one input: a plan, and what happens to the module.
+pub fn run(data: &[u8]) {
+    let mut bytes = Bytes::new(data);
+    let is_mutated = bytes.is_rare();
+    let plan = Plan::read(&mut bytes);
+    match is_mutated {
+        false => life::run(&plan, &mut bytes),
+        true => mutated::run(&plan, &mut bytes),
+    }
+}

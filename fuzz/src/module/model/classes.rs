@@ -1,0 +1,104 @@
+//! What each section is to a loader (docs/linux-semantics.md, sections 5, 6, 10 and 15), from the plan.
+
+use super::super::plan::{ALLOC, Plan, Relocations, Whose};
+use super::{ErrorKind, Model, PerCpu};
+use relakit::ErrorKind::*;
+use relakit::abi::{SHT_NOBITS, SHT_REL};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Ordinary or vmlinux-specific.
+    Early,
+    /// Of this object.
+    Late(usize),
+    FailsLoad(ErrorKind),
+    FailsComing(usize, ErrorKind),
+    /// Its name is malformed, and the early pass does not see it.
+    FailsAnyComing,
+    PassedOver,
+}
+
+/// What `sh_info` leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leads {
+    Nowhere,
+    /// A section that is not in memory when the early pass looks.
+    OutOfMemory,
+    /// Section 0 with `SHF_ALLOC`.
+    Zero,
+    Tables,
+    Template,
+    Memory,
+}
+
+impl Plan {
+    /// Index of the first section of this name that has `SHF_ALLOC`.
+    fn first(&self, name: &str) -> Option<usize> {
+        self.targets.iter().position(|target| target.name == name && target.flags & ALLOC != 0)
+    }
+
+    fn leads(&self, info: u32) -> Leads {
+        let Some(index) = usize::try_from(info).ok().filter(|_| info < self.section_count()) else {
+            return Leads::Nowhere;
+        };
+        if index == 0 {
+            return if self.zero_flags & ALLOC == 0 { Leads::OutOfMemory } else { Leads::Zero };
+        }
+        if [0, 1].contains(&info.wrapping_sub(self.symbols_section())) {
+            return Leads::Tables;
+        }
+        let Some(target) = self.targets.get(index - 1) else {
+            let number = index - 1 - self.targets.len();
+            let flags = self.relocations.get(number).map_or(0, |section| section.flags);
+            return if flags & ALLOC == 0 { Leads::OutOfMemory } else { Leads::Memory };
+        };
+        let is_first = |name: &&[u8]| self.first(str::from_utf8(name).unwrap()) == Some(index - 1);
+        let is_per_cpu = is_first(&&b".data..percpu"[..]);
+        match self.profile.per_cpu {
+            _ if target.flags & ALLOC == 0 || self.profile.dropped.iter().any(is_first) => Leads::OutOfMemory,
+            PerCpu::PassedOver if is_per_cpu => Leads::OutOfMemory,
+            PerCpu::Template if is_per_cpu => Leads::Template,
+            _ => Leads::Memory,
+        }
+    }
+}
+
+impl Model<'_, '_> {
+    pub(super) fn class(&self, section: &Relocations) -> Class {
+        let leads = self.plan.leads(section.target);
+        let is_seen = !matches!(leads, Leads::Nowhere | Leads::OutOfMemory);
+        // Fewer bytes than an entry are no entry.
+        let is_empty = section.entries.is_empty();
+        let has_no_target = leads == Leads::Nowhere || section.target == 0;
+        let early = || match leads {
+            _ if !is_seen && has_no_target && !is_empty && self.plan.profile.wants_targets => {
+                Class::FailsLoad(TargetOutOfRange)
+            }
+            _ if !is_seen => Class::PassedOver,
+            _ if section.kind == SHT_REL && section.whose == Whose::Ordinary => Class::FailsLoad(RelSection),
+            _ if is_empty => Class::Early,
+            Leads::Zero => Class::FailsLoad(TargetOutOfRange),
+            Leads::Tables => Class::FailsLoad(TargetIsSymbolTable),
+            _ if section.kind == SHT_NOBITS => Class::FailsLoad(NoRelocationBytes),
+            _ => Class::Early,
+        };
+        let object = match section.whose {
+            Whose::Ordinary | Whose::Object(0) => return early(),
+            Whose::Malformed if is_seen => return Class::FailsLoad(BadKlpSectionName),
+            Whose::Malformed => return Class::FailsAnyComing,
+            Whose::Object(object) => object,
+        };
+        let fails = |kind| Class::FailsComing(object, kind);
+        match leads {
+            _ if is_empty => Class::Late(object),
+            Leads::Nowhere => fails(TargetOutOfRange),
+            Leads::OutOfMemory => fails(TargetNotAllocated),
+            Leads::Template => fails(TargetPerCpu),
+            _ if section.flags & ALLOC == 0 => fails(LateNotAllocated),
+            Leads::Zero => fails(TargetOutOfRange),
+            Leads::Tables => fails(TargetIsSymbolTable),
+            _ if section.kind == SHT_NOBITS => fails(NoRelocationBytes),
+            Leads::Memory => Class::Late(object),
+        }
+    }
+}

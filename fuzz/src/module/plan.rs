@@ -1,0 +1,355 @@
+//! What a module is made of, with what is meant by it: the model reads the meaning, the writer of files the rest.
+
+use super::Bytes;
+use relakit::Profile;
+use relakit::abi::*;
+
+/// The objects that livepatch sections and symbols name. The last has the longest name that Linux tells apart.
+pub(super) const OBJECTS: [&str; 4] =
+    ["vmlinux", "demo_disk", "b", "ooooooooooooooooooooooooooooooooooooooooooooooooooooooo"];
+/// Names of livepatch symbols. Usually an object has one of the first, two of the second and three of the third.
+pub(super) const NAMES: [&str; 3] = ["f", "part_in_flight", "ko.isra.0"];
+/// Bytes of a name that Linux reads from 6.1 on only, and of one that all read.
+pub(super) const LONG_NAMES: [usize; 2] = [128, 127];
+
+pub(super) const ALLOC: u64 = 2;
+pub(super) const LIVEPATCH: u64 = 0x0010_0000;
+
+/// Sections that are relocated: name, type, flags.
+const TARGETS: [(&str, u32, u64); 14] = [
+    (".text", SHT_PROGBITS, ALLOC | 4),
+    (".data", SHT_PROGBITS, ALLOC | 1),
+    (".bss", SHT_NOBITS, ALLOC | 1),
+    ("__jump_table", SHT_PROGBITS, ALLOC | 1),
+    (".altinstructions", SHT_PROGBITS, ALLOC),
+    (".init.text", SHT_PROGBITS, ALLOC | 4),
+    (".data..percpu", SHT_PROGBITS, ALLOC | 1),
+    (".modinfo", SHT_PROGBITS, ALLOC),
+    ("__versions", SHT_PROGBITS, ALLOC),
+    ("__version_ext_crcs", SHT_PROGBITS, ALLOC),
+    (".comment", SHT_PROGBITS, 0),
+    (".data", SHT_NOTE, ALLOC),
+    (".return_sites", SHT_PROGBITS, ALLOC),
+    (".static_call_sites", SHT_PROGBITS, ALLOC | 1),
+];
+
+/// A section that may be relocated.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) name: &'static str,
+    pub(super) kind: u32,
+    pub(super) flags: u64,
+    pub(super) content: Vec<u8>,
+    pub(super) address: u64,
+    /// What its symbols count from.
+    pub(super) base: u64,
+    pub(super) is_placed: bool,
+    pub(super) is_hooked: bool,
+    /// How many bytes too many, or too few, its memory has.
+    pub(super) excess: i8,
+}
+
+/// Whose relocations a section holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    Ordinary,
+    /// Livepatch relocations of this object.
+    Object(usize),
+    /// Livepatch relocations of nobody: the name is not in the grammar.
+    Malformed,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) offset: u64,
+    pub(super) symbol: u32,
+    pub(super) r_type: u32,
+    pub(super) addend: i64,
+}
+
+/// A section with relocations.
+#[derive(Clone, Debug)]
+pub(super) struct Relocations {
+    pub(super) whose: Whose,
+    pub(super) name: String,
+    pub(super) kind: u32,
+    pub(super) flags: u64,
+    /// `sh_info`.
+    pub(super) target: u32,
+    pub(super) entries: Vec<Entry>,
+    /// Bytes behind the last whole entry.
+    pub(super) partial: usize,
+}
+
+/// The position in a livepatch symbol's name, to kernels that wrap and to those that saturate.
+pub(super) type Position = [u64; 2];
+
+#[derive(Clone, Debug)]
+pub(super) enum Meaning {
+    Defined {
+        section: u32,
+    },
+    Absolute,
+    /// Whether it may be unknown.
+    Undefined {
+        weak: bool,
+    },
+    Common {
+        is_lto: bool,
+    },
+    Invalid,
+    /// A name in the grammar: object, name, position.
+    Livepatch {
+        object: usize,
+        name: String,
+        position: Position,
+    },
+    /// `SHN_LIVEPATCH`, and any other name.
+    Raw,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Symbol {
+    pub(super) meaning: Meaning,
+    pub(super) name: String,
+    pub(super) info: u8,
+    pub(super) shndx: u16,
+    pub(super) value: u64,
+}
+
+/// A module. Section 0 is followed by the targets, the relocations, and three tables: symbols and two of strings.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) profile: Profile,
+    /// `sh_flags` of section 0.
+    pub(super) zero_flags: u64,
+    pub(super) targets: Vec<Target>,
+    pub(super) relocations: Vec<Relocations>,
+    pub(super) symbols: Vec<Symbol>,
+}
+
+impl Plan {
+    pub(super) fn read(bytes: &mut Bytes<'_>) -> Self {
+        let profile = crate::profiles::of(bytes.byte());
+        let zero_flags = if bytes.is_rare() { ALLOC } else { 0 };
+        let targets: Vec<_> = (1..=1 + bytes.below(6)).map(|index| target(bytes, index)).collect();
+        let count = bytes.below(24);
+        let mut symbols = vec![Symbol {
+            meaning: Meaning::Absolute,
+            name: String::new(),
+            info: 0,
+            shndx: 0,
+            value: if bytes.is_rare() { bytes.word() } else { 0 },
+        }];
+        symbols.extend((0..count).map(|_| symbol(bytes, targets.len())));
+        let mut plan = Self { profile, zero_flags, targets, relocations: Vec::new(), symbols };
+        let mut free = [0; 8];
+        for _ in 0..bytes.below(10) {
+            let relocations = plan.relocations(bytes, &mut free);
+            plan.relocations.push(relocations);
+        }
+        plan
+    }
+
+    /// Section index of relocation section number `number`.
+    pub(super) fn section(&self, number: usize) -> u32 {
+        u32::try_from(1 + self.targets.len() + number).unwrap()
+    }
+
+    pub(super) fn symbols_section(&self) -> u32 {
+        self.section(self.relocations.len())
+    }
+
+    pub(super) fn section_count(&self) -> u32 {
+        self.symbols_section() + 3
+    }
+
+    fn relocations(&self, bytes: &mut Bytes<'_>, free: &mut [u64; 8]) -> Relocations {
+        let targets = self.targets.len();
+        let usual = bytes.below(targets) + 1;
+        let whose = bytes.of(&[
+            Whose::Ordinary,
+            Whose::Object(0),
+            Whose::Object(1),
+            Whose::Object(1),
+            Whose::Object(2),
+            Whose::Object(3),
+        ]);
+        let target = match bytes.is_rare() {
+            false => u32::try_from(usual).unwrap(),
+            // The number of relocation sections is not known yet, so their tables are reached by going far enough.
+            true => bytes.of(&[0, 1000, u32::MAX, u32::try_from(targets).unwrap() + 2]),
+        };
+        let name = self.targets[usual - 1].name;
+        let (mut whose, mut kind, mut flags) =
+            (whose, SHT_RELA, if whose == Whose::Ordinary { 0 } else { ALLOC | LIVEPATCH });
+        let mut name = match whose {
+            Whose::Object(object) => format!(".klp.rela.{}.{name}", OBJECTS[object]),
+            _ => format!(".rela{name}"),
+        };
+        match (bytes.byte(), whose) {
+            (0xff, Whose::Ordinary) => kind = SHT_REL,
+            (0xfe, Whose::Ordinary) => name = ".klp.rela.vmlinux..text".to_owned(),
+            (0xff, _) => kind = bytes.of(&[SHT_PROGBITS, SHT_NOTE, SHT_REL, SHT_NOBITS]),
+            (0xfe, _) => flags &= !ALLOC,
+            (0xfd, Whose::Object(_)) => {
+                whose = Whose::Malformed;
+                name = bytes.of(&[".klp.rela.", ".klp.rela..text", ".text", ".klp.relaxvmlinux"]).to_owned();
+            }
+            (0xf0..0xf4, Whose::Object(3)) => name.insert_str(10, bytes.of(&["o", "ooo"])),
+            (0xf4..0xf8, Whose::Object(object)) => name = format!(".klp.rela.{}", OBJECTS[object]),
+            _ => {}
+        }
+        let slot = &mut free[usual % 8];
+        let entries = (0..bytes.below(5)).map(|_| self.entry(bytes, whose, slot)).collect();
+        let partial = if bytes.is_rare() { bytes.below(24) } else { 0 };
+        Relocations { whose, name, kind, flags, target, entries, partial }
+    }
+
+    fn entry(&self, bytes: &mut Bytes<'_>, whose: Whose, free: &mut u64) -> Entry {
+        let fits = |symbol: &Symbol| match (&symbol.meaning, whose) {
+            (Meaning::Livepatch { object, .. }, Whose::Object(section)) => section == 0 || *object != 0,
+            (Meaning::Livepatch { .. } | Meaning::Raw, _) | (_, Whose::Object(_)) => false,
+            _ => true,
+        };
+        let fitting = || (0..).zip(&self.symbols).filter(|(_, symbol)| fits(symbol)).map(|(index, _)| index);
+        let count = fitting().count();
+        let symbol = match bytes.is_rare() || count == 0 {
+            false => fitting().nth(bytes.below(count)).unwrap(),
+            true => u32::from(bytes.byte()) % (u32::try_from(self.symbols.len()).unwrap() + 2),
+        };
+        let r_type = bytes.of(&[
+            1, 2, 4, 10, 11, 24, 2, 1, 0, 1, 2, 4, 10, 11, 24, 2, 1, 0, 11, 1, 2, 2, 4, 4, 11, 11, 1, 1, 2,
+            2, 3, 12,
+        ]);
+        let offset = match bytes.byte() {
+            0xf0..0xfd => u64::from(bytes.byte()),
+            0xfd.. => bytes.word(),
+            step => {
+                let offset = *free + u64::from(step % 4);
+                *free = offset + 8;
+                offset
+            }
+        };
+        let addend = match bytes.byte() {
+            0xf8.. => bytes.word().cast_signed(),
+            addend => i64::from(addend.cast_signed()),
+        };
+        Entry { offset, symbol, r_type, addend }
+    }
+}
+
+fn target(bytes: &mut Bytes<'_>, index: usize) -> Target {
+    let (name, kind, flags) = match bytes.byte() {
+        0xc0.. => bytes.of(&TARGETS),
+        byte => TARGETS[usize::from(byte) % 6],
+    };
+    let size = bytes.of(&[64, 64, 64, 128, 40, 9, 0, 64]);
+    let mut content = vec![0; size];
+    if bytes.is_rare() && size != 0 {
+        content[bytes.below(size)] = bytes.byte();
+    }
+    if kind == SHT_NOBITS {
+        content.fill(0);
+    }
+    let first = bytes.of(&[
+        0xffff_ffff_c000_0000u64,
+        0xffff_ffff_c000_0000,
+        0x7fff_0000,
+        0xffff_ffff_fff8_0000,
+        0x1000,
+        1 << 40,
+    ]);
+    let address = first.wrapping_add(index as u64 * 0x1_0000);
+    let odd = bytes.byte();
+    Target {
+        name,
+        kind,
+        flags,
+        content,
+        address,
+        base: if odd & 0x70 == 0x70 || name == ".data..percpu" { address ^ 0x0012_0000 } else { address },
+        is_placed: odd < 0xf8,
+        is_hooked: odd & 3 == 3,
+        excess: match odd {
+            0xf0 => 1,
+            0xf1 if size != 0 => -1,
+            _ => 0,
+        },
+    }
+}
+
+fn symbol(bytes: &mut Bytes<'_>, targets: usize) -> Symbol {
+    let global = STB_GLOBAL << 4;
+    let plain = |meaning, name: &str, shndx, value| Symbol {
+        meaning,
+        name: name.to_owned(),
+        info: global,
+        shndx,
+        value,
+    };
+    match bytes.byte() {
+        0xff => plain(Meaning::Common { is_lto: false }, "common", SHN_COMMON, 8),
+        0xfe => plain(Meaning::Common { is_lto: true }, "__gnu_lto_v1", SHN_COMMON, 8),
+        0xfd => plain(Meaning::Invalid, "invalid", bytes.of(&[0xff00, 0xfff3, 0xfeff, SHN_XINDEX]), 0),
+        0xfc => plain(Meaning::Undefined { weak: false }, "nobody_has_it", SHN_UNDEF, 0),
+        0xfb => plain(Meaning::Undefined { weak: true }, "_GLOBAL_OFFSET_TABLE_", SHN_UNDEF, 4),
+        0xfa => plain(
+            Meaning::Raw,
+            bytes.of(&["f", "", ".klp.tombstone.f", ".klp.sym.vmlinux.f", ".klp.sym..f,0"]),
+            SHN_LIVEPATCH,
+            3,
+        ),
+        0xf8..0xfa => Symbol {
+            info: STB_WEAK << 4,
+            ..plain(Meaning::Undefined { weak: true }, "nobody_has_it_weakly", SHN_UNDEF, 5)
+        },
+        byte @ 0..0x40 => {
+            let section = u32::from(byte) % u32::try_from(targets).unwrap() + 1;
+            let shndx = u16::try_from(section).unwrap();
+            plain(Meaning::Defined { section }, "here", shndx, u64::from(bytes.byte()))
+        }
+        0x40..0x50 => {
+            plain(Meaning::Absolute, "absolute", SHN_ABS, bytes.of(&[0x1234, 0, u64::MAX, 1 << 32]))
+        }
+        byte @ 0x50..0x60 => plain(Meaning::Undefined { weak: false }, bytes_name(byte), SHN_UNDEF, 0),
+        byte => livepatch(usize::from(byte) % 12, bytes),
+    }
+}
+
+fn bytes_name(byte: u8) -> &'static str {
+    ["printk", "klp_enable_patch", "kfree", "memcpy"][usize::from(byte % 4)]
+}
+
+/// A livepatch symbol. `which` is its object and name.
+fn livepatch(which: usize, bytes: &mut Bytes<'_>) -> Symbol {
+    let (object, number) = (which / NAMES.len(), which % NAMES.len());
+    let (mut name, value) = (NAMES[number].to_owned(), 0);
+    let (text, position): (&str, Option<Position>) = match (bytes.byte(), number) {
+        (byte @ 0xf0.., _) => [
+            ("0", Some([0, 0])),
+            ("4", Some([4, 4])),
+            ("18446744073709551617", Some([1, u64::MAX])),
+            ("18446744073709551615", Some([u64::MAX, u64::MAX])),
+            (" 1", Some([1, 1])),
+            ("\t01x", Some([1, 1])),
+            ("0x1", Some([0, 0])),
+            ("1,2", Some([1, 1])),
+            ("-1", None),
+            ("+1", None),
+            ("", None),
+            ("x", None),
+        ][usize::from(byte & 15) % 12],
+        (0xe8..0xf0, _) => {
+            name = "s".repeat(bytes.of(&LONG_NAMES));
+            ("1", Some([1, 1]))
+        }
+        (byte, 0) => [("0", Some([0, 0])), ("1", Some([1, 1]))][usize::from(byte % 2)],
+        (byte, number) => {
+            [("1", Some([1, 1])), ("2", Some([2, 2])), ("3", Some([3, 3]))][usize::from(byte) % (number + 1)]
+        }
+    };
+    let full = format!(".klp.sym.{}.{name},{text}", OBJECTS[object]);
+    let meaning = position.map_or(Meaning::Raw, |position| Meaning::Livepatch { object, name, position });
+    Symbol { meaning, name: full, info: STB_GLOBAL << 4, shndx: SHN_LIVEPATCH, value }
+}

@@ -1,0 +1,153 @@
+//! `parse`: any bytes as a module, by one kind of loader's rules; then everything that can be asked is asked, and the answers
+//! must agree with one another and with the file.
+
+use relakit::abi::{RELA_SIZE, SHDR_SIZE, SHT_NOBITS, SHT_NULL};
+use relakit::elf::{NAME_MAX, Object, RelaTable, Section, SymbolPlace};
+use relakit::klp::{Class, Objects, SymName};
+use relakit::reloc::type_name;
+use relakit::{Error, ErrorKind, Module, special};
+
+/// The first byte is the profile, the others are the file.
+pub fn run(data: &[u8]) {
+    let Some((profile, file)) = data.split_first() else { return };
+    let profile = crate::profiles::of(*profile);
+    let object = Object::parse(file);
+    match &object {
+        Ok(object) => whole(object),
+        Err(error) => told(error, file),
+    }
+    match Module::parse(file, profile) {
+        Ok(module) => {
+            whole(module.object());
+            classes(&module);
+        }
+        Err(error) => told(&error, file),
+    }
+}
+
+/// A fault can be told, and names what there is room for; of the section names the header may say anything.
+fn told(error: &Error, file: &[u8]) {
+    assert!(!error.to_string().is_empty());
+    let room = file.len() / SHDR_SIZE;
+    let is_there = |section: u32| (section as usize) < room || error.kind == ErrorKind::BadNameTable;
+    assert!(error.section.is_none_or(is_there), "{error}");
+}
+
+fn is_inside(part: &[u8], whole: &[u8]) -> bool {
+    part.is_empty()
+        || whole.as_ptr_range().start <= part.as_ptr() && part.as_ptr_range().end <= whole.as_ptr_range().end
+}
+
+fn whole(object: &Object<'_>) {
+    let file = object.bytes();
+    let mut count = 0;
+    for (index, section) in object.sections() {
+        assert_eq!((index, object.section(index)), (count, Some(section)));
+        count += 1;
+        if index == 0 {
+            continue;
+        }
+        content(object, &section);
+        let name = object.section_name(&section);
+        assert!(is_inside(name, file) && name.len() <= NAME_MAX && !name.contains(&0));
+        if let Some(special) = special::by_name(name) {
+            assert_eq!(special.name.as_bytes(), name);
+        }
+    }
+    assert_eq!(count, object.section_count());
+    assert_eq!(object.section(count), None);
+    symbols(object);
+}
+
+/// The content is where the header says, and has whole relocations and a rest.
+fn content(object: &Object<'_>, section: &Section) {
+    let (file, bytes) = (object.bytes(), object.section_bytes(section));
+    if matches!(section.kind, SHT_NOBITS | SHT_NULL) {
+        assert!(bytes.is_empty());
+        return;
+    }
+    assert_eq!(bytes.len() as u64, section.size);
+    assert!(bytes.is_empty() || is_inside(bytes, &file[section.offset as usize..]));
+    let (table, rest) = RelaTable::whole_entries(bytes);
+    assert_eq!(table.len() * RELA_SIZE + rest, bytes.len());
+    assert_eq!(RelaTable::new(bytes).is_ok(), rest == 0);
+    assert_eq!(table.iter().len(), table.len());
+    for (entry, rela) in bytes.chunks_exact(RELA_SIZE).zip(table.iter()) {
+        assert_eq!(rela.to_bytes(), entry, "nothing of a relocation is lost");
+        let _ = type_name(rela.r_type);
+    }
+    assert_eq!(table.get(table.len()), None);
+    assert_eq!(table.is_empty(), table.get(0).is_none());
+}
+
+fn symbols(object: &Object<'_>) {
+    let table = object.symbols();
+    assert_eq!(table.is_empty(), table.get(0).is_none());
+    assert_eq!(table.get(table.len()), None);
+    for index in 0..table.len() {
+        let symbol = table.get(index).expect("fewer than there are");
+        match table.name(index, &symbol) {
+            Ok(name) => {
+                assert!(
+                    is_inside(name, table.strings().bytes()) && name.len() <= NAME_MAX && !name.contains(&0)
+                );
+                assert_eq!(table.strings().name(symbol.name), Some(name));
+            }
+            Err(error) => assert_eq!((error.symbol, error.section), (Some(index), Some(table.section()))),
+        }
+        if let SymbolPlace::Section(section) = table.place(index, &symbol) {
+            assert!((1..object.section_count()).contains(&section));
+        }
+        assert_eq!(symbol.binding(), symbol.info >> 4);
+    }
+}
+
+fn classes(module: &Module<'_>) {
+    let sections = module.object().section_count();
+    let mut late = Vec::new();
+    for (index, class) in module.classes() {
+        assert_eq!(module.class(index), Some(class));
+        assert!(!class.reason.text().is_empty());
+        assert_eq!(module.malformed(index).is_some(), matches!(class.class, Class::Malformed { .. }));
+        match class.class {
+            Class::Ordinary { target } | Class::KlpEarly { target } => {
+                assert!(target < sections);
+                let has_entries = module.object().section(index).is_some_and(|section| section.size >= 24);
+                assert!(
+                    module.is_allocated(target) || Some(target) == module.per_cpu_section() || !has_entries
+                );
+            }
+            Class::KlpLate { object, .. } => {
+                assert!((1..=55).contains(&object.len()) && !object.contains(&b'.'));
+                late.push(object);
+            }
+            _ => {}
+        }
+        if let Some(error) = module.malformed(index) {
+            assert_eq!(error.section, Some(index));
+        }
+    }
+    assert_eq!(module.class(sections), None);
+    assert!(module.per_cpu_section().is_none_or(|section| section < sections));
+    if let Ok(objects) = Objects::of(module) {
+        assert!(late.iter().all(|object| objects.names().contains(object)));
+    }
+    names(module);
+}
+
+/// Livepatch symbols' names, by the rules of the module.
+fn names(module: &Module<'_>) {
+    let table = module.object().symbols();
+    for index in 0..table.len() {
+        let Some(symbol) = table.get(index) else { break };
+        let Ok(name) = table.name(index, &symbol) else { continue };
+        if let Some(parsed) = SymName::parse(name, module.profile()) {
+            assert!(
+                is_inside(parsed.object, name)
+                    && is_inside(parsed.name, name)
+                    && is_inside(parsed.rest, name)
+            );
+            assert!(parsed.name.len() <= module.profile().symbol_name_max);
+        }
+    }
+}

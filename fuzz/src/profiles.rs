@@ -1,0 +1,15 @@
+//! Profiles as a byte of the input names them.
+
+use relakit::Profile;
+
+/// Every profile: those of Linux, with the psABI's check of PC32 and without, and the ELF one.
+pub(crate) fn all() -> impl Iterator<Item = Profile> {
+    let checked = Profile::LINUX.iter().map(|row| row.with_pc32_check());
+    Profile::LINUX.iter().copied().chain(checked).chain([Profile::ELF])
+}
+
+/// The profile of a byte.
+pub(crate) fn of(byte: u8) -> Profile {
+    let count = 2 * Profile::LINUX.len() + 1;
+    all().nth(usize::from(byte) % count).unwrap_or_default()
+}
