@@ -236,7 +236,7 @@ fn each(table: RelaTable<'_>, mut act: impl FnMut(RelaTable<'_>) -> Result<(), E
     })
 }
 
-/// A fault of section `index`, if it does not say another one itself.
+/// A fault of section `index`; one about memory keeps the section that has none.
 fn somewhere(error: Error, index: u32) -> Error {
-    if error.section.is_some() { error } else { error.in_section(index) }
+    if error.kind == ErrorKind::NotPlaced { error } else { error.in_section(index) }
 }

@@ -138,7 +138,14 @@ impl<'n> Subject<'n> {
                 Some((_, _, flags)) => *flags,
             },
         };
+        // The first section of such a name is read while the module is loaded, and not kept. The other names are taken above.
+        let dropped: &[&[u8]] = match profile.since {
+            (0, 0) => &[],
+            since if since < (6, 14) => &[b"__versions"],
+            _ => &[b"__versions", b"__version_ext_crcs", b"__version_ext_names"],
+        };
         match self.info {
+            SUBJECT if dropped.contains(&self.name) => Target::NotInMemory,
             MODINFO if linux => Target::NotInMemory,
             PER_CPU if linux && profile.since < (6, 16) => Target::NotInMemory,
             PER_CPU if linux => Target::Template,
