@@ -226,8 +226,8 @@ static const struct row level3[] = {
     {"relakit_module_section", section, LOADED, NULL, "oelx", "C-C-C", NO_FAULT, RELAKIT_OK},
     {"relakit_module_symbol", symbol, LOADED, NULL, "ol", "C-C-C", NO_FAULT, RELAKIT_OK},
     {"relakit_module_findings", findings, LOADED, make_users, "oel", "LLLLL", NO_FAULT, RELAKIT_OK},
-    /* Each of up to 64 objects is looked for in all sections; the last growth has that many only at its end. */
-    {"relakit_module_findings", findings, LOADED, make_users, "x", "LLLL-", NO_FAULT, RELAKIT_OK},
+    /* Each section is held against up to 64 objects, of which there are so many only at the end. */
+    {"relakit_module_findings", findings, LOADED, make_users, "x", "-LLL-", NO_FAULT, RELAKIT_OK},
     {"relakit_module_section_findings", section_findings, LOADED, NULL, "oelx", "CLCLC", NO_FAULT, RELAKIT_OK},
     {"relakit_module_special", special, LOADED, NULL, "ol", "C-C-C", NO_FAULT, RELAKIT_NONE},
 };

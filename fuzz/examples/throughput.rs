@@ -2,21 +2,11 @@
 //!
 //! On the seeds, and on seeds of which some bytes are changed.
 
-use relakit_fuzz::{apply, check, classify, differential, ffi, module, parse};
+mod targets;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-type Target = (&'static str, fn(&[u8]));
-
-const TARGETS: [Target; 7] = [
-    ("parse", parse::run),
-    ("classify", classify::run),
-    ("apply", apply::run),
-    ("module", module::run),
-    ("check", check::run),
-    ("ffi", ffi::run),
-    ("differential", differential::run),
-];
+use targets::TARGETS;
 
 fn main() {
     let seconds = std::env::args().nth(1).map_or(5, |seconds| seconds.parse().expect("seconds: a number"));

@@ -1,16 +1,17 @@
 //! `apply`: one table against one target, held against a model that counts in 128 bits.
 
 mod case;
+mod clearing;
 mod guest;
 #[allow(dead_code, reason = "the tests of core use all of it")]
 #[path = "../../core/tests/reloc/model.rs"]
 mod model;
 
 use case::Case;
-use guest::Guest;
-use model::{Fault, ascends, fault, fits, number, row, value};
+use guest::{Guest, Quiet};
+use model::{Fault, ascends, fault, first_unordered, fits, number, row, value};
 use relakit::elf::RelaTable;
-use relakit::reloc::{Rules, SymtabValues, Values, apply, check, clear, faults};
+use relakit::reloc::{Rules, SymtabValues, Values, apply, check, faults};
 use relakit::{Error, ErrorKind, Target};
 
 /// The table is applied in every way there is, and cleared.
@@ -20,11 +21,10 @@ pub fn run(data: &[u8]) {
     partial_entries_are_refused(&case);
     plain_memory(&case, &expected);
     every_fault(&case);
-    clearing_anything(&case);
     if let Ok(applied) = &expected {
         decodes(&case, applied);
-        clearing_what_was_applied(&case, applied);
     }
+    clearing::run(&case, expected.as_deref().ok());
     behind_a_writer(&case, &expected);
 }
 
@@ -46,15 +46,23 @@ fn plain_memory(case: &Case, expected: &Result<Vec<u8>, Fault>) {
     let before = &case.world.bytes;
     let mut bytes = before.clone();
     let mut target = Target::new(&mut bytes, case.world.address);
+    assert_eq!(target.bytes(), Some(&before[..]));
+    if case.table.is_empty() {
+        let text = format!("Target({:#x} bytes at {:#x})", before.len(), case.world.address);
+        assert_eq!(format!("{target:?}"), text);
+    }
     let dry = check(case.entries(), Values::Dense(&case.world.values), &mut target, case.world.rules);
     assert_eq!(&bytes, before, "a dry run changes nothing");
     let result = applied(case, &mut bytes, Values::Dense(&case.world.values));
     assert_eq!(dry, result, "a dry run says what applying says");
+    assert_eq!(Values::from(&case.world.values[..]).count(), case.world.values.len());
     assert_eq!(result.err().map(fault), expected.as_ref().err().copied());
     assert_eq!(&bytes, expected.as_ref().unwrap_or(before), "all or nothing");
 
     let mut bytes = before.clone();
     let symtab = SymtabValues::new(&case.symtab).expect("whole symbols");
+    let cut = case.symtab.get(1..).filter(|cut| !cut.is_empty());
+    assert!(cut.is_none_or(|cut| SymtabValues::new(cut).is_err()), "not whole symbols");
     assert_eq!(applied(case, &mut bytes, symtab.into()), result, "wherever the values are");
     assert_eq!(&bytes, expected.as_ref().unwrap_or(before));
 }
@@ -91,39 +99,24 @@ fn decodes(case: &Case, applied: &[u8]) {
     assert!(changed.zip(named).all(|(changed, named)| named || !changed), "only what is named");
 }
 
-fn clear_in(case: &Case, bytes: &mut [u8]) -> Result<(), Error> {
-    let mut target = Target::new(bytes, case.world.address);
-    clear(case.entries(), Values::Dense(&case.world.values), &mut target, case.world.rules)
-}
-
-fn clearing_what_was_applied(case: &Case, applied: &[u8]) {
-    let mut bytes = applied.to_vec();
-    let result = clear_in(case, &mut bytes);
-    if !case.world.rules.contains(Rules::ALLOW_NONZERO) {
-        assert_eq!(result, Ok(()));
-        assert_eq!(bytes, case.world.bytes, "clearing takes applying back");
-    }
-}
-
-/// Whatever there is: cleared are fields that hold what was applied, and all of them or none.
-fn clearing_anything(case: &Case) {
-    let mut bytes = case.world.bytes.clone();
-    let result = clear_in(case, &mut bytes);
-    let model = case.cleared();
-    assert_eq!(result.is_ok(), model.is_some(), "{result:?}");
-    assert_eq!(bytes, model.unwrap_or_else(|| case.world.bytes.clone()));
-}
-
 /// A writer that fails at one call, or from there on.
 fn behind_a_writer(case: &Case, expected: &Result<Vec<u8>, Fault>) {
     let before = &case.world.bytes;
-    let mut guest = Guest::new(&case.world);
+    let alone = case.world.faults(&case.table).first().copied();
+    let mut guest = if alone.is_some() { Guest::reading(&case.world) } else { Guest::new(&case.world) };
     let result = guest.run(case, apply);
-    assert_eq!(result.is_ok(), expected.is_ok(), "{result:?}");
+    let first = alone.or(expected.as_ref().err().copied());
+    assert_eq!(result.err().map(fault), first, "what is wrong with an entry by itself comes first");
     assert_eq!(&guest.bytes, expected.as_ref().unwrap_or(before), "as in plain memory");
+    let mut quiet = Guest::new(&case.world);
+    let mut writer = Quiet(&mut quiet);
+    let mut target = Target::hooked(before.len() as u64, case.world.address, &mut writer);
+    let quietly = apply(case.entries(), Values::Dense(&case.world.values), &mut target, case.world.rules);
+    assert_eq!((quietly, &quiet.bytes), (result, &guest.bytes), "nothing to sync");
     if guest.calls == 0 {
         return;
     }
+    dry_run_behind_a_writer(case, alone);
     let fails = usize::from(case.fails) % guest.calls;
     // What a writer has overwritten it cannot be asked for again. And where fields overlap, only writing tells of some faults.
     let overwrites = case.world.rules.contains(Rules::ALLOW_NONZERO);
@@ -133,6 +126,19 @@ fn behind_a_writer(case: &Case, expected: &Result<Vec<u8>, Fault>) {
     assert!(kind != ErrorKind::NotUndone || may_be_left, "one failure is undone");
     assert!(expected.is_err() || matches!(kind, ErrorKind::Writer | ErrorKind::Sync | ErrorKind::NotUndone));
     fails_as_told(case, Guest::failing(&case.world, fails, true));
+}
+
+/// It says what is wrong with an entry by itself, or from where on only writing would tell; it calls neither write nor sync.
+fn dry_run_behind_a_writer(case: &Case, alone: Option<Fault>) {
+    let mut guest = Guest::reading(&case.world);
+    assert_eq!(Target::hooked(1, 2, &mut guest).bytes(), None);
+    let result = guest.run(case, check);
+    assert_eq!(guest.bytes, case.world.bytes);
+    let overwrites = case.world.rules.contains(Rules::ALLOW_NONZERO);
+    let unordered = first_unordered(&case.table, case.world.rules).filter(|_| !overwrites);
+    let unordered = unordered
+        .map(|index| (ErrorKind::Unordered, Some(index as u64), None, None, case.table[index].offset, 0, 0));
+    assert_eq!(result.err().map(fault), alone.or(unordered));
 }
 
 /// The pass fails and leaves everything as it was; or says up to which entry it does not.

@@ -79,7 +79,7 @@ fn expected(class: Class<'_>) -> Expected<'_> {
     match class {
         Class::Ordinary { target } => Expected::Ordinary(target),
         Class::KlpEarly { target } => Expected::Early(target),
-        Class::KlpLate { object, .. } => Expected::Late(object),
+        Class::KlpLate { object, target } => Expected::Late(object, target),
         Class::NotRelocation => Expected::Nothing,
         Class::LegacyArch => Expected::Arch,
         Class::PassedOver => Expected::PassedOver,

@@ -7,6 +7,7 @@ pub mod classify;
 pub mod dictionary;
 pub mod differential;
 pub mod ffi;
+pub mod index;
 pub mod module;
 pub mod parse;
 mod profiles;

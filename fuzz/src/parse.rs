@@ -5,7 +5,8 @@ use relakit::abi::{RELA_SIZE, SHDR_SIZE, SHT_NOBITS, SHT_NULL};
 use relakit::elf::{NAME_MAX, Object, RelaTable, Section, SymbolPlace};
 use relakit::klp::{Class, Objects, SymName};
 use relakit::reloc::type_name;
-use relakit::{Error, ErrorKind, Module, special};
+use relakit::special::{self, ReadAt, Special};
+use relakit::{Error, ErrorKind, Module, Profile};
 
 /// The first byte is the profile, the others are the file.
 pub fn run(data: &[u8]) {
@@ -50,13 +51,39 @@ fn whole(object: &Object<'_>) {
         content(object, &section);
         let name = object.section_name(&section);
         assert!(is_inside(name, file) && name.len() <= NAME_MAX && !name.contains(&0));
+        assert!(Some(name) == text(object, &section) || section.kind == SHT_NULL);
         if let Some(special) = special::by_name(name) {
             assert_eq!(special.name.as_bytes(), name);
+            special_section(special);
         }
     }
     assert_eq!(count, object.section_count());
     assert_eq!(object.section(count), None);
     symbols(object);
+}
+
+/// In every version it is read at one time or never, and once among those that are read when the module is made ready.
+fn special_section(special: &'static Special) {
+    for profile in Profile::LINUX {
+        let version = profile.since;
+        let first_read = special.first_read(version);
+        assert_eq!(first_read.is_some(), special.is_read_by(version));
+        assert!(special.entry_size(version).is_none_or(|size| size != 0));
+        let in_order = special::finalize_order(version).filter(|other| *other == special).count();
+        // What is copied by another's reader has no place of its own.
+        let has_place = first_read == Some(ReadAt::Finalize) && special.name != ".altinstr_replacement";
+        assert_eq!(in_order, usize::from(has_place), "{special:?} in {version:?}");
+    }
+}
+
+/// The name up to its NUL, where the header says.
+fn text<'f>(object: &Object<'f>, section: &Section) -> Option<&'f [u8]> {
+    let names = match object.names_section() {
+        0 => &b"\0"[..],
+        index => object.section_bytes(&object.section(index)?),
+    };
+    let tail = names.get(section.name as usize..)?;
+    tail.contains(&0).then(|| tail.split(|byte| *byte == 0).next())?
 }
 
 /// The content is where the header says, and has whole relocations and a rest.

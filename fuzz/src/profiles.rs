@@ -8,8 +8,11 @@ pub(crate) fn all() -> impl Iterator<Item = Profile> {
     Profile::LINUX.iter().copied().chain(checked).chain([Profile::ELF])
 }
 
-/// The profile of a byte.
+/// The profile of a byte; of the last one what a loader gets that does not choose.
 pub(crate) fn of(byte: u8) -> Profile {
+    if byte == u8::MAX {
+        return Profile::default();
+    }
     let count = 2 * Profile::LINUX.len() + 1;
     all().nth(usize::from(byte) % count).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! A table, what it is applied to, and by which rules.
 
-use super::model::{World, number, row, value};
+use super::model::{World, row};
 use arbitrary::{Result, Unstructured};
 use relakit::abi::{RELA_SIZE, SYM_SIZE};
 use relakit::elf::{Rela, RelaTable};
@@ -94,30 +94,5 @@ impl Case {
     pub fn field(&self, rela: &Rela) -> (usize, usize) {
         let size = row(rela.r_type, self.world.rules).map_or(0, |row| row.2 as usize / 8);
         if size == 0 { (0, 0) } else { (rela.offset as usize, size) }
-    }
-
-    /// The target when every field, from the last on, holds what applying gives it and is set to zero; none if one does not.
-    pub fn cleared(&self) -> Option<Vec<u8>> {
-        // Whether each entry can be judged does not depend on what is there.
-        let mut zero = self.world.clone();
-        zero.rules |= Rules::ALLOW_NONZERO;
-        if !zero.faults(&self.table).is_empty() {
-            return None;
-        }
-        let mut bytes = self.world.bytes.clone();
-        for rela in self.table.iter().rev() {
-            let (at, size) = self.field(rela);
-            if size == 0 {
-                continue;
-            }
-            let row = row(rela.r_type, self.world.rules)?;
-            let place = self.world.address.wrapping_add(rela.offset);
-            let applied = value(row, self.world.values[rela.symbol as usize], rela.addend, place);
-            if number(&bytes[at..at + size]) != applied & ((1 << (8 * size)) - 1) {
-                return None;
-            }
-            bytes[at..at + size].fill(0);
-        }
-        Some(bytes)
     }
 }

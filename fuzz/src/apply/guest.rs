@@ -4,7 +4,7 @@ use super::case::Case;
 use super::model::World;
 use relakit::elf::RelaTable;
 use relakit::reloc::{Rules, Values};
-use relakit::{Error, HookError, Target, Writer};
+use relakit::{Error, ErrorKind, HookError, Target, Writer};
 
 /// The engine's passes.
 pub type Pass = fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, Rules) -> Result<(), Error>;
@@ -17,30 +17,61 @@ pub struct Guest {
     fails: Option<usize>,
     /// Every call after it fails too.
     for_good: bool,
+    /// It may only be read.
+    only_read: bool,
+    /// Something was written, and nobody has called `sync`.
+    pending: bool,
 }
 
 impl Guest {
     pub fn new(world: &World) -> Self {
-        Self { bytes: world.bytes.clone(), address: world.address, calls: 0, fails: None, for_good: false }
+        Self {
+            bytes: world.bytes.clone(),
+            address: world.address,
+            calls: 0,
+            fails: None,
+            for_good: false,
+            only_read: false,
+            pending: false,
+        }
     }
 
     pub fn failing(world: &World, fails: usize, for_good: bool) -> Self {
         Self { fails: Some(fails), for_good, ..Self::new(world) }
     }
 
+    pub fn reading(world: &World) -> Self {
+        Self { only_read: true, ..Self::new(world) }
+    }
+
     pub fn run(&mut self, case: &Case, pass: Pass) -> Result<(), Error> {
         let World { bytes, address, values, rules } = &case.world;
         let mut target = Target::hooked(bytes.len() as u64, *address, self);
-        pass(case.entries(), Values::Dense(values), &mut target, *rules)
+        let result = pass(case.entries(), Values::Dense(values), &mut target, *rules);
+        assert!(!self.pending, "all that was written is made visible");
+        if let Err(Error {
+            kind: ErrorKind::Writer | ErrorKind::Sync | ErrorKind::NotUndone, value, ..
+        }) = result
+        {
+            let told = (0..self.calls).find(|call| Self::number(*call) == value.cast_signed());
+            assert!(told.is_some_and(|call| self.has_failed(call)), "{value:#x}");
+        }
+        result
+    }
+
+    /// What a call fails with.
+    fn number(call: usize) -> i64 {
+        -1 - call as i64
+    }
+
+    fn has_failed(&self, call: usize) -> bool {
+        self.fails.is_some_and(|fails| call == fails || self.for_good && call > fails)
     }
 
     fn call(&mut self) -> Result<(), HookError> {
         let call = self.calls;
         self.calls += 1;
-        match self.fails {
-            Some(fails) if call == fails || self.for_good && call > fails => Err(HookError(-5)),
-            _ => Ok(()),
-        }
+        if self.has_failed(call) { Err(HookError(Self::number(call) as i32)) } else { Ok(()) }
     }
 
     fn field(&mut self, address: u64, offset: u64, size: usize) -> &mut [u8] {
@@ -58,12 +89,29 @@ impl Writer for Guest {
     }
 
     fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), HookError> {
+        assert!(!self.only_read);
         self.call()?;
         self.field(address, offset, bytes.len()).copy_from_slice(bytes);
+        self.pending = true;
         Ok(())
     }
 
     fn sync(&mut self) -> Result<(), HookError> {
+        assert!(!self.only_read);
+        self.pending = false;
         self.call()
+    }
+}
+
+/// Memory behind a writer that has nothing to sync.
+pub struct Quiet<'g>(pub &'g mut Guest);
+
+impl Writer for Quiet<'_> {
+    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), HookError> {
+        self.0.read(address, offset, bytes)
+    }
+
+    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), HookError> {
+        self.0.write(address, offset, bytes)
     }
 }

@@ -7,7 +7,16 @@ use relakit::check::{self, Finding, LateField, LoaderFault, LoaderRule, Rule};
 use relakit::elf::{Symbol, SymbolPlace};
 use relakit::klp::{Class, FailsAt, SymName};
 use relakit::special::{self, Role, Version};
-use relakit::{Loaded, Module};
+use relakit::{HookError, Loaded, Module, Resolver};
+
+/// Exports nothing, and has no symbols either.
+struct Nobody;
+
+impl Resolver for Nobody {
+    fn exported(&mut self, _: &[u8]) -> Result<Option<u64>, HookError> {
+        Ok(None)
+    }
+}
 
 /// Everything that the file tells.
 pub(super) fn of(module: &Module<'_>, version: Version, names: &mut Names<'_, Hashed>) -> Vec<Finding> {
@@ -29,6 +38,7 @@ pub(super) fn of(module: &Module<'_>, version: Version, names: &mut Names<'_, Ha
     }
     found.iter().for_each(|finding| is_there(module, finding));
     positions(module, names);
+    check::sympos(module, &mut Nobody, &mut |finding| panic!("of symbols that nobody has: {finding:?}"));
     loader(module);
     found
 }
@@ -136,6 +146,7 @@ pub(super) fn of_rewritten(loaded: &Loaded<'_>, world: &mut World<'_>, version: 
     // By two loops, where they are short.
     let sections = (0..module.object().section_count()).zip(&world.spots);
     let specials = sections.filter_map(|(index, spot)| Some((index, spot, loaded.special(index)?)));
+    assert!(loaded.specials().eq(specials.clone().map(|(index, _, special)| (index, special))));
     if sorted.len() > 64 || specials.clone().any(|(_, spot, _)| spot.bytes.len() > 2048) {
         return;
     }
@@ -143,7 +154,9 @@ pub(super) fn of_rewritten(loaded: &Loaded<'_>, world: &mut World<'_>, version: 
     for (index, spot, special) in
         specials.filter(|(_, spot, special)| spot.is_placed && special.is_read_by(version))
     {
-        for site in special::sites(special, version, &spot.bytes, spot.address) {
+        let sites = special::sites(special, version, &spot.bytes, spot.address);
+        assert!(sites.left_over() <= spot.bytes.len());
+        for site in sites {
             for LateField { address, field } in sorted.iter().filter(|_| site.role != Role::Call) {
                 let target = module.object().section(field.target).unwrap();
                 let at = field.offset.wrapping_add(site.address.wrapping_sub(*address));

@@ -53,7 +53,7 @@ pub struct Subject<'n> {
 pub enum Expected<'n> {
     Ordinary(u32),
     Early(u32),
-    Late(&'n [u8]),
+    Late(&'n [u8], u32),
     Nothing,
     Arch,
     PassedOver,
@@ -189,7 +189,7 @@ impl<'n> Subject<'n> {
         let is_kept = self.flags & ALLOC != 0 && is_in_file;
         match has_relocations && !(target == Target::InMemory && is_kept) {
             true => Expected::FailsComing(object),
-            false => Expected::Late(object),
+            false => Expected::Late(object, self.info),
         }
     }
 }
