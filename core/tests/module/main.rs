@@ -14,6 +14,7 @@ mod early;
 mod findings;
 mod headers;
 mod hooks;
+mod in_memory;
 mod late;
 mod late_targets;
 mod linux;

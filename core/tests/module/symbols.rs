@@ -7,7 +7,7 @@ use relakit::ErrorKind::{
     self, BadKlpSymbolName, CommonSymbol, KlpAmbiguous, KlpNotFound, KlpPosition, NotKlpSymbol,
     SymbolSection, UnknownSymbol,
 };
-use relakit::{Error, Profile};
+use relakit::{Error, HookError, Profile, Resolver};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 
@@ -273,4 +273,15 @@ fn a_relocation_of_type_none_still_resolves_its_symbol() {
     builder.klp("vmlinux", data, &[(0, 0, R_NONE, 0)]);
     let fault = World::new(&builder, LINUX, Names::default()).early_fault();
     assert_eq!(fault, Some(NotKlpSymbol), "symbol 0 is not one of the livepatch core's");
+}
+
+#[test]
+fn a_resolver_knows_no_candidates_unless_it_says_so() {
+    struct Exports;
+    impl Resolver for Exports {
+        fn exported(&mut self, _: &[u8]) -> Result<Option<u64>, HookError> {
+            Ok(Some(1))
+        }
+    }
+    assert_eq!(Exports.candidate(b"vmlinux", b"f", 1), Ok(None));
 }
