@@ -1547,6 +1547,7 @@ relakit_status relakit_clear_relocate_add(const void *sechdrs,
  *
  * Returns RELAKIT_OK, or what relakit_apply_relocate_add returns, or
  * RELAKIT_ERR_NOT_A_MODULE            object is empty;
+ * RELAKIT_ERR_NOT_PLACED              also where relocations overlap the symbols or image->values;
  * RELAKIT_ERR_BAD_SECTION_NAME, _BAD_KLP_SECTION_NAME  of any section with SHF_RELA_LIVEPATCH, whatever its object;
  * RELAKIT_ERR_LATE_NOT_ALLOCATED, _TARGET_NOT_ALLOCATED  late: the section or its target is not SHF_ALLOC;
  * RELAKIT_ERR_NOT_KLP_SYMBOL, _BAD_SYMBOL_NAME, _BAD_KLP_SYMBOL_NAME, _VMLINUX_FROM_MODULE  of a symbol it uses;

@@ -355,6 +355,24 @@ static void targets_that_overlap_what_is_lent(void)
     }
 }
 
+static void relocations_that_overlap_what_is_written(void)
+{
+    reset();
+    memset(w.symbols, 0, sizeof w.symbols);
+    memset(w.values, 0, sizeof w.values);
+    void *const written[] = {w.symbols, w.values};
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
+        for (int hooked = 0; hooked < 2; hooked++) {
+            reset();
+            place(hooked);
+            w.headers[LATE2].sh_addr = (uint64_t)(uintptr_t)written[i] + 8;
+            bad(RELAKIT_ERR_NOT_PLACED, 48, LATE2, -1);
+            w.headers[LATE2].sh_size = 0;
+            ACCEPTS(apply());
+        }
+    }
+}
+
 static void each_call_fails_in_turn(void)
 {
     reset();
@@ -390,6 +408,7 @@ int main(void)
     symbols_that_cannot_be_used();
     sections_that_cannot_be_used();
     targets_that_overlap_what_is_lent();
+    relocations_that_overlap_what_is_written();
     each_call_fails_in_turn();
     fail_in_turn(apply, behind, fields, FIELDS, 1);
     fail_in_turn(clear, applied, fields, FIELDS, 0);

@@ -16,8 +16,10 @@ pub(crate) fn pointer(address: u64) -> *mut u8 {
 /// Sections that are where their `sh_addr` says.
 pub(crate) struct Addresses {
     writer: Option<CWriter>,
-    /// What no target may overlap.
-    reserved: [Option<Span>; 5],
+    /// What is lent and only read: no target may overlap it.
+    read: [Option<Span>; 3],
+    /// What is lent and written: nothing that the headers lead to may overlap it.
+    written: [Option<Span>; 2],
     /// The relocations that are read now.
     table: Cell<Option<Span>>,
 }
@@ -25,13 +27,13 @@ pub(crate) struct Addresses {
 impl Addresses {
     /// # Safety
     /// What every `sh_addr` leads to can be used, as large as its header says, for as long as this and what it gives
-    /// out live, and is not borrowed but for the `reserved`.
-    pub(crate) unsafe fn new(writer: Option<CWriter>, reserved: &[Span]) -> Self {
-        let mut spans = [None; 5];
-        for (to, from) in spans.iter_mut().zip(reserved) {
-            *to = Some(*from);
-        }
-        Self { writer, reserved: spans, table: Cell::new(None) }
+    /// out live, and is not borrowed but for what is `read` and `written`.
+    pub(crate) unsafe fn new(
+        writer: Option<CWriter>,
+        read: [Option<Span>; 3],
+        written: [Option<Span>; 2],
+    ) -> Self {
+        Self { writer, read, written, table: Cell::new(None) }
     }
 }
 
@@ -39,8 +41,12 @@ impl<'m> Mapping<'m> for Addresses {
     fn table(&self, _index: u32, section: &Section) -> Option<&'m [u8]> {
         let size = usize::try_from(section.size).ok()?;
         let start = pointer(section.address).cast_const();
-        self.table.set(Some(Span::bytes(start, size)?));
-        // SAFETY: `new`'s caller vouches for the headers; no target overlaps the table while it is borrowed.
+        let span = Span::bytes(start, size)?;
+        if self.written.into_iter().flatten().any(|other| !span.is_apart_from(other)) {
+            return None;
+        }
+        self.table.set(Some(span));
+        // SAFETY: `new`'s caller vouches for the headers; neither a target nor what is written overlaps the table.
         unsafe { bytes(start, size) }
     }
 
@@ -51,7 +57,7 @@ impl<'m> Mapping<'m> for Addresses {
         let size = usize::try_from(section.size).map_err(|_| ErrorKind::NotPlaced)?;
         let start = pointer(section.address);
         let span = Span::bytes(start, size).ok_or(ErrorKind::NotPlaced)?;
-        let mut others = self.reserved.into_iter().chain([self.table.get()]).flatten();
+        let mut others = self.read.into_iter().chain(self.written).chain([self.table.get()]).flatten();
         if others.any(|other| !span.is_apart_from(other)) {
             return Err(ErrorKind::TargetOverlaps);
         }

@@ -117,6 +117,7 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 ///
 /// Returns RELAKIT_OK, or what relakit_apply_relocate_add returns, or
 /// RELAKIT_ERR_NOT_A_MODULE            object is empty;
+/// RELAKIT_ERR_NOT_PLACED              also where relocations overlap the symbols or image->values;
 /// RELAKIT_ERR_BAD_SECTION_NAME, _BAD_KLP_SECTION_NAME  of any section with SHF_RELA_LIVEPATCH, whatever its object;
 /// RELAKIT_ERR_LATE_NOT_ALLOCATED, _TARGET_NOT_ALLOCATED  late: the section or its target is not SHF_ALLOC;
 /// RELAKIT_ERR_NOT_KLP_SYMBOL, _BAD_SYMBOL_NAME, _BAD_KLP_SYMBOL_NAME, _VMLINUX_FROM_MODULE  of a symbol it uses;
@@ -225,7 +226,8 @@ unsafe fn one_section<'s>(
         // SAFETY: as above.
         let writer = unsafe { CWriter::new(writer, 7, report) }?;
         // SAFETY: as above.
-        let mut mapping = unsafe { Addresses::new(writer, &[headers.span, symbols.span]) };
+        let mut mapping =
+            unsafe { Addresses::new(writer, [Some(headers.span), Some(symbols.span), None], [None; 2]) };
         // SAFETY: as above; nothing writes to the symbols, because no target overlaps them.
         let values = SymtabValues::from_entries(unsafe { symbols.read() });
         act(&sechdrs, relsec, values, &mut mapping, options.rules(report)?).or_report(report)?;
@@ -274,7 +276,6 @@ impl<'a> Image<'a> {
         symbols.span.apart_from(&read, 1, report)?;
         values.apart_from(&read, 1, report)?;
         values.apart_from(&[symbols.span], 1, report)?;
-        let [headers, section, symbol] = read;
         // SAFETY: as above.
         let writer = unsafe { CWriter::new(writer, writer_number, report) }?;
         Ok(Self {
@@ -286,7 +287,7 @@ impl<'a> Image<'a> {
             symbols,
             values: image.values,
             // SAFETY: as above.
-            mapping: unsafe { Addresses::new(writer, &[headers, section, symbol, symbols.span, values]) },
+            mapping: unsafe { Addresses::new(writer, read.map(Some), [Some(symbols.span), Some(values)]) },
         })
     }
 

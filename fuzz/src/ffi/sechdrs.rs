@@ -123,8 +123,10 @@ struct Mapped {
     starts: Vec<*mut u8>,
     device: Device,
     hooked: bool,
-    /// Besides the symbol table and its names, what no target may be: the section names that the pass reads.
-    reserved: Option<u32>,
+    /// Besides the symbol table and its names, what no target may be: the section names that a livepatch pass reads.
+    names: Option<u32>,
+    /// The symbols that a livepatch pass writes, if there are any.
+    written: Option<u32>,
     table: Cell<u32>,
 }
 
@@ -147,7 +149,7 @@ impl Mapped {
             }
         }
         let device = Device::new(behind, case.fails);
-        Self { image, starts, device, hooked: case.hooked, reserved: None, table: Cell::new(0) }
+        Self { image, starts, device, hooked: case.hooked, names: None, written: None, table: Cell::new(0) }
     }
 
     fn start(&self, index: u32) -> *mut u8 {
@@ -162,7 +164,7 @@ impl Mapped {
     fn symbols(&mut self, symindex: u32) -> &mut [[u8; SYM_SIZE]] {
         match self.symbol_count(symindex) {
             0 => &mut [],
-            // SAFETY: the memory of the section, which is reserved: no target is made of it.
+            // SAFETY: the memory of the section, of which no target is made, and no table while it is written.
             count => unsafe { slice::from_raw_parts_mut(self.start(symindex).cast(), count) },
         }
     }
@@ -184,8 +186,8 @@ impl<'m> Mapping<'m> for Mapped {
         self.table.set(index);
         match usize::try_from(section.size).ok()? {
             0 => Some(&[]),
-            // SAFETY: the memory of the section, if it has some; a table is not its own target.
-            size => (!self.start(index).is_null())
+            // SAFETY: the memory of the section, if it has some; a table is neither its own target nor the symbols.
+            size => (!self.start(index).is_null() && self.written != Some(index))
                 .then(|| unsafe { slice::from_raw_parts(self.start(index), size) }),
         }
     }
@@ -198,7 +200,7 @@ impl<'m> Mapping<'m> for Mapped {
         let bytes: &mut [u8] = match size {
             0 => &mut [],
             _ if start.is_null() => return Err(ErrorKind::NotPlaced),
-            _ if self.reserved == Some(index) || self.table.get() == index => {
+            _ if self.names == Some(index) || self.table.get() == index => {
                 return Err(ErrorKind::TargetOverlaps);
             }
             // SAFETY: the memory of the section, which nobody reads now.
@@ -359,7 +361,8 @@ impl Case {
         if symbol_count != 0 && (overlaps(shstrtab) || overlaps(strtab)) {
             return Err((RELAKIT_ERR_OVERLAP, [None; 4], [0, 1, 0]));
         }
-        mapped.reserved = Some(shstrtab);
+        mapped.names = Some(shstrtab);
+        mapped.written = Some(self.symindex).filter(|_| symbol_count != 0);
         let profile = match self.check_pc32 {
             true => self.profile.1.with_pc32_check(),
             false => self.profile.1,
