@@ -1438,7 +1438,7 @@ const char *relakit_class_name(uint32_t section_class);
  * RELAKIT_ERR_OVERFLOW        a value does not fit its field;
  * RELAKIT_ERR_NON_ZERO        a field is not zero (see RELAKIT_ALLOW_NONZERO);
  * RELAKIT_ERR_WRITER, _SYNC   the writer failed, nothing is changed;
- * RELAKIT_ERR_NOT_UNDONE      the writer failed twice: this one time something is changed, up to error->entry;
+ * RELAKIT_ERR_NOT_UNDONE      the writer failed while the pass was undone: entries up to error->entry are written;
  * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _PROFILE, _CALLBACK, _SYMBOLS
  *                             the call itself is wrong, error->value is the number of the argument.
  *

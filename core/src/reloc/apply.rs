@@ -38,8 +38,8 @@ pub fn apply(
 ///
 /// # Errors
 /// An entry whose field does not hold what it should ([`Mismatch`](ErrorKind::Mismatch)) or that `apply` would have
-/// refused. [`NotUndone`](ErrorKind::NotUndone) when a writer fails twice: the entries up to the one named hold their
-/// values, those after it are zero.
+/// refused. [`NotUndone`](ErrorKind::NotUndone) when a writer fails while the pass is undone: the entries up to the one
+/// named hold their values, those after it are zero.
 pub fn clear(
     table: RelaTable<'_>,
     values: Values<'_>,
