@@ -4,13 +4,16 @@ use crate::of_file;
 use proptest::prelude::*;
 use relakit::check::{self, Field, Rule};
 use relakit::{Module, Profile};
+use std::collections::HashSet;
 
-/// Fields of three targets, close together.
+/// Fields of three targets, close together; an entry has one.
 fn fields() -> impl Strategy<Value = Vec<Field>> {
     let size = prop_oneof![Just(1u8), Just(2), Just(4), Just(8)];
     let field = (1u32..4, 0u64..40, size, 10u32..13, 0u64..9)
         .prop_map(|(target, offset, size, section, entry)| Field { target, offset, size, section, entry });
     proptest::collection::vec(field, 0..12).prop_map(|mut fields| {
+        let mut seen = HashSet::new();
+        fields.retain(|field: &Field| seen.insert((field.section, field.entry)));
         fields.sort_unstable();
         fields
     })
