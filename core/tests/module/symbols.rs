@@ -218,6 +218,27 @@ fn each_way_not_to_find_a_livepatch_symbol_has_its_own_fault() {
 }
 
 #[test]
+fn a_resolver_is_asked_for_as_few_positions_as_tell_the_faults_apart() {
+    for (symbol, asked) in [
+        ("one,0", &["one:1", "one:2"][..]),
+        ("one,1", &["one:1"]),
+        ("one,2", &["one:2", "one:1"]),
+        ("none,0", &["none:1", "none:2"]),
+        ("none,1", &["none:1"]),
+        ("none,2", &["none:2", "none:1"]),
+    ] {
+        let mut builder = Builder::new();
+        let data = builder.data(".data", 8);
+        let number = builder.klp_symbol(&format!(".klp.sym.vmlinux.{symbol}"));
+        builder.klp("vmlinux", data, &[(0, number, R_64, 0)]);
+        let mut world = World::new(&builder, LINUX, Names::new(&[("vmlinux", "one", &[11])]));
+        let _ = world.early();
+        let asked: Vec<_> = asked.iter().map(|asked| format!("vmlinux:{asked}")).collect();
+        assert_eq!(world.names.asked, asked, "{symbol}");
+    }
+}
+
+#[test]
 fn an_objects_name_has_55_bytes_at_most_and_a_symbols_511() {
     for (object, fits) in [(54, true), (55, true), (56, false)] {
         for (name, name_fits) in [(510, true), (511, true), (512, false)] {
