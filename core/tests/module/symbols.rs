@@ -1,6 +1,8 @@
 //! What value each symbol has (Linux semantics 4), and how livepatch symbols are found (7 and 8).
 
-use crate::builder::{ABS, Builder, COMMON, GLOBAL, LOCAL, R_64, R_NONE, SHN_LIVEPATCH, UNDEF, WEAK, XINDEX};
+use crate::builder::{
+    ABS, Builder, COMMON, GLOBAL, LOCAL, R_64, R_NONE, SHN_LIVEPATCH, Sym, UNDEF, WEAK, XINDEX, table,
+};
 use crate::world::{Names, World, address};
 use proptest::prelude::*;
 use relakit::ErrorKind::{
@@ -103,6 +105,29 @@ fn a_symbol_of_a_section_without_a_place_is_a_fault_only_where_it_is_used() {
     let error = world.early().unwrap_err();
     assert_eq!((error.kind, error.symbol, error.entry), (ErrorKind::SymbolUnplaced, Some(symbol), Some(1)));
     assert_eq!((error.section, error.value), (Some(comment + 1), u64::from(comment)));
+}
+
+#[test]
+fn a_symbol_may_have_the_very_value_that_stands_for_no_place() {
+    const UNPLACED: u64 = 0x5ec7_1000_0000_0000;
+    let mut builder = Builder::new();
+    let data = builder.data(".data", 8);
+    builder.symbols[0].value = UNPLACED;
+    let rela = builder.rela(data, &[(0, 0, R_64, 1)]);
+    let mut world = World::new(&builder, LINUX, Names::default());
+    world.early().unwrap();
+    assert_eq!(world.mem.word(data, 0), UNPLACED + 1);
+
+    let comment = builder.section(".comment", 1, 0, vec![0; 8]);
+    let symbol = builder.symbol("there", LOCAL, u16::try_from(comment).unwrap(), 3);
+    builder.at(rela).bytes = table(&[(0, symbol, R_64, 1)]);
+    let error = World::new(&builder, LINUX, Names::default()).early().unwrap_err();
+    assert_eq!((error.kind, error.symbol), (ErrorKind::SymbolUnplaced, Some(symbol)));
+
+    builder.symbols[1] = Sym { name: b"here".to_vec(), shndx: ABS, value: UNPLACED, ..Sym::default() };
+    let mut world = World::new(&builder, LINUX, Names::default());
+    world.early().unwrap();
+    assert_eq!(world.mem.word(data, 0), UNPLACED + 1);
 }
 
 #[test]
