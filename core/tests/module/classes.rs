@@ -4,8 +4,9 @@
 use crate::late::{names, two_objects};
 use crate::world::{Mem, Spot};
 use proptest::prelude::*;
-use relakit::klp::{Class, Classified, FailsAt};
+use relakit::klp::{Class, Classified, FailsAt, Reason};
 use relakit::{ErrorKind, Module, Profile};
+use std::collections::HashSet;
 
 /// What a section is, and when it fails; the fields of [`Class`] that the page speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -263,5 +264,28 @@ proptest! {
             }
             prop_assert_eq!(module.class(module.object().section_count()), None);
         }
+    }
+}
+
+#[test]
+fn every_reason_has_a_sentence_of_its_own() {
+    let reasons = [
+        Reason::Rela,
+        Reason::RelaWithKlpName,
+        Reason::Vmlinux,
+        Reason::Module,
+        Reason::OtherType,
+        Reason::ArchName,
+        Reason::NoTarget,
+        Reason::TargetNotAllocated,
+        Reason::TargetDropped,
+        Reason::TargetPerCpu,
+        Reason::Fault(ErrorKind::RelSection),
+        Reason::Fault(ErrorKind::PartialEntry),
+    ];
+    let texts: HashSet<_> = reasons.map(Reason::text).into_iter().collect();
+    assert_eq!(texts.len(), reasons.len());
+    for reason in reasons {
+        assert_eq!(Ok(reason.text()), reason.message().to_str());
     }
 }

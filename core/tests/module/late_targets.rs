@@ -65,6 +65,16 @@ fn a_malformed_target_fails_the_coming_of_its_object_only() {
             let builder = edited(edit);
             let error = coming_of_a(&builder, profile).expect(what);
             assert_eq!((error.kind, error.section), (*kind, Some(5)), "{what}, {}", profile.name);
+            let Sec { info, flags, bytes, .. } = &builder.sections[5];
+            let target = usize::try_from(*info).ok().and_then(|info| builder.sections.get(info));
+            let numbers = match kind {
+                TargetOutOfRange => (u64::from(*info), u64::from(builder.symtab_index()) + 3),
+                TargetNotAllocated => (u64::from(*info), target.map_or(0, |target| target.flags)),
+                LateNotAllocated => (*flags, 0),
+                NoRelocationBytes => (bytes.len() as u64, 0),
+                _ => (u64::from(*info), 0),
+            };
+            assert_eq!((error.value, error.limit), numbers, "{what}");
             let file = builder.build();
             let module = Module::parse(&file, profile).unwrap();
             let class = module.class(5).unwrap().class;

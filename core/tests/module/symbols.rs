@@ -124,10 +124,13 @@ fn a_symbol_may_have_the_very_value_that_stands_for_no_place() {
     let error = World::new(&builder, LINUX, Names::default()).early().unwrap_err();
     assert_eq!((error.kind, error.symbol), (ErrorKind::SymbolUnplaced, Some(symbol)));
 
-    builder.symbols[1] = Sym { name: b"here".to_vec(), shndx: ABS, value: UNPLACED, ..Sym::default() };
-    let mut world = World::new(&builder, LINUX, Names::default());
-    world.early().unwrap();
-    assert_eq!(world.mem.word(data, 0), UNPLACED + 1);
+    let in_data = UNPLACED.wrapping_sub(address(data));
+    for (shndx, value) in [(ABS, UNPLACED), (u16::try_from(data).unwrap(), in_data)] {
+        builder.symbols[1] = Sym { name: b"here".to_vec(), shndx, value, ..Sym::default() };
+        let mut world = World::new(&builder, LINUX, Names::default());
+        world.early().unwrap();
+        assert_eq!(world.mem.word(data, 0), UNPLACED + 1);
+    }
 }
 
 #[test]

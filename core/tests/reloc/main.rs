@@ -21,6 +21,7 @@ mod edges;
 mod failing_writer;
 mod formulas;
 mod model;
+mod names;
 mod order_of_checks;
 mod tables;
 mod writer;
