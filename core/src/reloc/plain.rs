@@ -152,3 +152,119 @@ impl Values<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::SymtabValues;
+    use super::*;
+    use abi::{
+        R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
+    };
+
+    /// Symbol 1 is at 0x5000, symbol 2 four GiB above; the target is at 0x1000.
+    const ADDRESS: u64 = 0x1000;
+    const SYMBOLS: [u64; 3] = [0, 0x5000, 0x1_0000_5000];
+
+    fn entry(offset: u64, symbol: u32, r_type: u32) -> Entry {
+        Rela { offset, symbol, r_type, addend: 7 }.to_bytes()
+    }
+
+    /// One of each type that modules are made of, and the fields that they write.
+    fn usual() -> (Vec<Entry>, Vec<u8>) {
+        let mut bytes = Vec::new();
+        bytes.extend(0x4007u32.to_le_bytes());
+        bytes.extend(0x4003u32.to_le_bytes());
+        bytes.extend(0x5007u32.to_le_bytes());
+        bytes.extend(0x5007u64.to_le_bytes());
+        bytes.extend(0x3ff3u64.to_le_bytes());
+        let types = [
+            (0, R_X86_64_PC32),
+            (4, R_X86_64_PLT32),
+            (8, R_X86_64_32S),
+            (12, R_X86_64_64),
+            (20, R_X86_64_PC64),
+        ];
+        (types.map(|(offset, r_type)| entry(offset, 1, r_type)).to_vec(), bytes)
+    }
+
+    fn both(test: impl Fn(Values<'_>)) {
+        let mut table = [[0; abi::SYM_SIZE]; 3];
+        for (symbol, value) in table.iter_mut().zip(SYMBOLS) {
+            symbol[8..16].copy_from_slice(&value.to_le_bytes());
+        }
+        test(Values::Dense(&SYMBOLS));
+        test(SymtabValues::from_entries(&table).into());
+    }
+
+    #[test]
+    fn a_run_goes_over_everything_that_modules_are_made_of() {
+        both(|values| {
+            let (entries, written) = usual();
+            let mut bytes = vec![0; written.len()];
+            assert_eq!(values.check_run(&entries, &mut bytes, ADDRESS, 0), (5, 28));
+            assert_eq!(values.apply_run(&entries, &mut bytes, ADDRESS), 5);
+            assert_eq!(bytes, written);
+            assert_eq!(values.clear_run(&entries, &mut bytes, ADDRESS), 0);
+            assert_eq!(bytes, vec![0; written.len()]);
+        });
+    }
+
+    #[test]
+    fn a_run_stops_at_what_is_not_common_and_leaves_it_alone() {
+        let bad = [
+            ("type", entry(28, 1, R_X86_64_NONE)),
+            ("type", entry(28, 1, R_X86_64_32)),
+            ("type", entry(28, 1, 12)),
+            ("type", entry(28, 1, 32 + R_X86_64_PC32)),
+            ("symbol", entry(28, 3, R_X86_64_64)),
+            ("value", entry(28, 2, R_X86_64_32S)),
+            ("inside", entry(33, 1, R_X86_64_PC32)),
+            ("inside", entry(29, 1, R_X86_64_64)),
+            ("inside", entry(u64::MAX, 1, R_X86_64_64)),
+        ];
+        both(|values| {
+            for (what, bad) in bad {
+                let (mut entries, written) = usual();
+                let fields = [written.as_slice(), &[0; 8]].concat();
+                let mut bytes = vec![0; fields.len()];
+                entries.push(bad);
+                entries.extend(usual().0);
+                assert_eq!(values.check_run(&entries, &mut bytes, ADDRESS, 0), (5, 28), "{what}");
+                assert_eq!(values.apply_run(&entries, &mut bytes, ADDRESS), 5, "{what}");
+                assert_eq!(bytes, fields, "{what}");
+                assert_eq!(values.clear_run(&entries, &mut bytes, ADDRESS), 6, "{what}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_run_stops_at_a_field_that_does_not_hold_what_it_should() {
+        both(|values| {
+            let (entries, written) = usual();
+            // The last byte of each field, the last field first.
+            for (field, at) in [27, 19, 11, 7, 3].into_iter().enumerate() {
+                let (done, left) = (4 - field, 5 - field);
+                let mut bytes = vec![0; written.len()];
+                bytes[at] = 1;
+                assert_eq!(values.check_run(&entries, &mut bytes, ADDRESS, 0).0, done);
+                assert_eq!(values.apply_run(&entries, &mut bytes, ADDRESS), done);
+                let mut bytes = written.clone();
+                bytes[at] ^= 1;
+                assert_eq!(values.clear_run(&entries, &mut bytes, ADDRESS), left);
+            }
+        });
+    }
+
+    #[test]
+    fn a_dry_run_stops_where_a_field_does_not_come_after_the_one_before_it() {
+        both(|values| {
+            for (r_type, size) in [(R_X86_64_PC32, 4), (R_X86_64_64, 8)] {
+                for (end, answer) in [(3, (1, 3 + size)), (4, (0, 4))] {
+                    assert_eq!(values.check_run(&[entry(3, 1, r_type)], &mut [0; 12], ADDRESS, end), answer);
+                }
+                let twice = [entry(0, 1, r_type), entry(size - 1, 1, r_type)];
+                assert_eq!(values.check_run(&twice, &mut [0; 16], ADDRESS, 0), (1, size));
+            }
+        });
+    }
+}

@@ -13,7 +13,7 @@ const LINUX: Profile = Profile::LINUX_6_12;
 const A: &[u8] = b"a";
 const B: &[u8] = b"b";
 
-/// Two targets of 32 bytes, each with a section for "a" and one for "b". Symbols: 1 a.f, 2 b.g, 3 a.f for "b".
+/// Two targets of 32 bytes, each with a section for "a" and one for "b". Symbols: 1 a.f, 2 b.g.
 pub fn two_objects() -> Builder {
     let mut builder = Builder::new();
     let [first, second] = [builder.data(".first", 32), builder.data(".second", 32)];
@@ -45,6 +45,25 @@ fn expected(a: Option<u64>, b: Option<(u64, u64)>) -> [u64; 6] {
 
 fn kind<T>(answer: Result<T, Error>) -> ErrorKind {
     answer.map(|_| ()).unwrap_err().kind
+}
+
+#[test]
+fn a_symbol_is_kept_once_for_each_section_that_uses_it() {
+    let size = |entries: &[_]| {
+        let mut builder = two_objects();
+        builder.klp_symbol(".klp.sym.a.f,1");
+        builder.at(3).bytes.extend(table(entries));
+        let file = builder.build();
+        let module = Module::parse(&file, LINUX).unwrap();
+        module.late_size(&mut [0; 4]).unwrap()
+    };
+    let [f, also_f] = [(16, 1, R_64, 0), (24, 3, R_64, 0)];
+    let before = size(&[]);
+    assert_eq!(size(&[f]), before + 24, "a relocation");
+    assert_eq!(size(&[f, f]), before + 48);
+    let symbol = 24 + 8 + "a".len() + "f".len();
+    assert_eq!(size(&[also_f]), before + 24 + symbol, "a relocation, and another symbol with its names");
+    assert_eq!(size(&[also_f, f, also_f]), before + 72 + symbol);
 }
 
 #[test]

@@ -188,7 +188,7 @@ fn a_target_without_a_place_or_of_the_wrong_size_while_loading_fails_the_coming(
         // Being right later does not help: what is kept is what was seen.
         let mut mem = right;
         let error = late.coming(A, &mut mem, &mut world.names).unwrap_err();
-        assert_eq!(error.kind, fault, "{lent:?}");
+        assert_eq!((error.kind, error.section), (fault, Some(2)), "{lent:?}");
         assert!(mem.spots.iter().flatten().all(|spot| spot.bytes.iter().all(|&byte| byte == 0)));
     }
 }
