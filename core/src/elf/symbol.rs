@@ -163,3 +163,44 @@ impl<'f> SymbolTable<'f> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reserved_index_is_no_section_however_many_sections_there_are() {
+        for sections in [0, 1, 0xff00, 0xff01, 0x1_0000, u32::MAX] {
+            let extended = [0xff00u32, 0xffff, 0x1_0000].map(u32::to_le_bytes);
+            let table = SymbolTable {
+                entries: &[],
+                names: Strings::new(&[]),
+                extended: &extended,
+                sections,
+                section: 0,
+                strings_section: 0,
+            };
+            let place = |index, shndx| {
+                let symbol = Symbol { name: 0, info: 0, other: 0, shndx, value: 0, size: 0 };
+                table.place(index, &symbol)
+            };
+            let exists = |section| match section < sections {
+                true => SymbolPlace::Section(section),
+                false => SymbolPlace::Invalid(section),
+            };
+            assert_eq!(place(0, 1), exists(1));
+            assert_eq!(place(0, 0xfeff), exists(0xfeff));
+            for reserved in [0xff00, 0xff1f, 0xff21, 0xfff0, 0xfff3, 0xfffe] {
+                assert_eq!(place(0, reserved), SymbolPlace::Invalid(u32::from(reserved)), "{sections:#x}");
+            }
+            for (index, section) in [(0, 0xff00), (1, 0xffff), (2, 0x1_0000)] {
+                assert_eq!(
+                    place(index, abi::SHN_XINDEX),
+                    exists(section),
+                    "the very same number, written elsewhere"
+                );
+            }
+            assert_eq!(place(3, abi::SHN_XINDEX), SymbolPlace::Invalid(0xffff));
+        }
+    }
+}
