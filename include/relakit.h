@@ -474,6 +474,12 @@
 #define RELAKIT_ERR_INDEX_TOO_SHORT -58
 
 /**
+ * Two SHT_SYMTAB_SHNDX sections belong to the symbol table; which one counts is said nowhere. Linux does not look.
+ * (value: first one)
+ */
+#define RELAKIT_ERR_MANY_SECTION_INDICES -59
+
+/**
  * A pointer that must not be NULL is.
  * (value: number of the argument, counted from 1)
  */

@@ -69,6 +69,7 @@ static const struct status {
     {RELAKIT_ERR_NOT_RELOCATIONS, -56, 0, {"", "sh_type", ""}},
     {RELAKIT_ERR_TARGET_OVERLAPS, -57, 0, {"", "target", ""}},
     {RELAKIT_ERR_INDEX_TOO_SHORT, -58, 0, {"", "bytes lent", "bytes needed"}},
+    {RELAKIT_ERR_MANY_SECTION_INDICES, -59, 0, {"", "first one", ""}},
     {RELAKIT_ERR_NULL, -101, 0, {"", "argument", ""}},
     {RELAKIT_ERR_LENGTH, -102, 0, {"", "argument", "length"}},
     {RELAKIT_ERR_ALIGNMENT, -103, 0, {"", "argument", "multiple of"}},

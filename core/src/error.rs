@@ -179,6 +179,8 @@ kinds! {
     TargetOverlaps = -57, c"relocation target overlaps what is read to relocate it", [c"" c"target" c""], NONE;
     /// The memory lent for an index of names is too short.
     IndexTooShort = -58, c"memory lent for the index of names is too short", [c"" c"bytes lent" c"bytes needed"], NONE;
+    /// Two `SHT_SYMTAB_SHNDX` sections belong to the symbol table; which one counts is said nowhere. Linux does not look.
+    ManySectionIndices = -59, c"a second table of section indices for the symbols", [c"" c"first one" c""], NONE;
 }
 
 impl fmt::Display for ErrorKind {

@@ -239,11 +239,6 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
     }
 
     fn place(&self, index: u32, symbol: &Symbol) -> SymbolPlace {
-        match symbol.shndx {
-            abi::SHN_XINDEX if !self.module.profile().extended_numbering => {
-                SymbolPlace::Invalid(u32::from(symbol.shndx))
-            }
-            _ => self.module.object().symbols().place(index, symbol),
-        }
+        self.module.object().symbols().place(index, symbol)
     }
 }

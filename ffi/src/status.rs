@@ -182,6 +182,9 @@ pub const RELAKIT_ERR_TARGET_OVERLAPS: i32 = -57;
 /// The memory lent for an index of names is too short.
 /// (value: bytes lent; limit: bytes needed)
 pub const RELAKIT_ERR_INDEX_TOO_SHORT: i32 = -58;
+/// Two SHT_SYMTAB_SHNDX sections belong to the symbol table; which one counts is said nowhere. Linux does not look.
+/// (value: first one)
+pub const RELAKIT_ERR_MANY_SECTION_INDICES: i32 = -59;
 
 // What is wrong with the call itself. Nothing was looked at, nothing was changed.
 /// A pointer that must not be NULL is.

@@ -22,7 +22,7 @@ pub(crate) struct Strictness {
 /// A relocatable x86-64 object, borrowed from its file.
 ///
 /// After `parse` no access can leave the file: every section lies inside it, every section has a name, and there is
-/// at most one symbol table, with a string table.
+/// at most one symbol table, with a string table and at most one table of section indices.
 #[derive(Clone, Copy, Debug)]
 pub struct Object<'f> {
     bytes: &'f [u8],
@@ -181,10 +181,15 @@ impl<'f> Object<'f> {
             let stopped = report.fault(ErrorKind::BadStringTable, link, count);
             return Err(report.in_section(stopped, number));
         };
-        let extended = self
-            .sections()
-            .find(|(_, other)| other.kind == abi::SHT_SYMTAB_SHNDX && other.link == number)
-            .map_or(&[][..], |(_, other)| self.section_bytes(&other));
+        let mut found = self.sections().filter(|(_, other)| {
+            strictness.extended_numbering && other.kind == abi::SHT_SYMTAB_SHNDX && other.link == number
+        });
+        let extended = found.next();
+        if let (Some((first, _)), Some((second, _))) = (extended, found.next()) {
+            let stopped = report.fault(ErrorKind::ManySectionIndices, u64::from(first), 0);
+            return Err(report.in_section(stopped, second));
+        }
+        let extended = extended.map_or(&[][..], |(_, table)| self.section_bytes(&table));
         Ok(SymbolTable {
             entries: self.section_bytes(&section).as_chunks().0,
             names: Strings::new(self.section_bytes(&strings)),

@@ -64,7 +64,7 @@ pub enum SymbolPlace {
 pub struct SymbolTable<'f> {
     pub(super) entries: &'f [[u8; abi::SYM_SIZE]],
     pub(super) names: Strings<'f>,
-    /// Content of the `SHT_SYMTAB_SHNDX` section, if there is one.
+    /// Content of the `SHT_SYMTAB_SHNDX` section, if there is one and the profile knows such.
     pub(super) extended: &'f [[u8; 4]],
     pub(super) sections: u32,
     pub(super) section: u32,

@@ -3,7 +3,7 @@
 use crate::common::{Place, SH_INFO, SH_LINK, SH_SIZE, SH_TYPE, Sym};
 use crate::faults::{changed, said};
 use crate::samples::{file, livepatch};
-use relakit::ErrorKind::{BadStringTable, BadSymbolName, ManySymbolTables, PartialEntry};
+use relakit::ErrorKind::{BadStringTable, BadSymbolName, ManySectionIndices, ManySymbolTables, PartialEntry};
 use relakit::elf::{NAME_MAX, Object, RelaTable, Symbol, SymbolPlace};
 use relakit::reloc::SymtabValues;
 
@@ -183,6 +183,25 @@ fn an_extended_index_stands_in_the_table_that_belongs_to_the_symbols() {
     other = file.clone();
     other.set_section(file.shndx, SH_TYPE, 1);
     assert_eq!(place(&other.bytes, far), SymbolPlace::Invalid(0xffff), "no table at all");
+}
+
+#[test]
+fn a_second_table_of_section_indices_is_refused_and_both_are_named() {
+    let mut builder = livepatch();
+    builder.symbol(Sym::global("far", Place::In(0xffff), 0));
+    let file = builder.build();
+    let (symtab, shndx) = (u64::from(file.symtab), file.shndx);
+    assert_ne!(shndx, 0);
+    for other in [1, 7, file.strtab - 2] {
+        let mut two = file.clone();
+        two.set_section(other, SH_TYPE, 18).set_section(other, SH_LINK, symtab);
+        let (first, second) = (other.min(shndx), other.max(shndx));
+        assert_eq!(said(&two.bytes), Err((ManySectionIndices, Some(second), 0, u64::from(first), 0)));
+        for link in [0, symtab - 1, symtab + 1] {
+            two.set_section(other, SH_LINK, link);
+            assert_eq!(said(&two.bytes), Ok(()), "a table for section {link}");
+        }
+    }
 }
 
 #[test]

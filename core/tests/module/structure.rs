@@ -5,8 +5,8 @@ use crate::world::{Names, World};
 use proptest::prelude::*;
 use relakit::ErrorKind::{
     self, BadHeaderSize, BadIdent, BadNameTable, BadSectionName, BadSectionZero, BadStringTable,
-    BadSymbolName, ManySymbolTables, NoSymbolTable, NotElf, NotRelocatable, NotX86_64, SymbolSection,
-    Truncated,
+    BadSymbolName, ManySectionIndices, ManySymbolTables, NoSymbolTable, NotElf, NotRelocatable, NotX86_64,
+    SymbolSection, Truncated,
 };
 use relakit::{Module, Profile};
 
@@ -23,7 +23,8 @@ fn module() -> Builder {
 fn fault(builder: &Builder, profile: Profile) -> Option<ErrorKind> {
     let error = Module::parse(&builder.build(), profile).err()?;
     let errno = error.kind.linux_errno();
-    assert!(errno == 8 || error.kind == BadIdent, "Linux says ENOEXEC, not {errno}: {error}");
+    let not_looked_at = [BadIdent, ManySectionIndices].contains(&error.kind);
+    assert!(errno == 8 || not_looked_at, "Linux says ENOEXEC, not {errno}: {error}");
     Some(error.kind)
 }
 
@@ -196,6 +197,23 @@ fn extended() -> Builder {
     let indices = builder.section(".symtab_shndx", 18, 0, [[0; 4], [1, 0, 0, 0]].concat());
     builder.at(indices).link = builder.symtab_index();
     builder
+}
+
+#[test]
+fn two_tables_of_section_indices_are_refused_by_the_elf_profile_and_not_looked_at_by_linux() {
+    let mut builder = extended();
+    let second = builder.section(".again", 18, 0, Vec::new());
+    let symtab = builder.symtab_index();
+    for table in [second - 1, second] {
+        builder.at(table).link = symtab;
+    }
+    assert_eq!(fault(&builder, Profile::ELF), Some(ManySectionIndices));
+    assert_eq!(
+        World::new(&builder, Profile::LINUX_6_12, Names::default()).early_fault(),
+        Some(SymbolSection)
+    );
+    builder.symbols[1].shndx = 1;
+    assert_eq!(World::new(&builder, Profile::LINUX_6_12, Names::default()).early_fault(), None);
 }
 
 #[test]

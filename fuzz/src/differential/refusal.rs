@@ -2,7 +2,8 @@
 
 use object::LittleEndian;
 use object::elf::{
-    EM_X86_64, ET_REL, FileHeader64, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB, SectionHeader64,
+    EM_X86_64, ET_REL, FileHeader64, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
+    SectionHeader64,
 };
 use object::read::elf::{FileHeader, SectionHeader as _};
 use relakit::elf::NAME_MAX;
@@ -73,6 +74,11 @@ fn of_header(data: &[u8], bytes: &[u8; 64], kind: ErrorKind, error: &Error) -> O
             tail.iter().take(NAME_MAX + 1).all(|byte| *byte != 0)
         }
         (ErrorKind::ManySymbolTables, _) => of_type(SHT_SYMTAB).count() > 1,
+        // object takes the last one.
+        (ErrorKind::ManySectionIndices, _) => {
+            let symtab = whole?.iter().position(|section| section.sh_type(endian) == SHT_SYMTAB)?;
+            of_type(SHT_SYMTAB_SHNDX).filter(|table| table.sh_link(endian) as usize == symtab).count() > 1
+        }
         (ErrorKind::BadStringTable, _) => of_type(SHT_SYMTAB).all(|symtab| {
             section(symtab.sh_link(endian)).is_none_or(|strings| strings.sh_type(endian) != SHT_STRTAB)
         }),
