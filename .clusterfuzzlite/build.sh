@@ -4,11 +4,13 @@
 set -euo pipefail
 cd "$SRC/relakit"
 
-# The image's cargo builds for coverage instead when $SANITIZER says so, and into the same folder.
+# When $SANITIZER says coverage, the image's cargo makes a plain build of this, with flags of its own, and into the same folder.
 export CARGO_TARGET_DIR=$WORK/target
 cargo fuzz build --fuzz-dir fuzz --release --debug-assertions
 
-for target in $(cargo fuzz list --fuzz-dir fuzz); do
+# Not `cargo fuzz list`: for coverage the image's cargo takes everything that begins with `cargo fuzz` for a build.
+for source in fuzz/fuzz_targets/*.rs; do
+    target=$(basename "$source" .rs)
     cp "$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/release/$target" "$OUT/"
     zip --quiet --recurse-paths --junk-paths "$OUT/${target}_seed_corpus.zip" "fuzz/seeds/$target"
     cp fuzz/dictionaries/elf-klp.dict "$OUT/$target.dict"
