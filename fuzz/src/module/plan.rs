@@ -12,6 +12,10 @@ pub(super) const NAMES: [&str; 3] = ["f", "part_in_flight", "ko.isra.0"];
 /// Bytes of a name that Linux reads from 6.1 on only, and of one that all read.
 pub(super) const LONG_NAMES: [usize; 2] = [128, 127];
 
+/// Section indices of symbols that stand for the last section, and for one that there would be behind it.
+const THE_LAST: u16 = 0xfefd;
+const BEHIND_THE_LAST: u16 = 0xfefe;
+
 pub(super) const ALLOC: u64 = 2;
 pub(super) const LIVEPATCH: u64 = 0x0010_0000;
 
@@ -148,7 +152,24 @@ impl Plan {
             let relocations = plan.relocations(bytes, &mut free);
             plan.relocations.push(relocations);
         }
+        plan.number_the_last();
         plan
+    }
+
+    /// How many sections there are is known at last.
+    fn number_the_last(&mut self) {
+        let count = self.section_count();
+        for symbol in &mut self.symbols {
+            let section = match symbol.shndx {
+                THE_LAST => count - 1,
+                BEHIND_THE_LAST => count,
+                _ => continue,
+            };
+            symbol.shndx = u16::try_from(section).unwrap();
+            if let Meaning::Defined { section: defined } = &mut symbol.meaning {
+                *defined = section;
+            }
+        }
     }
 
     /// Section index of relocation section number `number`.
@@ -291,7 +312,10 @@ fn symbol(bytes: &mut Bytes<'_>, targets: usize) -> Symbol {
     match bytes.byte() {
         0xff => plain(Meaning::Common { is_lto: false }, "common", SHN_COMMON, 8),
         0xfe => plain(Meaning::Common { is_lto: true }, "__gnu_lto_v1", SHN_COMMON, 8),
-        0xfd => plain(Meaning::Invalid, "invalid", bytes.of(&[0xff00, 0xfff3, 0xfeff, SHN_XINDEX]), 0),
+        0xfd => {
+            let section = bytes.of(&[0xff00, 0xfff3, 0xfeff, SHN_XINDEX, BEHIND_THE_LAST]);
+            plain(Meaning::Invalid, "invalid", section, 0)
+        }
         0xfc => plain(Meaning::Undefined { weak: false }, "nobody_has_it", SHN_UNDEF, 0),
         0xfb => plain(Meaning::Undefined { weak: true }, "_GLOBAL_OFFSET_TABLE_", SHN_UNDEF, 4),
         0xfa => plain(
@@ -304,6 +328,7 @@ fn symbol(bytes: &mut Bytes<'_>, targets: usize) -> Symbol {
             info: STB_WEAK << 4,
             ..plain(Meaning::Undefined { weak: true }, "nobody_has_it_weakly", SHN_UNDEF, 5)
         },
+        0xf7 => plain(Meaning::Defined { section: 0 }, "here", THE_LAST, 0),
         byte @ 0..0x40 => {
             let section = u32::from(byte) % u32::try_from(targets).unwrap() + 1;
             let shndx = u16::try_from(section).unwrap();
