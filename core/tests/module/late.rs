@@ -249,6 +249,38 @@ fn one_changed_byte_in_a_field_keeps_the_object_from_going_and_nothing_is_cleare
 }
 
 #[test]
+fn the_last_section_is_cleared_first_so_that_fields_which_overlap_in_zeros_come_out_as_they_were() {
+    let mut builder = Builder::new();
+    let data = builder.data(".data", 16);
+    let f = builder.klp_symbol(".klp.sym.a.f,0");
+    // The upper half of the first field is zero, and the second field begins there.
+    builder.klp("a", data, &[(0, f, R_64, 0)]);
+    builder.klp("a", data, &[(4, f, R_64, 0)]);
+    let mut world = World::new(&builder, LINUX, Names::new(&[("a", "f", &[0x5000])]));
+    let (mut late, mem, names) = world.load().unwrap();
+    let loaded = mem.image();
+    assert_eq!(late.coming(A, mem, names), Ok(2));
+    assert_eq!((mem.word(data, 0), mem.word(data, 4)), (0x5000_0000_5000, 0x5000));
+    assert_eq!(late.going(A, mem), Ok(2));
+    assert_eq!(mem.image(), loaded);
+}
+
+#[test]
+fn a_name_of_any_length_in_the_grammar_is_asked_for_in_full_when_the_object_comes() {
+    for length in 1..=511 {
+        let name = "s".repeat(length);
+        let mut builder = Builder::new();
+        let data = builder.data(".data", 8);
+        let symbol = builder.klp_symbol(&format!(".klp.sym.a.{name},0"));
+        builder.klp("a", data, &[(0, symbol, R_64, 0)]);
+        let mut world = World::new(&builder, LINUX, Names::new(&[("a", &name, &[0x5000])]));
+        let (mut late, mem, names) = world.load().unwrap();
+        assert_eq!(late.coming(A, mem, names), Ok(1), "{length} bytes");
+        assert_eq!(mem.word(data, 0), 0x5000, "{length} bytes");
+    }
+}
+
+#[test]
 fn before_6_3_nothing_is_cleared_and_the_second_coming_finds_the_first_ones_bytes() {
     for profile in Profile::LINUX {
         let mut world = World::new(&two_objects(), *profile, names());

@@ -80,7 +80,7 @@ impl Answers for Known {
 
     fn candidate(&self, object: &[u8], name: &[u8], position: u64) -> Option<u64> {
         let object = OBJECTS.iter().position(|known| known.as_bytes() == object).unwrap();
-        let name = NAMES.iter().position(|known| known.as_bytes() == name);
+        let (length, name) = (name.len(), NAMES.iter().position(|known| known.as_bytes() == name));
         let (count, last) = match (self.odd, name) {
             (Some((of, odd, count, value)), Some(name)) if (of, odd) == (object, name) => {
                 (count, Some(value))
@@ -89,7 +89,8 @@ impl Answers for Known {
             // The long ones.
             (_, None) => (1, None),
         };
-        let name = name.unwrap_or(NAMES.len()) as u64;
+        // A long name that is cut has another value.
+        let name = name.unwrap_or(length) as u64;
         let usual = 0x8_0000 + self.seed * 0x1000 + object as u64 * 0x100 + name * 0x20 + position.min(7) * 4;
         (position < count).then(|| last.filter(|_| position + 1 == count).unwrap_or(usual))
     }

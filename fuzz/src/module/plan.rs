@@ -9,8 +9,8 @@ pub(super) const OBJECTS: [&str; 4] =
     ["vmlinux", "demo_disk", "b", "ooooooooooooooooooooooooooooooooooooooooooooooooooooooo"];
 /// Names of livepatch symbols. Usually an object has one of the first, two of the second and three of the third.
 pub(super) const NAMES: [&str; 3] = ["f", "part_in_flight", "ko.isra.0"];
-/// Bytes of a name that Linux reads from 6.1 on only, and of one that all read.
-pub(super) const LONG_NAMES: [usize; 2] = [128, 127];
+/// Bytes of long names: on both sides of what Linux reads before 6.1, and of what it reads since; and a length that no byte holds.
+pub(super) const LONG_NAMES: [usize; 5] = [128, 127, 511, 512, 256];
 
 /// Section indices of symbols that stand for the last section, and for one that there would be behind it.
 const THE_LAST: u16 = 0xfefd;
