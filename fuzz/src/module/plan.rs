@@ -246,6 +246,8 @@ impl Plan {
         let offset = match bytes.byte() {
             0xf0..0xfd => u64::from(bytes.byte()),
             0xfd.. => bytes.word(),
+            // In the upper half of the field before it, which is zero if that has eight bytes and a small value.
+            0xe0..0xf0 => free.saturating_sub(4),
             step => {
                 let offset = *free + u64::from(step % 4);
                 *free = offset + 8;
@@ -365,7 +367,7 @@ fn livepatch(which: usize, bytes: &mut Bytes<'_>) -> Symbol {
             ("", None),
             ("x", None),
         ][usize::from(byte & 15) % 12],
-        (0xe8..0xf0, _) => {
+        (0xd0..0xf0, _) => {
             name = "s".repeat(bytes.of(&LONG_NAMES));
             ("1", Some([1, 1]))
         }
