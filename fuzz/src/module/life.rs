@@ -30,7 +30,19 @@ pub(super) fn run(plan: &Plan, bytes: &mut Bytes<'_>) {
     let mut late = loaded.keep(&mut life.world, &mut values, &mut kept).unwrap();
     drop((loaded, values));
     for _ in 0..STEPS {
-        if bytes.is_empty() || life.step(&mut late, bytes).is_none() {
+        if bytes.is_empty() {
+            break;
+        }
+        if life.step(&mut late, bytes).is_none() {
+            return;
+        }
+        life.compare(&late);
+    }
+    // Whatever happened, every object comes once more and goes: so each late section of each plan is applied and cleared.
+    let nothing = &mut Bytes::new(&[]);
+    for object in 1..OBJECTS.len() {
+        let came = life.coming(&mut late, object, nothing);
+        if came.and_then(|()| life.going(&mut late, object, nothing)).is_none() {
             return;
         }
         life.compare(&late);
