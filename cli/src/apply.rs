@@ -76,9 +76,9 @@ fn early<'k>(
     if !unplaced.is_empty() {
         return Err(distinct(unplaced));
     }
-    let mut placed = module.place(memory).map_err(one)?;
-    placed.fill().map_err(one)?;
-    let first = match placed.early(values, symbols) {
+    let placed = module.place(memory).map_err(one)?;
+    let filled = placed.fill().map_err(one)?;
+    let first = match filled.early(values, symbols) {
         Ok(loaded) => {
             buffer.resize(module.late_size(values).map_err(one)?, 0);
             return loaded.keep(memory, values, buffer).map_err(one);
@@ -86,8 +86,8 @@ fn early<'k>(
         Err(first) => first,
     };
     let mut errors = vec![first];
-    let mut placed = module.place(memory).map_err(one)?;
-    placed.faults(values, symbols, &mut |error| errors.push(error)).map_err(one)?;
+    let mut filled = module.place(memory).map_err(one)?.assume_filled();
+    filled.faults(values, symbols, &mut |error| errors.push(error)).map_err(one)?;
     Err(distinct(errors))
 }
 

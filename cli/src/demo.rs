@@ -59,9 +59,9 @@ fn tell(out: &mut String) -> Told {
         .collect();
     let memory = &mut memory[..];
     let mut values = vec![0; usize::try_from(module.object().symbols().len())?];
-    let mut placed = module.place(memory)?;
-    placed.fill()?;
-    let loaded = placed.early(&mut values, &mut symbols)?;
+    let placed = module.place(memory)?;
+    let filled = placed.fill()?;
+    let loaded = filled.early(&mut values, &mut symbols)?;
     let specials = loaded.specials().map(|(_, special)| special);
     let specials: Vec<_> = specials.filter(|special| special.read_at > ReadAt::Load).collect();
     // From here on neither the file nor the symbol values are needed.

@@ -181,6 +181,21 @@ kinds! {
     IndexTooShort = -58, c"memory lent for the index of names is too short", [c"" c"bytes lent" c"bytes needed"], NONE;
     /// Two `SHT_SYMTAB_SHNDX` sections belong to the symbol table; which one counts is said nowhere. Linux does not look.
     ManySectionIndices = -59, c"a second table of section indices for the symbols", [c"" c"first one" c""], NONE;
+    /// The target is a relocation section itself. Linux would read the changed entries, this crate reads the file's.
+    TargetIsRelocations = -60, c"relocation target is a relocation section", [c"" c"target" c""], NONE;
+    /// The section's last byte would have an address past 2^64 - 1.
+    AddressWraps = -61, c"section's addresses wrap past 2^64", [c"" c"address" c"size"], NONE;
+    /// All relocation tables together are larger than the file, so they share bytes. Linux takes as long as they say.
+    RelocationsTooLarge = -62, c"relocation tables together are larger than the file", [c"" c"bytes together" c"file size"], NONE;
+    /// A relocation uses a symbol that was not resolved: `SHN_LIVEPATCH`, or `SHN_UNDEF` and not weak, with value 0.
+    SymbolUnresolved = -63, c"symbol is not resolved: its value is 0", [c"offset" c"st_shndx" c""], NONE;
+    /// The file has no bytes. Linux's `finit_module` refuses it before the loader looks.
+    EmptyFile = -64, c"file is empty", [c"" c"" c""], EINVAL;
+    /// An unused header (`SHT_NULL`) has `SHF_RELA_LIVEPATCH` and a name outside the name table. Linux reads the name.
+    KlpNameOutside = -65, c"livepatch section's name lies outside the name table", [c"" c"sh_name" c"table size"], NONE;
+    /// A section shares bytes of the file with what Linux writes before it reads the section: the section headers, or the per-CPU
+    /// template (relocation tables and section names).
+    SharedBytes = -66, c"section shares bytes of the file with what Linux writes while it loads", [c"" c"file offset" c"size"], NONE;
 }
 
 impl fmt::Display for ErrorKind {

@@ -6,7 +6,7 @@
 //!
 //! # The pipeline
 //!
-//! [`Module::parse`] → [`Module::place`] → [`Placed::early`] → [`Loaded::keep`] → [`Late`]. Each type is only to be had
+//! [`Module::parse`] → [`Module::place`] → [`Placed::fill`] → [`Filled::early`] → [`Loaded::keep`] → [`Late`]. Each type is only to be had
 //! from the one before it. A livepatch's relocations against the kernel go in with the ordinary ones, before [`Loaded`]
 //! gives out the special sections; those against a module go in when it comes, and out when it goes.
 //!
@@ -41,9 +41,7 @@
 //! let mut values = vec![0; module.object().symbols().len() as usize];
 //!
 //! // Content, then every early relocation or none.
-//! let mut placed = module.place(memory)?;
-//! placed.fill()?;
-//! let loaded = placed.early(&mut values, &mut Kernel)?;
+//! let loaded = module.place(memory)?.fill()?.early(&mut values, &mut Kernel)?;
 //!
 //! // Only now are the special sections to be had.
 //! assert!(loaded.specials().any(|(_, special)| special.name == "__jump_table"));
@@ -80,10 +78,10 @@ pub mod special;
 mod symbols;
 
 pub use error::{Error, ErrorKind, HookError};
-pub use module::{Late, Loaded, Memory, Module, Place, Placed};
+pub use module::{Filled, Late, Loaded, Memory, Module, Place, Placed};
 pub use profile::{PerCpu, Profile};
-pub use reloc::{Target, Writer};
-pub use symbols::Resolver;
+pub use reloc::{Target, View, Writer};
+pub use symbols::{Resolver, UNPLACED};
 
 /// The README's example is compiled with the tests.
 #[cfg(doctest)]

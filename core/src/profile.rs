@@ -36,6 +36,9 @@ pub struct Profile {
     pub symbol_name_max: usize,
     /// A sympos beyond 64 bits becomes the largest one; before, it wraps (section 16, Linux 7.2).
     pub position_saturates: bool,
+    /// The loader writes into the file's copy before it has read all of it: `sh_addr` of every header, and the per-CPU section
+    /// if it is relocated (section 2). What shares bytes with these is refused.
+    pub writes_file: bool,
     /// Sections that lose `SHF_ALLOC` before anything is relocated (section 2).
     pub dropped: &'static [&'static [u8]],
     /// What becomes of the per-CPU section (section 16, Linux 6.16).
@@ -67,6 +70,7 @@ impl Profile {
         wants_targets: true,
         symbol_name_max: 511,
         position_saturates: true,
+        writes_file: false,
         dropped: &[],
         per_cpu: PerCpu::Ordinary,
         zero_before_range: false,
@@ -84,6 +88,7 @@ impl Profile {
         wants_targets: false,
         symbol_name_max: 127,
         position_saturates: false,
+        writes_file: true,
         dropped: DROPPED,
         per_cpu: PerCpu::PassedOver,
         zero_before_range: true,

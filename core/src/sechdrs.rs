@@ -5,6 +5,7 @@ use crate::abi::{self, SHDR_SIZE, SYM_SIZE, VMLINUX};
 use crate::elf::{RelaTable, Section, SectionFlags, Strings, SymbolTable};
 use crate::error::{Error, ErrorKind, HookError};
 use crate::klp::RelaName;
+use crate::module::is_relocations;
 use crate::profile::Profile;
 use crate::read::u64_at;
 use crate::reloc::{Direction, Pass, Rules, Sections, SymtabValues, Target, Transaction, Values};
@@ -26,10 +27,11 @@ pub trait Mapping<'m> {
     /// The bytes of relocation section `index`; `None` when they are not in memory.
     fn table(&self, index: u32, section: &Section) -> Option<&'m [u8]>;
 
-    /// Section `index` as a target.
+    /// Section `index` as a target. It must not overlap the section headers, the symbols, the names or a table that
+    /// [`table`](Self::table) has returned.
     ///
     /// # Errors
-    /// [`ErrorKind::NotPlaced`] when it is not in memory, [`ErrorKind::TargetOverlaps`] when it is where it cannot be.
+    /// [`ErrorKind::NotPlaced`] when it is not in memory, [`ErrorKind::TargetOverlaps`] when it overlaps one of these.
     fn target(&mut self, index: u32, section: &Section) -> Result<Target<'_>, ErrorKind>;
 
     /// Called once at the end of every pass over livepatch sections that wrote.
@@ -157,7 +159,12 @@ impl Relocations<'_> {
         if self.table.is_empty() {
             return Ok(None);
         }
-        let (kind, value, section) = match mapping.target(self.number, &self.target) {
+        let found = match is_relocations(&self.target) {
+            // The pass reads tables while it writes, and once more when it is undone.
+            true => Err(ErrorKind::TargetIsRelocations),
+            false => mapping.target(self.number, &self.target),
+        };
+        let (kind, value, section) = match found {
             Ok(target) => return Ok(Some(target)),
             Err(ErrorKind::NotPlaced) => (ErrorKind::NotPlaced, self.target.size, self.number),
             Err(kind) => (kind, u64::from(self.number), self.index),

@@ -1,7 +1,7 @@
 //! Symbol values (Linux semantics 4), and the rules on livepatch symbols (7 and 8).
 
 use crate::abi;
-use crate::elf::{RelaTable, Symbol, SymbolPlace, SymbolTable};
+use crate::elf::{NAME_MAX, RelaTable, Symbol, SymbolPlace, SymbolTable};
 use crate::error::{ErrorKind, HookError};
 use crate::klp::SymName;
 use crate::module::{Memory, Module};
@@ -85,7 +85,14 @@ impl<'f> KlpSymbols<'_, 'f> {
         if symbols.place(index, &symbol) != SymbolPlace::Livepatch {
             return Err(report.fault(ErrorKind::NotKlpSymbol, u64::from(symbol.shndx), 0));
         }
-        let Some(name) = SymName::parse(symbols.name_or(index, &symbol, report)?, self.profile) else {
+        let text = symbols.name_or(index, &symbol, report)?;
+        let name = SymName::parse(text, self.profile);
+        if text.len() > NAME_MAX && name.is_none_or(|name| name.rest.is_empty()) {
+            // Only a part of it was read, and the position may go on behind that.
+            let stopped = report.fault(ErrorKind::BadSymbolName, u64::from(symbol.name), NAME_MAX as u64);
+            return Err(symbols.locate(index, stopped, report));
+        }
+        let Some(name) = name else {
             return Err(report.fault(ErrorKind::BadKlpSymbolName, 0, 0));
         };
         if name.object == abi::VMLINUX && self.object != abi::VMLINUX {
@@ -138,9 +145,9 @@ pub(crate) struct Symbols<'a, 'f, M: ?Sized> {
     pub(crate) memory: &'a M,
 }
 
-/// What stands for the value of a symbol whose section has no place. Another symbol may have it for its value too, so it is only a
-/// reason to look closer; as an address it is not canonical.
-const UNPLACED: u64 = 0x5ec7_1000_0000_0000;
+/// Sentinel in the values of [`Filled::early`](crate::Filled::early) for a symbol whose section has no memory. A real symbol may
+/// have the same value, so a match must be verified; as an address it is not canonical.
+pub const UNPLACED: u64 = 0x5ec7_1000_0000_0000;
 
 impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
     /// Fills `values`, one a symbol, and answers whether a symbol may lie in a section without a place; a relocation that uses
@@ -196,7 +203,9 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
             }
             SymbolPlace::Undefined => {
                 let name = symbols.name_or(index, &symbol, report)?;
-                match resolver.exported(name) {
+                // Nobody exports a name that was not read to its end.
+                let found = if name.len() > NAME_MAX { Ok(None) } else { resolver.exported(name) };
+                match found {
                     Ok(Some(value)) => return Ok(value),
                     Ok(None) if symbol.binding() == abi::STB_WEAK || name == b"_GLOBAL_OFFSET_TABLE_" => {
                         return Ok(symbol.value);

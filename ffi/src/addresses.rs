@@ -51,13 +51,16 @@ impl<'m> Mapping<'m> for Addresses {
     }
 
     fn target(&mut self, _index: u32, section: &Section) -> Result<Target<'_>, ErrorKind> {
+        let mut others = self.read.into_iter().chain(self.written).chain([self.table.get()]).flatten();
         if let Some(writer) = &mut self.writer {
-            return Ok(Target::hooked(section.size, section.address, writer));
+            return match writer.overlaps(section.address, section.size, others) {
+                true => Err(ErrorKind::TargetOverlaps),
+                false => Ok(Target::hooked(section.size, section.address, writer)),
+            };
         }
         let size = usize::try_from(section.size).map_err(|_| ErrorKind::NotPlaced)?;
         let start = pointer(section.address);
         let span = Span::bytes(start, size).ok_or(ErrorKind::NotPlaced)?;
-        let mut others = self.read.into_iter().chain(self.written).chain([self.table.get()]).flatten();
         if others.any(|other| !span.is_apart_from(other)) {
             return Err(ErrorKind::TargetOverlaps);
         }

@@ -1,7 +1,7 @@
 //! The one file in which callbacks are called.
 
 use crate::fault::{Report, Stopped};
-use crate::pointers::versioned;
+use crate::pointers::{Span, versioned};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_char;
@@ -27,13 +27,22 @@ impl CWriter {
         }
         // SAFETY: the caller's promise.
         let writer = unsafe { versioned(writer, number, report) }?;
-        if writer.flags != 0 {
+        if writer.flags & !RELAKIT_WRITER_FOREIGN != 0 {
             return Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(writer.flags)));
         }
         match (writer.read, writer.write) {
             (Some(_), Some(_)) => Ok(Some(Self(writer))),
             _ => Err(report.refuse(RELAKIT_ERR_CALLBACK, number, 0)),
         }
+    }
+}
+
+impl CWriter {
+    /// Whether `size` bytes at `address` are memory of this program that overlaps one of `others`.
+    pub(crate) fn overlaps(&self, address: u64, size: u64, mut others: impl Iterator<Item = Span>) -> bool {
+        self.0.flags & RELAKIT_WRITER_FOREIGN == 0
+            && Span::behind_writer(address, size)
+                .is_some_and(|span| others.any(|other| !span.is_apart_from(other)))
     }
 }
 

@@ -35,7 +35,7 @@ impl Places<'_> {
         // SAFETY: as above.
         let places = unsafe { array.read() };
         for (index, place) in (0..u32::MAX).zip(places) {
-            check(place, writer.is_some(), &[&[array.span], others], number, report)
+            check(place, writer.as_ref(), &[&[array.span], others], number, report)
                 .map_err(|stopped| report.in_section(stopped, index))?;
         }
         Ok(Self { places, writer })
@@ -49,7 +49,7 @@ impl Places<'_> {
 
 fn check(
     place: &relakit_place,
-    has_writer: bool,
+    writer: Option<&CWriter>,
     others: &[&[Span]],
     number: u64,
     report: &mut Report,
@@ -70,9 +70,12 @@ fn check(
         return Err(report.refuse(RELAKIT_ERR_RESERVED, number, 0));
     }
     if is_hooked {
-        return match has_writer {
-            true => Ok(()),
-            false => Err(report.refuse(RELAKIT_ERR_CALLBACK, number, 0)),
+        return match writer {
+            None => Err(report.refuse(RELAKIT_ERR_CALLBACK, number, 0)),
+            Some(writer) if writer.overlaps(address, size, others.iter().copied().flatten().copied()) => {
+                Err(report.refuse(RELAKIT_ERR_OVERLAP, number, 0))
+            }
+            Some(_) => Ok(()),
         };
     }
     let Ok(size) = usize::try_from(size) else {

@@ -57,6 +57,15 @@ impl Span {
         Self::of(start.addr(), size, 1).ok()
     }
 
+    /// `size` bytes at `address`, behind a writer. Of addresses that no pointer here can have nothing is left. `None` when the
+    /// last byte would lie past 2^64 - 1.
+    pub(crate) fn behind_writer(address: u64, size: u64) -> Option<Self> {
+        let last = address.checked_add(size.saturating_sub(1))?;
+        let start = usize::try_from(address).unwrap_or(usize::MAX);
+        let end = usize::try_from(last).map_or(usize::MAX, |last| last.saturating_add(1));
+        Some(Self { start, end: if size == 0 { start } else { end } })
+    }
+
     /// Whether no byte is in both.
     pub(crate) const fn is_apart_from(self, other: Self) -> bool {
         self.start >= self.end
@@ -139,8 +148,10 @@ impl<T> Piece<T> {
 /// # Safety
 /// If there is, it can be read for `'a`, and nobody writes to it meanwhile.
 pub(crate) unsafe fn bytes<'a>(start: *const u8, size: usize) -> Option<&'a [u8]> {
-    // SAFETY: the caller's promise; nobody writes through it.
-    unsafe { bytes_mut(start.cast_mut(), size) }.map(|bytes| &*bytes)
+    Span::bytes(start, size)?;
+    let start = if size == 0 { NonNull::dangling().as_ptr() } else { start };
+    // SAFETY: not NULL, and of a length that an object can have; the caller vouches that it can be read.
+    Some(unsafe { slice::from_raw_parts(start, size) })
 }
 
 /// `size` bytes at `start` to write to; `None` when there is no such memory.

@@ -9,12 +9,12 @@ use core::ffi::c_void;
 use relakit::abi::SYM_SIZE;
 use relakit::elf::RelaTable;
 use relakit::reloc::{self, Rules, SymtabValues, Values};
-use relakit::{Error, Profile, Target};
+use relakit::{Error, Profile, Target, View};
 
 /// Applies every relocation of one table to one target, or changes nothing.
 ///
-/// rela is rela_size bytes of Elf64_Rela, which need not be aligned. symbols are the values by symbol index. The
-/// target must not overlap them.
+/// rela is rela_size bytes of Elf64_Rela, which need not be aligned. symbols are the values by symbol index. The target
+/// must not overlap them; behind a writer its addresses must not, see RELAKIT_WRITER_FOREIGN. The time is linear in rela_size.
 ///
 /// Plain memory is relocated in one pass that undoes what it wrote when an entry fails. With a writer everything is
 /// proven before the first write; see struct relakit_writer.
@@ -28,6 +28,8 @@ use relakit::{Error, Profile, Target};
 /// RELAKIT_ERR_NON_ZERO        a field is not zero (see RELAKIT_ALLOW_NONZERO);
 /// RELAKIT_ERR_WRITER, _SYNC   the writer failed, nothing is changed;
 /// RELAKIT_ERR_NOT_UNDONE      the writer failed while the pass was undone: entries up to error->entry are written;
+/// RELAKIT_ERR_ADDRESS_WRAPS   the target's addresses wrap past 2^64;
+/// RELAKIT_ERR_SYMBOL_UNRESOLVED  the values are in a symbol table that was not resolved (see RELAKIT_ALLOW_ZERO_SYMBOLS);
 /// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _PROFILE, _CALLBACK, _SYMBOLS
 ///                             the call itself is wrong, error->value is the number of the argument.
 ///
@@ -42,7 +44,7 @@ pub unsafe extern "C" fn relakit_apply(
     error: *mut relakit_error,
 ) -> relakit_status {
     // SAFETY: the caller's promise.
-    unsafe { run(reloc::apply, rela, rela_size, symbols, target, options, error) }
+    unsafe { run(Act::Write(reloc::apply), rela, rela_size, symbols, target, options, error) }
 }
 
 /// Sets every field of one table back to zero, or changes nothing. Each must hold what relakit_apply wrote with these
@@ -65,16 +67,19 @@ pub unsafe extern "C" fn relakit_clear(
     error: *mut relakit_error,
 ) -> relakit_status {
     // SAFETY: the caller's promise.
-    unsafe { run(reloc::clear, rela, rela_size, symbols, target, options, error) }
+    unsafe { run(Act::Write(reloc::clear), rela, rela_size, symbols, target, options, error) }
 }
 
-/// Says what relakit_apply would return, and leaves every byte as it is.
+/// Says what relakit_apply would return. It only reads: target->bytes may be memory that cannot be written, and of a writer only
+/// read is called.
 ///
-/// A table whose fields overlap or do not ascend can only be judged by writing: in plain memory it is applied and undone
-/// during the call. Behind a writer it is refused with RELAKIT_ERR_UNORDERED, because this function calls neither write
-/// nor sync.
+/// The arguments are those of relakit_apply.
 ///
-/// The arguments are those of relakit_apply. Reentrant. Does not allocate, lock, print or keep a pointer.
+/// Returns RELAKIT_OK, or what relakit_apply returns, or
+/// RELAKIT_ERR_UNORDERED  a field does not come after the one before it (error->entry), so what one entry writes may decide about
+///                        a later one. Tables that linkers write ascend. With RELAKIT_ALLOW_NONZERO the order does not matter.
+///
+/// Reentrant. Does not allocate, lock, print or keep a pointer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_check(
     rela: *const c_void,
@@ -85,11 +90,16 @@ pub unsafe extern "C" fn relakit_check(
     error: *mut relakit_error,
 ) -> relakit_status {
     // SAFETY: the caller's promise.
-    unsafe { run(reloc::check, rela, rela_size, symbols, target, options, error) }
+    unsafe { run(Act::Read(reloc::check), rela, rela_size, symbols, target, options, error) }
 }
 
 /// One of the three passes.
-type Act = fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, Rules) -> Result<(), Error>;
+enum Act {
+    /// It writes.
+    Write(fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, Rules) -> Result<(), Error>),
+    /// It only reads.
+    Read(fn(RelaTable<'_>, Values<'_>, &mut View<'_>, Rules) -> Result<(), Error>),
+}
 
 /// # Safety
 /// The caller's promise.
@@ -120,25 +130,37 @@ unsafe fn run(
         if rest != 0 {
             return Err(report.refuse(RELAKIT_ERR_PARTIAL_ENTRY, rela_size as u64, rest as u64));
         }
-        let mut writer = match target.writer.is_null() {
-            true => None,
-            // SAFETY: as above.
-            false => unsafe { CWriter::new(target.writer, 4, report) }?,
-        };
-        let mut target = match &mut writer {
+        // SAFETY: as above.
+        let mut writer = unsafe { CWriter::new(target.writer, 4, report) }?;
+        let relakit_target { size, address, .. } = target;
+        let done = match &mut writer {
             Some(_) if !target.bytes.is_null() => return Err(report.refuse(RELAKIT_ERR_RESERVED, 4, 0)),
-            Some(writer) => Target::hooked(target.size, target.address, writer),
+            Some(writer) if writer.overlaps(address, size, [rela.span, lent].into_iter()) => {
+                return Err(report.refuse(RELAKIT_ERR_OVERLAP, 4, 0));
+            }
+            Some(writer) => match act {
+                Act::Write(act) => act(table, values, &mut Target::hooked(size, address, writer), rules),
+                Act::Read(act) => act(table, values, &mut View::hooked(size, address, writer), rules),
+            },
             None => {
-                let Ok(size) = usize::try_from(target.size) else {
-                    return Err(report.refuse(RELAKIT_ERR_LENGTH, 4, target.size));
+                let Ok(size) = usize::try_from(size) else {
+                    return Err(report.refuse(RELAKIT_ERR_LENGTH, 4, size));
                 };
                 let bytes = Piece::<u8>::new(target.bytes.cast(), size, 4, report)?;
                 bytes.span.apart_from(&[rela.span, lent], 4, report)?;
-                // SAFETY: as above; they overlap nothing that is borrowed.
-                Target::new(unsafe { bytes.write() }, target.address)
+                match act {
+                    // SAFETY: as above; they overlap nothing that is borrowed.
+                    Act::Write(act) => {
+                        act(table, values, &mut Target::new(unsafe { bytes.write() }, address), rules)
+                    }
+                    // SAFETY: as above.
+                    Act::Read(act) => {
+                        act(table, values, &mut View::new(unsafe { bytes.read() }, address), rules)
+                    }
+                }
             }
         };
-        act(table, values, &mut target, rules).or_report(report)?;
+        done.or_report(report)?;
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.

@@ -50,8 +50,14 @@ pub struct relakit_image {
 ///
 /// sechdrs is section_count Elf64_Shdr, and need not be aligned. The sh_addr of relsec leads to its relocations, that of
 /// the section which its sh_info names is where this one is now and will run (behind a writer: will run), that of symindex
-/// leads to symbol_count Elf64_Sym whose st_value are the symbols' values. strtab is there because it always was; it is
-/// not read and may be NULL. writer is NULL for plain memory.
+/// leads to symbol_count Elf64_Sym whose st_value are the symbols' values. strtab is unused and may be NULL; it keeps the argument
+/// order of Linux's function. writer is NULL for plain memory.
+///
+/// The symbols must be resolved. The function refuses an entry whose symbol is recognisably not: SHN_LIVEPATCH, or SHN_UNDEF and not
+/// weak, with st_value 0. It cannot recognise that the st_value of a symbol in a section is still an offset. A livepatch section
+/// (SHF_RELA_LIVEPATCH) is applied like any other; relakit_klp_apply resolves its symbols first.
+///
+/// Sections must not overlap each other in memory. The time is linear in the size of relsec.
 ///
 /// Returns RELAKIT_OK, or what relakit_apply returns, or
 /// RELAKIT_ERR_NO_SUCH_SECTION         relsec or symindex is 0 or not a section;
@@ -59,7 +65,10 @@ pub struct relakit_image {
 /// RELAKIT_ERR_TARGET_OUT_OF_RANGE     its sh_info is 0 or not a section;
 /// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  its target is the symbol table or its strings;
 /// RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or so large that the section would wrap around;
-/// RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the headers, the symbols or the relocations.
+/// RELAKIT_ERR_TARGET_IS_RELOCATIONS   its target is a relocation section;
+/// RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the headers, the symbols or the relocations; behind a writer too,
+///                                     by its addresses, unless the writer has RELAKIT_WRITER_FOREIGN;
+/// RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved (see RELAKIT_ALLOW_ZERO_SYMBOLS).
 ///
 /// Reentrant. Does not allocate, lock, print or keep a pointer.
 #[unsafe(no_mangle)]
@@ -123,7 +132,8 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 /// RELAKIT_ERR_NOT_KLP_SYMBOL, _BAD_SYMBOL_NAME, _BAD_KLP_SYMBOL_NAME, _VMLINUX_FROM_MODULE  of a symbol it uses;
 /// RELAKIT_ERR_KLP_NOT_FOUND, _KLP_AMBIGUOUS, _KLP_POSITION, _RESOLVER  by what the resolver answers;
 ///
-/// Nobody remembers that an object has come: when it comes twice its fields are not zero, RELAKIT_ERR_NON_ZERO.
+/// Nobody remembers that an object has come: when it comes twice its fields are not zero, RELAKIT_ERR_NON_ZERO. The time is linear in
+/// the number of sections and the sizes of the object's relocation sections; sections that share a table are counted each.
 ///
 /// Not for two threads with one symbol table. Does not allocate, lock, print or keep a pointer.
 #[unsafe(no_mangle)]

@@ -29,6 +29,7 @@ const MAGIC: usize = 0x7265_6c61_6b69_7401;
 pub(crate) enum Stage {
     Parsed(Module<'static>),
     Placed(Module<'static>),
+    Filled(Module<'static>),
     Loaded(Loaded<'static>),
     /// With the memory that it keeps.
     Late(Late<'static>, Span),
@@ -40,6 +41,7 @@ impl Stage {
         match self {
             Self::Parsed(_) => RELAKIT_STAGE_PARSED,
             Self::Placed(_) => RELAKIT_STAGE_PLACED,
+            Self::Filled(_) => RELAKIT_STAGE_FILLED,
             Self::Loaded(_) => RELAKIT_STAGE_LOADED,
             Self::Late(..) => RELAKIT_STAGE_LATE,
         }
@@ -48,7 +50,7 @@ impl Stage {
     /// The file, while there is one.
     pub(crate) const fn module(&self) -> Option<&Module<'static>> {
         match self {
-            Self::Parsed(module) | Self::Placed(module) => Some(module),
+            Self::Parsed(module) | Self::Placed(module) | Self::Filled(module) => Some(module),
             Self::Loaded(loaded) => Some(loaded.module()),
             Self::Late(..) => None,
         }
@@ -64,10 +66,12 @@ impl Stage {
 pub const RELAKIT_STAGE_PARSED: i32 = 1;
 /// Its memory is known to be right.
 pub const RELAKIT_STAGE_PLACED: i32 = 2;
+/// Its sections have their content.
+pub const RELAKIT_STAGE_FILLED: i32 = 3;
 /// Every early relocation is in place; its special sections may be read.
-pub const RELAKIT_STAGE_LOADED: i32 = 3;
+pub const RELAKIT_STAGE_LOADED: i32 = 4;
 /// The file is not needed any more; objects come and go.
-pub const RELAKIT_STAGE_LATE: i32 = 4;
+pub const RELAKIT_STAGE_LATE: i32 = 5;
 
 /// Bytes of memory that a module's state needs at most, in every version with this RELAKIT_ABI: for memory that is
 /// reserved when a program is compiled. relakit_module_size says what it really needs.

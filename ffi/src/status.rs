@@ -185,6 +185,27 @@ pub const RELAKIT_ERR_INDEX_TOO_SHORT: i32 = -58;
 /// Two SHT_SYMTAB_SHNDX sections belong to the symbol table; which one counts is said nowhere. Linux does not look.
 /// (value: first one)
 pub const RELAKIT_ERR_MANY_SECTION_INDICES: i32 = -59;
+/// The target is a relocation section itself. Linux would read the changed entries, relakit reads the file's.
+/// (value: target)
+pub const RELAKIT_ERR_TARGET_IS_RELOCATIONS: i32 = -60;
+/// The section's last byte would have an address past 2^64 - 1.
+/// (value: address; limit: size)
+pub const RELAKIT_ERR_ADDRESS_WRAPS: i32 = -61;
+/// All relocation tables together are larger than the file, so they share bytes. Linux takes as long as they say.
+/// (value: bytes together; limit: file size)
+pub const RELAKIT_ERR_RELOCATIONS_TOO_LARGE: i32 = -62;
+/// A relocation uses a symbol that was not resolved: SHN_LIVEPATCH, or SHN_UNDEF and not weak, with value 0.
+/// (offset: offset; value: st_shndx)
+pub const RELAKIT_ERR_SYMBOL_UNRESOLVED: i32 = -63;
+/// The file has no bytes. Linux's finit_module refuses it before the loader looks.
+pub const RELAKIT_ERR_EMPTY_FILE: i32 = -64;
+/// An unused header (SHT_NULL) has SHF_RELA_LIVEPATCH and a name outside the name table. Linux reads the name.
+/// (value: sh_name; limit: table size)
+pub const RELAKIT_ERR_KLP_NAME_OUTSIDE: i32 = -65;
+/// A section shares bytes of the file with what Linux writes before it reads the section: the section headers, or the per-CPU
+/// template (relocation tables and section names).
+/// (value: file offset; limit: size)
+pub const RELAKIT_ERR_SHARED_BYTES: i32 = -66;
 
 // What is wrong with the call itself. Nothing was looked at, nothing was changed.
 /// A pointer that must not be NULL is.

@@ -16,6 +16,11 @@ pub const RELAKIT_ZERO_BEFORE_RANGE: u32 = 4;
 /// Also the types 8, 16, PC8 and PC16, which Linux does not know.
 pub const RELAKIT_MORE_TYPES: u32 = 8;
 
+/// Values in a symbol table may be 0 where the symbol is undefined or a livepatch symbol (SHN_LIVEPATCH). Without this flag such
+/// a symbol fails with RELAKIT_ERR_SYMBOL_UNRESOLVED, because a symbol table that was not resolved looks like that. A part of
+/// Linux sets it: the per-CPU symbol fixed_percpu_data, which kvm-intel.ko uses, is 0 when it is resolved.
+pub const RELAKIT_ALLOW_ZERO_SYMBOLS: u32 = 16;
+
 /// The default profile: Linux 6.12.
 pub const RELAKIT_PROFILE_DEFAULT: u32 = 0;
 /// No Linux: the gABI and the psABI as written, for bootloaders, hypervisors and other loaders of one's own. Livepatch
@@ -91,11 +96,17 @@ pub struct relakit_error {
 pub struct relakit_symbols {
     /// One value a symbol; the fastest. Aligned to 8 bytes.
     pub values: *const u64,
-    /// Or an array of Elf64_Sym whose st_value are the values. Need not be aligned.
+    /// Or an array of Elf64_Sym whose st_value are the values. Need not be aligned. A file's own symbol table is no such array: its
+    /// st_value are offsets, or 0, until a loader has resolved them. What can be recognised of that is refused, see
+    /// RELAKIT_ALLOW_ZERO_SYMBOLS; symbols of sections cannot be recognised.
     pub symtab: *const c_void,
     /// Number of symbols, the null symbol included.
     pub count: usize,
 }
+
+/// writer->flags: the addresses are those of another address space, such as a guest's. Without this flag an address names memory of
+/// this program, and a section whose addresses overlap memory that the call reads or keeps is refused.
+pub const RELAKIT_WRITER_FOREIGN: u32 = 1;
 
 /// Reads and writes memory that is not plain: text behind text_poke, a guest's, a bounce buffer.
 ///
@@ -113,7 +124,7 @@ pub struct relakit_symbols {
 pub struct relakit_writer {
     /// sizeof(struct relakit_writer).
     pub struct_size: u32,
-    /// 0.
+    /// RELAKIT_WRITER_FOREIGN, or 0.
     pub flags: u32,
     /// Handed to each callback.
     pub ctx: *mut c_void,

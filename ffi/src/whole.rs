@@ -13,6 +13,11 @@ use core::mem::{align_of, size_of};
 use core::ptr;
 use relakit::Module;
 
+/// Sentinel in the values of relakit_module_early for a symbol whose section has no memory. As an address it is not canonical, but
+/// any number may be the value of a real symbol: whether a symbol's section has memory is told by its section.
+pub const RELAKIT_UNPLACED: u64 = 0x5ec7_1000_0000_0000;
+const _: () = assert!(RELAKIT_UNPLACED == relakit::UNPLACED);
+
 /// Bytes of memory that relakit_module_init needs for the state of a module.
 #[unsafe(no_mangle)]
 pub const extern "C" fn relakit_module_size() -> usize {
@@ -41,7 +46,11 @@ pub const extern "C" fn relakit_module_align() -> usize {
 ///                                 the call itself is wrong, error->value is the number of the argument.
 ///
 /// This one returns RELAKIT_OK, or one of these, or RELAKIT_ERR_STATE_TOO_SHORT, or what is wrong with the file:
-/// RELAKIT_ERR_TRUNCATED to RELAKIT_ERR_BAD_SYMBOL_NAME.
+/// RELAKIT_ERR_TRUNCATED to RELAKIT_ERR_BAD_SYMBOL_NAME, RELAKIT_ERR_EMPTY_FILE, _MANY_SECTION_INDICES,
+/// _RELOCATIONS_TOO_LARGE or _SHARED_BYTES.
+///
+/// Relocation tables together are no larger than the file (RELAKIT_ERR_RELOCATIONS_TOO_LARGE), so that the time of each function is
+/// linear in file_size, count and the memory that it fills.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_init(
     memory: *mut c_void,
@@ -83,8 +92,8 @@ pub unsafe extern "C" fn relakit_module_stage(module: *mut relakit_module) -> re
 /// The stage becomes RELAKIT_STAGE_PLACED; before relakit_module_early has succeeded it can be called again. Nothing is
 /// written, and no pointer is kept.
 ///
-/// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_NOT_PLACED or
-/// RELAKIT_ERR_PLACED_SIZE with the section. RELAKIT_ERR_OVERLAP: error->section is the place that overlaps something
+/// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_NOT_PLACED,
+/// RELAKIT_ERR_PLACED_SIZE or RELAKIT_ERR_ADDRESS_WRAPS with the section. RELAKIT_ERR_OVERLAP: error->section is the place that overlaps something
 /// else that is lent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_place(
@@ -93,7 +102,7 @@ pub unsafe extern "C" fn relakit_module_place(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
-        let (Stage::Parsed(module) | Stage::Placed(module)) = &*stage else {
+        let (Stage::Parsed(module) | Stage::Placed(module) | Stage::Filled(module)) = &*stage else {
             return Err(stage.out_of_order(report));
         };
         // SAFETY: the caller's promise.
@@ -106,11 +115,14 @@ pub unsafe extern "C" fn relakit_module_place(
     unsafe { state::on(module, error, call) }
 }
 
-/// Copies the content of every placed section from the file, and zeros where it has none (SHT_NOBITS). Sections behind a
-/// writer and unused headers (SHT_NULL) are left to the caller. In RELAKIT_STAGE_PLACED only; may be called again.
+/// Copies the content of every section with memory from the file, and zeros where the file has none (SHT_NOBITS, SHT_NULL). The
+/// caller fills sections behind a writer, before relakit_module_early.
 ///
-/// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_PLACED_SIZE or
-/// RELAKIT_ERR_NOT_PLACED (the memory is not the one that was placed): sections before this one are filled.
+/// In RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED only. The stage becomes RELAKIT_STAGE_FILLED.
+///
+/// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_PLACED_SIZE,
+/// RELAKIT_ERR_ADDRESS_WRAPS or RELAKIT_ERR_NOT_PLACED (the memory is not the one that was placed): sections before this one
+/// are filled, and the stage stays.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_fill(
     module: *mut relakit_module,
@@ -118,10 +130,35 @@ pub unsafe extern "C" fn relakit_module_fill(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
-        let Stage::Placed(module) = &*stage else { return Err(stage.out_of_order(report)) };
+        let (Stage::Placed(module) | Stage::Filled(module)) = &*stage else {
+            return Err(stage.out_of_order(report));
+        };
         // SAFETY: the caller's promise.
         let mut memory = unsafe { Places::new(memory, 2, &[file_span(module, report)?, own], report) }?;
-        module.place(&mut memory).and_then(|mut placed| placed.fill()).or_report(report)?;
+        module.place(&mut memory).and_then(|placed| placed.fill().map(|_| ())).or_report(report)?;
+        *stage = Stage::Filled(module.clone());
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { state::on(module, error, call) }
+}
+
+/// Says that the caller has filled every section with memory by itself: with the file's bytes, or zeros where the file has none.
+/// Nothing is read or written.
+///
+/// In RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED only. The stage becomes RELAKIT_STAGE_FILLED.
+///
+/// Returns RELAKIT_OK, or what relakit_module_init says of all functions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_module_filled(
+    module: *mut relakit_module,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
+        let (Stage::Placed(module) | Stage::Filled(module)) = &*stage else {
+            return Err(stage.out_of_order(report));
+        };
+        *stage = Stage::Filled(module.clone());
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
@@ -131,13 +168,16 @@ pub unsafe extern "C" fn relakit_module_fill(
 /// Resolves all symbols and applies the early relocations, ordinary and vmlinux-specific, in section order as Linux
 /// does: all of them, or nothing is changed.
 ///
-/// values is lent: count entries, at least one a symbol. Afterwards it has each symbol's value, and is the caller's again.
+/// In RELAKIT_STAGE_FILLED only: relakit_module_fill, or relakit_module_filled, comes before.
+///
+/// values is lent: count entries, at least one a symbol. Afterwards it has each symbol's value, and is the caller's again. A
+/// symbol whose section has no memory has the value RELAKIT_UNPLACED; a real symbol may have it as well.
 /// The resolver's exported is called for the undefined symbols in the order of the symbol table, then candidate for the
 /// symbols of vmlinux-specific sections. Memory is written when all symbols are known; then the writer's sync is called,
 /// once.
 ///
 /// The stage becomes RELAKIT_STAGE_LOADED: only now may anything read the special sections. When it fails the stage stays
-/// RELAKIT_STAGE_PLACED and the sections are as they were, so that it can be called again.
+/// RELAKIT_STAGE_FILLED and the sections are as they were, so that it can be called again.
 ///
 /// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or
 /// RELAKIT_ERR_VALUES_TOO_SHORT  count is smaller than the number of symbols;
@@ -156,7 +196,7 @@ pub unsafe extern "C" fn relakit_module_early(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
-        let Stage::Placed(module) = &*stage else { return Err(stage.out_of_order(report)) };
+        let Stage::Filled(module) = &*stage else { return Err(stage.out_of_order(report)) };
         let values = Piece::new(values, count, 3, report)?;
         let file = file_span(module, report)?;
         values.span.apart_from(&[file, own], 3, report)?;
@@ -167,7 +207,9 @@ pub unsafe extern "C" fn relakit_module_early(
         // SAFETY: as above; it overlaps nothing that is borrowed.
         let values = unsafe { values.write() };
         let placed = module.place(&mut memory);
-        let loaded = placed.and_then(|placed| placed.early(values, &mut resolver)).or_report(report)?;
+        let loaded = placed
+            .and_then(|placed| placed.assume_filled().early(values, &mut resolver))
+            .or_report(report)?;
         *stage = Stage::Loaded(loaded);
         Ok(RELAKIT_OK)
     };
@@ -244,7 +286,7 @@ pub unsafe extern "C" fn relakit_module_keep(
 
 /// Names the object of the index-th late section, counted from 0: *object leads to *object_len bytes in the kept memory,
 /// not ended by NUL (relakit_module_coming wants a copy that is), and *live is 1 when it has come and not gone. An object with several sections is named several
-/// times. In RELAKIT_STAGE_LATE only.
+/// times. In RELAKIT_STAGE_LATE only. The time is logarithmic in the number of late sections.
 ///
 /// Returns RELAKIT_OK, or RELAKIT_NONE after the last one, or what relakit_module_init says of all functions.
 #[unsafe(no_mangle)]
@@ -264,8 +306,7 @@ pub unsafe extern "C" fn relakit_module_object(
         let len = unsafe { Out::new(object_len, 4, report) }?;
         // SAFETY: as above.
         let live = unsafe { Out::new(live, 5, report) }?;
-        let nth = usize::try_from(index).ok().and_then(|index| late.objects().nth(index));
-        let Some((name, is_live)) = nth else { return Ok(RELAKIT_NONE) };
+        let Some((name, is_live)) = late.object_at(index) else { return Ok(RELAKIT_NONE) };
         object.set(name.as_ptr().cast());
         len.set(name.len());
         live.set(u32::from(is_live));

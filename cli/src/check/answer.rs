@@ -112,14 +112,14 @@ fn early<'f, M: Memory + ?Sized>(
     resolver: &mut dyn Resolver,
 ) -> Result<Loaded<'f>, Vec<Error>> {
     let one = |error| vec![error];
-    let mut placed = module.place(memory).map_err(one)?;
-    placed.fill().map_err(one)?;
-    let mut errors = match placed.early(values, resolver) {
+    let placed = module.place(memory).map_err(one)?;
+    let filled = placed.fill().map_err(one)?;
+    let mut errors = match filled.early(values, resolver) {
         Ok(loaded) => return Ok(loaded),
         Err(first) => vec![first],
     };
-    let mut placed = module.place(memory).map_err(one)?;
-    placed.faults(values, resolver, &mut |error| errors.push(error)).map_err(one)?;
+    let mut filled = module.place(memory).map_err(one)?.assume_filled();
+    filled.faults(values, resolver, &mut |error| errors.push(error)).map_err(one)?;
     Err(errors)
 }
 

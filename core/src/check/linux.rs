@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind};
 use crate::klp::{Class, FailsAt};
 use crate::module::{Memory, Module};
 use crate::profile::Profile;
-use crate::reloc::{self, Rules, Target, Values};
+use crate::reloc::{self, Rules, Target, Values, View};
 use crate::report::{Report, reported};
 use crate::symbols::{KlpSymbols, Resolver};
 
@@ -102,8 +102,13 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
             }
             match memory.target(target) {
                 Some(mut target) if resolved => {
-                    reloc::faults(table, Values::Dense(self.values), &mut target, self.rules())
-                        .for_each(report);
+                    reloc::faults(
+                        table,
+                        Values::Dense(self.values),
+                        &mut View::from(&mut target),
+                        self.rules(),
+                    )
+                    .for_each(report);
                 }
                 None if resolved && !table.is_empty() => report(self.not_placed(target)),
                 _ => {}

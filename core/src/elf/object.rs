@@ -58,6 +58,7 @@ impl<'f> Object<'f> {
                 entries: &[],
                 names: Strings::new(&[]),
                 extended: &[],
+                reserved_are_sections: false,
                 sections: 0,
                 section: 0,
                 strings_section: 0,
@@ -91,9 +92,21 @@ impl<'f> Object<'f> {
         (0..self.section_count()).zip(self.sections.iter().map_while(Section::read))
     }
 
-    /// The name of `section`, without the NUL; empty for an unused header whose name is outside.
+    /// The name of `section`, without the NUL; empty for an unused header whose name is outside. A name longer than
+    /// [`NAME_MAX`](super::NAME_MAX) is cut, see [`Strings::name`].
     pub fn section_name(&self, section: &Section) -> &'f [u8] {
         self.names.name(section.name).unwrap_or_default()
+    }
+
+    /// The section names.
+    pub(crate) const fn names(&self) -> Strings<'f> {
+        self.names
+    }
+
+    /// File offset and size of the section headers, in bytes.
+    pub(crate) fn headers_range(&self) -> (u64, u64) {
+        let offset = self.bytes.first_chunk::<{ abi::EHDR_SIZE }>().and_then(|header| u64_at(header, 40));
+        (offset.unwrap_or(0), self.sections.as_flattened().len() as u64)
     }
 
     /// Whether the name of `section` begins with `prefix`.
@@ -154,10 +167,11 @@ impl<'f> Object<'f> {
         })
     }
 
+    /// The table ends with NUL, so a name that begins inside of it is ended.
     fn check_names(&self, report: &mut Report) -> Result<(), Stopped> {
         for (number, section) in self.sections() {
-            if section.kind != abi::SHT_NULL && self.names.name(section.name).is_none() {
-                let (name, size) = (u64::from(section.name), self.names.bytes().len() as u64);
+            let (name, size) = (u64::from(section.name), self.names.bytes().len() as u64);
+            if section.kind != abi::SHT_NULL && name >= size {
                 let stopped = report.fault(ErrorKind::BadSectionName, name, size);
                 return Err(report.in_section(stopped, number));
             }
@@ -194,6 +208,7 @@ impl<'f> Object<'f> {
             entries: self.section_bytes(&section).as_chunks().0,
             names: Strings::new(self.section_bytes(&strings)),
             extended: extended.as_chunks().0,
+            reserved_are_sections: !strictness.extended_numbering,
             sections: self.section_count(),
             section: number,
             strings_section: section.link,
@@ -211,6 +226,9 @@ fn header<'f>(
     strictness: Strictness,
     report: &mut Report,
 ) -> Result<&'f [u8; abi::EHDR_SIZE], Stopped> {
+    if bytes.is_empty() {
+        return Err(report.fault(ErrorKind::EmptyFile, 0, 0));
+    }
     let magic = u32_at(bytes, 0).unwrap_or(0);
     if magic != u32::from_le_bytes(abi::ELF_MAGIC) {
         return Err(report.fault(ErrorKind::NotElf, u64::from(magic), 0));

@@ -2,8 +2,8 @@
 
 use crate::read::index;
 
-/// Longest name that is read, in bytes without the NUL. It bounds the time a hostile file can take; the longest
-/// name Linux knows has 511.
+/// Most bytes of a name that are read, without the NUL. This bounds the time that a hostile file can take. The longest name
+/// that Linux looks up has 511 bytes.
 pub const NAME_MAX: usize = 4096;
 
 /// The bytes of a string table. May be empty, may lack its last NUL: every look-up is checked.
@@ -33,13 +33,17 @@ impl<'f> Strings<'f> {
         tail.and_then(|tail| tail.strip_prefix(name)).is_some_and(|rest| rest.first() == Some(&0))
     }
 
-    /// The name at byte `offset`, without its NUL. `None` when `offset` is outside, or no NUL follows within the
-    /// table or within [`NAME_MAX`] bytes.
+    /// The name at byte `offset`, without its NUL. `None` when `offset` is outside, or no NUL follows.
+    ///
+    /// Of a name longer than [`NAME_MAX`] bytes this returns the first `NAME_MAX + 1`: enough to see that it is longer. Whether
+    /// such a name ends is only known from the end of the table, so a table that does not end with NUL has no such name.
     pub fn name(&self, offset: u32) -> Option<&'f [u8]> {
         let tail = self.0.get(index(u64::from(offset))?..)?;
         let longest = tail.get(..=NAME_MAX).unwrap_or(tail);
-        let end = longest.iter().position(|&byte| byte == 0)?;
-        tail.get(..end)
+        match longest.iter().position(|&byte| byte == 0) {
+            Some(end) => longest.get(..end),
+            None => (longest.len() > NAME_MAX && self.0.last() == Some(&0)).then_some(longest),
+        }
     }
 }
 
@@ -61,11 +65,15 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_name_is_read_and_one_byte_more_is_not() {
-        let mut bytes = vec![b'x'; NAME_MAX];
-        bytes.push(0);
-        assert_eq!(Strings::new(&bytes).name(0).map(<[u8]>::len), Some(NAME_MAX));
-        bytes.insert(0, b'x');
-        assert_eq!(Strings::new(&bytes).name(0), None);
+    fn a_longer_name_is_cut_behind_its_first_byte_too_many() {
+        for length in [NAME_MAX - 1, NAME_MAX, NAME_MAX + 1, NAME_MAX + 2, 3 * NAME_MAX] {
+            let mut bytes = vec![b'x'; length];
+            bytes.push(0);
+            let read = Strings::new(&bytes).name(0).map(<[u8]>::len);
+            assert_eq!(read, Some(length.min(NAME_MAX + 1)));
+            bytes.push(b'y');
+            let read = Strings::new(&bytes).name(0).map(<[u8]>::len);
+            assert_eq!(read, (length <= NAME_MAX).then_some(length), "the table does not end with NUL");
+        }
     }
 }

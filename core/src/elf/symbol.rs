@@ -66,6 +66,8 @@ pub struct SymbolTable<'f> {
     pub(super) names: Strings<'f>,
     /// Content of the `SHT_SYMTAB_SHNDX` section, if there is one and the profile knows such.
     pub(super) extended: &'f [[u8; 4]],
+    /// Whether an index in the reserved range is a section like any other, as it is to Linux if there are so many.
+    pub(super) reserved_are_sections: bool,
     pub(super) sections: u32,
     pub(super) section: u32,
     pub(super) strings_section: u32,
@@ -78,7 +80,15 @@ impl<'f> SymbolTable<'f> {
         names: Strings<'f>,
         section: u32,
     ) -> Self {
-        Self { entries, names, extended: &[], sections: 0, section, strings_section: 0 }
+        Self {
+            entries,
+            names,
+            extended: &[],
+            reserved_are_sections: false,
+            sections: 0,
+            section,
+            strings_section: 0,
+        }
     }
 
     /// Section index of the symbol table; 0 when the object has none.
@@ -114,8 +124,7 @@ impl<'f> SymbolTable<'f> {
     /// The name of `symbol`, which is number `index`.
     ///
     /// # Errors
-    /// [`ErrorKind::BadSymbolName`]: it is not inside the string table, or longer than
-    /// [`NAME_MAX`](super::NAME_MAX).
+    /// [`ErrorKind::BadSymbolName`]: it is not inside the string table, or not ended; see [`Strings::name`].
     pub fn name(&self, index: u32, symbol: &Symbol) -> Result<&'f [u8], Error> {
         reported(|report| self.name_or(index, symbol, report))
     }
@@ -154,7 +163,9 @@ impl<'f> SymbolTable<'f> {
                     None => return SymbolPlace::Invalid(u32::from(symbol.shndx)),
                 }
             }
-            reserved if reserved >= abi::SHN_LORESERVE => return SymbolPlace::Invalid(u32::from(reserved)),
+            reserved if reserved >= abi::SHN_LORESERVE && !self.reserved_are_sections => {
+                return SymbolPlace::Invalid(u32::from(reserved));
+            }
             section => u32::from(section),
         };
         match section {
@@ -169,21 +180,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reserved_index_is_no_section_however_many_sections_there_are() {
+    fn a_reserved_index_is_a_section_only_to_linux() {
         for sections in [0, 1, 0xff00, 0xff01, 0x1_0000, u32::MAX] {
             let extended = [0xff00u32, 0xffff, 0x1_0000].map(u32::to_le_bytes);
             let table = SymbolTable {
                 entries: &[],
                 names: Strings::new(&[]),
                 extended: &extended,
+                reserved_are_sections: false,
                 sections,
                 section: 0,
                 strings_section: 0,
             };
-            let place = |index, shndx| {
-                let symbol = Symbol { name: 0, info: 0, other: 0, shndx, value: 0, size: 0 };
-                table.place(index, &symbol)
-            };
+            let linux = SymbolTable { extended: &[], reserved_are_sections: true, ..table };
+            let symbol = |shndx| Symbol { name: 0, info: 0, other: 0, shndx, value: 0, size: 0 };
+            let place = |index, shndx| table.place(index, &symbol(shndx));
             let exists = |section| match section < sections {
                 true => SymbolPlace::Section(section),
                 false => SymbolPlace::Invalid(section),
@@ -192,7 +203,11 @@ mod tests {
             assert_eq!(place(0, 0xfeff), exists(0xfeff));
             for reserved in [0xff00, 0xff1f, 0xff21, 0xfff0, 0xfff3, 0xfffe] {
                 assert_eq!(place(0, reserved), SymbolPlace::Invalid(u32::from(reserved)), "{sections:#x}");
+                assert_eq!(linux.place(0, &symbol(reserved)), exists(u32::from(reserved)), "{sections:#x}");
             }
+            assert_eq!(linux.place(0, &symbol(abi::SHN_LIVEPATCH)), SymbolPlace::Livepatch);
+            assert_eq!(linux.place(0, &symbol(abi::SHN_ABS)), SymbolPlace::Absolute);
+            assert_eq!(linux.place(0, &symbol(abi::SHN_XINDEX)), SymbolPlace::Invalid(0xffff));
             for (index, section) in [(0, 0xff00), (1, 0xffff), (2, 0x1_0000)] {
                 assert_eq!(
                     place(index, abi::SHN_XINDEX),

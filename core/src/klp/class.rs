@@ -136,7 +136,7 @@ pub(crate) fn classify<'f>(module: &Module<'f>, index: u32, section: &Section) -
     let state = module.target_state(section.info);
     let judged = Judged { section, state, wants_target: module.profile().wants_targets };
     match livepatch {
-        true => judged.livepatch(module.object().section_name(section)),
+        true => judged.livepatch(module.object().names().name(section.name)),
         false => judged.ordinary(starts_with(abi::KLP_RELA_PREFIX)),
     }
 }
@@ -160,12 +160,14 @@ impl Judged<'_> {
         }
     }
 
-    fn livepatch<'f>(&self, name: &'f [u8]) -> Classified<'f> {
+    /// `name` is `None` for an unused header only: other names are inside the table.
+    fn livepatch<'f>(&self, name: Option<&'f [u8]>) -> Classified<'f> {
         let target = self.section.info;
-        let object = RelaName::parse(name).map(|name| name.object);
+        let object = name.and_then(RelaName::parse).map(|name| name.object);
+        let bad_name = if name.is_some() { ErrorKind::BadKlpSectionName } else { ErrorKind::KlpNameOutside };
         match (object, self.unreachable()) {
-            (None, None) => malformed(ErrorKind::BadKlpSectionName, FailsAt::Load),
-            (None, Some(_)) => malformed(ErrorKind::BadKlpSectionName, FailsAt::AnyComing),
+            (None, None) => malformed(bad_name, FailsAt::Load),
+            (None, Some(_)) => malformed(bad_name, FailsAt::AnyComing),
             (Some(abi::VMLINUX), Some(reason)) => self.passed_over(reason),
             (Some(abi::VMLINUX), None) => match self.early_defect() {
                 Some(kind) => malformed(kind, FailsAt::Load),
@@ -194,8 +196,9 @@ impl Judged<'_> {
             TargetState::NotAllocated => Some(Reason::TargetNotAllocated),
             TargetState::Dropped => Some(Reason::TargetDropped),
             TargetState::PerCpuPassedOver => Some(Reason::TargetPerCpu),
-            TargetState::Zero
+            TargetState::Null
             | TargetState::SymbolTable
+            | TargetState::Relocations
             | TargetState::PerCpuTemplate
             | TargetState::Allocated => None,
         }
@@ -205,8 +208,9 @@ impl Judged<'_> {
     fn early_defect(&self) -> Option<ErrorKind> {
         match self.state {
             _ if self.is_empty() => None,
-            TargetState::Zero => Some(ErrorKind::TargetOutOfRange),
+            TargetState::Null => Some(ErrorKind::TargetOutOfRange),
             TargetState::SymbolTable => Some(ErrorKind::TargetIsSymbolTable),
+            TargetState::Relocations => Some(ErrorKind::TargetIsRelocations),
             _ if !self.section.has_bytes() => Some(ErrorKind::NoRelocationBytes),
             _ => None,
         }
@@ -244,6 +248,7 @@ pub(crate) fn malformed_error(module: &Module<'_>, index: u32, section: &Section
         }
         ErrorKind::LateNotAllocated => (section.flags.bits(), 0),
         ErrorKind::NoRelocationBytes => (section.size, 0),
+        ErrorKind::KlpNameOutside => (u64::from(section.name), module.object().names().bytes().len() as u64),
         _ => (target, 0),
     };
     Error::new(kind, value, limit).in_section(index)

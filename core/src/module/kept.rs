@@ -21,7 +21,7 @@ use crate::report::{Report, Stopped};
 use crate::symbols::KlpSymbols;
 
 /// Bytes of a section record.
-pub(super) const SECTION_SIZE: usize = 72;
+pub(super) const SECTION_SIZE: usize = 80;
 
 /// A livepatch section that is not the early pass's.
 #[derive(Clone, Copy, Default)]
@@ -43,6 +43,8 @@ pub(super) struct SectionRecord {
     pub(super) live: u32,
     pub(super) value: u64,
     pub(super) limit: u64,
+    /// How many of the records up to this one name an object.
+    pub(super) named: u32,
 }
 
 impl SectionRecord {
@@ -64,6 +66,7 @@ impl SectionRecord {
             live: word(52),
             value: long(56),
             limit: long(64),
+            named: word(72),
         }
     }
 
@@ -79,6 +82,7 @@ impl SectionRecord {
             words(self.problem.cast_unsigned(), self.live),
             self.value,
             self.limit,
+            u64::from(self.named),
         ];
         put(record, fields);
     }
@@ -137,6 +141,8 @@ struct Counts {
     symbols: u32,
     relas: u32,
     text: u32,
+    /// Sections that name an object.
+    named: u32,
 }
 
 impl Counts {
@@ -215,6 +221,8 @@ fn lay_out(module: &Module<'_>, target: Lookup<'_>, scratch: &mut [u64], parts: 
         (record.first_symbol, record.first_rela) = (counts.symbols, counts.relas);
         (record.object, record.object_len) = (counts.text, len32(object));
         parts.put_text(&mut counts.text, object);
+        counts.named = counts.named.saturating_add(u32::from(!object.is_empty()));
+        record.named = counts.named;
         if let Class::KlpLate { object, .. } = class {
             for rela in module.relocations(index).iter() {
                 // A symbol's mark is its number among all that are kept, from 1; older marks are another section's.

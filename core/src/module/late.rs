@@ -6,7 +6,7 @@ use crate::abi::{self, SYM_SIZE};
 use crate::elf::{Rela, RelaTable};
 use crate::error::{Error, ErrorKind, HookError};
 use crate::profile::Profile;
-use crate::reloc::{self, Direction, Pass, Rules, Sections, SymtabValues, Target, Transaction, Values};
+use crate::reloc::{self, Direction, Pass, Rules, Sections, SymtabValues, Target, Transaction, Values, View};
 use crate::report::{Report, Stopped, reported};
 use crate::symbols::{Resolver, klp_value};
 use core::ops::Range;
@@ -22,7 +22,9 @@ pub struct Late<'k> {
 
 impl<'k> Late<'k> {
     pub(super) fn new(kept: Parts<'k>, profile: &Profile) -> Self {
-        Self { kept, rules: profile.rules(), clears_on_going: profile.clears_on_going }
+        // The values of its symbols come from the resolver, and 0 is no value there.
+        let rules = profile.rules().union(Rules::ALLOW_ZERO_SYMBOLS);
+        Self { kept, rules, clears_on_going: profile.clears_on_going }
     }
 
     /// The object that each kept section belongs to, in section order, and whether it has come. An object with several
@@ -32,6 +34,14 @@ impl<'k> Late<'k> {
             let object = self.object(&record);
             (!object.is_empty()).then_some((object, record.live != 0))
         })
+    }
+
+    /// The object number `index` of [`objects`](Self::objects), counted from 0. Takes time logarithmic in the number of kept
+    /// sections.
+    pub fn object_at(&self, index: u32) -> Option<(&[u8], bool)> {
+        let at = self.kept.sections.partition_point(|record| SectionRecord::read(record).named <= index);
+        let record = SectionRecord::read(self.kept.sections.get(at)?);
+        Some((self.object(&record), record.live != 0))
     }
 
     /// `object` has come: resolves the symbols of its sections and applies them, in section order as Linux does
@@ -112,8 +122,10 @@ impl<'k> Late<'k> {
             }
             let Some(section) = self.section(number, object).filter(|_| resolved) else { continue };
             match reported(|report| section.target(memory, report)) {
-                Ok(Some(mut target)) => reloc::faults(section.table, section.values, &mut target, rules)
-                    .for_each(|error| report(section.fault(&error))),
+                Ok(Some(mut target)) => {
+                    reloc::faults(section.table, section.values, &mut View::from(&mut target), rules)
+                        .for_each(|error| report(section.fault(&error)));
+                }
                 Ok(None) => {}
                 Err(error) => report(error),
             }

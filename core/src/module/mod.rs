@@ -1,5 +1,5 @@
-//! The life of a module as types: [`Module`] (parsed) → [`Placed`] → [`Loaded`] (early pass done) → [`Late`]
-//! (objects come and go).
+//! The life of a module as types: [`Module`] (parsed) → [`Placed`] (has memory) → [`Filled`] (has its content) → [`Loaded`]
+//! (early pass done) → [`Late`] (objects come and go).
 //!
 //! A type is only to be had from the one before it, so special sections cannot be asked for before every early
 //! relocation is in, and no object can come before that.
@@ -11,7 +11,7 @@ mod placed;
 
 pub use late::Late;
 pub use memory::{Memory, Place};
-pub use placed::{Loaded, Placed};
+pub use placed::{Filled, Loaded, Placed};
 
 use crate::abi;
 use crate::elf::{Object, Section, SectionFlags, Strictness};
@@ -35,13 +35,15 @@ pub struct Module<'f> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TargetState {
     OutOfRange,
-    /// Section 0, which has `SHF_ALLOC` and no bytes; Linux takes it for a target.
-    Zero,
+    /// An unused header (`SHT_NULL`) with `SHF_ALLOC`, section 0 among them. Linux takes it for a target.
+    Null,
     NotAllocated,
     Dropped,
     PerCpuPassedOver,
     PerCpuTemplate,
     SymbolTable,
+    /// A relocation section in memory: Linux would apply what the relocations make of it.
+    Relocations,
     Allocated,
 }
 
@@ -61,6 +63,7 @@ impl<'f> Module<'f> {
             let mut module = Self { object, profile, dropped: [0; MAX_DROPPED], per_cpu: 0 };
             module.check(report)?;
             module.find_sections();
+            module.check_shared(report)?;
             Ok(module)
         })
     }
@@ -87,10 +90,47 @@ impl<'f> Module<'f> {
         if object.symbols().section() == 0 {
             return Err(report.fault(ErrorKind::NoSymbolTable, 0, 0));
         }
-        match profile.checks_strings {
-            true => self.check_strings(report),
-            false => Ok(()),
+        if profile.checks_strings {
+            self.check_strings(report)?;
         }
+        self.check_tables(report)
+    }
+
+    /// All relocation tables together are no larger than the file, so that time is linear in the file however many
+    /// sections share one table.
+    fn check_tables(&self, report: &mut Report) -> Result<(), Stopped> {
+        let tables =
+            self.object.sections().filter(|(_, section)| is_relocations(section) && section.has_bytes());
+        let together = tables.fold(0u64, |sum, (_, section)| sum.saturating_add(section.size));
+        let file = self.object.bytes().len() as u64;
+        match together <= file {
+            true => Ok(()),
+            false => Err(report.fault(ErrorKind::RelocationsTooLarge, together, file)),
+        }
+    }
+
+    /// Nothing shares bytes with what Linux writes before it reads it: the section headers (`rewrite_section_headers`), and
+    /// the per-CPU template, which is relocated in the file's copy before later tables and names are read from there.
+    fn check_shared(&self, report: &mut Report) -> Result<(), Stopped> {
+        if !self.profile.writes_file {
+            return Ok(());
+        }
+        let headers = self.object.headers_range();
+        let template = match self.profile.per_cpu {
+            PerCpu::Template => self.object.section(self.per_cpu).filter(Section::has_bytes),
+            _ => None,
+        };
+        let template = template.map_or((0, 0), |section| (section.offset, section.size));
+        for (index, section) in self.object.sections() {
+            let bytes = (section.offset, section.size);
+            let is_read_late = is_relocations(&section) || index == self.object.names_section();
+            let shares = overlap(bytes, headers) || is_read_late && overlap(bytes, template);
+            if section.has_bytes() && shares {
+                let stopped = report.fault(ErrorKind::SharedBytes, section.offset, section.size);
+                return Err(report.in_section(stopped, index));
+            }
+        }
+        Ok(())
     }
 
     /// The file.
@@ -125,8 +165,13 @@ impl<'f> Module<'f> {
 
     /// Whether section `index` is in memory while the module runs: `SHF_ALLOC`, and not one that the profile drops.
     pub fn is_allocated(&self, index: u32) -> bool {
-        matches!(self.target_state(index), TargetState::Allocated)
-            || self.target_state(index) == TargetState::SymbolTable && self.has_alloc(index)
+        match self.target_state(index) {
+            TargetState::Allocated | TargetState::Relocations => true,
+            TargetState::SymbolTable => self.has_alloc(index),
+            // Section 0 is no section, whatever its flags.
+            TargetState::Null => index != 0,
+            _ => false,
+        }
     }
 
     /// Index of the per-CPU section, if the profile knows one.
@@ -138,17 +183,18 @@ impl<'f> Module<'f> {
         let symbols = self.object.symbols();
         match self.object.section(index) {
             None => TargetState::OutOfRange,
-            Some(_) if index == 0 && self.has_alloc(0) => TargetState::Zero,
-            Some(_) if index == symbols.section() || index == symbols.strings_section() => {
+            Some(_) if index != 0 && (index == symbols.section() || index == symbols.strings_section()) => {
                 TargetState::SymbolTable
             }
             Some(_) if !self.has_alloc(index) => TargetState::NotAllocated,
+            Some(_) if index == 0 => TargetState::Null,
             Some(_) if self.dropped.contains(&index) => TargetState::Dropped,
-            Some(_) if index == self.per_cpu => match self.profile.per_cpu {
-                PerCpu::PassedOver => TargetState::PerCpuPassedOver,
-                PerCpu::Template => TargetState::PerCpuTemplate,
-                PerCpu::Ordinary => TargetState::Allocated,
-            },
+            Some(_) if index == self.per_cpu && self.profile.per_cpu == PerCpu::PassedOver => {
+                TargetState::PerCpuPassedOver
+            }
+            Some(section) if section.kind == abi::SHT_NULL => TargetState::Null,
+            Some(section) if is_relocations(&section) => TargetState::Relocations,
+            Some(_) if index == self.per_cpu => TargetState::PerCpuTemplate,
             Some(_) => TargetState::Allocated,
         }
     }
@@ -197,4 +243,16 @@ impl<'f> Module<'f> {
         };
         (self.dropped, self.per_cpu) = (dropped, per_cpu);
     }
+}
+
+/// Whether Linux may take the section for a relocation table: the livepatch flag counts before the type.
+pub(crate) const fn is_relocations(section: &Section) -> bool {
+    matches!(section.kind, abi::SHT_RELA | abi::SHT_REL)
+        || section.flags.contains(SectionFlags::RELA_LIVEPATCH)
+}
+
+/// Whether two ranges of (offset, size) inside the file have a byte in common.
+const fn overlap(a: (u64, u64), b: (u64, u64)) -> bool {
+    let (a_end, b_end) = (a.0.saturating_add(a.1), b.0.saturating_add(b.1));
+    a.0 < b_end && b.0 < a_end && a.1 != 0 && b.1 != 0
 }

@@ -6,7 +6,7 @@ use crate::abi;
 use crate::elf::RelaTable;
 use crate::error::{Error, ErrorKind, HookError};
 use crate::klp::{Class, FailsAt};
-use crate::reloc::{self, Direction, Pass, Sections, Target, Transaction, Values};
+use crate::reloc::{self, Direction, Pass, Sections, Target, Transaction, Values, View};
 use crate::report::{Report, Stopped, reported};
 use crate::special::{self, Special};
 use crate::symbols::{KlpSymbols, Resolver, Symbols};
@@ -14,6 +14,13 @@ use crate::symbols::{KlpSymbols, Resolver, Symbols};
 /// A module that has memory for every section that is relocated early.
 #[derive(Debug)]
 pub struct Placed<'f, 'm, M: ?Sized> {
+    module: &'m Module<'f>,
+    memory: &'m mut M,
+}
+
+/// A module whose sections have their content.
+#[derive(Debug)]
+pub struct Filled<'f, 'm, M: ?Sized> {
     module: &'m Module<'f>,
     memory: &'m mut M,
 }
@@ -29,8 +36,8 @@ impl<'f> Module<'f> {
     /// without one cannot be the target of a late relocation either, and its symbols cannot be used.
     ///
     /// # Errors
-    /// [`ErrorKind::NotPlaced`], [`ErrorKind::PlacedSize`]: a section that is relocated has no memory, or not as much
-    /// as its size.
+    /// [`ErrorKind::NotPlaced`], [`ErrorKind::PlacedSize`], [`ErrorKind::AddressWraps`]: a section that is relocated has no memory,
+    /// not as much as its size, or an address from which it would wrap past 2^64.
     pub fn place<'m, M: Memory + ?Sized>(&'m self, memory: &'m mut M) -> Result<Placed<'f, 'm, M>, Error> {
         reported(|report| {
             self.early_targets().try_for_each(|target| self.target(memory, target, report).map(|_| ()))
@@ -69,7 +76,10 @@ impl<'f> Module<'f> {
     ) -> Result<Target<'t>, Stopped> {
         let size = self.object.section(index).map_or(0, |section| section.size);
         let stopped = match memory.target(index) {
-            Some(target) if target.size() == size => return Ok(target),
+            Some(target) if target.size() == size => match target.check_address(report) {
+                Ok(()) => return Ok(target),
+                Err(stopped) => stopped,
+            },
             Some(target) => report.fault(ErrorKind::PlacedSize, target.size(), size),
             None => report.fault(ErrorKind::NotPlaced, size, 0),
         };
@@ -78,24 +88,34 @@ impl<'f> Module<'f> {
 }
 
 impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
-    /// Copies the content of every placed section from the file, and zeros where it has none (`SHT_NOBITS`). Sections
-    /// behind a [`Writer`](crate::Writer) are left to the embedder.
+    /// Copies the content of every section with memory from the file, and zeros where the file has no content for it
+    /// (`SHT_NOBITS`, `SHT_NULL`). The embedder fills sections behind a [`Writer`](crate::Writer), before the early pass.
     ///
     /// # Errors
-    /// [`ErrorKind::PlacedSize`] when the memory for a section is not of its size. Sections before it are filled.
-    pub fn fill(&mut self) -> Result<(), Error> {
-        let object = self.module.object;
+    /// [`ErrorKind::PlacedSize`], [`ErrorKind::AddressWraps`]: the memory for a section is not of its size, or its addresses
+    /// wrap. Sections before it are filled.
+    pub fn fill(self) -> Result<Filled<'f, 'm, M>, Error> {
+        let Self { module, memory } = self;
+        let object = module.object;
         reported(|report| {
-            for (index, section) in object.sections() {
-                if index == 0 || section.kind == abi::SHT_NULL || self.memory.target(index).is_none() {
-                    continue;
+            // Section 0 is no section.
+            for (index, section) in object.sections().filter(|(index, _)| *index != 0) {
+                if memory.target(index).is_some() {
+                    module.target(memory, index, report)?.fill(object.section_bytes(&section));
                 }
-                self.module.target(self.memory, index, report)?.fill(object.section_bytes(&section));
             }
             Ok(())
-        })
+        })?;
+        Ok(Filled { module, memory })
     }
 
+    /// Takes the embedder's word that it has filled every section itself: with the file's bytes, or zeros where there are none.
+    pub fn assume_filled(self) -> Filled<'f, 'm, M> {
+        Filled { module: self.module, memory: self.memory }
+    }
+}
+
+impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
     /// Resolves all symbols and applies the early relocations, ordinary and vmlinux-specific, in section order as
     /// Linux does (Linux semantics 4 to 9). All of them, or nothing is changed.
     ///
@@ -176,8 +196,13 @@ impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
             if !table.is_empty() {
                 match reported(|report| module.target(self.memory, target, report)) {
                     Ok(mut target) => {
-                        reloc::faults(table, Values::Dense(values), &mut target, module.profile.rules())
-                            .for_each(report);
+                        reloc::faults(
+                            table,
+                            Values::Dense(values),
+                            &mut View::from(&mut target),
+                            module.profile.rules(),
+                        )
+                        .for_each(report);
                     }
                     Err(error) => report(error),
                 }
@@ -309,7 +334,7 @@ impl<'f> Loaded<'f> {
     /// of the early pass.
     ///
     /// `buffer` must have [`Module::late_size`] bytes; `scratch` is memory for one value a symbol, as in
-    /// [`Placed::early`], and its content is lost.
+    /// [`Filled::early`], and its content is lost.
     ///
     /// # Errors
     /// [`ErrorKind::KeptTooShort`], [`ErrorKind::ValuesTooShort`].

@@ -7,7 +7,7 @@
 use super::howto::howto;
 use super::one::Act;
 use super::target::Memory;
-use super::{Pass, Rules, Target, Values};
+use super::{Pass, Rules, Target, Values, View};
 use crate::elf::{Rela, RelaTable};
 use crate::error::{Error, ErrorKind};
 use crate::report::{Report, Stopped, reported};
@@ -50,21 +50,20 @@ pub fn clear(
     reported(|report| pass.run(Direction::Clear, target, report))
 }
 
-/// Says whether `apply` would succeed, and leaves every byte as it is.
-///
-/// A table whose fields overlap or do not ascend can only be judged by writing: in plain memory it is applied and
-/// undone, behind a writer it is refused.
+/// Says whether `apply` would succeed. This only reads.
 ///
 /// # Errors
-/// What `apply` would answer; [`Unordered`](ErrorKind::Unordered) behind a writer.
+/// The error that `apply` would return; or [`Unordered`](ErrorKind::Unordered) at the first field that does not come after the
+/// one before it, because then what one entry writes may decide about a later one. Tables that linkers write ascend. With
+/// [`Rules::ALLOW_NONZERO`] the order does not matter.
 pub fn check(
     table: RelaTable<'_>,
     values: Values<'_>,
-    target: &mut Target<'_>,
+    target: &mut View<'_>,
     rules: Rules,
 ) -> Result<(), Error> {
     let pass = Pass { table, values, rules };
-    reported(|report| pass.check(target, report))
+    reported(|report| pass.check(&mut target.0, report))
 }
 
 /// Every entry of `table` that cannot be applied, each judged by itself against the bytes as they are. For tools
@@ -72,10 +71,11 @@ pub fn check(
 pub fn faults<'a>(
     table: RelaTable<'a>,
     values: Values<'a>,
-    target: &'a mut Target<'_>,
+    target: &'a mut View<'_>,
     rules: Rules,
 ) -> impl Iterator<Item = Error> {
     let pass = Pass { table, values, rules };
+    let target = &mut target.0;
     (0..table.len())
         .filter_map(move |index| reported(|report| pass.one(Act::Prove, index, target, report)).err())
 }
@@ -97,6 +97,7 @@ impl Pass<'_> {
         target: &mut Target<'_>,
         report: &mut Report,
     ) -> Result<(), Stopped> {
+        self.check_before(direction, target, report)?;
         self.prove(direction, target, report)?;
         let written = self.write(direction, target, report);
         let synced = target.sync();
@@ -122,8 +123,28 @@ impl Pass<'_> {
         target: &mut Target<'_>,
         report: &mut Report,
     ) -> Result<(), Stopped> {
+        self.check_before(direction, target, report)?;
         self.prove(direction, target, report)?;
         self.write(direction, target, report)
+    }
+
+    /// What must hold of the whole table before the first entry: the section's addresses do not wrap, and symbols whose values are
+    /// in a symbol table are resolved.
+    fn check_before(
+        &self,
+        direction: Direction,
+        target: &Target<'_>,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
+        target.check_address(report)?;
+        match self.values {
+            Values::Symtab(values)
+                if direction == Direction::Apply && !self.rules.contains(Rules::ALLOW_ZERO_SYMBOLS) =>
+            {
+                values.check_resolved(self.table, report)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes back what `run_fields` has done.
@@ -137,13 +158,10 @@ impl Pass<'_> {
     }
 
     fn check(&self, target: &mut Target<'_>, report: &mut Report) -> Result<(), Stopped> {
+        self.check_before(Direction::Apply, target, report)?;
         let Some(index) = self.prove_each(target, report)? else { return Ok(()) };
         if self.rules.contains(Rules::ALLOW_NONZERO) {
             return Ok(());
-        }
-        if let Memory::Plain(_) = target.memory {
-            self.write(Direction::Apply, target, report)?;
-            return self.undo_fields(Direction::Apply, target, report);
         }
         let offset = self.table.get(index).map_or(0, |rela| rela.offset);
         let stopped = report.fault(ErrorKind::Unordered, 0, 0);
@@ -174,7 +192,7 @@ impl Pass<'_> {
     fn prove_each(&self, target: &mut Target<'_>, report: &mut Report) -> Result<Option<usize>, Stopped> {
         let (mut index, mut end, mut broken) = (0usize, 0u64, None);
         loop {
-            if let Memory::Plain(bytes) = &mut target.memory {
+            if let Some(bytes) = target.bytes() {
                 let rest = self.table.entries().get(index..).unwrap_or_default();
                 let (run, last) = self.values.check_run(rest, bytes, target.address, end);
                 index = index.saturating_add(run);
@@ -184,7 +202,7 @@ impl Pass<'_> {
             let size = self.field_size(rela);
             if size != 0 && rela.offset < end {
                 broken = broken.or(Some(index));
-                if matches!(target.memory, Memory::Plain(_)) && !self.rules.contains(Rules::ALLOW_NONZERO) {
+                if target.bytes().is_some() && !self.rules.contains(Rules::ALLOW_NONZERO) {
                     return Ok(broken);
                 }
             }

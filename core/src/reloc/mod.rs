@@ -13,7 +13,7 @@ mod values;
 pub(crate) use apply::Direction;
 pub use apply::{apply, check, clear, faults};
 pub use howto::{Formula, HOWTOS, Howto, Range, howto, type_c_name, type_name};
-pub use target::{Target, Writer};
+pub use target::{Target, View, Writer};
 pub(crate) use transaction::{Sections, Transaction};
 pub use values::{SymtabValues, Values};
 
@@ -33,6 +33,10 @@ bitflags! {
         const ZERO_BEFORE_RANGE = 1 << 2;
         /// Also the types 8, 16, PC8 and PC16, which Linux does not know.
         const MORE_TYPES = 1 << 3;
+        /// Values in a symbol table may be 0 where the symbol is undefined or a livepatch symbol. Without this flag an entry that
+        /// uses such a symbol is refused: a file's own symbol table, which nobody has resolved, looks like that. Linux needs the
+        /// flag, because `fixed_percpu_data` is 0 when it is resolved.
+        const ALLOW_ZERO_SYMBOLS = 1 << 4;
     }
 }
 

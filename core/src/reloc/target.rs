@@ -4,6 +4,7 @@ use crate::error::{ErrorKind, HookError};
 use crate::read::index;
 use crate::report::{Report, Stopped};
 use core::fmt;
+use core::ops::Range;
 
 /// Reads and writes memory that is not a plain slice: text behind `text_poke`, a guest, a bounce buffer.
 ///
@@ -43,7 +44,39 @@ pub struct Target<'a> {
 
 pub(super) enum Memory<'a> {
     Plain(&'a mut [u8]),
-    Hooked { size: u64, writer: &'a mut dyn Writer },
+    /// In a [`View`] only, so no pass that writes gets it.
+    ReadOnly(&'a [u8]),
+    Hooked {
+        size: u64,
+        writer: &'a mut dyn Writer,
+    },
+}
+
+/// A section in memory that is only read, for a dry run.
+#[derive(Debug)]
+pub struct View<'a>(pub(super) Target<'a>);
+
+impl<'a> View<'a> {
+    /// Plain memory. `address` is that of the first byte when it runs.
+    pub const fn new(bytes: &'a [u8], address: u64) -> Self {
+        Self(Target { memory: Memory::ReadOnly(bytes), address })
+    }
+
+    /// `size` bytes behind a writer, of which only [`Writer::read`] is called.
+    pub const fn hooked(size: u64, address: u64, writer: &'a mut dyn Writer) -> Self {
+        Self(Target::hooked(size, address, writer))
+    }
+}
+
+impl<'a> From<&'a mut Target<'_>> for View<'a> {
+    fn from(target: &'a mut Target<'_>) -> Self {
+        let Target { memory, address } = target;
+        match memory {
+            Memory::Plain(bytes) => Self::new(bytes, *address),
+            Memory::ReadOnly(bytes) => Self::new(bytes, *address),
+            Memory::Hooked { size, writer } => Self::hooked(*size, *address, &mut **writer),
+        }
+    }
 }
 
 impl fmt::Debug for Target<'_> {
@@ -67,6 +100,7 @@ impl<'a> Target<'a> {
     pub const fn size(&self) -> u64 {
         match &self.memory {
             Memory::Plain(bytes) => bytes.len() as u64,
+            Memory::ReadOnly(bytes) => bytes.len() as u64,
             Memory::Hooked { size, .. } => *size,
         }
     }
@@ -80,6 +114,7 @@ impl<'a> Target<'a> {
     pub const fn bytes(&self) -> Option<&[u8]> {
         match &self.memory {
             Memory::Plain(bytes) => Some(bytes),
+            Memory::ReadOnly(bytes) => Some(bytes),
             Memory::Hooked { .. } => None,
         }
     }
@@ -87,35 +122,53 @@ impl<'a> Target<'a> {
     /// Makes the writes of a pass visible.
     pub(crate) fn sync(&mut self) -> Result<(), HookError> {
         match &mut self.memory {
-            Memory::Plain(_) => Ok(()),
+            Memory::Plain(_) | Memory::ReadOnly(_) => Ok(()),
             Memory::Hooked { writer, .. } => writer.sync(),
+        }
+    }
+
+    /// Refuses a section whose last byte would have an address past 2^64 - 1.
+    pub(crate) fn check_address(&self, report: &mut Report) -> Result<(), Stopped> {
+        let (address, size) = (self.address, self.size());
+        match address.checked_add(size.saturating_sub(1)) {
+            Some(_) => Ok(()),
+            None => Err(report.fault(ErrorKind::AddressWraps, address, size)),
+        }
+    }
+
+    /// Where the field of `size` bytes at `offset` begins and ends, if all of it is in the section. Each access asks anew: what
+    /// an offset was read from may have changed since.
+    fn field(&self, offset: u64, size: u8, report: &mut Report) -> Result<Range<usize>, Stopped> {
+        let section = self.size();
+        let end = offset.checked_add(u64::from(size)).filter(|end| *end <= section);
+        match index(offset).zip(end.and_then(index)) {
+            Some((start, end)) => Ok(start..end),
+            None => Err(report.fault(ErrorKind::OffsetOutside, u64::from(size), section)),
         }
     }
 
     /// The field of `size` bytes at `offset`, zero-extended.
     pub(super) fn read(&mut self, offset: u64, size: u8, report: &mut Report) -> Result<u64, Stopped> {
-        let (section, address) = (self.size(), self.address.wrapping_add(offset));
+        let range = self.field(offset, size, report)?;
+        let address = self.address.wrapping_add(offset);
         let mut field = [0; 8];
-        let end = offset.checked_add(u64::from(size)).filter(|end| *end <= section);
-        let (Some(end), Some(part)) = (end, field.get_mut(..usize::from(size))) else {
-            return Err(report.fault(ErrorKind::OffsetOutside, u64::from(size), section));
-        };
-        match &mut self.memory {
-            Memory::Plain(bytes) => {
-                let from = index(offset).zip(index(end)).and_then(|(start, end)| bytes.get(start..end));
-                for (to, from) in part.iter_mut().zip(from.unwrap_or_default()) {
-                    *to = *from;
-                }
-            }
+        let part = field.get_mut(..usize::from(size)).unwrap_or_default();
+        let plain: &[u8] = match &mut self.memory {
+            Memory::Plain(bytes) => bytes,
+            Memory::ReadOnly(bytes) => bytes,
             Memory::Hooked { writer, .. } => {
                 let read = writer.read(address, offset, part);
                 read.map_err(|error| report.fault(ErrorKind::Writer, error.number(), 0))?;
+                return Ok(u64::from_le_bytes(field));
             }
+        };
+        for (to, from) in part.iter_mut().zip(plain.get(range).unwrap_or_default()) {
+            *to = *from;
         }
         Ok(u64::from_le_bytes(field))
     }
 
-    /// Writes the low `size` bytes of `value` at `offset`, which `read` has found to be inside.
+    /// Writes the low `size` bytes of `value` at `offset`.
     pub(super) fn write(
         &mut self,
         offset: u64,
@@ -123,16 +176,19 @@ impl<'a> Target<'a> {
         value: u64,
         report: &mut Report,
     ) -> Result<(), Stopped> {
+        let range = self.field(offset, size, report)?;
         let address = self.address.wrapping_add(offset);
         let field = value.to_le_bytes();
         let from = field.get(..usize::from(size)).unwrap_or_default();
         match &mut self.memory {
             Memory::Plain(bytes) => {
-                let to = index(offset).and_then(|at| bytes.get_mut(at..)).unwrap_or_default();
-                for (to, from) in to.iter_mut().zip(from) {
+                for (to, from) in bytes.get_mut(range).unwrap_or_default().iter_mut().zip(from) {
                     *to = *from;
                 }
                 Ok(())
+            }
+            Memory::ReadOnly(bytes) => {
+                Err(report.fault(ErrorKind::OffsetOutside, u64::from(size), bytes.len() as u64))
             }
             Memory::Hooked { writer, .. } => writer
                 .write(address, offset, from)

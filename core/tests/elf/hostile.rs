@@ -30,7 +30,7 @@ pub fn walk(bytes: &[u8]) -> Result<(), Error> {
             assert_eq!(content, b"");
         }
         let name = object.section_name(&section);
-        assert!(!name.contains(&0) && name.len() <= relakit::elf::NAME_MAX);
+        assert!(!name.contains(&0) && name.len() <= relakit::elf::NAME_MAX + 1);
         symbol_tables += u32::from(section.kind == abi::SHT_SYMTAB);
         let (table, rest) = RelaTable::whole_entries(content);
         assert_eq!(table.len() * 24 + rest, content.len());

@@ -93,14 +93,19 @@ impl File<'_> {
         }
         let is_dropped = dropped.into_iter().any(|name| exists && self.allocated(name) == Some(target));
         let template = is_per_cpu && since >= (6, 16);
-        // Section 0 is no section, and Linux does not ask.
-        let is_zero = target == 0 && self.has(0, 2);
+        // An unused header is no section, and Linux does not ask.
+        let is_null = target == 0 || exists && self.field(target, 4, 4) == 0;
+        let is_zero = is_null && !is_table && self.has(target, 2) && !is_dropped && (!is_per_cpu || template);
+        let is_relocations = exists
+            && !is_table
+            && (matches!(self.field(target, 4, 4), 4 | 9) || self.has(target, 0x0010_0000));
+        let forbidden = is_table || is_zero || is_relocations;
         let in_memory = || is_table || self.has(target, 2) && !is_dropped && (!is_per_cpu || template);
         let reachable = is_zero || exists && in_memory();
         let empty = size < 24;
         let to = u32::try_from(target).unwrap();
         if !livepatch {
-            return match (reachable, kind == 9 || (is_table || is_zero) && !empty) {
+            return match (reachable, kind == 9 || forbidden && !empty) {
                 (false, _) => Expected::PassedOver,
                 (true, true) => Expected::LoadFails,
                 (true, false) => Expected::Ordinary(to),
@@ -113,12 +118,10 @@ impl File<'_> {
             (None | Some(b""), true) => Expected::LoadFails,
             (None | Some(b""), false) => Expected::AnyComingFails,
             (Some(b"vmlinux"), false) => Expected::PassedOver,
-            (Some(b"vmlinux"), true) if (is_table || is_zero || unreadable) && !empty => Expected::LoadFails,
+            (Some(b"vmlinux"), true) if (forbidden || unreadable) && !empty => Expected::LoadFails,
             (Some(b"vmlinux"), true) => Expected::Early(to),
             (Some(object), _) if empty => Expected::Late(object.to_vec(), to),
-            (Some(object), true)
-                if self.has(section, 2) && !is_table && !is_zero && !unreadable && !template =>
-            {
+            (Some(object), true) if self.has(section, 2) && !forbidden && !unreadable && !template => {
                 Expected::Late(object.to_vec(), to)
             }
             (Some(object), _) => Expected::ComingFails(object.to_vec()),
@@ -203,11 +206,11 @@ fn live(module: &Module<'_>) -> Result<(), ErrorKind> {
     let (mut mem, mut names) = (anywhere(module), names());
     names.set("vmlinux", "f", &[0x1234]);
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
-    let mut placed = module.place(&mut mem).map_err(|error| error.kind)?;
-    placed.fill().map_err(|error| error.kind)?;
+    let placed = module.place(&mut mem).map_err(|error| error.kind)?;
+    let mut filled = placed.fill().map_err(|error| error.kind)?;
     let mut listed = 0;
-    placed.faults(&mut values, &mut names, &mut |_| listed += 1).map_err(|error| error.kind)?;
-    let loaded = placed.early(&mut values, &mut names);
+    filled.faults(&mut values, &mut names, &mut |_| listed += 1).map_err(|error| error.kind)?;
+    let loaded = filled.early(&mut values, &mut names);
     let loaded = loaded.map_err(|error| error.kind)?;
     assert_eq!(listed, 0, "a dry run finds nothing that does not happen");
     let mut kept = vec![0; module.late_size(&mut values).unwrap()];

@@ -313,7 +313,12 @@ fn only_sections_that_exist_and_have_relocations_can_be_applied_by_number() {
             assert_eq!(image.one(index, clear).unwrap_err().kind, kind, "{index}");
         }
     }
-    assert!(image.one(rela, false).is_ok(), "by number its flag does not matter");
+    let unresolved = image.one(rela, false).unwrap_err();
+    assert_eq!((unresolved.kind, unresolved.value), (SymbolUnresolved, 0xff20));
+    for symbol in &mut image.symbols {
+        symbol[8] = 1;
+    }
+    assert_eq!(image.one(rela, false), Ok(()), "by number its flag does not matter");
 }
 
 #[test]

@@ -141,7 +141,11 @@ impl Stage<'_> {
             (Pass::Going, Some(late)) => late.going(A, &mut self.memory).map(|_| ()),
             _ => {
                 let mut values = vec![0; usize::try_from(self.module.object().symbols().len()).unwrap()];
-                self.module.place(&mut self.memory)?.early(&mut values, &mut self.names).map(|_| ())
+                self.module
+                    .place(&mut self.memory)?
+                    .assume_filled()
+                    .early(&mut values, &mut self.names)
+                    .map(|_| ())
             }
         }
     }
@@ -165,7 +169,8 @@ fn before(pass: Pass, test: impl FnOnce(&mut Stage<'_>)) {
     let mut memory = Hooked::new(&Mem::of(&file, LINUX));
     let mut late = None;
     if pass != Pass::Early {
-        let loaded = module.place(&mut memory).unwrap().early(&mut values, &mut names).unwrap();
+        let loaded =
+            module.place(&mut memory).unwrap().assume_filled().early(&mut values, &mut names).unwrap();
         late = Some(loaded.keep(&mut memory, &mut values, &mut kept).unwrap());
     }
     let mut stage = Stage { module, memory, late, names };

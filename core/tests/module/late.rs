@@ -163,7 +163,8 @@ fn what_is_kept_outlives_the_file_the_module_and_the_values() {
         let file = builder.build();
         let module = Module::parse(&file, LINUX).unwrap();
         let mut values = vec![0; builder.symbols.len()];
-        let loaded = module.place(&mut mem).unwrap().early(&mut values, &mut names()).unwrap();
+        let loaded =
+            module.place(&mut mem).unwrap().assume_filled().early(&mut values, &mut names()).unwrap();
         kept.resize(module.late_size(&mut values).unwrap(), 0);
         loaded.keep(&mut mem, &mut values, &mut kept).unwrap()
     };
@@ -178,7 +179,8 @@ fn the_kept_buffer_is_long_enough_or_is_refused() {
         let module = Module::parse(&file, LINUX).unwrap();
         let mut values = vec![0; builder.symbols.len()];
         let mut mem = World::new(&builder, LINUX, names()).mem;
-        let loaded = module.place(&mut mem).unwrap().early(&mut values, &mut names()).unwrap();
+        let loaded =
+            module.place(&mut mem).unwrap().assume_filled().early(&mut values, &mut names()).unwrap();
         let size = module.late_size(&mut values).unwrap();
         assert!(size >= least && (least > 0 || size == 0), "nothing to keep, no memory needed");
         for lent in 0..size {

@@ -181,8 +181,12 @@ fn a_target_without_a_place_or_of_the_wrong_size_while_loading_fails_the_coming(
             }
         }
         let module = Module::parse(&world.file, LINUX).unwrap();
-        let loaded =
-            module.place(&mut world.mem).unwrap().early(&mut world.values, &mut world.names).unwrap();
+        let loaded = module
+            .place(&mut world.mem)
+            .unwrap()
+            .assume_filled()
+            .early(&mut world.values, &mut world.names)
+            .unwrap();
         let mut kept = vec![0; module.late_size(&mut world.values).unwrap()];
         let mut late = loaded.keep(&mut world.mem, &mut world.values, &mut kept).unwrap();
         // Being right later does not help: what is kept is what was seen.

@@ -148,9 +148,9 @@ impl World {
     /// Fills the memory, and does the early pass and what follows it.
     pub fn load(&mut self) -> Result<(Late<'_>, &mut Mem, &mut Names), Error> {
         let module = Module::parse(&self.file, self.profile)?;
-        let mut placed = module.place(&mut self.mem)?;
-        placed.fill()?;
-        let loaded = placed.early(&mut self.values, &mut self.names)?;
+        let placed = module.place(&mut self.mem)?;
+        let filled = placed.fill()?;
+        let loaded = filled.early(&mut self.values, &mut self.names)?;
         let mut scratch = self.values.clone();
         self.kept.resize(module.late_size(&mut scratch)?, 0);
         let late = loaded.keep(&mut self.mem, &mut scratch, &mut self.kept)?;

@@ -2,12 +2,12 @@
 
 use crate::config;
 use crate::model::{World, ascends, fault};
-use crate::tables::{Case, Pass, file, good, rela, rules, rules_zero, size, wild};
+use crate::tables::{Case, Pass, check, file, good, rela, rules, rules_zero, size, wild};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use relakit::ErrorKind;
 use relakit::elf::RelaTable;
-use relakit::reloc::{Rules, SymtabValues, Target, Values, apply, check, clear, faults};
+use relakit::reloc::{Rules, SymtabValues, Target, Values, View, apply, clear, faults};
 
 proptest! {
     #![proptest_config(config())]
@@ -115,7 +115,7 @@ proptest! {
         let (file, mut now) = (file(&case.table), bytes.clone());
         let mut target = Target::new(&mut now, *address);
         let found: Vec<_> =
-            faults(RelaTable::new(&file).unwrap(), values[..].into(), &mut target, *rules).map(fault).collect();
+            faults(RelaTable::new(&file).unwrap(), values[..].into(), &mut View::from(&mut target), *rules).map(fault).collect();
         prop_assert_eq!(&now, bytes);
         prop_assert_eq!(&found, &case.world.faults(&case.table));
         if ascends(&case.table, *rules) || rules.contains(Rules::ALLOW_NONZERO) {

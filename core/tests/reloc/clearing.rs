@@ -7,7 +7,7 @@ use crate::writer::{Guest, hooked};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use relakit::ErrorKind;
-use relakit::reloc::{Rules, check, clear};
+use relakit::reloc::{Rules, clear};
 
 /// The case with its table applied, if it can be.
 fn applied(case: &Case) -> Option<Case> {
@@ -125,14 +125,12 @@ fn two_relocations_of_one_slot_are_in_order_when_the_first_value_is_zero() {
     let slot = case(&[0; 8], &[0, 7], &[rela(0, 0, 1, 0), rela(0, 1, 1, 0)]);
     let now = applied(&slot).unwrap();
     assert_eq!(now.world.bytes, [7, 0, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(slot.run(check), (Ok(()), vec![0; 8]));
     assert_eq!(now.run(clear), (Ok(()), vec![0; 8]));
     // The other way round the second one finds the first one's value.
     let other = case(&[0; 8], &[0, 7], &[rela(0, 1, 1, 0), rela(0, 0, 1, 0)]);
     let (result, bytes) = other.apply();
     let nonzero = (ErrorKind::NonZero, Some(1), Some(0), Some(1), 0, 0, 7);
     assert_eq!((result.map_err(fault), bytes), (Err(nonzero), vec![0; 8]));
-    assert_eq!(other.run(check).0.map_err(fault), Err(nonzero));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Both sides of every edge, with numbers written down.
 
 use crate::model::{TYPES, World, fault};
-use crate::tables::{Case, rela};
+use crate::tables::{Case, check, rela};
 use relakit::ErrorKind;
-use relakit::reloc::Rules;
+use relakit::reloc::{Rules, apply, clear};
 
 const MORE: Rules = Rules::MORE_TYPES;
 
@@ -62,9 +62,28 @@ fn abs32_is_what_zero_extends_and_abs32s_what_sign_extends() {
 fn sums_wrap_at_the_end_of_the_address_space() {
     let (result, bytes) = one(&[0; 8], 0, u64::MAX, (0, 1, 2), Rules::empty()).apply();
     assert_eq!((result, bytes), (Ok(()), vec![1, 0, 0, 0, 0, 0, 0, 0]));
-    // P = 0xffff_ffff_ffff_fffc + 8 = 4.
-    let (result, bytes) = one(&[0; 12], u64::MAX - 3, 6, (8, 2, 0), Rules::CHECK_PC32).apply();
-    assert_eq!((result, &bytes[8..]), (Ok(()), &[2, 0, 0, 0][..]));
+    // S - P = 6 - 0xffff_ffff_ffff_fffc = 10.
+    let (result, bytes) = one(&[0; 12], u64::MAX - 11, 6, (8, 2, 0), Rules::CHECK_PC32).apply();
+    assert_eq!((result, &bytes[8..]), (Ok(()), &[10, 0, 0, 0][..]));
+}
+
+#[test]
+fn memory_may_end_with_the_address_space_and_not_wrap_past_it() {
+    for (size, address, wraps) in [
+        (12usize, u64::MAX - 11, false),
+        (12, u64::MAX - 10, true),
+        (12, u64::MAX, true),
+        (1, u64::MAX, false),
+        (0, u64::MAX, false),
+    ] {
+        let case = one(&vec![0; size], address, 0, (0, 0, 0), Rules::empty());
+        let expected = if wraps { Err((ErrorKind::AddressWraps, address, size as u64)) } else { Ok(()) };
+        for pass in [apply, check, clear] {
+            let (result, bytes) = case.run(pass);
+            assert_eq!(result.map_err(|error| (error.kind, error.value, error.limit)), expected);
+            assert_eq!(bytes, vec![0; size]);
+        }
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ proptest! {
         fit: bool, wanted in number(), before in 0usize..9, after in 0usize..9,
     ) {
         let rules = rules | Rules::MORE_TYPES;
+        let address = crate::tables::below_the_end(address);
         let (offset, size) = (before as u64, row.2 as usize / 8);
         let place = address.wrapping_add(offset);
         // Half of the addends are such that the value is `wanted`, which is often near an edge.

@@ -1,10 +1,10 @@
 //! Which fault is named when several are true of one entry.
 
 use crate::model::{World, fault};
-use crate::tables::{Case, rela};
+use crate::tables::{Case, check, rela};
 use relakit::ErrorKind::{self, NonZero, OffsetOutside, Overflow, SymbolIndex, UnknownType};
 use relakit::elf::Rela;
-use relakit::reloc::{Rules, check};
+use relakit::reloc::Rules;
 
 /// 32 bytes that are not zero, and one entry; what is said of it.
 fn said(entry: Rela, rules: Rules) -> Result<(), ErrorKind> {

@@ -118,9 +118,9 @@ fn look(
         .collect();
     let memory = &mut memory[..];
     let mut values = vec![0; usize::try_from(object.symbols().len()).unwrap()];
-    let mut placed = module.place(memory)?;
-    placed.fill()?;
-    let loaded = placed.early(&mut values, resolver)?;
+    let placed = module.place(memory)?;
+    let filled = placed.fill()?;
+    let loaded = filled.early(&mut values, resolver)?;
     let mut wrong = Vec::new();
     for (index, special) in loaded.specials() {
         let place = memory[usize::try_from(index).unwrap()].as_ref().unwrap();

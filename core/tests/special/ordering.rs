@@ -29,9 +29,9 @@ fn found(code: &[u8], sites: &[Rewritten], fields: &[(u64, u32)]) -> Vec<Found> 
     builder.klp("a", text, &late);
     let mut world = World::new(&builder, LINUX, Names::default());
     let module = Module::parse(&world.file, LINUX).unwrap();
-    let mut placed = module.place(&mut world.mem).unwrap();
-    placed.fill().unwrap();
-    let loaded = placed.early(&mut world.values, &mut world.names).unwrap();
+    let placed = module.place(&mut world.mem).unwrap();
+    let filled = placed.fill().unwrap();
+    let loaded = filled.early(&mut world.values, &mut world.names).unwrap();
     let mut late: Vec<_> = check::late_fields(&module, &mut world.mem).collect();
     late.sort_unstable();
     let mut found = Vec::new();

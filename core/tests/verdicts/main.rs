@@ -173,9 +173,9 @@ fn what_the_kernels_own_tool_makes_is_accepted() {
         assert_eq!((early, malformed), (1, None), "{}", profile.name);
         let mut image = replay::Image::new(&module, None);
         let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
-        let mut placed = module.place(&mut image).unwrap();
-        placed.fill().unwrap();
-        placed.early(&mut values, &mut Anybody).unwrap();
+        let placed = module.place(&mut image).unwrap();
+        let filled = placed.fill().unwrap();
+        filled.early(&mut values, &mut Anybody).unwrap();
         assert!(values.contains(&0xffff_ffff_8200_0000));
         assert_eq!(module.late_size(&mut values), Ok(0));
     }

@@ -156,9 +156,9 @@ fn load<'k>(
     }
     *image = Image::new(&module, layout);
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
-    let mut placed = module.place(image)?;
-    placed.fill()?;
-    let loaded = placed.early(&mut values, kernel)?;
+    let placed = module.place(image)?;
+    let filled = placed.fill()?;
+    let loaded = filled.early(&mut values, kernel)?;
     kept.resize(module.late_size(&mut values.clone())?, 0);
     let late = loaded.keep(image, &mut values.clone(), kept)?;
     if let Some(recorded) = layout.and_then(|layout| layout.state("early")) {

@@ -92,9 +92,9 @@ fn rust_steps(
         .collect();
     let memory = &mut places[..];
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
-    let mut placed = module.place(memory)?;
-    placed.fill()?;
-    let loaded = placed.early(&mut values, &mut Names)?;
+    let placed = module.place(memory)?;
+    let filled = placed.fill()?;
+    let loaded = filled.early(&mut values, &mut Names)?;
     life.steps.push(Ok(loaded.specials().count() as u64));
     life.steps.extend(values.iter().map(|value| Ok(*value)));
     let mut kept = vec![0; module.late_size(&mut values)?];

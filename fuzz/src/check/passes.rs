@@ -21,7 +21,7 @@ pub(super) fn early<'f>(
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
     let missing: Vec<Error> = module.place_faults(world).collect();
     match module.place(world) {
-        Ok(mut placed) => placed.fill().unwrap(),
+        Ok(placed) => { placed.fill().unwrap(); }
         Err(error) => {
             assert!(matches!(error.kind, NotPlaced | PlacedSize), "{error}");
             assert_eq!(missing.first(), Some(&error));
@@ -33,7 +33,7 @@ pub(super) fn early<'f>(
     module.place(world).unwrap().faults(&mut values, names, &mut |error| listed.push(error)).unwrap();
     assert!(world.is(&filled), "a dry run writes nothing");
     listed.iter().for_each(|error| told(error, module.profile()));
-    match module.place(world).unwrap().early(&mut values, names) {
+    match module.place(world).unwrap().assume_filled().early(&mut values, names) {
         Ok(loaded) => {
             assert_eq!(listed, [], "listed, and applied");
             truncation(module, world, &values);

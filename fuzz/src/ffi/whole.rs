@@ -78,9 +78,9 @@ fn rust_steps(
     let count = (module.object().symbols().len() as usize).saturating_sub(usize::from(choices.short));
     let sections = sections.insert(Sections::of(&module, choices));
     let mut values = vec![0; count];
-    let mut placed = module.place(sections)?;
-    placed.fill()?;
-    let loaded = placed.early(&mut values, names)?;
+    let placed = module.place(sections)?;
+    let filled = placed.fill()?;
+    let loaded = filled.early(&mut values, names)?;
     for index in 0..module.object().section_count() {
         life.steps.push(Ok(u64::from(loaded.special(index).is_some())));
     }
