@@ -208,3 +208,46 @@ impl Target<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::reported;
+
+    /// A writer that must not be called.
+    struct Nobody;
+
+    impl Writer for Nobody {
+        fn read(&mut self, _: u64, offset: u64, _: &mut [u8]) -> Result<(), HookError> {
+            panic!("read at {offset:#x}")
+        }
+
+        fn write(&mut self, _: u64, offset: u64, _: &[u8]) -> Result<(), HookError> {
+            panic!("write at {offset:#x}")
+        }
+    }
+
+    #[test]
+    fn no_access_reaches_out_of_the_section_whatever_was_read_before() {
+        for (offset, size) in [(9, 8), (13, 4), (16, 1), (17, 1), (u64::MAX, 8), (u64::MAX - 7, 8)] {
+            let mut bytes = [0xaa; 16];
+            let mut nobody = Nobody;
+            for target in [&mut Target::new(&mut bytes, 0), &mut Target::hooked(16, 0, &mut nobody)] {
+                let outside = Err((ErrorKind::OffsetOutside, u64::from(size), 16));
+                let said = |error: crate::Error| (error.kind, error.value, error.limit);
+                let written = reported(|report| target.write(offset, size, 0, report));
+                assert_eq!(written.map_err(said), outside, "{offset:#x}");
+                let read = reported(|report| target.read(offset, size, report));
+                assert_eq!(read.map(|_| ()).map_err(said), outside, "{offset:#x}");
+            }
+            assert_eq!(bytes, [0xaa; 16]);
+        }
+    }
+
+    #[test]
+    fn a_view_is_not_written_to() {
+        let mut view = View::new(&[0; 8], 0);
+        assert!(reported(|report| view.0.write(0, 8, 1, report)).is_err());
+        assert_eq!(reported(|report| view.0.read(0, 8, report)), Ok(0));
+    }
+}

@@ -14,6 +14,7 @@ mod early;
 mod findings;
 mod headers;
 mod hooks;
+mod hostile;
 mod in_memory;
 mod late;
 mod late_targets;
