@@ -70,6 +70,13 @@
 #define RELAKIT_MORE_TYPES 8
 
 /**
+ * Values in a symbol table may be 0 where the symbol is undefined or a livepatch symbol (SHN_LIVEPATCH). Without this flag such
+ * a symbol fails with RELAKIT_ERR_SYMBOL_UNRESOLVED, because a symbol table that was not resolved looks like that. A part of
+ * Linux sets it: the per-CPU symbol fixed_percpu_data, which kvm-intel.ko uses, is 0 when it is resolved.
+ */
+#define RELAKIT_ALLOW_ZERO_SYMBOLS 16
+
+/**
  * The default profile: Linux 6.12.
  */
 #define RELAKIT_PROFILE_DEFAULT 0
@@ -102,6 +109,12 @@
  * error->r_type is the psABI type number of the relocation.
  */
 #define RELAKIT_HAS_TYPE 8
+
+/**
+ * writer->flags: the addresses are those of another address space, such as a guest's. Without this flag an address names memory of
+ * this program, and a section whose addresses overlap memory that the call reads or keeps is refused.
+ */
+#define RELAKIT_WRITER_FOREIGN 1
 
 /**
  * The section has a place. A place without this flag is none, and must be all zeros.
@@ -480,6 +493,48 @@
 #define RELAKIT_ERR_MANY_SECTION_INDICES -59
 
 /**
+ * The target is a relocation section itself. Linux would read the changed entries, relakit reads the file's.
+ * (value: target)
+ */
+#define RELAKIT_ERR_TARGET_IS_RELOCATIONS -60
+
+/**
+ * The section's last byte would have an address past 2^64 - 1.
+ * (value: address; limit: size)
+ */
+#define RELAKIT_ERR_ADDRESS_WRAPS -61
+
+/**
+ * All relocation tables together are larger than the file, so they share bytes. Linux takes as long as they say.
+ * (value: bytes together; limit: file size)
+ */
+#define RELAKIT_ERR_RELOCATIONS_TOO_LARGE -62
+
+/**
+ * A relocation uses a symbol that was not resolved: SHN_LIVEPATCH, or SHN_UNDEF and not weak, with value 0.
+ * (offset: offset; value: st_shndx)
+ */
+#define RELAKIT_ERR_SYMBOL_UNRESOLVED -63
+
+/**
+ * The file has no bytes. Linux's finit_module refuses it before the loader looks.
+ */
+#define RELAKIT_ERR_EMPTY_FILE -64
+
+/**
+ * An unused header (SHT_NULL) has SHF_RELA_LIVEPATCH and a name outside the name table. Linux reads the name.
+ * (value: sh_name; limit: table size)
+ */
+#define RELAKIT_ERR_KLP_NAME_OUTSIDE -65
+
+/**
+ * A section shares bytes of the file with what Linux writes before it reads the section: the section headers, or the per-CPU
+ * template (relocation tables and section names).
+ * (value: file offset; limit: size)
+ */
+#define RELAKIT_ERR_SHARED_BYTES -66
+
+/**
  * A pointer that must not be NULL is.
  * (value: number of the argument, counted from 1)
  */
@@ -584,14 +639,19 @@
 #define RELAKIT_STAGE_PLACED 2
 
 /**
+ * Its sections have their content.
+ */
+#define RELAKIT_STAGE_FILLED 3
+
+/**
  * Every early relocation is in place; its special sections may be read.
  */
-#define RELAKIT_STAGE_LOADED 3
+#define RELAKIT_STAGE_LOADED 4
 
 /**
  * The file is not needed any more; objects come and go.
  */
-#define RELAKIT_STAGE_LATE 4
+#define RELAKIT_STAGE_LATE 5
 
 /**
  * Bytes of memory that a module's state needs at most, in every version with this RELAKIT_ABI: for memory that is
@@ -603,6 +663,12 @@
  * What the memory of a module's state must be aligned to, in bytes.
  */
 #define RELAKIT_MODULE_ALIGN 8
+
+/**
+ * Sentinel in the values of relakit_module_early for a symbol whose section has no memory. As an address it is not canonical, but
+ * any number may be the value of a real symbol: whether a symbol's section has memory is told by its section.
+ */
+#define RELAKIT_UNPLACED 6829444952116690944
 
 /**
  * The section holds no relocations.
@@ -743,7 +809,9 @@ struct relakit_symbols {
      */
     const uint64_t *values;
     /**
-     * Or an array of Elf64_Sym whose st_value are the values. Need not be aligned.
+     * Or an array of Elf64_Sym whose st_value are the values. Need not be aligned. A file's own symbol table is no such array: its
+     * st_value are offsets, or 0, until a loader has resolved them. What can be recognised of that is refused, see
+     * RELAKIT_ALLOW_ZERO_SYMBOLS; symbols of sections cannot be recognised.
      */
     const void *symtab;
     /**
@@ -771,7 +839,7 @@ struct relakit_writer {
      */
     uint32_t struct_size;
     /**
-     * 0.
+     * RELAKIT_WRITER_FOREIGN, or 0.
      */
     uint32_t flags;
     /**
@@ -1430,8 +1498,8 @@ const char *relakit_class_name(uint32_t section_class);
 /**
  * Applies every relocation of one table to one target, or changes nothing.
  *
- * rela is rela_size bytes of Elf64_Rela, which need not be aligned. symbols are the values by symbol index. The
- * target must not overlap them.
+ * rela is rela_size bytes of Elf64_Rela, which need not be aligned. symbols are the values by symbol index. The target
+ * must not overlap them; behind a writer its addresses must not, see RELAKIT_WRITER_FOREIGN. The time is linear in rela_size.
  *
  * Plain memory is relocated in one pass that undoes what it wrote when an entry fails. With a writer everything is
  * proven before the first write; see struct relakit_writer.
@@ -1445,6 +1513,8 @@ const char *relakit_class_name(uint32_t section_class);
  * RELAKIT_ERR_NON_ZERO        a field is not zero (see RELAKIT_ALLOW_NONZERO);
  * RELAKIT_ERR_WRITER, _SYNC   the writer failed, nothing is changed;
  * RELAKIT_ERR_NOT_UNDONE      the writer failed while the pass was undone: entries up to error->entry are written;
+ * RELAKIT_ERR_ADDRESS_WRAPS   the target's addresses wrap past 2^64;
+ * RELAKIT_ERR_SYMBOL_UNRESOLVED  the values are in a symbol table that was not resolved (see RELAKIT_ALLOW_ZERO_SYMBOLS);
  * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _PROFILE, _CALLBACK, _SYMBOLS
  *                             the call itself is wrong, error->value is the number of the argument.
  *
@@ -1477,13 +1547,16 @@ relakit_status relakit_clear(const void *rela,
                              struct relakit_error *error);
 
 /**
- * Says what relakit_apply would return, and leaves every byte as it is.
+ * Says what relakit_apply would return. It only reads: target->bytes may be memory that cannot be written, and of a writer only
+ * read is called.
  *
- * A table whose fields overlap or do not ascend can only be judged by writing: in plain memory it is applied and undone
- * during the call. Behind a writer it is refused with RELAKIT_ERR_UNORDERED, because this function calls neither write
- * nor sync.
+ * The arguments are those of relakit_apply.
  *
- * The arguments are those of relakit_apply. Reentrant. Does not allocate, lock, print or keep a pointer.
+ * Returns RELAKIT_OK, or what relakit_apply returns, or
+ * RELAKIT_ERR_UNORDERED  a field does not come after the one before it (error->entry), so what one entry writes may decide about
+ *                        a later one. Tables that linkers write ascend. With RELAKIT_ALLOW_NONZERO the order does not matter.
+ *
+ * Reentrant. Does not allocate, lock, print or keep a pointer.
  */
 relakit_status relakit_check(const void *rela,
                              size_t rela_size,
@@ -1498,8 +1571,14 @@ relakit_status relakit_check(const void *rela,
  *
  * sechdrs is section_count Elf64_Shdr, and need not be aligned. The sh_addr of relsec leads to its relocations, that of
  * the section which its sh_info names is where this one is now and will run (behind a writer: will run), that of symindex
- * leads to symbol_count Elf64_Sym whose st_value are the symbols' values. strtab is there because it always was; it is
- * not read and may be NULL. writer is NULL for plain memory.
+ * leads to symbol_count Elf64_Sym whose st_value are the symbols' values. strtab is unused and may be NULL; it keeps the argument
+ * order of Linux's function. writer is NULL for plain memory.
+ *
+ * The symbols must be resolved. The function refuses an entry whose symbol is recognisably not: SHN_LIVEPATCH, or SHN_UNDEF and not
+ * weak, with st_value 0. It cannot recognise that the st_value of a symbol in a section is still an offset. A livepatch section
+ * (SHF_RELA_LIVEPATCH) is applied like any other; relakit_klp_apply resolves its symbols first.
+ *
+ * Sections must not overlap each other in memory. The time is linear in the size of relsec.
  *
  * Returns RELAKIT_OK, or what relakit_apply returns, or
  * RELAKIT_ERR_NO_SUCH_SECTION         relsec or symindex is 0 or not a section;
@@ -1507,7 +1586,10 @@ relakit_status relakit_check(const void *rela,
  * RELAKIT_ERR_TARGET_OUT_OF_RANGE     its sh_info is 0 or not a section;
  * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  its target is the symbol table or its strings;
  * RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or so large that the section would wrap around;
- * RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the headers, the symbols or the relocations.
+ * RELAKIT_ERR_TARGET_IS_RELOCATIONS   its target is a relocation section;
+ * RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the headers, the symbols or the relocations; behind a writer too,
+ *                                     by its addresses, unless the writer has RELAKIT_WRITER_FOREIGN;
+ * RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved (see RELAKIT_ALLOW_ZERO_SYMBOLS).
  *
  * Reentrant. Does not allocate, lock, print or keep a pointer.
  */
@@ -1559,7 +1641,8 @@ relakit_status relakit_clear_relocate_add(const void *sechdrs,
  * RELAKIT_ERR_NOT_KLP_SYMBOL, _BAD_SYMBOL_NAME, _BAD_KLP_SYMBOL_NAME, _VMLINUX_FROM_MODULE  of a symbol it uses;
  * RELAKIT_ERR_KLP_NOT_FOUND, _KLP_AMBIGUOUS, _KLP_POSITION, _RESOLVER  by what the resolver answers;
  *
- * Nobody remembers that an object has come: when it comes twice its fields are not zero, RELAKIT_ERR_NON_ZERO.
+ * Nobody remembers that an object has come: when it comes twice its fields are not zero, RELAKIT_ERR_NON_ZERO. The time is linear in
+ * the number of sections and the sizes of the object's relocation sections; sections that share a table are counted each.
  *
  * Not for two threads with one symbol table. Does not allocate, lock, print or keep a pointer.
  */
@@ -1616,7 +1699,11 @@ size_t relakit_module_align(void);
  *                                 the call itself is wrong, error->value is the number of the argument.
  *
  * This one returns RELAKIT_OK, or one of these, or RELAKIT_ERR_STATE_TOO_SHORT, or what is wrong with the file:
- * RELAKIT_ERR_TRUNCATED to RELAKIT_ERR_BAD_SYMBOL_NAME.
+ * RELAKIT_ERR_TRUNCATED to RELAKIT_ERR_BAD_SYMBOL_NAME, RELAKIT_ERR_EMPTY_FILE, _MANY_SECTION_INDICES,
+ * _RELOCATIONS_TOO_LARGE or _SHARED_BYTES.
+ *
+ * Relocation tables together are no larger than the file (RELAKIT_ERR_RELOCATIONS_TOO_LARGE), so that the time of each function is
+ * linear in file_size, count and the memory that it fills.
  */
 relakit_status relakit_module_init(void *memory,
                                    size_t size,
@@ -1638,8 +1725,8 @@ relakit_status relakit_module_stage(struct relakit_module *module);
  * The stage becomes RELAKIT_STAGE_PLACED; before relakit_module_early has succeeded it can be called again. Nothing is
  * written, and no pointer is kept.
  *
- * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_NOT_PLACED or
- * RELAKIT_ERR_PLACED_SIZE with the section. RELAKIT_ERR_OVERLAP: error->section is the place that overlaps something
+ * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_NOT_PLACED,
+ * RELAKIT_ERR_PLACED_SIZE or RELAKIT_ERR_ADDRESS_WRAPS with the section. RELAKIT_ERR_OVERLAP: error->section is the place that overlaps something
  * else that is lent.
  */
 relakit_status relakit_module_place(struct relakit_module *module,
@@ -1647,27 +1734,44 @@ relakit_status relakit_module_place(struct relakit_module *module,
                                     struct relakit_error *error);
 
 /**
- * Copies the content of every placed section from the file, and zeros where it has none (SHT_NOBITS). Sections behind a
- * writer and unused headers (SHT_NULL) are left to the caller. In RELAKIT_STAGE_PLACED only; may be called again.
+ * Copies the content of every section with memory from the file, and zeros where the file has none (SHT_NOBITS, SHT_NULL). The
+ * caller fills sections behind a writer, before relakit_module_early.
  *
- * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_PLACED_SIZE or
- * RELAKIT_ERR_NOT_PLACED (the memory is not the one that was placed): sections before this one are filled.
+ * In RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED only. The stage becomes RELAKIT_STAGE_FILLED.
+ *
+ * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_PLACED_SIZE,
+ * RELAKIT_ERR_ADDRESS_WRAPS or RELAKIT_ERR_NOT_PLACED (the memory is not the one that was placed): sections before this one
+ * are filled, and the stage stays.
  */
 relakit_status relakit_module_fill(struct relakit_module *module,
                                    const struct relakit_memory *memory,
                                    struct relakit_error *error);
 
 /**
+ * Says that the caller has filled every section with memory by itself: with the file's bytes, or zeros where the file has none.
+ * Nothing is read or written.
+ *
+ * In RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED only. The stage becomes RELAKIT_STAGE_FILLED.
+ *
+ * Returns RELAKIT_OK, or what relakit_module_init says of all functions.
+ */
+relakit_status relakit_module_filled(struct relakit_module *module,
+                                     struct relakit_error *error);
+
+/**
  * Resolves all symbols and applies the early relocations, ordinary and vmlinux-specific, in section order as Linux
  * does: all of them, or nothing is changed.
  *
- * values is lent: count entries, at least one a symbol. Afterwards it has each symbol's value, and is the caller's again.
+ * In RELAKIT_STAGE_FILLED only: relakit_module_fill, or relakit_module_filled, comes before.
+ *
+ * values is lent: count entries, at least one a symbol. Afterwards it has each symbol's value, and is the caller's again. A
+ * symbol whose section has no memory has the value RELAKIT_UNPLACED; a real symbol may have it as well.
  * The resolver's exported is called for the undefined symbols in the order of the symbol table, then candidate for the
  * symbols of vmlinux-specific sections. Memory is written when all symbols are known; then the writer's sync is called,
  * once.
  *
  * The stage becomes RELAKIT_STAGE_LOADED: only now may anything read the special sections. When it fails the stage stays
- * RELAKIT_STAGE_PLACED and the sections are as they were, so that it can be called again.
+ * RELAKIT_STAGE_FILLED and the sections are as they were, so that it can be called again.
  *
  * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or
  * RELAKIT_ERR_VALUES_TOO_SHORT  count is smaller than the number of symbols;
@@ -1718,7 +1822,7 @@ relakit_status relakit_module_keep(struct relakit_module *module,
 /**
  * Names the object of the index-th late section, counted from 0: *object leads to *object_len bytes in the kept memory,
  * not ended by NUL (relakit_module_coming wants a copy that is), and *live is 1 when it has come and not gone. An object with several sections is named several
- * times. In RELAKIT_STAGE_LATE only.
+ * times. In RELAKIT_STAGE_LATE only. The time is logarithmic in the number of late sections.
  *
  * Returns RELAKIT_OK, or RELAKIT_NONE after the last one, or what relakit_module_init says of all functions.
  */
