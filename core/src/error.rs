@@ -196,6 +196,8 @@ kinds! {
     /// A section shares bytes of the file with what Linux writes before it reads the section: the section headers, or the per-CPU
     /// template (relocation tables and section names).
     SharedBytes = -66, c"section shares bytes of the file with what Linux writes while it loads", [c"" c"file offset" c"size"], NONE;
+    /// An unused header (`SHT_NULL`) has `SHF_ALLOC` and leads outside of the file. Linux copies from there.
+    NullOutside = -67, c"unused section header has SHF_ALLOC and leads outside of the file", [c"" c"file offset" c"size"], NONE;
 }
 
 impl fmt::Display for ErrorKind {

@@ -206,6 +206,9 @@ pub const RELAKIT_ERR_KLP_NAME_OUTSIDE: i32 = -65;
 /// template (relocation tables and section names).
 /// (value: file offset; limit: size)
 pub const RELAKIT_ERR_SHARED_BYTES: i32 = -66;
+/// An unused header (SHT_NULL) has SHF_ALLOC and leads outside of the file. Linux copies from there.
+/// (value: file offset; limit: size)
+pub const RELAKIT_ERR_NULL_OUTSIDE: i32 = -67;
 
 // What is wrong with the call itself. Nothing was looked at, nothing was changed.
 /// A pointer that must not be NULL is.

@@ -47,7 +47,7 @@ pub const extern "C" fn relakit_module_align() -> usize {
 ///
 /// This one returns RELAKIT_OK, or one of these, or RELAKIT_ERR_STATE_TOO_SHORT, or what is wrong with the file:
 /// RELAKIT_ERR_TRUNCATED to RELAKIT_ERR_BAD_SYMBOL_NAME, RELAKIT_ERR_EMPTY_FILE, _MANY_SECTION_INDICES,
-/// _RELOCATIONS_TOO_LARGE or _SHARED_BYTES.
+/// _RELOCATIONS_TOO_LARGE, _SHARED_BYTES or _NULL_OUTSIDE.
 ///
 /// Relocation tables together are no larger than the file (RELAKIT_ERR_RELOCATIONS_TOO_LARGE), so that the time of each function is
 /// linear in file_size, count and the memory that it fills.

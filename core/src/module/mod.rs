@@ -18,6 +18,7 @@ use crate::elf::{Object, Section, SectionFlags, Strictness};
 use crate::error::{Error, ErrorKind};
 use crate::klp::{self, Class, Classified};
 use crate::profile::{MAX_DROPPED, PerCpu, Profile};
+use crate::read::range;
 use crate::report::{Report, Stopped, reported};
 
 /// A module whose file is proven safe to read, with the rules it is loaded by.
@@ -63,7 +64,7 @@ impl<'f> Module<'f> {
             let mut module = Self { object, profile, dropped: [0; MAX_DROPPED], per_cpu: 0 };
             module.check(report)?;
             module.find_sections();
-            module.check_shared(report)?;
+            module.check_copy(report)?;
             Ok(module)
         })
     }
@@ -109,9 +110,11 @@ impl<'f> Module<'f> {
         }
     }
 
-    /// Nothing shares bytes with what Linux writes before it reads it: the section headers (`rewrite_section_headers`), and
-    /// the per-CPU template, which is relocated in the file's copy before later tables and names are read from there.
-    fn check_shared(&self, report: &mut Report) -> Result<(), Stopped> {
+    /// What Linux reads from its copy of the file without a check is in the file, and is what the file says.
+    ///
+    /// Linux writes into the section headers (`rewrite_section_headers`) before it copies anything, and relocates the per-CPU template
+    /// before it reads later tables and names. It copies what an unused header with `SHF_ALLOC` leads to (`move_module`).
+    fn check_copy(&self, report: &mut Report) -> Result<(), Stopped> {
         if !self.profile.writes_file {
             return Ok(());
         }
@@ -122,7 +125,16 @@ impl<'f> Module<'f> {
         };
         let template = template.map_or((0, 0), |section| (section.offset, section.size));
         for (index, section) in self.object.sections() {
-            let bytes = (section.offset, section.size);
+            let (kind, bytes) = (section.kind, (section.offset, section.size));
+            let is_copied =
+                index != 0 && kind == abi::SHT_NULL && section.flags.contains(SectionFlags::ALLOC);
+            if is_copied
+                && section.size != 0
+                && range(self.object.bytes(), section.offset, section.size).is_none()
+            {
+                let stopped = report.fault(ErrorKind::NullOutside, section.offset, section.size);
+                return Err(report.in_section(stopped, index));
+            }
             let is_read_late = is_relocations(&section) || index == self.object.names_section();
             let shares = overlap(bytes, headers) || is_read_late && overlap(bytes, template);
             if section.has_bytes() && shares {

@@ -185,7 +185,7 @@ impl Builder {
                 (u64::from(section.kind), 4),
                 (section.flags, 8),
                 (section.address, 8),
-                (if section.kind == 0 { 0 } else { offset }, 8),
+                (if section.kind == 0 { section.offset.unwrap_or(0) } else { offset }, 8),
                 (size, 8),
                 (u64::from(section.link), 4),
                 (u64::from(section.info), 4),

@@ -7,8 +7,8 @@ use crate::builder::{
 use crate::late::{names, two_objects};
 use crate::world::{Mem, Names, World, address};
 use relakit::ErrorKind::{
-    self, AddressWraps, BadSymbolName, KlpNameOutside, RelocationsTooLarge, SharedBytes, SymbolSection,
-    SymbolUnplaced, TargetIsRelocations, TargetOutOfRange, UnknownSymbol,
+    self, AddressWraps, BadSymbolName, KlpNameOutside, NullOutside, RelocationsTooLarge, SharedBytes,
+    SymbolSection, SymbolUnplaced, TargetIsRelocations, TargetOutOfRange, UnknownSymbol,
 };
 use relakit::elf::NAME_MAX;
 use relakit::klp::{Class, FailsAt};
@@ -118,6 +118,22 @@ fn an_unused_header_is_no_target_and_is_filled_with_zeros() {
         let Ok(placed) = module.place(&mut mem) else { panic!("it has memory") };
         placed.fill().unwrap();
         assert_eq!(mem.at(2), [0; 48]);
+    }
+}
+
+#[test]
+fn linux_copies_what_an_unused_header_in_memory_leads_to() {
+    let (mut builder, _) = into(0, ALLOC);
+    builder.at(2).offset = Some(0);
+    let size = builder.build().len() as u64;
+    for (offset, flags, is_outside) in
+        [(size - 48, ALLOC, false), (size - 47, ALLOC, true), (u64::MAX, ALLOC, true), (u64::MAX, 0, false)]
+    {
+        (builder.at(2).offset, builder.at(2).flags) = (Some(offset), flags);
+        for (profile, looks) in [(LINUX, true), (Profile::LINUX_7_3, true), (Profile::ELF, false)] {
+            let expected = if is_outside && looks { Err(NullOutside) } else { Ok(()) };
+            assert_eq!(parsed(&builder, profile), expected, "{offset:#x}, {}", profile.name);
+        }
     }
 }
 
