@@ -1,9 +1,9 @@
 //! relakit, one table against one target.
 
 use crate::modules::{Job, Work};
-use relakit::Target;
 use relakit::elf::RelaTable;
 use relakit::reloc::{self, Rules, SymtabValues, Values};
+use relakit::{Target, View};
 use relakit_ffi::{RELAKIT_OK, relakit_symbols, relakit_target};
 use std::hint::black_box;
 use std::ptr;
@@ -32,7 +32,9 @@ pub fn clear(work: &Work, image: &mut [u8]) -> bool {
 }
 
 pub fn check(work: &Work, image: &mut [u8]) -> bool {
-    work.jobs.iter().all(|job| pass(reloc::check, work, job, Values::Dense(&work.values), image))
+    let check: Pass =
+        |table, values, target, rules| reloc::check(table, values, &mut View::from(target), rules);
+    work.jobs.iter().all(|job| pass(check, work, job, Values::Dense(&work.values), image))
 }
 
 /// Answers whether every section has failed.

@@ -97,7 +97,7 @@ impl Pass<'_> {
         target: &mut Target<'_>,
         report: &mut Report,
     ) -> Result<(), Stopped> {
-        self.check_before(direction, target, report)?;
+        target.check_address(report)?;
         self.prove(direction, target, report)?;
         let written = self.write(direction, target, report);
         let synced = target.sync();
@@ -123,28 +123,9 @@ impl Pass<'_> {
         target: &mut Target<'_>,
         report: &mut Report,
     ) -> Result<(), Stopped> {
-        self.check_before(direction, target, report)?;
+        target.check_address(report)?;
         self.prove(direction, target, report)?;
         self.write(direction, target, report)
-    }
-
-    /// What must hold of the whole table before the first entry: the section's addresses do not wrap, and symbols whose values are
-    /// in a symbol table are resolved.
-    fn check_before(
-        &self,
-        direction: Direction,
-        target: &Target<'_>,
-        report: &mut Report,
-    ) -> Result<(), Stopped> {
-        target.check_address(report)?;
-        match self.values {
-            Values::Symtab(values)
-                if direction == Direction::Apply && !self.rules.contains(Rules::ALLOW_ZERO_SYMBOLS) =>
-            {
-                values.check_resolved(self.table, report)
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Takes back what `run_fields` has done.
@@ -158,7 +139,7 @@ impl Pass<'_> {
     }
 
     fn check(&self, target: &mut Target<'_>, report: &mut Report) -> Result<(), Stopped> {
-        self.check_before(Direction::Apply, target, report)?;
+        target.check_address(report)?;
         let Some(index) = self.prove_each(target, report)? else { return Ok(()) };
         if self.rules.contains(Rules::ALLOW_NONZERO) {
             return Ok(());

@@ -66,6 +66,12 @@ impl Pass<'_> {
         if howto.size == 0 {
             return Ok(());
         }
+        if matches!(act, Act::Prove | Act::Write)
+            && !rules.contains(Rules::ALLOW_ZERO_SYMBOLS)
+            && let Some(shndx) = values.unresolved(rela.symbol)
+        {
+            return Err(report.fault(ErrorKind::SymbolUnresolved, u64::from(shndx), 0));
+        }
         let value = howto.value(s, rela.addend, target.address.wrapping_add(rela.offset));
         if !matches!(act, Act::Undo | Act::Redo) {
             let range = |report: &mut Report| match howto.largest(rules) {

@@ -1,10 +1,8 @@
 //! Where symbol values come from.
 
-use crate::abi::{R_X86_64_NONE, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK, SYM_SIZE};
-use crate::elf::{Rela, RelaTable};
+use crate::abi::{SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK, SYM_SIZE};
 use crate::error::{Error, ErrorKind};
 use crate::read::{u8_at, u16_at, u64_at};
-use crate::report::{Report, Stopped};
 
 /// Symbol values by index, for a whole symbol table.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +30,16 @@ impl Values<'_> {
     pub fn value(&self, index: u32) -> Option<u64> {
         match self {
             Self::Dense(values) => values.value(index),
-            Self::Symtab(values) => values.value(index),
+            Self::Symtab(values) => values.get(index),
+        }
+    }
+
+    /// The `st_shndx` of symbol `index` where the value is in a symbol table and was not resolved: `SHN_LIVEPATCH`, or `SHN_UNDEF`
+    /// and not weak, with value 0. Symbol 0 has its value 0 rightly.
+    pub(super) fn unresolved(&self, index: u32) -> Option<u16> {
+        match self {
+            Self::Dense(_) => None,
+            Self::Symtab(values) => values.unresolved(index),
         }
     }
 
@@ -47,6 +54,7 @@ impl Values<'_> {
 
 /// One kind of values, for the loops that are made for each.
 pub(super) trait Lookup: Copy {
+    /// The value of symbol `index`; `None` when there is no such symbol, or its value is for `Pass::one` to judge.
     fn value(self, index: u32) -> Option<u64>;
 }
 
@@ -80,33 +88,24 @@ impl<'a> SymtabValues<'a> {
 }
 
 impl SymtabValues<'_> {
-    /// Refuses an entry whose symbol is not resolved: `SHN_LIVEPATCH`, or `SHN_UNDEF` and not weak, with value 0. Symbol 0 and
-    /// entries without a field are no use of a symbol.
-    pub(super) fn check_resolved(self, table: RelaTable<'_>, report: &mut Report) -> Result<(), Stopped> {
-        let unresolved = |rela: Rela| {
-            let symbol = self.0.get(usize::try_from(rela.symbol).ok()?)?;
-            let (binding, shndx) = (u8_at(symbol, 4)? >> 4, u16_at(symbol, 6)?);
-            let is_open = shndx == SHN_LIVEPATCH || shndx == SHN_UNDEF && binding != STB_WEAK;
-            (is_open && u64_at(symbol, 8)? == 0).then_some(shndx)
-        };
-        let found = table.numbered().find_map(|(entry, rela)| {
-            let uses_symbol = rela.symbol != 0 && rela.r_type != R_X86_64_NONE;
-            Some((entry, rela, unresolved(rela).filter(|_| uses_symbol)?))
-        });
-        match found {
-            None => Ok(()),
-            Some((entry, rela, shndx)) => {
-                let stopped = report.fault(ErrorKind::SymbolUnresolved, u64::from(shndx), 0);
-                Err(report.at_rela(stopped, entry, rela))
-            }
-        }
+    fn get(self, index: u32) -> Option<u64> {
+        u64_at(self.0.get(usize::try_from(index).ok()?)?, 8)
+    }
+
+    /// The `st_shndx` of symbol `index`, if its value says that nobody has resolved it.
+    fn unresolved(self, index: u32) -> Option<u16> {
+        let symbol = self.0.get(usize::try_from(index).ok()?)?;
+        let (binding, shndx) = (u8_at(symbol, 4)? >> 4, u16_at(symbol, 6)?);
+        let is_open = shndx == SHN_LIVEPATCH || shndx == SHN_UNDEF && binding != STB_WEAK;
+        (index != 0 && is_open && u64_at(symbol, 8)? == 0).then_some(shndx)
     }
 }
 
+/// A value of 0 may be that of an unresolved symbol, so it is not common.
 impl Lookup for SymtabValues<'_> {
     #[inline(always)]
     fn value(self, index: u32) -> Option<u64> {
-        u64_at(self.0.get(usize::try_from(index).ok()?)?, 8)
+        self.get(index).filter(|value| *value != 0)
     }
 }
 

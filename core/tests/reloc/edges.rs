@@ -164,3 +164,52 @@ fn the_symbol_index_must_be_below_the_count() {
         }
     }
 }
+
+#[test]
+fn a_symbol_table_that_nobody_resolved_is_no_source_of_values() {
+    use relakit::elf::RelaTable;
+    use relakit::reloc::{SymtabValues, Target};
+    const UNDEF: u16 = 0;
+    const ABS: u16 = 0xfff1;
+    const LIVEPATCH: u16 = 0xff20;
+    for (index, shndx, binding, value, r_type, refused) in [
+        (1u32, UNDEF, 1u8, 0u64, 1u32, true),
+        (1, UNDEF, 0, 0, 1, true),
+        (1, UNDEF, 2, 0, 1, false),
+        (1, UNDEF, 1, 1, 1, false),
+        (1, LIVEPATCH, 1, 0, 1, true),
+        (1, LIVEPATCH, 2, 0, 1, true),
+        (1, LIVEPATCH, 1, 1 << 40, 1, false),
+        (1, ABS, 1, 0, 1, false),
+        (1, 7, 1, 0, 1, false),
+        (1, UNDEF, 1, 0, 0, false),
+        (0, UNDEF, 0, 0, 1, false),
+    ] {
+        let mut symbols = [[0; 24]; 2];
+        symbols[1][4] = binding << 4;
+        symbols[1][6..8].copy_from_slice(&shndx.to_le_bytes());
+        symbols[1][8..16].copy_from_slice(&value.to_le_bytes());
+        let values = SymtabValues::from_entries(&symbols).into();
+        // The entry before it is undone.
+        let file = [rela(0, 0, 1, 5), rela(8, index, r_type, 0)].map(relakit::elf::Rela::to_bytes).concat();
+        let table = RelaTable::new(&file).unwrap();
+        for (rules, refused) in [(Rules::empty(), refused), (Rules::ALLOW_ZERO_SYMBOLS, false)] {
+            let mut bytes = [0; 16];
+            for pass in [check, apply] {
+                let answer = pass(table, values, &mut Target::new(&mut bytes, 0), rules);
+                let said = answer.map_err(|error| (error.kind, error.entry, error.value));
+                let unresolved = Err((ErrorKind::SymbolUnresolved, Some(1), u64::from(shndx)));
+                assert_eq!(
+                    said,
+                    if refused { unresolved } else { Ok(()) },
+                    "{index} {shndx:#x} {binding} {value}"
+                );
+            }
+            assert_eq!(bytes[0], if refused { 0 } else { 5 });
+            if !refused {
+                clear(table, values, &mut Target::new(&mut bytes, 0), rules).unwrap();
+                assert_eq!(bytes, [0; 16]);
+            }
+        }
+    }
+}
