@@ -6,11 +6,13 @@ use crate::klp::SymName;
 use crate::module::Module;
 use crate::symbols::Resolver;
 
-/// Most symbols of one name that are counted.
+/// Limit of the number of symbols of one name that is reported.
 const COUNTED: u64 = 1000;
 
-/// Reports positions that are missing, and those that are given for the only symbol of a name. What the resolver does not
-/// know, or fails to answer, is passed over.
+/// Reports symbols that need a sympos and have none, and symbols that have one without need.
+///
+/// The resolver is called at most 12 times for each symbol. Its errors count as unknown symbols. If
+/// it knows the N-th symbol of a name, it must know those before it.
 pub fn sympos(module: &Module<'_>, resolver: &mut dyn Resolver, report: &mut dyn FnMut(Finding)) {
     let table = module.object().symbols();
     for index in 1..table.len() {
@@ -23,13 +25,7 @@ pub fn sympos(module: &Module<'_>, resolver: &mut dyn Resolver, report: &mut dyn
         let mut is_there =
             |position| matches!(resolver.candidate(name.object, name.name, position), Ok(Some(_)));
         let found = match name.position {
-            0 if is_there(2) => {
-                let last = (2..COUNTED).take_while(|position| is_there(position.saturating_add(1))).last();
-                Finding {
-                    limit: last.map_or(2, |last| last.saturating_add(1)),
-                    ..Finding::new(Rule::SymposMissing)
-                }
-            }
+            0 if is_there(2) => Finding { limit: last(&mut is_there), ..Finding::new(Rule::SymposMissing) },
             1.. if is_there(1) && !is_there(2) => {
                 Finding { value: name.position, ..Finding::new(Rule::SymposNotNeeded) }
             }
@@ -37,4 +33,19 @@ pub fn sympos(module: &Module<'_>, resolver: &mut dyn Resolver, report: &mut dyn
         };
         report(Finding { symbol: Some(index), ..found });
     }
+}
+
+/// Returns the last sympos that exists, from 2 to [`COUNTED`]. The search halves the range, because a
+/// file can have many symbols of a common name.
+fn last(exists: &mut dyn FnMut(u64) -> bool) -> u64 {
+    let (mut last, mut end) = (2, COUNTED.saturating_add(1));
+    while end.saturating_sub(last) > 1 {
+        let middle = last.midpoint(end);
+        if exists(middle) {
+            last = middle;
+        } else {
+            end = middle;
+        }
+    }
+    last
 }
