@@ -102,15 +102,27 @@ fn late(
 
 /// The fields of every relocation that is applied, early or late, in the order of the file.
 pub fn fields<'a>(module: &'a Module<'_>) -> impl Iterator<Item = Field> + 'a {
-    module.classes().flat_map(move |(index, class)| {
-        let (Class::Ordinary { target } | Class::KlpEarly { target } | Class::KlpLate { target, .. }) =
-            class.class
-        else {
-            return None.into_iter().flatten();
-        };
-        let section = module.object().section(index);
-        section.map(|section| fields_of(module, index, &section, target)).into_iter().flatten()
+    fields_where(module, |class| match class {
+        Class::Ordinary { target } | Class::KlpEarly { target } | Class::KlpLate { target, .. } => {
+            Some(target)
+        }
+        _ => None,
     })
+}
+
+/// The fields of sections for which `target_of` returns a target. It is called once a section.
+pub(super) fn fields_where<'a, 'f>(
+    module: &'a Module<'f>,
+    target_of: fn(Class<'f>) -> Option<u32>,
+) -> impl Iterator<Item = Field> + use<'a, 'f> {
+    module
+        .classes()
+        .filter_map(move |(index, class)| {
+            let target = target_of(class.class)?;
+            let section = module.object().section(index)?;
+            Some(fields_of(module, index, &section, target))
+        })
+        .flatten()
 }
 
 fn fields_of<'f>(

@@ -1,5 +1,6 @@
 //! Late relocations in code that a special section's reader rewrites.
 
+use super::lifetime::fields_where;
 use super::{Field, Finding, Rule};
 use crate::klp::Class;
 use crate::module::{Loaded, Memory, Module};
@@ -27,8 +28,11 @@ pub fn late_fields<'a, M: Memory + ?Sized>(
     module: &'a Module<'_>,
     memory: &'a mut M,
 ) -> impl Iterator<Item = LateField> + 'a {
-    super::fields(module).filter_map(|field| {
-        let Class::KlpLate { .. } = module.class(field.section)?.class else { return None };
+    let late = fields_where(module, |class| match class {
+        Class::KlpLate { target, .. } => Some(target),
+        _ => None,
+    });
+    late.filter_map(|field| {
         let target = memory.target(field.target)?;
         Some(LateField { address: target.address().wrapping_add(field.offset), field })
     })
