@@ -762,27 +762,27 @@
 #define RELAKIT_READ_NEVER 7
 
 /**
- * finding->severity: it is so, and nothing is wrong by itself.
+ * finding->severity: a fact that is no mistake by itself.
  */
 #define RELAKIT_SEVERITY_INFO 1
 
 /**
- * finding->severity: probably not what was meant.
+ * finding->severity: probably a mistake.
  */
 #define RELAKIT_SEVERITY_WARNING 2
 
 /**
- * finding->severity: it will not work, or will do harm.
+ * finding->severity: the module will not work, or will do harm.
  */
 #define RELAKIT_SEVERITY_ERROR 3
 
 /**
- * finding->other_section is a section index.
+ * finding->other_section is valid: a section index.
  */
 #define RELAKIT_HAS_OTHER_SECTION 16
 
 /**
- * finding->other_entry is the index of a relocation in it, counted from 0.
+ * finding->other_entry is valid: the index of a relocation in finding->other_section, from 0.
  */
 #define RELAKIT_HAS_OTHER_ENTRY 32
 
@@ -1361,25 +1361,28 @@ struct relakit_klp_symbol_name {
 };
 
 /**
- * Something about a module that Linux would pass over in silence, or get wrong later. A module with findings may load: what
- * Linux refuses is told by the functions that load it. Its size never changes.
+ * A mistake in a module that Linux skips without a message, or that does harm later.
+ *
+ * A module with findings may load: the functions that load a module return what Linux refuses.
+ * The size of this struct never changes.
  */
 struct relakit_finding {
     /**
-     * Which rule. relakit_rule_name and the functions after it have its texts; a number is never reused.
+     * Number of the rule. relakit_rule_name and the functions after it return its texts. A number
+     * is never reused.
      */
     int32_t rule;
     /**
-     * A RELAKIT_SEVERITY_; the same for all findings of a rule.
+     * A RELAKIT_SEVERITY_ number. All findings of a rule have the same one.
      */
     int32_t severity;
     /**
-     * RELAKIT_HAS_SECTION, _ENTRY, _SYMBOL, _OTHER_SECTION and _OTHER_ENTRY: which of the next five members say
-     * something. The others are 0.
+     * Which of the next five members are valid: RELAKIT_HAS_SECTION, _ENTRY, _SYMBOL,
+     * _OTHER_SECTION and _OTHER_ENTRY. The others are 0.
      */
     uint32_t has;
     /**
-     * Index of the section that it is about: for a relocation the section that holds it, not its target.
+     * Section index. For a relocation: the section that holds it, not its target.
      */
     uint32_t section;
     /**
@@ -1387,7 +1390,7 @@ struct relakit_finding {
      */
     uint32_t symbol;
     /**
-     * Index of another section; relakit_rule_number_name says of which.
+     * Index of another section. relakit_rule_number_name says which one.
      */
     uint32_t other_section;
     /**
@@ -1395,26 +1398,26 @@ struct relakit_finding {
      */
     uint64_t entry;
     /**
-     * The same in the other section.
+     * Index of a relocation in other_section, counted from 0.
      */
     uint64_t other_entry;
     /**
-     * r_offset, in bytes; 0 when the finding is not about one relocation.
+     * r_offset of the relocation, in bytes; 0 if the finding is about no single relocation.
      */
     uint64_t offset;
     /**
-     * The number that it is about: a length, what a field holds. relakit_rule_number_name says what it is.
+     * A length, the content of a field, or another number. relakit_rule_number_name says which.
      */
     uint64_t value;
     /**
-     * What the number was held against.
+     * The number that value was compared with.
      */
     uint64_t limit;
 };
 
 /**
- * Hears of a finding, which is there for the time of the call. ctx is what the function was given. A callback may call any
- * function of relakit, but not for the module that it is called for.
+ * Called once for each finding. *finding is valid during the call. ctx is the caller's argument.
+ * The callback may call every function of relakit, except those that take the same module.
  */
 typedef void (*relakit_report)(void *ctx, const struct relakit_finding *finding);
 
@@ -1945,18 +1948,34 @@ relakit_status relakit_parse_klp_symbol_name(const char *name,
                                              struct relakit_klp_symbol_name *parts);
 
 /**
- * Looks at the whole file of a module, and calls report for everything that Linux would not notice: names that cannot match,
- * relocations that wait for an object that is not patched or are never applied, late relocations into what is gone or was
- * read by then. Nothing is changed. Not after relakit_module_keep.
+ * Checks the file of a module for mistakes that Linux accepts, and calls report for each.
  *
- * kernel is RELAKIT_LINUX(major, minor), the version that is to load the module: it says which sections are read early. 0 is the
- * first version that the module's profile is true for. scratch is lent: count entries, one a symbol; its content is lost.
- * Livepatch symbols that two objects share are found as far as it reaches, so it may be NULL with a count of 0.
+ * Examples: names that match no object or symbol, late relocations for an object that the module
+ * does not patch, relocations that are never applied, late relocations of sections that Linux has
+ * read or freed by then. The call changes neither the module nor the file. Every stage before
+ * RELAKIT_STAGE_LATE allows it.
  *
- * Findings come in no order, one for each place: many, where a file is bad throughout.
+ * kernel is the version that loads the module: RELAKIT_LINUX(major, minor), or 0 for the first
+ * version of the module's profile. It decides which sections Linux reads early.
  *
- * Returns RELAKIT_OK, whatever was found, or what relakit_module_init says of all functions. RELAKIT_ERR_PROFILE: kernel is
- * older than 5.8. RELAKIT_ERR_CALLBACK: report is NULL.
+ * scratch is a caller-provided buffer of count entries. The call overwrites it. It needs one entry
+ * for each symbol or for each section of the file, whichever are more; relakit_module_describe
+ * returns both numbers. With fewer entries, also with NULL and 0, the call reports nothing and
+ * returns RELAKIT_ERR_VALUES_TOO_SHORT; error->limit is then the number of entries needed.
+ *
+ * The number of objects is not limited. Findings come in no order, one for each section, symbol or
+ * relocation: a bad file can have as many as it has relocations, or more. With n symbols,
+ * sections and relocations the call takes at most n log n steps; callbacks are not counted.
+ *
+ * Returns RELAKIT_OK, also if there are findings, or an error:
+ * RELAKIT_ERR_VALUES_TOO_SHORT  scratch is too short, see above;
+ * RELAKIT_ERR_PROFILE           kernel is older than 5.8, or no version of Linux;
+ * RELAKIT_ERR_CALLBACK          report is NULL;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _OVERLAP
+ *                               an argument is invalid, error->value is its number;
+ * RELAKIT_ERR_ORDER             relakit_module_keep has succeeded;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE, RELAKIT_ERR_BUSY
+ *                               as in relakit_module_init.
  */
 relakit_status relakit_module_findings(struct relakit_module *module,
                                        uint32_t kernel,
@@ -1967,10 +1986,18 @@ relakit_status relakit_module_findings(struct relakit_module *module,
                                        struct relakit_error *error);
 
 /**
- * The same for section index alone, as far as it can be told without the others: not whether its object is patched, or
- * which symbols it shares. So a tool that shows sections can show what is wrong beside each, for what one section costs.
+ * Checks section index alone, and calls report for each finding.
  *
- * Returns what relakit_module_findings returns, and RELAKIT_ERR_NO_SUCH_SECTION.
+ * It reports the findings of relakit_module_findings that need no other section. It does not check
+ * whether the section's object is patched, and which symbols it shares with other objects. kernel,
+ * report and ctx are as there. The time is linear in the size of the section.
+ *
+ * Returns RELAKIT_OK, also if there are findings, or an error:
+ * RELAKIT_ERR_NO_SUCH_SECTION  the file has no section index, error->limit is their number;
+ * RELAKIT_ERR_PROFILE          kernel is older than 5.8, or no version of Linux;
+ * RELAKIT_ERR_CALLBACK         report is NULL;
+ * RELAKIT_ERR_NULL, _ALIGNMENT, _ORDER, _NOT_A_MODULE_STATE, _BUSY
+ *                              as in relakit_module_findings.
  */
 relakit_status relakit_module_section_findings(struct relakit_module *module,
                                                uint32_t index,
@@ -1980,24 +2007,31 @@ relakit_status relakit_module_section_findings(struct relakit_module *module,
                                                struct relakit_error *error);
 
 /**
- * The stable name of a rule, such as "late-into-init": it never changes, and docs/findings has a page under it. Rules are
- * numbered from 1 without gaps; NULL for a number that is none. The text is constant.
+ * Returns the stable name of a rule, such as "late-into-init", or NULL if no rule has the number.
+ *
+ * A name never changes, and docs/findings has a page of that name. Rules are numbered from 1
+ * without gaps. The text is constant.
  */
 const char *relakit_rule_name(int32_t rule);
 
 /**
- * What a rule says, as a sentence in English without the numbers; NULL for a number that is none. The text is constant.
+ * Returns the message of a rule, an English sentence without the numbers, or NULL if no rule has
+ * the number. The text is constant.
  */
 const char *relakit_rule_message(int32_t rule);
 
 /**
- * What to do about it, in English; NULL for a number that is none. The text is constant.
+ * Returns an English text that says how to fix a finding of a rule, or NULL if no rule has the
+ * number. The text is constant.
  */
 const char *relakit_rule_help(int32_t rule);
 
 /**
- * What a finding's offset (which = 0), value (1) or limit (2) is, or its other section and relocation (3); the empty string
- * when the rule does not use it, NULL for a rule or which that is none. The text is constant.
+ * Returns the meaning of a member of the findings of a rule.
+ *
+ * which is 0 for offset, 1 for value, 2 for limit, 3 for other_section and other_entry. Returns ""
+ * if the rule does not use the member, and NULL if rule or which does not exist. The text is
+ * constant.
  */
 const char *relakit_rule_number_name(int32_t rule,
                                      uint32_t which);

@@ -114,6 +114,7 @@ static relakit_status no_object(void) { return object_at(UINT32_MAX); }
 
 /* What was found is not the question here. */
 static uint64_t *users;
+static size_t users_count;
 static void hear(void *ctx, const struct relakit_finding *finding)
 {
     (void)ctx;
@@ -121,12 +122,13 @@ static void hear(void *ctx, const struct relakit_finding *finding)
 }
 static relakit_status make_users(void)
 {
-    users = (uint64_t *)lend(symbol_count * sizeof *users);
+    users_count = symbol_count > section_count ? symbol_count : section_count;
+    users = (uint64_t *)lend(users_count * sizeof *users);
     return RELAKIT_OK;
 }
 static relakit_status findings(void)
 {
-    return relakit_module_findings(module, 0, users, symbol_count, hear, NULL, fresh());
+    return relakit_module_findings(module, 0, users, users_count, hear, NULL, fresh());
 }
 static relakit_status section_findings(void)
 {

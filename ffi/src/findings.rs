@@ -1,6 +1,6 @@
-//! Level 3: what Linux would not notice about a module that loads.
+//! Level 3: findings, which are mistakes in a module that Linux accepts.
 
-use crate::fault::{Report, Stopped};
+use crate::fault::{OrReport, Report, Stopped};
 use crate::pointers::{Piece, Span};
 use crate::relocate::profile;
 use crate::state::{self, Stage, relakit_module};
@@ -13,64 +13,83 @@ use relakit::Module;
 use relakit::check::{self, Finding, Rule};
 use relakit::special::Version;
 
-/// finding->severity: it is so, and nothing is wrong by itself.
+/// finding->severity: a fact that is no mistake by itself.
 pub const RELAKIT_SEVERITY_INFO: i32 = 1;
-/// finding->severity: probably not what was meant.
+/// finding->severity: probably a mistake.
 pub const RELAKIT_SEVERITY_WARNING: i32 = 2;
-/// finding->severity: it will not work, or will do harm.
+/// finding->severity: the module will not work, or will do harm.
 pub const RELAKIT_SEVERITY_ERROR: i32 = 3;
 
-/// finding->other_section is a section index.
+/// finding->other_section is valid: a section index.
 pub const RELAKIT_HAS_OTHER_SECTION: u32 = 16;
-/// finding->other_entry is the index of a relocation in it, counted from 0.
+/// finding->other_entry is valid: the index of a relocation in finding->other_section, from 0.
 pub const RELAKIT_HAS_OTHER_ENTRY: u32 = 32;
 
-/// Something about a module that Linux would pass over in silence, or get wrong later. A module with findings may load: what
-/// Linux refuses is told by the functions that load it. Its size never changes.
+/// A mistake in a module that Linux skips without a message, or that does harm later.
+///
+/// A module with findings may load: the functions that load a module return what Linux refuses.
+/// The size of this struct never changes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_finding {
-    /// Which rule. relakit_rule_name and the functions after it have its texts; a number is never reused.
+    /// Number of the rule. relakit_rule_name and the functions after it return its texts. A number
+    /// is never reused.
     pub rule: i32,
-    /// A RELAKIT_SEVERITY_; the same for all findings of a rule.
+    /// A RELAKIT_SEVERITY_ number. All findings of a rule have the same one.
     pub severity: i32,
-    /// RELAKIT_HAS_SECTION, _ENTRY, _SYMBOL, _OTHER_SECTION and _OTHER_ENTRY: which of the next five members say
-    /// something. The others are 0.
+    /// Which of the next five members are valid: RELAKIT_HAS_SECTION, _ENTRY, _SYMBOL,
+    /// _OTHER_SECTION and _OTHER_ENTRY. The others are 0.
     pub has: u32,
-    /// Index of the section that it is about: for a relocation the section that holds it, not its target.
+    /// Section index. For a relocation: the section that holds it, not its target.
     pub section: u32,
     /// Index of the symbol in the symbol table.
     pub symbol: u32,
-    /// Index of another section; relakit_rule_number_name says of which.
+    /// Index of another section. relakit_rule_number_name says which one.
     pub other_section: u32,
     /// Index of the relocation in its section, counted from 0.
     pub entry: u64,
-    /// The same in the other section.
+    /// Index of a relocation in other_section, counted from 0.
     pub other_entry: u64,
-    /// r_offset, in bytes; 0 when the finding is not about one relocation.
+    /// r_offset of the relocation, in bytes; 0 if the finding is about no single relocation.
     pub offset: u64,
-    /// The number that it is about: a length, what a field holds. relakit_rule_number_name says what it is.
+    /// A length, the content of a field, or another number. relakit_rule_number_name says which.
     pub value: u64,
-    /// What the number was held against.
+    /// The number that value was compared with.
     pub limit: u64,
 }
 
-/// Hears of a finding, which is there for the time of the call. ctx is what the function was given. A callback may call any
-/// function of relakit, but not for the module that it is called for.
+/// Called once for each finding. *finding is valid during the call. ctx is the caller's argument.
+/// The callback may call every function of relakit, except those that take the same module.
 pub type relakit_report = Option<unsafe extern "C" fn(ctx: *mut c_void, finding: *const relakit_finding)>;
 
-/// Looks at the whole file of a module, and calls report for everything that Linux would not notice: names that cannot match,
-/// relocations that wait for an object that is not patched or are never applied, late relocations into what is gone or was
-/// read by then. Nothing is changed. Not after relakit_module_keep.
+/// Checks the file of a module for mistakes that Linux accepts, and calls report for each.
 ///
-/// kernel is RELAKIT_LINUX(major, minor), the version that is to load the module: it says which sections are read early. 0 is the
-/// first version that the module's profile is true for. scratch is lent: count entries, one a symbol; its content is lost.
-/// Livepatch symbols that two objects share are found as far as it reaches, so it may be NULL with a count of 0.
+/// Examples: names that match no object or symbol, late relocations for an object that the module
+/// does not patch, relocations that are never applied, late relocations of sections that Linux has
+/// read or freed by then. The call changes neither the module nor the file. Every stage before
+/// RELAKIT_STAGE_LATE allows it.
 ///
-/// Findings come in no order, one for each place: many, where a file is bad throughout.
+/// kernel is the version that loads the module: RELAKIT_LINUX(major, minor), or 0 for the first
+/// version of the module's profile. It decides which sections Linux reads early.
 ///
-/// Returns RELAKIT_OK, whatever was found, or what relakit_module_init says of all functions. RELAKIT_ERR_PROFILE: kernel is
-/// older than 5.8. RELAKIT_ERR_CALLBACK: report is NULL.
+/// scratch is a caller-provided buffer of count entries. The call overwrites it. It needs one entry
+/// for each symbol or for each section of the file, whichever are more; relakit_module_describe
+/// returns both numbers. With fewer entries, also with NULL and 0, the call reports nothing and
+/// returns RELAKIT_ERR_VALUES_TOO_SHORT; error->limit is then the number of entries needed.
+///
+/// The number of objects is not limited. Findings come in no order, one for each section, symbol or
+/// relocation: a bad file can have as many as it has relocations, or more. With n symbols,
+/// sections and relocations the call takes at most n log n steps; callbacks are not counted.
+///
+/// Returns RELAKIT_OK, also if there are findings, or an error:
+/// RELAKIT_ERR_VALUES_TOO_SHORT  scratch is too short, see above;
+/// RELAKIT_ERR_PROFILE           kernel is older than 5.8, or no version of Linux;
+/// RELAKIT_ERR_CALLBACK          report is NULL;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _OVERLAP
+///                               an argument is invalid, error->value is its number;
+/// RELAKIT_ERR_ORDER             relakit_module_keep has succeeded;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE, RELAKIT_ERR_BUSY
+///                               as in relakit_module_init.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_findings(
     module: *mut relakit_module,
@@ -89,21 +108,30 @@ pub unsafe extern "C" fn relakit_module_findings(
         scratch.span.apart_from(&[file_span(module, faults)?, own], 3, faults)?;
         // SAFETY: the caller's promise; it does not overlap the file.
         let scratch = unsafe { scratch.write() };
-        check::file(module, version, scratch, &mut |finding| {
+        let report = &mut |finding| {
             let finding = as_c(&finding);
             // SAFETY: the caller's promise.
             unsafe { report(ctx, &raw const finding) };
-        });
+        };
+        check::file(module, version, scratch, report).or_report(faults)?;
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller's promise.
     unsafe { state::on(module, error, call) }
 }
 
-/// The same for section index alone, as far as it can be told without the others: not whether its object is patched, or
-/// which symbols it shares. So a tool that shows sections can show what is wrong beside each, for what one section costs.
+/// Checks section index alone, and calls report for each finding.
 ///
-/// Returns what relakit_module_findings returns, and RELAKIT_ERR_NO_SUCH_SECTION.
+/// It reports the findings of relakit_module_findings that need no other section. It does not check
+/// whether the section's object is patched, and which symbols it shares with other objects. kernel,
+/// report and ctx are as there. The time is linear in the size of the section.
+///
+/// Returns RELAKIT_OK, also if there are findings, or an error:
+/// RELAKIT_ERR_NO_SUCH_SECTION  the file has no section index, error->limit is their number;
+/// RELAKIT_ERR_PROFILE          kernel is older than 5.8, or no version of Linux;
+/// RELAKIT_ERR_CALLBACK         report is NULL;
+/// RELAKIT_ERR_NULL, _ALIGNMENT, _ORDER, _NOT_A_MODULE_STATE, _BUSY
+///                              as in relakit_module_findings.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_section_findings(
     module: *mut relakit_module,
@@ -133,7 +161,7 @@ pub unsafe extern "C" fn relakit_module_section_findings(
     unsafe { state::on(module, error, call) }
 }
 
-/// The version of Linux that is meant.
+/// Reads the argument kernel.
 fn version(kernel: u32, module: &Module<'_>, faults: &mut Report) -> Result<Version, Stopped> {
     let [minor_low, minor_high, major_low, major_high] = kernel.to_le_bytes();
     match (kernel, profile(kernel)) {
@@ -168,27 +196,34 @@ fn rule_of(number: i32) -> Option<Rule> {
     Rule::ALL.iter().copied().find(|rule| *rule as i32 == number)
 }
 
-/// The stable name of a rule, such as "late-into-init": it never changes, and docs/findings has a page under it. Rules are
-/// numbered from 1 without gaps; NULL for a number that is none. The text is constant.
+/// Returns the stable name of a rule, such as "late-into-init", or NULL if no rule has the number.
+///
+/// A name never changes, and docs/findings has a page of that name. Rules are numbered from 1
+/// without gaps. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_rule_name(rule: i32) -> *const c_char {
     rule_of(rule).map_or(ptr::null(), |rule| rule.c_name().as_ptr())
 }
 
-/// What a rule says, as a sentence in English without the numbers; NULL for a number that is none. The text is constant.
+/// Returns the message of a rule, an English sentence without the numbers, or NULL if no rule has
+/// the number. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_rule_message(rule: i32) -> *const c_char {
     rule_of(rule).map_or(ptr::null(), |rule| rule.message().as_ptr())
 }
 
-/// What to do about it, in English; NULL for a number that is none. The text is constant.
+/// Returns an English text that says how to fix a finding of a rule, or NULL if no rule has the
+/// number. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_rule_help(rule: i32) -> *const c_char {
     rule_of(rule).map_or(ptr::null(), |rule| rule.help().as_ptr())
 }
 
-/// What a finding's offset (which = 0), value (1) or limit (2) is, or its other section and relocation (3); the empty string
-/// when the rule does not use it, NULL for a rule or which that is none. The text is constant.
+/// Returns the meaning of a member of the findings of a rule.
+///
+/// which is 0 for offset, 1 for value, 2 for limit, 3 for other_section and other_entry. Returns ""
+/// if the rule does not use the member, and NULL if rule or which does not exist. The text is
+/// constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_rule_number_name(rule: i32, which: u32) -> *const c_char {
     let name = |rule: Rule| {

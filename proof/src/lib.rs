@@ -139,7 +139,7 @@ fn looked_at(
     count = count.wrapping_add(check::module_name(module).map_or(0, <[u8]>::len));
     count = count.wrapping_add(check::modinfo(module, object).map_or(0, <[u8]>::len));
     let mut seen = |finding: check::Finding| count = count.wrapping_add(finding.rule.name().len());
-    check::file(module, module.profile().since, values, &mut seen);
+    let done = check::file(module, module.profile().since, values, &mut seen);
     check::section(module, 1, module.profile().since, &mut seen);
     check::sympos(module, &mut Embedder, &mut seen);
     check::overlaps(&fields(module), &mut seen);
@@ -152,6 +152,11 @@ fn looked_at(
         let (table, _) = RelaTable::whole_entries(module.object().section_bytes(&section));
         check::truncated(table, (&*values).into(), section.address, 1, &mut seen);
     }
+    if let Err(error) = done {
+        report(error);
+    }
+    count = count.wrapping_add(check::scratch_len(module));
+    count = count.wrapping_add(check::patched_names(module).fold(0, |longest, name| name.len().max(longest)));
     count = count.wrapping_add(usize::from(check::patches(module, object)));
     let mut late = check::LinuxLate::new(module, values);
     late.faults(object, memory, &mut Embedder, report);

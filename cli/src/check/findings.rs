@@ -40,11 +40,12 @@ impl<'m, 'f> Findings<'m, 'f> {
 
     /// What the file alone tells.
     pub(crate) fn file(&mut self) {
-        let symbols = usize::try_from(self.module.object().symbols().len()).unwrap_or(0);
         let found = &mut self.found;
-        check::file(self.module, self.version, &mut vec![0; symbols], &mut |finding| {
+        let scratch = &mut vec![0; check::scratch_len(self.module)];
+        let done = check::file(self.module, self.version, scratch, &mut |finding| {
             found.push((finding, Vec::new()));
         });
+        debug_assert!(done.is_ok(), "the scratch buffer is long enough: {done:?}");
         let mut fields: Vec<_> = check::fields(self.module).collect();
         fields.sort_unstable();
         check::overlaps(&fields, &mut |finding| found.push((finding, Vec::new())));

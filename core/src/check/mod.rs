@@ -8,38 +8,63 @@ mod lifetime;
 mod linux;
 mod loader;
 mod names;
+mod objects;
 mod ordering;
 mod rules;
+mod sort;
 mod sympos;
 mod values;
 
-pub use gating::patches;
 pub use lifetime::fields;
 pub use linux::{LinuxComing, LinuxLate, Outcome, outcome};
 pub use loader::{LoaderFault, LoaderRule, Phase, enables_patch, loader, modinfo, module_name, same_names};
+pub use objects::{patched_names, patches};
 pub use ordering::{LateField, late_fields, rewritten};
 pub use rules::{Rule, Severity};
 pub use sympos::sympos;
 pub use values::{overlaps, truncated};
 
+use crate::error::{Error, ErrorKind};
 use crate::module::Module;
 use crate::special::Version;
 
-/// Reports what the file alone tells, for a kernel of this version.
+/// Reports every finding that the file alone can show, for a kernel of this version.
 ///
-/// `scratch` is memory for one value a symbol; its content is lost. Symbols that it has no room for are not looked at for
-/// [`Rule::SharedSymbol`].
-pub fn file(module: &Module<'_>, version: Version, scratch: &mut [u64], report: &mut dyn FnMut(Finding)) {
-    scratch.fill(0);
+/// `scratch` is a caller-provided buffer of at least [`scratch_len`] entries. The call overwrites it.
+///
+/// With n symbols, sections and relocations the call takes n log n steps at most.
+///
+/// # Errors
+/// [`ErrorKind::ValuesTooShort`] if `scratch` is too short. Nothing was reported then.
+pub fn file(
+    module: &Module<'_>,
+    version: Version,
+    scratch: &mut [u64],
+    report: &mut dyn FnMut(Finding),
+) -> Result<(), Error> {
+    let needed = scratch_len(module);
+    if scratch.len() < needed {
+        return Err(Error::new(ErrorKind::ValuesTooShort, scratch.len() as u64, needed as u64));
+    }
     names::symbols(module, report);
-    gating::objects(module, report);
+    objects::not_patched(module, scratch, report);
+    scratch.fill(0);
     for index in 1..module.object().section_count() {
         one(module, index, version, scratch, report);
     }
+    Ok(())
 }
 
-/// Reports what section `index` of the file tells by itself; nothing when there is no such section, or of section 0, which nobody
-/// looks at.
+/// Returns how many entries the `scratch` buffer of [`file`] needs: the number of symbols or the
+/// number of sections, whichever is greater.
+pub fn scratch_len(module: &Module<'_>) -> usize {
+    let object = module.object();
+    usize::try_from(object.symbols().len().max(object.section_count())).unwrap_or(usize::MAX)
+}
+
+/// Reports the findings of [`file`] that section `index` shows without the other sections.
+///
+/// Nothing is reported for section 0, which Linux never reads, and for an index that does not exist.
 pub fn section(module: &Module<'_>, index: u32, version: Version, report: &mut dyn FnMut(Finding)) {
     if index != 0 {
         one(module, index, version, &mut [], report);

@@ -11,6 +11,7 @@
 #[expect(dead_code, reason = "tests of whole modules need more of it")]
 mod builder;
 mod edges;
+mod objects;
 mod properties;
 mod real;
 #[path = "../verdicts/recorded.rs"]
@@ -24,8 +25,8 @@ use relakit::{Module, Profile};
 fn of_file(file: &[u8], profile: Profile) -> Vec<Finding> {
     let module = Module::parse(file, profile).unwrap();
     let mut found = Vec::new();
-    let mut scratch = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
-    check::file(&module, profile.since, &mut scratch, &mut |finding| found.push(finding));
+    let mut scratch = vec![0; check::scratch_len(&module)];
+    check::file(&module, profile.since, &mut scratch, &mut |finding| found.push(finding)).unwrap();
     let mut fields: Vec<_> = check::fields(&module).collect();
     fields.sort_unstable();
     check::overlaps(&fields, &mut |finding| found.push(finding));
