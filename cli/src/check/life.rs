@@ -9,6 +9,7 @@ use crate::image::{self, Image};
 use crate::{Failure, kernel};
 use relakit::check::{self, LinuxLate};
 use relakit::{Module, Place, Profile};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// What happens to a module that the livepatch may patch.
@@ -123,6 +124,7 @@ pub(crate) fn check(
         late: LinuxLate::new(&module, &mut values),
         memory: &mut memory[..],
         enabled: loaded.is_some() && check::enables_patch(&module),
+        patched: check::patched_names(&module).collect(),
         known,
     };
     if patch.enabled {
@@ -216,6 +218,8 @@ struct Patch<'a, 'f, 'm> {
     memory: &'a mut [Option<Place<'m>>],
     /// Whether its init function has enabled it.
     enabled: bool,
+    /// The objects that it patches.
+    patched: HashSet<&'f [u8]>,
     /// Where to take down what is resolved.
     known: Option<&'a mut Known>,
 }
@@ -230,7 +234,7 @@ impl Patch<'_, '_, '_> {
         answers: &mut Answers<'_, '_>,
     ) -> Late {
         let mut late = Late { object: name.to_owned(), ..Late::default() };
-        if !check::patches(self.module, name.as_bytes()) {
+        if !self.patched.contains(name.as_bytes()) {
             return late;
         }
         let mut all = Vec::new();
@@ -252,7 +256,7 @@ impl Patch<'_, '_, '_> {
 
     fn going(&mut self, name: &str) -> Late {
         let mut late = Late { object: name.to_owned(), ..Late::default() };
-        if self.enabled && check::patches(self.module, name.as_bytes()) {
+        if self.enabled && self.patched.contains(name.as_bytes()) {
             self.late.going(name.as_bytes(), self.memory, &mut |error| late.not_cleared.push(error));
         }
         late
