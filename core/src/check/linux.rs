@@ -1,8 +1,9 @@
 //! What Linux does with late relocations where it is not all or nothing (Linux semantics 10 and 15), for tools that
 //! say beforehand what it will leave behind. A loader wants [`Late`](crate::Late).
 
+use super::objects::object_of;
 use crate::abi;
-use crate::elf::{Rela, RelaTable};
+use crate::elf::{Rela, RelaTable, SectionFlags};
 use crate::error::{Error, ErrorKind};
 use crate::klp::{Class, FailsAt};
 use crate::module::{Memory, Module};
@@ -68,7 +69,7 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         resolver: &mut dyn Resolver,
     ) -> LinuxComing {
         let mut written = 0;
-        let done = (1..self.module.object().section_count())
+        let done = sections_for(self.module, object)
             .try_for_each(|index| self.apply(index, object, memory, resolver, &mut written));
         LinuxComing { fault: done.err(), written }
     }
@@ -83,7 +84,7 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         resolver: &mut dyn Resolver,
         report: &mut dyn FnMut(Error),
     ) {
-        for index in 1..self.module.object().section_count() {
+        for index in sections_for(self.module, object) {
             let mut report = |error: Error| report(somewhere(error, index));
             if let Some(error) = self.stops(index, object) {
                 report(error);
@@ -127,7 +128,7 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         if !self.module.profile().clears_on_going {
             return;
         }
-        for index in 1..self.module.object().section_count() {
+        for index in sections_for(self.module, object) {
             let Some((target, table)) = self.late_section(index, object) else { continue };
             let cleared = each(table, |entry| {
                 let mut target = memory.target(target).ok_or_else(|| self.not_placed(target))?;
@@ -173,12 +174,13 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
 
     /// What is known to be wrong with section `index`, if the coming of `object` looks at it.
     fn stops(&self, index: u32, object: &[u8]) -> Option<Error> {
-        let stops = match self.module.class(index)?.class {
-            Class::Malformed { fails: FailsAt::AnyComing, .. } => true,
-            Class::Malformed { fails: FailsAt::Coming(other), .. } => other == object,
-            _ => false,
-        };
-        self.module.malformed(index).filter(|_| stops)
+        match self.module.class(index)?.class {
+            Class::Malformed { fails: FailsAt::AnyComing, .. } => self.module.malformed(index),
+            Class::Malformed { fails: FailsAt::Coming(of), .. } if of == object => {
+                self.module.malformed(index)
+            }
+            _ => None,
+        }
     }
 
     fn symbols<'b>(&self, object: &'b [u8]) -> KlpSymbols<'b, 'f>
@@ -231,6 +233,19 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         let _ =
             reloc::apply(RelaTable::from_entries(&entry), Values::Dense(self.values), target, Rules::empty());
     }
+}
+
+/// Every section that Linux may read further than its name when `object` is coming or going.
+///
+/// Each pass looks at all sections, so those for other objects are skipped without reading their
+/// whole names. The name of an `SHT_NULL` section may be outside of the file.
+fn sections_for<'a>(module: &'a Module<'_>, object: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
+    let sections = module.object().sections().filter(move |(index, section)| {
+        *index != 0
+            && section.flags.contains(SectionFlags::RELA_LIVEPATCH)
+            && (section.kind == abi::SHT_NULL || object_of(module, *index).is_none_or(|of| of == object))
+    });
+    sections.map(|(index, _)| index)
 }
 
 /// Does `act` with each entry, as a table of its own, up to the first fault.

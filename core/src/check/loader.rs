@@ -159,7 +159,7 @@ fn this_module(module: &Module<'_>, index: u32, fault: &mut dyn FnMut(LoaderRule
     let is_it = |number: &u32| {
         symbols.get(*number).is_some_and(|symbol| {
             symbols.place(*number, &symbol) == SymbolPlace::Section(index)
-                && symbols.name(*number, &symbol) == Ok(b"__this_module")
+                && symbols.strings().is(symbol.name, b"__this_module")
         })
     };
     let symbol = (1..symbols.len()).find(is_it).and_then(|number| symbols.get(number));
@@ -196,7 +196,7 @@ pub fn enables_patch(module: &Module<'_>) -> bool {
     (1..symbols.len()).any(|index| {
         symbols.get(index).is_some_and(|symbol| {
             symbols.place(index, &symbol) == SymbolPlace::Undefined
-                && symbols.name(index, &symbol) == Ok(b"klp_enable_patch")
+                && symbols.strings().is(symbol.name, b"klp_enable_patch")
         })
     })
 }
