@@ -100,7 +100,7 @@ fn late(
     }
 }
 
-/// The fields of every relocation that is applied, early or late, in the order of the file.
+/// Returns the fields of all relocations that are applied, early or late, in the order of the file.
 pub fn fields<'a>(module: &'a Module<'_>) -> impl Iterator<Item = Field> + 'a {
     fields_where(module, |class| match class {
         Class::Ordinary { target } | Class::KlpEarly { target } | Class::KlpLate { target, .. } => {
@@ -110,7 +110,8 @@ pub fn fields<'a>(module: &'a Module<'_>) -> impl Iterator<Item = Field> + 'a {
     })
 }
 
-/// The fields of sections for which `target_of` returns a target. It is called once a section.
+/// Returns the fields of sections for which `target_of` returns a target. It is called once for
+/// each section.
 pub(super) fn fields_where<'a, 'f>(
     module: &'a Module<'f>,
     target_of: fn(Class<'f>) -> Option<u32>,

@@ -1,5 +1,9 @@
-//! What Linux does with late relocations where it is not all or nothing (Linux semantics 10 and 15), for tools that
-//! say beforehand what it will leave behind. A loader wants [`Late`](crate::Late).
+//! Late relocations as Linux applies and clears them, which is not all or nothing (Linux semantics
+//! 10 and 15). It is for tools that predict what Linux leaves in memory. Loaders use
+//! [`Late`](crate::Late).
+//!
+//! Each pass reads all section headers, as Linux does. So the time of passes for many objects is
+//! the number of passes times the number of sections.
 
 use super::objects::object_of;
 use crate::abi;

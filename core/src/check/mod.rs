@@ -1,7 +1,10 @@
-//! What Linux would pass over in silence, or get wrong later: findings about a module that loads.
+//! Findings: mistakes in a module that Linux skips without a message, or that do harm later.
 //!
-//! A [`Finding`] is no fault: a module with findings may load. Each rule has a stable name, a severity, a sentence and
-//! what to do. Everything here reports through a callback and changes nothing.
+//! A module with findings may load. Each [`Rule`] has a stable name, a severity, a message and a
+//! help text. The functions report through a callback and change nothing.
+//!
+//! The time of a call is linear in the size of the file, times the logarithm of the number of
+//! sections where it says so. The time of the callbacks comes on top.
 
 mod gating;
 mod lifetime;
@@ -32,7 +35,7 @@ use crate::special::Version;
 ///
 /// `scratch` is a caller-provided buffer of at least [`scratch_len`] entries. The call overwrites it.
 ///
-/// With n symbols, sections and relocations the call takes n log n steps at most.
+/// With n symbols, sections and relocations, the call takes n log n steps at most.
 ///
 /// # Errors
 /// [`ErrorKind::ValuesTooShort`] if `scratch` is too short. Nothing was reported then.
@@ -55,14 +58,14 @@ pub fn file(
     Ok(())
 }
 
-/// Returns how many entries the `scratch` buffer of [`file`] needs: the number of symbols or the
+/// Returns how many entries the `scratch` buffer of [`file()`] needs: the number of symbols or the
 /// number of sections, whichever is greater.
 pub fn scratch_len(module: &Module<'_>) -> usize {
     let object = module.object();
     usize::try_from(object.symbols().len().max(object.section_count())).unwrap_or(usize::MAX)
 }
 
-/// Reports the findings of [`file`] that section `index` shows without the other sections.
+/// Reports the findings of [`file()`] that section `index` shows without the other sections.
 ///
 /// Nothing is reported for section 0, which Linux never reads, and for an index that does not exist.
 pub fn section(module: &Module<'_>, index: u32, version: Version, report: &mut dyn FnMut(Finding)) {
@@ -84,21 +87,21 @@ fn one(
     lifetime::section(module, index, &section, version, report);
 }
 
-/// One finding: which rule, where, and the numbers. `Copy`, borrows nothing.
+/// One finding: the rule, the section, and the numbers. It is `Copy` and borrows nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What was found.
+    /// The rule.
     pub rule: Rule,
-    /// Index of the section that it is about: for a relocation the section that holds it, not its target.
+    /// Section index. For a relocation: the section that holds it, not its target.
     pub section: Option<u32>,
     /// Index of the relocation in its section, counted from 0.
     pub entry: Option<u64>,
     /// Index of the symbol in the symbol table.
     pub symbol: Option<u32>,
-    /// The other place, see [`Rule::other_c_name`]: a section index.
+    /// Index of another section, see [`Rule::other_c_name`].
     pub other_section: Option<u32>,
-    /// The entry of that section, counted from 0.
+    /// Index of a relocation in `other_section`, counted from 0.
     pub other_entry: Option<u64>,
     /// `r_offset`, in bytes; see [`Rule::number_c_names`].
     pub offset: u64,
@@ -109,7 +112,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding of `rule` without a place.
+    /// Returns a finding of `rule` in which nothing else is set.
     pub const fn new(rule: Rule) -> Self {
         Self {
             rule,
@@ -128,7 +131,7 @@ impl Finding {
 /// The bytes that one relocation writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Field {
-    /// Section index of what is relocated.
+    /// Index of the section that is relocated.
     pub target: u32,
     /// Offset of the first byte in that section.
     pub offset: u64,

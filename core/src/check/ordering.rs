@@ -23,7 +23,7 @@ const INSTRUCTION_MAX: u64 = 15;
 /// Most fields that are looked at for one site, which has up to 255 bytes: where there are more, they overlap one another.
 const FIELDS_PER_SITE: usize = 255 + 8;
 
-/// The fields of late relocations that have a place, in the order of the file.
+/// Returns the fields of late relocations whose targets are in `memory`, in the order of the file.
 pub fn late_fields<'a, M: Memory + ?Sized>(
     module: &'a Module<'_>,
     memory: &'a mut M,

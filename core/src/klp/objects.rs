@@ -1,22 +1,25 @@
-//! The modules that a livepatch patches, as its section names tell.
+//! The patched objects that the section names of a livepatch mention.
 
 use super::class::{Class, FailsAt};
 use crate::error::{Error, ErrorKind};
 use crate::module::Module;
 use heapless::Vec;
 
-/// Most objects that are listed. Raising it costs 16 bytes of stack each.
+/// Largest number of objects in an [`Objects`]. Each one takes 16 bytes.
 pub const MAX_OBJECTS: usize = 64;
 
-/// Each object that a module has late relocations for, once, in section order.
+/// The objects for which a module has late relocations, each of them once, in section order.
+///
+/// [`Module::classes`] has no limit, and returns an object once for each of its sections.
 #[derive(Clone, Debug)]
 pub struct Objects<'f>(Vec<&'f [u8], MAX_OBJECTS>);
 
 impl<'f> Objects<'f> {
-    /// Reads the section names of `module`. The time is bounded by sections times [`MAX_OBJECTS`].
+    /// Reads the section names of `module`. The time is linear in the number of sections.
     ///
     /// # Errors
-    /// [`ErrorKind::TooManyObjects`], with the section that names the first one too many.
+    /// [`ErrorKind::TooManyObjects`] if there are more than [`MAX_OBJECTS`], with the section of the
+    /// first one that has no room.
     pub fn of(module: &Module<'f>) -> Result<Self, Error> {
         let mut objects = Vec::new();
         for (index, class) in module.classes() {
@@ -33,7 +36,7 @@ impl<'f> Objects<'f> {
         Ok(Self(objects))
     }
 
-    /// The names.
+    /// Returns the names.
     pub fn names(&self) -> &[&'f [u8]] {
         &self.0
     }

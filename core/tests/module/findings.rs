@@ -339,6 +339,22 @@ fn rewritten(
 }
 
 #[test]
+fn a_missing_sympos_counts_up_to_1000_symbols_with_few_questions() {
+    let file = with_symbol(".klp.sym.a.many,0").build();
+    let module = Module::parse(&file, LINUX).unwrap();
+    for count in [0, 1, 2, 3, 4, 5, 500, 501, 502, 998, 999, 1000, 1001, 5000] {
+        let addresses: Vec<u64> = (1..=count).collect();
+        let mut names = Names::new(&[("a", "many", &addresses)]);
+        let mut found = Vec::new();
+        check::sympos(&module, &mut names, &mut |finding| found.push((finding.rule, finding.limit)));
+        let expected = (count > 1).then_some((Rule::SymposMissing, count.min(1000)));
+        assert_eq!(found, Vec::from_iter(expected), "{count} symbols");
+        let asked = names.asked.iter().filter(|asked| asked.starts_with("a:many:")).count();
+        assert!((1..=12).contains(&asked), "{asked} questions for {count} symbols");
+    }
+}
+
+#[test]
 fn a_late_field_is_held_against_every_byte_that_is_rewritten() {
     let retpoline = |at, r_type| rewritten(at, r_type, ".retpoline_sites", 4, &[]);
     assert_eq!(retpoline(0x0c, R_32), []);

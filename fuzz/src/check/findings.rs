@@ -46,7 +46,8 @@ pub(super) fn of(module: &Module<'_>, version: Version, names: &mut Names<'_, Ha
 fn file(module: &Module<'_>, version: Version) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut scratch = vec![u64::MAX; check::scratch_len(module)];
-    check::file(module, version, &mut scratch, &mut |finding| found.push(finding)).expect("scratch is long enough");
+    check::file(module, version, &mut scratch, &mut |finding| found.push(finding))
+        .expect("scratch is long enough");
     found
 }
 
