@@ -1,14 +1,23 @@
-//! All of relakit's core behind three functions, with a panic handler that calls a function which nobody defines: linking
-//! them succeeds only if no panic is reachable.
+//! Calls every public function of relakit's core from functions whose names begin with `proof_`. The panic handler calls
+//! a function that is defined nowhere, so they link only if no panic is reachable.
+//!
+//! `proof/run` derives both lists, the public functions and those that are called here, and fails if one is missing.
+//! Arguments come from outside and results go into `black_box`: the optimiser must not know either.
 #![no_std]
 
+mod elf;
+mod flags;
+mod life;
+mod names;
+mod sechdrs;
+mod section;
+mod tables;
+mod text;
+
+use core::hint::black_box;
 use core::panic::PanicInfo;
-use relakit::elf::RelaTable;
-use relakit::index::{Index, find_sorted};
-use relakit::reloc::{self, Rules, SymtabValues};
-use relakit::{
-    Error, HookError, Loaded, Module, Place, Profile, Resolver, Target, Writer, check, klp, special,
-};
+use relakit::{HookError, Memory, Resolver, Target, Writer};
+use text::Text;
 
 unsafe extern "C" {
     // Defined nowhere.
@@ -59,181 +68,38 @@ impl Writer for Embedder {
     }
 }
 
-/// What the embedder lends for a whole module.
-pub struct Lent<'a> {
-    file: &'a [u8],
-    profile: Profile,
-    memory: &'a mut [Option<Place<'a>>],
-    values: &'a mut [u64],
-    kept: &'a mut [u8],
-    object: &'a [u8],
-    fault: Option<Error>,
-    count: usize,
-}
+/// An embedder that has the functions that it must have, and relakit's own for the others.
+struct Nothing;
 
-#[unsafe(no_mangle)]
-extern "C" fn proof_module(lent: &mut Lent<'_>) -> i32 {
-    match module(lent) {
-        Ok(()) => 0,
-        Err(error) => {
-            lent.fault = Some(error);
-            error.kind as i32
-        }
+impl Resolver for Nothing {
+    fn exported(&mut self, _name: &[u8]) -> Result<Option<u64>, HookError> {
+        Ok(None)
     }
 }
 
-fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
-    let Lent { file, profile, memory, values, kept, object, fault, count } = lent;
-    let memory = &mut **memory;
-    let module = Module::parse(file, *profile)?;
-    *count = klp::Objects::of(&module)?.names().len();
-    let mut report = |error: Error| *fault = Some(error);
-    let mut placed = module.place(memory)?;
-    placed.fill()?;
-    placed.faults(values, &mut Embedder, &mut report)?;
-    let loaded = placed.early(values, &mut Embedder)?;
-    for (section, special) in loaded.specials() {
-        *count =
-            count.wrapping_add(usize::from(special.is_read_by(profile.since))).wrapping_add(section as usize);
-        let sites = special::sites(special, profile.since, file, section.into());
-        *count = count.wrapping_add(sites.left_over());
-        for site in sites {
-            *count = count.wrapping_add(site.size_in(file) as usize);
-        }
+impl Writer for Nothing {
+    fn read(&mut self, _address: u64, _offset: u64, _bytes: &mut [u8]) -> Result<(), HookError> {
+        Ok(())
     }
-    let read_last = special::finalize_order(profile.since).last();
-    *count = count.wrapping_add(read_last.map_or(0, |special| special.name.len()));
-    *count = count.wrapping_add(module.late_size(values)?);
-    let mut late = loaded.keep(memory, values, kept)?;
-    late.faults(object, memory, &mut Embedder, &mut report)?;
-    *count = count.wrapping_add(late.coming(object, memory, &mut Embedder)?);
-    *count = count.wrapping_add(late.going(object, memory)?);
-    *count = count.wrapping_add(looked_at(&loaded, memory, values, object, &mut report));
-    #[cfg(feature = "control")]
-    {
-        *count = count.wrapping_add(usize::from(file[*count]));
-    }
-    Ok(())
-}
 
-/// Two of the module's fields.
-fn fields(module: &Module<'_>) -> [check::Field; 2] {
-    let mut fields = check::fields(module);
-    let none = check::Field { target: 0, offset: 0, size: 1, section: 0, entry: 0 };
-    [fields.next().unwrap_or(none), fields.last().unwrap_or(none)]
-}
-
-/// What a checker asks of a module.
-fn looked_at(
-    loaded: &Loaded<'_>,
-    memory: &mut [Option<Place<'_>>],
-    values: &mut [u64],
-    object: &[u8],
-    report: &mut dyn FnMut(Error),
-) -> usize {
-    let module = loaded.module();
-    let mut count = usize::from(check::enables_patch(module));
-    let mut broken = |fault: check::LoaderFault| count = count.wrapping_add(fault.rule.errno() as usize);
-    check::loader(module, &mut broken);
-    check::same_names(module, &[1, 2, 3], &mut broken);
-    count = count.wrapping_add(check::module_name(module).map_or(0, <[u8]>::len));
-    count = count.wrapping_add(check::modinfo(module, object).map_or(0, <[u8]>::len));
-    let mut seen = |finding: check::Finding| count = count.wrapping_add(finding.rule.name().len());
-    let done = check::file(module, module.profile().since, values, &mut seen);
-    check::section(module, 1, module.profile().since, &mut seen);
-    check::sympos(module, &mut Embedder, &mut seen);
-    check::overlaps(&fields(module), &mut seen);
-    let mut late = check::late_fields(module, memory);
-    let ends = [late.next(), late.last()];
-    if let [Some(first), Some(last)] = ends {
-        check::rewritten(loaded, memory, module.profile().since, &[first, last], &mut seen);
-    }
-    if let Some(section) = module.object().section(1) {
-        let (table, _) = RelaTable::whole_entries(module.object().section_bytes(&section));
-        check::truncated(table, (&*values).into(), section.address, 1, &mut seen);
-    }
-    if let Err(error) = done {
-        report(error);
-    }
-    count = count.wrapping_add(check::scratch_len(module));
-    count = count.wrapping_add(check::patched_names(module).fold(0, |longest, name| name.len().max(longest)));
-    count = count.wrapping_add(usize::from(check::patches(module, object)));
-    let mut late = check::LinuxLate::new(module, values);
-    late.faults(object, memory, &mut Embedder, report);
-    let coming = late.coming(object, memory, &mut Embedder);
-    if let Some(fault) = coming.fault
-        && check::outcome(fault.kind, module.profile()) == check::Outcome::Unsafe
-    {
-        report(fault);
-    }
-    late.going(object, memory, report);
-    count.wrapping_add(coming.written as usize)
-}
-
-/// What the embedder lends for one section.
-pub struct LentSection<'a> {
-    rela: &'a [u8],
-    values: &'a [u64],
-    symtab: &'a [u8],
-    bytes: &'a mut [u8],
-    address: u64,
-    rules: u32,
-    act: u32,
-    fault: Option<Error>,
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn proof_section(lent: &mut LentSection<'_>) -> i32 {
-    match section(lent) {
-        Ok(()) => 0,
-        Err(error) => {
-            lent.fault = Some(error);
-            error.kind as i32
-        }
+    fn write(&mut self, _address: u64, _offset: u64, _bytes: &[u8]) -> Result<(), HookError> {
+        Ok(())
     }
 }
 
-fn section(lent: &mut LentSection<'_>) -> Result<(), Error> {
-    let table = RelaTable::new(lent.rela)?;
-    let symtab = SymtabValues::new(lent.symtab)?;
-    let rules = Rules::from_bits(lent.rules).unwrap_or_default();
-    let mut embedder = Embedder;
-    let mut other = Target::hooked(lent.bytes.len() as u64, lent.address, &mut embedder);
-    let plain = &mut Target::new(lent.bytes, lent.address);
-    match lent.act {
-        0 => reloc::apply(table, lent.values.into(), plain, rules),
-        1 => reloc::clear(table, lent.values.into(), plain, rules),
-        2 => reloc::check(table, lent.values.into(), plain, rules),
-        3 => reloc::apply(table, symtab.into(), plain, rules),
-        4 => reloc::clear(table, symtab.into(), plain, rules),
-        5 => reloc::check(table, symtab.into(), plain, rules),
-        6 => reloc::apply(table, lent.values.into(), &mut other, rules),
-        7 => reloc::clear(table, lent.values.into(), &mut other, rules),
-        8 => reloc::check(table, lent.values.into(), &mut other, rules),
-        _ => match reloc::faults(table, lent.values.into(), plain, rules).last() {
-            Some(error) => Err(error),
-            None => Ok(()),
-        },
+impl Memory for Nothing {
+    fn base(&self, _section: u32) -> Option<u64> {
+        None
+    }
+
+    fn target(&mut self, _section: u32) -> Option<Target<'_>> {
+        None
     }
 }
 
-/// What the embedder lends for names.
-pub struct LentNames<'a> {
-    names: &'a [&'a [u8]],
-    memory: &'a mut [u32],
-    name: &'a [u8],
-    position: u64,
-    fault: Option<Error>,
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn proof_names(lent: &mut LentNames<'_>) -> usize {
-    let found = match Index::build(lent.names, lent.memory) {
-        Ok(index) => index.nth(lent.name, lent.position).or_else(|| index.find(lent.name)),
-        Err(error) => {
-            lent.fault = Some(error);
-            None
-        }
-    };
-    found.or_else(|| find_sorted(lent.names, lent.name, lent.position)).unwrap_or(usize::MAX)
+/// Goes through an iterator to its end.
+fn each<T>(iterator: impl Iterator<Item = T>) {
+    for item in iterator {
+        black_box(item);
+    }
 }

@@ -1,0 +1,56 @@
+//! A file, its sections, its symbols and its relocations.
+
+use crate::each;
+use core::hint::black_box;
+use relakit::elf::{Object, Rela, RelaTable, Section, Strings, Symbol};
+use relakit::{Error, Profile, klp};
+
+/// A file and numbers to ask it with.
+pub struct Asked<'a> {
+    file: &'a [u8],
+    entry: [u8; 24],
+    section: Section,
+    symbol: Symbol,
+    profile: Profile,
+    index: u32,
+    at: usize,
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proof_elf(asked: &Asked<'_>) -> i32 {
+    object(asked).and_then(|()| relocations(asked)).map_or_else(|error| error.kind as i32, |()| 0)
+}
+
+fn object(asked: &Asked<'_>) -> Result<(), Error> {
+    let Asked { file, section, symbol, index, .. } = asked;
+    let object = Object::parse(file)?;
+    black_box((object.bytes(), object.section_count(), object.names_section(), object.section(*index)));
+    black_box((object.section_name(section), object.section_bytes(section), section.has_bytes()));
+    each(object.sections());
+    let symbols = object.symbols();
+    black_box((symbols.section(), symbols.strings_section(), symbols.len(), symbols.is_empty()));
+    black_box((symbols.get(*index), symbol.binding(), symbols.place(*index, symbol)));
+    black_box(symbols.name(*index, symbol)?);
+    black_box(symbols.strings().name(*index));
+    strings(asked);
+    Ok(())
+}
+
+fn strings(asked: &Asked<'_>) {
+    let strings = Strings::new(asked.file);
+    black_box((strings.bytes(), strings.name(asked.index)));
+    if let Some(name) = klp::RelaName::parse(asked.file) {
+        black_box((name, name.section(), name.is_cut()));
+    }
+    black_box(klp::SymName::parse(asked.file, &asked.profile));
+}
+
+fn relocations(asked: &Asked<'_>) -> Result<(), Error> {
+    black_box(Rela::read(&asked.entry).to_bytes());
+    black_box(RelaTable::whole_entries(asked.file));
+    let table = RelaTable::new(asked.file)?;
+    black_box((table.entries(), table.len(), table.is_empty(), table.get(asked.at)));
+    each(table.iter());
+    each(table.iter().rev());
+    Ok(())
+}

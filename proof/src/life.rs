@@ -1,0 +1,141 @@
+//! The life of a module, and what a checker asks of it.
+
+use crate::{Embedder, Nothing, each};
+use core::hint::black_box;
+use relakit::elf::RelaTable;
+use relakit::{Error, Loaded, Memory, Module, Place, Profile, Resolver, check, klp, special};
+
+/// What the embedder lends for a whole module.
+pub struct Lent<'a> {
+    file: &'a [u8],
+    profile: Profile,
+    memory: &'a mut [Option<Place<'a>>],
+    values: &'a mut [u64],
+    kept: &'a mut [u8],
+    object: &'a [u8],
+    index: u32,
+    fault: Option<Error>,
+    count: usize,
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proof_module(lent: &mut Lent<'_>) -> i32 {
+    match module(lent) {
+        Ok(()) => 0,
+        Err(error) => {
+            lent.fault = Some(error);
+            error.kind as i32
+        }
+    }
+}
+
+fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
+    let Lent { file, profile, memory, values, kept, object, index, fault, count } = lent;
+    let memory = &mut **memory;
+    let module = Module::parse(file, *profile)?;
+    *count = klp::Objects::of(&module)?.names().len();
+    let mut report = |error: Error| *fault = Some(error);
+    described(&module, *index);
+    each(module.place_faults(memory));
+    provided(memory, *index);
+    module.place(memory)?.assume_filled().early(values, &mut Embedder)?;
+    let mut filled = module.place(memory)?.fill()?;
+    filled.faults(values, &mut Embedder, &mut report)?;
+    let loaded = filled.early(values, &mut Embedder)?;
+    for (section, special) in loaded.specials() {
+        *count =
+            count.wrapping_add(usize::from(special.is_read_by(profile.since))).wrapping_add(section as usize);
+        let sites = special::sites(special, profile.since, file, section.into());
+        *count = count.wrapping_add(sites.left_over());
+        for site in sites {
+            *count = count.wrapping_add(site.size_in(file) as usize);
+        }
+    }
+    let read_last = special::finalize_order(profile.since).last();
+    *count = count.wrapping_add(read_last.map_or(0, |special| special.name.len()));
+    *count = count.wrapping_add(module.late_size(values)?);
+    let mut late = loaded.keep(memory, values, kept)?;
+    each(late.objects());
+    black_box(late.object_at(*index));
+    black_box(loaded.special(*index));
+    late.faults(object, memory, &mut Embedder, &mut report)?;
+    *count = count.wrapping_add(late.coming(object, memory, &mut Embedder)?);
+    *count = count.wrapping_add(late.going(object, memory)?);
+    *count = count.wrapping_add(looked_at(&loaded, memory, values, object, &mut report));
+    #[cfg(feature = "control")]
+    {
+        *count = count.wrapping_add(usize::from(file[*count]));
+    }
+    Ok(())
+}
+
+/// What a module says of its sections.
+fn described(module: &Module<'_>, index: u32) {
+    black_box((module.profile(), module.class(index), module.malformed(index)));
+    black_box((module.is_allocated(index), module.per_cpu_section()));
+    each(module.classes());
+}
+
+/// The functions of traits that core has itself.
+fn provided(memory: &mut [Option<Place<'_>>], index: u32) {
+    black_box((memory.base(index), memory.target(index)));
+    black_box(memory.sync()).ok();
+    black_box(Nothing.candidate(&[], &[], u64::from(index))).ok();
+    black_box(relakit::Writer::sync(&mut Nothing)).ok();
+    black_box(Memory::sync(&mut Nothing)).ok();
+}
+
+/// Two of the module's fields.
+fn fields(module: &Module<'_>) -> [check::Field; 2] {
+    let mut fields = check::fields(module);
+    let none = check::Field { target: 0, offset: 0, size: 1, section: 0, entry: 0 };
+    [fields.next().unwrap_or(none), fields.last().unwrap_or(none)]
+}
+
+/// What a checker asks of a module.
+fn looked_at(
+    loaded: &Loaded<'_>,
+    memory: &mut [Option<Place<'_>>],
+    values: &mut [u64],
+    object: &[u8],
+    report: &mut dyn FnMut(Error),
+) -> usize {
+    let module = loaded.module();
+    let mut count = usize::from(check::enables_patch(module));
+    let mut broken = |fault: check::LoaderFault| count = count.wrapping_add(fault.rule.errno() as usize);
+    check::loader(module, &mut broken);
+    check::same_names(module, &[1, 2, 3], &mut broken);
+    count = count.wrapping_add(check::module_name(module).map_or(0, <[u8]>::len));
+    count = count.wrapping_add(check::modinfo(module, object).map_or(0, <[u8]>::len));
+    let mut seen = |finding: check::Finding| count = count.wrapping_add(finding.rule.name().len());
+    let done = check::file(module, module.profile().since, values, &mut seen);
+    check::section(module, 1, module.profile().since, &mut seen);
+    check::sympos(module, &mut Embedder, &mut seen);
+    check::overlaps(&fields(module), &mut seen);
+    let mut late = check::late_fields(module, memory);
+    let ends = [late.next(), late.last()];
+    if let [Some(first), Some(last)] = ends {
+        check::rewritten(loaded, memory, module.profile().since, &[first, last], &mut seen);
+    }
+    if let Some(section) = module.object().section(1) {
+        let (table, _) = RelaTable::whole_entries(module.object().section_bytes(&section));
+        check::truncated(table, (&*values).into(), section.address, 1, &mut seen);
+    }
+    count = count.wrapping_add(usize::from(check::patches(module, object)));
+    if let Err(error) = done {
+        report(error);
+    }
+    count = count.wrapping_add(check::scratch_len(module));
+    count = count.wrapping_add(check::patched_names(module).fold(0, |longest, name| name.len().max(longest)));
+    let mut late = check::LinuxLate::new(module, values);
+    late.faults(object, memory, &mut Embedder, report);
+    let coming = late.coming(object, memory, &mut Embedder);
+    if let Some(fault) = coming.fault
+        && check::outcome(fault.kind, module.profile()) == check::Outcome::Unsafe
+    {
+        report(fault);
+    }
+    late.going(object, memory, report);
+    black_box(late.values());
+    count.wrapping_add(coming.written as usize)
+}

@@ -1,0 +1,73 @@
+//! Section headers of a Linux-shaped loader.
+
+use crate::{Embedder, Nothing};
+use core::hint::black_box;
+use relakit::elf::{Section, Strings};
+use relakit::reloc::{Rules, SymtabValues};
+use relakit::sechdrs::{Mapping, Sechdrs};
+use relakit::{Error, ErrorKind, HookError, Profile, Target};
+
+/// Every section is the same memory.
+struct Mapped<'m> {
+    table: &'m [u8],
+    bytes: &'m mut [u8],
+}
+
+impl<'m> Mapping<'m> for Mapped<'m> {
+    fn table(&self, index: u32, section: &Section) -> Option<&'m [u8]> {
+        self.table.get(index as usize..)?.get(..usize::try_from(section.size).ok()?)
+    }
+
+    fn target(&mut self, index: u32, section: &Section) -> Result<Target<'_>, ErrorKind> {
+        let bytes = self.bytes.get_mut(index as usize..).ok_or(ErrorKind::NotPlaced)?;
+        Ok(Target::new(bytes, section.address))
+    }
+
+    fn sync(&mut self) -> Result<(), HookError> {
+        if self.bytes.is_empty() { Err(HookError(3)) } else { Ok(()) }
+    }
+}
+
+impl<'m> Mapping<'m> for Nothing {
+    fn table(&self, _index: u32, _section: &Section) -> Option<&'m [u8]> {
+        None
+    }
+
+    fn target(&mut self, _index: u32, _section: &Section) -> Result<Target<'_>, ErrorKind> {
+        Err(ErrorKind::NotPlaced)
+    }
+}
+
+/// A module in memory.
+pub struct Image<'a> {
+    sechdrs: Sechdrs<'a>,
+    symbols: &'a mut [[u8; 24]],
+    strings: Strings<'a>,
+    names: Strings<'a>,
+    object: &'a [u8],
+    table: &'a [u8],
+    bytes: &'a mut [u8],
+    values: &'a mut [u64],
+    profile: Profile,
+    rules: Rules,
+    index: u32,
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proof_sechdrs(image: &mut Image<'_>) -> i32 {
+    relocate(image).map_or_else(|error| error.kind as i32, |()| 0)
+}
+
+fn relocate(image: &mut Image<'_>) -> Result<(), Error> {
+    let Image { sechdrs, symbols, strings, names, object, table, bytes, values, profile, rules, index } =
+        image;
+    let mapping = &mut Mapped { table, bytes };
+    black_box(sechdrs.header(*index));
+    sechdrs.apply(*index, SymtabValues::from_entries(symbols), mapping, *rules)?;
+    sechdrs.clear(*index, SymtabValues::from_entries(symbols), mapping, *rules)?;
+    let klp = sechdrs.klp(object, *names)?;
+    black_box(klp.apply(symbols, *strings, values, mapping, &mut Embedder, *profile)?);
+    black_box(klp.clear(SymtabValues::from_entries(symbols), mapping, *profile)?);
+    black_box(Mapping::sync(&mut Nothing)).ok();
+    Ok(())
+}

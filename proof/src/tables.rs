@@ -1,0 +1,67 @@
+//! What relakit knows as tables: errors, rules, types, profiles and special sections.
+
+use core::hint::black_box;
+use relakit::check::{Finding, LoaderRule, Rule};
+use relakit::klp::Reason;
+use relakit::reloc::{self, Rules};
+use relakit::{Error, ErrorKind, Profile, special};
+
+/// Numbers to look up.
+pub struct Wanted<'a> {
+    error: Error,
+    loader_rule: LoaderRule,
+    reason: Reason,
+    name: &'a [u8],
+    rules: Rules,
+    version: (u16, u16),
+    at: usize,
+    number: u32,
+    values: [u64; 3],
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proof_tables(wanted: &Wanted<'_>) {
+    errors(wanted);
+    rules(wanted);
+    types(wanted);
+    profiles(wanted);
+}
+
+fn errors(wanted: &Wanted<'_>) {
+    black_box(wanted.error.in_section(wanted.number));
+    for kind in [wanted.error.kind].iter().chain(ErrorKind::ALL.get(wanted.at)) {
+        black_box((kind.message(), kind.linux_errno(), kind.number_names(), kind.number_c_names()));
+    }
+    black_box((wanted.reason.text(), wanted.reason.message()));
+}
+
+fn rules(wanted: &Wanted<'_>) {
+    if let Some(rule) = Rule::ALL.get(wanted.at) {
+        black_box((rule.name(), rule.c_name(), rule.message(), rule.help(), rule.severity().name()));
+        black_box((rule.number_c_names(), rule.other_c_name(), Finding::new(*rule)));
+    }
+    let rule = wanted.loader_rule;
+    black_box((rule.message(), rule.phase(), rule.errno()));
+}
+
+fn types(wanted: &Wanted<'_>) {
+    #[cfg(not(feature = "control"))]
+    black_box(reloc::type_name(wanted.number));
+
+    black_box(reloc::type_c_name(wanted.number));
+    let [s, a, p] = wanted.values;
+    if let Some(howto) = reloc::howto(wanted.number, wanted.rules) {
+        let value = howto.value(s, a.cast_signed(), p);
+        black_box((value, howto.fits(value, wanted.rules), howto.largest(wanted.rules), howto.mask()));
+    }
+}
+
+fn profiles(wanted: &Wanted<'_>) {
+    let (major, minor) = wanted.version;
+    let profile = Profile::for_linux(major, minor).copied().unwrap_or_else(Profile::default);
+    black_box((profile.rules(), profile.with_pc32_check(), wanted.loader_rule.is_of(&profile)));
+    if let Some(special) = special::by_name(wanted.name) {
+        black_box((special.is_read_by(wanted.version), special.first_read(wanted.version)));
+        black_box((special.entry_size(wanted.version), special.takes_late(wanted.version)));
+    }
+}
