@@ -10,6 +10,9 @@
 # Searching and sorting take as many steps more from n to 4n as from 4n to 16n for each thing, as log n does; with n = 1000 the
 # steps of n log n things grow by 4.6 to 5 times, those of pairs of things by 16 times. The margins are for which names are
 # compared with which.
+#
+# "<= n log n" is for calls that promise no more than that. Twice as many things take at most 2.3 times as many steps more,
+# so four times as many take at most 5.29 times. Pairs of things take 16 times. "<= log n" is for calls that search.
 
 FNR == 1 { kind = "" }
 
@@ -34,8 +37,10 @@ function judge(    first, then, is, right) {
     is["linear"] = first > 0 && then > 3.99 * first && then < 4.01 * first
     is["logarithmic"] = first > 0 && then > 0.7 * first && then < 1.4 * first
     is["n log n"] = first > 0 && then > 4.01 * first && then < 5.5 * first
+    is["<= n log n"] = first >= 0 && then >= 0 && then <= 5.29 * first
+    is["<= log n"] = first >= 0 && then >= 0 && then <= 1.5 * first
     right = kind ~ /^not / ? !is[substr(kind, 5)] : is[kind]
-    printf "%s%-12s %9d %9d %9d %10.2f  %s\n", right ? "" : "FAILED: not ", kind, steps[1], steps[2], steps[3],
+    printf "%s%-14s %9d %9d %9d %10.2f  %s\n", right ? "" : "FAILED: not ", kind, steps[1], steps[2], steps[3],
         then / (things[3] - things[2]), what
     cases++
     failures += !right

@@ -130,6 +130,7 @@ static inline void build(const struct kind *of, const struct growth *growth, uin
         symtab[1 + i].st_name = 1 + i * symbol_name;
         symtab[1 + i].st_info = STB_GLOBAL << 4;
         symtab[1 + i].st_shndx = of->shndx;
+        symtab[1 + i].st_value = 0x1000; /* Level 2 wants values. */
     }
     symtab[used + 1].st_shndx = SHN_ABS;
     for (uint32_t pair = 0; pair < pairs; pair++) {

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Steps of levels 2 and 3: everything that is given a module. */
 
-#include "module.h"
+#include "life.h"
 
-static struct relakit_options options = {.struct_size = sizeof options};
 static const struct relakit_writer *given_writer;
-static uint64_t *values;
 
 /* Level 2. */
 static relakit_status apply_section(void)
@@ -43,44 +41,7 @@ static relakit_status klp_clear(void)
     return relakit_klp_clear(&of, kind == &kinds[EARLY] ? "vmlinux" : "obj", given_writer, NULL, NULL, fresh());
 }
 
-/* Level 3. */
-static uint64_t state[RELAKIT_MODULE_SIZE / 8];
-static struct relakit_module *module;
-static struct relakit_memory memory = {.struct_size = sizeof memory};
-static void *kept;
-static size_t kept_size;
-
-static relakit_status init(void)
-{
-    return relakit_module_init(state, sizeof state, file, file_size, &options, &module, fresh());
-}
-static relakit_status place(void) { return relakit_module_place(module, &memory, fresh()); }
-static relakit_status fill(void) { return relakit_module_fill(module, &memory, fresh()); }
-static relakit_status early(void)
-{
-    return relakit_module_early(module, &memory, values, symbol_count, &resolver, fresh());
-}
-static relakit_status late_size(void)
-{
-    return relakit_module_late_size(module, values, symbol_count, &kept_size, fresh());
-}
-static relakit_status make_room(void)
-{
-    kept = lend(kept_size);
-    return RELAKIT_OK;
-}
-static relakit_status keep(void)
-{
-    return relakit_module_keep(module, &memory, values, symbol_count, kept, kept_size, fresh());
-}
-static relakit_status coming(void)
-{
-    return relakit_module_coming(module, "obj", &memory, &resolver, NULL, fresh());
-}
-static relakit_status going(void) { return relakit_module_going(module, "obj", &memory, NULL, fresh()); }
-
-/* Questions about the last one there is. relakit_module_object goes through all before it, so that asking for each is
- * quadratic; the others do not. */
+/* Level 3: questions about the last one there is. */
 static relakit_status stage(void) { return relakit_module_stage(module); }
 static relakit_status describe(void)
 {
@@ -102,42 +63,13 @@ static relakit_status special(void)
     struct relakit_special of = {.struct_size = sizeof of};
     return relakit_module_special(module, section_count - 2, &of, fresh());
 }
-static relakit_status object_at(uint32_t index)
-{
-    const char *name;
-    size_t len;
-    uint32_t live;
-    return relakit_module_object(module, index, &name, &len, &live, fresh());
-}
+static relakit_status filled(void) { return relakit_module_filled(module, fresh()); }
 static relakit_status last_object(void) { return object_at(pairs - 1); }
 static relakit_status no_object(void) { return object_at(UINT32_MAX); }
-
-/* What was found is not the question here. */
-static uint64_t *users;
-static size_t users_count;
-static void hear(void *ctx, const struct relakit_finding *finding)
-{
-    (void)ctx;
-    (void)finding;
-}
-static relakit_status make_users(void)
-{
-    users_count = symbol_count > section_count ? symbol_count : section_count;
-    users = (uint64_t *)lend(users_count * sizeof *users);
-    return RELAKIT_OK;
-}
-static relakit_status findings(void)
-{
-    return relakit_module_findings(module, 0, users, users_count, hear, NULL, fresh());
-}
 static relakit_status section_findings(void)
 {
     return relakit_module_section_findings(module, RELA_(pairs - 1), 0, hear, NULL, fresh());
 }
-
-/* The life of a module, and after how many of its steps it is what. */
-static counted *const life[] = {init, place, fill, early, late_size, make_room, keep, coming};
-enum { PARSED = 1, PLACED, FILLED, LOADED, SIZED = 6, KEPT, LIVE };
 
 /* What is wrong. */
 enum fault { NO_FAULT, LAST_ENTRY, LAST_NAME, EVERY_LATE, FIRST_FIELD, NOBODY, UNPLACED, SYNC, FAULTS };
@@ -167,7 +99,8 @@ static void damage_rest(enum fault at)
 }
 
 /* What is counted: a call, after that many steps of a module's life, or after `first`; with modules of each of these kinds;
- * and how its steps grow with each of the `growths`: L linearly, C not at all, - is not counted. */
+ * and how its steps grow with each of the `growths`: L linearly, C not at all, G as log n does or
+ * less, - is not counted. */
 struct row {
     const char *name;
     counted *call;
@@ -201,6 +134,7 @@ static const struct row level3[] = {
     {"relakit_module_init", init, 0, NULL, "o", "L---L", LAST_NAME, RELAKIT_ERR_BAD_SECTION_NAME},
     {"relakit_module_place", place, PARSED, NULL, "oelx", "LCC-L", NO_FAULT, RELAKIT_OK},
     {"relakit_module_fill", fill, PLACED, NULL, "ol", "LLC-L", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_filled", filled, PLACED, NULL, "ol", "CCC-C", NO_FAULT, RELAKIT_OK},
     {"relakit_module_early", early, FILLED, NULL, "oe", "LLLLL", NO_FAULT, RELAKIT_OK},
     {"relakit_module_early", early, FILLED, NULL, "lx", "LCL-L", NO_FAULT, RELAKIT_OK},
     {"relakit_module_early", early, FILLED, NULL, "oe", "LL-LL", LAST_ENTRY, RELAKIT_ERR_UNKNOWN_TYPE},
@@ -221,8 +155,8 @@ static const struct row level3[] = {
     {"relakit_module_going", going, LIVE, NULL, "x", "LCC-L", NO_FAULT, RELAKIT_OK},
     {"relakit_module_going", going, LIVE, NULL, "l", "LL-LL", FIRST_FIELD, RELAKIT_ERR_MISMATCH},
     {"relakit_module_going", going, LIVE, NULL, "l", "LL--L", SYNC, RELAKIT_ERR_SYNC},
-    {"relakit_module_object", last_object, KEPT, NULL, "x", "L---L", NO_FAULT, RELAKIT_OK},
-    {"relakit_module_object, past the last", no_object, KEPT, NULL, "x", "L---L", NO_FAULT, RELAKIT_NONE},
+    {"relakit_module_object", last_object, KEPT, NULL, "lx", "G---G", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_object, past the last", no_object, KEPT, NULL, "lx", "G---G", NO_FAULT, RELAKIT_NONE},
     {"relakit_module_stage", stage, LOADED, NULL, "l", "C-C--", NO_FAULT, RELAKIT_STAGE_LOADED},
     {"relakit_module_describe", describe, LOADED, NULL, "l", "C-C--", NO_FAULT, RELAKIT_OK},
     {"relakit_module_section", section, LOADED, NULL, "oelx", "C-C-C", NO_FAULT, RELAKIT_OK},
@@ -252,7 +186,7 @@ static void count_row(const struct row *row, const struct kind *of, const struct
     damage_rest(row->fault);
     snprintf(what, sizeof what, "%s: %s%s: %s%s", row->name, of->what, faults[row->fault], growth->what,
              options.profile == RELAKIT_PROFILE_ELF ? ", ELF's rules" : "");
-    count(grows == 'L' ? LINEAR : CONSTANT, what, n, row->call, row->want);
+    count(grows == 'L' ? LINEAR : grows == 'C' ? CONSTANT : AT_MOST_LOGARITHMIC, what, n, row->call, row->want);
 }
 
 static void count_rows(const struct row *rows, size_t many)

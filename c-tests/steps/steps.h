@@ -15,10 +15,14 @@
 #define CONSTANT "constant"
 #define LOGARITHMIC "logarithmic"
 #define N_LOG_N "n log n"
+#define AT_MOST_N_LOG_N "<= n log n"
+#define AT_MOST_LOGARITHMIC "<= log n"
 #define NOT_LINEAR "not linear"
 #define NOT_CONSTANT "not constant"
 #define NOT_LOGARITHMIC "not logarithmic"
 #define NOT_N_LOG_N "not n log n"
+#define NOT_AT_MOST_N_LOG_N "not <= n log n"
+#define NOT_AT_MOST_LOGARITHMIC "not <= log n"
 
 /* Each call is counted with n things, with 4n and with 16n. */
 static const uint32_t times[] = {1, 4, 16};
