@@ -16,7 +16,10 @@ pub struct Group {
 }
 
 /// The levels, everything, and each function.
-pub fn groups(functions: &[String]) -> Vec<Group> {
+pub fn groups(functions: &[String]) -> Result<Vec<Group>> {
+    if let Some(name) = LEVEL_1.iter().chain(&LEVEL_2).find(|name| !functions.iter().any(|it| it == **name)) {
+        bail!("the header does not declare {name}, which is in a list of src/budget.rs");
+    }
     let group = |name: &str, is_in: &dyn Fn(&str) -> bool| Group {
         name: name.to_owned(),
         functions: functions.iter().filter(|name| is_in(name)).cloned().collect(),
@@ -30,7 +33,7 @@ pub fn groups(functions: &[String]) -> Vec<Group> {
     for function in functions {
         groups.push(Group { name: format!("`{function}`"), functions: vec![function.clone()] });
     }
-    groups
+    Ok(groups)
 }
 
 /// What was measured, in bytes.
@@ -104,6 +107,9 @@ impl Table {
     /// Prints what was measured; fails when something has grown, or is not recorded.
     pub fn compare(&self, column: &str, costs: &[Cost]) -> Result<()> {
         let recorded = self.columns.get(column).with_context(|| format!("there is no column {column}"))?;
+        if let Some(name) = recorded.keys().find(|name| !costs.iter().any(|cost| cost.name == **name)) {
+            bail!("{name} is recorded, and is not there any more");
+        }
         let mut grown = Vec::new();
         for Cost { name, text, stack } in costs {
             let Some((text_was, stack_was)) = recorded.get(name) else {
@@ -128,4 +134,19 @@ impl Table {
 
 fn cells(line: &str) -> Vec<String> {
     line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_for_what_is_not_measured_and_a_missing_row_are_errors() {
+        let page = format!("{BEGIN}| | code, 3 | stack, 3 |\n|---|--:|--:|\n| `f` | 10 | 10 |\n{END}");
+        let cost = |name: &str| Cost { name: name.to_owned(), text: 10, stack: 10 };
+        let compare = |costs: &[Cost]| Table::parse(&page).unwrap().compare("3", costs);
+        assert!(compare(&[cost("`f`")]).is_ok());
+        assert!(compare(&[]).is_err());
+        assert!(compare(&[cost("`f`"), cost("`g`")]).is_err());
+    }
 }

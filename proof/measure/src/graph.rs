@@ -161,6 +161,11 @@ impl Graph {
         Ok(())
     }
 
+    /// The functions whose names are as they are written, and begin with `prefix`.
+    pub fn exported(&self, prefix: &str) -> BTreeSet<&str> {
+        self.by_name.keys().map(String::as_str).filter(|name| name.starts_with(prefix)).collect()
+    }
+
     /// Bytes of code that the functions need together.
     pub fn text(&self, functions: &[String]) -> Result<u64> {
         let mut reached = BTreeSet::new();

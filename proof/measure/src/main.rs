@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use budget::{Cost, Table};
 use clap::Parser;
 use graph::Graph;
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 #[derive(Parser)]
 #[command(about = "Measures the code and the stack that each exported function needs")]
@@ -43,6 +43,7 @@ fn main() -> Result<()> {
         bail!("{} declares no functions", arguments.header.display());
     }
     let graph = Graph::read(&read(&arguments.archive)?)?;
+    check_declared(&functions, &graph.exported("relakit_"))?;
     graph.check_indirect()?;
     if let Some(function) = &arguments.explain {
         println!("{}:", arguments.column);
@@ -52,7 +53,7 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let mut costs = Vec::new();
-    for group in budget::groups(&functions) {
+    for group in budget::groups(&functions)? {
         costs.push(Cost {
             name: group.name,
             text: graph.text(&group.functions)?,
@@ -67,6 +68,16 @@ fn main() -> Result<()> {
         return Ok(());
     }
     table.compare(&arguments.column, &costs)
+}
+
+/// The header declares the functions that the archive exports, and no others.
+fn check_declared(declared: &[String], exported: &BTreeSet<&str>) -> Result<()> {
+    let declared: BTreeSet<_> = declared.iter().map(String::as_str).collect();
+    let differences: Vec<_> = declared.symmetric_difference(exported).copied().collect();
+    if !differences.is_empty() {
+        bail!("in the header or in the archive, but not in both: {}", differences.join(", "));
+    }
+    Ok(())
 }
 
 /// The functions that a header declares: a name that begins with the prefix and is followed by a parenthesis.
