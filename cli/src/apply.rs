@@ -2,14 +2,14 @@
 
 use crate::args::{ApplyArgs, Format, Step};
 use crate::image::{self, Image};
+use crate::input::{self, Kind};
 use crate::progress::Progress;
 use crate::symbols::Symbols;
-use crate::{Failure, faults, input, kernel, place};
+use crate::{Failure, faults, kernel, output, place};
 use relakit::{Error, Late, Memory, Module, Place};
 use serde_json::json;
 use std::collections::HashSet;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Runs the command.
@@ -17,7 +17,7 @@ pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
     let profile = kernel::profile(&args.rules.kernel)?;
     let progress = Progress::new();
     progress.say("reading the module");
-    let file = input::read(&args.module)?;
+    let file = input::read(&args.module, Kind::Module)?;
     let mut places = place::read(&args.place)?;
     progress.say("reading symbols");
     let mut symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;
@@ -26,10 +26,10 @@ pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
         Report { path: &args.module, format: args.format, progress: &progress, steps: Vec::new() };
     let module = match Module::parse(&file, profile) {
         Ok(module) => module,
-        Err(error) => return report.failed(None, "parse", &[error]),
+        Err(error) => return report.failed(None, "parse", &error.into()),
     };
     if let Some(note) = image::find_per_cpu_base(&module, &args.module, &mut places, &symbols) {
-        crate::note(&note);
+        output::note(&note)?;
     }
     let mut image = Image::new(&module, places)?;
     let mut memory = image.memory();
@@ -55,8 +55,7 @@ pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
         }
     }
     progress.finish();
-    report.finish();
-    Ok(())
+    report.finish()
 }
 
 fn is_early(class: &relakit::klp::Classified<'_>) -> bool {
@@ -70,25 +69,24 @@ fn early<'k>(
     values: &mut [u64],
     symbols: &mut Symbols,
     buffer: &'k mut Vec<u8>,
-) -> Result<Late<'k>, Vec<Error>> {
-    let one = |error| vec![error];
-    let unplaced: Vec<_> = module.place_faults(memory).collect();
-    if !unplaced.is_empty() {
-        return Err(distinct(unplaced));
+) -> Result<Late<'k>, Errors> {
+    let mut unplaced = Errors::default();
+    module.place_faults(memory).for_each(|error| unplaced.add(error));
+    if !unplaced.listed.is_empty() {
+        return Err(unplaced);
     }
-    let placed = module.place(memory).map_err(one)?;
-    let filled = placed.fill().map_err(one)?;
+    let filled = module.place(memory)?.fill()?;
     let first = match filled.early(values, symbols) {
         Ok(loaded) => {
-            buffer.resize(module.late_size(values).map_err(one)?, 0);
-            return loaded.keep(memory, values, buffer).map_err(one);
+            buffer.resize(module.late_size(values)?, 0);
+            return Ok(loaded.keep(memory, values, buffer)?);
         }
         Err(first) => first,
     };
-    let mut errors = vec![first];
-    let mut filled = module.place(memory).map_err(one)?.assume_filled();
-    filled.faults(values, symbols, &mut |error| errors.push(error)).map_err(one)?;
-    Err(distinct(errors))
+    let mut errors = Errors::from(first);
+    let mut filled = module.place(memory)?.assume_filled();
+    filled.faults(values, symbols, &mut |error| errors.add(error))?;
+    Err(errors)
 }
 
 /// One coming or going: the number of sections, or every fault.
@@ -97,7 +95,7 @@ fn step(
     late: &mut Late<'_>,
     memory: &mut [Option<Place<'_>>],
     symbols: &mut Symbols,
-) -> Result<Result<usize, Vec<Error>>, Failure> {
+) -> Result<Result<usize, Errors>, Failure> {
     match step {
         Step::Coming { object, symbols: file } => {
             symbols.coming(object);
@@ -107,29 +105,52 @@ fn step(
             let first = match late.coming(object.as_bytes(), memory, symbols) {
                 Ok(sections) => {
                     if sections == 0 {
-                        crate::note(&format!("the module has no relocations for \"{object}\""));
+                        output::note(&format!("the module has no relocations for \"{object}\""))?;
                     }
                     return Ok(Ok(sections));
                 }
                 Err(first) => first,
             };
-            let mut errors = vec![first];
+            let mut errors = Errors::from(first);
             // It answers only what the coming answered first.
-            let _ = late.faults(object.as_bytes(), memory, symbols, &mut |error| errors.push(error));
-            Ok(Err(distinct(errors)))
+            let _ = late.faults(object.as_bytes(), memory, symbols, &mut |error| errors.add(error));
+            Ok(Err(errors))
         }
         Step::Going { object } => {
-            let gone = late.going(object.as_bytes(), memory).map_err(|error| vec![error]);
+            let gone = late.going(object.as_bytes(), memory).map_err(Errors::from);
             symbols.going(object);
             Ok(gone)
         }
     }
 }
 
-/// Each fault once, in the order found.
-fn distinct(errors: Vec<Error>) -> Vec<Error> {
-    let mut seen = HashSet::new();
-    errors.into_iter().filter(|error| seen.insert(error.to_string())).collect()
+/// Most faults that are reported one by one.
+const LISTED: usize = 1000;
+
+/// Each fault once, in the order found. Those beyond [`LISTED`] are counted.
+#[derive(Debug, Default)]
+struct Errors {
+    listed: Vec<Error>,
+    more: u64,
+    seen: HashSet<String>,
+}
+
+impl Errors {
+    fn add(&mut self, error: Error) {
+        if self.listed.len() >= LISTED {
+            self.more = self.more.saturating_add(u64::from(!self.seen.contains(&error.to_string())));
+        } else if self.seen.insert(error.to_string()) {
+            self.listed.push(error);
+        }
+    }
+}
+
+impl From<Error> for Errors {
+    fn from(error: Error) -> Self {
+        let mut errors = Self::default();
+        errors.add(error);
+        errors
+    }
 }
 
 /// What is told of a run.
@@ -153,35 +174,41 @@ impl Report<'_> {
         let plural =
             |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         if self.format == Format::Text {
-            crate::print(&format!(
+            output::print(&format!(
                 "{step}: {}, {} written\n",
                 plural(relocated, "relocation section"),
                 plural(written, "file")
-            ));
+            ))?;
         }
         self.steps.push(json!({"step": step, "relocation_sections": relocated, "files": written}));
         Ok(())
     }
 
-    fn failed(&self, module: Option<&Module<'_>>, step: &str, errors: &[Error]) -> Result<(), Failure> {
+    fn failed(&self, module: Option<&Module<'_>>, step: &str, errors: &Errors) -> Result<(), Failure> {
         self.progress.finish();
-        let mut out = anstream::stderr().lock();
-        for error in errors {
-            // When standard error is gone there is nobody to tell.
-            let _ = faults::print(&mut out, module, self.path, error);
-        }
-        let count = errors.len();
-        let _ = writeln!(out, "{step}: {count} fault{}, nothing written", if count == 1 { "" } else { "s" });
+        let Errors { listed, more, .. } = errors;
+        let count = (listed.len() as u64).saturating_add(*more);
+        output::to_stderr(|mut out| {
+            listed.iter().try_for_each(|error| faults::print(&mut out, module, self.path, error))?;
+            if *more != 0 {
+                writeln!(out, "and {more} more faults")?;
+            }
+            writeln!(out, "{step}: {count} fault{}, nothing written", if count == 1 { "" } else { "s" })
+        })?;
         if self.format == Format::Json {
-            let faults: Vec<_> = errors.iter().map(|error| faults::to_json(module, error)).collect();
-            crate::print_json(&json!({"steps": self.steps, "failed": step, "faults": faults}));
+            let faults: Vec<_> = listed.iter().map(|error| faults::to_json(module, error)).collect();
+            let failed = json!({"steps": self.steps, "failed": step, "faults": faults, "more_faults": more});
+            output::print_json(&failed)?;
         }
         Err(Failure::Faults)
     }
 
-    fn finish(&self) {
-        if self.format == Format::Json {
-            crate::print_json(&json!({"steps": self.steps, "failed": null, "faults": []}));
+    fn finish(&self) -> Result<(), Failure> {
+        match self.format {
+            Format::Text => Ok(()),
+            Format::Json => output::print_json(
+                &json!({"steps": self.steps, "failed": null, "faults": [], "more_faults": 0}),
+            ),
         }
     }
 }

@@ -28,7 +28,7 @@ const DIM: Style = Style::new().dimmed();
 pub(crate) fn run() -> Result<(), Failure> {
     let mut story = String::new();
     let told = tell(&mut story);
-    crate::print(&story);
+    crate::output::print(&story)?;
     told.map_err(|error| Failure::File(format!("the built-in livepatch: {error}")))
 }
 

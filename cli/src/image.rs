@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What all placed sections may have together; a kernel's module area has less.
-const IMAGE_MAX: u64 = 4 << 30;
+const IMAGE_MAX: u64 = 1 << 30;
 
 /// One buffer for each placed section.
 #[derive(Debug)]

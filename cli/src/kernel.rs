@@ -1,6 +1,6 @@
 //! `--kernel`: from a version to a profile.
 
-use crate::Failure;
+use crate::{Failure, output};
 use relakit::Profile;
 
 /// The profile for "6.12", "6.12.111-amd64" or "elf"; a version without a row of its own takes the nearest older one,
@@ -20,10 +20,10 @@ pub(crate) fn profile(version: &str) -> Result<Profile, Failure> {
         ))
     })?;
     if profile.since != (major, minor) {
-        crate::note(&format!(
+        output::note(&format!(
             "Linux {major}.{minor} has no rules of its own here: those of {} apply",
             profile.name
-        ));
+        ))?;
     }
     Ok(*profile)
 }

@@ -1,5 +1,5 @@
 //! `relakit`: look into a Linux module or livepatch, and get the memory image a kernel would make of it.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod apply;
 mod args;
@@ -10,6 +10,7 @@ mod image;
 mod input;
 mod inspect;
 mod kernel;
+mod output;
 mod place;
 mod progress;
 mod symbols;
@@ -31,48 +32,54 @@ pub(crate) enum Failure {
 }
 
 fn main() -> ExitCode {
-    let matches = Cli::command().get_matches();
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(answer) => return without_command(&answer),
+    };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
-        Err(error) => error.exit(),
+        Err(error) => return without_command(&error),
     };
     let done = match &cli.command {
         Command::Inspect(args) => inspect::run(args),
         Command::Apply(args) => apply::run(args, &args::steps(&matches)),
         Command::Check(args) => check::run(args),
         Command::Demo => demo::run(),
-        Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "relakit", &mut std::io::stdout());
-            Ok(())
-        }
+        Command::Completions { shell } => completions(*shell),
         Command::Man { out } => man(out),
     };
-    let (code, message) = match done {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Faults) => return ExitCode::from(1),
-        Err(Failure::Usage(message)) => (2, message),
-        Err(Failure::File(message)) => (3, message),
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failed(&failure),
+    }
+}
+
+/// Reports a failure on standard error, and returns its exit code.
+fn failed(failure: &Failure) -> ExitCode {
+    let (code, message) = match failure {
+        Failure::Faults => return ExitCode::from(1),
+        Failure::Usage(message) => (2, message),
+        Failure::File(message) => (3, message),
     };
     let style = anstyle::AnsiColor::Red.on_default().bold();
-    // When standard error is gone there is nobody to tell.
+    // If this fails too, the exit code still tells.
     let _ = writeln!(anstream::stderr(), "{style}error{style:#}: {message}");
     ExitCode::from(code)
 }
 
-/// Prints to standard output; a reader that has gone is no fault of ours.
-pub(crate) fn print(text: &str) {
-    let _ = anstream::stdout().write_all(text.as_bytes());
+/// Prints what clap has to say instead of running a command: help, the version, or what is wrong with the command line.
+fn without_command(answer: &clap::Error) -> ExitCode {
+    let printed = answer.print().and_then(|()| std::io::stdout().flush());
+    match answer.exit_code() {
+        0 => output::stdout(printed).map_or_else(|failure| failed(&failure), |()| ExitCode::SUCCESS),
+        _ => ExitCode::from(2),
+    }
 }
 
-/// Prints one JSON value to standard output.
-pub(crate) fn print_json(value: &serde_json::Value) {
-    print(&format!("{value:#}\n"));
-}
-
-/// Says something on standard error that the user should know, and that stops nothing.
-pub(crate) fn note(text: &str) {
-    let style = anstyle::AnsiColor::Yellow.on_default().bold();
-    let _ = writeln!(anstream::stderr(), "{style}note{style:#}: {text}");
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "relakit", &mut script);
+    output::to_stdout(|out| output::stdout(out.write_all(&script)))
 }
 
 fn man(out: &std::path::Path) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! PLACE.json: where the embedder puts each section.
 
-use crate::{Failure, input};
+use crate::Failure;
+use crate::input::{self, Kind};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -52,7 +53,7 @@ impl TryFrom<serde_json::Value> for Address {
 
 /// Reads the file; a place for each section index it names but 0.
 pub(crate) fn read(path: &Path) -> Result<BTreeMap<u32, At>, Failure> {
-    let text = input::read(path)?;
+    let text = input::read(path, Kind::Place)?;
     parse(&text).map_err(|error| Failure::File(format!("{}: {error}", path.display())))
 }
 

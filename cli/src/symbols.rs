@@ -1,7 +1,8 @@
 //! What is known of the kernel's and its modules' symbols: from files in the format of /proc/kallsyms, which System.map has
 //! too, or of Module.symvers.
 
-use crate::{Failure, input};
+use crate::Failure;
+use crate::input::{self, Kind};
 use relakit::{HookError, Resolver};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -47,7 +48,7 @@ impl Symbols {
 
     /// Forgets what was known of every object that the file mentions, and takes the file's word instead.
     pub(crate) fn replace(&mut self, path: &Path) -> Result<(), Failure> {
-        let text = input::read(path)?;
+        let text = input::read(path, Kind::Symbols)?;
         self.replace_with(&text).map_err(|error| Failure::File(format!("{}: {error}", path.display())))
     }
 

@@ -1,11 +1,19 @@
 //! From faults to what the kernel answers.
 
+use super::memory::Simulated;
 use super::report::{Answer, Fault, Phase, Place, Verdict};
+use super::seen::Seen;
 use super::terms;
 use crate::faults;
+use crate::inspect::names::shorten;
 use relakit::check::{self, LoaderFault, Outcome};
-use relakit::{Error, ErrorKind, Loaded, Memory, Module, Profile, Resolver};
-use std::collections::HashSet;
+use relakit::{Error, ErrorKind, Loaded, Module, Profile, Resolver};
+use std::collections::{HashMap, HashSet};
+
+/// Most faults of one kind and phase that are listed; the rest is counted. docs/check.md has the same number.
+const LISTED: u64 = 100;
+/// Most bytes of a name; what Linux knows is shorter. docs/check.md has the same number.
+const NAME: usize = 1024;
 
 /// Gathers the faults of a load or of an event.
 pub(crate) struct Answers<'m, 'f> {
@@ -13,10 +21,21 @@ pub(crate) struct Answers<'m, 'f> {
     /// The module's name, for what the kernel says.
     name: &'m str,
     found: Vec<Found>,
+    /// How many there are of each kind.
+    counts: HashMap<Kind, u64>,
+    seen: Seen,
 }
+
+/// Faults that are counted together: phase, and kind of error or else rule of the loader.
+type Kind = (Phase, Option<i32>, Option<u32>);
+
+/// What tells a fault from another: kind and numbers, and the place.
+type Identity = ([u64; 4], Option<u32>, Option<u64>, Option<u32>, Option<u32>);
 
 /// A fault, and what the kernel makes of it.
 struct Found {
+    kind: Kind,
+    identity: Identity,
     phase: Phase,
     outcome: Outcome,
     message: String,
@@ -25,55 +44,103 @@ struct Found {
 
 /// What the kernel answers to a file that cannot be read as a module.
 pub(crate) fn unreadable(name: &str, error: Error, profile: &Profile) -> Answer {
-    answer(vec![found(None, name, Phase::Validity, &error, profile)])
+    answer(vec![found(None, name, Phase::Validity, &error, profile)], &HashMap::new())
 }
 
 impl<'m, 'f> Answers<'m, 'f> {
-    pub(crate) const fn new(module: &'m Module<'f>, name: &'m str) -> Self {
-        Self { module, name, found: Vec::new() }
+    pub(crate) fn new(module: &'m Module<'f>, name: &'m str) -> Self {
+        Self { module, name, found: Vec::new(), counts: HashMap::new(), seen: Seen::default() }
     }
 
     /// The rules that have nothing to do with relocations.
     pub(crate) fn loader(&mut self) {
         let module = self.module;
-        let mut faults = Vec::new();
-        check::loader(module, &mut |fault| faults.push(fault));
+        check::loader(module, &mut |fault| self.add_of_loader(&fault));
         let object = module.object();
         let mut sorted: Vec<u32> = object.sections().map(|(index, _)| index).collect();
-        sorted.sort_by_key(|index| object.section(*index).map(|section| object.section_name(&section)));
-        check::same_names(module, &sorted, &mut |fault| faults.push(fault));
-        self.found.extend(faults.iter().map(|fault| loader_fault(module, self.name, fault)));
+        sorted
+            .sort_by_cached_key(|index| object.section(*index).map(|section| object.section_name(&section)));
+        check::same_names(module, &sorted, &mut |fault| self.add_of_loader(&fault));
     }
 
-    /// Places, fills and relocates the module.
-    pub(crate) fn early<M: Memory + ?Sized>(
+    /// Relocates the module, which is in memory as the kernel has it then.
+    pub(crate) fn early(
         &mut self,
-        memory: &mut M,
+        memory: &mut Simulated,
         values: &mut [u64],
         resolver: &mut dyn Resolver,
     ) -> Option<Loaded<'f>> {
-        let loaded = early(self.module, memory, values, resolver);
-        for error in loaded.as_ref().err().into_iter().flatten() {
-            self.add(early_phase(error.kind), error);
+        let module = self.module;
+        let mut add = |error: Error| self.add(early_phase(error.kind), &error);
+        match module.place(memory).and_then(|placed| placed.assume_filled().early(values, resolver)) {
+            Ok(loaded) => return Some(loaded),
+            Err(first) => add(first),
         }
-        loaded.ok()
+        // This fails only as the other has failed.
+        if let Ok(placed) = module.place(memory) {
+            let _ = placed.assume_filled().faults(values, resolver, &mut add);
+        }
+        None
     }
 
     /// One more fault.
     pub(crate) fn add(&mut self, phase: Phase, error: &Error) {
-        self.found.push(found(Some(self.module), self.name, phase, error, self.module.profile()));
+        if self.seen.is_new(identity(error)) && self.count(of_error(phase, error), 1) {
+            self.found.push(found(Some(self.module), self.name, phase, error, self.module.profile()));
+        }
+    }
+
+    fn add_of_loader(&mut self, fault: &LoaderFault) {
+        let found = loader_fault(self.module, self.name, fault);
+        if self.count(found.kind, 1) {
+            self.found.push(found);
+        }
+    }
+
+    /// The faults of another, of the same module.
+    pub(crate) fn append(&mut self, other: Answers<'_, '_>) {
+        for found in other.found {
+            if self.seen.is_new(found.identity) && self.count(found.kind, 1) {
+                self.found.push(found);
+            }
+        }
+        for (kind, count) in other.counts {
+            self.count(kind, count.saturating_sub(LISTED));
+        }
+    }
+
+    /// Counts faults; whether the first of them is to be listed.
+    fn count(&mut self, kind: Kind, faults: u64) -> bool {
+        let count = self.counts.entry(kind).or_default();
+        *count = count.saturating_add(faults);
+        *count <= LISTED
     }
 
     /// What comes of it: the first fault of the earliest phase decides.
     pub(crate) fn finish(self) -> Answer {
-        answer(self.found)
+        answer(self.found, &self.counts)
+    }
+
+    /// What comes of it where the rest cannot be simulated, for this reason.
+    pub(crate) fn finish_without(self, reason: String) -> Answer {
+        match self.found.is_empty() {
+            true => not_judged(reason),
+            false => self.finish(),
+        }
     }
 }
 
-fn answer(mut found: Vec<Found>) -> Answer {
+/// `counts` has how many there are of each kind.
+fn answer(mut found: Vec<Found>, counts: &HashMap<Kind, u64>) -> Answer {
     found.sort_by_key(|found| found.phase);
     let mut seen = HashSet::new();
     found.retain(|found| seen.insert((found.message.clone(), format!("{:?}", found.fault.place))));
+    // The last one listed of a kind tells how many are not.
+    let mut more: HashMap<Kind, u64> =
+        counts.iter().map(|(kind, count)| (*kind, count.saturating_sub(LISTED))).collect();
+    for found in found.iter_mut().rev() {
+        found.fault.more = more.remove(&found.kind).unwrap_or(0);
+    }
     let Some(first) = found.first() else { return Answer::default() };
     let (verdict, errno) = match first.outcome {
         Outcome::Refused(errno) => (Verdict::Rejected, errno_name(errno)),
@@ -104,25 +171,6 @@ pub(crate) fn not_judged(reason: String) -> Answer {
     Answer { verdict: Verdict::NotJudged, message: Some(reason), ..Answer::default() }
 }
 
-/// Every fault of the early pass, the one that stops it first.
-fn early<'f, M: Memory + ?Sized>(
-    module: &Module<'f>,
-    memory: &mut M,
-    values: &mut [u64],
-    resolver: &mut dyn Resolver,
-) -> Result<Loaded<'f>, Vec<Error>> {
-    let one = |error| vec![error];
-    let placed = module.place(memory).map_err(one)?;
-    let filled = placed.fill().map_err(one)?;
-    let mut errors = match filled.early(values, resolver) {
-        Ok(loaded) => return Ok(loaded),
-        Err(first) => vec![first],
-    };
-    let mut filled = module.place(memory).map_err(one)?.assume_filled();
-    filled.faults(values, resolver, &mut |error| errors.push(error)).map_err(one)?;
-    Err(errors)
-}
-
 const fn early_phase(kind: ErrorKind) -> Phase {
     match kind {
         ErrorKind::UnknownSymbol
@@ -133,6 +181,16 @@ const fn early_phase(kind: ErrorKind) -> Phase {
     }
 }
 
+const fn of_error(phase: Phase, error: &Error) -> Kind {
+    (phase, Some(error.kind as i32), None)
+}
+
+fn identity(error: &Error) -> Identity {
+    let kind = u64::from((error.kind as i32).cast_unsigned());
+    let numbers = [kind, error.offset, error.value, error.limit];
+    (numbers, error.section, error.entry, error.r_type, error.symbol)
+}
+
 fn found(module: Option<&Module<'_>>, name: &str, phase: Phase, error: &Error, profile: &Profile) -> Found {
     let outcome = check::outcome(error.kind, profile);
     let place = place(module, error);
@@ -141,6 +199,8 @@ fn found(module: Option<&Module<'_>>, name: &str, phase: Phase, error: &Error, p
         Outcome::Unsafe => None,
     };
     Found {
+        kind: of_error(phase, error),
+        identity: identity(error),
         phase,
         outcome,
         message: terms::message(name, error, &place),
@@ -151,6 +211,7 @@ fn found(module: Option<&Module<'_>>, name: &str, phase: Phase, error: &Error, p
             numbers: faults::numbers(error).filter(|(name, _)| *name != "offset").collect(),
             errno,
             help: faults::help(error).map(str::to_owned),
+            more: 0,
         },
     }
 }
@@ -170,6 +231,8 @@ fn loader_fault(module: &Module<'_>, name: &str, fault: &LoaderFault) -> Found {
     };
     let of = at.section_name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
     Found {
+        kind: (phase, None, Some(fault.rule as u32)),
+        identity: ([0; 4], fault.section, None, Some(fault.rule as u32), None),
         phase,
         outcome: Outcome::Refused(fault.rule.errno()),
         message: format!("{name}: {sentence}{of}"),
@@ -180,6 +243,7 @@ fn loader_fault(module: &Module<'_>, name: &str, fault: &LoaderFault) -> Found {
             numbers: Vec::new(),
             errno: errno_name(fault.rule.errno()),
             help: None,
+            more: 0,
         },
     }
 }
@@ -212,7 +276,7 @@ pub(crate) fn type_name(r_type: u32) -> String {
 
 pub(crate) fn section_name(module: &Module<'_>, index: u32) -> Option<String> {
     let section = module.object().section(index)?;
-    Some(faults::text(module.object().section_name(&section)))
+    Some(text(module.object().section_name(&section)))
 }
 
 /// A symbol's name; a section's symbol has that of its section.
@@ -221,8 +285,13 @@ pub(crate) fn symbol_name(module: &Module<'_>, index: u32) -> Option<String> {
     let symbol = table.get(index)?;
     match table.name(index, &symbol).ok()? {
         b"" => section_name(module, u32::from(symbol.shndx)),
-        name => Some(faults::text(name)),
+        name => Some(text(name)),
     }
+}
+
+/// Bytes of a name, printable, and no more of them than a report has room for.
+fn text(name: &[u8]) -> String {
+    shorten(faults::text(name), NAME)
 }
 
 /// The `errno` values that Linux's loader answers with.

@@ -2,17 +2,21 @@
 
 use super::answer::{section_name, symbol_name, type_name};
 use super::report::{FindingRow, Place};
+use super::seen::Seen;
 use super::world::World;
-use relakit::check::{self, Finding, Rule};
+use relakit::check::{self, Finding, Rule, Severity};
 use relakit::elf::RelaTable;
 use relakit::klp::Class;
 use relakit::reloc::Values;
 use relakit::special::{ReadAt, Version};
 use relakit::{Error, Loaded, Memory, Module, Resolver};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
-/// How many findings of one rule in one section are listed.
+/// Most findings of one rule in one section that are listed. docs/check.md has the same numbers.
 const LISTED: usize = 10;
+/// Most findings of one rule that are listed.
+const LISTED_OF_RULE: usize = 100;
 
 /// What a coming or a going showed.
 #[derive(Clone, Debug, Default)]
@@ -26,29 +30,88 @@ pub(crate) struct Late {
     pub(crate) not_cleared: Vec<Error>,
 }
 
-/// The findings of one module.
+/// The findings of one module: some of each rule, and how many more there are.
 pub(crate) struct Findings<'m, 'f> {
     module: &'m Module<'f>,
     version: Version,
-    found: Vec<(Finding, Vec<String>)>,
+    listed: Listed,
+}
+
+/// By severity, rule and section: the worst first, then in the order of the file.
+#[derive(Default)]
+struct Listed {
+    groups: BTreeMap<Group, Found>,
+    /// How many of each rule are listed.
+    of_rule: BTreeMap<Rule, usize>,
+    /// How many of each rule are in sections that have no group.
+    elsewhere: BTreeMap<Rule, u64>,
+    /// Findings that were counted, and are not listed.
+    seen: Seen,
+}
+
+type Group = (Reverse<Severity>, Rule, Option<u32>);
+
+/// The findings of one rule in one section.
+#[derive(Default)]
+struct Found {
+    /// Each with what there is to say of it beyond its numbers.
+    listed: Vec<(Finding, Vec<String>)>,
+    /// How many more there are.
+    more: u64,
+}
+
+impl Listed {
+    /// One more finding, if it is new. `details` is asked for only if it is to be listed.
+    fn add(&mut self, finding: Finding, details: impl FnOnce() -> Vec<String>) {
+        let rule = finding.rule;
+        let same = |other: &Finding| (other.entry, other.symbol) == (finding.entry, finding.symbol);
+        let group = (Reverse(rule.severity()), rule, finding.section);
+        let of_rule = self.of_rule.entry(rule).or_default();
+        let has_room = *of_rule < LISTED_OF_RULE;
+        let found = match has_room {
+            true => Some(self.groups.entry(group).or_default()),
+            false => self.groups.get_mut(&group),
+        };
+        let mut known = found.iter().flat_map(|found| &found.listed).filter(|(other, _)| same(other));
+        match found.as_ref() {
+            Some(found) if has_room && found.listed.len() < LISTED => {
+                let details = details();
+                if known.any(|(_, other)| *other == details) {
+                    return;
+                }
+                *of_rule = of_rule.saturating_add(1);
+                self.groups.entry(group).or_default().listed.push((finding, details));
+            }
+            _ if known.next().is_some() => {}
+            found => {
+                let has_group = found.is_some();
+                if self.seen.is_new((rule as i32, finding.section, finding.entry, finding.symbol)) {
+                    let more = match has_group {
+                        true => &mut self.groups.entry(group).or_default().more,
+                        false => self.elsewhere.entry(rule).or_default(),
+                    };
+                    *more = more.saturating_add(1);
+                }
+            }
+        }
+    }
 }
 
 impl<'m, 'f> Findings<'m, 'f> {
-    pub(crate) const fn new(module: &'m Module<'f>, version: Version) -> Self {
-        Self { module, version, found: Vec::new() }
+    pub(crate) fn new(module: &'m Module<'f>, version: Version) -> Self {
+        Self { module, version, listed: Listed::default() }
     }
 
     /// What the file alone tells.
     pub(crate) fn file(&mut self) {
-        let found = &mut self.found;
+        let listed = &mut self.listed;
+        let mut add = |finding| listed.add(finding, Vec::new);
         let scratch = &mut vec![0; check::scratch_len(self.module)];
-        let done = check::file(self.module, self.version, scratch, &mut |finding| {
-            found.push((finding, Vec::new()));
-        });
+        let done = check::file(self.module, self.version, scratch, &mut add);
         debug_assert!(done.is_ok(), "the scratch buffer is long enough: {done:?}");
         let mut fields: Vec<_> = check::fields(self.module).collect();
         fields.sort_unstable();
-        check::overlaps(&fields, &mut |finding| found.push((finding, Vec::new())));
+        check::overlaps(&fields, &mut add);
     }
 
     /// What the symbols of those who are there tell about positions.
@@ -56,25 +119,9 @@ impl<'m, 'f> Findings<'m, 'f> {
         let mut found = Vec::new();
         check::sympos(self.module, world, &mut |finding| found.push(finding));
         for finding in found {
-            let candidates = self.candidates(finding, world);
-            self.found.push((finding, candidates));
+            let module = self.module;
+            self.listed.add(finding, || candidates(module, finding, world));
         }
-    }
-
-    /// The addresses of the symbols that a name can mean.
-    fn candidates(&self, finding: Finding, world: &mut World<'_>) -> Vec<String> {
-        let name = finding.symbol.and_then(|index| {
-            let table = self.module.object().symbols();
-            let name = table.name(index, &table.get(index)?).ok()?;
-            relakit::klp::SymName::parse(name, self.module.profile())
-        });
-        let Some(name) = name else { return Vec::new() };
-        let nth = |position| world.candidate(name.object, name.name, position).ok().flatten();
-        let addresses = (1..=LISTED as u64).map_while({
-            let mut nth = nth;
-            move |position| Some((position, nth(position)?))
-        });
-        addresses.map(|(position, address)| format!("position {position} is at {address:#x}")).collect()
     }
 
     /// What a coming or a going showed.
@@ -88,10 +135,11 @@ impl<'m, 'f> Findings<'m, 'f> {
         if let (Some(error), 1..) = (&late.fault, late.left) {
             let mut finding = place(Rule::HalfApplied, error);
             (finding.value, finding.limit) = (late.left, 0);
-            self.found.push((finding, vec![format!("when {} comes", late.object)]));
+            self.listed.add(finding, || vec![format!("when {} comes", late.object)]);
         }
         for error in &late.not_cleared {
-            self.found.push((place(Rule::NotCleared, error), vec![format!("when {} goes", late.object)]));
+            let details = || vec![format!("when {} goes", late.object)];
+            self.listed.add(place(Rule::NotCleared, error), details);
         }
     }
 
@@ -113,10 +161,8 @@ impl<'m, 'f> Findings<'m, 'f> {
                 continue;
             };
             let table = RelaTable::whole_entries(self.module.object().section_bytes(&section)).0;
-            let found = &mut self.found;
-            check::truncated(table, Values::Dense(values), target.address(), index, &mut |finding| {
-                found.push((finding, Vec::new()));
-            });
+            let mut add = |finding| self.listed.add(finding, Vec::new);
+            check::truncated(table, Values::Dense(values), target.address(), index, &mut add);
         }
     }
 
@@ -124,39 +170,33 @@ impl<'m, 'f> Findings<'m, 'f> {
     pub(crate) fn ordering<M: Memory + ?Sized>(&mut self, loaded: &Loaded<'f>, memory: &mut M) {
         let mut late: Vec<_> = check::late_fields(self.module, memory).collect();
         late.sort_unstable();
-        let mut found = Vec::new();
-        check::rewritten(loaded, memory, self.version, &late, &mut |finding| found.push(finding));
-        for finding in found {
-            let special = finding.other_section.and_then(|index| loaded.special(index));
-            let read = special.and_then(|special| Some((special, special.first_read(self.version)?)));
-            let details =
-                read.map(|(special, at)| format!("{} reads {} {}", special.reader, special.name, time(at)));
-            self.found.push((finding, details.into_iter().collect()));
-        }
+        let version = self.version;
+        check::rewritten(loaded, memory, version, &late, &mut |finding| {
+            self.listed.add(finding, || {
+                let special = finding.other_section.and_then(|index| loaded.special(index));
+                let read = special.and_then(|special| Some((special, special.first_read(version)?)));
+                let details = read
+                    .map(|(special, at)| format!("{} reads {} {}", special.reader, special.name, time(at)));
+                details.into_iter().collect()
+            });
+        });
     }
 
     /// All of them, the worst first, then in the order of the file. Many of a kind are counted.
-    pub(crate) fn finish(self) -> Vec<FindingRow> {
-        let mut groups: BTreeMap<_, Vec<FindingRow>> = BTreeMap::new();
-        let mut seen = BTreeSet::new();
-        for (finding, details) in &self.found {
-            let key = (std::cmp::Reverse(finding.rule.severity()), finding.rule, finding.section);
-            let row = self.row(finding, details);
-            if seen.insert(format!("{:?}{:?}{:?}", key, row.place, row.details)) {
-                groups.entry(key).or_default().push(row);
+    pub(crate) fn finish(mut self) -> Vec<FindingRow> {
+        let mut rows: Vec<FindingRow> = Vec::new();
+        for Found { listed, more } in self.listed.groups.values() {
+            let first = rows.len();
+            rows.extend(listed.iter().map(|(finding, details)| self.row(finding, details)));
+            if let Some(last) = rows.get_mut(first..).and_then(<[_]>::last_mut) {
+                last.more = *more;
             }
         }
-        groups
-            .into_values()
-            .flat_map(|mut rows| {
-                let more = rows.len().saturating_sub(LISTED);
-                rows.truncate(LISTED);
-                if let Some(last) = rows.last_mut() {
-                    last.more = more as u64;
-                }
-                rows
-            })
-            .collect()
+        // The last one of a rule has those of the sections that are not listed too.
+        for row in rows.iter_mut().rev() {
+            row.more = row.more.saturating_add(self.listed.elsewhere.remove(&row.rule).unwrap_or(0));
+        }
+        rows
     }
 
     fn row(&self, finding: &Finding, details: &[String]) -> FindingRow {
@@ -202,6 +242,19 @@ impl<'m, 'f> Findings<'m, 'f> {
         place.symbol_name = place.symbol.and_then(|index| symbol_name(self.module, index));
         place
     }
+}
+
+/// The addresses of the symbols that a name can mean.
+fn candidates(module: &Module<'_>, finding: Finding, world: &mut World<'_>) -> Vec<String> {
+    let name = finding.symbol.and_then(|index| {
+        let table = module.object().symbols();
+        let name = table.name(index, &table.get(index)?).ok()?;
+        relakit::klp::SymName::parse(name, module.profile())
+    });
+    let Some(name) = name else { return Vec::new() };
+    let mut nth = |position| world.candidate(name.object, name.name, position).ok().flatten();
+    let addresses = (1..=LISTED as u64).map_while(|position| Some((position, nth(position)?)));
+    addresses.map(|(position, address)| format!("position {position} is at {address:#x}")).collect()
 }
 
 /// When a special section is read, in words.

@@ -120,6 +120,7 @@ fn answer<'r>(answer: &'r Answer, event: &'r str, module: Option<&'r str>) -> im
         numbers: &fault.numbers,
         errno: fault.errno,
         help: fault.help.as_deref(),
+        more: fault.more,
         ..bare(KernelRule::of(fault), &fault.message)
     });
     let rule = match answer.verdict {

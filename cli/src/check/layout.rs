@@ -1,9 +1,8 @@
 //! Where the kernel would put the sections of a module: like Linux, at addresses like Linux's.
 
-use crate::Failure;
 use crate::place::At;
 use relakit::elf::{Section, SectionFlags};
-use relakit::{Module, PerCpu};
+use relakit::{Module, PerCpu, abi};
 use std::collections::BTreeMap;
 
 /// The kernel's area for modules, from its begin to its end; what follows is the fixmap.
@@ -76,10 +75,18 @@ impl Group {
 }
 
 impl Area {
-    /// Gives each section of `module` a place.
-    pub(crate) fn place(&mut self, module: &Module<'_>) -> Result<BTreeMap<u32, At>, Failure> {
+    /// Gives each section of `module` a place. Fails with a sentence, and takes nothing, if there is not enough room.
+    pub(crate) fn place(&mut self, module: &Module<'_>) -> Result<BTreeMap<u32, At>, String> {
+        let mut after = self.clone();
+        let places = after.try_place(module);
+        if places.is_some() {
+            *self = after;
+        }
+        places.ok_or_else(|| "the module is larger than the kernel's area for modules".to_owned())
+    }
+
+    fn try_place(&mut self, module: &Module<'_>) -> Option<BTreeMap<u32, At>> {
         let mut places = BTreeMap::new();
-        let full = || Failure::File("the module is larger than the kernel's area for modules".to_owned());
         for group in Group::ALL {
             for (index, section) in module.object().sections() {
                 if index == 0 || Group::of(module, index, &section) != group {
@@ -87,18 +94,20 @@ impl Area {
                 }
                 let next = if group == Group::Copy { &mut self.copies } else { &mut self.modules };
                 let align = section.align.clamp(1, ALIGN_MAX);
-                let address = next.checked_next_multiple_of(align).ok_or_else(full)?;
-                *next = address.checked_add(section.size).ok_or_else(full)?;
+                let address = next.checked_next_multiple_of(align)?;
+                // A copy of the file has no room for what is not in the file.
+                let in_file = group != Group::Copy || section.kind != abi::SHT_NOBITS;
+                *next = address.checked_add(if in_file { section.size } else { 0 })?;
                 places.insert(index, At { address, symbols_at: self.per_cpu(module, index, &section) });
             }
             for next in [&mut self.copies, &mut self.modules] {
-                *next = next.checked_next_multiple_of(PAGE).ok_or_else(full)?;
+                *next = next.checked_next_multiple_of(PAGE)?;
             }
             if self.modules > MODULES.end || self.copies < COPIES {
-                return Err(full());
+                return None;
             }
         }
-        Ok(places)
+        Some(places)
     }
 
     /// What the section's symbols count from, if it is the template of per-CPU data.
@@ -107,7 +116,7 @@ impl Area {
             return None;
         }
         let base = self.per_cpu;
-        self.per_cpu = base.saturating_add(section.size).next_multiple_of(64);
+        self.per_cpu = base.saturating_add(section.size).checked_next_multiple_of(64).unwrap_or(base);
         Some(base)
     }
 }

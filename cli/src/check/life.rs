@@ -2,13 +2,14 @@
 
 use super::answer::{self, Answers};
 use super::findings::{Findings, Late};
+use super::memory::{Simulated, State};
 use super::picture::Known;
 use super::report::{Answer, Phase, Report, Step, Verdict};
 use super::world::World;
-use crate::image::{self, Image};
+use crate::image;
 use crate::{Failure, kernel};
 use relakit::check::{self, LinuxLate};
-use relakit::{Module, Place, Profile};
+use relakit::{Module, Profile};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -81,11 +82,11 @@ pub(crate) fn check(
     mut world: World<'_>,
     events: &[Event],
     mut known: Option<&mut Known>,
-) -> Result<Report, Failure> {
+) -> Report {
     let mut report = empty(path, kernel);
     let mut live = Vec::new();
     for event in events.iter().filter(|event| matches!(event, Event::Live(_))) {
-        let answer = world.load(event.module())?;
+        let answer = world.load(event.module());
         if answer.verdict == Verdict::Accepted {
             let name = world.name_of(event.module());
             world.settle(&name);
@@ -105,29 +106,40 @@ pub(crate) fn check(
     let name = report.name.clone();
     let mut answers = Answers::new(&module, &name);
     answers.loader();
-    let mut image = Image::new(&module, world.area.place(&module)?)?;
-    let mut memory = image.memory();
+    let placed = world.area.place(&module).and_then(|places| Simulated::new(&module, &places));
+    let mut memory = match placed {
+        Ok(memory) => memory,
+        Err(reason) => {
+            findings.file();
+            findings.sympos(&mut world);
+            report.answer = answers.finish_without(reason);
+            report = after(None, world, events, report);
+            report.findings = findings.finish();
+            return report;
+        }
+    };
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap_or(usize::MAX)];
     findings.file();
     findings.sympos(&mut world);
-    let loaded = answers.early(&mut memory[..], &mut values, &mut world);
+    let loaded = answers.early(&mut memory, &mut values, &mut world);
     if let Some(loaded) = &loaded {
         if let Some(known) = &mut known {
             known.early(&module, &memory, &values, kernel.version);
         }
-        findings.values(&mut memory[..], &values, None);
-        findings.ordering(loaded, &mut memory[..]);
+        findings.values(&mut memory, &values, None);
+        findings.ordering(loaded, &mut memory);
     }
     let mut patch = Patch {
         module: &module,
         name: &name,
         late: LinuxLate::new(&module, &mut values),
-        memory: &mut memory[..],
+        memory: &mut memory,
         enabled: loaded.is_some() && check::enables_patch(&module),
         patched: check::patched_names(&module).collect(),
         known,
     };
     if patch.enabled {
+        patch.memory.set_state(State::Coming);
         for name in live {
             let late = patch.coming(&name, Phase::Init, &mut world, &mut answers);
             findings.late(&late);
@@ -135,19 +147,20 @@ pub(crate) fn check(
         }
     }
     report.answer = answers.finish();
+    patch.memory.set_state(State::Live);
     patch.enabled &= report.answer.verdict == Verdict::Accepted;
-    report = after(Some((&mut patch, &mut findings)), world, events, report)?;
+    report = after(Some((&mut patch, &mut findings)), world, events, report);
     report.findings = findings.finish();
-    Ok(report)
+    report
 }
 
 /// The events after the load. Without a patch nothing is applied to what comes.
 fn after(
-    mut patch: Option<(&mut Patch<'_, '_, '_>, &mut Findings<'_, '_>)>,
+    mut patch: Option<(&mut Patch<'_, '_>, &mut Findings<'_, '_>)>,
     mut world: World<'_>,
     events: &[Event],
     mut report: Report,
-) -> Result<Report, Failure> {
+) -> Report {
     for event in events {
         let given = event.module();
         let name = &*world.name_of(given);
@@ -161,7 +174,7 @@ fn after(
                 22,
                 "livepatch: a module must not be called vmlinux".to_owned(),
             ),
-            Event::Coming(_) => coming(patch.as_mut(), &mut world, given)?,
+            Event::Coming(_) => coming(patch.as_mut(), &mut world, given),
             Event::Going(_) if !world.is_loaded(name) => {
                 answer::refused(Phase::Going, 2, format!("{name}: is not loaded"))
             }
@@ -175,17 +188,17 @@ fn after(
         };
         report.steps.push(Step { event: event.text(), answer });
     }
-    Ok(report)
+    report
 }
 
 /// A module comes: it is loaded, then the livepatch is applied to it, then its init is done.
 fn coming(
-    patch: Option<&mut (&mut Patch<'_, '_, '_>, &mut Findings<'_, '_>)>,
+    patch: Option<&mut (&mut Patch<'_, '_>, &mut Findings<'_, '_>)>,
     world: &mut World<'_>,
     given: &str,
-) -> Result<Answer, Failure> {
+) -> Answer {
     let known = world.is_known(given);
-    let mut answer = world.load(given)?;
+    let mut answer = world.load(given);
     let name = &*world.name_of(given);
     if let (Some((patch, findings)), Verdict::Accepted) = (patch, answer.verdict) {
         let mut answers = Answers::new(patch.module, patch.name);
@@ -193,9 +206,9 @@ fn coming(
             let late = patch.coming(name, Phase::Coming, world, &mut answers);
             // What no file or list tells cannot be judged.
             if late.fault.is_some() && !known {
-                return Ok(answer::not_judged(format!(
+                return answer::not_judged(format!(
                     "nothing is known of {name}: give --target {name}=FILE.ko"
-                )));
+                ));
             }
             findings.late(&late);
             findings.sympos(world);
@@ -207,15 +220,15 @@ fn coming(
         Verdict::Accepted => world.settle(name),
         _ => world.unload(name),
     }
-    Ok(answer)
+    answer
 }
 
 /// The livepatch in memory.
-struct Patch<'a, 'f, 'm> {
+struct Patch<'a, 'f> {
     module: &'a Module<'f>,
     name: &'a str,
     late: LinuxLate<'a, 'f>,
-    memory: &'a mut [Option<Place<'m>>],
+    memory: &'a mut Simulated,
     /// Whether its init function has enabled it.
     enabled: bool,
     /// The objects that it patches.
@@ -224,7 +237,7 @@ struct Patch<'a, 'f, 'm> {
     known: Option<&'a mut Known>,
 }
 
-impl Patch<'_, '_, '_> {
+impl Patch<'_, '_> {
     /// The livepatch core applies the relocations of an object, if it is one that is patched.
     fn coming(
         &mut self,
@@ -237,14 +250,14 @@ impl Patch<'_, '_, '_> {
         if !self.patched.contains(name.as_bytes()) {
             return late;
         }
-        let mut all = Vec::new();
+        let mut all = Answers::new(self.module, self.name);
         let mut values = self.late.values().to_vec();
         let mut copy = LinuxLate::new(self.module, &mut values);
-        copy.faults(name.as_bytes(), self.memory, world, &mut |error| all.push(error));
+        copy.faults(name.as_bytes(), self.memory, world, &mut |error| all.add(phase, &error));
         let done = self.late.coming(name.as_bytes(), self.memory, world);
         if let Some(fault) = done.fault {
             answers.add(phase, &fault);
-            all.iter().for_each(|error| answers.add(phase, error));
+            answers.append(all);
             late.left = done.written;
         }
         if let (Some(known), None) = (&mut self.known, done.fault) {

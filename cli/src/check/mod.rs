@@ -7,11 +7,13 @@ mod items;
 mod layout;
 mod life;
 mod many;
+mod memory;
 pub(crate) mod picture;
 #[cfg(test)]
 mod recorded;
 mod report;
 mod sarif;
+mod seen;
 mod terms;
 mod text;
 mod tree;
@@ -20,13 +22,16 @@ mod world;
 pub(crate) use life::Event;
 
 use crate::args::{CheckArgs, CheckFormat};
+use crate::input::{self, Kind};
 use crate::inspect::collect;
 use crate::progress::Progress;
 use crate::symbols::Symbols;
-use crate::{Failure, image, input};
+use crate::{Failure, image, output};
 use life::Kernel;
+use many::Summary;
 use relakit::Module;
 use report::{Report, Verdict};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use world::{Target, Targets, World};
 
@@ -36,13 +41,17 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let progress = Progress::new();
     progress.say("reading symbols");
     let mut symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;
-    let reports = match args.module.is_dir() {
-        true => many::check(args, &kernel, symbols, &progress)?,
-        false => vec![one(args, &kernel, &mut symbols, &progress)?],
+    let denied = match args.module.is_dir() {
+        true if args.format == CheckFormat::Html => {
+            return Err(Failure::Usage("--format html shows one module".to_owned()));
+        }
+        true => many::check(args, &kernel, symbols, &progress, |reports| print(reports, args, &progress))?,
+        false => {
+            let report = one(args, &kernel, &mut symbols, &progress)?;
+            print(&mut std::iter::once(report), args, &progress)?
+        }
     };
-    progress.finish();
-    print(&reports, args)?;
-    match reports.iter().any(|report| is_denied(report, args)) {
+    match denied {
         true => Err(Failure::Faults),
         false => Ok(()),
     }
@@ -55,18 +64,19 @@ fn one(
     progress: &Progress,
 ) -> Result<Report, Failure> {
     progress.say("reading modules");
-    let file = input::read(&args.module)?;
+    let file = input::read(&args.module, Kind::Module)?;
     tree::add_neighbours(symbols, &args.module, &file)?;
     let mut targets = Targets::new();
     for (name, path) in &args.target {
-        let file = input::read(path)?.to_vec();
+        let file = input::read(path, Kind::Module)?;
         tree::add_neighbours(symbols, path, &file)?;
         targets.insert(name.clone(), Target { name: kernel_name(&file, path, kernel), file });
     }
     progress.say("checking");
     let world = World::new(kernel.profile, symbols, &targets, yet_to_come(&args.event));
-    let mut known = picture::Known::default();
-    let mut report = life::check(&args.module, &file, kernel, world, &args.event, Some(&mut known))?;
+    // Only the page shows it.
+    let mut known = (args.format == CheckFormat::Html).then(picture::Known::default);
+    let mut report = life::check(&args.module, &file, kernel, world, &args.event, known.as_mut());
     report.findings.retain(|row| !args.allow.contains(&row.rule));
     for (given, Target { name, .. }) in &targets {
         if given != name {
@@ -78,8 +88,10 @@ fn one(
                 .push(format!("--target {given}: nothing happens to it, give --event coming:{given}"));
         }
     }
-    if args.format == CheckFormat::Html {
-        crate::print(&page(args, kernel, &file, &known, &report));
+    if let Some(known) = &known {
+        let page = page(args, kernel, &file, known, &report);
+        progress.finish();
+        output::print(&page)?;
     }
     Ok(report)
 }
@@ -108,32 +120,47 @@ fn yet_to_come(events: &[Event]) -> impl Iterator<Item = &str> {
     })
 }
 
-fn print(reports: &[Report], args: &CheckArgs) -> Result<(), Failure> {
+/// Prints the reports as they come; whether one of them is denied.
+fn print(
+    reports: &mut dyn Iterator<Item = Report>,
+    args: &CheckArgs,
+    progress: &Progress,
+) -> Result<bool, Failure> {
     let many = args.module.is_dir();
-    match (args.format, reports) {
-        (CheckFormat::Text, _) => {
-            let told = reports.iter().filter(|report| !many || is_denied(report, args));
-            let mut out = anstream::stdout().lock();
-            // A reader that has gone is no fault of ours.
-            let _ = told.into_iter().try_for_each(|report| text::print(report, &mut out));
-            if many {
-                let _ = many::summary(reports, args, &mut out);
-            }
-        }
-        (CheckFormat::Json, [report]) if !many => crate::print_json(&json(report)),
-        (CheckFormat::Json, _) => crate::print_json(&json(reports)),
-        (CheckFormat::Sarif, _) => crate::print_json(&sarif::log(reports)),
-        (CheckFormat::Html, _) if !many => {}
-        (CheckFormat::Html, _) => {
-            return Err(Failure::Usage("--format html shows one module".to_owned()));
-        }
+    // Standard error and standard output may be the same terminal.
+    if args.format != CheckFormat::Text && std::io::stdout().is_terminal() {
+        progress.finish();
     }
-    Ok(())
-}
-
-/// Structures of text and numbers only, with text for keys: there is nothing in them that JSON has not.
-fn json(value: &(impl serde::Serialize + ?Sized)) -> serde_json::Value {
-    serde_json::to_value(value).unwrap_or_default()
+    let mut summary = Summary::default();
+    output::to_stdout(|mut out| {
+        let mut reports = reports.map(|report| {
+            let denied = is_denied(&report, args);
+            summary.add(&report, denied);
+            (report, denied)
+        });
+        let mut plain = reports.by_ref().map(|(report, _)| report);
+        match args.format {
+            CheckFormat::Text => {
+                for (report, _) in reports.by_ref().filter(|(_, denied)| *denied || !many) {
+                    progress.finish();
+                    output::stdout(text::print(&report, &mut out))?;
+                }
+            }
+            CheckFormat::Json if many => output::stdout(output::json_list(out, &mut plain))?,
+            CheckFormat::Json => plain.try_for_each(|report| output::stdout(output::json(out, &report)))?,
+            CheckFormat::Sarif => output::stdout(output::json(out, &sarif::Log::new(&mut plain)))?,
+            // The page was printed with the module at hand.
+            CheckFormat::Html => {}
+        }
+        // A reader that has gone does not change the exit code.
+        reports.for_each(drop);
+        progress.finish();
+        match args.format {
+            CheckFormat::Text if many => summary.print(out),
+            _ => Ok(()),
+        }
+    })?;
+    Ok(summary.any_denied())
 }
 
 /// Whether this ends with exit code 1.

@@ -6,8 +6,9 @@
 use super::life::{self, Event, Kernel};
 use super::report::{Answer, Report, Verdict};
 use super::world::{Target, Targets, World};
+use crate::image;
+use crate::input::{self, Kind};
 use crate::symbols::Symbols;
-use crate::{image, input};
 use relakit::Module;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,8 @@ fn there(path: &Path) -> Option<PathBuf> {
 }
 
 fn read(path: &Path) -> Vec<u8> {
-    input::read(&there(path).unwrap_or_else(|| panic!("{} is missing", path.display()))).unwrap().to_vec()
+    let path = there(path).unwrap_or_else(|| panic!("{} is missing", path.display()));
+    input::read(&path, Kind::Module).unwrap()
 }
 
 /// The events of a case, with what the kernel answered to each, and the modules in them.
@@ -98,7 +100,7 @@ fn check(case: &Value, oracle: &Path, symbols: &Symbols) -> (Report, Life) {
         _ => None,
     });
     let world = World::new(kernel.profile, symbols, &life.targets, yet_to_come);
-    (life::check(&path, &read(&path), &kernel, world, &life.events, None).unwrap(), life)
+    (life::check(&path, &read(&path), &kernel, world, &life.events, None), life)
 }
 
 /// What is not as the kernel had it.

@@ -44,7 +44,7 @@ pub(crate) enum Verdict {
 }
 
 /// A step of the kernel's load or of an event (Linux semantics 2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Phase {
     /// The file is checked.
@@ -79,6 +79,13 @@ pub(crate) struct Answer {
     pub(crate) faults: Vec<Fault>,
 }
 
+impl Answer {
+    /// How many faults there are, with those that are not listed.
+    pub(crate) fn count(&self) -> u64 {
+        self.faults.iter().map(|fault| fault.more.saturating_add(1)).fold(0, u64::saturating_add)
+    }
+}
+
 /// What happened at one event.
 #[derive(Debug, Serialize)]
 pub(crate) struct Step {
@@ -102,6 +109,8 @@ pub(crate) struct Fault {
     pub(crate) errno: Option<&'static str>,
     /// What to do, where that is not plain.
     pub(crate) help: Option<String>,
+    /// How many more of the same kind are not listed. Only the last that is listed of a kind has them.
+    pub(crate) more: u64,
 }
 
 /// Where it is in the file.
@@ -143,7 +152,8 @@ pub(crate) struct FindingRow {
     pub(crate) details: Vec<String>,
     /// What to do.
     pub(crate) help: String,
-    /// How many more of the same rule in the same section are not listed.
+    /// How many more of the same rule are not listed: in the same section, and with the last that is listed of a rule those
+    /// in other sections.
     pub(crate) more: u64,
 }
 
@@ -162,8 +172,9 @@ impl Report {
         steps.fold(self.answer.verdict, Ord::max)
     }
 
-    /// How many findings have this severity.
-    pub(crate) fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|row| row.severity == severity).count()
+    /// How many findings have this severity, with those that are not listed.
+    pub(crate) fn count(&self, severity: Severity) -> u64 {
+        let these = self.findings.iter().filter(|row| row.severity == severity);
+        these.map(|row| row.more.saturating_add(1)).fold(0, u64::saturating_add)
     }
 }

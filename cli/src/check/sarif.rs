@@ -8,7 +8,9 @@ use super::report::{Place, Report};
 use crate::inspect::names::shorten;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use relakit::check::{Rule, Severity};
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value, json};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 const SCHEMA: &str =
@@ -20,27 +22,65 @@ const MESSAGE: usize = 1000;
 /// What is not a part of a path's segment as it stands (RFC 3986, 2.3). A colon would look like a scheme.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// The results of all reports, as one run.
-pub(crate) fn log(reports: &[Report]) -> Value {
-    let notes: Vec<_> = reports
-        .iter()
-        .flat_map(|report| report.notes.iter().map(|note| notification(report, note)))
-        .collect();
-    json!({
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": {
-                "name": "relakit",
-                "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "informationUri": env!("CARGO_PKG_REPOSITORY"),
-                "rules": rules(),
-            } },
-            "invocations": [{ "executionSuccessful": true, "toolExecutionNotifications": notes }],
-            "columnKind": "utf16CodeUnits",
-            "results": results(reports),
-        }],
-    })
+/// The results of all reports, as one run. They are taken and written one after the other.
+pub(crate) struct Log<'r> {
+    reports: RefCell<&'r mut dyn Iterator<Item = Report>>,
+    notes: RefCell<Vec<Value>>,
+}
+
+impl<'r> Log<'r> {
+    pub(crate) fn new(reports: &'r mut dyn Iterator<Item = Report>) -> Self {
+        Self { reports: RefCell::new(reports), notes: RefCell::default() }
+    }
+}
+
+impl Serialize for Log<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut log = serializer.serialize_map(Some(3))?;
+        log.serialize_entry("$schema", SCHEMA)?;
+        log.serialize_entry("version", "2.1.0")?;
+        log.serialize_entry("runs", &[Run(self)])?;
+        log.end()
+    }
+}
+
+struct Run<'l, 'r>(&'l Log<'r>);
+
+impl Serialize for Run<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let driver = json!({
+            "name": "relakit",
+            "semanticVersion": env!("CARGO_PKG_VERSION"),
+            "informationUri": env!("CARGO_PKG_REPOSITORY"),
+            "rules": rules(),
+        });
+        let mut run = serializer.serialize_map(Some(4))?;
+        run.serialize_entry("tool", &json!({ "driver": driver }))?;
+        run.serialize_entry("columnKind", "utf16CodeUnits")?;
+        run.serialize_entry("results", &Results(self.0))?;
+        // What there is to know is known when all results are.
+        let notes = self.0.notes.borrow();
+        let invocation = json!({ "executionSuccessful": true, "toolExecutionNotifications": *notes });
+        run.serialize_entry("invocations", &[invocation])?;
+        run.end()
+    }
+}
+
+struct Results<'l, 'r>(&'l Log<'r>);
+
+impl Serialize for Results<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut results = serializer.serialize_seq(None)?;
+        let mut seen = BTreeMap::new();
+        for report in &mut **self.0.reports.borrow_mut() {
+            for item in items(&report) {
+                results.serialize_element(&result(&report, &item, &mut seen))?;
+            }
+            let notes = report.notes.iter().map(|note| notification(&report, note));
+            self.0.notes.borrow_mut().extend(notes);
+        }
+        results.end()
+    }
 }
 
 /// Every rule, in the order that `ruleIndex` counts in.
@@ -72,27 +112,23 @@ fn rules() -> Vec<Value> {
     kernel.chain(findings).map(rule).collect()
 }
 
-fn results(reports: &[Report]) -> Vec<Value> {
-    let mut seen = BTreeMap::new();
-    let all = reports.iter().flat_map(|report| items(report).map(move |item| (report, item)));
-    all.map(|(report, item)| {
-        let related = item.other.map(|(what, other)| {
-            let mut location = location(report, Some(other));
-            location.insert("message".to_owned(), json!({ "text": capital(what) }));
-            location
-        });
-        json!({
-            "ruleId": item.rule,
-            "ruleIndex": names().position(|name| name == item.rule),
-            "level": level(item.severity),
-            "message": { "text": message(&item) },
-            "locations": [location(report, item.place)],
-            "relatedLocations": Vec::from_iter(related),
-            "partialFingerprints": { "primaryLocationLineHash": fingerprint(report, &item, &mut seen) },
-            "properties": properties(report, &item),
-        })
+/// `seen` has how often there was each fingerprint.
+fn result(report: &Report, item: &Item<'_>, seen: &mut BTreeMap<u64, u64>) -> Value {
+    let related = item.other.map(|(what, other)| {
+        let mut location = location(report, Some(other));
+        location.insert("message".to_owned(), json!({ "text": capital(what) }));
+        location
+    });
+    json!({
+        "ruleId": item.rule,
+        "ruleIndex": names().position(|name| name == item.rule),
+        "level": level(item.severity),
+        "message": { "text": message(item) },
+        "locations": [location(report, item.place)],
+        "relatedLocations": Vec::from_iter(related),
+        "partialFingerprints": { "primaryLocationLineHash": fingerprint(report, item, seen) },
+        "properties": properties(report, item),
     })
-    .collect()
 }
 
 fn names() -> impl Iterator<Item = &'static str> {

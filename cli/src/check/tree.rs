@@ -1,12 +1,13 @@
 //! Modules as they lie in a directory tree, and what they export to one another.
 
+use super::world::NAME_MAX;
+use crate::Failure;
+use crate::input::{self, Kind};
 use crate::symbols::Symbols;
-use crate::{Failure, input};
 use relakit::elf::SymbolPlace;
 use relakit::{Module, Profile};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 /// The modules under a directory, sorted by path.
@@ -38,37 +39,50 @@ fn is_module(path: &Path) -> bool {
 
 /// What `file` exports, if it can be read as a module: the names that have a `__ksymtab_` symbol.
 pub(crate) fn exports(file: &[u8]) -> Vec<Box<[u8]>> {
-    let Ok(module) = Module::parse(file, Profile::LINUX_6_12) else { return Vec::new() };
-    let table = module.object().symbols();
-    let export = |index: u32| {
-        let symbol = table.get(index)?;
-        let is_defined = matches!(table.place(index, &symbol), SymbolPlace::Section(_));
-        let name = table.name(index, &symbol).ok().filter(|_| is_defined)?;
-        name.strip_prefix(b"__ksymtab_").map(Box::from)
-    };
-    (1..table.len()).filter_map(export).collect()
+    let is_defined = |place| matches!(place, SymbolPlace::Section(_));
+    let mut exports = Vec::new();
+    names(file, is_defined, &mut |name| {
+        exports.extend(name.strip_prefix(b"__ksymtab_").map(Box::from));
+        true
+    });
+    exports
 }
 
-/// The names that `file` wants from others.
-fn wants(file: &[u8]) -> Vec<Box<[u8]>> {
-    let Ok(module) = Module::parse(file, Profile::LINUX_6_12) else { return Vec::new() };
+/// Whether `file` wants a name from others that is not exported by any that are known.
+fn wants_more(file: &[u8], symbols: &Symbols) -> bool {
+    let is_wanted = |place| matches!(place, SymbolPlace::Undefined);
+    let mut known = true;
+    names(file, is_wanted, &mut |name| {
+        known = symbols.export(name).is_some();
+        known
+    });
+    !known
+}
+
+/// Gives the names of symbols to `take`, as long as it returns true. Longer ones than [`NAME_MAX`] are none of the
+/// kernel's.
+fn names(file: &[u8], is_it: impl Fn(SymbolPlace) -> bool, take: &mut dyn FnMut(&[u8]) -> bool) {
+    let Ok(module) = Module::parse(file, Profile::LINUX_6_12) else { return };
     let table = module.object().symbols();
-    let want = |index: u32| {
-        let symbol = table.get(index)?;
-        let is_wanted = matches!(table.place(index, &symbol), SymbolPlace::Undefined);
-        table.name(index, &symbol).ok().filter(|_| is_wanted).map(Box::from)
-    };
-    (1..table.len()).filter_map(want).collect()
+    let names = (1..table.len()).filter_map(|index| {
+        let symbol = table.get(index).filter(|symbol| is_it(table.place(index, symbol)))?;
+        table.name(index, &symbol).ok().filter(|name| name.len() <= NAME_MAX)
+    });
+    for name in names {
+        if !take(name) {
+            break;
+        }
+    }
 }
 
 /// Adds what the other modules of `module`'s tree export, if something is wanted that is not known yet.
 pub(crate) fn add_neighbours(symbols: &mut Symbols, module: &Path, file: &[u8]) -> Result<(), Failure> {
-    if wants(file).iter().all(|name| symbols.export(name).is_some()) {
+    if !wants_more(file, symbols) {
         return Ok(());
     }
     let Some(root) = root(module) else { return Ok(()) };
     // depmod has been here: it names all exports of the tree.
-    if let Ok(list) = fs::read(root.join("modules.symbols")) {
+    if let Ok(list) = input::read(&root.join("modules.symbols"), Kind::Symbols) {
         for line in list.split(|&byte| byte == b'\n') {
             let name =
                 line.strip_prefix(b"alias symbol:").and_then(|rest| rest.split(|&byte| byte == b' ').next());
@@ -77,11 +91,10 @@ pub(crate) fn add_neighbours(symbols: &mut Symbols, module: &Path, file: &[u8]) 
         return Ok(());
     }
     let others = modules(&root)?;
-    for names in
-        in_parallel(&others, |path| input::read(path).map_or(Vec::new(), |file| exports(&file)), &|_| {})
-    {
-        names.iter().for_each(|name| symbols.add_export(name));
-    }
+    let exports = |path: &PathBuf| input::read(path, Kind::Module).map_or(Vec::new(), |file| exports(&file));
+    in_parallel(&others, exports, &|_| {}, |all| {
+        all.flatten().for_each(|name| symbols.add_export(&name));
+    });
     Ok(())
 }
 
@@ -94,35 +107,40 @@ fn root(module: &Path) -> Option<PathBuf> {
     tree.or_else(|| module.parent()).map(Path::to_owned)
 }
 
-/// What `work` makes of each item, in the items' order; on all processors. `done` hears how many are done.
-pub(crate) fn in_parallel<T: Sync, R: Send>(
+/// Most threads: each has a module in memory.
+const THREADS: usize = 8;
+/// Most results of a thread that wait for those before them.
+const WAITING: usize = 16;
+
+/// Gives what `work` makes of each item to `take`, in the items' order; on all processors. `done` hears how many are done.
+/// Few results are in memory at a time.
+pub(crate) fn in_parallel<T: Sync, R: Send, D>(
     items: &[T],
     work: impl Fn(&T) -> R + Sync,
     done: &dyn Fn(usize),
-) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicUsize::new(0);
-    let (sender, receiver) = mpsc::channel();
-    let mut results: Vec<(usize, R)> = Vec::with_capacity(items.len());
+    take: impl FnOnce(&mut dyn Iterator<Item = R>) -> D,
+) -> D {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
     std::thread::scope(|scope| {
-        for _ in 0..threads {
-            let (sender, next, work) = (sender.clone(), &next, &work);
+        // The first of N threads does the first item and every N-th from there, and so on.
+        let start = |first| {
+            let (sender, receiver) = mpsc::sync_channel(WAITING);
+            let (work, own) = (&work, items.iter().skip(first).step_by(threads));
             scope.spawn(move || {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(number) else { break };
-                    if sender.send((number, work(item))).is_err() {
-                        break;
-                    }
-                }
+                // When `take` has had enough, the others are not done.
+                let _ = own.into_iter().try_for_each(|item| sender.send(work(item)));
             });
-        }
-        drop(sender);
-        for result in receiver {
-            results.push(result);
-            done(results.len());
-        }
-    });
-    results.sort_by_key(|(number, _)| *number);
-    results.into_iter().map(|(_, result)| result).collect()
+            receiver
+        };
+        let receivers: Vec<_> = (0..threads).map(start).collect();
+        let mut results = (1..=items.len()).zip(receivers.iter().cycle()).map_while(|(number, receiver)| {
+            let result = receiver.recv().ok()?;
+            done(number);
+            Some(result)
+        });
+        let taken = take(&mut results);
+        drop(results);
+        drop(receivers);
+        taken
+    })
 }

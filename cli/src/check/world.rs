@@ -2,9 +2,8 @@
 
 use super::answer::{self, Answers};
 use super::layout::Area;
+use super::memory::Simulated;
 use super::report::{Answer, Verdict};
-use crate::Failure;
-use crate::image::Image;
 use crate::symbols::Symbols;
 use relakit::elf::SymbolPlace;
 use relakit::{HookError, Module, Profile, Resolver};
@@ -20,8 +19,12 @@ pub(crate) struct Target {
     pub(crate) name: String,
 }
 
+/// Most bytes of a symbol's name that is looked up: a livepatch symbol names one of up to 511 bytes, and an export has
+/// `__ksymtab_` before it.
+pub(crate) const NAME_MAX: usize = 521;
+
 /// Name, address and kind of a symbol.
-type Named = (Box<[u8]>, u64, u8);
+type Named<'s> = (&'s [u8], u64, u8);
 
 /// The kernel and its modules, as the module that is checked sees them.
 #[derive(Debug)]
@@ -36,7 +39,7 @@ pub(crate) struct World<'s> {
     /// The symbols of those that are loaded.
     own: Symbols,
     /// What stays of them when their init is done (Linux semantics 15).
-    settled: BTreeMap<Box<[u8]>, Vec<Named>>,
+    settled: BTreeMap<Box<[u8]>, Vec<Named<'s>>>,
     pub(crate) area: Area,
 }
 
@@ -82,35 +85,38 @@ impl<'s> World<'s> {
 
     /// Loads a module up to where livepatches are applied to it; with its file if that was given, or else the symbol
     /// files know it.
-    pub(crate) fn load(&mut self, given: &str) -> Result<Answer, Failure> {
+    pub(crate) fn load(&mut self, given: &str) -> Answer {
         let Some(Target { file, name }) = self.targets.get(given) else {
             self.away.remove(given.as_bytes());
-            return Ok(Answer::default());
+            return Answer::default();
         };
         let module = match Module::parse(file, self.profile) {
             Ok(module) => module,
-            Err(error) => return Ok(answer::unreadable(name, error, &self.profile)),
+            Err(error) => return answer::unreadable(name, error, &self.profile),
         };
         let mut answers = Answers::new(&module, name);
         answers.loader();
-        let mut image = Image::new(&module, self.area.place(&module)?)?;
-        let mut memory = image.memory();
+        let placed = self.area.place(&module).and_then(|places| Simulated::new(&module, &places));
+        let mut memory = match placed {
+            Ok(memory) => memory,
+            Err(reason) => return answers.finish_without(reason),
+        };
         let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap_or(usize::MAX)];
-        answers.early(&mut memory[..], &mut values, self);
+        answers.early(&mut memory, &mut values, self);
         let answer = answers.finish();
         if answer.verdict == Verdict::Accepted {
             let all = symbols(&module, &values);
-            self.own.set(name.as_bytes(), all.iter().map(|(symbol, _)| named(symbol)));
+            self.own.set(name.as_bytes(), all.iter().map(|(symbol, _)| *symbol));
             let core = all.into_iter().filter(|(_, stays)| *stays).map(|(symbol, _)| symbol).collect();
             self.settled.insert(name.as_bytes().into(), core);
         }
-        Ok(answer)
+        answer
     }
 
     /// Its init is done: what was in init sections is gone.
     pub(crate) fn settle(&mut self, name: &str) {
         if let Some(core) = self.settled.get(name.as_bytes()) {
-            self.own.set(name.as_bytes(), core.iter().map(named));
+            self.own.set(name.as_bytes(), core.iter().copied());
         }
     }
 
@@ -133,18 +139,14 @@ impl Resolver for World<'_> {
     }
 }
 
-fn named((name, address, kind): &Named) -> (&[u8], u64, u8) {
-    (name, *address, *kind)
-}
-
 /// The symbols of a module as livepatches find them, in the order of its table, and whether each stays when its init
 /// is done.
-fn symbols(module: &Module<'_>, values: &[u64]) -> Vec<(Named, bool)> {
+fn symbols<'f>(module: &Module<'f>, values: &[u64]) -> Vec<(Named<'f>, bool)> {
     let object = module.object();
     let table = object.symbols();
     let symbol = |(index, value): (u32, &u64)| {
         let symbol = table.get(index)?;
-        let name = table.name(index, &symbol).ok().filter(|name| !name.is_empty())?;
+        let name = table.name(index, &symbol).ok().filter(|name| (1..=NAME_MAX).contains(&name.len()))?;
         let (stays, kind) = match table.place(index, &symbol) {
             SymbolPlace::Undefined => return None,
             SymbolPlace::Section(section) => {
@@ -159,7 +161,7 @@ fn symbols(module: &Module<'_>, values: &[u64]) -> Vec<(Named, bool)> {
             }
             _ => (false, b'a'),
         };
-        Some(((name.into(), *value, kind), stays))
+        Some(((name, *value, kind), stays))
     };
     (0..table.len()).zip(values).skip(1).filter_map(symbol).collect()
 }

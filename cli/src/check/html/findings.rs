@@ -32,6 +32,7 @@ pub(super) fn list(view: Option<&View<'_>>, faults: &[Fault]) -> Markup {
                         p.where { @if let Some(view) = view { (view.place(&fault.place)) } @else { (plain_place(&fault.place)) } }
                         (numbers(&fault.numbers))
                         @if let Some(help) = &fault.help { p.help { (help) } }
+                        @if fault.more != 0 { p { "And " (fault.more) " more of this kind." } }
                     }
                 }
             }
@@ -61,7 +62,7 @@ pub(super) fn findings(view: &View<'_>, report: &Report) -> Markup {
                     (numbers(&row.numbers))
                     @if !row.details.is_empty() { ul.details { @for detail in &row.details { li { (detail) } } } }
                     p.help { (row.help) }
-                    @if row.more != 0 { p { "And " (row.more) " more of this kind in the same section." } }
+                    @if row.more != 0 { p { "And " (row.more) " more of this kind." } }
                 }
             }
         }

@@ -1,10 +1,12 @@
 use super::{POLICY, SCRIPT, STYLE, page, without_picture};
+use crate::check::memory::Simulated;
 use crate::check::picture::{Known, Picture};
 use crate::check::report::{Answer, Fault, FindingRow, Phase, Place, Report, Step, Verdict};
 use crate::inspect::collect;
+use crate::place::At;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use relakit::check::{Rule, Severity};
-use relakit::{Module, Place as At, Profile};
+use relakit::{Module, Profile};
 use scraper::{Html, Selector};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -61,21 +63,12 @@ fn rendered(file: &[u8], report: Option<&Report>, placed: bool) -> String {
     let mut known = Known::default();
     if placed {
         // Each section by itself; displacements in special sections are given by hand.
-        let mut bytes: Vec<Vec<u8>> = module
-            .object()
-            .sections()
-            .map(|(_, section)| module.object().section_bytes(&section).to_vec())
-            .collect();
-        for (at, place) in (0u64..).zip(&mut bytes) {
-            if at == 9 {
-                // The lock prefix at .text+0x1c: a late relocation's field, by the test that changes it.
-                place.copy_from_slice(&(0x1000i32 - 0x9000 + LOCK).to_le_bytes());
-            }
-        }
-        let memory: Vec<_> = (0u64..)
-            .zip(&mut bytes)
-            .map(|(index, bytes)| Some(At { address: index.wrapping_mul(0x1000), symbols_at: None, bytes }))
-            .collect();
+        let at =
+            |(index, _)| (index, At { address: u64::from(index).wrapping_mul(0x1000), symbols_at: None });
+        let places = module.object().sections().map(at).collect();
+        let mut memory = Simulated::new(&module, &places).unwrap();
+        // The lock prefix at .text+0x1c: a late relocation's field, by the test that changes it.
+        memory.set_bytes(9, &(0x1000i32 - 0x9000 + LOCK).to_le_bytes());
         let values: Vec<u64> =
             (0..module.object().symbols().len()).map(|index| 0xabc0_0000 + u64::from(index)).collect();
         known.early(&module, &memory, &values, (6, 12));
@@ -260,6 +253,7 @@ fn the_verdict_its_faults_and_the_events_are_there() {
         numbers: vec![("value", 7)],
         errno: Some("ENOEXEC"),
         help: None,
+        more: 0,
     };
     let rejected = Answer {
         verdict: Verdict::Rejected,

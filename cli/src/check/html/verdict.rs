@@ -71,8 +71,7 @@ pub(super) fn banner(report: &Report, whole: bool) -> Markup {
         .map(|severity| (severity, report.count(severity)))
         .into_iter()
         .filter(|(_, count)| *count != 0);
-    let counts: Vec<_> =
-        counts.map(|(severity, count)| plural(count as u64, findings::noun(severity))).collect();
+    let counts: Vec<_> = counts.map(|(severity, count)| plural(count, findings::noun(severity))).collect();
     // Modules that were there before come first.
     let steps = || (1..).zip(&report.steps).take(findings::LISTED);
     let chips = |live: bool| {
@@ -96,8 +95,8 @@ pub(super) fn banner(report: &Report, whole: bool) -> Markup {
                 @else if colour != class(report.worst()) { ", with errors" }
             }
             @if let Some(message) = &answer.message { p { code.message { (message) } } }
-            @if answer.faults.len() > 1 {
-                p { a href="#faults" { (plural(answer.faults.len() as u64, "fault")) } " in all, the one above decides." }
+            @if answer.count() > 1 {
+                p { a href="#faults" { (plural(answer.count(), "fault")) } " in all, the one above decides." }
             }
             @if !report.steps.is_empty() {
                 ol.steps aria-label="What happens, in order" {

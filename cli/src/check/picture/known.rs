@@ -1,8 +1,12 @@
 //! What is known of a module besides its file: addresses, values, and what is rewritten.
 
+use crate::check::memory::Simulated;
+use relakit::Module;
 use relakit::special::{self, ReadAt, Role, Version};
-use relakit::{Module, Place};
 use std::collections::{BTreeMap, HashMap};
+
+/// Most ranges that are drawn; a distribution's largest module has some 100 000.
+const RANGES: usize = 1 << 20;
 
 /// What the passes showed. Empty where none were run.
 #[derive(Clone, Debug, Default)]
@@ -41,11 +45,11 @@ impl Known {
     pub(crate) fn early(
         &mut self,
         module: &Module<'_>,
-        memory: &[Option<Place<'_>>],
+        memory: &Simulated,
         values: &[u64],
         version: Version,
     ) {
-        self.addresses = memory.iter().map(|place| place.as_ref().map(|place| place.address)).collect();
+        self.addresses = memory.addresses();
         self.values = values.to_vec();
         self.ranges = rewritten(module, memory, version);
     }
@@ -57,18 +61,21 @@ impl Known {
 }
 
 /// What entries of special sections lead to, as far as that is in the module.
-fn rewritten(module: &Module<'_>, memory: &[Option<Place<'_>>], version: Version) -> Vec<Range> {
-    let place = |index: u32| memory.get(usize::try_from(index).ok()?)?.as_ref();
+fn rewritten(module: &Module<'_>, memory: &Simulated, version: Version) -> Vec<Range> {
     let kept = || module.object().sections().filter(|(index, _)| module.is_allocated(*index));
     let mut by_address: Vec<_> =
-        kept().filter_map(|(index, section)| Some((place(index)?.address, section.size, index))).collect();
+        kept().filter_map(|(index, section)| Some((memory.address(index)?, section.size, index))).collect();
     by_address.sort_unstable();
     let mut ranges = Vec::new();
     for (index, section) in kept() {
         let special = special::by_name(module.object().section_name(&section));
-        let Some((special, place_of)) = special.zip(place(index)) else { continue };
+        let place = memory.bytes(index).zip(memory.address(index));
+        let Some((special, (bytes, address))) = special.zip(place) else { continue };
         let Some(when) = special.first_read(version) else { continue };
-        for site in special::sites(special, version, &*place_of.bytes, place_of.address) {
+        for site in special::sites(special, version, bytes, address) {
+            if ranges.len() == RANGES {
+                return ranges;
+            }
             let before = by_address.partition_point(|(address, ..)| *address <= site.address);
             let Some((address, size, section)) = before.checked_sub(1).and_then(|at| by_address.get(at))
             else {
@@ -78,7 +85,10 @@ fn rewritten(module: &Module<'_>, memory: &[Option<Place<'_>>], version: Version
             if offset >= *size || site.role == Role::Replacement {
                 continue;
             }
-            let code = place(*section).and_then(|place| place.bytes.get(usize::try_from(offset).ok()?..));
+            // Relocation leaves opcodes as they are in the file.
+            let header = module.object().section(*section);
+            let content = header.map(|header| module.object().section_bytes(&header));
+            let code = content.and_then(|content| content.get(usize::try_from(offset).ok()?..));
             ranges.push(Range {
                 section: *section,
                 offset,

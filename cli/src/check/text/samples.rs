@@ -98,6 +98,7 @@ pub(crate) fn others() -> Report {
         faults: vec![Fault {
             errno: Some("ENOENT"),
             help: Some("no symbol file has it: is a module's list missing?".to_owned()),
+            more: 0,
             ..fault(
                 "UnknownSymbol",
                 "unknown symbol",
@@ -159,6 +160,7 @@ fn fault(kind: &str, message: &str, place: Place) -> Fault {
         numbers: Vec::new(),
         errno: Some("EINVAL"),
         help: Some("does the object's list of symbols have it, as of this step?".to_owned()),
+        more: 0,
     }
 }
 
