@@ -8,9 +8,13 @@ use std::path::PathBuf;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all went well
-  1  the module cannot be relocated; every fault found is on standard error
+  1  the module cannot be relocated; standard error has every fault, up to 1000 one by one
   2  the command line makes no sense
-  3  a file cannot be read or written, or is not what it should be";
+  3  a file cannot be read, is larger than its limit, or is not what it should be;
+     or standard output, standard error or a file cannot be written. A broken pipe is no error.
+
+Limits: a module has up to 1024 MiB, a symbol file 256 MiB, PLACE.json 16 MiB. A module from a pipe or an .xz file has up to
+256 MiB. Devices are not read.";
 
 /// Look into a Linux module or livepatch, and get the memory image a kernel would make of it.
 #[derive(Debug, Parser)]
@@ -116,7 +120,9 @@ Exit codes:
   0  accepted, and no finding at or above --deny
   1  rejected, unsafe, not judged, or a finding at or above --deny
   2  the command line makes no sense
-  3  a file cannot be read
+  3  a file cannot be read or is larger than its limit (see relakit --help), or the result cannot be written
+
+Of each rule 10 findings in a section and 100 in all are listed, of each kind of fault 100. The rest is counted.
 
 Events happen in the order given, but for live: those modules were loaded before the livepatch.
 
