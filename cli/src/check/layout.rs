@@ -56,7 +56,12 @@ impl Group {
         Self::Copy,
     ];
 
-    pub(crate) fn of(module: &Module<'_>, index: u32, section: &Section) -> Self {
+    /// Every section with its index and group.
+    pub(crate) fn of_all<'a>(module: &'a Module<'_>) -> impl Iterator<Item = (u32, Section, Self)> + 'a {
+        module.object().sections().map(|(index, section)| (index, section, Self::of(module, index, &section)))
+    }
+
+    fn of(module: &Module<'_>, index: u32, section: &Section) -> Self {
         let name = module.object().section_name(section);
         let init = name.starts_with(b".init");
         let has = |flag| section.flags.contains(flag);
@@ -87,11 +92,9 @@ impl Area {
 
     fn try_place(&mut self, module: &Module<'_>) -> Option<BTreeMap<u32, At>> {
         let mut places = BTreeMap::new();
+        let sections: Vec<_> = Group::of_all(module).collect();
         for group in Group::ALL {
-            for (index, section) in module.object().sections() {
-                if index == 0 || Group::of(module, index, &section) != group {
-                    continue;
-                }
+            for &(index, section, _) in sections.iter().filter(|(index, _, of)| *index != 0 && *of == group) {
                 let next = if group == Group::Copy { &mut self.copies } else { &mut self.modules };
                 let align = section.align.clamp(1, ALIGN_MAX);
                 let address = next.checked_next_multiple_of(align)?;

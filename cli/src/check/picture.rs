@@ -152,16 +152,13 @@ fn regions(module: &Module<'_>, addresses: &[Option<u64>]) -> Vec<Region> {
     // A module that is too large for the kernel has no place to be drawn at.
     let places = Area::default().place(module).unwrap_or_default();
     let mut regions: Vec<Region> = Vec::new();
+    let groups: Vec<_> = Group::of_all(module).collect();
     for group in Group::ALL {
         let mut sections = Vec::new();
         let mut base = None;
-        for (index, section) in module.object().sections() {
+        for &(index, section, _) in groups.iter().filter(|(_, _, of)| *of == group) {
             let shown = group != Group::Copy || module.per_cpu_section() == Some(index);
-            let Some(at) =
-                places.get(&index).filter(|_| shown && Group::of(module, index, &section) == group)
-            else {
-                continue;
-            };
+            let Some(at) = places.get(&index).filter(|_| shown) else { continue };
             let base = *base.get_or_insert(at.address);
             let address = usize::try_from(index).ok().and_then(|index| addresses.get(index));
             sections.push(Placed {
