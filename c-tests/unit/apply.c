@@ -103,7 +103,7 @@ static void every_type_writes_what_the_psabi_says_or_is_refused(void)
     static const uint64_t edges[] = {0, 1, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff,
                                      0x80000000, 0xffffffff, 0x100000000, INT64_MAX};
     static const int64_t addends[] = {0, -1, 1, -4, INT64_MIN, INT64_MAX};
-    static const uint64_t addresses[] = {0, 0xffffffffa0001000, UINT64_MAX - 2};
+    static const uint64_t addresses[] = {0, 0xffffffffa0001000, UINT64_MAX - (ROOM - 1)};
     static const uint32_t flags[] = {0, RELAKIT_CHECK_PC32, RELAKIT_MORE_TYPES,
                                      RELAKIT_MORE_TYPES | RELAKIT_CHECK_PC32};
     for (size_t t = 0; t < sizeof all_types / sizeof *all_types; t++)
@@ -174,6 +174,13 @@ static void a_fault_in_any_entry_is_named_and_undoes_those_before_it(void)
             lent = (Elf64_Rela *)copy_of(table, sizeof table);
             for (int more = 0; more < 2; more++) {
                 struct relakit_target target = {bytes, ROOM, 0x1000, NULL};
+                if (more && rows[row].status == RELAKIT_ERR_NON_ZERO && where == 3) {
+                    /* The field comes before one that an earlier entry writes: reading alone cannot tell. */
+                    REFUSES(RELAKIT_ERR_UNORDERED, 0,
+                            relakit_check(lent, sizeof table, &three_symbols, &target, NULL, fresh()));
+                    EQ(fault.entry, 3);
+                    continue;
+                }
                 if (more)
                     REFUSES(rows[row].status, rows[row].value,
                             relakit_check(lent, sizeof table, &three_symbols, &target, NULL, fresh()));
@@ -247,7 +254,7 @@ static void clearing_wants_what_was_applied_in_every_field(void)
     SAME(bytes, zeros, ROOM);
 }
 
-static void fields_that_overlap_are_applied_if_they_can_be_and_checked_alike(void)
+static void fields_that_overlap_are_applied_if_they_can_be_and_not_checked(void)
 {
     uint64_t values[2] = {0, 0x11};
     struct relakit_symbols symbols = {values, NULL, 2};
@@ -259,17 +266,17 @@ static void fields_that_overlap_are_applied_if_they_can_be_and_checked_alike(voi
         table[0] = rela(4, 1, R_X86_64_32, 0);
         table[1] = rela(5, 1, R_X86_64_32, 1);
         table[2] = rela((uint64_t)(bad ? 4 : 0), 1, R_X86_64_32, 2);
+        REFUSES(RELAKIT_ERR_UNORDERED, 0, relakit_check(table, sizeof table, &symbols, &target, NULL, fresh()));
+        EQ(fault.entry, 1);
+        EQ(fault.offset, 5);
+        EQ(fault.has, RELAKIT_HAS_ENTRY);
+        SAME(bytes, zeros, 16);
         if (bad) {
-            REFUSES(RELAKIT_ERR_NON_ZERO, 0x13,
-                    relakit_check(table, sizeof table, &symbols, &target, NULL, fresh()));
-            SAME(bytes, zeros, 16);
             REFUSES(RELAKIT_ERR_NON_ZERO, 0x13,
                     relakit_apply(table, sizeof table, &symbols, &target, NULL, fresh()));
             EQ(fault.limit, 0x1211);
             EQ(fault.entry, 2);
         } else {
-            ACCEPTS(relakit_check(table, sizeof table, &symbols, &target, NULL, fresh()));
-            SAME(bytes, zeros, 16);
             ACCEPTS(relakit_apply(table, sizeof table, &symbols, &target, NULL, fresh()));
             EQ(load(bytes, 8), 0x121100000013);
             ACCEPTS(relakit_clear(table, sizeof table, &symbols, &target, NULL, fresh()));
@@ -354,7 +361,7 @@ int main(void)
     a_fault_in_any_entry_is_named_and_undoes_those_before_it();
     a_table_of_a_size_that_is_no_multiple_is_refused_whole();
     clearing_wants_what_was_applied_in_every_field();
-    fields_that_overlap_are_applied_if_they_can_be_and_checked_alike();
+    fields_that_overlap_are_applied_if_they_can_be_and_not_checked();
     options_decide_what_is_refused();
     nothing_to_do_is_done();
     tables_and_symbols_need_no_alignment();

@@ -38,6 +38,7 @@ static void reset(void)
     table[0] = rela(4, 1, R_X86_64_64, 0);
     memset(values, 0, sizeof values);
     memset(symtab, 0, sizeof symtab);
+    symtab[1].st_shndx = SHN_ABS;
     memset(bytes, 0, sizeof bytes);
     memset(&options, 0, sizeof options);
     options.struct_size = sizeof options;
@@ -136,6 +137,8 @@ static void lengths_that_no_object_has(void)
     target.bytes = NULL;
     target.writer = &writer;
     target.size = UINT64_MAX;
+    REFUSES(RELAKIT_ERR_OVERLAP, 4, call(table, 24));
+    writer.flags = RELAKIT_WRITER_FOREIGN;
     ACCEPTS(call(table, 24));
 }
 
@@ -173,9 +176,10 @@ static void structs_of_every_size(void)
 {
     takes_struct(with_options, &options, sizeof options, 5, 4, NULL_IS_TAKEN);
     takes_no_flags(with_options, &options, sizeof options, 5,
-                   RELAKIT_CHECK_PC32 | RELAKIT_ALLOW_NONZERO | RELAKIT_ZERO_BEFORE_RANGE | RELAKIT_MORE_TYPES);
+                   RELAKIT_CHECK_PC32 | RELAKIT_ALLOW_NONZERO | RELAKIT_ZERO_BEFORE_RANGE | RELAKIT_MORE_TYPES |
+                       RELAKIT_ALLOW_ZERO_SYMBOLS);
     takes_struct(with_writer, &writer, sizeof writer, 4, 8, NULL_IS_SOMETHING_ELSE);
-    takes_no_flags(with_writer, &writer, sizeof writer, 4, 0);
+    takes_no_flags(with_writer, &writer, sizeof writer, 4, RELAKIT_WRITER_FOREIGN);
 }
 
 static void reserved_members_are_zero(void)

@@ -254,9 +254,10 @@ static void arguments_that_are_wrong(void)
     EQ(now(NULL, SECTIONS, NULL, SYMTAB, SYMBOLS, RELA_, NULL, NULL, NULL), RELAKIT_ERR_NULL);
     takes_struct(with_options, &options, sizeof options, 8, 4, NULL_IS_TAKEN);
     takes_no_flags(with_options, &options, sizeof options, 8,
-                   RELAKIT_CHECK_PC32 | RELAKIT_ALLOW_NONZERO | RELAKIT_ZERO_BEFORE_RANGE | RELAKIT_MORE_TYPES);
+                   RELAKIT_CHECK_PC32 | RELAKIT_ALLOW_NONZERO | RELAKIT_ZERO_BEFORE_RANGE | RELAKIT_MORE_TYPES |
+                       RELAKIT_ALLOW_ZERO_SYMBOLS);
     takes_struct(with_writer, &writer, sizeof writer, 7, 8, NULL_IS_SOMETHING_ELSE);
-    takes_no_flags(with_writer, &writer, sizeof writer, 7, 0);
+    takes_no_flags(with_writer, &writer, sizeof writer, 7, RELAKIT_WRITER_FOREIGN);
     options.reserved = 1;
     REFUSES(RELAKIT_ERR_RESERVED, 8, with_options(&options));
     options.reserved = 0;

@@ -158,7 +158,7 @@ static void structs(void)
     takes_struct(with_image, &image, sizeof image, 1, 8, NULL_IS_REFUSED);
     takes_no_flags(with_image, &image, sizeof image, 1, 0);
     takes_struct(with_writer, &writer, sizeof writer, w, 8, NULL_IS_TAKEN);
-    takes_no_flags(with_writer, &writer, sizeof writer, w, 0);
+    takes_no_flags(with_writer, &writer, sizeof writer, w, RELAKIT_WRITER_FOREIGN);
     takes_struct(with_options, &options, sizeof options, o, 4, NULL_IS_TAKEN);
     takes_no_flags(with_options, &options, sizeof options, o, RELAKIT_CHECK_PC32);
     if (!clears) {

@@ -97,7 +97,7 @@ static void it_is_loaded(int on_writer)
     uint64_t want[SYMBOLS] = {0, BASE + FLAT_AT(DATA_) + 8, 0xaaaa0000, 0xffffffff81000000, 0, 0x7777, 0, 0,
                               PER_CPU_AT + 4, 0x1234, 0};
     unsigned char image[FLAT];
-    module_reset(RELAKIT_STAGE_PLACED, on_writer, 0);
+    module_reset(RELAKIT_STAGE_FILLED, on_writer, 0);
     /* Filled with the file's content, and zeros where it has none. */
     memset(image, 0xcc, FLAT);
     for (uint32_t i = TEXT_; i <= PERCPU; i++)
@@ -107,8 +107,12 @@ static void it_is_loaded(int on_writer)
             memcpy(image + FLAT_AT(i), file_section(i), parts[i].size);
     SAME(flat, image, FLAT);
     ACCEPTS(relakit_module_place(module, &memory, fresh()));
-    if (!on_writer)
+    EQ(relakit_module_stage(module), RELAKIT_STAGE_PLACED);
+    if (on_writer)
+        ACCEPTS(relakit_module_filled(module, fresh()));
+    else
         ACCEPTS(relakit_module_fill(module, &memory, fresh()));
+    EQ(relakit_module_stage(module), RELAKIT_STAGE_FILLED);
     SAME(flat, image, FLAT);
     ACCEPTS(relakit_module_early(module, &memory, values, SYMBOLS, &names, fresh()));
     EQ(relakit_module_stage(module), RELAKIT_STAGE_LOADED);

@@ -9,7 +9,7 @@ static int on_writer;
 static relakit_status early(void)
 {
     relakit_status status = relakit_module_early(module, &memory, values, SYMBOLS, &names, fresh());
-    EQ(relakit_module_stage(module), status == RELAKIT_OK ? RELAKIT_STAGE_LOADED : RELAKIT_STAGE_PLACED);
+    EQ(relakit_module_stage(module), status == RELAKIT_OK ? RELAKIT_STAGE_LOADED : RELAKIT_STAGE_FILLED);
     return status;
 }
 
@@ -32,7 +32,7 @@ static relakit_status going(void)
 }
 
 /* hooks_reset() was called, and what is to fail is set afterwards. */
-static void placed(void) { module_reset(RELAKIT_STAGE_PLACED, on_writer, 0); }
+static void filled(void) { module_reset(RELAKIT_STAGE_FILLED, on_writer, 0); }
 static void late(void) { module_reset(RELAKIT_STAGE_LATE, on_writer, 0); }
 static void live(void)
 {
@@ -44,7 +44,7 @@ static void live(void)
 static void a_call_that_failed_can_be_made_again(void)
 {
     for (unsigned k = 0; k < 3; k++) {
-        placed();
+        filled();
         fail_at = k;
         fail_number = 42;
         /* All symbols are looked at, and the last fault is the one that is told. */
@@ -102,6 +102,7 @@ static void call_back(void)
     REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_special(inside, 1, &special, fresh()));
     REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_place(inside, &memory, fresh()));
     REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_fill(inside, &memory, fresh()));
+    REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_filled(inside, fresh()));
     REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_early(inside, &memory, room, SYMBOLS, &names, fresh()));
     REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_late_size(inside, room, SYMBOLS, &size, fresh()));
     REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_keep(inside, &memory, room, SYMBOLS, own, 8, fresh()));
@@ -118,7 +119,7 @@ static void call_back(void)
 
 static void a_module_is_busy_while_its_callbacks_run(void)
 {
-    placed();
+    filled();
     inside = module;
     meanwhile = call_back;
     fresh();
@@ -159,11 +160,12 @@ static void symbols_of_the_module_itself(void)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         unsigned char before[FLAT];
-        placed();
+        filled();
         file_build();
         ((Elf64_Sym *)file_section(SYMTAB))[rows[i].symbol].st_shndx = rows[i].shndx;
         ACCEPTS(module_start());
         ACCEPTS(relakit_module_place(module, &memory, fresh()));
+        ACCEPTS(relakit_module_filled(module, fresh()));
         memcpy(before, flat, FLAT);
         REFUSES(rows[i].status, rows[i].value, early());
         EQ(fault.symbol, rows[i].symbol);
@@ -172,7 +174,7 @@ static void symbols_of_the_module_itself(void)
         SAME(flat, before, FLAT);
     }
     /* Nobody exports anything, or nobody has anything. */
-    placed();
+    filled();
     names.exported = NULL;
     REFUSES(RELAKIT_ERR_UNKNOWN_SYMBOL, 0, early());
     EQ(fault.symbol, EXP_B);
@@ -189,7 +191,7 @@ static void symbols_of_the_module_itself(void)
 static void the_first_relocation_at_fault_undoes_the_sections_before_it(void)
 {
     unsigned char before[FLAT];
-    placed();
+    filled();
     flat[FLAT_AT(JUMP) + 15] = 1;
     memcpy(before, flat, FLAT);
     REFUSES(RELAKIT_ERR_NON_ZERO, 0x7777, early());
@@ -235,7 +237,7 @@ int main(void)
         a_module_is_busy_while_its_callbacks_run();
         symbols_of_the_module_itself();
         the_first_relocation_at_fault_undoes_the_sections_before_it();
-        fail_in_turn(early_resolved, placed, early_fields, EARLY_FIELDS, 1);
+        fail_in_turn(early_resolved, filled, early_fields, EARLY_FIELDS, 1);
         fail_in_turn(coming, late, obj_fields, OBJ_FIELDS, 1);
         fail_in_turn(going, live, obj_fields, OBJ_FIELDS, 0);
     }

@@ -32,7 +32,7 @@ static const struct {
     uint64_t argument;
 } calls[] = {
     {"place", place, RELAKIT_STAGE_PARSED, 2}, {"fill", fill, RELAKIT_STAGE_PLACED, 2},
-    {"early", early, RELAKIT_STAGE_PLACED, 2}, {"keep", keep, RELAKIT_STAGE_LOADED, 2},
+    {"early", early, RELAKIT_STAGE_FILLED, 2}, {"keep", keep, RELAKIT_STAGE_LOADED, 2},
     {"coming", coming, RELAKIT_STAGE_LATE, 3}, {"going", going, RELAKIT_STAGE_LATE, 3},
 };
 #define CALLS (sizeof calls / sizeof *calls)
@@ -166,7 +166,7 @@ static void structs_of_every_size(void)
 
 static relakit_status early_resolver(const void *given)
 {
-    module_reset(RELAKIT_STAGE_PLACED, 0, 0);
+    module_reset(RELAKIT_STAGE_FILLED, 0, 0);
     return relakit_module_early(module, &memory, values, SYMBOLS, (const struct relakit_resolver *)given, fresh());
 }
 

@@ -194,7 +194,7 @@ static inline relakit_status module_start(void)
     return relakit_module_init(state, relakit_module_size(), file, file_size, &module_options, &module, fresh());
 }
 
-/* The file, memory that is filled, and a module of some stage. */
+/* The file, memory, and a module of some stage. */
 static inline void module_reset(int stage, int on_writer, uint32_t profile)
 {
     hooks_reset();
@@ -208,7 +208,8 @@ static inline void module_reset(int stage, int on_writer, uint32_t profile)
     places_reset(0);
     if (stage >= RELAKIT_STAGE_PLACED) {
         ACCEPTS(relakit_module_place(module, &memory, fresh()));
-        ACCEPTS(relakit_module_fill(module, &memory, fresh()));
+        if (stage >= RELAKIT_STAGE_FILLED)
+            ACCEPTS(relakit_module_fill(module, &memory, fresh()));
     }
     places_reset(on_writer);
     if (stage >= RELAKIT_STAGE_LOADED)
