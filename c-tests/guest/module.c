@@ -33,7 +33,7 @@ static uint64_t take(struct guest_space *space, int data, uint64_t size, uint64_
     return at + gap;
 }
 
-/* Writes the content of a section, zeros where it has none: relakit_module_fill leaves what is behind hooks to us. */
+/* Writes a section's content, and zeros where it has none: relakit_module_fill does not fill sections behind hooks. */
 static int32_t fill(const struct relakit_section *section, uint64_t address, const struct relakit_writer *hooks)
 {
     static const unsigned char zeros[PAGE];
@@ -93,6 +93,8 @@ relakit_status guest_module_place(struct guest_module *module, const char *name,
     module->memory.writer = hooks;
     if (status == RELAKIT_OK)
         status = relakit_module_place(module->relakit, &module->memory, error);
+    if (status == RELAKIT_OK)
+        status = relakit_module_filled(module->relakit, error); /* place_section has */
     return status;
 }
 

@@ -69,6 +69,7 @@ struct relakit_writer guest_hooks(struct guest_writer *writer)
 {
     struct relakit_writer hooks = { .struct_size = sizeof hooks, .ctx = writer };
 
+    hooks.flags = RELAKIT_WRITER_FOREIGN; /* An address of the guest says nothing about our memory. */
     hooks.read = hook_read;
     hooks.write = hook_write;
     hooks.sync = hook_sync;

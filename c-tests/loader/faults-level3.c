@@ -73,7 +73,7 @@ static void file_fault(const char *what, unsigned char *file, size_t size, unsig
     bench_watch(&bench, "file", file, size);
     bench_watch(&bench, "places", loader.places, loader.map.count * sizeof *loader.places);
     fault(&bench, what, NULL, NULL, 0, want);
-    check(relakit_module_stage(loader.module_state) == RELAKIT_STAGE_PLACED, "the stage is the same");
+    check(relakit_module_stage(loader.module_state) == RELAKIT_STAGE_FILLED, "the stage is the same");
     memcpy(at, &good, sizeof good);
     bench_close(&bench);
     level3_unload(&loader);
@@ -125,9 +125,11 @@ static void init_faults(unsigned char *file, size_t size)
     fault64(&bench, "no file", &call.file, 0, RELAKIT_ERR_NULL);
     for (size_t end = 0; end < size; end++) {
         unsigned char *part = allocate(end);
+        relakit_status want = RELAKIT_ERR_TRUNCATED;
+        if (end < SELFMAG)
+            want = end == 0 ? RELAKIT_ERR_EMPTY_FILE : RELAKIT_ERR_NOT_ELF;
         memcpy(part, file, end);
-        check(level3_load(&loader, "plain", part, end, &error) ==
-                  (end < SELFMAG ? RELAKIT_ERR_NOT_ELF : RELAKIT_ERR_TRUNCATED), "%zu of %zu bytes", end, size);
+        check(level3_load(&loader, "plain", part, end, &error) == want, "%zu of %zu bytes", end, size);
         free(part);
     }
     printf("  file cut short, at every byte: ");
@@ -189,6 +191,8 @@ void faults_level3(void)
     object_close(&object);
     expect_ok(place(&loader, &error), &error, "the good places afterwards");
     bench_watch(&bench, "memory", loader.memory.bytes, memory_size());
+    fault(&bench, "relocated before it is filled", NULL, NULL, 0, RELAKIT_ERR_ORDER);
+    expect_ok(relakit_module_fill(loader.module_state, &loader.map, &error), &error, "filled");
     fault64(&bench, "too few values", &loader.value_count, 3, RELAKIT_ERR_VALUES_TOO_SHORT);
     bench.call = relocate_unresolved;
     fault(&bench, "resolver fails with -5", NULL, NULL, 0, RELAKIT_ERR_RESOLVER);

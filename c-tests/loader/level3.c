@@ -25,7 +25,7 @@ static relakit_status place_section(struct level3 *loader, uint32_t index, struc
     if (loader->map.writer && section.sh_flags & SHF_EXECINSTR) {
         place->flags |= RELAKIT_PLACE_WRITER; /* it will be sealed when a module comes */
         place->bytes = NULL;
-        if (section.content) /* relakit_module_fill leaves what is behind a writer to us */
+        if (section.content) /* relakit_module_fill does not fill sections behind a writer */
             memcpy(at, section.content, section.size);
     }
     return RELAKIT_OK;
