@@ -121,6 +121,7 @@ static void set_letter(const char *name, size_t at, char letter)
 #define SCALE ".klp.sym.vmlinux.scale,2"
 #define STEP ".klp.sym.target.step,2"
 
+static void empty(void) { size = 0; }
 static void not_elf(void) { file[0] = 'M'; }
 static void class_32(void) { header()->e_ident[EI_CLASS] = ELFCLASS32; }
 static void executable(void) { header()->e_type = ET_EXEC; }
@@ -133,6 +134,9 @@ static void name_table(void) { header()->e_shstrndx = header()->e_shnum; }
 static void section_name(void) { section(".text")->sh_name = UINT32_MAX; }
 static void no_symbol_table(void) { section(".symtab")->sh_type = SHT_PROGBITS; }
 static void string_table(void) { section(".symtab")->sh_link = header()->e_shnum; }
+
+/* With the other tables it is larger than the file. */
+static void shared_tables(void) { section(TEXT)->sh_offset = 0, section(TEXT)->sh_size = size; }
 
 static void too_large(void) { section(".bss")->sh_size = UINT64_C(1) << 40; }
 static void alignment(void) { section(".text")->sh_addralign = 24; }
@@ -161,6 +165,7 @@ static void bad_section_name(const char *name)
 }
 
 static void klp_section_name(void) { bad_section_name(KLP_TEXT); }
+static void klp_target_table(void) { section(KLP_TEXT)->sh_info = index_of(section(LATE_TEXT)); }
 static void klp_symbol_name(void) { set_letter(SECRET, strlen(SECRET) - 2, '.'); }
 static void klp_ordinary_symbol(void) { symbol(SECRET)->st_shndx = SHN_ABS; }
 static void klp_unknown(void) { set_letter(SECRET, strlen(SECRET) - 3, '_'); }
@@ -183,6 +188,8 @@ static void late_not_alloc(void) { section(LATE_TEXT)->sh_flags &= ~(uint64_t)SH
 static void late_target_section(void) { section(LATE_TEXT)->sh_info = header()->e_shnum; }
 static void late_target_in_file(void) { section(LATE_TEXT)->sh_info = header()->e_shstrndx; }
 static void late_target_symbols(void) { section(LATE_TEXT)->sh_info = index_of(section(".symtab")); }
+static void late_target_table(void) { section(LATE_TEXT)->sh_info = index_of(section(LATE_DATA)); }
+static void late_target_itself(void) { section(LATE_TEXT)->sh_info = index_of(section(LATE_TEXT)); }
 static void late_unknown_type(void) { set_type(rela(LATE_TEXT, R_X86_64_PLT32), R_X86_64_GOTPCREL); }
 static void late_offset_outside(void) { rela(LATE_TEXT, R_X86_64_PLT32)->r_offset = section(".text")->sh_size; }
 static void late_overflow(void) { rela(LATE_TEXT, R_X86_64_PLT32)->r_addend = INT64_C(1) << 40; }
@@ -196,6 +203,7 @@ static const struct {
     enum base base;
     void (*make)(void);
 } defects[] = {
+    { "empty", PLAIN, empty },
     { "not-elf", PLAIN, not_elf },
     { "32-bit", PLAIN, class_32 },
     { "executable", PLAIN, executable },
@@ -208,6 +216,7 @@ static const struct {
     { "section-name", PLAIN, section_name },
     { "no-symbol-table", PLAIN, no_symbol_table },
     { "string-table", PLAIN, string_table },
+    { "shared-tables", PLAIN, shared_tables },
     { "too-large", PLAIN, too_large },
     { "alignment", PLAIN, alignment },
     { "target-section", PLAIN, target_section },
@@ -225,6 +234,7 @@ static const struct {
     { "overflow-32s", PLAIN, overflow_32s },
     { "non-zero", PLAIN, non_zero },
     { "klp-section-name", PATCH, klp_section_name },
+    { "klp-target-table", PATCH, klp_target_table },
     { "klp-symbol-name", PATCH, klp_symbol_name },
     { "klp-ordinary-symbol", PATCH, klp_ordinary_symbol },
     { "klp-unknown", PATCH, klp_unknown },
@@ -240,6 +250,8 @@ static const struct {
     { "late-target-section", PATCH, late_target_section },
     { "late-target-in-file", PATCH, late_target_in_file },
     { "late-target-symbols", PATCH, late_target_symbols },
+    { "late-target-table", PATCH, late_target_table },
+    { "late-target-itself", PATCH, late_target_itself },
     { "late-unknown-type", PATCH, late_unknown_type },
     { "late-offset-outside", PATCH, late_offset_outside },
     { "late-overflow", PATCH, late_overflow },

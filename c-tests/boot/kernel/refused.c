@@ -16,6 +16,7 @@ struct refusal {
 };
 
 static const struct refusal refusals[] = {
+    { "empty.ko", READ, RELAKIT_ERR_EMPTY_FILE },
     { "not-elf.ko", READ, RELAKIT_ERR_NOT_ELF },
     { "32-bit.ko", READ, RELAKIT_ERR_BAD_IDENT },
     { "executable.ko", READ, RELAKIT_ERR_NOT_RELOCATABLE },
@@ -29,6 +30,7 @@ static const struct refusal refusals[] = {
     { "no-symbol-table.ko", READ, RELAKIT_ERR_NO_SYMBOL_TABLE },
     { "string-table.ko", READ, RELAKIT_ERR_BAD_STRING_TABLE },
     { "symbol-name.ko", READ, RELAKIT_ERR_BAD_SYMBOL_NAME },
+    { "shared-tables.ko", READ, RELAKIT_ERR_RELOCATIONS_TOO_LARGE },
 
     { "too-large.ko", PLACE, RELAKIT_ERR_NOT_PLACED },
     { "alignment.ko", PLACE, RELAKIT_ERR_NOT_PLACED },
@@ -48,6 +50,7 @@ static const struct refusal refusals[] = {
     { "non-zero.ko", EARLY, RELAKIT_ERR_NON_ZERO },
 
     { "klp-section-name.ko", EARLY, RELAKIT_ERR_BAD_KLP_SECTION_NAME },
+    { "klp-target-table.ko", EARLY, RELAKIT_ERR_TARGET_IS_RELOCATIONS },
     { "klp-symbol-name.ko", EARLY, RELAKIT_ERR_BAD_KLP_SYMBOL_NAME },
     { "klp-ordinary-symbol.ko", EARLY, RELAKIT_ERR_NOT_KLP_SYMBOL },
     { "klp-unknown.ko", EARLY, RELAKIT_ERR_KLP_NOT_FOUND },
@@ -64,6 +67,8 @@ static const struct refusal refusals[] = {
     { "late-target-section.ko", COMING, RELAKIT_ERR_TARGET_OUT_OF_RANGE },
     { "late-target-in-file.ko", COMING, RELAKIT_ERR_TARGET_NOT_ALLOCATED },
     { "late-target-symbols.ko", COMING, RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE },
+    { "late-target-table.ko", COMING, RELAKIT_ERR_TARGET_IS_RELOCATIONS },
+    { "late-target-itself.ko", COMING, RELAKIT_ERR_TARGET_IS_RELOCATIONS },
     { "late-unknown-type.ko", COMING, RELAKIT_ERR_UNKNOWN_TYPE },
     { "late-offset-outside.ko", COMING, RELAKIT_ERR_OFFSET_OUTSIDE },
     { "late-overflow.ko", COMING, RELAKIT_ERR_OVERFLOW },
