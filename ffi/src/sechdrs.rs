@@ -64,7 +64,8 @@ pub struct relakit_image {
 /// RELAKIT_ERR_NOT_RELOCATIONS, _REL_SECTION  relsec is not of type RELA;
 /// RELAKIT_ERR_TARGET_OUT_OF_RANGE     its sh_info is 0 or not a section;
 /// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  its target is the symbol table or its strings;
-/// RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or so large that the section would wrap around;
+/// RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or so large that the section would wrap around. (A target behind a
+///                                     writer may be at address 0; if it wraps, RELAKIT_ERR_ADDRESS_WRAPS);
 /// RELAKIT_ERR_TARGET_IS_RELOCATIONS   its target is a relocation section;
 /// RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the headers, the symbols or the relocations; behind a writer too,
 ///                                     by its addresses, unless the writer has RELAKIT_WRITER_FOREIGN;
