@@ -2034,8 +2034,7 @@ const char *relakit_rule_help(int32_t rule);
  * if the rule does not use the member, and NULL if rule or which does not exist. The text is
  * constant.
  */
-const char *relakit_rule_number_name(int32_t rule,
-                                     uint32_t which);
+const char *relakit_rule_number_name(int32_t rule, uint32_t which);
 
 /**
  * Finds a name in a table that is in ascending order of its names, compared as unsigned bytes: in Linux's order of

@@ -130,8 +130,11 @@ unsafe fn run(
         if rest != 0 {
             return Err(report.refuse(RELAKIT_ERR_PARTIAL_ENTRY, rela_size as u64, rest as u64));
         }
-        // SAFETY: as above.
-        let mut writer = unsafe { CWriter::new(target.writer, 4, report) }?;
+        let mut writer = match target.writer.is_null() {
+            true => None,
+            // SAFETY: as above.
+            false => unsafe { CWriter::new(target.writer, 4, report) }?,
+        };
         let relakit_target { size, address, .. } = target;
         let done = match &mut writer {
             Some(_) if !target.bytes.is_null() => return Err(report.refuse(RELAKIT_ERR_RESERVED, 4, 0)),

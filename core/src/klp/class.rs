@@ -249,6 +249,7 @@ pub(crate) fn malformed_error(module: &Module<'_>, index: u32, section: &Section
         ErrorKind::LateNotAllocated => (section.flags.bits(), 0),
         ErrorKind::NoRelocationBytes => (section.size, 0),
         ErrorKind::KlpNameOutside => (u64::from(section.name), module.object().names().bytes().len() as u64),
+        ErrorKind::BadKlpSectionName => (0, 0),
         _ => (target, 0),
     };
     Error::new(kind, value, limit).in_section(index)

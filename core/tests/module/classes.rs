@@ -264,6 +264,10 @@ proptest! {
                 prop_assert_eq!(found(&class), expected, "section {}, {}", index, profile.name);
                 prop_assert!(!class.reason.text().is_empty());
                 prop_assert_eq!(module.class(index), Some(class));
+                let Some(error) = module.malformed(index) else { continue };
+                let numbers = [error.offset, error.value, error.limit];
+                let unnamed = |(name, number): (&str, u64)| name.is_empty() && number != 0;
+                prop_assert!(!error.kind.number_names().into_iter().zip(numbers).any(unnamed), "{}", error);
             }
             prop_assert_eq!(module.class(module.object().section_count()), None);
         }
