@@ -18,6 +18,7 @@ mod common;
 mod decoded;
 mod dry_run;
 mod edges;
+mod ends;
 mod failing_writer;
 mod formulas;
 mod model;
