@@ -78,7 +78,7 @@ fn every_fault(case: &Case) {
 
 /// Only named fields differ from what was there, and a field that no later one overlaps reads back as its formula.
 fn decodes(case: &Case, applied: &[u8]) {
-    let mut named = [false; case::MAX_BYTES];
+    let mut named = vec![false; applied.len()];
     for (index, rela) in case.table.iter().enumerate() {
         let (at, size) = case.field(rela);
         named[at..at + size].fill(true);

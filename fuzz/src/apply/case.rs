@@ -7,7 +7,8 @@ use relakit::elf::{Rela, RelaTable};
 use relakit::reloc::Rules;
 
 /// Small, so that fields meet each other and the end.
-pub const MAX_BYTES: usize = 40;
+const MAX_BYTES: usize = 40;
+const PAGE: usize = 4096;
 const MAX_ENTRIES: usize = 8;
 const MAX_SYMBOLS: usize = 4;
 
@@ -47,12 +48,13 @@ fn near_an_edge(u: &mut Unstructured<'_>) -> Result<u64> {
     Ok(EDGES[usize::from(which) % EDGES.len()].wrapping_add_signed(step))
 }
 
-fn rela(u: &mut Unstructured<'_>) -> Result<Rela> {
+/// An entry, most often with a field in the bytes behind the first `lead`.
+fn rela(u: &mut Unstructured<'_>, lead: u64) -> Result<Rela> {
     const TYPES: [u32; 16] = [0, 1, 2, 4, 10, 11, 24, 12, 13, 14, 15, 2, 4, 11, 1, 3];
     let [offset, symbol, r_type] = u.arbitrary::<[u8; 3]>()?;
     let wild = symbol & 0xf0 == 0xf0;
     Ok(Rela {
-        offset: if wild { near_an_edge(u)? } else { u64::from(offset) % (MAX_BYTES as u64 + 8) },
+        offset: if wild { near_an_edge(u)? } else { lead + u64::from(offset) % (MAX_BYTES as u64 + 8) },
         symbol: if wild { u.arbitrary()? } else { u32::from(symbol) % (MAX_SYMBOLS as u32 + 1) },
         r_type: if r_type & 0xf0 == 0xf0 { u.arbitrary()? } else { TYPES[usize::from(r_type & 15)] },
         addend: near_an_edge(u)?.cast_signed(),
@@ -67,14 +69,21 @@ impl Case {
         let address = near_an_edge(u)?;
         let count = usize::from(symbols) % (MAX_SYMBOLS + 1);
         let values = (0..count).map(|_| near_an_edge(u)).collect::<Result<Vec<_>>>()?;
-        let mut bytes = vec![0; usize::from(length) % (MAX_BYTES + 1)];
+        let length = usize::from(length) % (MAX_BYTES + 1);
+        // Sometimes the last bytes of whole pages.
+        let lead = match content & 0xf8 {
+            0xf0 => PAGE - length,
+            0xf8 => 2 * PAGE - length,
+            _ => 0,
+        };
+        let mut bytes = vec![0; lead + length];
         // Mostly zeros, as Linux wants them.
         if content & 1 == 1 {
-            u.fill_buffer(&mut bytes)?;
+            u.fill_buffer(&mut bytes[lead..])?;
         }
         let mut table = Vec::with_capacity(MAX_ENTRIES);
         while table.len() < MAX_ENTRIES && !u.is_empty() {
-            table.push(rela(u)?);
+            table.push(rela(u, lead as u64)?);
         }
         let file = table.iter().flat_map(|rela| rela.to_bytes()).collect();
         let mut symtab = vec![0xa5; values.len() * SYM_SIZE];

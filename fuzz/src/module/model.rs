@@ -7,8 +7,8 @@ mod field;
 use super::plan::{Meaning, OBJECTS, Plan, Relocations, Whose};
 use super::world::{Answers, Spot};
 use classes::Class;
+use relakit::Error;
 use relakit::ErrorKind::{self, *};
-use relakit::{Error, PerCpu};
 
 /// A fault as far as a model can know it: kind, section, entry, symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,7 +228,7 @@ impl<'p, 'w> Model<'p, 'w> {
             return if kept.is_empty() { Ok((0, false)) } else { Err(Told::of(NotLive)) };
         };
         let (mut spots, mut wrote) = (self.spots.clone(), false);
-        let clears = self.plan.profile.clears_on_going;
+        let clears = !self.plan.is_before((6, 3));
         for (kept, fields) in kept.iter().zip(written).rev().filter(|_| clears) {
             self.is_still_there(kept)?;
             for field in fields.iter().rev() {
@@ -289,15 +289,15 @@ impl<'p, 'w> Model<'p, 'w> {
         meaning: &Meaning,
         answers: &impl Answers,
     ) -> Result<u64, ErrorKind> {
-        let profile = &self.plan.profile;
+        let longest = if self.plan.is_before((6, 1)) { 127 } else { 511 };
         let (object, name, position) = match meaning {
             Meaning::Raw => return Err(BadKlpSymbolName),
-            Meaning::Livepatch { name, .. } if name.len() > profile.symbol_name_max => {
+            Meaning::Livepatch { name, .. } if name.len() > longest => {
                 return Err(BadKlpSymbolName);
             }
             Meaning::Livepatch { object: 0, .. } if section != 0 => return Err(VmlinuxFromModule),
             Meaning::Livepatch { object, name, position } => {
-                (OBJECTS[*object], name, position[usize::from(profile.position_saturates)])
+                (OBJECTS[*object], name, position[usize::from(!self.plan.is_before((7, 2)))])
             }
             _ => return Err(NotKlpSymbol),
         };

@@ -222,7 +222,12 @@ impl Plan {
             _ => {}
         }
         let slot = &mut free[usual % 8];
-        let entries = (0..bytes.below(5)).map(|_| self.entry(bytes, whose, slot)).collect();
+        // Mostly few, and sometimes more than a small limit.
+        let count = match bytes.byte() {
+            byte @ 0xf0.. => 5 + usize::from(byte & 15),
+            byte => usize::from(byte % 5),
+        };
+        let entries = (0..count).map(|_| self.entry(bytes, whose, slot)).collect();
         let partial = if bytes.is_rare() { bytes.below(24) } else { 0 };
         Relocations { whose, name, kind, flags, target, entries, partial }
     }

@@ -1,7 +1,7 @@
 //! What each section is to a loader (docs/linux-semantics.md, sections 5, 6, 10 and 15), from the plan.
 
 use super::super::plan::{ALLOC, Plan, Relocations, Whose};
-use super::{ErrorKind, Model, PerCpu};
+use super::{ErrorKind, Model};
 use relakit::ErrorKind::*;
 use relakit::abi::{SHT_NOBITS, SHT_REL};
 
@@ -31,7 +31,26 @@ enum Leads {
     Memory,
 }
 
+/// The sections that this version of Linux drops before it relocates (section 2).
+const fn dropped(version: (u16, u16)) -> &'static [&'static str] {
+    match version {
+        (..6, _) | (6, ..14) => &[".modinfo", "__versions"],
+        _ => &[".modinfo", "__versions", "__version_ext_crcs", "__version_ext_names"],
+    }
+}
+
 impl Plan {
+    /// The version of Linux that the profile stands for; `None` for the profile that is no Linux. The model knows the
+    /// versions by their numbers, because it would repeat an error of the profile's table.
+    pub(super) fn linux(&self) -> Option<(u16, u16)> {
+        Some(self.profile.since).filter(|since| *since != (0, 0))
+    }
+
+    /// Whether the profile is Linux before `version`.
+    pub(super) fn is_before(&self, version: (u16, u16)) -> bool {
+        self.linux().is_some_and(|linux| linux < version)
+    }
+
     /// Index of the first section of this name that has `SHF_ALLOC`.
     fn first(&self, name: &str) -> Option<usize> {
         self.targets.iter().position(|target| target.name == name && target.flags & ALLOC != 0)
@@ -52,12 +71,13 @@ impl Plan {
             let flags = self.relocations.get(number).map_or(0, |section| section.flags);
             return if flags & ALLOC == 0 { Leads::OutOfMemory } else { Leads::Memory };
         };
-        let is_first = |name: &&[u8]| self.first(str::from_utf8(name).unwrap()) == Some(index - 1);
-        let is_per_cpu = is_first(&&b".data..percpu"[..]);
-        match self.profile.per_cpu {
-            _ if target.flags & ALLOC == 0 || self.profile.dropped.iter().any(is_first) => Leads::OutOfMemory,
-            PerCpu::PassedOver if is_per_cpu => Leads::OutOfMemory,
-            PerCpu::Template if is_per_cpu => Leads::Template,
+        let is_first = |name: &&str| self.first(name) == Some(index - 1);
+        let is_per_cpu = is_first(&".data..percpu");
+        match self.linux() {
+            _ if target.flags & ALLOC == 0 => Leads::OutOfMemory,
+            Some(version) if dropped(version).iter().any(is_first) => Leads::OutOfMemory,
+            Some(version) if is_per_cpu && version < (6, 16) => Leads::OutOfMemory,
+            Some(_) if is_per_cpu => Leads::Template,
             _ => Leads::Memory,
         }
     }
@@ -71,7 +91,7 @@ impl Model<'_, '_> {
         let is_empty = section.entries.is_empty();
         let has_no_target = leads == Leads::Nowhere || section.target == 0;
         let early = || match leads {
-            _ if !is_seen && has_no_target && !is_empty && self.plan.profile.wants_targets => {
+            _ if !is_seen && has_no_target && !is_empty && self.plan.linux().is_none() => {
                 Class::FailsLoad(TargetOutOfRange)
             }
             _ if !is_seen => Class::PassedOver,

@@ -12,7 +12,6 @@ impl Model<'_, '_> {
         spot: &Spot<'_>,
     ) -> Result<Option<(usize, [u8; 8], usize)>, ErrorKind> {
         const WRAPS: i128 = 1 << 64;
-        let profile = &self.plan.profile;
         let symbol = self.values.get(usize::try_from(relocation.symbol).unwrap()).ok_or(SymbolIndex)?;
         let sum = i128::from(*symbol) + i128::from(relocation.addend);
         let distance = sum - i128::from(spot.address) - i128::from(relocation.offset);
@@ -29,7 +28,7 @@ impl Model<'_, '_> {
         let fits = match relocation.r_type {
             10 => unsigned < 1 << 32,
             11 => (-(1 << 31)..1 << 31).contains(&signed),
-            2 | 4 => !profile.checks_pc32 || (-(1 << 31)..1 << 31).contains(&signed),
+            2 | 4 => !self.plan.profile.checks_pc32 || (-(1 << 31)..1 << 31).contains(&signed),
             _ => true,
         };
         let range = if fits { Ok(()) } else { Err(Overflow) };
@@ -39,7 +38,7 @@ impl Model<'_, '_> {
             Some(field) if field.iter().any(|byte| *byte != 0) => Err(NonZero),
             Some(_) => Ok(()),
         };
-        match profile.zero_before_range {
+        match self.plan.is_before((6, 3)) {
             false => range.and_then(|()| zero())?,
             true => zero().and(range)?,
         }
