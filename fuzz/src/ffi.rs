@@ -2,6 +2,7 @@
 //!
 //! The first byte says what is tried. Each part is a short list of choices, followed by the file or the table.
 
+mod aliased;
 mod ask;
 mod call;
 mod documented;
@@ -17,11 +18,12 @@ mod wrong;
 pub fn run(data: &[u8]) {
     let Some((what, rest)) = data.split_first() else { return };
     // `None`: too short for its choices.
-    let _ = match what % 4 {
+    let _ = match what % 8 {
         0 => table::run(rest),
         1 => sechdrs::run(rest),
         2 => whole::run(rest),
-        _ => order::run(rest),
+        3 => order::run(rest),
+        _ => aliased::run(*what, rest),
     };
 }
 

@@ -25,3 +25,8 @@ pub fn run(data: &[u8]) {
         true => mutated::run(&plan, &mut bytes),
     }
 }
+
+/// The file of a plan.
+pub(crate) fn file(bytes: &mut Bytes<'_>) -> Vec<u8> {
+    Plan::read(bytes).file()
+}

@@ -1,0 +1,249 @@
+//! Level 3: a module's life in section memory that may overlap its file, its values or its retained state.
+
+use super::super::call::{Told, call, options};
+use super::super::hooks::Names;
+use super::super::sections::{NOWHERE, PROFILES};
+use super::super::whole::objects;
+use super::arena::{Arena, Manner, Port, Trial};
+use crate::module::{self, Bytes};
+use core::mem::size_of;
+use core::ops::Range;
+use relakit::Module;
+use relakit_ffi::*;
+use std::ffi::CString;
+
+/// Bytes for the retained state: enough for most modules of a plan.
+const KEPT: usize = 0x800;
+/// Sections that may share their memory with something else.
+const ALIASES: usize = 3;
+const LARGEST: u64 = 0x1000;
+
+struct Life {
+    arena: Arena,
+    profile: u32,
+    file: Range<usize>,
+    state: Range<usize>,
+    values: Range<usize>,
+    kept: Range<usize>,
+    /// The memory of each section that has some.
+    sections: Vec<Range<usize>>,
+    /// The array that leads to it.
+    places: Range<usize>,
+    objects: Vec<CString>,
+    names: Names,
+}
+
+/// Runs one input.
+pub fn run(bytes: &mut Bytes<'_>) -> Option<()> {
+    let [how, hooked] = [bytes.byte(), bytes.byte()];
+    let manner = Manner {
+        hooked: true,
+        foreign: how & 3 == 3,
+        fails: [bytes.byte(), bytes.byte()],
+        lies: if how & 0x0c == 0x0c { bytes.byte() } else { 0 },
+        lie_at: bytes.byte(),
+    };
+    let profile = &PROFILES[bytes.below(PROFILES.len())];
+    let aliases: [[u8; 3]; ALIASES] = core::array::from_fn(|_| [bytes.byte(), bytes.byte(), bytes.byte()]);
+    let file = module::file(bytes);
+    let parsed = Module::parse(&file, profile.1).ok()?;
+    let mut life = Life::new(&file, &parsed, profile.0);
+    life.place(&parsed, how, hooked, aliases);
+    life.run(manner);
+    Some(())
+}
+
+impl Life {
+    fn new(file: &[u8], module: &Module<'_>, profile: u32) -> Self {
+        let memory = module.object().sections().map(|(_, section)| section.size.min(LARGEST) as usize + 8);
+        let counts = (module.object().symbols().len() as usize, module.object().section_count() as usize);
+        let lent = 8 * counts.0 + KEPT + relakit_module_size() + counts.1 * size_of::<relakit_place>();
+        let mut arena = Arena::new(file.len() + lent + memory.sum::<usize>() + 128);
+        let _guard = arena.part(64);
+        let (in_file, values) = (arena.part(file.len()), arena.part(8 * counts.0));
+        let kept = arena.part(KEPT);
+        arena.put(in_file.start, file);
+        Self {
+            profile,
+            file: in_file,
+            values,
+            kept,
+            sections: Vec::new(),
+            state: 0..0,
+            places: 0..0,
+            objects: objects(module),
+            names: Names::new(0),
+            arena,
+        }
+    }
+
+    /// Gives the sections memory: some of it shared, some of it behind the writer.
+    fn place(&mut self, module: &Module<'_>, how: u8, hooked: u8, aliases: [[u8; 3]; ALIASES]) {
+        let mut places = Vec::new();
+        for (index, section) in module.object().sections() {
+            let is_in_memory = module.is_allocated(index) || module.per_cpu_section() == Some(index);
+            if !is_in_memory || section.size > LARGEST {
+                places.push(NOWHERE);
+                continue;
+            }
+            let size = section.size as usize;
+            let shared = aliases.iter().find(|alias| u32::from(alias[0]) == index + 1);
+            let part = match shared {
+                Some([_, what, at]) => self.shared(*what, *at, size),
+                None => self.arena.part(size),
+            };
+            let is_hooked = how & 0x10 != 0 || hooked >> (index % 8) & 1 != 0;
+            if shared.is_none() && is_hooked {
+                self.arena.put(part.start, module.object().section_bytes(&section));
+            }
+            let bytes = self.arena.pointer(part.start).cast();
+            places.push(relakit_place {
+                flags: RELAKIT_PLACED | if is_hooked { RELAKIT_PLACE_WRITER } else { 0 },
+                bytes: if is_hooked || size == 0 { core::ptr::null_mut() } else { bytes },
+                size: section.size,
+                address: self.arena.address(part.start),
+                ..NOWHERE
+            });
+            self.sections.push(part);
+        }
+        // What leads to everything else comes last: a writer that lies does not reach it.
+        self.state = self.arena.part(relakit_module_size());
+        self.places = self.arena.part(places.len() * size_of::<relakit_place>());
+        // SAFETY: plain numbers and pointers, without padding.
+        let bytes = unsafe {
+            core::slice::from_raw_parts(
+                places.as_ptr().cast::<u8>(),
+                places.len() * size_of::<relakit_place>(),
+            )
+        };
+        self.arena.put(self.places.start, bytes);
+    }
+
+    /// `size` bytes of something else, or of two things.
+    fn shared(&self, what: u8, at: u8, size: usize) -> Range<usize> {
+        let part = match what % 4 {
+            0 | 3 => &self.file,
+            1 => &self.values,
+            _ => &self.kept,
+        };
+        let start = (part.start + usize::from(at) * 8).min(self.arena.size() - size);
+        start..start + size
+    }
+
+    /// One call. `written`: it may write to the sections if it succeeds.
+    fn step(
+        &self,
+        trial: &mut Trial<'_>,
+        what: &str,
+        written: bool,
+        act: &mut dyn FnMut(*const relakit_memory, *mut relakit_error) -> i32,
+    ) -> Result<i32, Told> {
+        trial.written = if written { self.sections.clone() } else { Vec::new() };
+        trial.step(what, &mut |writer| {
+            let memory = relakit_memory {
+                struct_size: size_of::<relakit_memory>() as u32,
+                flags: 0,
+                places: self.arena.pointer(self.places.start).cast_const().cast(),
+                count: self.places.len() / size_of::<relakit_place>(),
+                writer,
+            };
+            call(what, |error| act(&raw const memory, error))
+        })
+    }
+
+    fn run(mut self, manner: Manner) {
+        let mut names = self.names.clone();
+        let resolver = names.for_c();
+        let resolver = &raw const resolver;
+        let port = Port::new(&self.arena, manner, self.sections.clone(), self.state.start);
+        let objects = core::mem::take(&mut self.objects);
+        let this = &self;
+        let scratch = vec![this.state.clone(), this.values.clone(), this.kept.clone()];
+        let trial =
+            &mut Trial { arena: &this.arena, port, scratch, written: Vec::new(), results: Vec::new() };
+        let _ = this.load(trial, resolver).and_then(|module| {
+            // The file and the values are free now.
+            trial.scratch.remove(1);
+            objects.iter().try_for_each(|object| this.object(trial, module, object, resolver))
+        });
+    }
+
+    fn load(
+        &self,
+        trial: &mut Trial<'_>,
+        resolver: *const relakit_resolver,
+    ) -> Result<*mut relakit_module, Told> {
+        let file = self.arena.bytes()[self.file.clone()].to_vec();
+        let pointer = |part: &Range<usize>| self.arena.pointer(part.start);
+        let (state, state_size) = (pointer(&self.state).cast(), self.state.len());
+        let (start, size) = (pointer(&self.file).cast_const().cast(), self.file.len());
+        let (values, count) = (pointer(&self.values).cast::<u64>(), self.values.len() / 8);
+        let (kept, kept_size) = (pointer(&self.kept).cast(), self.kept.len());
+        let options = options(0, self.profile);
+        let mut module = core::ptr::null_mut();
+        let mut late = 0;
+        // SAFETY: everything that is lent lies in the arena.
+        unsafe {
+            self.step(trial, "relakit_module_init", false, &mut |_, error| {
+                let options = &raw const options;
+                relakit_module_init(state, state_size, start, size, options, &raw mut module, error)
+            })?;
+            self.step(trial, "relakit_module_place", false, &mut |memory, error| {
+                relakit_module_place(module, memory, error)
+            })?;
+            self.step(trial, "relakit_module_fill", true, &mut |memory, error| {
+                relakit_module_fill(module, memory, error)
+            })?;
+            self.step(trial, "relakit_module_early", true, &mut |memory, error| {
+                relakit_module_early(module, memory, values, count, resolver, error)
+            })?;
+            self.step(trial, "relakit_module_late_size", false, &mut |_, error| {
+                relakit_module_late_size(module, values, count, &raw mut late, error)
+            })?;
+            self.step(trial, "relakit_module_keep", false, &mut |memory, error| {
+                relakit_module_keep(module, memory, values, count, kept, kept_size, error)
+            })?;
+        }
+        let is_honest = trial.port.manner.lies == 0;
+        let now = &self.arena.bytes()[self.file.clone()];
+        assert!(!is_honest || now == file, "the file has changed while it was needed");
+        Ok(module)
+    }
+
+    /// An object comes and goes.
+    fn object(
+        &self,
+        trial: &mut Trial<'_>,
+        module: *mut relakit_module,
+        object: &CString,
+        resolver: *const relakit_resolver,
+    ) -> Result<(), Told> {
+        let (before, none) = (trial.image(), core::ptr::null_mut());
+        let (what, failed) = ("relakit_module_coming", trial.port.failed);
+        let came = self.step(trial, what, true, &mut |memory, error| {
+            // SAFETY: as above.
+            unsafe { relakit_module_coming(module, object.as_ptr(), memory, resolver, none, error) }
+        });
+        match came {
+            Err((RELAKIT_ERR_NOT_UNDONE, ..)) => return came.map(drop),
+            Err(_) => return Ok(()),
+            Ok(_) => {}
+        }
+        let went = self.step(trial, "relakit_module_going", true, &mut |memory, error| {
+            // SAFETY: as above.
+            unsafe { relakit_module_going(module, object.as_ptr(), memory, none, error) }
+        });
+        let is_cleared = self.profile == RELAKIT_PROFILE_ELF
+            || self.profile == RELAKIT_PROFILE_DEFAULT
+            || self.profile >= 6 << 16 | 3;
+        match went {
+            _ if trial.port.manner.lies != 0 => {}
+            Ok(_) => assert!(!is_cleared || trial.image() == before, "going is not the inverse of coming"),
+            Err(error) => {
+                assert!(trial.port.failed != failed, "came but cannot go: {error:x?}");
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! Level 1: a target that may overlap its own table or the symbols' values; and a dry run on memory that cannot be written.
+
+use super::super::call::{Told, call, options};
+use super::super::sections::PROFILES;
+use super::arena::{Arena, Manner, Port, Trial};
+use super::shaped::entry;
+use crate::module::Bytes;
+use core::ffi::c_void;
+use core::ops::Range;
+use core::ptr;
+use relakit::abi::{RELA_SIZE, SYM_SIZE};
+use relakit_ffi::*;
+
+const ENTRIES: usize = 5;
+const SYMBOLS: usize = 7;
+
+/// Memory that is mapped for reading only: the compiler puts what is constant there.
+static ZEROS: [u8; 256] = [0; 256];
+
+type Function = unsafe extern "C" fn(
+    *const c_void,
+    usize,
+    *const relakit_symbols,
+    *const relakit_target,
+    *const relakit_options,
+    *mut relakit_error,
+) -> i32;
+
+struct Single {
+    arena: Arena,
+    manner: Manner,
+    is_symtab: bool,
+    symbols: Range<usize>,
+    table: Range<usize>,
+    target: Range<usize>,
+    /// Run-time address of the target in plain memory.
+    address: u64,
+    options: relakit_options,
+}
+
+/// Runs one input.
+pub fn run(bytes: &mut Bytes<'_>) {
+    let how = bytes.byte();
+    let single = Single::read(how, bytes);
+    match how & 0x0c {
+        0x0c => single.checks_read_only_memory(),
+        0x08 => single.checks(),
+        _ => single.applies(),
+    }
+}
+
+impl Single {
+    fn read(how: u8, bytes: &mut Bytes<'_>) -> Self {
+        let manner = Manner {
+            hooked: how & 1 != 0,
+            foreign: how & 0x30 == 0x30,
+            fails: [bytes.byte(), bytes.byte()],
+            lies: if how & 0xc0 == 0xc0 { bytes.byte() } else { 0 },
+            lie_at: bytes.byte(),
+        };
+        let options = options(u32::from(bytes.byte() & 15), PROFILES[bytes.below(PROFILES.len())].0);
+        let is_symtab = how & 2 != 0;
+        let mut arena = Arena::new(0x300);
+        let _guard = arena.part(64);
+        let count = bytes.below(ENTRIES + 1);
+        let table = arena.part(count * RELA_SIZE);
+        let size = if is_symtab { SYM_SIZE } else { 8 };
+        let symbols = arena.part(SYMBOLS * size);
+        let free = arena.part(96);
+        for index in 1..SYMBOLS {
+            let value = match bytes.byte() {
+                byte @ 0..0x80 => u64::from(byte % 12) * 8,
+                byte @ 0x80..0xc0 => arena.address(0) + u64::from(byte % 64) * 8,
+                byte @ 0xc0..0xe0 => u64::from(byte % 8) << 32 | 1,
+                byte => u64::from(byte) << 28,
+            };
+            let at = symbols.start + index * size + if is_symtab { 8 } else { 0 };
+            arena.put(at, &value.to_le_bytes());
+        }
+        let (at, length) = (bytes.byte(), bytes.of(&[96, 24, 48, 8, 0, 200]));
+        let start = match at {
+            0..0x40 => free.start,
+            0x40..0x80 => table.start,
+            0x80..0xa0 => symbols.start,
+            _ => usize::from(at - 0xa0) * 7,
+        };
+        let target = start..(start + length).min(arena.size());
+        let address = match bytes.byte() {
+            0..0xf0 => arena.address(start),
+            byte => bytes.word() << (byte & 7),
+        };
+        let entries: Vec<u8> = (0..count).flat_map(|_| entry(bytes)).collect();
+        arena.put(table.start, &entries);
+        Self { arena, manner, is_symtab, symbols, table, target, address, options }
+    }
+
+    fn call(
+        &self,
+        (name, act): (&str, Function),
+        bytes: *mut u8,
+        writer: *const relakit_writer,
+    ) -> Result<i32, Told> {
+        let start = self.arena.pointer(self.symbols.start).cast_const();
+        let (values, symtab) = match self.is_symtab {
+            true => (ptr::null(), start.cast()),
+            false => (start.cast(), ptr::null()),
+        };
+        let symbols = relakit_symbols { values, symtab, count: SYMBOLS };
+        let is_plain = writer.is_null();
+        let target = relakit_target {
+            bytes: if is_plain { bytes.cast() } else { ptr::null_mut() },
+            size: self.target.len() as u64,
+            address: if is_plain { self.address } else { self.arena.address(self.target.start) },
+            writer,
+        };
+        let (table, size) = (self.arena.pointer(self.table.start).cast_const().cast(), self.table.len());
+        // SAFETY: everything lies in the arena, or is constant and only read.
+        call(name, |error| unsafe {
+            act(table, size, &raw const symbols, &raw const target, &raw const self.options, error)
+        })
+    }
+
+    fn trial(&self) -> Trial<'_> {
+        let port = Port::new(&self.arena, self.manner, vec![self.target.clone()], self.arena.size());
+        let written = vec![self.target.clone()];
+        Trial { arena: &self.arena, port, scratch: Vec::new(), written, results: Vec::new() }
+    }
+
+    fn applies(&self) {
+        let bytes = self.arena.pointer(self.target.start);
+        let is_inverse = self.options.flags & RELAKIT_ALLOW_NONZERO == 0;
+        let _ = self.trial().run(
+            is_inverse,
+            &mut |writer| self.call(("relakit_apply", relakit_apply), bytes, writer),
+            &mut |writer| self.call(("relakit_clear", relakit_clear), bytes, writer),
+        );
+    }
+
+    /// A dry run changes nothing, whatever it returns.
+    fn checks(&self) {
+        let bytes = self.arena.pointer(self.target.start);
+        let mut trial = Trial { written: Vec::new(), ..self.trial() };
+        let _ = trial.step("check", &mut |writer| self.call(("relakit_check", relakit_check), bytes, writer));
+    }
+
+    fn checks_read_only_memory(&self) {
+        let bytes = ZEROS.as_ptr().cast_mut();
+        let _ = self.call(("relakit_check", relakit_check), bytes, ptr::null());
+    }
+}
