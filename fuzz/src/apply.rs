@@ -11,16 +11,20 @@ use case::Case;
 use guest::{Guest, Quiet};
 use model::{Fault, ascends, fault, first_unordered, fits, number, row, value};
 use relakit::elf::RelaTable;
-use relakit::reloc::{Rules, SymtabValues, Values, apply, check, faults};
-use relakit::{Error, ErrorKind, Target};
+use relakit::reloc::{Rules, SymtabValues, Values, apply, check, clear, faults};
+use relakit::{Error, ErrorKind, Target, View};
 
 /// The table is applied in every way there is, and cleared.
 pub fn run(data: &[u8]) {
     let Ok(case) = Case::new(data) else { return };
-    let expected = case.world.applied(&case.table);
     partial_entries_are_refused(&case);
-    plain_memory(&case, &expected);
     every_fault(&case);
+    if let Some(wraps) = case.wraps() {
+        return addresses_that_wrap_are_refused(&case, wraps);
+    }
+    let expected = case.world.applied(&case.table);
+    plain_memory(&case, &expected);
+    in_a_symbol_table(&case);
     if let Ok(applied) = &expected {
         decodes(&case, applied);
     }
@@ -34,6 +38,43 @@ fn partial_entries_are_refused(case: &Case) {
         if let Some(short) = short {
             assert!(RelaTable::new(short).is_err(), "{cut} bytes are missing");
         }
+    }
+}
+
+/// Each pass refuses the section before it reads or writes anything.
+fn addresses_that_wrap_are_refused(case: &Case, wraps: Fault) {
+    for pass in [apply, clear] {
+        let (mut bytes, values) = (case.world.bytes.clone(), Values::Dense(&case.world.values));
+        let mut target = Target::new(&mut bytes, case.world.address);
+        let plain = pass(case.entries(), values, &mut target, case.world.rules);
+        assert_eq!((plain.map_err(fault), &bytes), (Err(wraps), &case.world.bytes));
+        let mut guest = Guest::reading(&case.world);
+        assert_eq!((guest.run(case, pass).map_err(fault), guest.calls), (Err(wraps), 0));
+    }
+    assert_eq!(checked(case, Values::Dense(&case.world.values)).map_err(fault), Err(wraps));
+    let mut guest = Guest::reading(&case.world);
+    assert_eq!((guest.check(case).map_err(fault), guest.calls), (Err(wraps), 0));
+}
+
+/// A dry run on plain memory.
+fn checked(case: &Case, values: Values<'_>) -> Result<(), Error> {
+    let mut view = View::new(&case.world.bytes, case.world.address);
+    check(case.entries(), values, &mut view, case.world.rules)
+}
+
+/// The error of a dry run, which knows the memory as it is and stops at the first field that does not ascend. `judge` is
+/// the error of one entry by itself. Behind a writer every entry is judged first.
+fn dry(case: &Case, is_plain: bool, judge: impl Fn(usize) -> Option<Fault>) -> Result<(), Fault> {
+    let overwrites = case.world.rules.contains(Rules::ALLOW_NONZERO);
+    let unordered = first_unordered(&case.table, case.world.rules).filter(|_| !overwrites);
+    let judged = unordered.filter(|_| is_plain).unwrap_or(case.table.len());
+    match ((0..judged).find_map(judge), unordered) {
+        (Some(fault), _) => Err(fault),
+        (None, Some(index)) => {
+            let offset = case.table[index].offset;
+            Err((ErrorKind::Unordered, Some(index as u64), None, None, offset, 0, 0))
+        }
+        (None, None) => Ok(()),
     }
 }
 
@@ -51,29 +92,46 @@ fn plain_memory(case: &Case, expected: &Result<Vec<u8>, Fault>) {
         let text = format!("Target({:#x} bytes at {:#x})", before.len(), case.world.address);
         assert_eq!(format!("{target:?}"), text);
     }
-    let dry = check(case.entries(), Values::Dense(&case.world.values), &mut target, case.world.rules);
+    let values = Values::Dense(&case.world.values);
+    let dry_run = check(case.entries(), values, &mut View::from(&mut target), case.world.rules);
     assert_eq!(&bytes, before, "a dry run changes nothing");
-    let result = applied(case, &mut bytes, Values::Dense(&case.world.values));
-    assert_eq!(dry, result, "a dry run says what applying says");
+    assert_eq!(dry_run, checked(case, values), "of memory that can be written, and of memory that cannot");
+    let judge = |index: usize| case.world.judge(index, case.table[index]).err();
+    assert_eq!(dry_run.map_err(fault), dry(case, true, judge));
+    let result = applied(case, &mut bytes, values);
+    let is_exact = !dry_run.is_err_and(|error| error.kind == ErrorKind::Unordered);
+    assert!(!is_exact || dry_run == result, "a dry run says what applying says, or that it cannot");
     assert_eq!(Values::from(&case.world.values[..]).count(), case.world.values.len());
     assert_eq!(result.err().map(fault), expected.as_ref().err().copied());
     assert_eq!(&bytes, expected.as_ref().unwrap_or(before), "all or nothing");
+}
 
-    let mut bytes = before.clone();
+/// The same values in a symbol table, where an unresolved symbol is refused.
+fn in_a_symbol_table(case: &Case) {
+    let before = &case.world.bytes;
     let symtab = SymtabValues::new(&case.symtab).expect("whole symbols");
     let cut = case.symtab.get(1..).filter(|cut| !cut.is_empty());
     assert!(cut.is_none_or(|cut| SymtabValues::new(cut).is_err()), "not whole symbols");
-    assert_eq!(applied(case, &mut bytes, symtab.into()), result, "wherever the values are");
-    assert_eq!(&bytes, expected.as_ref().unwrap_or(before));
+    let first = (0..case.table.len()).find_map(|index| Some((index, case.unresolved(index)?)));
+    let up_to = first.map_or(case.table.len(), |(index, _)| index);
+    let expected = case.world.applied(&case.table[..up_to]);
+    let expected = expected.and_then(|bytes| first.map_or(Ok(bytes), |(_, fault)| Err(fault)));
+    let mut bytes = before.clone();
+    assert_eq!(applied(case, &mut bytes, symtab.into()).err().map(fault), expected.as_ref().err().copied());
+    assert_eq!(&bytes, expected.as_ref().unwrap_or(before), "all or nothing");
+    let judge =
+        |index: usize| case.unresolved(index).or_else(|| case.world.judge(index, case.table[index]).err());
+    assert_eq!(checked(case, symtab.into()).map_err(fault), dry(case, true, judge));
+    let mut view = View::new(before, case.world.address);
+    let found = faults(case.entries(), symtab.into(), &mut view, case.world.rules).map(fault);
+    assert!(found.eq((0..case.table.len()).filter_map(judge)), "each entry by itself");
 }
 
 fn every_fault(case: &Case) {
-    let mut bytes = case.world.bytes.clone();
-    let mut target = Target::new(&mut bytes, case.world.address);
+    let mut view = View::new(&case.world.bytes, case.world.address);
     let values = Values::Dense(&case.world.values);
-    let found = faults(case.entries(), values, &mut target, case.world.rules).map(fault);
+    let found = faults(case.entries(), values, &mut view, case.world.rules).map(fault);
     assert!(found.eq(case.world.faults(&case.table)), "each entry by itself");
-    assert_eq!(bytes, case.world.bytes, "looking changes nothing");
 }
 
 /// Only named fields differ from what was there, and a field that no later one overlaps reads back as its formula.
@@ -116,7 +174,7 @@ fn behind_a_writer(case: &Case, expected: &Result<Vec<u8>, Fault>) {
     if guest.calls == 0 {
         return;
     }
-    dry_run_behind_a_writer(case, alone);
+    dry_run_behind_a_writer(case);
     let fails = usize::from(case.fails) % guest.calls;
     // What a writer has overwritten it cannot be asked for again. And where fields overlap, only writing tells of some faults.
     let overwrites = case.world.rules.contains(Rules::ALLOW_NONZERO);
@@ -129,16 +187,13 @@ fn behind_a_writer(case: &Case, expected: &Result<Vec<u8>, Fault>) {
 }
 
 /// It says what is wrong with an entry by itself, or from where on only writing would tell; it calls neither write nor sync.
-fn dry_run_behind_a_writer(case: &Case, alone: Option<Fault>) {
+fn dry_run_behind_a_writer(case: &Case) {
     let mut guest = Guest::reading(&case.world);
     assert_eq!(Target::hooked(1, 2, &mut guest).bytes(), None);
-    let result = guest.run(case, check);
+    let result = guest.check(case);
     assert_eq!(guest.bytes, case.world.bytes);
-    let overwrites = case.world.rules.contains(Rules::ALLOW_NONZERO);
-    let unordered = first_unordered(&case.table, case.world.rules).filter(|_| !overwrites);
-    let unordered = unordered
-        .map(|index| (ErrorKind::Unordered, Some(index as u64), None, None, case.table[index].offset, 0, 0));
-    assert_eq!(result.err().map(fault), alone.or(unordered));
+    let judge = |index: usize| case.world.judge(index, case.table[index]).err();
+    assert_eq!(result.map_err(fault), dry(case, false, judge));
 }
 
 /// The pass fails and leaves everything as it was; or says up to which entry it does not.

@@ -1,8 +1,9 @@
 //! A table, what it is applied to, and by which rules.
 
-use super::model::{World, row};
+use super::model::{Fault, World, row};
 use arbitrary::{Result, Unstructured};
-use relakit::abi::{RELA_SIZE, SYM_SIZE};
+use relakit::ErrorKind;
+use relakit::abi::{RELA_SIZE, SHN_LIVEPATCH, SHN_UNDEF, STB_GLOBAL, STB_WEAK, SYM_SIZE};
 use relakit::elf::{Rela, RelaTable};
 use relakit::reloc::Rules;
 
@@ -35,6 +36,8 @@ pub struct Case {
     pub file: Vec<u8>,
     /// The values as a symbol table has them.
     pub symtab: Vec<u8>,
+    /// What each symbol of it is: its binding and `st_shndx`.
+    kind: (u8, u16),
     /// Which call of the writer fails.
     pub fails: u8,
 }
@@ -87,16 +90,45 @@ impl Case {
         }
         let file = table.iter().flat_map(|rela| rela.to_bytes()).collect();
         let mut symtab = vec![0xa5; values.len() * SYM_SIZE];
+        let kind = match content & 6 {
+            0 => (STB_GLOBAL, 0xa5a5),
+            2 => (STB_GLOBAL, SHN_UNDEF),
+            4 => (STB_WEAK, SHN_LIVEPATCH),
+            _ => (STB_WEAK, SHN_UNDEF),
+        };
         for (entry, value) in symtab.chunks_exact_mut(SYM_SIZE).zip(&values) {
+            entry[4] = kind.0 << 4;
+            entry[6..8].copy_from_slice(&kind.1.to_le_bytes());
             entry[8..16].copy_from_slice(&value.to_le_bytes());
         }
-        Ok(Self { world: World { bytes, address, values, rules }, table, file, symtab, fails })
+        Ok(Self { world: World { bytes, address, values, rules }, table, file, symtab, kind, fails })
     }
 
     /// The table as relakit reads it.
     pub fn entries(&self) -> RelaTable<'_> {
         assert_eq!(self.file.len(), self.table.len() * RELA_SIZE);
         RelaTable::new(&self.file).expect("whole entries")
+    }
+
+    /// The error of a section whose last byte would have an address of 2^64 or more.
+    pub fn wraps(&self) -> Option<Fault> {
+        let World { bytes, address, .. } = &self.world;
+        let end = u128::from(*address) + bytes.len() as u128;
+        let error = (ErrorKind::AddressWraps, None, None, None, 0, *address, bytes.len() as u64);
+        (!bytes.is_empty() && end > 1 << 64).then_some(error)
+    }
+
+    /// The error of an entry whose symbol is unresolved in the symbol table. Symbol 0 is 0, and a weak one may be.
+    pub fn unresolved(&self, index: usize) -> Option<Fault> {
+        let (rela, (binding, shndx)) = (self.table[index], self.kind);
+        let is_open = shndx == SHN_LIVEPATCH || shndx == SHN_UNDEF && binding != STB_WEAK;
+        let has_field = row(rela.r_type, self.world.rules).is_some_and(|row| row.2 != 0);
+        let is_zero = rela.symbol != 0 && self.world.values.get(rela.symbol as usize) == Some(&0);
+        let is_refused =
+            is_open && has_field && is_zero && !self.world.rules.contains(Rules::ALLOW_ZERO_SYMBOLS);
+        let kind = ErrorKind::SymbolUnresolved;
+        let at = (Some(index as u64), Some(rela.symbol), Some(rela.r_type), rela.offset);
+        is_refused.then_some((kind, at.0, at.1, at.2, at.3, u64::from(shndx), 0))
     }
 
     /// Where the field of an entry that can be applied begins, and its bytes.
