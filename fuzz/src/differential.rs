@@ -48,7 +48,7 @@ pub enum Excuse {
     NotUtf8,
     /// goblin takes the rest of a table for a name that is not ended by NUL.
     NoNul,
-    /// relakit reads names of up to [`NAME_MAX`] bytes, so that a file of overlapping long names costs no more time.
+    /// relakit reads [`NAME_MAX`] bytes of a name and one more, so that a file of overlapping long names costs no more time.
     LongName,
     /// An unused header (`SHT_NULL`) has neither name nor content here; others follow its fields.
     UnusedHeader,
@@ -112,6 +112,9 @@ fn name(what: &str, ours: &Seen<&[u8]>, theirs: &Seen<&[u8]>) {
     match (ours, theirs) {
         (Seen::Refused(_), Seen::Is(name)) if name.len() > NAME_MAX => {
             same(what, &Seen::Excused(Excuse::LongName), theirs);
+        }
+        (Seen::Is(ours), Seen::Is(name)) if name.len() > NAME_MAX => {
+            assert_eq!(*ours, &name[..=NAME_MAX], "{what}");
         }
         _ => same(what, ours, theirs),
     }

@@ -1,6 +1,8 @@
 //! `parse`: any bytes as a module, by one kind of loader's rules; then everything that can be asked is asked, and the answers
 //! must agree with one another and with the file.
 
+mod copy;
+
 use relakit::abi::{RELA_SIZE, SHDR_SIZE, SHT_NOBITS, SHT_NULL};
 use relakit::elf::{NAME_MAX, Object, RelaTable, Section, SymbolPlace};
 use relakit::klp::{Class, Objects, SymName};
@@ -21,8 +23,18 @@ pub fn run(data: &[u8]) {
         Ok(module) => {
             whole(module.object());
             classes(&module);
+            assert_eq!(copy::refusal(module.object(), &profile), None, "accepted");
         }
-        Err(error) => told(&error, file),
+        Err(error) => {
+            told(&error, file);
+            let is_of_copy = matches!(
+                error.kind,
+                ErrorKind::RelocationsTooLarge | ErrorKind::SharedBytes | ErrorKind::NullOutside
+            );
+            if let (Ok(object), true) = (&object, is_of_copy) {
+                assert_eq!(copy::refusal(object, &profile), Some((error.kind, error.section)));
+            }
+        }
     }
 }
 
@@ -50,8 +62,9 @@ fn whole(object: &Object<'_>) {
         }
         content(object, &section);
         let name = object.section_name(&section);
-        assert!(is_inside(name, file) && name.len() <= NAME_MAX && !name.contains(&0));
-        assert!(Some(name) == text(object, &section) || section.kind == SHT_NULL);
+        assert!(is_inside(name, file) && name.len() <= NAME_MAX + 1 && !name.contains(&0));
+        let whole = text(object, &section).map(|name| &name[..name.len().min(NAME_MAX + 1)]);
+        assert!(Some(name) == whole || section.kind == SHT_NULL);
         if let Some(special) = special::by_name(name) {
             assert_eq!(special.name.as_bytes(), name);
             special_section(special);
@@ -116,7 +129,9 @@ fn symbols(object: &Object<'_>) {
         match table.name(index, &symbol) {
             Ok(name) => {
                 assert!(
-                    is_inside(name, table.strings().bytes()) && name.len() <= NAME_MAX && !name.contains(&0)
+                    is_inside(name, table.strings().bytes())
+                        && name.len() <= NAME_MAX + 1
+                        && !name.contains(&0)
                 );
                 assert_eq!(table.strings().name(symbol.name), Some(name));
             }

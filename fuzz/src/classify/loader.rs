@@ -5,6 +5,7 @@ use super::scan::scan;
 use relakit::Profile;
 use relakit::abi::{EHDR_SIZE, SHDR_SIZE, SYM_SIZE};
 
+const NULL: u32 = 0;
 const PROGBITS: u32 = 1;
 const SYMTAB: u32 = 2;
 const STRTAB: u32 = 3;
@@ -32,9 +33,11 @@ const PER_CPU: u32 = 4;
 pub const SUBJECT: u32 = 7;
 const SHSTRTAB: usize = 8;
 const COUNT: usize = OTHERS.len();
-/// Where the content of the sections is, zeros mostly: room for two relocations, and for the symbol 0.
+/// Where the content of the section in question is: zeros, two relocations.
 const CONTENT: usize = EHDR_SIZE + COUNT * SHDR_SIZE;
-const NAMES: usize = CONTENT + 48;
+/// Where the content of the others is: symbol 0. Linux writes to the per-CPU section, so nothing may share its bytes.
+const OTHERS_CONTENT: usize = CONTENT + 48;
+const NAMES: usize = OTHERS_CONTENT + SYM_SIZE;
 /// Bytes of the largest file.
 pub const MOST: usize = NAMES + 1024;
 
@@ -69,12 +72,14 @@ enum Target {
     NotInMemory,
     /// In memory while the module is loaded, and not afterwards.
     Template,
+    /// In memory, and relocations itself.
+    Relocations,
     InMemory,
 }
 
 impl<'n> Subject<'n> {
     pub fn new(name: &'n [u8], flags: u8, kind: u8, info: u8, size: u8) -> Self {
-        const KINDS: [u32; 6] = [RELA, PROGBITS, REL, NOBITS, STRTAB, 0x6fff_fff0];
+        const KINDS: [u32; 7] = [RELA, PROGBITS, REL, NOBITS, STRTAB, 0x6fff_fff0, NULL];
         // Not the symbol table and its strings, which no loader lets be written.
         const INFOS: [u32; 9] = [1, 0, 2, MODINFO, PER_CPU, SUBJECT, SHSTRTAB as u32, COUNT as u32, u32::MAX];
         const SIZES: [u64; 5] = [24, 0, 23, 47, 48];
@@ -115,7 +120,8 @@ impl<'n> Subject<'n> {
             put(file, header, &((end - NAMES) as u32).to_le_bytes());
             put(file, header + 4, &kind.to_le_bytes());
             put(file, header + 8, &flags.to_le_bytes());
-            put(file, header + 24, &(CONTENT as u64).to_le_bytes());
+            let content = if is_subject { CONTENT } else { OTHERS_CONTENT };
+            put(file, header + 24, &(content as u64).to_le_bytes());
             put(file, header + 32, &size.to_le_bytes());
             put(file, header + 40, &link.to_le_bytes());
             put(file, header + 44, &info.to_le_bytes());
@@ -150,6 +156,8 @@ impl<'n> Subject<'n> {
             PER_CPU if linux && profile.since < (6, 16) => Target::NotInMemory,
             PER_CPU if linux => Target::Template,
             _ if flags & ALLOC == 0 => Target::NotInMemory,
+            // Only relocations are asked for their target.
+            SUBJECT => Target::Relocations,
             _ => Target::InMemory,
         }
     }
@@ -157,13 +165,15 @@ impl<'n> Subject<'n> {
     /// Linux's conditions, one after the other.
     pub fn judge(&self, profile: &Profile) -> Expected<'n> {
         let has_relocations = self.size >= 24;
-        let is_in_file = self.kind != NOBITS && self.kind != 0;
+        let is_in_file = self.kind != NOBITS && self.kind != NULL;
         if self.flags & LIVEPATCH == 0 && self.kind != RELA && self.kind != REL {
             let arch = self.name.starts_with(b".klp.arch.");
             return if arch { Expected::Arch } else { Expected::Nothing };
         }
         let target = self.target(profile);
-        let is_reached = target == Target::InMemory || target == Target::Template;
+        let is_reached = !matches!(target, Target::Missing | Target::NotInMemory);
+        // Linux would apply what an earlier relocation has made of the table.
+        let is_changed = has_relocations && target == Target::Relocations;
         // Relocations of nothing: Linux does not look at them, the gABI has none.
         let nowhere =
             profile.since == (0, 0) && has_relocations && (target == Target::Missing || self.info == 0);
@@ -172,6 +182,7 @@ impl<'n> Subject<'n> {
             return match (is_reached, self.kind) {
                 (false, _) => passed_over(),
                 (true, REL) => Expected::FailsLoad,
+                (true, _) if is_changed => Expected::FailsLoad,
                 (true, _) => Expected::Ordinary(self.info),
             };
         }
@@ -181,7 +192,7 @@ impl<'n> Subject<'n> {
         if object == b"vmlinux" {
             return match is_reached {
                 false => passed_over(),
-                true if has_relocations && !is_in_file => Expected::FailsLoad,
+                true if is_changed || has_relocations && !is_in_file => Expected::FailsLoad,
                 true => Expected::Early(self.info),
             };
         }

@@ -6,7 +6,6 @@ use object::elf::{
     SectionHeader64,
 };
 use object::read::elf::{FileHeader, SectionHeader as _};
-use relakit::elf::NAME_MAX;
 use relakit::{Error, ErrorKind};
 
 /// Holds the fault against the file, as far as `object` can read it, and against its raw bytes before.
@@ -17,7 +16,8 @@ pub fn check(data: &[u8], error: &Error) {
 fn is_so(data: &[u8], error: &Error) -> bool {
     let magic = data.starts_with(b"\x7fELF");
     match (error.kind, data.first_chunk::<64>()) {
-        (ErrorKind::NotElf, _) => !magic,
+        (ErrorKind::EmptyFile, _) => data.is_empty(),
+        (ErrorKind::NotElf, _) => !magic && !data.is_empty(),
         (ErrorKind::Truncated, None) => magic,
         (ErrorKind::BadIdent, Some(header)) => header[4..7] != [2, 1, 1],
         (kind, Some(header)) => of_header(data, header, kind, error).unwrap_or(false),
@@ -69,9 +69,9 @@ fn of_header(data: &[u8], bytes: &[u8; 64], kind: ErrorKind, error: &Error) -> O
             names == 0 || !is_strings || content(names).is_none_or(|names| names.last() != Some(&0))
         }
         (ErrorKind::BadSectionName, Some(index)) => {
+            // The table ends with NUL, and so does every name that begins in it.
             let name = section(index)?.sh_name(endian) as usize;
-            let tail = content(names).and_then(|names| names.get(name..)).unwrap_or_default();
-            tail.iter().take(NAME_MAX + 1).all(|byte| *byte != 0)
+            content(names).is_none_or(|names| name >= names.len())
         }
         (ErrorKind::ManySymbolTables, _) => of_type(SHT_SYMTAB).count() > 1,
         // object takes the last one.
