@@ -21,7 +21,7 @@ pub(super) fn early<'f>(
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
     let missing: Vec<Error> = module.place_faults(world).collect();
     match module.place(world) {
-        Ok(placed) => { placed.fill().unwrap(); }
+        Ok(placed) => drop(placed.fill().unwrap()),
         Err(error) => {
             assert!(matches!(error.kind, NotPlaced | PlacedSize), "{error}");
             assert_eq!(missing.first(), Some(&error));
@@ -30,7 +30,8 @@ pub(super) fn early<'f>(
     }
     assert_eq!(missing, []);
     let (mut listed, filled) = (Vec::new(), world.image());
-    module.place(world).unwrap().faults(&mut values, names, &mut |error| listed.push(error)).unwrap();
+    let mut placed = module.place(world).unwrap().assume_filled();
+    placed.faults(&mut values, names, &mut |error| listed.push(error)).unwrap();
     assert!(world.is(&filled), "a dry run writes nothing");
     listed.iter().for_each(|error| told(error, module.profile()));
     match module.place(world).unwrap().assume_filled().early(&mut values, names) {

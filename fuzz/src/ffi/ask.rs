@@ -47,6 +47,21 @@ impl Slot {
         self.refuses(other.as_mut_ptr().wrapping_byte_add(1).cast(), status);
     }
 
+    /// The caller says that it has filled the sections.
+    pub fn filled(&mut self) {
+        let module = self.module();
+        // SAFETY: as above.
+        let answer = call("relakit_module_filled", |error| unsafe { relakit_module_filled(module, error) });
+        match self.stage {
+            Some(RELAKIT_STAGE_PLACED | RELAKIT_STAGE_FILLED) => {
+                assert_eq!(answer, Ok(RELAKIT_OK));
+                self.stage = Some(RELAKIT_STAGE_FILLED);
+            }
+            Some(stage) => assert!(is_order(&answer, stage), "{answer:?}"),
+            None => assert!(answer.is_err()),
+        }
+    }
+
     pub fn late_size(&mut self, wrong: u8) {
         let (module, stage) = (self.module(), self.stage);
         let mut lent = Lent { module, values: &mut self.values, kept: &mut self.kept, objects: &[], wrong };

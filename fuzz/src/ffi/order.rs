@@ -81,6 +81,7 @@ impl Slot {
             0 | 1 => self.init(file, wrong, choices),
             2 => self.copy(which),
             3 => self.place(wrong),
+            4 if which & 0x80 != 0 => self.filled(),
             4 => self.fill(wrong),
             5 | 6 => self.early(which, wrong),
             7 => self.late_size(wrong),
@@ -240,7 +241,7 @@ impl Slot {
     }
 
     fn place(&mut self, wrong: u8) {
-        let stages: &[i32] = &[RELAKIT_STAGE_PARSED, RELAKIT_STAGE_PLACED];
+        let stages: &[i32] = &[RELAKIT_STAGE_PARSED, RELAKIT_STAGE_PLACED, RELAKIT_STAGE_FILLED];
         self.with_memory(
             "relakit_module_place",
             (stages, Some(RELAKIT_STAGE_PLACED)),
@@ -255,7 +256,7 @@ impl Slot {
     fn fill(&mut self, wrong: u8) {
         self.with_memory(
             "relakit_module_fill",
-            (&[RELAKIT_STAGE_PLACED], None),
+            (&[RELAKIT_STAGE_PLACED, RELAKIT_STAGE_FILLED], Some(RELAKIT_STAGE_FILLED)),
             wrong,
             |lent, memory, error| {
                 // SAFETY: as above.
@@ -265,7 +266,7 @@ impl Slot {
     }
 
     fn early(&mut self, salt: u8, wrong: u8) {
-        let stages = (&[RELAKIT_STAGE_PLACED][..], Some(RELAKIT_STAGE_LOADED));
+        let stages = (&[RELAKIT_STAGE_FILLED][..], Some(RELAKIT_STAGE_LOADED));
         self.with_memory("relakit_module_early", stages, wrong, |lent, memory, error| {
             let mut names = Names::new(salt);
             names.owner = Owner(lent.module);

@@ -100,7 +100,7 @@ impl Sections {
                 return None;
             }
             let size = section.size + u64::from(means(choices.wrong_size, index));
-            let address = 0xffff_ffff_c000_0000 + u64::from(index) * 0x1_0000;
+            let address = 0xffff_ffff_c000_0000u64.wrapping_add(u64::from(index) * 0x1_0000);
             let hooked = means(choices.hooked, index);
             let mut bytes = object.section_bytes(&section).to_vec();
             bytes.resize(usize::try_from(size).expect("at most MAX_SIZE"), if hooked { 0 } else { 0xee });

@@ -7,10 +7,15 @@ use core::mem::size_of;
 use core::ptr;
 use relakit::elf::RelaTable;
 use relakit::reloc::{self, Rules, SymtabValues, Values};
-use relakit::{Error, Profile, Target};
+use relakit::{Error, Profile, Target, View};
 use relakit_ffi::*;
 
-type Rust = fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, Rules) -> Result<(), Error>;
+#[derive(Clone, Copy)]
+enum Rust {
+    Write(fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, Rules) -> Result<(), Error>),
+    Read(fn(RelaTable<'_>, Values<'_>, &mut View<'_>, Rules) -> Result<(), Error>),
+}
+
 type C = unsafe extern "C" fn(
     *const core::ffi::c_void,
     usize,
@@ -28,7 +33,7 @@ struct Act {
     c: C,
 }
 
-const CLEAR: Act = Act { name: "relakit_clear", rust: reloc::clear, c: relakit_clear };
+const CLEAR: Act = Act { name: "relakit_clear", rust: Rust::Write(reloc::clear), c: relakit_clear };
 
 /// Choices: act, flags, profile, wrongs, fails, size, symbols; then the address, the symbols' values and the table.
 pub fn run(mut data: &[u8]) -> Option<()> {
@@ -36,7 +41,7 @@ pub fn run(mut data: &[u8]) -> Option<()> {
     let address = u64::from_le_bytes(take(&mut data)?);
     let (values, table) = data.split_at_checked(usize::from(count % 16) * 8)?;
     let case = Case {
-        flags: u32::from(flags & 15),
+        flags: u32::from(flags & 15 | flags >> 3 & 16),
         profile: &super::sections::PROFILES[usize::from(profile) % super::sections::PROFILES.len()],
         hooked: flags & 16 != 0,
         symtab: flags & 32 != 0,
@@ -49,8 +54,8 @@ pub fn run(mut data: &[u8]) -> Option<()> {
     let act_then_clears = act % 4 == 3;
     let act = match act % 4 {
         0 => CLEAR,
-        1 => Act { name: "relakit_check", rust: reloc::check, c: relakit_check },
-        _ => Act { name: "relakit_apply", rust: reloc::apply, c: relakit_apply },
+        1 => Act { name: "relakit_check", rust: Rust::Read(reloc::check), c: relakit_check },
+        _ => Act { name: "relakit_apply", rust: Rust::Write(reloc::apply), c: relakit_apply },
     };
     match wrong {
         0 => case.agrees(act, act_then_clears),
@@ -109,14 +114,21 @@ impl Case<'_> {
             true => Target::hooked(self.before.len() as u64, self.address, device),
             false => Target::new(plain, self.address),
         };
-        let rules = Rules::from_bits(self.flags).expect("four flags") | self.profile.1.rules();
-        RelaTable::new(self.table).and_then(|table| act(table, values, &mut target, rules)).map_err(of_core)
+        let rules = Rules::from_bits(self.flags).expect("five flags") | self.profile.1.rules();
+        let table = RelaTable::new(self.table).map_err(of_core)?;
+        match act {
+            Rust::Write(act) => act(table, values, &mut target, rules),
+            Rust::Read(act) => act(table, values, &mut View::from(&mut target), rules),
+        }
+        .map_err(of_core)
     }
 
     fn through_c(&self, act: Act, plain: &mut [u8], device: &mut Device) -> Result<(), Told> {
         let (symtab, options) = (self.symtab(), options(self.flags, self.profile.0));
         let symbols = self.symbols(&symtab);
-        let writer = device.for_c();
+        let mut writer = device.for_c();
+        // The input chooses the address, which is no memory of this program.
+        writer.flags = RELAKIT_WRITER_FOREIGN;
         let target = relakit_target {
             bytes: if self.hooked || plain.is_empty() { ptr::null_mut() } else { plain.as_mut_ptr().cast() },
             size: plain.len() as u64,
@@ -214,6 +226,11 @@ impl Case<'_> {
             }
             11 => {
                 (target.bytes, target.size) = (lent.as_ptr().wrapping_byte_add(23).cast_mut().cast(), 1);
+                if wrong / 24 % 2 == 1 {
+                    // Behind a writer addresses count.
+                    target.address = target.bytes.expose_provenance() as u64;
+                    (target.bytes, target.writer) = (ptr::null_mut(), &raw const writer);
+                }
                 (RELAKIT_ERR_OVERLAP, Some(4))
             }
             12 => {
@@ -226,7 +243,7 @@ impl Case<'_> {
                 (RELAKIT_ERR_STRUCT_SIZE, Some(4))
             }
             14 => {
-                writer.flags = 1;
+                writer.flags = 2;
                 (target.bytes, target.writer) = (ptr::null_mut(), &raw const writer);
                 (RELAKIT_ERR_FLAGS, Some(4))
             }
@@ -245,7 +262,7 @@ impl Case<'_> {
                 (RELAKIT_ERR_STRUCT_SIZE, Some(5))
             }
             18 => {
-                newer[0].flags |= 16 << (wrong / 24);
+                newer[0].flags |= 32 << (wrong / 24);
                 (RELAKIT_ERR_FLAGS, Some(5))
             }
             19 => {

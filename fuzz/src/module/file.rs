@@ -5,7 +5,8 @@ use relakit::abi::*;
 
 /// A section header to be, without its name: type, flags, size, link, info, and its bytes.
 struct Header<'a> {
-    name: &'a str,
+    /// `None`: outside of the name table.
+    name: Option<&'a str>,
     kind: u32,
     flags: u64,
     size: usize,
@@ -24,7 +25,8 @@ impl Plan {
         }
         let tables: Vec<_> = self.relocations.iter().map(Relocations::table).collect();
         let number = self.symbols_section();
-        let plain = |name, kind, bytes| Header { name, kind, flags: 0, size: 0, link: 0, info: 0, bytes };
+        let plain =
+            |name, kind, bytes| Header { name: Some(name), kind, flags: 0, size: 0, link: 0, info: 0, bytes };
         let mut headers = vec![Header { flags: self.zero_flags, ..plain("", SHT_NULL, &[]) }];
         headers.extend(self.targets.iter().map(|target| Header {
             flags: target.flags,
@@ -34,12 +36,16 @@ impl Plan {
             flags: section.flags,
             link: number,
             info: section.target,
-            ..plain(&section.name, section.kind, table)
+            name: Some(&*section.name).filter(|_| !section.is_name_outside),
+            ..plain("", section.kind, table)
         }));
         headers.push(Header { link: number + 1, ..plain(".symtab", SHT_SYMTAB, &symbols) });
         headers.push(plain(".strtab", SHT_STRTAB, &strings));
         headers.push(plain(".shstrtab", SHT_STRTAB, &[]));
-        write(headers)
+        let names = headers.len() - 1;
+        let count = usize::try_from(self.section_count()).unwrap();
+        headers.extend((headers.len()..count).map(|_| plain("", SHT_NULL, &[])));
+        write(headers, names)
     }
 }
 
@@ -78,18 +84,18 @@ fn add(strings: &mut Vec<u8>, text: &str) -> u32 {
     u32::try_from(at).unwrap()
 }
 
-/// Section headers last; the names' section is the last one and still empty.
-fn write(sections: Vec<Header<'_>>) -> Vec<u8> {
+/// Section headers last; the names' section, which is number `shstrndx`, is still empty.
+fn write(sections: Vec<Header<'_>>, shstrndx: usize) -> Vec<u8> {
     let mut names = vec![0];
-    let offsets: Vec<_> = sections.iter().map(|section| add(&mut names, section.name)).collect();
+    let mut offset = |section: &Header<'_>| section.name.map_or(u32::MAX, |name| add(&mut names, name));
+    let offsets: Vec<_> = sections.iter().map(&mut offset).collect();
     let names = names;
-    let count = u16::try_from(sections.len()).unwrap();
+    let [count, shstrndx_half] = [sections.len(), shstrndx].map(|number| u16::try_from(number).unwrap());
     let mut sections: Vec<Header<'_>> = sections;
     for section in &mut sections {
         section.size = section.bytes.len();
     }
-    let last = sections.last_mut().unwrap();
-    (last.size, last.bytes) = (names.len(), &names);
+    (sections[shstrndx].size, sections[shstrndx].bytes) = (names.len(), &names);
     let mut file = vec![0; EHDR_SIZE];
     let mut headers = Vec::with_capacity(sections.len() * SHDR_SIZE);
     for (section, name) in sections.iter().zip(offsets) {
@@ -110,7 +116,7 @@ fn write(sections: Vec<Header<'_>>) -> Vec<u8> {
     let table = file.len() as u64;
     file[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT]);
     for (at, half) in
-        [(16, ET_REL), (18, EM_X86_64), (20, 1), (52, 64), (58, 64), (60, count), (62, count - 1)]
+        [(16, ET_REL), (18, EM_X86_64), (20, 1), (52, 64), (58, 64), (60, count), (62, shstrndx_half)]
     {
         file[at..at + 2].copy_from_slice(&u16::to_le_bytes(half));
     }

@@ -4,7 +4,7 @@
 mod classes;
 mod field;
 
-use super::plan::{Meaning, OBJECTS, Plan, Relocations, Whose};
+use super::plan::{LONGEST_NAME, Meaning, OBJECTS, Plan, Relocations, Whose};
 use super::world::{Answers, Spot};
 use classes::Class;
 use relakit::Error;
@@ -34,6 +34,9 @@ impl Told {
         Self { section: Some(section), ..Self::of(kind) }
     }
 }
+
+/// The value of a symbol whose section has no memory.
+const UNPLACED: u64 = 0x5ec7_1000_0000_0000;
 
 /// A field that was written.
 #[derive(Clone, Debug)]
@@ -77,8 +80,19 @@ impl<'p, 'w> Model<'p, 'w> {
         Self { plan, spots, values, kept: Vec::new(), live: [const { None }; OBJECTS.len()] }
     }
 
-    pub(super) fn is_live(&self, object: usize) -> bool {
+    /// The objects of the late sections in the order of sections, each with whether it is there.
+    pub(super) fn objects(&self) -> impl Iterator<Item = (&'static [u8], bool)> {
+        let objects = self.kept.iter().filter_map(|kept| kept.object);
+        objects.map(|object| (OBJECTS[object].as_bytes(), self.is_live(object)))
+    }
+
+    fn is_live(&self, object: usize) -> bool {
         self.live[object].is_some()
+    }
+
+    /// The values of the symbols after the early pass.
+    pub(super) fn values(&self) -> &[u64] {
+        &self.values
     }
 
     /// Bytes that the target must have.
@@ -92,6 +106,7 @@ impl<'p, 'w> Model<'p, 'w> {
         match spot.is_placed {
             false => Err(Told::about(NotPlaced, target)),
             true if spot.bytes.len() != self.size(target) => Err(Told::about(PlacedSize, target)),
+            true if spot.wraps() => Err(Told::about(AddressWraps, target)),
             true => Ok(()),
         }
     }
@@ -107,7 +122,7 @@ impl<'p, 'w> Model<'p, 'w> {
     /// What `fill` finds wrong.
     pub(super) fn fill_fault(&self) -> Option<Told> {
         let targets = 1..=u32::try_from(self.plan.targets.len()).unwrap();
-        targets.filter_map(|target| self.is_there(target).err()).find(|told| told.kind == PlacedSize)
+        targets.filter_map(|target| self.is_there(target).err()).find(|told| told.kind != NotPlaced)
     }
 
     /// Values of the symbols, and the fault that counts: the last.
@@ -121,14 +136,20 @@ impl<'p, 'w> Model<'p, 'w> {
             match &symbol.meaning {
                 _ if index == 0 => {}
                 Meaning::Defined { section } => {
-                    let spot = &self.spots[usize::try_from(*section).unwrap()];
-                    *value = value.wrapping_add(if spot.is_placed { spot.base } else { 0 });
+                    let spot = self.spots.get(usize::try_from(*section).unwrap());
+                    *value = match spot.filter(|spot| spot.is_placed) {
+                        Some(spot) => value.wrapping_add(spot.base),
+                        None => UNPLACED,
+                    };
                 }
-                Meaning::Undefined { weak } => match answers.exported(symbol.name.as_bytes()) {
-                    Some(found) => *value = found,
-                    None if *weak => {}
-                    None => fault(UnknownSymbol),
-                },
+                Meaning::Undefined { weak } => {
+                    let is_asked = symbol.name.len() <= LONGEST_NAME;
+                    match answers.exported(symbol.name.as_bytes()).filter(|_| is_asked) {
+                        Some(found) => *value = found,
+                        None if *weak => {}
+                        None => fault(UnknownSymbol),
+                    }
+                }
                 Meaning::Common { is_lto: false } => fault(CommonSymbol),
                 Meaning::Invalid => fault(SymbolSection),
                 _ => {}
@@ -155,7 +176,7 @@ impl<'p, 'w> Model<'p, 'w> {
             for (entry, relocation) in (0..).zip(&section.entries) {
                 let symbol = plan.symbols.get(usize::try_from(relocation.symbol).unwrap());
                 if let Some(Meaning::Defined { section }) = symbol.map(|symbol| &symbol.meaning)
-                    && !self.spots[usize::try_from(*section).unwrap()].is_placed
+                    && self.spots.get(usize::try_from(*section).unwrap()).is_none_or(|spot| !spot.is_placed)
                 {
                     return Err(Told {
                         kind: SymbolUnplaced,
@@ -180,7 +201,7 @@ impl<'p, 'w> Model<'p, 'w> {
                 Class::Late(object) if section.entries.is_empty() => (Some(object), None),
                 Class::Late(object) => (Some(object), self.is_there(section.target).err()),
                 Class::FailsComing(object, kind) => (Some(object), Some(Told::about(kind, index))),
-                Class::FailsAnyComing => (None, Some(Told::about(BadKlpSectionName, index))),
+                Class::FailsAnyComing(kind) => (None, Some(Told::about(kind, index))),
                 _ => continue,
             };
             let spot = self.spots.get(usize::try_from(section.target).unwrap());

@@ -53,7 +53,7 @@ pub(crate) fn world<'w>(module: &Module<'_>, faults: &'w Faults) -> World<'w> {
             return Spot::none(faults);
         }
         places += 1;
-        let address = 0xffff_ffff_c000_0000 + u64::from(index) * 0x1_0000;
+        let address = 0xffff_ffff_c000_0000u64.wrapping_add(u64::from(index) * 0x1_0000);
         Spot::new(address, usize::try_from(section.size).unwrap(), faults)
     };
     World { spots: module.object().sections().map(spot).collect(), faults, syncs: 0 }
@@ -152,11 +152,12 @@ pub(crate) fn live(file: &[u8], profile: Profile, bytes: &mut Bytes<'_>) {
     let answers = Hashed { seed: bytes.byte() };
     let names = &mut Names { answers, faults: &faults };
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
-    let Ok(mut placed) = module.place(&mut world) else { return };
+    let Ok(placed) = module.place(&mut world) else { return };
     placed.fill().unwrap();
     let filled = world.image();
     let mut listed = 0;
-    module.place(&mut world).unwrap().faults(&mut values, names, &mut |_| listed += 1).unwrap();
+    let mut filled_again = module.place(&mut world).unwrap().assume_filled();
+    filled_again.faults(&mut values, names, &mut |_| listed += 1).unwrap();
     assert!(world.is(&filled) && world.syncs == 0, "a dry run writes nothing");
     let loaded = match module.place(&mut world).unwrap().assume_filled().early(&mut values, names) {
         Ok(loaded) => loaded,

@@ -9,6 +9,10 @@ pub(super) const OBJECTS: [&str; 4] =
     ["vmlinux", "demo_disk", "b", "ooooooooooooooooooooooooooooooooooooooooooooooooooooooo"];
 /// Names of livepatch symbols. Usually an object has one of the first, two of the second and three of the third.
 pub(super) const NAMES: [&str; 3] = ["f", "part_in_flight", "ko.isra.0"];
+/// Bytes of the longest name that a resolver is asked for.
+pub(super) const LONGEST_NAME: usize = 4096;
+/// Sections of a module that has so many that reserved indices are sections to Linux; 0xff00 is the first of these.
+const MANY: u32 = 0xff10;
 /// Bytes of long names: on both sides of what Linux reads before 6.1, and of what it reads since; and a length that no byte holds.
 pub(super) const LONG_NAMES: [usize; 5] = [128, 127, 511, 512, 256];
 
@@ -20,7 +24,7 @@ pub(super) const ALLOC: u64 = 2;
 pub(super) const LIVEPATCH: u64 = 0x0010_0000;
 
 /// Sections that are relocated: name, type, flags.
-const TARGETS: [(&str, u32, u64); 14] = [
+const TARGETS: [(&str, u32, u64); 15] = [
     (".text", SHT_PROGBITS, ALLOC | 4),
     (".data", SHT_PROGBITS, ALLOC | 1),
     (".bss", SHT_NOBITS, ALLOC | 1),
@@ -35,6 +39,7 @@ const TARGETS: [(&str, u32, u64); 14] = [
     (".data", SHT_NOTE, ALLOC),
     (".return_sites", SHT_PROGBITS, ALLOC),
     (".static_call_sites", SHT_PROGBITS, ALLOC | 1),
+    (".unused", SHT_NULL, ALLOC),
 ];
 
 /// A section that may be relocated.
@@ -83,6 +88,8 @@ pub(super) struct Relocations {
     pub(super) entries: Vec<Entry>,
     /// Bytes behind the last whole entry.
     pub(super) partial: usize,
+    /// Whether `sh_name` is outside of the name table.
+    pub(super) is_name_outside: bool,
 }
 
 /// The position in a livepatch symbol's name, to kernels that wrap and to those that saturate.
@@ -121,7 +128,8 @@ pub(super) struct Symbol {
     pub(super) value: u64,
 }
 
-/// A module. Section 0 is followed by the targets, the relocations, and three tables: symbols and two of strings.
+/// A module. Section 0 is followed by the targets, the relocations, and three tables: symbols and two of strings. Unused
+/// headers may follow.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) profile: Profile,
@@ -130,12 +138,18 @@ pub(super) struct Plan {
     pub(super) targets: Vec<Target>,
     pub(super) relocations: Vec<Relocations>,
     pub(super) symbols: Vec<Symbol>,
+    /// There are [`MANY`] sections.
+    has_many: bool,
 }
 
 impl Plan {
     pub(super) fn read(bytes: &mut Bytes<'_>) -> Self {
         let profile = crate::profiles::of(bytes.byte());
-        let zero_flags = if bytes.is_rare() { ALLOC } else { 0 };
+        let (zero_flags, has_many) = match bytes.byte() {
+            0xff => (0, true),
+            0xf8.. => (ALLOC, false),
+            _ => (0, false),
+        };
         let targets: Vec<_> = (1..=1 + bytes.below(6)).map(|index| target(bytes, index)).collect();
         let count = bytes.below(24);
         let mut symbols = vec![Symbol {
@@ -146,7 +160,7 @@ impl Plan {
             value: if bytes.is_rare() { bytes.word() } else { 0 },
         }];
         symbols.extend((0..count).map(|_| symbol(bytes, targets.len())));
-        let mut plan = Self { profile, zero_flags, targets, relocations: Vec::new(), symbols };
+        let mut plan = Self { profile, zero_flags, targets, relocations: Vec::new(), symbols, has_many };
         let mut free = [0; 8];
         for _ in 0..bytes.below(10) {
             let relocations = plan.relocations(bytes, &mut free);
@@ -163,12 +177,13 @@ impl Plan {
             let section = match symbol.shndx {
                 THE_LAST => count - 1,
                 BEHIND_THE_LAST => count,
+                other if matches!(symbol.meaning, Meaning::Invalid) => u32::from(other),
                 _ => continue,
             };
             symbol.shndx = u16::try_from(section).unwrap();
-            if let Meaning::Defined { section: defined } = &mut symbol.meaning {
-                *defined = section;
-            }
+            // A reserved index is a section to Linux if there are so many; the gABI's is none.
+            let is_section = section < count && (section < 0xff00 || self.profile.since != (0, 0));
+            symbol.meaning = if is_section { Meaning::Defined { section } } else { Meaning::Invalid };
         }
     }
 
@@ -182,7 +197,7 @@ impl Plan {
     }
 
     pub(super) fn section_count(&self) -> u32 {
-        self.symbols_section() + 3
+        if self.has_many { MANY } else { self.symbols_section() + 3 }
     }
 
     fn relocations(&self, bytes: &mut Bytes<'_>, free: &mut [u64; 8]) -> Relocations {
@@ -213,6 +228,8 @@ impl Plan {
             (0xfe, Whose::Ordinary) => name = ".klp.rela.vmlinux..text".to_owned(),
             (0xff, _) => kind = bytes.of(&[SHT_PROGBITS, SHT_NOTE, SHT_REL, SHT_NOBITS]),
             (0xfe, _) => flags &= !ALLOC,
+            (0xfc, Whose::Object(_)) => kind = SHT_NULL,
+            (0xfb, Whose::Object(_)) => (whose, kind) = (Whose::Malformed, SHT_NULL),
             (0xfd, Whose::Object(_)) => {
                 whose = Whose::Malformed;
                 name = bytes.of(&[".klp.rela.", ".klp.rela..text", ".text", ".klp.relaxvmlinux"]).to_owned();
@@ -229,7 +246,8 @@ impl Plan {
         };
         let entries = (0..count).map(|_| self.entry(bytes, whose, slot)).collect();
         let partial = if bytes.is_rare() { bytes.below(24) } else { 0 };
-        Relocations { whose, name, kind, flags, target, entries, partial }
+        let is_name_outside = whose == Whose::Malformed && kind == SHT_NULL;
+        Relocations { whose, name, kind, flags, target, entries, partial, is_name_outside }
     }
 
     fn entry(&self, bytes: &mut Bytes<'_>, whose: Whose, free: &mut u64) -> Entry {
@@ -280,6 +298,10 @@ fn target(bytes: &mut Bytes<'_>, index: usize) -> Target {
     if kind == SHT_NOBITS {
         content.fill(0);
     }
+    if kind == SHT_NULL {
+        // In the file, and not in memory.
+        content.fill(0xee);
+    }
     let first = bytes.of(&[
         0xffff_ffff_c000_0000u64,
         0xffff_ffff_c000_0000,
@@ -288,8 +310,13 @@ fn target(bytes: &mut Bytes<'_>, index: usize) -> Target {
         0x1000,
         1 << 40,
     ]);
-    let address = first.wrapping_add(index as u64 * 0x1_0000);
     let odd = bytes.byte();
+    let address = match odd {
+        // The last byte has the last address there is; and beyond it.
+        0xf3 | 0xf4 => 0u64.wrapping_sub(size as u64),
+        0xf2 | 0xf7 => 8u64.wrapping_sub(size as u64),
+        _ => first.wrapping_add(index as u64 * 0x1_0000),
+    };
     Target {
         name,
         kind,
@@ -344,7 +371,9 @@ fn symbol(bytes: &mut Bytes<'_>, targets: usize) -> Symbol {
         0x40..0x50 => {
             plain(Meaning::Absolute, "absolute", SHN_ABS, bytes.of(&[0x1234, 0, u64::MAX, 1 << 32]))
         }
-        byte @ 0x50..0x60 => plain(Meaning::Undefined { weak: false }, bytes_name(byte), SHN_UNDEF, 0),
+        0x5e => plain(Meaning::Undefined { weak: false }, &"n".repeat(LONGEST_NAME), SHN_UNDEF, 0),
+        0x5f => plain(Meaning::Undefined { weak: false }, &"n".repeat(LONGEST_NAME + 1), SHN_UNDEF, 0),
+        byte @ 0x50..0x5e => plain(Meaning::Undefined { weak: false }, bytes_name(byte), SHN_UNDEF, 0),
         byte => livepatch(usize::from(byte) % 12, bytes),
     }
 }

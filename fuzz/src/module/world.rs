@@ -66,6 +66,11 @@ impl<'w> Spot<'w> {
         Self { is_placed: false, ..Self::new(0, 0, faults) }
     }
 
+    /// Whether its last byte would have an address of 2^64 or more.
+    pub(crate) fn wraps(&self) -> bool {
+        !self.bytes.is_empty() && u128::from(self.address) + self.bytes.len() as u128 > 1 << 64
+    }
+
     fn field(&mut self, address: u64, offset: u64, size: usize) -> &mut [u8] {
         assert_eq!(address, self.address.wrapping_add(offset), "a field is where its offset says");
         &mut self.bytes[usize::try_from(offset).unwrap()..][..size]

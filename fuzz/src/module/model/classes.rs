@@ -3,7 +3,7 @@
 use super::super::plan::{ALLOC, Plan, Relocations, Whose};
 use super::{ErrorKind, Model};
 use relakit::ErrorKind::*;
-use relakit::abi::{SHT_NOBITS, SHT_REL};
+use relakit::abi::{SHT_NOBITS, SHT_NULL, SHT_REL};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
@@ -14,7 +14,7 @@ pub(super) enum Class {
     FailsLoad(ErrorKind),
     FailsComing(usize, ErrorKind),
     /// Its name is malformed, and the early pass does not see it.
-    FailsAnyComing,
+    FailsAnyComing(ErrorKind),
     PassedOver,
 }
 
@@ -24,9 +24,11 @@ enum Leads {
     Nowhere,
     /// A section that is not in memory when the early pass looks.
     OutOfMemory,
-    /// Section 0 with `SHF_ALLOC`.
-    Zero,
+    /// An unused header with `SHF_ALLOC`, section 0 among them.
+    Unused,
     Tables,
+    /// Relocations in memory.
+    Relocations,
     Template,
     Memory,
 }
@@ -61,7 +63,7 @@ impl Plan {
             return Leads::Nowhere;
         };
         if index == 0 {
-            return if self.zero_flags & ALLOC == 0 { Leads::OutOfMemory } else { Leads::Zero };
+            return if self.zero_flags & ALLOC == 0 { Leads::OutOfMemory } else { Leads::Unused };
         }
         if [0, 1].contains(&info.wrapping_sub(self.symbols_section())) {
             return Leads::Tables;
@@ -69,7 +71,11 @@ impl Plan {
         let Some(target) = self.targets.get(index - 1) else {
             let number = index - 1 - self.targets.len();
             let flags = self.relocations.get(number).map_or(0, |section| section.flags);
-            return if flags & ALLOC == 0 { Leads::OutOfMemory } else { Leads::Memory };
+            return match self.relocations.get(number) {
+                _ if flags & ALLOC == 0 => Leads::OutOfMemory,
+                Some(section) if section.kind == SHT_NULL => Leads::Unused,
+                _ => Leads::Relocations,
+            };
         };
         let is_first = |name: &&str| self.first(name) == Some(index - 1);
         let is_per_cpu = is_first(&".data..percpu");
@@ -77,6 +83,7 @@ impl Plan {
             _ if target.flags & ALLOC == 0 => Leads::OutOfMemory,
             Some(version) if dropped(version).iter().any(is_first) => Leads::OutOfMemory,
             Some(version) if is_per_cpu && version < (6, 16) => Leads::OutOfMemory,
+            _ if target.kind == SHT_NULL => Leads::Unused,
             Some(_) if is_per_cpu => Leads::Template,
             _ => Leads::Memory,
         }
@@ -89,6 +96,8 @@ impl Model<'_, '_> {
         let is_seen = !matches!(leads, Leads::Nowhere | Leads::OutOfMemory);
         // Fewer bytes than an entry are no entry.
         let is_empty = section.entries.is_empty();
+        let has_no_bytes = matches!(section.kind, SHT_NOBITS | SHT_NULL);
+        let bad_name = if section.is_name_outside { KlpNameOutside } else { BadKlpSectionName };
         let has_no_target = leads == Leads::Nowhere || section.target == 0;
         let early = || match leads {
             _ if !is_seen && has_no_target && !is_empty && self.plan.linux().is_none() => {
@@ -97,15 +106,16 @@ impl Model<'_, '_> {
             _ if !is_seen => Class::PassedOver,
             _ if section.kind == SHT_REL && section.whose == Whose::Ordinary => Class::FailsLoad(RelSection),
             _ if is_empty => Class::Early,
-            Leads::Zero => Class::FailsLoad(TargetOutOfRange),
+            Leads::Unused => Class::FailsLoad(TargetOutOfRange),
             Leads::Tables => Class::FailsLoad(TargetIsSymbolTable),
-            _ if section.kind == SHT_NOBITS => Class::FailsLoad(NoRelocationBytes),
+            Leads::Relocations => Class::FailsLoad(TargetIsRelocations),
+            _ if has_no_bytes => Class::FailsLoad(NoRelocationBytes),
             _ => Class::Early,
         };
         let object = match section.whose {
             Whose::Ordinary | Whose::Object(0) => return early(),
-            Whose::Malformed if is_seen => return Class::FailsLoad(BadKlpSectionName),
-            Whose::Malformed => return Class::FailsAnyComing,
+            Whose::Malformed if is_seen => return Class::FailsLoad(bad_name),
+            Whose::Malformed => return Class::FailsAnyComing(bad_name),
             Whose::Object(object) => object,
         };
         let fails = |kind| Class::FailsComing(object, kind);
@@ -115,9 +125,10 @@ impl Model<'_, '_> {
             Leads::OutOfMemory => fails(TargetNotAllocated),
             Leads::Template => fails(TargetPerCpu),
             _ if section.flags & ALLOC == 0 => fails(LateNotAllocated),
-            Leads::Zero => fails(TargetOutOfRange),
+            Leads::Unused => fails(TargetOutOfRange),
             Leads::Tables => fails(TargetIsSymbolTable),
-            _ if section.kind == SHT_NOBITS => fails(NoRelocationBytes),
+            Leads::Relocations => fails(TargetIsRelocations),
+            _ if has_no_bytes => fails(NoRelocationBytes),
             Leads::Memory => Class::Late(object),
         }
     }
