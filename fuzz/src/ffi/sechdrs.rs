@@ -2,25 +2,22 @@
 //!
 //! Nothing of the file is checked before: its section headers are taken as they are, with memory for what they describe.
 
+mod mapped;
+
 use super::call::{Told, call, of_core};
-use super::hooks::{Device, Names, State};
+use super::hooks::Names;
 use super::sections::PROFILES;
 use super::take;
-use core::cell::Cell;
 use core::ffi::{c_char, c_void};
 use core::mem::size_of;
-use core::{ptr, slice};
-use relakit::abi::{SHDR_SIZE, SHT_NOBITS, SYM_SIZE};
-use relakit::elf::{Section, Strings};
+use core::ptr;
+use mapped::{Image, Mapped, span};
+use relakit::abi::SYM_SIZE;
+use relakit::elf::Strings;
 use relakit::reloc::{Rules, SymtabValues};
-use relakit::sechdrs::{Mapping, Sechdrs};
-use relakit::{ErrorKind, HookError, Target, Writer};
+use relakit::sechdrs::Sechdrs;
 use relakit_ffi::*;
 use std::ffi::CString;
-
-/// Sections of a file that are tried, and bytes of each: larger ones have no memory.
-const MAX_SECTIONS: usize = 64;
-const MAX_SIZE: u64 = 0x8000;
 
 /// Choices: profile, flags, symbol table, section, fails, salt, object; then the file.
 pub fn run(mut data: &[u8]) -> Option<()> {
@@ -29,7 +26,9 @@ pub fn run(mut data: &[u8]) -> Option<()> {
     let case = Case {
         profile: &PROFILES[usize::from(profile) % PROFILES.len()],
         check_pc32: flags & 1 != 0,
+        allow_zero: flags & 8 != 0,
         hooked: flags & 2 != 0,
+        foreign: flags & 0x12 == 0x12,
         symindex: match symindex {
             // The first symbol table.
             0 => (1..).zip(&image.headers[1..]).find(|(_, header)| header[4..8] == [2, 0, 0, 0])?.0,
@@ -47,171 +46,17 @@ pub fn run(mut data: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// A module in memory, as a loader holds it.
-#[derive(Clone)]
-struct Image {
-    headers: Vec<[u8; SHDR_SIZE]>,
-    /// The memory of each section that has some.
-    bytes: Vec<Option<Vec<u8>>>,
-    names_section: u32,
-}
-
-impl Image {
-    fn new(file: &[u8]) -> Option<Self> {
-        let header = file.first_chunk::<64>()?;
-        let table = usize::try_from(u64::from_le_bytes(*header[40..].first_chunk()?)).ok()?;
-        let count = usize::from(u16::from_le_bytes([header[60], header[61]])).min(MAX_SECTIONS);
-        let headers: Vec<_> = file.get(table..)?.as_chunks().0.iter().copied().take(count).collect();
-        let bytes = headers.iter().map(|header| memory(file, header)).collect();
-        let names_section = u32::from(u16::from_le_bytes([header[62], header[63]]));
-        (!headers.is_empty()).then_some(Self { headers, bytes, names_section })
-    }
-
-    fn section(&self, index: u32) -> Option<&Vec<u8>> {
-        self.bytes.get(usize::try_from(index).ok()?)?.as_ref()
-    }
-
-    fn link(&self, index: u32) -> u32 {
-        let header = self.headers.get(index as usize);
-        header.map_or(0, |header| u32::from_le_bytes([header[40], header[41], header[42], header[43]]))
-    }
-
-    fn strings(&self, index: u32) -> &[u8] {
-        self.section(index).map_or(&[], Vec::as_slice)
-    }
-
-    /// The object of the nth livepatch section, or another name.
-    fn object(&self, nth: u8) -> CString {
-        let names = self.strings(self.names_section);
-        let mut objects = names.split(|byte| *byte == 0).filter_map(|name| {
-            let rest = name.strip_prefix(b".klp.rela.")?;
-            rest.split(|byte| *byte == b'.').next()
-        });
-        let others: [&[u8]; 2] = [b"", b"vmlinux"];
-        let object = objects.nth(usize::from(nth)).unwrap_or(others[usize::from(nth % 2)]);
-        CString::new(object).expect("split at NUL")
-    }
-}
-
-/// What a section holds: its part of the file, zeros where it has none; no memory when it is too large.
-fn memory(file: &[u8], header: &[u8; SHDR_SIZE]) -> Option<Vec<u8>> {
-    let word = |at: usize| header[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    let size = usize::try_from(Some(word(32)).filter(|size| *size <= MAX_SIZE)?).ok()?;
-    let start = usize::try_from(word(24)).ok();
-    let kind = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
-    let content =
-        start.and_then(|start| file.get(start..)).filter(|_| kind != SHT_NOBITS).unwrap_or_default();
-    let mut bytes = content[..content.len().min(size)].to_vec();
-    bytes.resize(size, 0);
-    Some(bytes)
-}
-
 struct Case {
     profile: &'static (u32, relakit::Profile),
     check_pc32: bool,
+    /// Of one section: symbols may be 0.
+    allow_zero: bool,
     hooked: bool,
+    foreign: bool,
     symindex: u32,
     relsec: u32,
     fails: [u8; 2],
     salt: u8,
-}
-
-/// Where an image is now: its headers lead to its bytes.
-struct Mapped {
-    image: Image,
-    /// The memory of each section; NULL for one that has none.
-    starts: Vec<*mut u8>,
-    device: Device,
-    hooked: bool,
-    /// Besides the symbol table and its names, what no target may be: the section names that a livepatch pass reads.
-    names: Option<u32>,
-    /// The symbols that a livepatch pass writes, if there are any.
-    written: Option<u32>,
-    table: Cell<u32>,
-}
-
-impl Mapped {
-    /// `twin`: the image whose addresses this one has as well, so that both make the same bytes.
-    fn new(case: &Case, image: &Image, twin: Option<&Self>) -> Self {
-        let mut image = image.clone();
-        let start = |bytes: &mut Option<Vec<u8>>| match bytes {
-            Some(bytes) => bytes.as_mut_ptr(),
-            None => ptr::null_mut(),
-        };
-        let starts: Vec<_> = image.bytes.iter_mut().map(start).collect();
-        let addresses = twin.map_or(&starts, |twin| &twin.starts);
-        let mut behind = Vec::new();
-        for ((header, address), bytes) in image.headers.iter_mut().zip(addresses).zip(&image.bytes) {
-            let address = address.expose_provenance() as u64;
-            header[16..24].copy_from_slice(&address.to_le_bytes());
-            if let Some(bytes) = bytes.as_ref().filter(|_| case.hooked) {
-                behind.push((address, bytes.clone()));
-            }
-        }
-        let device = Device::new(behind, case.fails);
-        Self { image, starts, device, hooked: case.hooked, names: None, written: None, table: Cell::new(0) }
-    }
-
-    fn start(&self, index: u32) -> *mut u8 {
-        self.starts.get(index as usize).copied().unwrap_or(ptr::null_mut())
-    }
-
-    /// As many symbols as the table has memory for.
-    fn symbol_count(&self, symindex: u32) -> usize {
-        self.image.section(symindex).map_or(0, |bytes| bytes.len() / SYM_SIZE)
-    }
-
-    fn symbols(&mut self, symindex: u32) -> &mut [[u8; SYM_SIZE]] {
-        match self.symbol_count(symindex) {
-            0 => &mut [],
-            // SAFETY: the memory of the section, of which no target is made, and no table while it is written.
-            count => unsafe { slice::from_raw_parts_mut(self.start(symindex).cast(), count) },
-        }
-    }
-
-    /// What a pass may change.
-    fn state(&self) -> State {
-        let (behind, trace) = self.device.seen();
-        let section = |(start, bytes): (&*mut u8, &Option<Vec<u8>>)| {
-            let size = bytes.as_ref().map_or(0, Vec::len);
-            // SAFETY: its memory, read where the pass has written.
-            if start.is_null() { Vec::new() } else { unsafe { slice::from_raw_parts(*start, size) }.to_vec() }
-        };
-        (self.starts.iter().zip(&self.image.bytes).map(section).collect(), behind.to_vec(), trace)
-    }
-}
-
-impl<'m> Mapping<'m> for Mapped {
-    fn table(&self, index: u32, section: &Section) -> Option<&'m [u8]> {
-        self.table.set(index);
-        match usize::try_from(section.size).ok()? {
-            0 => Some(&[]),
-            // SAFETY: the memory of the section, if it has some; a table is neither its own target nor the symbols.
-            size => (!self.start(index).is_null() && self.written != Some(index))
-                .then(|| unsafe { slice::from_raw_parts(self.start(index), size) }),
-        }
-    }
-
-    fn target(&mut self, index: u32, section: &Section) -> Result<Target<'_>, ErrorKind> {
-        if self.hooked {
-            return Ok(Target::hooked(section.size, section.address, &mut self.device));
-        }
-        let (start, size) = (self.start(index), usize::try_from(section.size).unwrap_or(usize::MAX));
-        let bytes: &mut [u8] = match size {
-            0 => &mut [],
-            _ if start.is_null() => return Err(ErrorKind::NotPlaced),
-            _ if self.names == Some(index) || self.table.get() == index => {
-                return Err(ErrorKind::TargetOverlaps);
-            }
-            // SAFETY: the memory of the section, which nobody reads now.
-            _ => unsafe { slice::from_raw_parts_mut(start, size) },
-        };
-        Ok(Target::new(bytes, section.address))
-    }
-
-    fn sync(&mut self) -> Result<(), HookError> {
-        if self.hooked { self.device.sync() } else { Ok(()) }
-    }
 }
 
 impl Case {
@@ -222,8 +67,10 @@ impl Case {
         (c, rust)
     }
 
-    fn options(&self) -> relakit_options {
-        super::call::options(if self.check_pc32 { RELAKIT_CHECK_PC32 } else { 0 }, self.profile.0)
+    fn options(&self, is_one: bool) -> relakit_options {
+        let flags = if self.check_pc32 { RELAKIT_CHECK_PC32 } else { 0 };
+        let zero = if is_one && self.allow_zero { RELAKIT_ALLOW_ZERO_SYMBOLS } else { 0 };
+        super::call::options(flags | zero, self.profile.0)
     }
 
     /// `relakit_apply_relocate_add` and back.
@@ -231,6 +78,7 @@ impl Case {
         let (mut c, mut rust) = self.sides(image);
         for applies in [true, false] {
             let theirs = self.one_through_c(&mut c, applies);
+            rust.lent.clone_from(&c.lent);
             let ours = self.one_through_rust(&mut rust, applies);
             assert_eq!(theirs, ours, "applies: {applies}");
             assert!(c.state() == rust.state(), "applies: {applies}, {ours:?}");
@@ -253,11 +101,16 @@ impl Case {
             true => ("relakit_apply_relocate_add", relakit_apply_relocate_add),
             false => ("relakit_clear_relocate_add", relakit_clear_relocate_add),
         };
-        let count = mapped.symbol_count(self.symindex) as u32;
-        let writer = mapped.device.for_c();
+        let symbols = mapped.symbol_count(self.symindex);
+        let count = symbols as u32;
+        let writer = mapped.for_c();
         let writer = if mapped.hooked { &raw const writer } else { ptr::null() };
-        let options = self.options();
+        let options = self.options(true);
         let (headers, header_count) = (&mapped.image.headers, mapped.image.headers.len() as u32);
+        mapped.lent = vec![
+            span(headers.as_ptr(), headers.len()),
+            span(mapped.start(self.symindex).cast_const(), symbols * SYM_SIZE),
+        ];
         // SAFETY: each header leads to as much memory as it says, or nowhere.
         let status = call(name, |error| unsafe {
             let headers = headers.as_ptr().cast();
@@ -281,6 +134,7 @@ impl Case {
         let sechdrs = Sechdrs { headers: &headers, symbols: self.symindex };
         check_symbols(&sechdrs)?;
         let mut rules = self.profile.1.rules();
+        rules.set(Rules::ALLOW_ZERO_SYMBOLS, self.allow_zero);
         rules.set(Rules::CHECK_PC32, self.check_pc32 || rules.contains(Rules::CHECK_PC32));
         let symbols = mapped.symbols(self.symindex).to_vec();
         let values = SymtabValues::from_entries(&symbols);
@@ -294,6 +148,7 @@ impl Case {
         let (mut c_names, mut rust_names) = (Names::new(self.salt), Names::new(self.salt));
         for applies in [true, false] {
             let theirs = self.klp_through_c(&mut c, object, &mut c_names, applies);
+            rust.lent.clone_from(&c.lent);
             let ours = self.klp_through_rust(&mut rust, object.as_bytes(), &mut rust_names, applies);
             assert_eq!(theirs, ours, "applies: {applies}");
             assert!(c.state() == rust.state(), "applies: {applies}, {ours:?}");
@@ -326,10 +181,17 @@ impl Case {
             strtab_size: size(strtab),
             values: if applies { values.as_mut_ptr() } else { ptr::null_mut() },
         };
+        mapped.lent = vec![
+            span(mapped.image.headers.as_ptr(), mapped.image.headers.len()),
+            span(image.shstrtab, image.shstrtab_size),
+            span(image.strtab, image.strtab_size),
+            span(mapped.start(self.symindex).cast_const(), symbol_count * SYM_SIZE),
+            span(image.values.cast_const(), if applies { symbol_count } else { 0 }),
+        ];
         let hooked = mapped.hooked;
-        let writer = mapped.device.for_c();
+        let writer = mapped.for_c();
         let writer = if hooked { &raw const writer } else { ptr::null() };
-        let (options, resolver) = (self.options(), names.for_c());
+        let (options, resolver) = (self.options(false), names.for_c());
         let (image, options, resolver) = (&raw const image, &raw const options, &raw const resolver);
         let mut sections = u32::MAX;
         let name = if applies { "relakit_klp_apply" } else { "relakit_klp_clear" };
@@ -361,7 +223,6 @@ impl Case {
         if symbol_count != 0 && (overlaps(shstrtab) || overlaps(strtab)) {
             return Err((RELAKIT_ERR_OVERLAP, [None; 4], [0, 1, 0]));
         }
-        mapped.names = Some(shstrtab);
         mapped.written = Some(self.symindex).filter(|_| symbol_count != 0);
         let profile = match self.check_pc32 {
             true => self.profile.1.with_pc32_check(),

@@ -17,6 +17,7 @@ const KEPT: usize = 0x800;
 /// Sections that may share their memory with something else.
 const ALIASES: usize = 3;
 const LARGEST: u64 = 0x1000;
+const LARGEST_FILE: usize = 0x1_0000;
 
 struct Life {
     arena: Arena,
@@ -46,6 +47,9 @@ pub fn run(bytes: &mut Bytes<'_>) -> Option<()> {
     let profile = &PROFILES[bytes.below(PROFILES.len())];
     let aliases: [[u8; 3]; ALIASES] = core::array::from_fn(|_| [bytes.byte(), bytes.byte(), bytes.byte()]);
     let file = module::file(bytes);
+    if file.len() > LARGEST_FILE {
+        return None;
+    }
     let parsed = Module::parse(&file, profile.1).ok()?;
     let mut life = Life::new(&file, &parsed, profile.0);
     life.place(&parsed, how, hooked, aliases);

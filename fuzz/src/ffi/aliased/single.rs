@@ -58,7 +58,7 @@ impl Single {
             lies: if how & 0xc0 == 0xc0 { bytes.byte() } else { 0 },
             lie_at: bytes.byte(),
         };
-        let options = options(u32::from(bytes.byte() & 15), PROFILES[bytes.below(PROFILES.len())].0);
+        let options = options(u32::from(bytes.byte() & 31), PROFILES[bytes.below(PROFILES.len())].0);
         let is_symtab = how & 2 != 0;
         let mut arena = Arena::new(0x300);
         let _guard = arena.part(64);
