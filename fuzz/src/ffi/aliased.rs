@@ -6,6 +6,7 @@
 
 mod arena;
 mod life;
+mod refusal;
 mod shaped;
 mod single;
 

@@ -9,6 +9,7 @@ use crate::module::{self, Bytes};
 use core::mem::size_of;
 use core::ops::Range;
 use relakit::Module;
+use relakit::abi::OBJECT_NAME_MAX;
 use relakit_ffi::*;
 use std::ffi::CString;
 
@@ -28,6 +29,8 @@ struct Life {
     kept: Range<usize>,
     /// The memory of each section that has some.
     sections: Vec<Range<usize>>,
+    /// The sections that have memory: index, and whether it is behind the writer.
+    placed: Vec<(u32, bool)>,
     /// The array that leads to it.
     places: Range<usize>,
     objects: Vec<CString>,
@@ -73,6 +76,7 @@ impl Life {
             values,
             kept,
             sections: Vec::new(),
+            placed: Vec::new(),
             state: 0..0,
             places: 0..0,
             objects: objects(module),
@@ -109,6 +113,7 @@ impl Life {
                 ..NOWHERE
             });
             self.sections.push(part);
+            self.placed.push((index, is_hooked));
         }
         // What leads to everything else comes last: a writer that lies does not reach it.
         self.state = self.arena.part(relakit_module_size());
@@ -132,6 +137,23 @@ impl Life {
         };
         let start = (part.start + usize::from(at) * 8).min(self.arena.size() - size);
         start..start + size
+    }
+
+    /// Compares the answer of a call that is given the places, as argument `number`, with what it must be: the first place that
+    /// overlaps something else that is lent is refused, and no other one.
+    fn judge(&self, answer: &Result<i32, Told>, is_foreign: bool, number: u64, others: &[&Range<usize>]) {
+        let shares = |one: &Range<usize>, other: &Range<usize>| {
+            one.start < other.end && other.start < one.end && !one.is_empty() && !other.is_empty()
+        };
+        let is_refused = |(section, (_, is_hooked)): &(&Range<usize>, &(u32, bool))| {
+            let is_here = !is_hooked || !is_foreign;
+            is_here && others.iter().chain([&&self.places]).any(|other| shares(section, other))
+        };
+        let refused = self.sections.iter().zip(&self.placed).find(is_refused);
+        let expected = refused.map(|(_, (index, _))| {
+            (RELAKIT_ERR_OVERLAP, [Some(u64::from(*index)), None, None, None], [0, number, 0])
+        });
+        assert_eq!(answer.err().filter(|told| told.0 == RELAKIT_ERR_OVERLAP), expected, "{answer:x?}");
     }
 
     /// One call. `written`: it may write to the sections if it succeeds.
@@ -186,27 +208,42 @@ impl Life {
         let options = options(0, self.profile);
         let mut module = core::ptr::null_mut();
         let mut late = 0;
+        let is_foreign = trial.port.manner.foreign;
+        let judge =
+            |answer: &Result<i32, Told>, others: &[&Range<usize>]| self.judge(answer, is_foreign, 2, others);
         // SAFETY: everything that is lent lies in the arena.
         unsafe {
             self.step(trial, "relakit_module_init", false, &mut |_, error| {
                 let options = &raw const options;
                 relakit_module_init(state, state_size, start, size, options, &raw mut module, error)
             })?;
-            self.step(trial, "relakit_module_place", false, &mut |memory, error| {
+            let placed = self.step(trial, "relakit_module_place", false, &mut |memory, error| {
                 relakit_module_place(module, memory, error)
-            })?;
-            self.step(trial, "relakit_module_fill", true, &mut |memory, error| {
-                relakit_module_fill(module, memory, error)
-            })?;
-            self.step(trial, "relakit_module_early", true, &mut |memory, error| {
+            });
+            judge(&placed, &[&self.file, &self.state]);
+            placed?;
+            let early = &mut |memory: *const relakit_memory, error: *mut relakit_error| {
                 relakit_module_early(module, memory, values, count, resolver, error)
-            })?;
+            };
+            let too_early = self.step(trial, "relakit_module_early", false, early);
+            let stage = RELAKIT_STAGE_PLACED as u64;
+            assert_eq!(too_early, Err((RELAKIT_ERR_ORDER, [None; 4], [0, stage, 0])), "nothing is filled");
+            let filled = self.step(trial, "relakit_module_fill", true, &mut |memory, error| {
+                relakit_module_fill(module, memory, error)
+            });
+            judge(&filled, &[&self.file, &self.state]);
+            filled?;
+            let loaded = self.step(trial, "relakit_module_early", true, early);
+            judge(&loaded, &[&self.file, &self.values, &self.state]);
+            loaded?;
             self.step(trial, "relakit_module_late_size", false, &mut |_, error| {
                 relakit_module_late_size(module, values, count, &raw mut late, error)
             })?;
-            self.step(trial, "relakit_module_keep", false, &mut |memory, error| {
+            let late = self.step(trial, "relakit_module_keep", false, &mut |memory, error| {
                 relakit_module_keep(module, memory, values, count, kept, kept_size, error)
-            })?;
+            });
+            judge(&late, &[&self.file, &self.values, &self.kept, &self.state]);
+            late?;
         }
         let is_honest = trial.port.manner.lies == 0;
         let now = &self.arena.bytes()[self.file.clone()];
@@ -228,6 +265,9 @@ impl Life {
             // SAFETY: as above.
             unsafe { relakit_module_coming(module, object.as_ptr(), memory, resolver, none, error) }
         });
+        if object.count_bytes() <= OBJECT_NAME_MAX {
+            self.judge(&came, trial.port.manner.foreign, 3, &[&self.kept, &self.state]);
+        }
         match came {
             Err((RELAKIT_ERR_NOT_UNDONE, ..)) => return came.map(drop),
             Err(_) => return Ok(()),

@@ -13,12 +13,12 @@ use relakit_ffi::*;
 
 /// Sections besides section 0, the symbol table and its strings, which come behind them.
 const SECTIONS: usize = 6;
-const SYMTAB: u32 = SECTIONS as u32 + 1;
-const HEADERS: usize = SECTIONS + 3;
+pub const SYMTAB: u32 = SECTIONS as u32 + 1;
+pub const HEADERS: usize = SECTIONS + 3;
 /// Most entries of a relocation section; the bytes that each section has.
 const ENTRIES: usize = 4;
 const SLOT: usize = ENTRIES * RELA_SIZE;
-const SYMBOLS: usize = 7;
+pub const SYMBOLS: usize = 7;
 
 const SECTION_NAMES: &[u8] = b"\0.klp.rela.m.x\0.klp.rela.vmlinux.x\0.d\0.klp.rela.\0";
 const NAMES_AT: [u32; 4] = [1, 15, 35, 38];
@@ -26,7 +26,7 @@ const SYMBOL_NAMES: &[u8] =
     b"\0.klp.sym.m.a,1\0.klp.sym.m.b,1\0.klp.sym.m.c,1\0.klp.sym.vmlinux.d,1\0.klp.sym.vmlinux.e,1\0x\0";
 const SYMBOLS_AT: [u32; SYMBOLS] = [0, 1, 16, 31, 46, 67, 88];
 
-const LIVEPATCH: u64 = 0x0010_0000;
+pub const LIVEPATCH: u64 = 0x0010_0000;
 
 /// Runs one input.
 pub fn run(bytes: &mut Bytes<'_>) {
@@ -34,14 +34,14 @@ pub fn run(bytes: &mut Bytes<'_>) {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Header {
+pub struct Header {
     name: u32,
-    kind: u32,
-    flags: u64,
-    address: u64,
-    size: u64,
+    pub kind: u32,
+    pub flags: u64,
+    pub address: u64,
+    pub size: u64,
     link: u32,
-    info: u32,
+    pub info: u32,
 }
 
 impl Header {
@@ -59,21 +59,21 @@ impl Header {
     }
 }
 
-struct Shape {
-    arena: Arena,
-    headers: [Header; HEADERS],
+pub struct Shape {
+    pub arena: Arena,
+    pub headers: [Header; HEADERS],
     /// Where the parts of the arena are.
-    symtab: Range<usize>,
-    names: Range<usize>,
-    strings: Range<usize>,
-    values: Range<usize>,
-    table: Range<usize>,
-    manner: Manner,
+    pub symtab: Range<usize>,
+    pub names: Range<usize>,
+    pub strings: Range<usize>,
+    pub values: Range<usize>,
+    pub table: Range<usize>,
+    pub manner: Manner,
     /// `relakit_klp_apply`, or one section.
-    is_livepatch: bool,
-    is_vmlinux: bool,
-    relsec: u32,
-    flags: u32,
+    pub is_livepatch: bool,
+    pub is_vmlinux: bool,
+    pub relsec: u32,
+    pub flags: u32,
     profile: u32,
     resolved: [u64; SYMBOLS],
 }
@@ -269,10 +269,20 @@ impl Shape {
         };
         let headers: *const c_void = self.arena.pointer(self.table.start).cast_const().cast();
         let (count, symbols, options) = (HEADERS as u32, SYMBOLS as u32, &raw const options);
+        let before = self.arena.bytes();
         // SAFETY: everything that a header leads to lies in the arena, or the header says that it is nowhere.
-        call(name, |error| unsafe {
+        let answer = call(name, |error| unsafe {
             act(headers, count, ptr::null(), SYMTAB, symbols, self.relsec, writer, options, error)
-        })
+        });
+        if self.manner.lies == 0 {
+            self.judge_one(&answer, applies, &before);
+        }
+        answer
+    }
+
+    /// Whether the section's name says that it is of the object that the call is for.
+    pub const fn is_name_of_object(&self, section: &Header) -> bool {
+        section.name == NAMES_AT[if self.is_vmlinux { 1 } else { 0 }]
     }
 
     fn livepatch(&self, applies: bool, writer: *const relakit_writer) -> Result<i32, Told> {
@@ -302,7 +312,7 @@ impl Shape {
         let object = if self.is_vmlinux { c"vmlinux" } else { c"m" }.as_ptr();
         let (image, resolver, options) = (&raw const image, &raw const resolver, &raw const options);
         let none = ptr::null_mut();
-        match applies {
+        let answer = match applies {
             // SAFETY: as above.
             true => call("relakit_klp_apply", |error| unsafe {
                 relakit_klp_apply(image, object, resolver, writer, options, none, error)
@@ -311,7 +321,11 @@ impl Shape {
             false => call("relakit_klp_clear", |error| unsafe {
                 relakit_klp_clear(image, object, writer, options, none, error)
             }),
+        };
+        if self.manner.lies == 0 {
+            self.judge_livepatch(&answer, applies);
         }
+        answer
     }
 }
 

@@ -3,6 +3,7 @@
 use super::super::call::{Told, call, options};
 use super::super::sections::PROFILES;
 use super::arena::{Arena, Manner, Port, Trial};
+use super::refusal::{first_unresolved, shares, stops_at_unresolved};
 use super::shaped::entry;
 use crate::module::Bytes;
 use core::ffi::c_void;
@@ -107,6 +108,7 @@ impl Single {
         };
         let symbols = relakit_symbols { values, symtab, count: SYMBOLS };
         let is_plain = writer.is_null();
+        let before = self.arena.bytes();
         let target = relakit_target {
             bytes: if is_plain { bytes.cast() } else { ptr::null_mut() },
             size: self.target.len() as u64,
@@ -115,9 +117,46 @@ impl Single {
         };
         let (table, size) = (self.arena.pointer(self.table.start).cast_const().cast(), self.table.len());
         // SAFETY: everything lies in the arena, or is constant and only read.
-        call(name, |error| unsafe {
+        let answer = call(name, |error| unsafe {
             act(table, size, &raw const symbols, &raw const target, &raw const self.options, error)
-        })
+        });
+        if self.manner.lies == 0 {
+            self.judge(&answer, &target, bytes, name != "relakit_clear", &before);
+        }
+        answer
+    }
+
+    /// Compares an answer with what it must be. `before` are the bytes of the arena before the call.
+    fn judge(
+        &self,
+        answer: &Result<i32, Told>,
+        target: &relakit_target,
+        bytes: *mut u8,
+        applies: bool,
+        before: &[u8],
+    ) {
+        let range = |start: u64, size: u64| u128::from(start)..u128::from(start) + u128::from(size);
+        let part = |part: &Range<usize>| range(self.arena.address(part.start), part.len() as u64);
+        let start = if target.writer.is_null() { bytes.expose_provenance() as u64 } else { target.address };
+        let memory = range(start, target.size);
+        let is_here = target.writer.is_null() || !self.manner.foreign;
+        let wraps = target.size != 0 && range(target.address, target.size).end > 1 << 64;
+        let overlaps =
+            is_here && (shares(&memory, &part(&self.table)) || shares(&memory, &part(&self.symbols)));
+        let expected = match (overlaps, wraps) {
+            (true, _) => Some((RELAKIT_ERR_OVERLAP, [None; 4], [0, 4, 0])),
+            (false, true) => Some((RELAKIT_ERR_ADDRESS_WRAPS, [None; 4], [0, target.address, target.size])),
+            (false, false) => None,
+        };
+        let is_refusal = |told: &Told| [RELAKIT_ERR_OVERLAP, RELAKIT_ERR_ADDRESS_WRAPS].contains(&told.0);
+        assert_eq!(answer.err().filter(is_refusal), expected, "{answer:x?}");
+        let unordered = answer.is_err_and(|told| told.0 == RELAKIT_ERR_UNORDERED);
+        if expected.is_some() || !applies || unordered {
+            return;
+        }
+        let is_refused = self.is_symtab && self.options.flags & RELAKIT_ALLOW_ZERO_SYMBOLS == 0;
+        let first = first_unresolved(&before[self.table.clone()], &before[self.symbols.clone()]);
+        stops_at_unresolved(answer, first.filter(|_| is_refused));
     }
 
     fn trial(&self) -> Trial<'_> {
