@@ -90,7 +90,7 @@
 
 /**
  * error->section is the index of the section at fault: for a relocation the section that holds it, not its target; for
- * RELAKIT_ERR_NOT_PLACED, _PLACED_SIZE and _MOVED the section whose place is meant. Functions that are given one table
+ * RELAKIT_ERR_NOT_PLACED, _PLACED_SIZE, _ADDRESS_WRAPS and _MOVED the section whose place is meant. Functions that are given one table
  * cannot know it.
  */
 #define RELAKIT_HAS_SECTION 1
@@ -1787,7 +1787,8 @@ relakit_status relakit_module_filled(struct relakit_module *module,
  * RELAKIT_ERR_VALUES_TOO_SHORT  count is smaller than the number of symbols;
  * RELAKIT_ERR_UNKNOWN_SYMBOL, _COMMON_SYMBOL, _SYMBOL_SECTION, _BAD_SYMBOL_NAME, _RESOLVER
  *                               a symbol; where several are at fault the last, as in Linux;
- * RELAKIT_ERR_BAD_KLP_SECTION_NAME to RELAKIT_ERR_REL_SECTION, RELAKIT_ERR_NOT_PLACED, _PLACED_SIZE, _SYMBOL_UNPLACED
+ * RELAKIT_ERR_BAD_KLP_SECTION_NAME to RELAKIT_ERR_REL_SECTION, RELAKIT_ERR_KLP_NAME_OUTSIDE, _TARGET_IS_RELOCATIONS,
+ * _NOT_PLACED, _PLACED_SIZE, _ADDRESS_WRAPS, _SYMBOL_UNPLACED
  *                               a section, or a symbol that it uses;
  * RELAKIT_ERR_UNKNOWN_TYPE to RELAKIT_ERR_NOT_UNDONE  a relocation: see relakit_apply.
  */
@@ -1855,6 +1856,8 @@ relakit_status relakit_module_object(struct relakit_module *module,
  * RELAKIT_ERR_NOT_A_MODULE     object is empty or "vmlinux";
  * RELAKIT_ERR_ALREADY_LIVE     it came before and has not gone;
  * RELAKIT_ERR_MOVED, _NOT_PLACED, _PLACED_SIZE  a section is not where it was, or not there;
+ * RELAKIT_ERR_ADDRESS_WRAPS    the addresses of a section wrap past 2^64;
+ * RELAKIT_ERR_KLP_NAME_OUTSIDE, _TARGET_IS_RELOCATIONS  a section;
  * RELAKIT_ERR_BAD_KLP_SECTION_NAME to RELAKIT_ERR_NO_RELOCATION_BYTES  a section, or a symbol that it uses;
  * RELAKIT_ERR_SYMBOL_INDEX, _BAD_SYMBOL_NAME  a relocation's symbol does not exist, or its name cannot be read;
  * RELAKIT_ERR_RESOLVER         the resolver failed;

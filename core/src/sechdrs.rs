@@ -165,7 +165,12 @@ impl Relocations<'_> {
             false => mapping.target(self.number, &self.target),
         };
         let (kind, value, section) = match found {
-            Ok(target) => return Ok(Some(target)),
+            Ok(target) => {
+                return match target.check_address(report) {
+                    Ok(()) => Ok(Some(target)),
+                    Err(stopped) => Err(report.in_section(stopped, self.number)),
+                };
+            }
             Err(ErrorKind::NotPlaced) => (ErrorKind::NotPlaced, self.target.size, self.number),
             Err(kind) => (kind, u64::from(self.number), self.index),
         };

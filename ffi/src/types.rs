@@ -49,7 +49,7 @@ pub struct relakit_options {
 }
 
 /// error->section is the index of the section at fault: for a relocation the section that holds it, not its target; for
-/// RELAKIT_ERR_NOT_PLACED, _PLACED_SIZE and _MOVED the section whose place is meant. Functions that are given one table
+/// RELAKIT_ERR_NOT_PLACED, _PLACED_SIZE, _ADDRESS_WRAPS and _MOVED the section whose place is meant. Functions that are given one table
 /// cannot know it.
 pub const RELAKIT_HAS_SECTION: u32 = 1;
 /// error->entry is the index of the relocation in its section, counted from 0.

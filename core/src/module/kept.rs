@@ -91,7 +91,7 @@ impl SectionRecord {
     pub(super) fn error(&self) -> Option<Error> {
         let kind = ErrorKind::ALL.iter().find(|kind| **kind as i32 == self.problem)?;
         let section = match kind {
-            ErrorKind::NotPlaced | ErrorKind::PlacedSize => self.target,
+            ErrorKind::NotPlaced | ErrorKind::PlacedSize | ErrorKind::AddressWraps => self.target,
             _ => self.index,
         };
         Some(Error::new(*kind, self.value, self.limit).in_section(section))

@@ -320,6 +320,24 @@ fn memory_that_wraps_is_refused_before_it_is_filled() {
 }
 
 #[test]
+fn a_late_target_whose_memory_wraps_is_named_when_the_object_is_coming() {
+    let mut builder = Builder::new();
+    let data = builder.data(".data", 16);
+    let f = builder.klp_symbol(".klp.sym.a.f,0");
+    builder.klp("a", data, &[(0, f, R_64, 0)]);
+    let file = builder.build();
+    let module = Module::parse(&file, LINUX).unwrap();
+    let (mut bytes, mut names, mut values) = ([0; 16], names(), vec![0; 64]);
+    let mut memory = At(&mut bytes, u64::MAX - 14);
+    let filled = module.place(&mut memory).unwrap().assume_filled();
+    let loaded = filled.early(&mut values, &mut names).unwrap();
+    let mut kept = vec![0; module.late_size(&mut values).unwrap()];
+    let mut late = loaded.keep(&mut memory, &mut values, &mut kept).unwrap();
+    let error = late.coming(b"a", &mut memory, &mut names).unwrap_err();
+    assert_eq!((error.kind, error.section), (AddressWraps, Some(data)));
+}
+
+#[test]
 fn objects_are_found_by_number_whatever_lies_between_them() {
     let mut builder = Builder::new();
     let data = builder.data(".data", 8);
