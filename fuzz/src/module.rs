@@ -20,7 +20,7 @@ pub fn run(data: &[u8]) {
     let mut bytes = Bytes::new(data);
     let is_mutated = bytes.is_rare();
     let plan = Plan::read(&mut bytes);
-    match is_mutated {
+    match is_mutated && !plan.has_many {
         false => life::run(&plan, &mut bytes),
         true => mutated::run(&plan, &mut bytes),
     }

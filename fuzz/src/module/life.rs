@@ -2,10 +2,11 @@
 
 use super::Bytes;
 use super::model::{Model, Told};
-use super::plan::{NAMES, OBJECTS, Plan};
+use super::plan::{Meaning, NAMES, OBJECTS, Plan};
 use super::world::{Answers, FAILED, Faults, Names, Spot, World};
 use relakit::ErrorKind::*;
 use relakit::abi::SHT_NULL;
+use relakit::elf::SymbolPlace;
 use relakit::{Error, Late, Loaded, Module};
 
 /// Most steps of a life.
@@ -15,6 +16,11 @@ const STEPS: usize = 16;
 pub(super) fn run(plan: &Plan, bytes: &mut Bytes<'_>) {
     let (file, faults) = (plan.file(), Faults::default());
     let module = Module::parse(&file, plan.profile).unwrap_or_else(|error| panic!("{error}"));
+    symbols_are_where_planned(plan, &module);
+    if plan.has_many {
+        // A life would take half a second.
+        return;
+    }
     let spots = spots(plan, &faults);
     let world = World { spots: spots.clone(), faults: &faults, syncs: 0 };
     let mut life = Life { plan, world, model: Model::new(plan, spots) };
@@ -47,6 +53,23 @@ pub(super) fn run(plan: &Plan, bytes: &mut Bytes<'_>) {
             return;
         }
         life.compare(&late);
+    }
+}
+
+/// Each symbol is where the plan means it to be.
+fn symbols_are_where_planned(plan: &Plan, module: &Module<'_>) {
+    let table = module.object().symbols();
+    for (index, symbol) in (1..).zip(plan.symbols.iter().skip(1)) {
+        let place = table.place(index, &table.get(index).unwrap());
+        let is_as_planned = match symbol.meaning {
+            Meaning::Defined { section } => place == SymbolPlace::Section(section),
+            Meaning::Absolute => place == SymbolPlace::Absolute,
+            Meaning::Undefined { .. } => place == SymbolPlace::Undefined,
+            Meaning::Common { .. } => place == SymbolPlace::Common,
+            Meaning::Invalid => matches!(place, SymbolPlace::Invalid(_)),
+            Meaning::Livepatch { .. } | Meaning::Raw => place == SymbolPlace::Livepatch,
+        };
+        assert!(is_as_planned, "{symbol:?} is at {place:?}");
     }
 }
 

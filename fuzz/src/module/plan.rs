@@ -141,7 +141,7 @@ pub(super) struct Plan {
     pub(super) relocations: Vec<Relocations>,
     pub(super) symbols: Vec<Symbol>,
     /// There are [`MANY`] sections.
-    has_many: bool,
+    pub(super) has_many: bool,
 }
 
 impl Plan {
