@@ -8,7 +8,7 @@ use relakit::abi::{
 };
 use relakit::elf::SectionFlags;
 use relakit::reloc::HOWTOS;
-use relakit::{Profile, special};
+use relakit::{Profile, UNPLACED, special};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -46,6 +46,8 @@ pub fn text() -> String {
     for flag in SectionFlags::all().iter() {
         add(&flag.bits().to_le_bytes());
     }
+    add(&(SectionFlags::ALLOC | SectionFlags::RELA_LIVEPATCH).bits().to_le_bytes());
+    add(&UNPLACED.to_le_bytes());
     for size in [EHDR_SIZE, SHDR_SIZE, SYM_SIZE, RELA_SIZE] {
         add(&(size as u64).to_le_bytes());
     }
