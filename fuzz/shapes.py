@@ -113,6 +113,13 @@ def level_2_writers():
             seed("ffi", f"aliased-{prefix}writer-lies-{lies:02x}",
                  shaped(how, sections, [FAR, (0x70, 0), (1, 0)], lies=lies, lie_at=5))
     two = [entry(R64, 1, 0), entry(R64, 1, at(8))]
+    # The write of an entry also changes the r_offset of this entry, and then the next one fails: `Port::write`.
+    into = [table(ORDINARY, 2, TWICE), data()]
+    seed("ffi", "aliased-writer-lies-into-the-table", shaped(0x32, into, [FAR], lies=4, lie_at=122))
+    for fails in (12, 13, 14):
+        into = [table(ORDINARY, 2, two), data()]
+        seed("ffi", f"aliased-writer-lies-into-the-table-and-clearing-fails-at-{fails}",
+             shaped(0x32, into, [FAR], fails=(fails, 0), lies=4, lie_at=104))
     for name, sections in (
         ("itself", [table(ORDINARY, 1, TWICE)]),
         ("the-table-s-addresses", [table(ORDINARY, 2, two), alias(64)]),
@@ -285,6 +292,10 @@ def apply():
         first, second = [0, 2, 1, 0, 1], [8, 1, 1, 0, 1]
         seed("apply", f"symbol-unresolved-{name}", head + first + second)
         seed("apply", f"symbol-unresolved-{name}-after-a-fault", head + [9, 2, 1, 0, 1] + second)
+    head = [0, 0, 3, 16, 0, 9, 0, 0, 0, 0, 5, 0, 9]
+    descend = [8, 2, 1, 0, 1, 0, 1, 1, 0, 1]
+    seed("apply", "fields-descend-and-then-one-is-outside", head + descend + [15, 1, 1, 0, 1])
+    seed("apply", "fields-descend-and-the-second-is-at-fault", head + descend[:6] + [3, 1, 0, 1])
 
 
 # Files, of which the tables are made by hand.
