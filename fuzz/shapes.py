@@ -299,7 +299,7 @@ def apply():
 
 
 # Files, of which the tables are made by hand.
-def elf(sections, headers_at=None):
+def elf(sections):
     """A module of these sections: name, type, flags, bytes, sh_link, sh_info, sh_offset, sh_size, sh_name."""
     sections = [("", 0, 0, b""), *sections, (".symtab", 2, 0, bytes(24)), (".strtab", 3, 0, b"\0"),
                 (".shstrtab", 3, 0, b"")]
@@ -319,7 +319,7 @@ def elf(sections, headers_at=None):
         headers.append(struct.pack(
             "<IIQQQQIIQQ", at_name if name_at is None else name_at, kind, flags, 0,
             start if offset is None else offset, len(content) if size is None else size, link or 0, info or 0, 8, 0))
-    table_at = len(file) if headers_at is None else headers_at
+    table_at = len(file)
     file[:16] = b"\x7fELF\2\1\1" + bytes(9)
     struct.pack_into("<HHIQQQIHHHHHH", file, 16, 1, 62, 1, 0, 0, table_at, 0, 64, 0, 0, 64, count, count - 1)
     return bytes(file) + b"".join(headers)
@@ -332,12 +332,21 @@ def files():
     percpu = (".data..percpu", 1, 3, bytes(24))
     inside = (".rela.x", 4, 0, b"", 0, 1, 64 + 8, 24)
     long = "n" * 4097
+
+    def in_headers(name, kind):
+        """A section of 24 bytes, the last of them in the section headers."""
+        sections = [text, (name, kind, 2, b"", 0, 1, 0, 24)]
+        headers = struct.unpack_from("<Q", elf(sections), 40)[0]
+        return elf([text, (*sections[1][:6], headers - 23, 24)])
+
     made = {
         "tables-share-bytes": elf([text, *shared]),
-        "table-shares-bytes-with-the-headers": elf([text, (".rela.x", 4, 0, b"", 0, 1, 64 + 8 + 24 + 1 + 51, 24)]),
+        "table-shares-bytes-with-the-headers": in_headers(".rela.x", 4),
+        "section-shares-bytes-with-the-headers": in_headers(".x", 1),
         "table-shares-bytes-with-the-template": elf([text, percpu, (*inside[:6], 64 + 8 + 16, 24)]),
         "table-touches-the-template": elf([text, percpu, (*inside[:6], 64 + 8 + 24, 24)]),
         "unused-header-leads-outside": elf([text, (".unused", 0, 2, b"", 0, 0, 1 << 20, 8)]),
+        "unused-header-ends-outside": elf([text, (".unused", 0, 2, b"", 0, 0, 64, 1 << 20)]),
         "unused-header-leads-outside-and-is-not-copied": elf([text, (".unused", 0, 0, b"", 0, 0, 1 << 20, 8)]),
         "livepatch-name-outside": elf([text, (".unused", 0, 0x100002, b"", 0, 1, None, None, 0xFFFF)]),
         "name-of-4096-bytes": elf([text, (long[1:], 1, 2, b"\0")]),
