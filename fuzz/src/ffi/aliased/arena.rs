@@ -223,6 +223,8 @@ pub struct Trial<'a> {
     pub scratch: Vec<Range<usize>>,
     /// What a call that succeeds may change.
     pub written: Vec<Range<usize>>,
+    /// Which of it is plain memory, also if a writer writes the rest to another program.
+    pub plain: Vec<Range<usize>>,
     /// What clearing leaves as applying has set it.
     pub results: Vec<Range<usize>>,
 }
@@ -255,8 +257,10 @@ impl Trial<'_> {
                 let size = self.arena.size();
                 let in_copy = |part: &Range<usize>| part.start + size..part.end + size;
                 let copied: Vec<_> = self.written.iter().map(in_copy).collect();
+                let is_foreign = self.port.copy.is_some();
                 for image in [&mut before, &mut now] {
-                    forget(image, if self.port.copy.is_some() { &copied } else { &self.written });
+                    forget(image, if is_foreign { &copied } else { &self.written });
+                    forget(image, &self.plain);
                     forget(image, &self.results);
                 }
                 assert!(now == before, "{what}: changed what it is not to write");

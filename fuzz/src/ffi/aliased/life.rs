@@ -164,7 +164,12 @@ impl Life {
         written: bool,
         act: &mut dyn FnMut(*const relakit_memory, *mut relakit_error) -> i32,
     ) -> Result<i32, Told> {
-        trial.written = if written { self.sections.clone() } else { Vec::new() };
+        let places = self.sections.iter().zip(&self.placed);
+        let plain = places.filter(|(_, (_, is_hooked))| !is_hooked).map(|(section, _)| section.clone());
+        (trial.written, trial.plain) = match written {
+            true => (self.sections.clone(), plain.collect()),
+            false => (Vec::new(), Vec::new()),
+        };
         trial.step(what, &mut |writer| {
             let memory = relakit_memory {
                 struct_size: size_of::<relakit_memory>() as u32,
@@ -185,8 +190,14 @@ impl Life {
         let objects = core::mem::take(&mut self.objects);
         let this = &self;
         let scratch = vec![this.state.clone(), this.values.clone(), this.kept.clone()];
-        let trial =
-            &mut Trial { arena: &this.arena, port, scratch, written: Vec::new(), results: Vec::new() };
+        let trial = &mut Trial {
+            arena: &this.arena,
+            port,
+            scratch,
+            written: Vec::new(),
+            plain: Vec::new(),
+            results: Vec::new(),
+        };
         let _ = this.load(trial, resolver).and_then(|module| {
             // The file and the values are free now.
             trial.scratch.remove(1);

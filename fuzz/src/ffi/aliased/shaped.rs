@@ -246,7 +246,8 @@ impl Shape {
             true => (vec![self.values.clone()], (0..SYMBOLS).map(value).collect()),
             false => (Vec::new(), Vec::new()),
         };
-        let mut trial = Trial { arena: &self.arena, port, scratch, written: targets, results };
+        let plain = Vec::new();
+        let mut trial = Trial { arena: &self.arena, port, scratch, written: targets, plain, results };
         let is_inverse = self.flags & RELAKIT_ALLOW_NONZERO == 0;
         let _ = match self.is_livepatch {
             true => trial.run(is_inverse, &mut |writer| self.livepatch(true, writer), &mut |writer| {

@@ -162,7 +162,14 @@ impl Single {
     fn trial(&self) -> Trial<'_> {
         let port = Port::new(&self.arena, self.manner, vec![self.target.clone()], self.arena.size());
         let written = vec![self.target.clone()];
-        Trial { arena: &self.arena, port, scratch: Vec::new(), written, results: Vec::new() }
+        Trial {
+            arena: &self.arena,
+            port,
+            scratch: Vec::new(),
+            written,
+            plain: Vec::new(),
+            results: Vec::new(),
+        }
     }
 
     fn applies(&self) {
