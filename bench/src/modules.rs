@@ -2,8 +2,7 @@
 
 use crate::names;
 use relakit::elf::{Section, SymbolPlace};
-use relakit::klp::Class;
-use relakit::{Module, Place, Profile};
+use relakit::{Module, Place, Profile, Class};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 

@@ -58,8 +58,8 @@ pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
     report.finish()
 }
 
-fn is_early(class: &relakit::klp::Classified<'_>) -> bool {
-    matches!(class.class, relakit::klp::Class::Ordinary { .. } | relakit::klp::Class::KlpEarly { .. })
+fn is_early(class: &relakit::Classified<'_>) -> bool {
+    matches!(class.class, relakit::Class::Ordinary { .. } | relakit::Class::KlpEarly { .. })
 }
 
 /// Places, fills and relocates the module, and keeps what is needed later. On failure every fault, the first one first.

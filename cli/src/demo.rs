@@ -5,10 +5,10 @@ use crate::faults::{self, text};
 use crate::symbols::Symbols;
 use anstyle::{AnsiColor, Style};
 use relakit::elf::{Rela, RelaTable, SymbolPlace};
-use relakit::klp::{Class, SymName};
+use relakit::klp::SymName;
 use relakit::reloc::{self, Rules};
 use relakit::special::ReadAt;
-use relakit::{Error, Memory, Module, Place, Profile};
+use relakit::{Class, Error, Memory, Module, Place, Profile};
 use std::fmt::Write;
 use std::path::Path;
 

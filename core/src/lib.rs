@@ -75,13 +75,14 @@ pub mod reloc;
 mod report;
 pub mod sechdrs;
 pub mod special;
-mod symbols;
 
 pub use error::{Error, ErrorKind, HookError};
-pub use module::{Filled, Late, Loaded, Memory, Module, Place, Placed};
+pub use module::{
+    Class, Classified, FailsAt, Filled, Late, Loaded, MAX_OBJECTS, Memory, Module, Objects, Place, Placed,
+    Reason, Resolver, UNPLACED,
+};
 pub use profile::{PerCpu, Profile};
 pub use reloc::{Target, View, Writer};
-pub use symbols::{Resolver, UNPLACED};
 
 /// The README's example is compiled with the tests.
 #[cfg(doctest)]

@@ -3,7 +3,6 @@
 //! An [`Error`] has 72 bytes. Handed from function to function by value it was a fifth of the crate's code and most of its
 //! stack.
 
-use crate::elf::{Rela, RelaTable};
 use crate::error::{Error, ErrorKind};
 
 /// The fault is in the report. Only a report can make one.
@@ -69,11 +68,17 @@ impl Report {
         stopped
     }
 
-    /// Adds the relocation at fault.
+    /// Adds the relocation at fault: its number in its section, and what it says.
     #[cold]
     #[inline(never)]
-    pub(crate) fn at_rela(&mut self, stopped: Stopped, index: usize, rela: Rela) -> Stopped {
-        let Rela { offset, symbol, r_type, .. } = rela;
+    pub(crate) fn at_relocation(
+        &mut self,
+        stopped: Stopped,
+        index: usize,
+        offset: u64,
+        symbol: u32,
+        r_type: u32,
+    ) -> Stopped {
         self.0 =
             Error { entry: Some(index as u64), symbol: Some(symbol), r_type: Some(r_type), offset, ..self.0 };
         stopped
@@ -85,19 +90,11 @@ impl Report {
         self.at_offset(stopped, offset)
     }
 
-    /// The fault in the report, a writer's, could not be undone: `last` is the last entry that holds its value.
+    /// The fault in the report, a writer's, could not be undone.
     #[cold]
     #[inline(never)]
-    pub(crate) fn not_undone(
-        &mut self,
-        stopped: Stopped,
-        table: RelaTable<'_>,
-        last: Option<usize>,
-    ) -> Stopped {
+    pub(crate) fn not_undone(&mut self, stopped: Stopped) -> Stopped {
         self.0 = Error::new(ErrorKind::NotUndone, self.0.value, self.0.limit);
-        match last.and_then(|index| Some((index, table.get(index)?))) {
-            Some((index, rela)) => self.at_rela(stopped, index, rela),
-            None => stopped,
-        }
+        stopped
     }
 }

@@ -6,11 +6,11 @@ use crate::elf::{RelaTable, Section, SectionFlags, Strings, SymbolTable};
 use crate::error::{Error, ErrorKind, HookError};
 use crate::klp::RelaName;
 use crate::module::is_relocations;
+use crate::module::{KlpSymbols, Resolver};
 use crate::profile::Profile;
 use crate::read::u64_at;
 use crate::reloc::{Direction, Pass, Rules, Sections, SymtabValues, Target, Transaction, Values};
 use crate::report::{Report, Stopped, reported};
-use crate::symbols::{KlpSymbols, Resolver};
 use core::ops::Range;
 
 /// The section headers of a module as such a loader holds them. Nothing in them is trusted.

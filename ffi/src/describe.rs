@@ -7,9 +7,8 @@ use crate::status::*;
 use crate::types::*;
 use core::ffi::{c_char, c_void};
 use core::ptr;
-use relakit::Module;
-use relakit::klp::{Class, FailsAt};
 use relakit::special::Effect;
+use relakit::{Class, FailsAt, Module};
 
 /// What a module consists of.
 #[repr(C)]

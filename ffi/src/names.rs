@@ -3,7 +3,7 @@
 use crate::describe::*;
 use core::ffi::{CStr, c_char};
 use core::ptr;
-use relakit::reloc::type_c_name;
+use relakit::abi::type_c_name;
 use relakit::special::ReadAt;
 
 /// The number of this ABI. A program and an archive with the same number fit together, whichever is newer.

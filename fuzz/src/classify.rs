@@ -5,8 +5,8 @@ mod loader;
 mod scan;
 
 use loader::{Expected, Subject};
-use relakit::klp::{Class, FailsAt, RelaName, SymName};
-use relakit::{Module, Profile};
+use relakit::klp::{RelaName, SymName};
+use relakit::{Module, Profile, Class, FailsAt};
 use scan::{Item, scan};
 
 /// The formats, up to the width of a symbol's name.

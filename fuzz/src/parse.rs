@@ -5,10 +5,10 @@ mod copy;
 
 use relakit::abi::{RELA_SIZE, SHDR_SIZE, SHT_NOBITS, SHT_NULL};
 use relakit::elf::{NAME_MAX, Object, RelaTable, Section, SymbolPlace};
-use relakit::klp::{Class, Objects, SymName};
-use relakit::reloc::type_name;
+use relakit::klp::SymName;
+use relakit::abi::type_name;
 use relakit::special::{self, ReadAt, Special};
-use relakit::{Error, ErrorKind, Module, Profile};
+use relakit::{Error, ErrorKind, Module, Profile, Class, Objects};
 
 /// The first byte is the profile, the others are the file.
 pub fn run(data: &[u8]) {

@@ -33,7 +33,7 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
     let Lent { file, profile, memory, values, kept, object, index, fault, count } = lent;
     let memory = &mut **memory;
     let module = Module::parse(file, *profile)?;
-    *count = klp::Objects::of(&module)?.names().len();
+    *count = relakit::Objects::of(&module)?.names().len();
     let mut report = |error: Error| *fault = Some(error);
     described(&module, *index);
     each(module.place_faults(memory));

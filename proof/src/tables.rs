@@ -2,9 +2,8 @@
 
 use core::hint::black_box;
 use relakit::check::{Finding, LoaderRule, Rule};
-use relakit::klp::Reason;
 use relakit::reloc::{self, Rules};
-use relakit::{Error, ErrorKind, Profile, special};
+use relakit::{Error, ErrorKind, Profile, abi, special, Reason};
 
 /// Numbers to look up.
 pub struct Wanted<'a> {
@@ -46,9 +45,9 @@ fn rules(wanted: &Wanted<'_>) {
 
 fn types(wanted: &Wanted<'_>) {
     #[cfg(not(feature = "control"))]
-    black_box(reloc::type_name(wanted.number));
+    black_box(abi::type_name(wanted.number));
 
-    black_box(reloc::type_c_name(wanted.number));
+    black_box(abi::type_c_name(wanted.number));
     let [s, a, p] = wanted.values;
     if let Some(howto) = reloc::howto(wanted.number, wanted.rules) {
         let value = howto.value(s, a.cast_signed(), p);

@@ -6,10 +6,9 @@ use super::seen::Seen;
 use super::world::World;
 use relakit::check::{self, Finding, Rule, Severity};
 use relakit::elf::RelaTable;
-use relakit::klp::Class;
 use relakit::reloc::Values;
 use relakit::special::{ReadAt, Version};
-use relakit::{Error, Loaded, Memory, Module, Resolver};
+use relakit::{Class, Error, Loaded, Memory, Module, Resolver};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 

@@ -2,8 +2,7 @@
 
 use crate::place::At;
 use relakit::elf::RelaTable;
-use relakit::klp::Class;
-use relakit::{Memory, Module, Target, abi, special};
+use relakit::{Class, Memory, Module, Target, abi, special};
 use std::collections::BTreeMap;
 
 /// Most bytes that the sections of a simulated module have together; of a larger file, as many as the file.

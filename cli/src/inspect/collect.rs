@@ -9,8 +9,8 @@ use super::{special, symbols};
 use crate::kernel;
 use relakit::check::modinfo;
 use relakit::elf::{RelaTable, Section, SectionFlags};
-use relakit::klp::{Class, Classified, FailsAt, Reason, RelaName};
-use relakit::{Module, Profile, abi, reloc, special as specials};
+use relakit::klp::RelaName;
+use relakit::{Class, Classified, FailsAt, Module, Profile, Reason, abi, reloc, special as specials};
 use std::collections::HashMap;
 
 /// How often the relocations of a file may be looked at, on average, because its tables overlap. No linker makes
@@ -124,7 +124,7 @@ impl<'f> Walk<'f> {
             .into_iter()
             .map(|(r_type, relocations)| TypeCount {
                 r_type,
-                name: reloc::type_name(r_type),
+                name: abi::type_name(r_type),
                 relocations,
                 applied: reloc::howto(r_type, profile.rules()).is_some(),
             })

@@ -8,8 +8,7 @@
 
 use super::names::shorten;
 use crate::faults;
-use relakit::klp::Reason;
-use relakit::{Error, Module};
+use relakit::{Error, Module, Reason};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 

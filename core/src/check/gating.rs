@@ -5,8 +5,8 @@ use super::objects::object_of;
 use super::{Finding, Rule};
 use crate::abi::{KLP_RELA_PREFIX, KLP_SYM_PREFIX, R_X86_64_NONE, VMLINUX};
 use crate::elf::{RelaTable, Section, SymbolPlace, low32};
-use crate::klp::{Class, SymName};
-use crate::module::Module;
+use crate::klp::SymName;
+use crate::module::{Class, Module};
 use crate::read::index as to_index;
 
 /// The symbols that section `index` uses.

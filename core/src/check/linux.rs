@@ -9,12 +9,11 @@ use super::objects::object_of;
 use crate::abi;
 use crate::elf::{Rela, RelaTable, SectionFlags};
 use crate::error::{Error, ErrorKind};
-use crate::klp::{Class, FailsAt};
-use crate::module::{Memory, Module};
+use crate::module::{Class, FailsAt, Memory, Module};
+use crate::module::{KlpSymbols, Resolver};
 use crate::profile::Profile;
 use crate::reloc::{self, Rules, Target, Values, View};
 use crate::report::{Report, reported};
-use crate::symbols::{KlpSymbols, Resolver};
 
 /// What the kernel makes of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use super::sort::sort;
 use super::{Finding, Rule};
 use crate::abi::{KLP_RELA_PREFIX, OBJECT_NAME_MAX, R_X86_64_64};
 use crate::elf::{RelaTable, SymbolPlace};
-use crate::klp::{Class, RelaName};
-use crate::module::Module;
+use crate::klp::RelaName;
+use crate::module::{Class, Module};
 use crate::read::index as to_index;
 use core::cmp::Ordering;
 

@@ -2,8 +2,7 @@
 
 use super::lifetime::fields_where;
 use super::{Field, Finding, Rule};
-use crate::klp::Class;
-use crate::module::{Loaded, Memory, Module};
+use crate::module::{Class, Loaded, Memory, Module};
 use crate::read::index;
 use crate::special::{Role, Site, Version, sites};
 

@@ -4,7 +4,7 @@ use super::{Finding, Rule};
 use crate::elf::SymbolPlace;
 use crate::klp::SymName;
 use crate::module::Module;
-use crate::symbols::Resolver;
+use crate::module::Resolver;
 
 /// Limit of the number of symbols of one name that is reported.
 const COUNTED: u64 = 1000;

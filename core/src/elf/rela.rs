@@ -3,6 +3,7 @@
 use crate::abi::RELA_SIZE;
 use crate::error::{Error, ErrorKind};
 use crate::read::u64_at;
+use crate::report::{Report, Stopped};
 
 /// One relocation, host-order. `Copy`, so nothing borrows the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,11 @@ impl Rela {
         let word = |at| u64_at(entry, at).unwrap_or(0);
         let info = word(8);
         Self { offset: word(0), symbol: high32(info), r_type: low32(info), addend: word(16).cast_signed() }
+    }
+
+    /// Adds to a fault that it is about this entry, number `index` of its table.
+    pub(crate) fn locate(self, index: usize, stopped: Stopped, report: &mut Report) -> Stopped {
+        report.at_relocation(stopped, index, self.offset, self.symbol, self.r_type)
     }
 
     /// The entry as it stands in a file.

@@ -1,10 +1,5 @@
-//! Linux livepatch: names, and what each section is to a loader.
+//! The grammar of Linux livepatch names.
 
-mod class;
 mod name;
-mod objects;
 
-pub use class::{Class, Classified, FailsAt, Reason};
-pub(crate) use class::{classify, malformed_error};
 pub use name::{RelaName, SymName};
-pub use objects::{MAX_OBJECTS, Objects};

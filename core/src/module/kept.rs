@@ -11,14 +11,14 @@
 //! Linux keeps the whole symbol and string tables instead (Linux semantics 11).
 
 use super::late::Late;
+use super::symbols::KlpSymbols;
 use super::{Memory, Module};
 use crate::abi::{RELA_SIZE, SYM_SIZE};
 use crate::elf::{Rela, low32};
 use crate::error::{Error, ErrorKind};
-use crate::klp::{Class, FailsAt};
+use crate::module::{Class, FailsAt};
 use crate::read::{u8_at, u16_at, u32_at, u64_at};
 use crate::report::{Report, Stopped};
-use crate::symbols::KlpSymbols;
 
 /// Bytes of a section record.
 pub(super) const SECTION_SIZE: usize = 80;

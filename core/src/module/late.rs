@@ -2,13 +2,13 @@
 
 use super::Memory;
 use super::kept::{Parts, SectionRecord, SymbolRecord};
+use super::symbols::{Resolver, klp_value};
 use crate::abi::{self, SYM_SIZE};
 use crate::elf::{Rela, RelaTable};
 use crate::error::{Error, ErrorKind, HookError};
 use crate::profile::Profile;
 use crate::reloc::{self, Direction, Pass, Rules, Sections, SymtabValues, Target, Transaction, Values, View};
 use crate::report::{Report, Stopped, reported};
-use crate::symbols::{Resolver, klp_value};
 use core::ops::Range;
 
 /// A loaded module's late relocations. It borrows the buffer it was put into and nothing else: the file, the symbol
@@ -174,7 +174,7 @@ impl<'k> Late<'k> {
                 Ok(())
             }
             Err(stopped) => {
-                let stopped = report.at_rela(stopped, entry, Rela { symbol: symbol.symbol, ..rela });
+                let stopped = (Rela { symbol: symbol.symbol, ..rela }).locate(entry, stopped, report);
                 Err(report.in_section(stopped, record.index))
             }
         }

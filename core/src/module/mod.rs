@@ -4,19 +4,25 @@
 //! A type is only to be had from the one before it, so special sections cannot be asked for before every early
 //! relocation is in, and no object can come before that.
 
+mod class;
 mod kept;
 mod late;
 mod memory;
+mod objects;
 mod placed;
+mod symbols;
 
+pub use class::{Class, Classified, FailsAt, Reason};
 pub use late::Late;
 pub use memory::{Memory, Place};
+pub use objects::{MAX_OBJECTS, Objects};
 pub use placed::{Filled, Loaded, Placed};
+pub(crate) use symbols::KlpSymbols;
+pub use symbols::{Resolver, UNPLACED};
 
 use crate::abi;
 use crate::elf::{Object, Section, SectionFlags, Strictness};
 use crate::error::{Error, ErrorKind};
-use crate::klp::{self, Class, Classified};
 use crate::profile::{MAX_DROPPED, PerCpu, Profile};
 use crate::read::range;
 use crate::report::{Report, Stopped, reported};
@@ -158,19 +164,19 @@ impl<'f> Module<'f> {
     /// What section `index` is to a loader, and why; `None` when there is no such section.
     #[inline(never)]
     pub fn class(&self, index: u32) -> Option<Classified<'f>> {
-        Some(klp::classify(self, index, &self.object.section(index)?))
+        Some(class::classify(self, index, &self.object.section(index)?))
     }
 
     /// The class of every section, section 0 included.
     pub fn classes(&self) -> impl Iterator<Item = (u32, Classified<'f>)> {
-        self.object.sections().map(|(index, section)| (index, klp::classify(self, index, &section)))
+        self.object.sections().map(|(index, section)| (index, class::classify(self, index, &section)))
     }
 
     /// What is wrong with section `index`, if its class is [`Malformed`](Class::Malformed).
     pub fn malformed(&self, index: u32) -> Option<Error> {
         let section = self.object.section(index)?;
-        match klp::classify(self, index, &section).class {
-            Class::Malformed { kind, .. } => Some(klp::malformed_error(self, index, &section, kind)),
+        match class::classify(self, index, &section).class {
+            Class::Malformed { kind, .. } => Some(class::malformed_error(self, index, &section, kind)),
             _ => None,
         }
     }

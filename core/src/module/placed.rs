@@ -1,15 +1,15 @@
 //! From placed sections to a loaded module: content, and the early pass.
 
 use super::late::Late;
+use super::symbols::{KlpSymbols, Resolver, Symbols};
 use super::{Memory, Module};
 use crate::abi;
 use crate::elf::RelaTable;
 use crate::error::{Error, ErrorKind, HookError};
-use crate::klp::{Class, FailsAt};
+use crate::module::{Class, FailsAt};
 use crate::reloc::{self, Direction, Pass, Sections, Target, Transaction, Values, View};
 use crate::report::{Report, Stopped, reported};
 use crate::special::{self, Special};
-use crate::symbols::{KlpSymbols, Resolver, Symbols};
 
 /// A module that has memory for every section that is relocated early.
 #[derive(Debug)]

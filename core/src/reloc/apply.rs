@@ -233,7 +233,7 @@ impl Pass<'_> {
         }
         match self.table.numbered().rfind(|(index, rela)| done.contains(index) && self.field_size(*rela) != 0)
         {
-            Some((index, _)) => Err(report.not_undone(stopped, self.table, Some(index))),
+            Some((index, _)) => Err(self.not_undone(stopped, Some(index), report)),
             None => Ok(()),
         }
     }
@@ -255,8 +255,17 @@ impl Pass<'_> {
         self.each(act, done, target, report).map_err(|(index, stopped)| {
             // Writing again goes upwards, so this one does not hold its value.
             let last = if direction == Direction::Apply { Some(index) } else { index.checked_sub(1) };
-            report.not_undone(stopped, self.table, last)
+            self.not_undone(stopped, last, report)
         })
+    }
+
+    /// The fault in the report, a writer's, could not be undone: `last` is the last entry that holds its value.
+    fn not_undone(&self, stopped: Stopped, last: Option<usize>, report: &mut Report) -> Stopped {
+        let stopped = report.not_undone(stopped);
+        match last.and_then(|index| Some((index, self.table.get(index)?))) {
+            Some((index, rela)) => rela.locate(index, stopped, report),
+            None => stopped,
+        }
     }
 
     /// Does `act` with each of `entries`, in the order that it asks for. Answers the entry that failed.

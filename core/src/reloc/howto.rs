@@ -2,7 +2,6 @@
 
 use super::Rules;
 use crate::abi;
-use core::ffi::CStr;
 
 /// How the value is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,64 +71,6 @@ pub static HOWTOS: [Howto; 11] = [
 pub fn howto(r_type: u32, rules: Rules) -> Option<Howto> {
     let known = |row: &&Howto| row.r_type == r_type && (!row.more || rules.contains(Rules::MORE_TYPES));
     HOWTOS.iter().find(known).copied()
-}
-
-/// The psABI's name of a type, also of types that are not applied.
-pub const fn type_name(r_type: u32) -> Option<&'static str> {
-    match type_c_name(r_type) {
-        Some(name) => match name.to_str() {
-            Ok(name) => Some(name),
-            Err(_) => None,
-        },
-        None => None,
-    }
-}
-
-/// The same, for C.
-pub const fn type_c_name(r_type: u32) -> Option<&'static CStr> {
-    Some(match r_type {
-        abi::R_X86_64_NONE => c"R_X86_64_NONE",
-        abi::R_X86_64_64 => c"R_X86_64_64",
-        abi::R_X86_64_PC32 => c"R_X86_64_PC32",
-        3 => c"R_X86_64_GOT32",
-        abi::R_X86_64_PLT32 => c"R_X86_64_PLT32",
-        5 => c"R_X86_64_COPY",
-        6 => c"R_X86_64_GLOB_DAT",
-        7 => c"R_X86_64_JUMP_SLOT",
-        8 => c"R_X86_64_RELATIVE",
-        9 => c"R_X86_64_GOTPCREL",
-        abi::R_X86_64_32 => c"R_X86_64_32",
-        abi::R_X86_64_32S => c"R_X86_64_32S",
-        abi::R_X86_64_16 => c"R_X86_64_16",
-        abi::R_X86_64_PC16 => c"R_X86_64_PC16",
-        abi::R_X86_64_8 => c"R_X86_64_8",
-        abi::R_X86_64_PC8 => c"R_X86_64_PC8",
-        16 => c"R_X86_64_DTPMOD64",
-        17 => c"R_X86_64_DTPOFF64",
-        18 => c"R_X86_64_TPOFF64",
-        19 => c"R_X86_64_TLSGD",
-        20 => c"R_X86_64_TLSLD",
-        21 => c"R_X86_64_DTPOFF32",
-        22 => c"R_X86_64_GOTTPOFF",
-        23 => c"R_X86_64_TPOFF32",
-        abi::R_X86_64_PC64 => c"R_X86_64_PC64",
-        25 => c"R_X86_64_GOTOFF64",
-        26 => c"R_X86_64_GOTPC32",
-        27 => c"R_X86_64_GOT64",
-        28 => c"R_X86_64_GOTPCREL64",
-        29 => c"R_X86_64_GOTPC64",
-        31 => c"R_X86_64_PLTOFF64",
-        32 => c"R_X86_64_SIZE32",
-        33 => c"R_X86_64_SIZE64",
-        34 => c"R_X86_64_GOTPC32_TLSDESC",
-        35 => c"R_X86_64_TLSDESC_CALL",
-        36 => c"R_X86_64_TLSDESC",
-        37 => c"R_X86_64_IRELATIVE",
-        38 => c"R_X86_64_RELATIVE64",
-        41 => c"R_X86_64_GOTPCRELX",
-        42 => c"R_X86_64_REX_GOTPCRELX",
-        _ => return None,
-    })
 }
 
 impl Howto {
@@ -222,7 +163,7 @@ mod tests {
             (abi::R_X86_64_PC8, minus(0x81), false),
         ] {
             let howto = howto(r_type, all).unwrap();
-            assert_eq!(howto.fits(value, all), fits, "{} {value:#x}", type_name(r_type).unwrap());
+            assert_eq!(howto.fits(value, all), fits, "{} {value:#x}", abi::type_name(r_type).unwrap());
         }
     }
 
@@ -247,6 +188,6 @@ mod tests {
 
     #[test]
     fn every_type_that_is_applied_has_a_name() {
-        assert!(HOWTOS.iter().all(|row| type_name(row.r_type).is_some()));
+        assert!(HOWTOS.iter().all(|row| abi::type_name(row.r_type).is_some()));
     }
 }

@@ -12,7 +12,7 @@ mod values;
 
 pub(crate) use apply::Direction;
 pub use apply::{apply, check, clear, faults};
-pub use howto::{Formula, HOWTOS, Howto, Range, howto, type_c_name, type_name};
+pub use howto::{Formula, HOWTOS, Howto, Range, howto};
 pub use target::{Target, View, Writer};
 pub(crate) use transaction::{Sections, Transaction};
 pub use values::{SymtabValues, Values};

@@ -44,7 +44,7 @@ impl Pass<'_> {
         report: &mut Report,
     ) -> Result<(), Stopped> {
         let Some(rela) = self.table.get(index) else { return Ok(()) };
-        self.judge(act, rela, target, report).map_err(|stopped| report.at_rela(stopped, index, rela))
+        self.judge(act, rela, target, report).map_err(|stopped| rela.locate(index, stopped, report))
     }
 
     /// Linux's order of checks (Linux semantics 9): type, range, existing bytes. The bounds, which Linux does not check,

@@ -4,8 +4,7 @@
 use crate::late::{names, two_objects};
 use crate::world::{Mem, Spot};
 use proptest::prelude::*;
-use relakit::klp::{Class, Classified, FailsAt, Reason};
-use relakit::{ErrorKind, Module, Profile};
+use relakit::{Class, Classified, ErrorKind, FailsAt, Module, Profile, Reason};
 use std::collections::HashSet;
 
 /// What a section is, and when it fails; the fields of [`Class`] that the page speaks of.

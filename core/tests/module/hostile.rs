@@ -11,8 +11,7 @@ use relakit::ErrorKind::{
     SymbolSection, SymbolUnplaced, TargetIsRelocations, TargetOutOfRange, UnknownSymbol,
 };
 use relakit::elf::NAME_MAX;
-use relakit::klp::{Class, FailsAt};
-use relakit::{Error, Memory, Module, Profile, Target};
+use relakit::{Class, Error, FailsAt, Memory, Module, Profile, Target};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 

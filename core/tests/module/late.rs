@@ -6,8 +6,7 @@ use relakit::ErrorKind::{
     self, AlreadyLive, BadKlpSectionName, KeptTooShort, KlpNotFound, Mismatch, NonZero, NotAModule, NotLive,
     Overflow, VmlinuxFromModule,
 };
-use relakit::klp::{MAX_OBJECTS, Objects};
-use relakit::{Error, Module, Profile};
+use relakit::{Error, MAX_OBJECTS, Module, Objects, Profile};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 const A: &[u8] = b"a";

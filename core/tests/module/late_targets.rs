@@ -9,8 +9,7 @@ use relakit::ErrorKind::{
     self, LateNotAllocated, Moved, NoRelocationBytes, NotPlaced, PlacedSize, TargetIsSymbolTable,
     TargetNotAllocated, TargetOutOfRange, TargetPerCpu,
 };
-use relakit::klp::{Class, FailsAt};
-use relakit::{Error, Module, Profile};
+use relakit::{Class, Error, FailsAt, Module, Profile};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 const A: &[u8] = b"a";

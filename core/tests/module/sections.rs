@@ -9,8 +9,7 @@ use relakit::ErrorKind::{
     self, BadKlpSectionName, BadKlpSymbolName, KlpAmbiguous, KlpNotFound, KlpPosition, NotKlpSymbol,
     Overflow, RelSection, SymbolIndex, UnknownType,
 };
-use relakit::klp::{Class, FailsAt, Reason};
-use relakit::{Module, Profile};
+use relakit::{Class, FailsAt, Module, Profile, Reason};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 

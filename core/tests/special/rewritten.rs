@@ -2,10 +2,9 @@
 
 use crate::recorded::{Layout, exists, oracles, read};
 use relakit::elf::{RelaTable, Section, SectionFlags};
-use relakit::klp::Class;
 use relakit::reloc::{Rules, howto};
 use relakit::special::{self, Effect, Role, Site};
-use relakit::{Module, Profile};
+use relakit::{Class, Module, Profile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

@@ -12,8 +12,7 @@
 mod recorded;
 mod replay;
 
-use relakit::klp::{Class, FailsAt};
-use relakit::{ErrorKind, HookError, Module, Profile, Resolver};
+use relakit::{Class, ErrorKind, FailsAt, HookError, Module, Profile, Resolver};
 use replay::Outcome;
 use std::collections::BTreeSet;
 use std::path::PathBuf;

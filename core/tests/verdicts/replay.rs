@@ -2,9 +2,8 @@
 
 use super::recorded::{Case, Kernel, Layout, exists, read};
 use relakit::elf::{RelaTable, SectionFlags};
-use relakit::klp::Class;
 use relakit::reloc::{Rules, howto};
-use relakit::{Error, Late, Memory, Module, Profile, Target};
+use relakit::{Class, Error, Late, Memory, Module, Profile, Target};
 use std::collections::BTreeMap;
 
 /// What came of it, in the order in which it was done.

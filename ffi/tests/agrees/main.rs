@@ -10,8 +10,7 @@
 mod names;
 
 use names::{Names, RESOLVER, bytes};
-use relakit::klp::Objects;
-use relakit::{Error, Late, Module, Place, Profile};
+use relakit::{Error, Late, Module, Objects, Place, Profile};
 use relakit_ffi::*;
 use std::ffi::CString;
 use std::io::Read as _;

@@ -5,9 +5,9 @@ use crate::module::world::{Answers, Names, World};
 use relakit::abi::RELA_SIZE;
 use relakit::check::{self, Finding, LateField, LoaderFault, LoaderRule, Rule};
 use relakit::elf::{Symbol, SymbolPlace};
-use relakit::klp::{Class, FailsAt, SymName};
+use relakit::klp::SymName;
 use relakit::special::{self, Role, Version};
-use relakit::{HookError, Loaded, Module, Resolver};
+use relakit::{HookError, Loaded, Module, Resolver, Class, FailsAt};
 
 /// Exports nothing, and has no symbols either.
 struct Nobody;

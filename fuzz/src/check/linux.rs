@@ -6,9 +6,9 @@ use relakit::ErrorKind::NonZero;
 use relakit::abi::{RELA_SIZE, VMLINUX};
 use relakit::check::{self, Field, Finding, LinuxLate, Rule};
 use relakit::elf::{RelaTable, Section};
-use relakit::klp::{Class, MAX_OBJECTS, Objects, SymName};
+use relakit::klp::SymName;
 use relakit::reloc::howto;
-use relakit::{Error, Late, Loaded, Module};
+use relakit::{Error, Late, Loaded, Module, Class, MAX_OBJECTS, Objects};
 
 /// Objects that are taken through their lives.
 const MOST: usize = 4;

@@ -6,8 +6,7 @@ use super::hooks::{Device, Names, State};
 use super::sections::{Choices, Sections};
 use super::take;
 use core::{ptr, slice};
-use relakit::klp::{Class, Objects};
-use relakit::{Error, Late, Module};
+use relakit::{Error, Late, Module, Class, Objects};
 use relakit_ffi::*;
 use std::ffi::CString;
 

@@ -3,7 +3,8 @@
 use super::{LISTED, class_text, class_tone, counted};
 use crate::inspect::report::{Kind, PassRow};
 use crate::inspect::table::{Column, Table, Tone, cell, plain};
-use relakit::reloc::{self, HOWTOS};
+use relakit::abi;
+use relakit::reloc::HOWTOS;
 use std::io::{self, Write};
 
 /// One row a class and object, one column a type.
@@ -18,7 +19,7 @@ pub(super) fn relocations(out: &mut impl Write, passes: &[PassRow<'_>]) -> io::R
         pass.types.iter().filter(|found| !found.applied).map(|found| found.relocations).sum()
     };
     let has_others = passes.iter().any(|pass| others(pass) != 0);
-    let short = |r_type| reloc::type_name(r_type).and_then(|name| name.strip_prefix("R_X86_64_"));
+    let short = |r_type| abi::type_name(r_type).and_then(|name| name.strip_prefix("R_X86_64_"));
     let columns: Vec<_> = std::iter::once(Column::Name("R_X86_64_..."))
         .chain(applied.iter().filter_map(|&r_type| short(r_type)).map(Column::Number))
         .chain(has_others.then_some(Column::Number("others")))

@@ -4,7 +4,7 @@ use super::{LISTED, class_text, class_tone, level_tone, name};
 use crate::inspect::names::list;
 use crate::inspect::report::{Kind, SectionRow};
 use crate::inspect::table::{Column, Table, Tone, cell, plain};
-use relakit::klp::Reason;
+use relakit::Reason;
 use std::collections::HashMap;
 use std::io::{self, Write};
 

@@ -1,10 +1,10 @@
 //! Symbol values (Linux semantics 4), and the rules on livepatch symbols (7 and 8).
 
+use super::{Memory, Module};
 use crate::abi;
 use crate::elf::{NAME_MAX, RelaTable, Symbol, SymbolPlace, SymbolTable};
 use crate::error::{ErrorKind, HookError};
 use crate::klp::SymName;
-use crate::module::{Memory, Module};
 use crate::profile::Profile;
 use crate::report::{Report, Stopped};
 
@@ -131,7 +131,7 @@ impl<'f> KlpSymbols<'_, 'f> {
         let value = self
             .name(rela.symbol, report)
             .and_then(|name| klp_value(name.object, name.name, name.position, resolver, report))
-            .map_err(|stopped| report.at_rela(stopped, entry, rela))?;
+            .map_err(|stopped| rela.locate(entry, stopped, report))?;
         if let Some(slot) = usize::try_from(rela.symbol).ok().and_then(|symbol| values.get_mut(symbol)) {
             *slot = value;
         }
@@ -232,7 +232,7 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
             Some((entry, rela)) => {
                 let section = self.unplaced(rela.symbol).unwrap_or(0);
                 let stopped = report.fault(ErrorKind::SymbolUnplaced, u64::from(section), 0);
-                Err(report.at_rela(stopped, entry, rela))
+                Err(rela.locate(entry, stopped, report))
             }
             None => Ok(()),
         }

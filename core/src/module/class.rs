@@ -1,10 +1,10 @@
 //! What each section is to a loader, and why (Linux semantics 5, 6, 10 and 15).
 
-use super::name::RelaName;
+use super::{Module, TargetState};
 use crate::abi;
 use crate::elf::{Section, SectionFlags};
 use crate::error::{Error, ErrorKind};
-use crate::module::{Module, TargetState};
+use crate::klp::RelaName;
 use core::ffi::CStr;
 
 /// What a section is to a loader.

@@ -1,8 +1,8 @@
 //! The patched objects that the section names of a livepatch mention.
 
+use super::Module;
 use super::class::{Class, FailsAt};
 use crate::error::{Error, ErrorKind};
-use crate::module::Module;
 use heapless::Vec;
 
 /// Largest number of objects in an [`Objects`]. Each one takes 16 bytes.
