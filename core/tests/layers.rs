@@ -1,4 +1,5 @@
 //! The modules of the crate are layers: each imports only what stands below it.
+#![expect(clippy::unwrap_used, reason = "test code")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -152,13 +152,15 @@ unsafe fn run(
                 let bytes = Piece::<u8>::new(target.bytes.cast(), size, 4, report)?;
                 bytes.span.apart_from(&[rela.span, lent], 4, report)?;
                 match act {
-                    // SAFETY: as above; they overlap nothing that is borrowed.
                     Act::Write(act) => {
-                        act(table, values, &mut Target::new(unsafe { bytes.write() }, address), rules)
+                        // SAFETY: the caller's promise; the bytes overlap nothing that is borrowed.
+                        let bytes = unsafe { bytes.write() };
+                        act(table, values, &mut Target::new(bytes, address), rules)
                     }
-                    // SAFETY: as above.
                     Act::Read(act) => {
-                        act(table, values, &mut View::new(unsafe { bytes.read() }, address), rules)
+                        // SAFETY: the caller's promise; nobody writes to the bytes during the call.
+                        let bytes = unsafe { bytes.read() };
+                        act(table, values, &mut View::new(bytes, address), rules)
                     }
                 }
             }
