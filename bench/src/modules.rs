@@ -2,7 +2,7 @@
 
 use crate::names;
 use relakit::elf::{Section, SymbolPlace};
-use relakit::{Module, Place, Profile, Class};
+use relakit::{Class, Module, Place, Profile};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 

@@ -6,7 +6,7 @@ mod scan;
 
 use loader::{Expected, Subject};
 use relakit::klp::{RelaName, SymName};
-use relakit::{Module, Profile, Class, FailsAt};
+use relakit::{Class, FailsAt, Module, Profile};
 use scan::{Item, scan};
 
 /// The formats, up to the width of a symbol's name.

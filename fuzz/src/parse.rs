@@ -3,12 +3,12 @@
 
 mod copy;
 
+use relakit::abi::type_name;
 use relakit::abi::{RELA_SIZE, SHDR_SIZE, SHT_NOBITS, SHT_NULL};
 use relakit::elf::{NAME_MAX, Object, RelaTable, Section, SymbolPlace};
 use relakit::klp::SymName;
-use relakit::abi::type_name;
 use relakit::special::{self, ReadAt, Special};
-use relakit::{Error, ErrorKind, Module, Profile, Class, Objects};
+use relakit::{Class, Error, ErrorKind, Module, Objects, Profile};
 
 /// The first byte is the profile, the others are the file.
 pub fn run(data: &[u8]) {

@@ -3,7 +3,7 @@
 use core::hint::black_box;
 use relakit::check::{Finding, LoaderRule, Rule};
 use relakit::reloc::{self, Rules};
-use relakit::{Error, ErrorKind, Profile, abi, special, Reason};
+use relakit::{Error, ErrorKind, Profile, Reason, abi, special};
 
 /// Numbers to look up.
 pub struct Wanted<'a> {

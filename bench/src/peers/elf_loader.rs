@@ -19,8 +19,8 @@ use elf_loader::relocation::RelocationArch;
 use elf_loader::tls::TlsResolver;
 use elf_loader::{AddressSpaceId, Domain, Loader, Relocator, Result as Loaded};
 use relakit::Profile;
-use relakit::elf::Section;
 use relakit::abi::type_name;
+use relakit::elf::Section;
 use std::time::Instant;
 
 pub const PEER: Peer = Peer { name: "elf_loader 0.18.0", how: HOW, load, compare };

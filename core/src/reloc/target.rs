@@ -128,13 +128,11 @@ impl<'a> Target<'a> {
     }
 
     /// Refuses a section whose last byte would have an address past 2^64 - 1.
-    #[inline(always)]
     pub(crate) fn check_address(&self, report: &mut Report) -> Result<(), Stopped> {
         let (address, size) = (self.address, self.size());
-        // `!address` bytes follow the first one; the last may be at 2^64 - 1.
-        match size != 0 && !address < size.wrapping_sub(1) {
-            false => Ok(()),
-            true => Err(report.fault(ErrorKind::AddressWraps, address, size)),
+        match address.checked_add(size.saturating_sub(1)) {
+            Some(_) => Ok(()),
+            None => Err(report.fault(ErrorKind::AddressWraps, address, size)),
         }
     }
 

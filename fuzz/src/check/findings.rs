@@ -7,7 +7,7 @@ use relakit::check::{self, Finding, LateField, LoaderFault, LoaderRule, Rule};
 use relakit::elf::{Symbol, SymbolPlace};
 use relakit::klp::SymName;
 use relakit::special::{self, Role, Version};
-use relakit::{HookError, Loaded, Module, Resolver, Class, FailsAt};
+use relakit::{Class, FailsAt, HookError, Loaded, Module, Resolver};
 
 /// Exports nothing, and has no symbols either.
 struct Nobody;

@@ -8,7 +8,7 @@ use relakit::check::{self, Field, Finding, LinuxLate, Rule};
 use relakit::elf::{RelaTable, Section};
 use relakit::klp::SymName;
 use relakit::reloc::howto;
-use relakit::{Error, Late, Loaded, Module, Class, MAX_OBJECTS, Objects};
+use relakit::{Class, Error, Late, Loaded, MAX_OBJECTS, Module, Objects};
 
 /// Objects that are taken through their lives.
 const MOST: usize = 4;

@@ -8,7 +8,7 @@ use relakit::abi::{R_X86_64_PC32, R_X86_64_PLT32};
 use relakit::check::{self, Field, Finding, Rule};
 use relakit::elf::RelaTable;
 use relakit::reloc::{Values, howto};
-use relakit::{Error, Loaded, Memory, Module, Class};
+use relakit::{Class, Error, Loaded, Memory, Module};
 
 /// The early pass, with what its dry run lists and which fields overlap. Answers what is loaded, and the symbols' values.
 pub(super) fn early<'f>(

@@ -6,7 +6,7 @@ use super::hooks::{Device, Names, State};
 use super::sections::{Choices, Sections};
 use super::take;
 use core::{ptr, slice};
-use relakit::{Error, Late, Module, Class, Objects};
+use relakit::{Class, Error, Late, Module, Objects};
 use relakit_ffi::*;
 use std::ffi::CString;
 
