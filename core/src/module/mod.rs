@@ -57,6 +57,9 @@ pub(crate) enum TargetState {
 impl<'f> Module<'f> {
     /// Reads and checks `file`, a whole relocatable object, by the rules of `profile` (Linux semantics 3).
     ///
+    /// All relocation tables together are no larger than the file ([`ErrorKind::RelocationsTooLarge`]), although sections may share
+    /// the bytes of one table. So the time of every later call is linear in the file and in the memory that the embedder provides.
+    ///
     /// # Errors
     /// What is wrong with the file, with the section and the numbers at fault.
     pub fn parse(file: &'f [u8], profile: Profile) -> Result<Self, Error> {
