@@ -134,6 +134,10 @@ fn linux_copies_what_an_unused_header_in_memory_leads_to() {
             assert_eq!(parsed(&builder, profile), expected, "{offset:#x}, {}", profile.name);
         }
     }
+    // It copies no bytes from anywhere.
+    let target = builder.at(2);
+    (target.offset, target.size, target.flags) = (Some(u64::MAX), Some(0), ALLOC);
+    assert_eq!(parsed(&builder, LINUX), Ok(()));
 }
 
 #[test]
@@ -173,10 +177,13 @@ fn tables_together_are_no_larger_than_the_file() {
         let left = builder.build().len() as u64 - 240;
         builder.at(last).offset = Some(64);
         for (size, expected) in [(left, Ok(())), (left + 1, Err(RelocationsTooLarge))] {
-            builder.at(last).size = Some(size);
-            let limit = builder.build().len() as u64 - 64;
-            assert!(size <= limit, "it is in the file");
-            assert_eq!(parsed(&builder, Profile::ELF), expected);
+            for (kind, flags) in [(RELA, 0), (REL, 0), (PROGBITS, LIVEPATCH)] {
+                let section = builder.at(last);
+                (section.size, section.kind, section.flags) = (Some(size), kind, flags);
+                let limit = builder.build().len() as u64 - 64;
+                assert!(size <= limit, "it is in the file");
+                assert_eq!(parsed(&builder, Profile::ELF), expected, "{kind} {flags:#x}");
+            }
         }
     }
 }
