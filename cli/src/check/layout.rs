@@ -12,8 +12,11 @@ const COPIES: u64 = 0xffff_c900_0010_0000;
 /// Where the per-CPU variables of modules begin, as offsets from each CPU's base.
 const PER_CPU: u64 = 0x3_9000;
 const PAGE: u64 = 4096;
-/// What no section asks for; a larger alignment is taken for this.
+/// A larger alignment in the copy of the file counts as this. Linux does not align there.
 const ALIGN_MAX: u64 = 1 << 20;
+/// Linux aligns offsets of 32 bits (`module_get_offset_and_type`). A larger alignment becomes 0 there, and puts the
+/// section at offset 0, over the sections before it.
+const OFFSET_ALIGN_MAX: u64 = u32::MAX as u64;
 
 /// Free addresses, in ascending order. What is freed is not used again, so that a module that comes back comes
 /// elsewhere.
@@ -80,8 +83,16 @@ impl Group {
 }
 
 impl Area {
-    /// Gives each section of `module` a place. Fails with a sentence, and takes nothing, if there is not enough room.
+    /// Gives each section of `module` a place. Fails with a sentence, and takes nothing, if there is not enough room, or
+    /// if Linux would let sections overlap.
     pub(crate) fn place(&mut self, module: &Module<'_>) -> Result<BTreeMap<u32, At>, String> {
+        let overlaps = |section: &Section, group| group != Group::Copy && section.align > OFFSET_ALIGN_MAX;
+        if let Some((index, section, _)) =
+            Group::of_all(module).find(|(index, section, group)| *index != 0 && overlaps(section, *group))
+        {
+            let align = section.align;
+            return Err(format!("section {index} has the alignment {align:#x}, which Linux cuts to 32 bits"));
+        }
         let mut after = self.clone();
         let places = after.try_place(module);
         if places.is_some() {
@@ -94,10 +105,14 @@ impl Area {
         let mut places = BTreeMap::new();
         let sections: Vec<_> = Group::of_all(module).collect();
         for group in Group::ALL {
+            // Linux aligns the offset in the group, not the address.
+            let base = if group == Group::Copy { 0 } else { self.modules };
             for &(index, section, _) in sections.iter().filter(|(index, _, of)| *index != 0 && *of == group) {
                 let next = if group == Group::Copy { &mut self.copies } else { &mut self.modules };
-                let align = section.align.clamp(1, ALIGN_MAX);
-                let address = next.checked_next_multiple_of(align)?;
+                let most = if group == Group::Copy { ALIGN_MAX } else { OFFSET_ALIGN_MAX };
+                let offset =
+                    next.checked_sub(base)?.checked_next_multiple_of(section.align.clamp(1, most))?;
+                let address = base.checked_add(offset)?;
                 // A copy of the file has no room for what is not in the file.
                 let in_file = group != Group::Copy || section.kind != abi::SHT_NOBITS;
                 *next = address.checked_add(if in_file { section.size } else { 0 })?;

@@ -25,6 +25,8 @@ pub struct Section {
     /// `sh_size`, where it is not the length of the data.
     pub size: Option<u64>,
     pub info: u32,
+    /// `sh_addralign`, where it is not 8.
+    pub align: Option<u64>,
 }
 
 pub fn section(name: &str, kind: u32, flags: u64, data: Vec<u8>) -> Section {
@@ -109,7 +111,7 @@ fn write(mut sections: Vec<Section>, symbol_section: u32) -> Vec<u8> {
                 .concat(),
         );
         headers.extend([link, section.info].map(u32::to_le_bytes).concat());
-        headers.extend([8, entry_size].map(u64::to_le_bytes).concat());
+        headers.extend([section.align.unwrap_or(8), entry_size].map(u64::to_le_bytes).concat());
         file.extend_from_slice(&section.data);
     }
     file.resize(file.len().next_multiple_of(8), 0);

@@ -80,3 +80,23 @@ fn an_empty_file_is_rejected_as_the_kernel_does_it() {
     assert_eq!(report["verdict"], "rejected", "{report:#}");
     assert_eq!(report["errno"], "EINVAL", "{report:#}");
 }
+
+#[test]
+fn an_alignment_that_linux_cuts_to_zero_is_not_accepted() {
+    // Linux aligns the offset in the memory of the group. There is room for about 1 GiB.
+    for (align, accepted) in [
+        (0, true),
+        (0x1000, true),
+        (0x20_0000, true),
+        (0x1000_0000, true),
+        (0x8000_0000, false),
+        (0x1_0000_0000, false),
+        (1 << 63, false),
+    ] {
+        let data = super::elf::section(".data", super::elf::PROGBITS, DATA, vec![0; 64]);
+        let aligned = Section { name: ".aligned".to_owned(), align: Some(align), ..data.clone() };
+        let report = check(&module(vec![data, aligned], &[]));
+        let verdict = if accepted { "accepted" } else { "not-judged" };
+        assert_eq!(report["verdict"], verdict, "{align:#x}: {report:#}");
+    }
+}
