@@ -74,6 +74,7 @@ mod read;
 pub mod reloc;
 mod report;
 pub mod sechdrs;
+mod sort;
 pub mod special;
 
 pub use error::{Error, ErrorKind, HookError};

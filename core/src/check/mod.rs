@@ -14,7 +14,6 @@ mod names;
 mod objects;
 mod ordering;
 mod rules;
-mod sort;
 mod sympos;
 mod values;
 

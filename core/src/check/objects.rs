@@ -1,13 +1,13 @@
 //! Findings about sections for objects that the module does not patch.
 
 use super::loader::enables_patch;
-use super::sort::sort;
 use super::{Finding, Rule};
 use crate::abi::{KLP_RELA_PREFIX, OBJECT_NAME_MAX, R_X86_64_64};
 use crate::elf::{RelaTable, SymbolPlace};
 use crate::klp::RelaName;
 use crate::module::{Class, Module};
 use crate::read::index as to_index;
+use crate::sort::sort;
 use core::cmp::Ordering;
 
 /// Returns every name of a module that `module` patches, as far as a file tells. A name may be

@@ -2,9 +2,9 @@
 
 use super::Names;
 use super::bytes::{hash, key};
-use super::sort::sort;
 use crate::elf::NAME_MAX;
 use crate::error::{Error, ErrorKind};
+use crate::sort::sort;
 
 /// Most names of an index: an entry has 32 bits, and one at least for the hash.
 const MOST: usize = 1 << 30;

@@ -48,7 +48,6 @@
 
 mod bytes;
 mod hashed;
-mod sort;
 
 use core::cmp::Ordering;
 use core::ops::Range;
