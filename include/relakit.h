@@ -1,29 +1,28 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * relakit: proves that every relocation of an x86-64 module can be applied, and applies it.
+ * relakit relocates x86-64 ELF modules. It checks every relocation, and applies all or none.
  *
- * Three levels, each usable without the next:
- *   1. one relocation section: relakit_apply, relakit_clear, relakit_check;
- *   2. Linux-shaped loaders: relakit_apply_relocate_add, relakit_klp_apply and their inverses;
- *   3. the whole module: relakit_module_init and what follows it.
- * For resolvers: relakit_find_sorted and relakit_index_find look names up in the caller's own table.
+ * Three levels. Each works without the next:
+ *   1. one relocation table: relakit_apply, relakit_clear, relakit_check;
+ *   2. loaders like Linux's: relakit_apply_relocate_add, relakit_klp_apply and their inverses;
+ *   3. a whole module: relakit_module_init and the functions after it.
+ * relakit_find_sorted and relakit_index_find look up names in a table of the caller.
  *
- * Of all functions:
- * - They return RELAKIT_OK (0), sometimes RELAKIT_NONE (1), or a negative RELAKIT_ERR_ number.
- * - A call that fails has changed nothing, in the target or anywhere else, and has written no
- *   result but struct relakit_error. The exceptions are RELAKIT_ERR_NOT_UNDONE, memory that is lent
- *   to be worked in (values, scratch, kept memory, a module's state), and sections that
- *   relakit_module_fill has filled before a fault.
- * - Any number and any NULL may be passed, and is answered. What cannot be checked is the caller's
- *   promise: a pointer that is not NULL leads to as many bytes as the argument or member for its
- *   length says (or to one struct), for the time of the call; nobody else writes there meanwhile;
- *   callbacks return (no longjmp, no exception), and leave alone what is lent to the call that they
- *   are called from; a writer reads and writes the target and nothing else of it.
- * - Nothing is allocated, locked or printed, there are no globals, and no pointer is kept but where
- *   it says "lent". Different modules and targets can be worked on by different threads at once.
- * - Structs that begin with struct_size are set to 0 before they are filled in, so that members that
- *   come with a later version are 0: struct relakit_options options = { .struct_size = sizeof options };
- * - Lengths are in bytes and counts in items. All of it is for little-endian, 64-bit x86-64 modules.
+ * Rules for all functions:
+ * - Result: RELAKIT_OK (0), RELAKIT_NONE (1) where listed, or a negative RELAKIT_ERR_ number.
+ * - If a call fails, it has changed nothing and has written only struct relakit_error. Exceptions:
+ *   RELAKIT_ERR_NOT_UNDONE; buffers that the call overwrites (values, scratch, kept, the state of a
+ *   module); sections that relakit_module_fill has filled before the error.
+ * - Invalid arguments return an error. A pointer that is not NULL must be valid for the stated
+ *   length, or for one struct, during the call. No other code may write there during the call.
+ * - Callbacks must return (no longjmp, no exception). They must not access buffers of the call that
+ *   they serve. A writer accesses only the target.
+ * - Thread safety: all functions are reentrant. They have no globals, do not allocate, lock or
+ *   print. Threads may work on different modules and targets at the same time.
+ * - A pointer is used only during the call, except where its description says "lent".
+ * - Set structs that begin with struct_size to 0 before you fill them in, because later versions add
+ *   members: struct relakit_options options = { .struct_size = sizeof options };
+ * - Lengths are in bytes, counts in items. Modules are little-endian, 64-bit and for x86-64.
  */
 
 
@@ -37,7 +36,7 @@
 #include <stdint.h>
 #endif
 
-/** The profile of a Linux version, for struct relakit_options: RELAKIT_LINUX(6, 12). From 5.8 on. */
+/** Profile of a Linux version from 5.8 on, for struct relakit_options: RELAKIT_LINUX(6, 12). */
 #define RELAKIT_LINUX(major, minor) (((uint32_t)(major) << 16) | (uint32_t)(minor))
 
 /** sh_flags: the livepatch core applies this section's relocations. Linux's SHF_RELA_LIVEPATCH. */
@@ -48,31 +47,39 @@
 
 
 /**
- * PC32 and PLT32 must fit, as the psABI demands. Linux writes the low 32 bits of what does not.
+ * Refuses a PC32 or PLT32 value that does not fit its field, as the psABI requires. Without this
+ * flag the function writes the low 32 bits, as Linux does.
  */
 #define RELAKIT_CHECK_PC32 1
 
 /**
- * The field may hold anything before its relocation, for loaders that reuse memory. Linux wants zeros. With this rule a
- * pass cannot be undone when a writer fails half-way; plain memory is still all or nothing.
+ * Accepts fields that are not zero before their relocation, for loaders that reuse memory. Without
+ * this flag such a field is an error, as in Linux.
+ *
+ * With this flag the old content is unknown, so a pass through a writer cannot be rolled back: if
+ * the writer fails after the first write, the function returns RELAKIT_ERR_NOT_UNDONE. In plain
+ * memory a pass still applies all entries or changes nothing.
  */
 #define RELAKIT_ALLOW_NONZERO 2
 
 /**
- * Which of two faults of one entry is named: the field that is not zero comes before the value that does not fit. A
- * profile of a Linux before 6.3 has this anyway.
+ * Checks that the field is zero before it checks that the value fits. The order decides which
+ * error is returned if both checks fail. Profiles of Linux before 6.3 always use this order.
  */
 #define RELAKIT_ZERO_BEFORE_RANGE 4
 
 /**
- * Also the types 8, 16, PC8 and PC16, which Linux does not know.
+ * Also accepts the types 8, 16, PC8 and PC16. Linux does not support them.
  */
 #define RELAKIT_MORE_TYPES 8
 
 /**
- * Values in a symbol table may be 0 where the symbol is undefined or a livepatch symbol (SHN_LIVEPATCH). Without this flag such
- * a symbol fails with RELAKIT_ERR_SYMBOL_UNRESOLVED, because a symbol table that was not resolved looks like that. A part of
- * Linux sets it: the per-CPU symbol fixed_percpu_data, which kvm-intel.ko uses, is 0 when it is resolved.
+ * Accepts the value 0 for symbols of a symbol table that are undefined and not weak, or livepatch
+ * symbols (SHN_LIVEPATCH). Without this flag a relocation that uses such a symbol returns
+ * RELAKIT_ERR_SYMBOL_UNRESOLVED, because an unresolved symbol table has these values.
+ *
+ * A loader that is part of Linux should set this flag: the value of the per-CPU symbol
+ * fixed_percpu_data, which kvm-intel.ko uses, is 0.
  */
 #define RELAKIT_ALLOW_ZERO_SYMBOLS 16
 
@@ -82,67 +89,73 @@
 #define RELAKIT_PROFILE_DEFAULT 0
 
 /**
- * No Linux: the gABI and the psABI as written, for bootloaders, hypervisors and other loaders of one's own. Livepatch
- * sections work as with Linux. What Linux lets pass is refused: another e_ident than ELF64's, symbol names outside their
- * table, relocations of no section, PC32 and PLT32 that do not fit.
+ * The rules of the gABI and the psABI instead of those of Linux, for bootloaders, hypervisors and
+ * other loaders. Livepatch sections work as in Linux. These are errors, although Linux accepts
+ * them:
+ * - an e_ident that is not ELF64, little-endian, version 1;
+ * - a symbol name outside the string table;
+ * - a relocation section whose target does not exist;
+ * - a PC32 or PLT32 value that does not fit.
  */
 #define RELAKIT_PROFILE_ELF 1
 
 /**
- * error->section is the index of the section at fault: for a relocation the section that holds it, not its target; for
- * RELAKIT_ERR_NOT_PLACED, _PLACED_SIZE, _ADDRESS_WRAPS and _MOVED the section whose place is meant. Functions that are given one table
- * cannot know it.
+ * error->section is valid: a section index. For a relocation it is the section that holds it, not
+ * its target. For RELAKIT_ERR_NOT_PLACED, _PLACED_SIZE, _ADDRESS_WRAPS and _MOVED it is the section
+ * whose memory is wrong. relakit_apply, relakit_clear and relakit_check do not know section indices.
  */
 #define RELAKIT_HAS_SECTION 1
 
 /**
- * error->entry is the index of the relocation in its section, counted from 0.
+ * error->entry is valid: the index of the relocation in its section, counted from 0.
  */
 #define RELAKIT_HAS_ENTRY 2
 
 /**
- * error->symbol is the index of the symbol in the symbol table.
+ * error->symbol is valid: the index of the symbol in the symbol table.
  */
 #define RELAKIT_HAS_SYMBOL 4
 
 /**
- * error->r_type is the psABI type number of the relocation.
+ * error->r_type is valid: the psABI number of the relocation type.
  */
 #define RELAKIT_HAS_TYPE 8
 
 /**
- * writer->flags: the addresses are those of another address space, such as a guest's. Without this flag an address names memory of
- * this program, and a section whose addresses overlap memory that the call reads or keeps is refused.
+ * writer->flags: addresses belong to another address space, for example to a guest. Without this
+ * flag an address belongs to this program, and relakit refuses a section whose addresses overlap
+ * memory that the call uses.
  */
 #define RELAKIT_WRITER_FOREIGN 1
 
 /**
- * The section has a place. A place without this flag is none, and must be all zeros.
+ * place->flags: the section has memory. Without this flag all members must be 0.
  */
 #define RELAKIT_PLACED 1
 
 /**
- * The section's bytes are behind the writer of struct relakit_memory; bytes is NULL.
+ * place->flags: the section's memory is read and written with memory->writer. bytes is NULL.
  */
 #define RELAKIT_PLACE_WRITER 2
 
 /**
- * The section's symbols count from symbols_at, and not from address: per-CPU data, whose symbols are offsets.
+ * place->flags: symbol values in this section count from symbols_at instead of address. This is
+ * for per-CPU data, whose symbol values are offsets.
  */
 #define RELAKIT_PLACE_SYMBOLS_AT 4
 
 /**
- * Done.
+ * Success.
  */
 #define RELAKIT_OK 0
 
 /**
- * There is no such thing, which is an answer and no error.
+ * The requested item does not exist. This is a result, not an error.
  */
 #define RELAKIT_NONE 1
 
 /**
- * A table, a section or a record reaches past the end of the file.
+ * A table, a section or a record ends after the end of the file.
  * (offset: file offset; value: size; limit: file size)
  */
 #define RELAKIT_ERR_TRUNCATED -1
@@ -154,7 +167,7 @@
 #define RELAKIT_ERR_NOT_ELF -2
 
 /**
- * e_ident does not say ELF64, little-endian, version 1 (gABI 4). Linux does not look.
+ * e_ident is not ELF64, little-endian, version 1 (gABI 4). Linux does not check this.
  * (offset: file offset; value: byte; limit: expected)
  */
 #define RELAKIT_ERR_BAD_IDENT -3
@@ -178,107 +191,111 @@
 #define RELAKIT_ERR_BAD_HEADER_SIZE -6
 
 /**
- * Section 0 is not empty: type NULL, size 0, address 0.
+ * Section 0 is not empty: its type must be SHT_NULL, its size and address 0.
  * (value: field)
  */
 #define RELAKIT_ERR_BAD_SECTION_ZERO -7
 
 /**
- * More sections than an index can name.
+ * The file has more sections than 32-bit section indices can number.
  * (value: sections; limit: most)
  */
 #define RELAKIT_ERR_TOO_MANY_SECTIONS -8
 
 /**
- * The module has no sections at all, or counts them in a way that this profile does not know.
+ * The file has no section headers. With a Linux profile also: e_shnum is 0 because the number of
+ * sections is in section 0.
  * (value: e_shnum)
  */
 #define RELAKIT_ERR_NO_SECTIONS -9
 
 /**
- * e_shstrndx does not lead to a string table that ends with NUL.
+ * e_shstrndx is not the index of a string table that ends with NUL.
  * (value: e_shstrndx; limit: sections)
  */
 #define RELAKIT_ERR_BAD_NAME_TABLE -10
 
 /**
- * sh_name is outside the name table, or the name is not ended within the table or the longest name.
+ * sh_name is outside the section name table, or the name does not end inside the table.
  * (value: sh_name; limit: table size)
  */
 #define RELAKIT_ERR_BAD_SECTION_NAME -11
 
 /**
- * A relocatable module needs a symbol table.
+ * The file has no symbol table.
  */
 #define RELAKIT_ERR_NO_SYMBOL_TABLE -12
 
 /**
- * There may be one symbol table only.
+ * The file has more than one symbol table.
  * (value: first one)
  */
 #define RELAKIT_ERR_MANY_SYMBOL_TABLES -13
 
 /**
- * sh_link of the symbol table does not lead to a string table; or that one is not as the profile wants it.
+ * sh_link of the symbol table is not the index of a string table, or the profile does not accept
+ * that string table.
  * (value: sh_link; limit: sections)
  */
 #define RELAKIT_ERR_BAD_STRING_TABLE -14
 
 /**
- * st_name is outside the string table, or the name is not ended within the table or the longest name.
+ * st_name is outside the string table, or the name does not end inside the table, or it has more
+ * than 4096 bytes where that is not allowed.
  * (value: st_name; limit: table size)
  */
 #define RELAKIT_ERR_BAD_SYMBOL_NAME -15
 
 /**
- * The size of a relocation table is not a multiple of 24. Linux ignores the rest.
+ * The size of a relocation table is not a multiple of 24 bytes. Linux ignores the remainder.
  * (value: size; limit: bytes left over)
  */
 #define RELAKIT_ERR_PARTIAL_ENTRY -16
 
 /**
- * A relocation names a symbol that does not exist.
+ * A symbol index is not in the symbol table.
  * (offset: r_offset; limit: symbols)
  */
 #define RELAKIT_ERR_SYMBOL_INDEX -17
 
 /**
- * st_shndx names a section that does not exist, or a reserved index without a meaning here.
+ * st_shndx is the index of a section that does not exist, or a reserved index that modules cannot
+ * use.
  * (value: st_shndx; limit: sections)
  */
 #define RELAKIT_ERR_SYMBOL_SECTION -18
 
 /**
- * A common symbol: compile with -fno-common.
+ * The module has a common symbol. Compile it with -fno-common.
  * (value: size)
  */
 #define RELAKIT_ERR_COMMON_SYMBOL -19
 
 /**
- * Undefined, not weak, and the resolver does not know it.
+ * A symbol is undefined and not weak, and the resolver does not find it.
  */
 #define RELAKIT_ERR_UNKNOWN_SYMBOL -20
 
 /**
- * A relocation uses a symbol of a section that was not placed.
+ * A relocation uses a symbol whose section has no memory.
  * (offset: r_offset; value: symbol's section)
  */
 #define RELAKIT_ERR_SYMBOL_UNPLACED -21
 
 /**
- * The memory lent for symbol values is too short.
+ * The caller-provided buffer for symbol values is too short.
  * (value: entries lent; limit: entries needed)
  */
 #define RELAKIT_ERR_VALUES_TOO_SHORT -22
 
 /**
- * The resolver failed; error->value is its own number.
+ * A callback of the resolver failed; error->value is its result.
  * (value: its number)
  */
 #define RELAKIT_ERR_RESOLVER -23
 
 /**
- * A section has SHF_RELA_LIVEPATCH, and its name does not begin with .klp.rela.<object>.
+ * A section has SHF_RELA_LIVEPATCH, but its name does not begin with .klp.rela.<object>.
  */
 #define RELAKIT_ERR_BAD_KLP_SECTION_NAME -24
 
@@ -289,43 +306,46 @@
 #define RELAKIT_ERR_NOT_KLP_SYMBOL -25
 
 /**
- * The symbol's name is not .klp.sym.<object>.<name>,<position>.
+ * The name of a livepatch symbol is not .klp.sym.<object>.<name>,<position>.
  * (offset: r_offset)
  */
 #define RELAKIT_ERR_BAD_KLP_SYMBOL_NAME -26
 
 /**
- * A module's livepatch section names a vmlinux symbol: that belongs into the early pass.
+ * A livepatch section for a module uses a vmlinux symbol. Only sections for vmlinux may do so.
  * (offset: r_offset)
  */
 #define RELAKIT_ERR_VMLINUX_FROM_MODULE -27
 
 /**
- * No symbol of that object has that name, or its value is 0.
+ * The patched object has no symbol of that name, or the symbol's value is 0.
  * (offset: r_offset; value: position)
  */
 #define RELAKIT_ERR_KLP_NOT_FOUND -28
 
 /**
- * Position 0 means "the only one", and there are several.
+ * The position (Linux: sympos) is 0, which means "the only symbol of that name", but the patched
+ * object has several.
  * (offset: r_offset; value: position)
  */
 #define RELAKIT_ERR_KLP_AMBIGUOUS -29
 
 /**
- * The object has fewer symbols of that name.
+ * The position is greater than the number of symbols of that name in the patched object.
  * (offset: r_offset; value: position)
  */
 #define RELAKIT_ERR_KLP_POSITION -30
 
 /**
- * A late section that is not SHF_ALLOC: gone when its object comes. Linux reads freed memory.
+ * A late section (a livepatch section for a module) is not SHF_ALLOC, so its memory is freed
+ * before that module is loaded. Linux reads freed memory.
  * (value: sh_flags)
  */
 #define RELAKIT_ERR_LATE_NOT_ALLOCATED -31
 
 /**
- * sh_info of a late section names no section. Linux writes through a wild pointer.
+ * sh_info of a relocation section is not the index of a section that can be relocated. For a late
+ * section Linux writes through a wild pointer.
  * (value: sh_info; limit: sections)
  */
 #define RELAKIT_ERR_TARGET_OUT_OF_RANGE -32
@@ -337,31 +357,31 @@
 #define RELAKIT_ERR_TARGET_NOT_ALLOCATED -33
 
 /**
- * The target of a late section is the template of the per-CPU data, which is gone by then.
+ * The target of a late section is the template of the per-CPU data, which is freed after loading.
  * (value: target)
  */
 #define RELAKIT_ERR_TARGET_PER_CPU -34
 
 /**
- * The target is the symbol or string table that the pass itself reads.
+ * The target is the symbol table or its string table, which the pass itself reads.
  * (value: target)
  */
 #define RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE -35
 
 /**
- * A livepatch section of type NOBITS has no relocations to read.
+ * A livepatch section has no content in the file (SHT_NOBITS or SHT_NULL).
  * (value: size)
  */
 #define RELAKIT_ERR_NO_RELOCATION_BYTES -36
 
 /**
- * x86-64 has no REL relocations (psABI 4.4).
+ * The section is of type SHT_REL, which x86-64 does not use (psABI 4.4).
  * (value: target)
  */
 #define RELAKIT_ERR_REL_SECTION -37
 
 /**
- * The relocation type is not one that the rules know.
+ * The options do not support the relocation type.
  * (offset: r_offset)
  */
 #define RELAKIT_ERR_UNKNOWN_TYPE -38
@@ -379,300 +399,317 @@
 #define RELAKIT_ERR_OFFSET_OUTSIDE -40
 
 /**
- * The field was not zero before the relocation.
+ * The field is not zero before the relocation.
  * (offset: r_offset; value: value; limit: existing)
  */
 #define RELAKIT_ERR_NON_ZERO -41
 
 /**
- * Clearing: the field does not hold what was applied.
+ * The field to be cleared does not hold the value that the relocation wrote.
  * (offset: r_offset; value: expected; limit: existing)
  */
 #define RELAKIT_ERR_MISMATCH -42
 
 /**
- * The writer failed; nothing is changed. error->value is its own number.
+ * read or write of the writer failed; error->value is its result. The pass is rolled back, so
+ * nothing is changed.
  * (offset: r_offset; value: its number)
  */
 #define RELAKIT_ERR_WRITER -43
 
 /**
- * The writer failed to make the change visible; it was undone. error->value is its own number.
+ * sync of the writer failed; error->value is its result. The pass is rolled back, so nothing is
+ * changed.
  * (value: its number)
  */
 #define RELAKIT_ERR_SYNC -44
 
 /**
- * The writer failed, and failed again when the pass was to be undone: the entries from 0 to entry hold
- * their values, those after it are as they were (cleared, if the pass was to clear); without an entry none
- * holds its value. value is the writer's own number.
+ * The writer failed, and the rollback failed too or is impossible (RELAKIT_ALLOW_NONZERO).
+ * error->value is the result of the writer.
+ *
+ * In section error->section, the entries 0 to error->entry hold their relocated values. The later
+ * entries are as before the call, or cleared if the pass was clearing. Without RELAKIT_HAS_ENTRY
+ * no entry holds its value. Other sections of the call may be changed too.
  * (offset: r_offset; value: its number)
  */
 #define RELAKIT_ERR_NOT_UNDONE -45
 
 /**
- * A dry run through a writer: fields that overlap or do not ascend can be judged by writing only.
+ * relakit_check only: a field overlaps the field before it, or has a smaller offset. The result of
+ * such a table depends on the writes, so a check without writes is impossible.
  * (offset: r_offset)
  */
 #define RELAKIT_ERR_UNORDERED -46
 
 /**
- * A section that is relocated, or was asked for, has no place.
+ * A section that is needed has no memory, or its sh_addr is not a valid address.
  * (value: size)
  */
 #define RELAKIT_ERR_NOT_PLACED -47
 
 /**
- * The memory for a section is not of the section's size.
+ * The memory of a section does not have the size of the section.
  * (value: bytes lent; limit: bytes needed)
  */
 #define RELAKIT_ERR_PLACED_SIZE -48
 
 /**
- * The name of an object that comes or goes is empty, or is "vmlinux".
+ * The name of the patched object is empty, or is "vmlinux" where only a module is allowed.
  * (value: length)
  */
 #define RELAKIT_ERR_NOT_A_MODULE -49
 
 /**
- * The object came before and has not gone.
+ * The relocations of this patched object are applied already.
  */
 #define RELAKIT_ERR_ALREADY_LIVE -50
 
 /**
- * The object is not there.
+ * The relocations of this patched object are not applied.
  */
 #define RELAKIT_ERR_NOT_LIVE -51
 
 /**
- * The memory lent for what stays after loading is too short.
+ * The caller-provided buffer for the late relocations is too short.
  * (value: bytes lent; limit: bytes needed)
  */
 #define RELAKIT_ERR_KEPT_TOO_SHORT -52
 
 /**
- * The section is not where it was when the early pass was done.
+ * The address of a section differs from its address in relakit_module_keep.
  * (value: address; limit: expected)
  */
 #define RELAKIT_ERR_MOVED -53
 
 /**
- * More objects than can be listed.
+ * A list of patched objects is full. No function of this header returns this.
  * (limit: most)
  */
 #define RELAKIT_ERR_TOO_MANY_OBJECTS -54
 
 /**
- * There is no section of that index, or it is section 0.
+ * The section does not exist, or is section 0 where that is not allowed.
  * (value: index; limit: sections)
  */
 #define RELAKIT_ERR_NO_SUCH_SECTION -55
 
 /**
- * The section that was to be applied is not of type RELA.
+ * The section is not of type SHT_RELA.
  * (value: sh_type)
  */
 #define RELAKIT_ERR_NOT_RELOCATIONS -56
 
 /**
- * The target overlaps what the pass reads: section headers, symbols, names or the relocations themselves.
+ * The target overlaps memory that the pass itself uses: section headers, symbols, names,
+ * relocations or the buffer for symbol values.
  * (value: target)
  */
 #define RELAKIT_ERR_TARGET_OVERLAPS -57
 
 /**
- * The memory lent for an index of names is too short.
+ * The caller-provided buffer for an index of names is too short.
  * (value: bytes lent; limit: bytes needed)
  */
 #define RELAKIT_ERR_INDEX_TOO_SHORT -58
 
 /**
- * Two SHT_SYMTAB_SHNDX sections belong to the symbol table; which one counts is said nowhere. Linux does not look.
+ * Two SHT_SYMTAB_SHNDX sections belong to the symbol table. The specification does not say which
+ * one takes precedence. Linux does not check this.
  * (value: first one)
  */
 #define RELAKIT_ERR_MANY_SECTION_INDICES -59
 
 /**
- * The target is a relocation section itself. Linux would read the changed entries, relakit reads the file's.
+ * The target is itself a relocation section. Linux would apply its changed entries.
  * (value: target)
  */
 #define RELAKIT_ERR_TARGET_IS_RELOCATIONS -60
 
 /**
- * The section's last byte would have an address past 2^64 - 1.
+ * The address of the section's last byte would be greater than 2^64 - 1.
  * (value: address; limit: size)
  */
 #define RELAKIT_ERR_ADDRESS_WRAPS -61
 
 /**
- * All relocation tables together are larger than the file, so they share bytes. Linux takes as long as they say.
+ * All relocation tables together are larger than the file, so some share bytes. Linux accepts this
+ * and can take very long.
  * (value: bytes together; limit: file size)
  */
 #define RELAKIT_ERR_RELOCATIONS_TOO_LARGE -62
 
 /**
- * A relocation uses a symbol that was not resolved: SHN_LIVEPATCH, or SHN_UNDEF and not weak, with value 0.
+ * A relocation uses a symbol of the symbol table that is not resolved: its value is 0, and it is
+ * SHN_LIVEPATCH, or SHN_UNDEF and not weak.
  * (offset: offset; value: st_shndx)
  */
 #define RELAKIT_ERR_SYMBOL_UNRESOLVED -63
 
 /**
- * The file has no bytes. Linux's finit_module refuses it before the loader looks.
+ * The file has 0 bytes. Linux's finit_module returns an error before the loader reads it.
  */
 #define RELAKIT_ERR_EMPTY_FILE -64
 
 /**
- * An unused header (SHT_NULL) has SHF_RELA_LIVEPATCH and a name outside the name table. Linux reads the name.
+ * An unused header (SHT_NULL) has SHF_RELA_LIVEPATCH, and its name is outside the section name
+ * table. Linux reads the name.
  * (value: sh_name; limit: table size)
  */
 #define RELAKIT_ERR_KLP_NAME_OUTSIDE -65
 
 /**
- * A section shares bytes of the file with what Linux writes before it reads the section: the section headers, or the per-CPU
- * template (relocation tables and section names).
+ * A section shares bytes of the file with data that Linux changes before it reads the section. For
+ * every section, these data are the section headers. For relocation tables and section names they
+ * are also the per-CPU template.
  * (value: file offset; limit: size)
  */
 #define RELAKIT_ERR_SHARED_BYTES -66
 
 /**
- * An unused header (SHT_NULL) has SHF_ALLOC and leads outside of the file. Linux copies from there.
+ * An unused header (SHT_NULL) has SHF_ALLOC, and its content is outside the file. Linux copies
+ * that content.
  * (value: file offset; limit: size)
  */
 #define RELAKIT_ERR_NULL_OUTSIDE -67
 
 /**
- * A pointer that must not be NULL is.
+ * A pointer that must not be NULL is NULL.
  * (value: number of the argument, counted from 1)
  */
 #define RELAKIT_ERR_NULL -101
 
 /**
- * A length that no object has (over PTRDIFF_MAX bytes), or that wraps around the end of the address space.
+ * A buffer has more than PTRDIFF_MAX bytes or ends after the end of the address space, or the
+ * stride of a table is too small.
  * (value: number of the argument, counted from 1; limit: the length)
  */
 #define RELAKIT_ERR_LENGTH -102
 
 /**
- * A pointer is not aligned for what it leads to.
+ * A pointer does not have the alignment of its type.
  * (value: number of the argument, counted from 1; limit: bytes it must be a multiple of)
  */
 #define RELAKIT_ERR_ALIGNMENT -103
 
 /**
- * The struct_size of a struct is smaller than the first version of that struct, or unreasonably large.
+ * struct_size is less than the size of the first version of the struct, or more than 4096.
  * (value: number of the argument, counted from 1; limit: struct_size)
  */
 #define RELAKIT_ERR_STRUCT_SIZE -104
 
 /**
- * A flag that this version does not know, or that this function does not take.
+ * A flag is unknown to this version, or this function does not take it.
  * (value: number of the argument, counted from 1; limit: the flags)
  */
 #define RELAKIT_ERR_FLAGS -105
 
 /**
- * A member that must be 0 is not: a reserved one, one that this version does not know, or one of a place without
- * RELAKIT_PLACED.
+ * A member that must be 0 is not 0: a reserved member, a member of a newer version, or a member
+ * that must be unused with these flags or with a writer.
  * (value: number of the argument, counted from 1)
  */
 #define RELAKIT_ERR_RESERVED -106
 
 /**
- * Two pieces of memory overlap that must not.
+ * Two buffers overlap, but must be separate.
  * (value: number of the argument, counted from 1; section: the section's index, for places)
  */
 #define RELAKIT_ERR_OVERLAP -107
 
 /**
- * The call is out of order: the module is not in a state in which it can be made.
+ * The module is in a stage that does not allow this call.
  * (value: the RELAKIT_STAGE_ it is in)
  */
 #define RELAKIT_ERR_ORDER -108
 
 /**
- * The memory lent for the state of a module is too short.
+ * The caller-provided buffer for the state of a module is too short.
  * (value: bytes lent; limit: bytes needed)
  */
 #define RELAKIT_ERR_STATE_TOO_SHORT -109
 
 /**
- * The pointer does not lead to a state that relakit_module_init has made, or the state was copied
- * elsewhere.
+ * The pointer is not a state that relakit_module_init made, or the state was copied to another
+ * address.
  */
 #define RELAKIT_ERR_NOT_A_MODULE_STATE -110
 
 /**
- * A callback called back into the module that it is called for.
+ * A callback made a call for the module for which it was called.
  */
 #define RELAKIT_ERR_BUSY -111
 
 /**
- * No such profile, or a Linux before 5.8.
+ * The profile is unknown, or is a Linux version before 5.8.
  * (value: the profile)
  */
 #define RELAKIT_ERR_PROFILE -112
 
 /**
- * A callback that is needed is NULL.
+ * A required callback or a required writer is NULL.
  * (value: number of the argument, counted from 1)
  */
 #define RELAKIT_ERR_CALLBACK -113
 
 /**
- * Of the two sources of symbol values not exactly one was given.
+ * Exactly one of the members values and symtab must be set.
  * (value: number of the argument, counted from 1)
  */
 #define RELAKIT_ERR_SYMBOLS -114
 
 /**
- * The pointer does not lead to an index that relakit_index_build has made, or the index was copied elsewhere.
+ * The pointer is not an index that relakit_index_build made, or the index was copied to another
+ * address.
  */
 #define RELAKIT_ERR_NOT_AN_INDEX -115
 
 /**
- * The number of this ABI. A program and an archive with the same number fit together, whichever is newer.
+ * Version of this ABI. A program and a library with the same number work together, even if one of
+ * them is newer.
  */
 #define RELAKIT_ABI 1
 
 /**
- * The module's file is read and checked.
+ * relakit_module_init has read and checked the file.
  */
 #define RELAKIT_STAGE_PARSED 1
 
 /**
- * Its memory is known to be right.
+ * relakit_module_place has checked the section memory.
  */
 #define RELAKIT_STAGE_PLACED 2
 
 /**
- * Its sections have their content.
+ * The sections have their content.
  */
 #define RELAKIT_STAGE_FILLED 3
 
 /**
- * Every early relocation is in place; its special sections may be read.
+ * The early relocations are applied. The special sections may be read.
  */
 #define RELAKIT_STAGE_LOADED 4
 
 /**
- * The file is not needed any more; objects come and go.
+ * The file is no longer needed. Patched objects can be loaded and unloaded.
  */
 #define RELAKIT_STAGE_LATE 5
 
 /**
- * Bytes of memory that a module's state needs at most, in every version with this RELAKIT_ABI: for memory that is
- * reserved when a program is compiled. relakit_module_size says what it really needs.
+ * Upper limit of relakit_module_size() in bytes, in every version with this RELAKIT_ABI. Use it
+ * for buffers whose size must be known at compile time.
  */
 #define RELAKIT_MODULE_SIZE 512
 
 /**
- * What the memory of a module's state must be aligned to, in bytes.
+ * Alignment of the state of a module, in bytes.
  */
 #define RELAKIT_MODULE_ALIGN 8
 
 /**
- * Sentinel in the values of relakit_module_early for a symbol whose section has no memory. As an address it is not canonical, but
- * any number may be the value of a real symbol: whether a symbol's section has memory is told by its section.
+ * Sentinel in the values of relakit_module_early for a symbol whose section has no memory. A real
+ * symbol may have the same value, so check the section of a matching symbol too. As an address the
+ * number is not canonical.
  */
 #define RELAKIT_UNPLACED 6829444952116690944
 
@@ -682,87 +719,95 @@
 #define RELAKIT_CLASS_NOT_RELOCATION 0
 
 /**
- * Ordinary relocations: applied early.
+ * The section holds ordinary relocations. They are applied early.
  */
 #define RELAKIT_CLASS_ORDINARY 1
 
 /**
- * Livepatch relocations against vmlinux: applied early, in section order with the ordinary ones.
+ * The section holds livepatch relocations for vmlinux. They are applied early, in section order
+ * with the ordinary ones.
  */
 #define RELAKIT_CLASS_KLP_EARLY 2
 
 /**
- * Livepatch relocations against a module: applied when it comes, cleared when it goes.
+ * The section holds livepatch relocations for a module: it is a late section. The relocations are
+ * applied when that module is loaded and cleared when it is unloaded.
  */
 #define RELAKIT_CLASS_KLP_LATE 3
 
 /**
- * Relocations that are never applied; the reason says why.
+ * The section holds relocations that the loader skips. section->reason says why.
  */
 #define RELAKIT_CLASS_PASSED_OVER 4
 
 /**
- * A livepatch section of the design before Linux 5.8, which nobody reads.
+ * The section is a livepatch section of the design before Linux 5.8. Loaders from 5.8 on do not
+ * read it.
  */
 #define RELAKIT_CLASS_LEGACY_ARCH 5
 
 /**
- * Relocations that cannot be applied: the module does not load (RELAKIT_SECTION_FAILS_LOAD), or objects cannot come.
+ * The section holds relocations that cannot be applied. RELAKIT_SECTION_FAILS_LOAD and
+ * RELAKIT_SECTION_FAILS_COMING say which call fails.
  */
 #define RELAKIT_CLASS_MALFORMED 6
 
 /**
- * The section is in memory while the module runs: it is SHF_ALLOC, and not one that the profile drops.
+ * section->flags: the section is in memory while the module runs. It is SHF_ALLOC, and the profile
+ * does not drop it.
  */
 #define RELAKIT_SECTION_IN_MEMORY 1
 
 /**
- * A malformed section stops the module from being loaded.
+ * section->flags: the section is malformed, and relakit_module_early fails because of it.
  */
 #define RELAKIT_SECTION_FAILS_LOAD 2
 
 /**
- * A malformed section stops its object from coming; one without an object's name stops every object.
+ * section->flags: the section is malformed, and relakit_module_coming fails because of it: for
+ * section->object, or for every object if that is NULL.
  */
 #define RELAKIT_SECTION_FAILS_COMING 4
 
 /**
- * Before relocation: what a relocation puts there comes too late.
+ * Linux reads the section before relocation. A relocation of it comes too late.
  */
 #define RELAKIT_READ_AT_LOAD 1
 
 /**
- * Right after relocation, before the code is made executable: alternatives, paravirt, return sites, ...
+ * Linux reads the section right after relocation, before it makes the code executable. Examples:
+ * alternatives, paravirt, return sites.
  */
 #define RELAKIT_READ_AT_FINALIZE 2
 
 /**
- * After that and before the module's state is COMING: ftrace.
+ * Linux reads the section after RELAKIT_READ_AT_FINALIZE and before the module's state is COMING.
+ * Example: ftrace.
  */
 #define RELAKIT_READ_AT_FORMATION 3
 
 /**
- * By the COMING notifiers: jump labels, static calls, tracepoints, ...
+ * The COMING notifiers read the section. Examples: jump labels, static calls, tracepoints.
  */
 #define RELAKIT_READ_AT_COMING 4
 
 /**
- * After the notifiers, before or in the module's init function.
+ * Linux reads the section after the notifiers, before or in the module's init function.
  */
 #define RELAKIT_READ_AT_INIT 5
 
 /**
- * When something asks: a fault, a trap, a file read.
+ * Linux reads the section on demand, for example for a page fault, a trap or a file read.
  */
 #define RELAKIT_READ_ON_DEMAND 6
 
 /**
- * Not at all.
+ * Linux does not read the section.
  */
 #define RELAKIT_READ_NEVER 7
 
 /**
- * finding->severity: a fact that is no mistake by itself.
+ * finding->severity: information. It is not a mistake by itself.
  */
 #define RELAKIT_SEVERITY_INFO 1
 
@@ -787,57 +832,75 @@
 #define RELAKIT_HAS_OTHER_ENTRY 32
 
 /**
- * See relakit_index_size.
+ * Size of an index in bytes, apart from 6 bytes for each name; see relakit_index_size.
  */
 #define RELAKIT_INDEX_SIZE 256
 
 /**
- * An index of a table of names, in memory that the caller lends; see relakit_index_build. Opaque.
+ * An index of a table of names, in a caller-provided buffer; see relakit_index_build. The members
+ * are private.
  */
 struct relakit_index;
 
 /**
- * The life of one module, in memory that the caller lends; see relakit_module_init. Opaque.
+ * The state of one module, in a caller-provided buffer; see relakit_module_init. The members are
+ * private.
  */
 struct relakit_module;
 
 /**
- * 0 (RELAKIT_OK), RELAKIT_NONE, or a negative RELAKIT_ERR_ number. Numbers are never reused.
+ * Result of a function: 0 (RELAKIT_OK), 1 (RELAKIT_NONE) or a negative RELAKIT_ERR_ number. A
+ * number is never reused.
  */
 typedef int32_t relakit_status;
 
 /**
- * Symbol values by index. Exactly one of the two pointers is not NULL; with a count of 0 both may be.
+ * Symbol values by symbol index. Set one of the two pointers and leave the other NULL. If count is
+ * 0, both may be NULL.
  */
 struct relakit_symbols {
     /**
-     * One value a symbol; the fastest. Aligned to 8 bytes.
+     * An array with one value for each symbol, aligned to 8 bytes. This is the faster form.
      */
     const uint64_t *values;
     /**
-     * Or an array of Elf64_Sym whose st_value are the values. Need not be aligned. A file's own symbol table is no such array: its
-     * st_value are offsets, or 0, until a loader has resolved them. What can be recognised of that is refused, see
-     * RELAKIT_ALLOW_ZERO_SYMBOLS; symbols of sections cannot be recognised.
+     * An array of Elf64_Sym whose st_value members are the resolved values. It needs no alignment.
+     *
+     * The symbol table of a file is not resolved: its st_value members are offsets in sections, or
+     * 0. relakit detects a value of 0 and returns RELAKIT_ERR_SYMBOL_UNRESOLVED, see
+     * RELAKIT_ALLOW_ZERO_SYMBOLS. It cannot detect an offset in a section.
      */
     const void *symtab;
     /**
-     * Number of symbols, the null symbol included.
+     * Number of symbols, including the null symbol.
      */
     size_t count;
 };
 
 /**
- * Reads and writes memory that is not plain: text behind text_poke, a guest's, a bounce buffer.
+ * Callbacks that read and write memory, for memory that relakit cannot write directly: kernel
+ * text, a guest, a bounce buffer.
  *
- * A pass first reads every field, and only when all of them are right writes them: one call of write a field, in the
- * order of the relocations, each right after one more read of the same field. (Clearing goes from the last to the first;
- * fields that overlap or do not ascend are cleared without the first reading.) Then sync is called, once. A pass that
- * fails while it writes puts back what it has written, in the reverse order, through write, and calls sync.
+ * A pass over one section has these steps:
+ * - It reads and checks every field. If a field cannot be relocated, the pass ends here, before
+ *   the first write.
+ * - It writes each field with one call of write, and reads the field once more just before.
+ *   Relocations are applied in the order of the table and cleared in the reverse order.
+ * - It calls sync once. If a call has several sections, it checks and writes them one after the
+ *   other, and calls sync once after the last.
+ * - If a step fails after the first write, relakit rolls the pass back: it restores the fields
+ *   with write, in the reverse order, and calls sync.
  *
- * ctx is the struct's. address is where the field will be when it runs, offset where it is in its section, both in
- * bytes; size is 1, 2, 4 or 8. A callback returns 0, or any other number, which fails the pass with
- * RELAKIT_ERR_WRITER (sync: RELAKIT_ERR_SYNC) and comes back in error->value, sign-extended; write then must have
- * written nothing. A callback may call any function of relakit, but not for the module that it is called for.
+ * There are two exceptions. If fields overlap or do not ascend, clearing omits the first step.
+ * With RELAKIT_ALLOW_NONZERO there is no rollback.
+ *
+ * Arguments of the callbacks: ctx is the member of this struct. address is the run-time address of
+ * the field. offset is its offset in the section, in bytes. size is 1, 2, 4 or 8 bytes.
+ *
+ * A callback returns 0 for success. Any other number makes the call fail with RELAKIT_ERR_WRITER
+ * (read, write) or RELAKIT_ERR_SYNC (sync); error->value is then that number, sign-extended. If
+ * write fails, it must not have written anything. A callback may call every function of relakit,
+ * except those that take the module for which it is called.
  */
 struct relakit_writer {
     /**
@@ -849,35 +912,37 @@ struct relakit_writer {
      */
     uint32_t flags;
     /**
-     * Handed to each callback.
+     * First argument of each callback.
      */
     void *ctx;
     /**
-     * Reads size bytes into bytes.
+     * Reads size bytes into bytes. Must not be NULL.
      */
     int32_t (*read)(void *ctx, uint64_t address, uint64_t offset, void *bytes, size_t size);
     /**
-     * Writes size bytes, or changes nothing.
+     * Writes size bytes, or fails and changes nothing. Must not be NULL, even for relakit_check,
+     * which never calls it.
      */
     int32_t (*write)(void *ctx, uint64_t address, uint64_t offset, const void *bytes, size_t size);
     /**
-     * Makes what was written visible where it will run. May be NULL. Also called when there was nothing to write, or
-     * nothing was written yet; and after a pass was undone, when its answer is looked at no more.
+     * Makes the written bytes visible to the code that uses them. May be NULL. It may also be
+     * called if nothing was written. It is also called after a rollback; its result is then
+     * ignored.
      */
     int32_t (*sync)(void *ctx);
 };
 
 /**
- * What is relocated: size bytes, and the address that the first of them will have when it runs. The two differ in a
- * bootloader, a hypervisor and a test; the P of a relocation is always address + r_offset.
+ * The memory that is relocated. bytes is its address now, address is its run-time address. The two
+ * differ in a bootloader, a hypervisor or a test. The P of a relocation is address + r_offset.
  */
 struct relakit_target {
     /**
-     * The bytes; NULL when they are behind a writer, or when size is 0.
+     * The memory. It must be NULL with a writer, and may be NULL if size is 0.
      */
     void *bytes;
     /**
-     * Number of bytes.
+     * Size in bytes.
      */
     uint64_t size;
     /**
@@ -885,18 +950,20 @@ struct relakit_target {
      */
     uint64_t address;
     /**
-     * NULL for plain memory.
+     * Writer for memory that cannot be written directly, or NULL for plain memory.
      */
     const struct relakit_writer *writer;
 };
 
 /**
- * How strictly to work. Wherever options are taken, NULL is the same as no flags and the default profile: like Linux
- * 6.12. Functions that apply one table take every flag; those that know livepatch sections, whose rules are those of
- * the profile, take RELAKIT_CHECK_PC32.
+ * Flags and profile of a call. NULL means no flags and RELAKIT_PROFILE_DEFAULT.
  *
- * Linux writes the low 32 bits of a PC32 or PLT32 that does not fit, without a word. A loader that is no Linux should ask for
- * RELAKIT_CHECK_PC32, or for RELAKIT_PROFILE_ELF, which includes it.
+ * The functions for one relocation table or section take every flag: relakit_apply, relakit_clear,
+ * relakit_check, relakit_apply_relocate_add and relakit_clear_relocate_add. The other functions
+ * take RELAKIT_CHECK_PC32 only; their other rules come from the profile.
+ *
+ * Loaders outside Linux should set RELAKIT_CHECK_PC32 or use RELAKIT_PROFILE_ELF, which includes
+ * it. Otherwise a PC32 or PLT32 value that does not fit is truncated without an error.
  */
 struct relakit_options {
     /**
@@ -904,27 +971,27 @@ struct relakit_options {
      */
     uint32_t struct_size;
     /**
-     * RELAKIT_CHECK_PC32 and the like, or 0.
+     * RELAKIT_CHECK_PC32 and other flags, or 0.
      */
     uint32_t flags;
     /**
-     * RELAKIT_PROFILE_DEFAULT, RELAKIT_PROFILE_ELF or RELAKIT_LINUX(major, minor). A version between two that
-     * differ takes the older one's rules.
+     * RELAKIT_PROFILE_DEFAULT, RELAKIT_PROFILE_ELF or RELAKIT_LINUX(major, minor), from 5.8 on. A
+     * version between two known ones has the rules of the older one.
      */
     uint32_t profile;
     /**
-     * 0.
+     * Must be 0.
      */
     uint32_t reserved;
 };
 
 /**
- * A fault in full. Wherever one is taken, NULL is allowed; it is written when the function fails, in all members, and
- * not touched otherwise. Its size never changes.
+ * Describes an error. Every function accepts NULL for this argument. If the function fails, it
+ * writes all members; otherwise it writes none. The size of this struct never changes.
  */
 struct relakit_error {
     /**
-     * What the function returned.
+     * The status that the function returned.
      */
     relakit_status status;
     /**
@@ -932,7 +999,8 @@ struct relakit_error {
      */
     int32_t linux_errno;
     /**
-     * RELAKIT_HAS_SECTION and the like: which of the next four members say something. The others are 0.
+     * Which of the next four members are valid: RELAKIT_HAS_SECTION, _SYMBOL, _TYPE and _ENTRY.
+     * The others are 0.
      */
     uint32_t has;
     /**
@@ -944,7 +1012,7 @@ struct relakit_error {
      */
     uint32_t symbol;
     /**
-     * See RELAKIT_HAS_TYPE; relakit_type_name gives its name.
+     * See RELAKIT_HAS_TYPE. relakit_type_name returns its name.
      */
     uint32_t r_type;
     /**
@@ -952,17 +1020,17 @@ struct relakit_error {
      */
     uint64_t entry;
     /**
-     * r_offset, or an offset in the file, in bytes. What the three numbers are is said with each status, and
-     * relakit_number_name tells it.
+     * r_offset or an offset in the file, in bytes. Each RELAKIT_ERR_ constant lists the meaning of
+     * offset, value and limit in parentheses; relakit_number_name returns it as text.
      */
     uint64_t offset;
     /**
-     * The number at fault. A number that a callback returned is signed: RELAKIT_ERR_RESOLVER, _WRITER, _SYNC,
-     * _NOT_UNDONE.
+     * The number that caused the error. For RELAKIT_ERR_RESOLVER, _WRITER, _SYNC and _NOT_UNDONE
+     * it is the result of the callback, sign-extended to 64 bits.
      */
     uint64_t value;
     /**
-     * What the number was held against.
+     * The number that value was compared with.
      */
     uint64_t limit;
     /**
@@ -972,7 +1040,8 @@ struct relakit_error {
 };
 
 /**
- * A module as a Linux-shaped loader holds it.
+ * A module in memory, as a loader like Linux's has it: section headers whose sh_addr are
+ * addresses.
  */
 struct relakit_image {
     /**
@@ -980,28 +1049,29 @@ struct relakit_image {
      */
     uint32_t struct_size;
     /**
-     * 0.
+     * Must be 0.
      */
     uint32_t flags;
     /**
-     * section_count Elf64_Shdr. The sh_addr of each section that a function reads or writes is where it is now and will
-     * run; behind a writer, where it will run.
+     * An array of section_count Elf64_Shdr. It needs no alignment. For each section that a
+     * function reads or writes, sh_addr is the address of its memory now, which is also its
+     * run-time address. For a target with a writer, sh_addr is the run-time address.
      */
     const void *sechdrs;
     /**
-     * Number of section headers, section 0 included.
+     * Number of section headers, including section 0.
      */
     uint32_t section_count;
     /**
-     * Index of the symbol table's section header. Its sh_addr leads to symbol_count Elf64_Sym.
+     * Section index of the symbol table. Its sh_addr is the address of symbol_count Elf64_Sym.
      */
     uint32_t symindex;
     /**
-     * Number of symbols, the null symbol included.
+     * Number of symbols, including the null symbol.
      */
     uint32_t symbol_count;
     /**
-     * 0.
+     * Must be 0.
      */
     uint32_t reserved;
     /**
@@ -1009,7 +1079,7 @@ struct relakit_image {
      */
     const char *shstrtab;
     /**
-     * Bytes of them.
+     * Size of shstrtab in bytes.
      */
     size_t shstrtab_size;
     /**
@@ -1017,22 +1087,28 @@ struct relakit_image {
      */
     const char *strtab;
     /**
-     * Bytes of them.
+     * Size of strtab in bytes.
      */
     size_t strtab_size;
     /**
-     * Lent memory for symbol_count values, which relakit_klp_apply works in; its content is lost. NULL for
+     * Caller-provided buffer of symbol_count entries, which relakit_klp_apply overwrites. NULL for
      * relakit_klp_clear.
      */
     uint64_t *values;
 };
 
 /**
- * Answers for the names that a module does not define. Names are not ended by NUL: they have the length that is given.
+ * Callbacks that look up symbols which the module does not define. Names have the given length and
+ * do not end with NUL.
  *
- * A callback returns RELAKIT_OK (0) after it has set *value, or RELAKIT_NONE (1) when there is no such symbol, or any
- * other number, which fails the pass with RELAKIT_ERR_RESOLVER and comes back in error->value, sign-extended. A
- * callback may call any function of relakit, but not for the module that it is called for.
+ * A callback returns one of these numbers:
+ * RELAKIT_OK (0)    the symbol exists, and *value is its address;
+ * RELAKIT_NONE (1)  the symbol does not exist;
+ * any other number  the call fails with RELAKIT_ERR_RESOLVER, and error->value is the number,
+ *                   sign-extended.
+ *
+ * A callback may call every function of relakit, except those that take the module for which it is
+ * called.
  */
 struct relakit_resolver {
     /**
@@ -1040,23 +1116,29 @@ struct relakit_resolver {
      */
     uint32_t struct_size;
     /**
-     * 0.
+     * Must be 0.
      */
     uint32_t flags;
     /**
-     * Handed to each callback.
+     * First argument of each callback.
      */
     void *ctx;
     /**
-     * The address of the exported symbol name. Called once for each undefined symbol of the symbol table, in the
-     * order of the table. NULL: nobody exports anything.
+     * Looks up the exported symbol name. It is called once for each undefined symbol whose name
+     * has at most 4096 bytes, in the order of the symbol table. NULL: no symbol is exported.
      */
     int32_t (*exported)(void *ctx, const char *name, size_t name_len, uint64_t *value);
     /**
-     * The address of the position-th symbol (counted from 1) called name in object, exported or not; RELAKIT_NONE when
-     * there are fewer. The order is that of addresses in "vmlinux" and that of the symbol table in a module; undefined
-     * symbols do not count, and an object that is not there has none. position comes from the file and may be any
-     * number. Called for each livepatch symbol that a section uses, once or a few times. NULL: nobody has any.
+     * Looks up a symbol of object by its name and position (Linux: sympos). Position N means the
+     * N-th symbol of that name, counted from 1. The callback returns RELAKIT_NONE if there are
+     * fewer, or if the object is not loaded.
+     *
+     * All defined symbols count, exported or not. The order is that of their addresses in
+     * "vmlinux", and that of the symbol table in a module. position comes from the file and may be
+     * any number from 1 on. A *value of 0 means that the symbol is not found.
+     *
+     * It is called for the livepatch symbols that a section uses, and may be called several times
+     * for one symbol. NULL: no symbol is found.
      */
     int32_t (*candidate)(void *ctx,
                          const char *object,
@@ -1068,23 +1150,23 @@ struct relakit_resolver {
 };
 
 /**
- * Where one section of a module lives. All zeros: nowhere.
+ * The memory of one section. All members are 0 if the section has none.
  */
 struct relakit_place {
     /**
-     * RELAKIT_PLACED and the like, or 0.
+     * RELAKIT_PLACED and other flags, or 0.
      */
     uint32_t flags;
     /**
-     * 0.
+     * Must be 0.
      */
     uint32_t reserved;
     /**
-     * The section's bytes; NULL behind a writer, or when size is 0.
+     * The memory. It must be NULL with RELAKIT_PLACE_WRITER, and may be NULL if size is 0.
      */
     void *bytes;
     /**
-     * Number of bytes: the section's size.
+     * Size in bytes. It must be the size of the section.
      */
     uint64_t size;
     /**
@@ -1092,15 +1174,17 @@ struct relakit_place {
      */
     uint64_t address;
     /**
-     * See RELAKIT_PLACE_SYMBOLS_AT; otherwise 0.
+     * Address from which symbol values count, with RELAKIT_PLACE_SYMBOLS_AT. Otherwise 0.
      */
     uint64_t symbols_at;
 };
 
 /**
- * Where the sections of a module live. Addresses and sizes are the same for every call that takes one: a module does not
- * move. Whether a section is plain memory or behind a writer may change, for memory that cannot be written any more when the
- * late relocations come. A section behind a writer is filled by the caller.
+ * The memory of a module's sections.
+ *
+ * Addresses and sizes must be the same in every call for a module. A section may be plain memory
+ * in one call and use a writer in a later call, for example after its memory was made read-only.
+ * The caller fills sections that use a writer.
  */
 struct relakit_memory {
     /**
@@ -1108,26 +1192,27 @@ struct relakit_memory {
      */
     uint32_t struct_size;
     /**
-     * 0.
+     * Must be 0.
      */
     uint32_t flags;
     /**
-     * One place a section, by section index. They must overlap neither each other, which is not checked, nor anything else
-     * that is lent.
+     * An array with one element for each section, by section index. The memory of a section must
+     * not overlap that of another section, the array or any other memory that the caller provides
+     * to relakit. relakit does not check for overlaps between sections.
      */
     const struct relakit_place *places;
     /**
-     * Number of places; sections after the last have none.
+     * Number of elements. Sections after the last element have no memory.
      */
     size_t count;
     /**
-     * For the places with RELAKIT_PLACE_WRITER; may be NULL when there are none.
+     * Writer of the sections with RELAKIT_PLACE_WRITER. May be NULL if there are none.
      */
     const struct relakit_writer *writer;
 };
 
 /**
- * What a module consists of.
+ * Numbers that describe a module.
  */
 struct relakit_module_info {
     /**
@@ -1135,19 +1220,21 @@ struct relakit_module_info {
      */
     uint32_t struct_size;
     /**
-     * Number of sections, section 0 included.
+     * Number of sections, including section 0.
      */
     uint32_t section_count;
     /**
-     * Number of symbols, the null symbol included: so many values are to be lent.
+     * Number of symbols, including the null symbol. Buffers for symbol values need this many
+     * entries.
      */
     uint32_t symbol_count;
     /**
-     * Index of the symbol table's section.
+     * Section index of the symbol table.
      */
     uint32_t symbols_section;
     /**
-     * Index of the per-CPU section, if the profile knows one; 0 when there is none.
+     * Section index of the per-CPU section. 0 if the module has none, or if the profile does not
+     * treat it specially.
      */
     uint32_t per_cpu_section;
     /**
@@ -1157,7 +1244,7 @@ struct relakit_module_info {
 };
 
 /**
- * One section of a module. The pointers lead into the file.
+ * One section of a module. The pointers lead into the file, except for reason and an empty name.
  */
 struct relakit_section {
     /**
@@ -1165,7 +1252,7 @@ struct relakit_section {
      */
     uint32_t struct_size;
     /**
-     * RELAKIT_SECTION_IN_MEMORY and the like.
+     * RELAKIT_SECTION_IN_MEMORY and other flags, or 0.
      */
     uint32_t flags;
     /**
@@ -1173,47 +1260,49 @@ struct relakit_section {
      */
     uint32_t sh_type;
     /**
-     * A RELAKIT_CLASS_.
+     * A RELAKIT_CLASS_ number.
      */
     uint32_t section_class;
     /**
-     * Of relocations: the section index of what is relocated, as far as the class knows one. Otherwise 0.
+     * For relocations, the section index of the target: sh_info, which may be invalid for
+     * RELAKIT_CLASS_PASSED_OVER and RELAKIT_CLASS_MALFORMED. Otherwise 0.
      */
     uint32_t target;
     /**
-     * Of a malformed section what is wrong with it, otherwise RELAKIT_OK.
+     * For a malformed section, the RELAKIT_ERR_ number of its error. Otherwise RELAKIT_OK.
      */
     relakit_status status;
     /**
-     * Why it has its class, in English: constant text, ended by NUL.
+     * Why the section has its class: an English text, constant, ended by NUL.
      */
     const char *reason;
     /**
-     * Its name, ended by NUL.
+     * Name of the section, ended by NUL.
      */
     const char *name;
     /**
-     * Bytes of the name, without the NUL.
+     * Length of the name in bytes, without the NUL. It is 4097 if the name is longer than 4096
+     * bytes.
      */
     size_t name_len;
     /**
-     * The object of late relocations, not ended by NUL; otherwise NULL.
+     * Name of the patched object of a late section, not ended by NUL. NULL if there is none.
      */
     const char *object;
     /**
-     * Bytes of the object's name.
+     * Length of the object's name in bytes.
      */
     size_t object_len;
     /**
-     * Its content in the file; NULL when it has none.
+     * Content of the section in the file. NULL if it has none.
      */
     const void *content;
     /**
-     * sh_size: bytes, in the file or (SHT_NOBITS) in memory only.
+     * sh_size: bytes in the file, or in memory only for SHT_NOBITS.
      */
     uint64_t size;
     /**
-     * sh_addralign, as in the file: not checked to be a power of two.
+     * sh_addralign, as in the file. relakit does not check that it is a power of two.
      */
     uint64_t align;
     /**
@@ -1231,7 +1320,7 @@ struct relakit_section {
 };
 
 /**
- * One symbol of a module. The name leads into the file.
+ * One symbol of a module. The name is in the file.
  */
 struct relakit_symbol {
     /**
@@ -1251,26 +1340,28 @@ struct relakit_symbol {
      */
     uint32_t reserved;
     /**
-     * Its name, ended by NUL.
+     * Name of the symbol, ended by NUL.
      */
     const char *name;
     /**
-     * Bytes of the name, without the NUL.
+     * Length of the name in bytes, without the NUL. It is 4097 if the name is longer than 4096
+     * bytes.
      */
     size_t name_len;
     /**
-     * st_value, as in the file: an offset in its section, not an address. After relakit_module_early the address is in
-     * the values that were lent.
+     * st_value, as in the file. For a symbol in a section it is an offset, not an address.
+     * relakit_module_early returns the addresses in its values array.
      */
     uint64_t value;
     /**
-     * st_size: bytes.
+     * st_size, in bytes.
      */
     uint64_t size;
 };
 
 /**
- * A special section: one that Linux knows by name.
+ * A special section: a section that Linux recognises by its name. The members describe the kernel
+ * version of the profile: the first version that has its rules.
  */
 struct relakit_special {
     /**
@@ -1278,21 +1369,22 @@ struct relakit_special {
      */
     uint32_t struct_size;
     /**
-     * When the profile's Linux first reads it: a RELAKIT_READ_.
+     * When Linux first reads the section: a RELAKIT_READ_ number.
      */
     uint32_t read_at;
     /**
-     * Bytes of each entry in the profile's Linux; 0 when that is not fixed.
+     * Size of each entry in bytes. 0 if it is not fixed.
      */
     uint32_t entry_size;
     /**
-     * 1 when the reader patches instructions that the entries point to, otherwise 0.
+     * 1 if Linux patches the instructions to which the entries point, otherwise 0.
      */
     uint32_t rewrites_code;
 };
 
 /**
- * The parts of ".klp.rela.<object>.<section>". The pointers lead into the name and are not ended by NUL.
+ * The parts of a section name ".klp.rela.<object>.<section>". The pointers lead into the name; the
+ * parts do not end with NUL.
  */
 struct relakit_klp_section_name {
     /**
@@ -1300,30 +1392,32 @@ struct relakit_klp_section_name {
      */
     uint32_t struct_size;
     /**
-     * 1 when the object is "vmlinux" and the section belongs into the early pass, otherwise 0.
+     * 1 if the object is "vmlinux", so that the section is applied early. Otherwise 0.
      */
     uint32_t is_early;
     /**
-     * The object: 1 to 55 bytes, none of them a dot.
+     * The patched object: 1 to 55 bytes without a dot.
      */
     const char *object;
     /**
-     * Bytes of it. A longer name is cut to 55, as Linux does: then what follows does not begin with a dot.
+     * Length of object in bytes. Linux cuts a longer name to 55 bytes, and so does relakit. Then
+     * the byte after it is not a dot.
      */
     size_t object_len;
     /**
-     * The name of the target section, where the name follows the convention; otherwise NULL. Linux does not look at it: the
-     * target is sh_info.
+     * The name of the target section, if the name follows the convention. Otherwise NULL. Linux
+     * ignores this part; the target is sh_info.
      */
     const char *section;
     /**
-     * Bytes of it.
+     * Length of section in bytes.
      */
     size_t section_len;
 };
 
 /**
- * The parts of ".klp.sym.<object>.<name>,<position>". The pointers lead into the name and are not ended by NUL.
+ * The parts of a symbol name ".klp.sym.<object>.<name>,<position>". The pointers lead into the
+ * name; the parts do not end with NUL.
  */
 struct relakit_klp_symbol_name {
     /**
@@ -1331,40 +1425,41 @@ struct relakit_klp_symbol_name {
      */
     uint32_t struct_size;
     /**
-     * 1 when the object is "vmlinux", otherwise 0.
+     * 1 if the object is "vmlinux", otherwise 0.
      */
     uint32_t is_vmlinux;
     /**
-     * The object: 1 to 55 bytes, none of them a dot.
+     * The patched object: 1 to 55 bytes without a dot.
      */
     const char *object;
     /**
-     * Bytes of it.
+     * Length of object in bytes.
      */
     size_t object_len;
     /**
-     * The symbol: 1 to 511 bytes (127 before Linux 6.1), none of them a comma.
+     * The symbol: 1 to 511 bytes without a comma, or 1 to 127 before Linux 6.1.
      */
     const char *name;
     /**
-     * Bytes of it.
+     * Length of name in bytes.
      */
     size_t name_len;
     /**
-     * 0: the only symbol of that name in the object; N: the N-th, counted from 1.
+     * The position (Linux: sympos). 0 means the only symbol of that name in the object; N means
+     * symbol number N of that name, counted from 1.
      */
     uint64_t position;
     /**
-     * Bytes after the position, which Linux ignores.
+     * Number of bytes after the position. Linux ignores them.
      */
     size_t trailing;
 };
 
 /**
- * A mistake in a module that Linux skips without a message, or that does harm later.
+ * A mistake in a module that Linux does not report, or that does harm later.
  *
- * A module with findings may load: the functions that load a module return what Linux refuses.
- * The size of this struct never changes.
+ * A module with findings may load. The functions that load a module return the errors that prevent
+ * loading. The size of this struct never changes.
  */
 struct relakit_finding {
     /**
@@ -1402,7 +1497,7 @@ struct relakit_finding {
      */
     uint64_t other_entry;
     /**
-     * r_offset of the relocation, in bytes; 0 if the finding is about no single relocation.
+     * r_offset of the relocation, in bytes. 0 if the finding is not about a single relocation.
      */
     uint64_t offset;
     /**
@@ -1416,17 +1511,20 @@ struct relakit_finding {
 };
 
 /**
- * Called once for each finding. *finding is valid during the call. ctx is the caller's argument.
- * The callback may call every function of relakit, except those that take the same module.
+ * Called once for each finding. *finding is valid during the call. ctx is the argument of the
+ * function that makes the call. The callback may call every function of relakit, except those that
+ * take the same module.
  */
 typedef void (*relakit_report)(void *ctx, const struct relakit_finding *finding);
 
 /**
- * A table of names, as it is in the caller's memory: an array of structs, each with the name of one thing. They hold
- * pointers to names (.strings = NULL), or offsets of names in a string table, such as the st_name of an Elf64_Sym. What
- * is found is a position in the array, from 0, so what else the structs hold is the caller's business.
+ * A table of names in the caller's memory: an array of structs, each with the name of one item. A
+ * name is a pointer (strings is NULL), or an offset in a string table, such as the st_name of an
+ * Elf64_Sym. The functions return a position in the array, counted from 0. relakit ignores the
+ * other members of the structs.
  *
- * Names end with NUL or where the string table ends. A NULL, and an offset outside the string table, is an empty name.
+ * A name ends at a NUL or at the end of the string table. A NULL pointer or an offset outside the
+ * string table is an empty name.
  */
 struct relakit_names {
     /**
@@ -1434,16 +1532,16 @@ struct relakit_names {
      */
     uint32_t struct_size;
     /**
-     * 0.
+     * Must be 0.
      */
     uint32_t flags;
     /**
-     * The first struct's member that leads to its name: a const char *, or with strings a uint32_t. It need not be
-     * aligned.
+     * Address of the name member of the first struct: a const char *, or a uint32_t offset if
+     * strings is set. It needs no alignment.
      */
     const void *first;
     /**
-     * Bytes from one struct to the next: its sizeof.
+     * Distance between two structs in bytes: their sizeof.
      */
     size_t stride;
     /**
@@ -1451,11 +1549,11 @@ struct relakit_names {
      */
     size_t count;
     /**
-     * The string table that offsets count from; NULL when there are pointers.
+     * The string table of the offsets, or NULL if the names are pointers.
      */
     const char *strings;
     /**
-     * Bytes of the string table; 0 when there are pointers.
+     * Size of the string table in bytes, or 0 if the names are pointers.
      */
     size_t strings_size;
 };
@@ -1465,69 +1563,80 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * One sentence that says what a status means, in English, without a full stop. Never NULL, also for a number that is
- * no status. The text is constant and lives as long as the program.
+ * Returns the meaning of a status: an English sentence without a full stop. It never returns NULL:
+ * for an unknown number the text is "unknown status". The text is constant.
  */
 const char *relakit_strerror(relakit_status status);
 
 /**
- * The errno that Linux's module loader answers with in this case, as a positive number of x86-64 (ENOENT 2, ENOEXEC
- * 8, EINVAL 22); 0 where Linux would notice nothing or has no such call.
+ * Returns the errno of Linux's module loader for the same error, as a positive number of x86-64:
+ * ENOENT 2, ENOEXEC 8, EINVAL 22. It returns 0 if Linux does not detect the error or has no such
+ * call.
  */
 int32_t relakit_linux_errno(relakit_status status);
 
 /**
- * What relakit_error's offset (which = 0), value (1) or limit (2) is when a function returns this status, such as "section
- * size"; the empty string when it is not used, NULL for another which. The text is constant.
+ * Returns the meaning of a member of struct relakit_error for a status, such as "section size".
+ *
+ * which is 0 for offset, 1 for value, 2 for limit. The function returns "" if the status does not
+ * use the member, and NULL for any other which. The text is constant.
  */
-const char *relakit_number_name(relakit_status status,
-                                uint32_t which);
+const char *relakit_number_name(relakit_status status, uint32_t which);
 
 /**
- * RELAKIT_ABI of the archive, to be held against that of the header.
+ * Returns the RELAKIT_ABI of the library. Compare it with the RELAKIT_ABI of this header.
  */
 uint32_t relakit_abi(void);
 
 /**
- * The version of the archive, such as "0.1.0": constant text.
+ * Returns the version of the library, such as "0.1.0". The text is constant.
  */
 const char *relakit_version(void);
 
 /**
- * The psABI's name of a relocation type, such as "R_X86_64_PC32", also of types that are not applied; NULL for a number
- * that is none. The text is constant.
+ * Returns the psABI name of a relocation type, such as "R_X86_64_PC32", or NULL if the number is
+ * unknown. It also knows types that relakit does not apply. The text is constant.
  */
 const char *relakit_type_name(uint32_t r_type);
 
 /**
- * The name of a RELAKIT_CLASS_, such as "livepatch, early"; NULL for a number that is none. The text is constant.
+ * Returns the name of a RELAKIT_CLASS_ number, such as "livepatch, early", or NULL if the number
+ * is unknown. The text is constant.
  */
 const char *relakit_class_name(uint32_t section_class);
 
 /**
  * Applies every relocation of one table to one target, or changes nothing.
  *
- * rela is rela_size bytes of Elf64_Rela, which need not be aligned. symbols are the values by symbol index. The target
- * must not overlap them; behind a writer its addresses must not, see RELAKIT_WRITER_FOREIGN. The time is linear in rela_size.
+ * - rela is the table, an array of Elf64_Rela with rela_size bytes. It needs no alignment.
+ * - symbols has the symbol values.
+ * - target is the memory that is relocated. It must not overlap the table or the symbol values.
+ *   With a writer, its addresses are compared with them, see RELAKIT_WRITER_FOREIGN.
+ * - options and error may be NULL. options take every flag.
  *
- * Plain memory is relocated in one pass that undoes what it wrote when an entry fails. With a writer everything is
- * proven before the first write; see struct relakit_writer.
+ * In plain memory the function checks and writes the entries one after the other. If an entry
+ * fails, it sets the fields written so far back to zero. With a writer or with
+ * RELAKIT_ALLOW_NONZERO it checks all entries before the first write. The time is linear in
+ * rela_size.
  *
- * Returns RELAKIT_OK, or
- * RELAKIT_ERR_PARTIAL_ENTRY   rela_size is not a multiple of 24;
- * RELAKIT_ERR_UNKNOWN_TYPE    a type that the options do not know;
- * RELAKIT_ERR_OFFSET_OUTSIDE  a field lies outside the target;
- * RELAKIT_ERR_SYMBOL_INDEX    there is no such symbol;
- * RELAKIT_ERR_OVERFLOW        a value does not fit its field;
- * RELAKIT_ERR_NON_ZERO        a field is not zero (see RELAKIT_ALLOW_NONZERO);
- * RELAKIT_ERR_WRITER, _SYNC   the writer failed, nothing is changed;
- * RELAKIT_ERR_NOT_UNDONE      the writer failed while the pass was undone: entries up to error->entry are written;
- * RELAKIT_ERR_ADDRESS_WRAPS   the target's addresses wrap past 2^64;
- * RELAKIT_ERR_SYMBOL_UNRESOLVED  the values are in a symbol table that was not resolved (see RELAKIT_ALLOW_ZERO_SYMBOLS);
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _PROFILE, _CALLBACK, _SYMBOLS
- *                             the call itself is wrong, error->value is the number of the argument.
- *
- * Reentrant. Does not allocate, lock, print or keep a pointer.
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_PARTIAL_ENTRY      rela_size is not a multiple of 24;
+ * RELAKIT_ERR_SYMBOL_INDEX       a symbol index is not less than symbols->count;
+ * RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
+ *                                RELAKIT_ALLOW_ZERO_SYMBOLS;
+ * RELAKIT_ERR_UNKNOWN_TYPE       the options do not support a relocation type;
+ * RELAKIT_ERR_OVERFLOW           a value does not fit its field; error->value holds it;
+ * RELAKIT_ERR_OFFSET_OUTSIDE     a field is not inside the target;
+ * RELAKIT_ERR_NON_ZERO           a field is not zero, see RELAKIT_ALLOW_NONZERO;
+ * RELAKIT_ERR_ADDRESS_WRAPS      the address of the target's last byte is greater than 2^64 - 1;
+ * RELAKIT_ERR_WRITER             read or write of the writer failed; nothing is changed;
+ * RELAKIT_ERR_SYNC               sync of the writer failed; nothing is changed;
+ * RELAKIT_ERR_NOT_UNDONE         the writer failed and there was no rollback: the entries 0 to
+ *                                error->entry are written;
+ * RELAKIT_ERR_PROFILE            options->profile is unknown; error->value holds it;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
+ *     _SYMBOLS
+ *                                an argument is invalid, error->value is its number.
  */
 relakit_status relakit_apply(const void *rela,
                              size_t rela_size,
@@ -1537,16 +1646,29 @@ relakit_status relakit_apply(const void *rela,
                              struct relakit_error *error);
 
 /**
- * Sets every field of one table back to zero, or changes nothing. Each must hold what relakit_apply wrote with these
- * symbol values and options; the last entry goes first.
+ * Sets every field of one relocation table back to zero, or changes nothing.
  *
- * The arguments are those of relakit_apply.
+ * Before that, each field must hold the value that relakit_apply wrote with the same symbol values
+ * and options. Entries are cleared from the last to the first. The arguments are those of
+ * relakit_apply.
  *
- * Returns RELAKIT_OK, or RELAKIT_ERR_MISMATCH when a field does not hold what was applied (error->value is what it
- * should, error->limit what it does hold), or what relakit_apply returns. RELAKIT_ERR_NOT_UNDONE: the entries up to
- * error->entry hold their values, those after it are zero.
- *
- * Reentrant. Does not allocate, lock, print or keep a pointer.
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_MISMATCH        a field does not hold the relocated value: error->value is the
+ *                             expected content, error->limit the actual content;
+ * RELAKIT_ERR_PARTIAL_ENTRY   rela_size is not a multiple of 24;
+ * RELAKIT_ERR_SYMBOL_INDEX    a symbol index is not less than symbols->count;
+ * RELAKIT_ERR_UNKNOWN_TYPE    the options do not support a relocation type;
+ * RELAKIT_ERR_OVERFLOW        a value does not fit its field; error->value holds it;
+ * RELAKIT_ERR_OFFSET_OUTSIDE  a field is not inside the target;
+ * RELAKIT_ERR_ADDRESS_WRAPS   the address of the target's last byte is greater than 2^64 - 1;
+ * RELAKIT_ERR_WRITER          read or write of the writer failed; nothing is changed;
+ * RELAKIT_ERR_SYNC            sync of the writer failed; nothing is changed;
+ * RELAKIT_ERR_NOT_UNDONE      the writer failed and the rollback failed too: the entries 0 to
+ *                             error->entry hold their values, the later ones are zero;
+ * RELAKIT_ERR_PROFILE         options->profile is unknown; error->value holds it;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
+ *     _SYMBOLS
+ *                             an argument is invalid, error->value is its number.
  */
 relakit_status relakit_clear(const void *rela,
                              size_t rela_size,
@@ -1556,16 +1678,30 @@ relakit_status relakit_clear(const void *rela,
                              struct relakit_error *error);
 
 /**
- * Says what relakit_apply would return. It only reads: target->bytes may be memory that cannot be written, and of a writer only
- * read is called.
+ * Checks whether relakit_apply would succeed, and writes nothing.
  *
- * The arguments are those of relakit_apply.
+ * target->bytes may be read-only memory. Of a writer only read is called. The arguments are those
+ * of relakit_apply.
  *
- * Returns RELAKIT_OK, or what relakit_apply returns, or
- * RELAKIT_ERR_UNORDERED  a field does not come after the one before it (error->entry), so what one entry writes may decide about
- *                        a later one. Tables that linkers write ascend. With RELAKIT_ALLOW_NONZERO the order does not matter.
- *
- * Reentrant. Does not allocate, lock, print or keep a pointer.
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_UNORDERED          the field of error->entry overlaps the field before it or has a
+ *                                smaller offset, so the result depends on what is written; linkers
+ *                                write tables in ascending order, and with RELAKIT_ALLOW_NONZERO
+ *                                any order is accepted;
+ * RELAKIT_ERR_PARTIAL_ENTRY      rela_size is not a multiple of 24;
+ * RELAKIT_ERR_SYMBOL_INDEX       a symbol index is not less than symbols->count;
+ * RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
+ *                                RELAKIT_ALLOW_ZERO_SYMBOLS;
+ * RELAKIT_ERR_UNKNOWN_TYPE       the options do not support a relocation type;
+ * RELAKIT_ERR_OVERFLOW           a value does not fit its field; error->value holds it;
+ * RELAKIT_ERR_OFFSET_OUTSIDE     a field is not inside the target;
+ * RELAKIT_ERR_NON_ZERO           a field is not zero, see RELAKIT_ALLOW_NONZERO;
+ * RELAKIT_ERR_ADDRESS_WRAPS      the address of the target's last byte is greater than 2^64 - 1;
+ * RELAKIT_ERR_WRITER             read of the writer failed;
+ * RELAKIT_ERR_PROFILE            options->profile is unknown; error->value holds it;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
+ *     _SYMBOLS
+ *                                an argument is invalid, error->value is its number.
  */
 relakit_status relakit_check(const void *rela,
                              size_t rela_size,
@@ -1575,33 +1711,55 @@ relakit_status relakit_check(const void *rela,
                              struct relakit_error *error);
 
 /**
- * Applies relocation section relsec, or changes nothing: what such loaders know as apply_relocate_add, with the bounds
- * that they never pass.
+ * Applies one relocation section, or changes nothing. It replaces apply_relocate_add of Linux and
+ * checks all bounds.
  *
- * sechdrs is section_count Elf64_Shdr, and need not be aligned. The sh_addr of relsec leads to its relocations, that of
- * the section which its sh_info names is where this one is now and will run (behind a writer: will run), that of symindex
- * leads to symbol_count Elf64_Sym whose st_value are the symbols' values. strtab is unused and may be NULL; it keeps the argument
- * order of Linux's function. writer is NULL for plain memory.
+ * - sechdrs is an array of section_count Elf64_Shdr. It needs no alignment.
+ * - strtab is unused and may be NULL; it keeps the argument order of Linux's function.
+ * - symindex is the section index of the symbol table. Its sh_addr is the address of symbol_count
+ *   Elf64_Sym whose st_value members are the symbol values.
+ * - relsec is the index of the relocation section. Its sh_addr is the address of the relocations.
+ * - The target is the section sh_info of relsec. Its sh_addr is the address of its memory now,
+ *   which is also its run-time address. With a writer it is the run-time address.
+ * - writer is NULL for plain memory.
+ * - options and error may be NULL. options take every flag.
  *
- * The symbols must be resolved. The function refuses an entry whose symbol is recognisably not: SHN_LIVEPATCH, or SHN_UNDEF and not
- * weak, with st_value 0. It cannot recognise that the st_value of a symbol in a section is still an offset. A livepatch section
- * (SHF_RELA_LIVEPATCH) is applied like any other; relakit_klp_apply resolves its symbols first.
+ * The symbols must be resolved. The function returns RELAKIT_ERR_SYMBOL_UNRESOLVED for a symbol
+ * with st_value 0 that is SHN_LIVEPATCH, or SHN_UNDEF and not weak. It cannot detect an st_value
+ * that is still an offset in a section. A livepatch section (SHF_RELA_LIVEPATCH) is applied like
+ * every other section; relakit_klp_apply also resolves its symbols.
  *
  * Sections must not overlap each other in memory. The time is linear in the size of relsec.
  *
- * Returns RELAKIT_OK, or what relakit_apply returns, or
- * RELAKIT_ERR_NO_SUCH_SECTION         relsec or symindex is 0 or not a section;
- * RELAKIT_ERR_NOT_RELOCATIONS, _REL_SECTION  relsec is not of type RELA;
- * RELAKIT_ERR_TARGET_OUT_OF_RANGE     its sh_info is 0 or not a section;
- * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  its target is the symbol table or its strings;
- * RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or so large that the section would wrap around. (A target behind a
- *                                     writer may be at address 0; if it wraps, RELAKIT_ERR_ADDRESS_WRAPS);
- * RELAKIT_ERR_TARGET_IS_RELOCATIONS   its target is a relocation section;
- * RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the headers, the symbols or the relocations; behind a writer too,
- *                                     by its addresses, unless the writer has RELAKIT_WRITER_FOREIGN;
- * RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved (see RELAKIT_ALLOW_ZERO_SYMBOLS).
- *
- * Reentrant. Does not allocate, lock, print or keep a pointer.
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_NO_SUCH_SECTION         relsec or symindex is 0, or is not less than section_count;
+ * RELAKIT_ERR_REL_SECTION             relsec is of type SHT_REL;
+ * RELAKIT_ERR_NOT_RELOCATIONS         relsec is of another type than SHT_RELA;
+ * RELAKIT_ERR_PARTIAL_ENTRY           the size of relsec is not a multiple of 24;
+ * RELAKIT_ERR_TARGET_OUT_OF_RANGE     sh_info of relsec is 0, or is not less than section_count;
+ * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  the target is the symbol table or its string table;
+ * RELAKIT_ERR_TARGET_IS_RELOCATIONS   the target is a relocation section;
+ * RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the section headers, the symbols or the
+ *                                     relocations; with a writer, its addresses are compared, see
+ *                                     RELAKIT_WRITER_FOREIGN;
+ * RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or the section would end after the end
+ *                                     of the address space;
+ * RELAKIT_ERR_ADDRESS_WRAPS           the same for a target with a writer, for which the address 0
+ *                                     is valid;
+ * RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not less than symbol_count;
+ * RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved, see above and
+ *                                     RELAKIT_ALLOW_ZERO_SYMBOLS;
+ * RELAKIT_ERR_UNKNOWN_TYPE            the options do not support a relocation type;
+ * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
+ * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside the target;
+ * RELAKIT_ERR_NON_ZERO                a field is not zero, see RELAKIT_ALLOW_NONZERO;
+ * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
+ * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
+ * RELAKIT_ERR_NOT_UNDONE              the writer failed and there was no rollback: the entries 0
+ *                                     to error->entry are written;
+ * RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
+ *                                     an argument is invalid, error->value is its number.
  */
 relakit_status relakit_apply_relocate_add(const void *sechdrs,
                                           uint32_t section_count,
@@ -1614,11 +1772,40 @@ relakit_status relakit_apply_relocate_add(const void *sechdrs,
                                           struct relakit_error *error);
 
 /**
- * Sets every field of relocation section relsec back to zero, or changes nothing. Each must hold what
- * relakit_apply_relocate_add wrote with the symbol values that are still in the table; the last entry goes first.
+ * Sets every field of one relocation section back to zero, or changes nothing.
  *
- * The arguments and what is returned are those of relakit_apply_relocate_add, and RELAKIT_ERR_MISMATCH when a field does
- * not hold what was applied. Reentrant. Does not allocate, lock, print or keep a pointer.
+ * Before that, each field must hold the value that relakit_apply_relocate_add wrote. The symbol
+ * table must still have the same values. Entries are cleared from the last to the first. The
+ * arguments are those of relakit_apply_relocate_add.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_MISMATCH                a field does not hold the relocated value: error->value is
+ *                                     the expected content, error->limit the actual content;
+ * RELAKIT_ERR_NO_SUCH_SECTION         relsec or symindex is 0, or is not less than section_count;
+ * RELAKIT_ERR_REL_SECTION             relsec is of type SHT_REL;
+ * RELAKIT_ERR_NOT_RELOCATIONS         relsec is of another type than SHT_RELA;
+ * RELAKIT_ERR_PARTIAL_ENTRY           the size of relsec is not a multiple of 24;
+ * RELAKIT_ERR_TARGET_OUT_OF_RANGE     sh_info of relsec is 0, or is not less than section_count;
+ * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  the target is the symbol table or its string table;
+ * RELAKIT_ERR_TARGET_IS_RELOCATIONS   the target is a relocation section;
+ * RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the section headers, the symbols or the
+ *                                     relocations; with a writer, its addresses are compared, see
+ *                                     RELAKIT_WRITER_FOREIGN;
+ * RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or the section would end after the end
+ *                                     of the address space;
+ * RELAKIT_ERR_ADDRESS_WRAPS           the same for a target with a writer, for which the address 0
+ *                                     is valid;
+ * RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not less than symbol_count;
+ * RELAKIT_ERR_UNKNOWN_TYPE            the options do not support a relocation type;
+ * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
+ * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside the target;
+ * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
+ * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
+ * RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
+ *                                     to error->entry hold their values, the later ones are zero;
+ * RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
+ *                                     an argument is invalid, error->value is its number.
  */
 relakit_status relakit_clear_relocate_add(const void *sechdrs,
                                           uint32_t section_count,
@@ -1631,30 +1818,80 @@ relakit_status relakit_clear_relocate_add(const void *sechdrs,
                                           struct relakit_error *error);
 
 /**
- * Resolves the symbols of all livepatch sections of one object, and applies them in section order: all of them, or
- * nothing is changed. What a kernel does section by section in klp_apply_section_relocs.
+ * Resolves the symbols of all livepatch sections of one patched object and applies these sections,
+ * or changes nothing. Linux does this section by section in klp_apply_section_relocs.
  *
- * object is "vmlinux" while the module loads, with its ordinary relocations and before anything reads its special
- * sections (early); afterwards the name of a module that comes, at most 55 bytes and a NUL (late). With "vmlinux", sections
- * whose target is not in memory (no such section, or not SHF_ALLOC) are passed over, as Linux does.
+ * object is the name of the patched object, ended by NUL:
+ * - "vmlinux" while the module is loaded, together with its ordinary relocations and before
+ *   anything reads its special sections. Sections whose target does not exist or is not SHF_ALLOC
+ *   are skipped, as in Linux.
+ * - the name of a module, at most 55 bytes, when that module is loaded later.
  *
- * resolver->candidate is called for the symbols, exported is not. On success the values of the symbols are in the symbol
- * table, for relakit_klp_clear, and *sections, if sections is not NULL, is the number of sections: 0 when the module has
- * none for that object, which is often a misspelt name. error->section names the section at fault. options take
- * RELAKIT_CHECK_PC32 and a profile.
+ * The sections are processed in the order of their indices: the function resolves the symbols of a
+ * section with resolver->candidate, then applies the section. resolver->exported is not called.
+ * writer is NULL for plain memory. options take RELAKIT_CHECK_PC32 and a profile. sections,
+ * options and error may be NULL.
  *
- * Returns RELAKIT_OK, or what relakit_apply_relocate_add returns, or
- * RELAKIT_ERR_NOT_A_MODULE            object is empty;
- * RELAKIT_ERR_NOT_PLACED              also where relocations overlap the symbols or image->values;
- * RELAKIT_ERR_BAD_SECTION_NAME, _BAD_KLP_SECTION_NAME  of any section with SHF_RELA_LIVEPATCH, whatever its object;
- * RELAKIT_ERR_LATE_NOT_ALLOCATED, _TARGET_NOT_ALLOCATED  late: the section or its target is not SHF_ALLOC;
- * RELAKIT_ERR_NOT_KLP_SYMBOL, _BAD_SYMBOL_NAME, _BAD_KLP_SYMBOL_NAME, _VMLINUX_FROM_MODULE  of a symbol it uses;
- * RELAKIT_ERR_KLP_NOT_FOUND, _KLP_AMBIGUOUS, _KLP_POSITION, _RESOLVER  by what the resolver answers;
+ * On success the function writes the symbol values into the symbol table, where relakit_klp_clear
+ * needs them. *sections is then the number of sections of the patched object. It is 0 if the
+ * module has no section for object. Often this means that the name is misspelt.
  *
- * Nobody remembers that an object has come: when it comes twice its fields are not zero, RELAKIT_ERR_NON_ZERO. The time is linear in
- * the number of sections and the sizes of the object's relocation sections; sections that share a table are counted each.
+ * relakit does not record which objects are applied. If the same object is applied twice, the
+ * fields are not zero, and the second call returns RELAKIT_ERR_NON_ZERO. The time is linear in the
+ * numbers of sections and symbols and in the sizes of the object's relocation sections. If
+ * sections share a table, it counts once for each.
  *
- * Not for two threads with one symbol table. Does not allocate, lock, print or keep a pointer.
+ * Two threads must not call the function for the same symbol table at the same time.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_NOT_A_MODULE            object is the empty string;
+ * RELAKIT_ERR_NO_SUCH_SECTION         image->symindex is 0, or is not less than
+ *                                     image->section_count;
+ * RELAKIT_ERR_BAD_SECTION_NAME        the name of a section with SHF_RELA_LIVEPATCH, of any
+ *                                     object, is outside shstrtab or does not end in it;
+ * RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a section with SHF_RELA_LIVEPATCH, of any
+ *                                     object, does not begin with .klp.rela.<object>;
+ * RELAKIT_ERR_LATE_NOT_ALLOCATED      object is a module, and a section is not SHF_ALLOC;
+ * RELAKIT_ERR_TARGET_NOT_ALLOCATED    object is a module, and a target is not SHF_ALLOC;
+ * RELAKIT_ERR_REL_SECTION             a section is of type SHT_REL;
+ * RELAKIT_ERR_NOT_RELOCATIONS         a section is of another type than SHT_RELA;
+ * RELAKIT_ERR_PARTIAL_ENTRY           the size of a section is not a multiple of 24;
+ * RELAKIT_ERR_TARGET_OUT_OF_RANGE     object is a module, and sh_info of a section is not the
+ *                                     index of a section;
+ * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
+ * RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
+ * RELAKIT_ERR_TARGET_OVERLAPS         a target overlaps the section headers, the symbols, the
+ *                                     names, the relocations or image->values; with a writer, its
+ *                                     addresses are compared, see RELAKIT_WRITER_FOREIGN;
+ * RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or the section would end after the end
+ *                                     of the address space, or the relocations overlap the symbols
+ *                                     or image->values;
+ * RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of a target with a writer is
+ *                                     greater than 2^64 - 1;
+ * RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not less than image->symbol_count;
+ * RELAKIT_ERR_NOT_KLP_SYMBOL          the st_shndx of a symbol is not SHN_LIVEPATCH;
+ * RELAKIT_ERR_BAD_SYMBOL_NAME         a symbol name is outside strtab, does not end in it or is
+ *                                     too long;
+ * RELAKIT_ERR_BAD_KLP_SYMBOL_NAME     a symbol name is not .klp.sym.<object>.<name>,<position>;
+ * RELAKIT_ERR_VMLINUX_FROM_MODULE     object is a module, and a section uses a vmlinux symbol;
+ * RELAKIT_ERR_KLP_NOT_FOUND           the resolver does not find a symbol, or its value is 0;
+ * RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
+ *                                     that name;
+ * RELAKIT_ERR_KLP_POSITION            the resolver finds fewer symbols of a name than the
+ *                                     position;
+ * RELAKIT_ERR_RESOLVER                resolver->candidate failed; error->value is its result;
+ * RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
+ * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
+ * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
+ * RELAKIT_ERR_NON_ZERO                a field is not zero;
+ * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
+ * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
+ * RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
+ *                                     to error->entry of error->section are written, and other
+ *                                     sections may be;
+ * RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
+ *                                     an argument is invalid, error->value is its number.
  */
 relakit_status relakit_klp_apply(const struct relakit_image *image,
                                  const char *object,
@@ -1665,15 +1902,60 @@ relakit_status relakit_klp_apply(const struct relakit_image *image,
                                  struct relakit_error *error);
 
 /**
- * Verifies and sets back to zero every field of all livepatch sections of one object that goes, the last first: all of
- * them, or nothing is changed. Linux does it from 6.3 on.
+ * Sets every field of all livepatch sections of one patched object back to zero when the object is
+ * unloaded, or changes nothing. Linux does this since version 6.3; the function does it with every
+ * profile.
  *
- * The arguments are those of relakit_klp_apply; the symbols' values must be those that it has put into the symbol table.
- * A symbol that two objects share has only one value there: when the other object has come elsewhere since, this fails
- * with RELAKIT_ERR_MISMATCH. (The third level keeps values per section.)
+ * Before that, each field must hold the value that relakit_klp_apply wrote. Sections and entries
+ * are cleared from the last to the first. The arguments are those of relakit_klp_apply;
+ * image->values is NULL.
  *
- * Returns RELAKIT_OK, or RELAKIT_ERR_MISMATCH when a field does not hold what was applied, or what is wrong with a
- * section as in relakit_klp_apply. Reentrant. Does not allocate, lock, print or keep a pointer.
+ * The symbol table must still have the values that relakit_klp_apply wrote there. It has one value
+ * for each symbol. If two objects share a symbol, and the second is loaded at another address
+ * after the first was applied, clearing the first returns RELAKIT_ERR_MISMATCH. The functions
+ * relakit_module_coming and relakit_module_going have one value for each section and symbol
+ * instead.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_MISMATCH                a field does not hold the relocated value: error->value is
+ *                                     the expected content, error->limit the actual content;
+ * RELAKIT_ERR_NOT_A_MODULE            object is the empty string;
+ * RELAKIT_ERR_NO_SUCH_SECTION         image->symindex is 0, or is not less than
+ *                                     image->section_count;
+ * RELAKIT_ERR_BAD_SECTION_NAME        the name of a section with SHF_RELA_LIVEPATCH, of any
+ *                                     object, is outside shstrtab or does not end in it;
+ * RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a section with SHF_RELA_LIVEPATCH, of any
+ *                                     object, does not begin with .klp.rela.<object>;
+ * RELAKIT_ERR_LATE_NOT_ALLOCATED      object is a module, and a section is not SHF_ALLOC;
+ * RELAKIT_ERR_TARGET_NOT_ALLOCATED    object is a module, and a target is not SHF_ALLOC;
+ * RELAKIT_ERR_REL_SECTION             a section is of type SHT_REL;
+ * RELAKIT_ERR_NOT_RELOCATIONS         a section is of another type than SHT_RELA;
+ * RELAKIT_ERR_PARTIAL_ENTRY           the size of a section is not a multiple of 24;
+ * RELAKIT_ERR_TARGET_OUT_OF_RANGE     object is a module, and sh_info of a section is not the
+ *                                     index of a section;
+ * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
+ * RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
+ * RELAKIT_ERR_TARGET_OVERLAPS         a target overlaps the section headers, the symbols, the
+ *                                     names or the relocations; with a writer, its addresses are
+ *                                     compared, see RELAKIT_WRITER_FOREIGN;
+ * RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or the section would end after the end
+ *                                     of the address space, or the relocations overlap the
+ *                                     symbols;
+ * RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of a target with a writer is
+ *                                     greater than 2^64 - 1;
+ * RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not less than image->symbol_count;
+ * RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
+ * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
+ * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
+ * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
+ * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
+ * RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: in
+ *                                     error->section the entries 0 to error->entry hold their
+ *                                     values and the later ones are zero; other sections may be
+ *                                     cleared;
+ * RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
+ *                                     an argument is invalid, error->value is its number.
  */
 relakit_status relakit_klp_clear(const struct relakit_image *image,
                                  const char *object,
@@ -1683,37 +1965,73 @@ relakit_status relakit_klp_clear(const struct relakit_image *image,
                                  struct relakit_error *error);
 
 /**
- * Bytes of memory that relakit_module_init needs for the state of a module.
+ * Returns the number of bytes that relakit_module_init needs for the state of a module.
  */
 size_t relakit_module_size(void);
 
 /**
- * What the memory for the state of a module must be aligned to, in bytes: RELAKIT_MODULE_ALIGN.
+ * Returns the alignment of the state of a module, in bytes: RELAKIT_MODULE_ALIGN.
  */
 size_t relakit_module_align(void);
 
 /**
- * Reads and checks a whole relocatable object, file_size bytes at file, and makes its state in memory.
+ * Reads and checks a relocatable ELF file, and makes the state of a module.
  *
- * memory is lent: size bytes, at least relakit_module_size(), aligned to relakit_module_align(). It belongs to the module
- * until the caller takes it back, which needs no call: nothing has to be freed. The file is lent as well, until
- * relakit_module_keep has succeeded or the module is given up, and must not change meanwhile. On success *module is
- * memory, and the module's stage is RELAKIT_STAGE_PARSED. options take RELAKIT_CHECK_PC32 and a profile.
+ * - memory is a buffer for the state: size bytes, at least relakit_module_size(), aligned to
+ *   RELAKIT_MODULE_ALIGN. It is lent: relakit uses it until the caller stops using the module. No
+ *   call is needed to release it.
+ * - file is the ELF file, file_size bytes. It is lent too, and must not change until
+ *   relakit_module_keep has succeeded or the caller stops using the module.
+ * - options take RELAKIT_CHECK_PC32 and a profile. options and error may be NULL.
  *
- * Each function below that takes a module must not be called for the same module by two threads at once, and answers
+ * On success *module is memory, and the module is in RELAKIT_STAGE_PARSED.
  *
- * RELAKIT_ERR_ORDER               the module is not in a stage for this call;
- * RELAKIT_ERR_NOT_A_MODULE_STATE  module is not what this function made, or was copied elsewhere;
- * RELAKIT_ERR_BUSY                a callback called it for the module that it is called for;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _PROFILE, _CALLBACK
- *                                 the call itself is wrong, error->value is the number of the argument.
+ * Two threads must not use the same module at the same time. Each function below that takes a
+ * module first checks its state, and answers one of these errors if the check fails:
+ * RELAKIT_ERR_ORDER               the stage of the module does not allow the call;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE  module is not a state that relakit_module_init made, or was
+ *                                 copied to another address;
+ * RELAKIT_ERR_BUSY                a callback makes the call for the module for which it was
+ *                                 called.
  *
- * This one returns RELAKIT_OK, or one of these, or RELAKIT_ERR_STATE_TOO_SHORT, or what is wrong with the file:
- * RELAKIT_ERR_TRUNCATED to RELAKIT_ERR_BAD_SYMBOL_NAME, RELAKIT_ERR_EMPTY_FILE, _MANY_SECTION_INDICES,
- * _RELOCATIONS_TOO_LARGE, _SHARED_BYTES or _NULL_OUTSIDE.
+ * This one returns RELAKIT_OK or:
+ * RELAKIT_ERR_STATE_TOO_SHORT        size is less than relakit_module_size(); error->limit is the
+ *                                    size needed;
+ * RELAKIT_ERR_EMPTY_FILE             file_size is 0;
+ * RELAKIT_ERR_TRUNCATED              the ELF header, the section headers or a section end after
+ *                                    the end of the file;
+ * RELAKIT_ERR_NOT_ELF                the file does not begin with the ELF magic;
+ * RELAKIT_ERR_BAD_IDENT              RELAKIT_PROFILE_ELF: e_ident is not ELF64, little-endian,
+ *                                    version 1;
+ * RELAKIT_ERR_NOT_RELOCATABLE        e_type is not ET_REL;
+ * RELAKIT_ERR_NOT_X86_64             e_machine is not EM_X86_64;
+ * RELAKIT_ERR_BAD_HEADER_SIZE        e_shentsize is not 64;
+ * RELAKIT_ERR_BAD_SECTION_ZERO       section 0 is not empty;
+ * RELAKIT_ERR_TOO_MANY_SECTIONS      the number of sections does not fit 32 bits;
+ * RELAKIT_ERR_NO_SECTIONS            the file has no section headers;
+ * RELAKIT_ERR_BAD_NAME_TABLE         the section name table is missing, is not a string table or
+ *                                    does not end with NUL;
+ * RELAKIT_ERR_BAD_SECTION_NAME       a section name is outside the section name table;
+ * RELAKIT_ERR_NO_SYMBOL_TABLE        the file has no symbol table;
+ * RELAKIT_ERR_MANY_SYMBOL_TABLES     the file has several symbol tables;
+ * RELAKIT_ERR_BAD_STRING_TABLE       the string table of the symbols is missing, or the profile
+ *                                    does not accept it;
+ * RELAKIT_ERR_BAD_SYMBOL_NAME        Linux from 6.13 on and RELAKIT_PROFILE_ELF: a symbol name is
+ *                                    outside the string table;
+ * RELAKIT_ERR_MANY_SECTION_INDICES   RELAKIT_PROFILE_ELF: the symbol table has several
+ *                                    SHT_SYMTAB_SHNDX sections;
+ * RELAKIT_ERR_RELOCATIONS_TOO_LARGE  all relocation tables together are larger than the file;
+ * RELAKIT_ERR_SHARED_BYTES           Linux profiles: a section shares bytes of the file with data
+ *                                    that Linux changes before it reads the section;
+ * RELAKIT_ERR_NULL_OUTSIDE           Linux profiles: an unused header has SHF_ALLOC, and its
+ *                                    content is outside the file;
+ * RELAKIT_ERR_PROFILE                options->profile is unknown; error->value holds it;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP
+ *                                    an argument is invalid, error->value is its number.
  *
- * Relocation tables together are no larger than the file (RELAKIT_ERR_RELOCATIONS_TOO_LARGE), so that the time of each function is
- * linear in file_size, count and the memory that it fills.
+ * Because of RELAKIT_ERR_RELOCATIONS_TOO_LARGE the time of each function below is linear in
+ * file_size, in count and in the size of the memory that it fills. relakit_module_findings is the
+ * exception.
  */
 relakit_status relakit_module_init(void *memory,
                                    size_t size,
@@ -1724,73 +2042,161 @@ relakit_status relakit_module_init(void *memory,
                                    struct relakit_error *error);
 
 /**
- * The stage that a module is in: a RELAKIT_STAGE_, or an error when module is not one or is busy.
+ * Returns the stage of a module, a RELAKIT_STAGE_ number, or:
+ * RELAKIT_ERR_NOT_A_MODULE_STATE  module is not a state that relakit_module_init made, or was
+ *                                 copied to another address;
+ * RELAKIT_ERR_BUSY                a callback makes the call for the module for which it was
+ *                                 called;
+ * RELAKIT_ERR_NULL                module is NULL;
+ * RELAKIT_ERR_LENGTH              module is an address at the end of the address space.
  */
 relakit_status relakit_module_stage(struct relakit_module *module);
 
 /**
- * Takes the caller's word on where the sections live. Every section that is relocated early needs a place, of the
- * section's size; a section without one cannot be the target of a late relocation, and its symbols cannot be used.
+ * Checks the memory that the caller provides for the sections. It writes nothing to that memory
+ * and retains no pointer.
  *
- * The stage becomes RELAKIT_STAGE_PLACED; before relakit_module_early has succeeded it can be called again. Nothing is
- * written, and no pointer is kept.
+ * Each section that is relocated early needs memory of its own size. If a section has none, it
+ * cannot be the target of a late relocation, and relocations cannot use its symbols.
  *
- * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_NOT_PLACED,
- * RELAKIT_ERR_PLACED_SIZE or RELAKIT_ERR_ADDRESS_WRAPS with the section. RELAKIT_ERR_OVERLAP: error->section is the place that overlaps something
- * else that is lent.
+ * The function is allowed in RELAKIT_STAGE_PARSED, _PLACED and _FILLED. The stage becomes
+ * RELAKIT_STAGE_PLACED. After a call in RELAKIT_STAGE_FILLED, the sections must be filled again.
+ * error may be NULL.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_NOT_PLACED          section error->section is relocated early and has no memory;
+ * RELAKIT_ERR_PLACED_SIZE         the memory of section error->section does not have the size of
+ *                                 the section;
+ * RELAKIT_ERR_ADDRESS_WRAPS       the address of the last byte of section error->section is
+ *                                 greater than 2^64 - 1;
+ * RELAKIT_ERR_OVERLAP             the memory of section error->section overlaps the file, the
+ *                                 state or the array memory->places;
+ * RELAKIT_ERR_ORDER               the module is in another stage;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+ * RELAKIT_ERR_BUSY                see relakit_module_stage;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
+ *                                 an argument is invalid, error->value is its number.
  */
 relakit_status relakit_module_place(struct relakit_module *module,
                                     const struct relakit_memory *memory,
                                     struct relakit_error *error);
 
 /**
- * Copies the content of every section with memory from the file, and zeros where the file has none (SHT_NOBITS, SHT_NULL). The
- * caller fills sections behind a writer, before relakit_module_early.
+ * Copies the content of every section with memory from the file. A section without content in the
+ * file (SHT_NOBITS, SHT_NULL) is filled with zeros.
  *
- * In RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED only. The stage becomes RELAKIT_STAGE_FILLED.
+ * The function skips sections with RELAKIT_PLACE_WRITER. The caller fills them before
+ * relakit_module_early. memory must have the same addresses and sizes as for relakit_module_place.
  *
- * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_PLACED_SIZE,
- * RELAKIT_ERR_ADDRESS_WRAPS or RELAKIT_ERR_NOT_PLACED (the memory is not the one that was placed): sections before this one
- * are filled, and the stage stays.
+ * The function is allowed in RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED. The stage becomes
+ * RELAKIT_STAGE_FILLED. If the function fails, the stage is unchanged, and sections before
+ * error->section may be filled. error may be NULL.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_NOT_PLACED          section error->section is relocated early and has no memory;
+ * RELAKIT_ERR_PLACED_SIZE         the memory of section error->section does not have the size of
+ *                                 the section;
+ * RELAKIT_ERR_ADDRESS_WRAPS       the address of the last byte of section error->section is
+ *                                 greater than 2^64 - 1;
+ * RELAKIT_ERR_OVERLAP             the memory of section error->section overlaps the file, the
+ *                                 state or the array memory->places;
+ * RELAKIT_ERR_ORDER               the module is in another stage;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+ * RELAKIT_ERR_BUSY                see relakit_module_stage;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
+ *                                 an argument is invalid, error->value is its number.
  */
 relakit_status relakit_module_fill(struct relakit_module *module,
                                    const struct relakit_memory *memory,
                                    struct relakit_error *error);
 
 /**
- * Says that the caller has filled every section with memory by itself: with the file's bytes, or zeros where the file has none.
- * Nothing is read or written.
+ * Tells relakit that the caller has filled every section with memory itself: with the content from
+ * the file, or with zeros if the file has none. The call reads and writes no section.
  *
- * In RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED only. The stage becomes RELAKIT_STAGE_FILLED.
+ * The function is allowed in RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED. The stage becomes
+ * RELAKIT_STAGE_FILLED. error may be NULL.
  *
- * Returns RELAKIT_OK, or what relakit_module_init says of all functions.
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_ORDER               the module is in another stage;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+ * RELAKIT_ERR_BUSY                see relakit_module_stage;
+ * RELAKIT_ERR_NULL, _LENGTH       an argument is invalid, error->value is its number.
  */
-relakit_status relakit_module_filled(struct relakit_module *module,
-                                     struct relakit_error *error);
+relakit_status relakit_module_filled(struct relakit_module *module, struct relakit_error *error);
 
 /**
- * Resolves all symbols and applies the early relocations, ordinary and vmlinux-specific, in section order as Linux
- * does: all of them, or nothing is changed.
+ * Resolves the symbols and applies the early relocations, or leaves all sections unchanged. The
+ * early relocations are the ordinary ones and the livepatch relocations for vmlinux. They are
+ * applied in section order, as in Linux.
  *
- * In RELAKIT_STAGE_FILLED only: relakit_module_fill, or relakit_module_filled, comes before.
+ * - memory must have the same addresses and sizes as for relakit_module_place.
+ * - values is a caller-provided buffer of count entries, at least one for each symbol. After the
+ *   call it holds the symbol values, see also RELAKIT_UNPLACED. relakit does not use it later.
+ * - error may be NULL.
  *
- * values is lent: count entries, at least one a symbol. Afterwards it has each symbol's value, and is the caller's again. A
- * symbol whose section has no memory has the value RELAKIT_UNPLACED; a real symbol may have it as well.
- * The resolver's exported is called for the undefined symbols in the order of the symbol table, then candidate for the
- * symbols of vmlinux-specific sections. Memory is written when all symbols are known; then the writer's sync is called,
- * once.
+ * Order of the callbacks: resolver->exported is called first, for the undefined symbols in the
+ * order of the symbol table. Then the sections are processed one after the other:
+ * resolver->candidate is called for the symbols of a livepatch section, then the section is
+ * written. The writer's sync is called once at the end.
  *
- * The stage becomes RELAKIT_STAGE_LOADED: only now may anything read the special sections. When it fails the stage stays
- * RELAKIT_STAGE_FILLED and the sections are as they were, so that it can be called again.
+ * The function is allowed in RELAKIT_STAGE_FILLED. The stage becomes RELAKIT_STAGE_LOADED; only
+ * then may anything read the special sections. If the function fails, the stage and the sections
+ * are unchanged, and it can be called again. The exception is RELAKIT_ERR_NOT_UNDONE.
  *
- * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or
- * RELAKIT_ERR_VALUES_TOO_SHORT  count is smaller than the number of symbols;
- * RELAKIT_ERR_UNKNOWN_SYMBOL, _COMMON_SYMBOL, _SYMBOL_SECTION, _BAD_SYMBOL_NAME, _RESOLVER
- *                               a symbol; where several are at fault the last, as in Linux;
- * RELAKIT_ERR_BAD_KLP_SECTION_NAME to RELAKIT_ERR_REL_SECTION, RELAKIT_ERR_KLP_NAME_OUTSIDE, _TARGET_IS_RELOCATIONS,
- * _NOT_PLACED, _PLACED_SIZE, _ADDRESS_WRAPS, _SYMBOL_UNPLACED
- *                               a section, or a symbol that it uses;
- * RELAKIT_ERR_UNKNOWN_TYPE to RELAKIT_ERR_NOT_UNDONE  a relocation: see relakit_apply.
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_VALUES_TOO_SHORT        count is less than the number of symbols; error->limit is
+ *                                     that number;
+ * RELAKIT_ERR_UNKNOWN_SYMBOL          a symbol is undefined and not weak, and the resolver does
+ *                                     not find it;
+ * RELAKIT_ERR_COMMON_SYMBOL           a symbol is a common symbol;
+ * RELAKIT_ERR_SYMBOL_SECTION          the st_shndx of a symbol is not valid;
+ * RELAKIT_ERR_BAD_SYMBOL_NAME         a symbol name is outside the string table, does not end in
+ *                                     it or is too long;
+ * RELAKIT_ERR_RESOLVER                the resolver failed; error->value is its result;
+ * RELAKIT_ERR_NOT_PLACED              section error->section is relocated and has no memory;
+ * RELAKIT_ERR_PLACED_SIZE             the memory of section error->section does not have the size
+ *                                     of the section;
+ * RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of section error->section is
+ *                                     greater than 2^64 - 1;
+ * RELAKIT_ERR_REL_SECTION             a relocation section is of type SHT_REL;
+ * RELAKIT_ERR_TARGET_OUT_OF_RANGE     the target of a section is not valid;
+ * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
+ * RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
+ * RELAKIT_ERR_NO_RELOCATION_BYTES     a livepatch section has no content in the file;
+ * RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a livepatch section does not begin with
+ *                                     .klp.rela.<object>;
+ * RELAKIT_ERR_KLP_NAME_OUTSIDE        the name of an unused header with SHF_RELA_LIVEPATCH is
+ *                                     outside the section name table;
+ * RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not in the symbol table;
+ * RELAKIT_ERR_SYMBOL_UNPLACED         a relocation uses a symbol whose section has no memory;
+ * RELAKIT_ERR_NOT_KLP_SYMBOL          a livepatch relocation uses a symbol whose st_shndx is not
+ *                                     SHN_LIVEPATCH;
+ * RELAKIT_ERR_BAD_KLP_SYMBOL_NAME     the name of such a symbol is not
+ *                                     .klp.sym.<object>.<name>,<position>;
+ * RELAKIT_ERR_KLP_NOT_FOUND           the resolver does not find a livepatch symbol, or its value
+ *                                     is 0;
+ * RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
+ *                                     that name;
+ * RELAKIT_ERR_KLP_POSITION            the resolver finds fewer symbols of a name than the
+ *                                     position;
+ * RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
+ * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
+ * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
+ * RELAKIT_ERR_NON_ZERO                a field is not zero;
+ * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
+ * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
+ * RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
+ *                                     to error->entry of error->section are written, and other
+ *                                     sections may be;
+ * RELAKIT_ERR_ORDER                   the module is in another stage;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE      see relakit_module_stage;
+ * RELAKIT_ERR_BUSY                    see relakit_module_stage;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
+ *                                     an argument is invalid, error->value is its number.
+ *
+ * If several symbols have an error, the function returns the error of the last one, as in Linux.
+ * Early relocations are never cleared, so RELAKIT_ERR_MISMATCH cannot occur.
  */
 relakit_status relakit_module_early(struct relakit_module *module,
                                     const struct relakit_memory *memory,
@@ -1800,10 +2206,20 @@ relakit_status relakit_module_early(struct relakit_module *module,
                                     struct relakit_error *error);
 
 /**
- * Bytes that relakit_module_keep needs; *size is 0 when the module has no late relocations. scratch is lent: count
- * entries, at least one a symbol; its content is lost. Not after relakit_module_keep.
+ * Returns in *size the number of bytes that relakit_module_keep needs. It is 0 if the module has
+ * no late sections, which are livepatch sections for modules.
  *
- * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_VALUES_TOO_SHORT.
+ * scratch is a caller-provided buffer of count entries, at least one for each symbol. The call
+ * overwrites it. error may be NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_VALUES_TOO_SHORT    count is less than the number of symbols; error->limit is that
+ *                                 number;
+ * RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+ * RELAKIT_ERR_BUSY                see relakit_module_stage;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _OVERLAP
+ *                                 an argument is invalid, error->value is its number.
  */
 relakit_status relakit_module_late_size(struct relakit_module *module,
                                         uint64_t *scratch,
@@ -1812,15 +2228,32 @@ relakit_status relakit_module_late_size(struct relakit_module *module,
                                         struct relakit_error *error);
 
 /**
- * Puts what objects that come and go need into kept, after which the file and the symbol values may go.
+ * Copies everything that the late passes need into kept. After that the caller may free the file,
+ * the symbol values and scratch.
  *
- * kept is lent for as long as objects come and go: kept_size bytes, at least what relakit_module_late_size says. scratch
- * is lent for the call: count entries, at least one a symbol; its content is lost. So whoever lends the values of
- * relakit_module_early here has looked up before what he wants of them; names and symbols cannot be asked for afterwards. The
- * stage becomes RELAKIT_STAGE_LATE.
+ * - memory must have the same addresses and sizes as for relakit_module_early.
+ * - scratch is a caller-provided buffer of count entries, at least one for each symbol. The call
+ *   overwrites it. If it is the values array of relakit_module_early, read what you need first.
+ * - kept is a buffer of kept_size bytes, at least the size from relakit_module_late_size. It needs
+ *   no alignment. It is lent: relakit uses it until the caller stops using the module.
+ * - error may be NULL.
  *
- * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_KEPT_TOO_SHORT or
- * RELAKIT_ERR_VALUES_TOO_SHORT, and the stage stays RELAKIT_STAGE_LOADED.
+ * The function is allowed in RELAKIT_STAGE_LOADED. The stage becomes RELAKIT_STAGE_LATE; then the
+ * functions that describe the file are no longer allowed. If the function fails, the stage is
+ * unchanged.
+ *
+ * A late section whose target has no memory is not an error here. relakit_module_coming returns
+ * the error.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_KEPT_TOO_SHORT      kept_size is too small; error->limit is the size needed;
+ * RELAKIT_ERR_VALUES_TOO_SHORT    count is less than the number of symbols; error->limit is that
+ *                                 number;
+ * RELAKIT_ERR_ORDER               the module is in another stage;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+ * RELAKIT_ERR_BUSY                see relakit_module_stage;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
+ *                                 an argument is invalid, error->value is its number.
  */
 relakit_status relakit_module_keep(struct relakit_module *module,
                                    const struct relakit_memory *memory,
@@ -1831,11 +2264,23 @@ relakit_status relakit_module_keep(struct relakit_module *module,
                                    struct relakit_error *error);
 
 /**
- * Names the object of the index-th late section, counted from 0: *object leads to *object_len bytes in the kept memory,
- * not ended by NUL (relakit_module_coming wants a copy that is), and *live is 1 when it has come and not gone. An object with several sections is named several
- * times. In RELAKIT_STAGE_LATE only. The time is logarithmic in the number of late sections.
+ * Returns the patched object of a late section.
  *
- * Returns RELAKIT_OK, or RELAKIT_NONE after the last one, or what relakit_module_init says of all functions.
+ * index counts the late sections that name an object, from 0. *object is the name, *object_len
+ * bytes in the kept memory without a NUL; relakit_module_coming needs a copy that ends with NUL.
+ * *live is 1 if the object's relocations are applied, otherwise 0. An object with several sections
+ * is returned several times.
+ *
+ * The function is allowed in RELAKIT_STAGE_LATE. error may be NULL. The time is logarithmic in the
+ * number of late sections.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_NONE                    index is not less than the number of such sections;
+ * RELAKIT_ERR_ORDER               the module is in another stage;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+ * RELAKIT_ERR_BUSY                see relakit_module_stage;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT
+ *                                 an argument is invalid, error->value is its number.
  */
 relakit_status relakit_module_object(struct relakit_module *module,
                                      uint32_t index,
@@ -1845,23 +2290,66 @@ relakit_status relakit_module_object(struct relakit_module *module,
                                      struct relakit_error *error);
 
 /**
- * An object has come: resolves the symbols of its sections and applies them, in section order as Linux does: all of
- * them, or nothing is changed. In RELAKIT_STAGE_LATE only.
+ * Applies the late relocations for a patched object when that object is loaded (Linux:
+ * MODULE_STATE_COMING), or changes nothing.
  *
- * object is its name, at most 55 bytes and a NUL. memory is that of relakit_module_early. resolver->candidate is called
- * for each symbol, exported is not. On success *sections, if sections is not NULL, is the number of sections: 0 when the
- * module has none for that object, which is often a misspelt name.
+ * - object is the name of the patched object, at most 55 bytes, ended by NUL.
+ * - memory must have the same addresses and sizes as for relakit_module_keep.
+ * - sections and error may be NULL. On success *sections is the number of sections of the object.
+ *   It is 0 if the module has no section for object. Often this means that the name is misspelt.
  *
- * Returns RELAKIT_OK, or what relakit_module_init says of all functions, or
- * RELAKIT_ERR_NOT_A_MODULE     object is empty or "vmlinux";
- * RELAKIT_ERR_ALREADY_LIVE     it came before and has not gone;
- * RELAKIT_ERR_MOVED, _NOT_PLACED, _PLACED_SIZE  a section is not where it was, or not there;
- * RELAKIT_ERR_ADDRESS_WRAPS    the addresses of a section wrap past 2^64;
- * RELAKIT_ERR_KLP_NAME_OUTSIDE, _TARGET_IS_RELOCATIONS  a section;
- * RELAKIT_ERR_BAD_KLP_SECTION_NAME to RELAKIT_ERR_NO_RELOCATION_BYTES  a section, or a symbol that it uses;
- * RELAKIT_ERR_SYMBOL_INDEX, _BAD_SYMBOL_NAME  a relocation's symbol does not exist, or its name cannot be read;
- * RELAKIT_ERR_RESOLVER         the resolver failed;
- * RELAKIT_ERR_UNKNOWN_TYPE to RELAKIT_ERR_NOT_UNDONE  a relocation: see relakit_apply.
+ * The sections are processed in section order, as in Linux: the function resolves the symbols of a
+ * section with resolver->candidate, then applies the section. resolver->exported is not called.
+ * The function is allowed in RELAKIT_STAGE_LATE.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_NOT_A_MODULE            object is empty or "vmlinux";
+ * RELAKIT_ERR_ALREADY_LIVE            the object's relocations are applied already;
+ * RELAKIT_ERR_MOVED                   the address of section error->section has changed since
+ *                                     relakit_module_keep;
+ * RELAKIT_ERR_NOT_PLACED              section error->section has no memory, now or in
+ *                                     relakit_module_keep;
+ * RELAKIT_ERR_PLACED_SIZE             the memory of section error->section does not have its size,
+ *                                     now or in relakit_module_keep;
+ * RELAKIT_ERR_ADDRESS_WRAPS           the address of a target's last byte is greater than 2^64 -
+ *                                     1;
+ * RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a livepatch section does not begin with
+ *                                     .klp.rela.<object>; this stops every object;
+ * RELAKIT_ERR_KLP_NAME_OUTSIDE        the name of an unused header with SHF_RELA_LIVEPATCH is
+ *                                     outside the section name table; this stops every object;
+ * RELAKIT_ERR_LATE_NOT_ALLOCATED      a late section is not SHF_ALLOC;
+ * RELAKIT_ERR_TARGET_OUT_OF_RANGE     the target of a section is not valid;
+ * RELAKIT_ERR_TARGET_NOT_ALLOCATED    a target is not in memory;
+ * RELAKIT_ERR_TARGET_PER_CPU          a target is the template of the per-CPU data;
+ * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
+ * RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
+ * RELAKIT_ERR_NO_RELOCATION_BYTES     a late section has no content in the file;
+ * RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not in the symbol table;
+ * RELAKIT_ERR_NOT_KLP_SYMBOL          the st_shndx of a symbol is not SHN_LIVEPATCH;
+ * RELAKIT_ERR_BAD_SYMBOL_NAME         a symbol name is outside the string table, does not end in
+ *                                     it or is too long;
+ * RELAKIT_ERR_BAD_KLP_SYMBOL_NAME     a symbol name is not .klp.sym.<object>.<name>,<position>;
+ * RELAKIT_ERR_VMLINUX_FROM_MODULE     a section uses a vmlinux symbol;
+ * RELAKIT_ERR_KLP_NOT_FOUND           the resolver does not find a symbol, or its value is 0;
+ * RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
+ *                                     that name;
+ * RELAKIT_ERR_KLP_POSITION            the resolver finds fewer symbols of a name than the
+ *                                     position;
+ * RELAKIT_ERR_RESOLVER                resolver->candidate failed; error->value is its result;
+ * RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
+ * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
+ * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
+ * RELAKIT_ERR_NON_ZERO                a field is not zero;
+ * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
+ * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
+ * RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
+ *                                     to error->entry of error->section are written, and other
+ *                                     sections may be;
+ * RELAKIT_ERR_ORDER                   the module is in another stage;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE      see relakit_module_stage;
+ * RELAKIT_ERR_BUSY                    see relakit_module_stage;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
+ *                                     an argument is invalid, error->value is its number.
  */
 relakit_status relakit_module_coming(struct relakit_module *module,
                                      const char *object,
@@ -1871,17 +2359,36 @@ relakit_status relakit_module_coming(struct relakit_module *module,
                                      struct relakit_error *error);
 
 /**
- * An object goes: verifies and clears every field that its coming wrote, the last first: all of them, or nothing is
- * changed. With a profile that does not clear (Linux before 6.3) nothing is written, and the object cannot come again
- * into the same memory. In RELAKIT_STAGE_LATE only.
+ * Clears the late relocations for a patched object when that object is unloaded (Linux:
+ * MODULE_STATE_GOING), or changes nothing.
  *
- * The arguments are those of relakit_module_coming. Returns RELAKIT_OK, or what relakit_module_init says of all
- * functions, or
- * RELAKIT_ERR_NOT_A_MODULE     object is empty or "vmlinux";
- * RELAKIT_ERR_NOT_LIVE         it has not come;
- * RELAKIT_ERR_MISMATCH         somebody else changed a field;
- * RELAKIT_ERR_MOVED, _NOT_PLACED, _PLACED_SIZE  a section is not where it was, or not there;
- * RELAKIT_ERR_WRITER, _SYNC, _NOT_UNDONE  the writer failed: see relakit_clear.
+ * Before that, each field must hold the value that relakit_module_coming wrote. Sections and
+ * entries are cleared from the last to the first. The arguments are those of
+ * relakit_module_coming. The function is allowed in RELAKIT_STAGE_LATE.
+ *
+ * Linux clears since version 6.3. With a profile of an older version the function writes nothing,
+ * and the object's relocations cannot be applied to the same memory again.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_NOT_A_MODULE        object is empty or "vmlinux";
+ * RELAKIT_ERR_NOT_LIVE            the object has late sections, and its relocations are not
+ *                                 applied;
+ * RELAKIT_ERR_MISMATCH            a field does not hold the relocated value, because something
+ *                                 else has changed it;
+ * RELAKIT_ERR_MOVED               the address of section error->section has changed since
+ *                                 relakit_module_keep;
+ * RELAKIT_ERR_NOT_PLACED          section error->section has no memory;
+ * RELAKIT_ERR_PLACED_SIZE         the memory of section error->section does not have its size;
+ * RELAKIT_ERR_WRITER              read or write of the writer failed; nothing is changed;
+ * RELAKIT_ERR_SYNC                sync of the writer failed; nothing is changed;
+ * RELAKIT_ERR_NOT_UNDONE          the writer failed and the rollback failed too: in error->section
+ *                                 the entries 0 to error->entry hold their values and the later
+ *                                 ones are zero; other sections may be cleared;
+ * RELAKIT_ERR_ORDER               the module is in another stage;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+ * RELAKIT_ERR_BUSY                see relakit_module_stage;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
+ *                                 an argument is invalid, error->value is its number.
  */
 relakit_status relakit_module_going(struct relakit_module *module,
                                     const char *object,
@@ -1890,14 +2397,35 @@ relakit_status relakit_module_going(struct relakit_module *module,
                                     struct relakit_error *error);
 
 /**
- * Tells what a module consists of. Not after relakit_module_keep.
+ * Fills *info with numbers that describe the module.
+ *
+ * error may be NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+ * RELAKIT_ERR_BUSY                see relakit_module_stage;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
+ *                                 an argument is invalid, error->value is its number.
  */
 relakit_status relakit_module_describe(struct relakit_module *module,
                                        struct relakit_module_info *info,
                                        struct relakit_error *error);
 
 /**
- * Tells everything about section index. Not after relakit_module_keep. Also RELAKIT_ERR_NO_SUCH_SECTION.
+ * Fills *section with the description of section index.
+ *
+ * index is less than the section_count of struct relakit_module_info; 0 is allowed. error may be
+ * NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_NO_SUCH_SECTION     the file has no section index; error->limit is the number of
+ *                                 sections;
+ * RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+ * RELAKIT_ERR_BUSY                see relakit_module_stage;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
+ *                                 an argument is invalid, error->value is its number.
  */
 relakit_status relakit_module_section(struct relakit_module *module,
                                       uint32_t index,
@@ -1905,7 +2433,20 @@ relakit_status relakit_module_section(struct relakit_module *module,
                                       struct relakit_error *error);
 
 /**
- * Tells about symbol index. Not after relakit_module_keep. Also RELAKIT_ERR_SYMBOL_INDEX and RELAKIT_ERR_BAD_SYMBOL_NAME.
+ * Fills *symbol with the description of symbol index.
+ *
+ * error may be NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_SYMBOL_INDEX        the file has no symbol index; error->limit is the number of
+ *                                 symbols;
+ * RELAKIT_ERR_BAD_SYMBOL_NAME     the symbol's name is outside the string table or does not end in
+ *                                 it;
+ * RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+ * RELAKIT_ERR_BUSY                see relakit_module_stage;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
+ *                                 an argument is invalid, error->value is its number.
  */
 relakit_status relakit_module_symbol(struct relakit_module *module,
                                      uint32_t index,
@@ -1913,9 +2454,19 @@ relakit_status relakit_module_symbol(struct relakit_module *module,
                                      struct relakit_error *error);
 
 /**
- * Tells what section index is to the profile's Linux, when every early relocation is in place: in RELAKIT_STAGE_LOADED
- * only, which is how the ordering rule is kept. Returns RELAKIT_OK; RELAKIT_NONE when it is not a special section, or
- * not in memory; or what relakit_module_init says of all functions.
+ * Fills *special with the description of section index, if it is a special section.
+ *
+ * The function is allowed in RELAKIT_STAGE_LOADED only, because special sections must not be read
+ * before all early relocations are applied. error may be NULL.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_NONE                    section index does not exist, is not a special section or is not
+ *                                 in memory;
+ * RELAKIT_ERR_ORDER               the module is in another stage;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+ * RELAKIT_ERR_BUSY                see relakit_module_stage;
+ * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
+ *                                 an argument is invalid, error->value is its number.
  */
 relakit_status relakit_module_special(struct relakit_module *module,
                                       uint32_t index,
@@ -1923,28 +2474,42 @@ relakit_status relakit_module_special(struct relakit_module *module,
                                       struct relakit_error *error);
 
 /**
- * Reads the name of a section, name_len bytes without a NUL, as Linux reads it.
+ * Splits the name of a livepatch section into its parts, by the rules of Linux.
  *
- * Whether a section is a livepatch section is decided by SHF_RELA_LIVEPATCH and not by its name: Linux wants this name of
- * every section that has the flag, and takes a section without the flag for an ordinary one whatever its name.
+ * name has name_len bytes without a NUL. The flag SHF_RELA_LIVEPATCH decides whether a section is
+ * a livepatch section, not its name. With the flag, Linux requires such a name. Without it, Linux
+ * applies the section as ordinary relocations, whatever its name is.
  *
- * Returns RELAKIT_OK and fills *parts; RELAKIT_NONE when the name does not begin with ".klp.rela.";
- * RELAKIT_ERR_BAD_KLP_SECTION_NAME when it does and goes on wrongly; RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE.
- * Nothing is written unless it is RELAKIT_OK.
+ * *parts is filled only if the result is RELAKIT_OK. Returns RELAKIT_OK or:
+ * RELAKIT_NONE                      the name does not begin with ".klp.rela.";
+ * RELAKIT_ERR_BAD_KLP_SECTION_NAME  the name begins with it, but no object follows;
+ * RELAKIT_ERR_NULL                  a required pointer is NULL;
+ * RELAKIT_ERR_LENGTH                name_len is more than PTRDIFF_MAX, or the name would end after
+ *                                   the end of the address space;
+ * RELAKIT_ERR_ALIGNMENT             parts is not aligned to 8 bytes;
+ * RELAKIT_ERR_STRUCT_SIZE           parts->struct_size is invalid.
  */
 relakit_status relakit_parse_klp_section_name(const char *name,
                                               size_t name_len,
                                               struct relakit_klp_section_name *parts);
 
 /**
- * Reads the name of a symbol, name_len bytes without a NUL, as Linux reads it. profile is as in struct
- * relakit_options: it says how long names may be, and what a position beyond 64 bits is.
+ * Splits the name of a livepatch symbol into its parts, by the rules of Linux.
  *
- * Whether a symbol is a livepatch symbol is decided by its st_shndx, SHN_LIVEPATCH (0xff20).
+ * name has name_len bytes without a NUL. profile is that of struct relakit_options. It decides how
+ * long the symbol may be, and which position results from a number that does not fit 64 bits.
+ * st_shndx decides whether a symbol is a livepatch symbol (SHN_LIVEPATCH, 0xff20), not its name.
  *
- * Returns RELAKIT_OK and fills *parts; RELAKIT_NONE when the name does not begin with ".klp.sym.";
- * RELAKIT_ERR_BAD_KLP_SYMBOL_NAME when it does and goes on wrongly; RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE,
- * _PROFILE. Nothing is written unless it is RELAKIT_OK.
+ * *parts is filled only if the result is RELAKIT_OK. Returns RELAKIT_OK or:
+ * RELAKIT_NONE                     the name does not begin with ".klp.sym.";
+ * RELAKIT_ERR_BAD_KLP_SYMBOL_NAME  the name begins with it, but the rest is not
+ *                                  <object>.<name>,<position>;
+ * RELAKIT_ERR_PROFILE              profile is unknown;
+ * RELAKIT_ERR_NULL                 a required pointer is NULL;
+ * RELAKIT_ERR_LENGTH               name_len is more than PTRDIFF_MAX, or the name would end after
+ *                                  the end of the address space;
+ * RELAKIT_ERR_ALIGNMENT            parts is not aligned to 8 bytes;
+ * RELAKIT_ERR_STRUCT_SIZE          parts->struct_size is invalid.
  */
 relakit_status relakit_parse_klp_symbol_name(const char *name,
                                              size_t name_len,
@@ -1956,7 +2521,7 @@ relakit_status relakit_parse_klp_symbol_name(const char *name,
  *
  * Examples: names that match no object or symbol, late relocations for an object that the module
  * does not patch, relocations that are never applied, late relocations of sections that Linux has
- * read or freed by then. The call changes neither the module nor the file. Every stage before
+ * already read or freed. The call changes neither the module nor the file. Every stage before
  * RELAKIT_STAGE_LATE allows it.
  *
  * kernel is the version that loads the module: RELAKIT_LINUX(major, minor), or 0 for the first
@@ -1964,22 +2529,25 @@ relakit_status relakit_parse_klp_symbol_name(const char *name,
  *
  * scratch is a caller-provided buffer of count entries. The call overwrites it. It needs one entry
  * for each symbol or for each section of the file, whichever are more; relakit_module_describe
- * returns both numbers. With fewer entries, also with NULL and 0, the call reports nothing and
- * returns RELAKIT_ERR_VALUES_TOO_SHORT; error->limit is then the number of entries needed.
+ * returns both numbers. If it is too short (NULL with count 0 is allowed), the call reports
+ * nothing and returns RELAKIT_ERR_VALUES_TOO_SHORT; error->limit is then the number of entries
+ * needed.
  *
- * The number of objects is not limited. Findings come in no order, one for each section, symbol or
- * relocation: a bad file can have as many as it has relocations, or more. With n symbols,
- * sections and relocations the call takes at most n log n steps; callbacks are not counted.
+ * ctx is passed to report. error may be NULL.
  *
- * Returns RELAKIT_OK, also if there are findings, or an error:
- * RELAKIT_ERR_VALUES_TOO_SHORT  scratch is too short, see above;
- * RELAKIT_ERR_PROFILE           kernel is older than 5.8, or no version of Linux;
- * RELAKIT_ERR_CALLBACK          report is NULL;
+ * The findings are not sorted. Each is about one section, symbol or relocation. A bad file can
+ * have more findings than relocations. With n symbols, sections and relocations the call takes at
+ * most n log n steps, without the time of the callbacks.
+ *
+ * Returns RELAKIT_OK, also if there are findings, or:
+ * RELAKIT_ERR_VALUES_TOO_SHORT    scratch is too short, see above;
+ * RELAKIT_ERR_PROFILE             kernel is older than 5.8, or is not a version of Linux;
+ * RELAKIT_ERR_CALLBACK            report is NULL;
+ * RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+ * RELAKIT_ERR_BUSY                see relakit_module_stage;
  * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _OVERLAP
- *                               an argument is invalid, error->value is its number;
- * RELAKIT_ERR_ORDER             relakit_module_keep has succeeded;
- * RELAKIT_ERR_NOT_A_MODULE_STATE, RELAKIT_ERR_BUSY
- *                               as in relakit_module_init.
+ *                                 an argument is invalid, error->value is its number.
  */
 relakit_status relakit_module_findings(struct relakit_module *module,
                                        uint32_t kernel,
@@ -1993,15 +2561,19 @@ relakit_status relakit_module_findings(struct relakit_module *module,
  * Checks section index alone, and calls report for each finding.
  *
  * It reports the findings of relakit_module_findings that need no other section. It does not check
- * whether the section's object is patched, and which symbols it shares with other objects. kernel,
- * report and ctx are as there. The time is linear in the size of the section.
+ * whether the section's object is patched, or whether the section shares symbols with the sections
+ * of other objects. kernel, report, ctx and error are those of relakit_module_findings. Every
+ * stage before RELAKIT_STAGE_LATE allows the call. The time is linear in the size of the section.
  *
- * Returns RELAKIT_OK, also if there are findings, or an error:
- * RELAKIT_ERR_NO_SUCH_SECTION  the file has no section index, error->limit is their number;
- * RELAKIT_ERR_PROFILE          kernel is older than 5.8, or no version of Linux;
- * RELAKIT_ERR_CALLBACK         report is NULL;
- * RELAKIT_ERR_NULL, _ALIGNMENT, _ORDER, _NOT_A_MODULE_STATE, _BUSY
- *                              as in relakit_module_findings.
+ * Returns RELAKIT_OK, also if there are findings, or:
+ * RELAKIT_ERR_NO_SUCH_SECTION     the file has no section index; error->limit is the number of
+ *                                 sections;
+ * RELAKIT_ERR_PROFILE             kernel is older than 5.8, or is not a version of Linux;
+ * RELAKIT_ERR_CALLBACK            report is NULL;
+ * RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
+ * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+ * RELAKIT_ERR_BUSY                see relakit_module_stage;
+ * RELAKIT_ERR_NULL, _LENGTH       an argument is invalid, error->value is its number.
  */
 relakit_status relakit_module_section_findings(struct relakit_module *module,
                                                uint32_t index,
@@ -2040,16 +2612,23 @@ const char *relakit_rule_help(int32_t rule);
 const char *relakit_rule_number_name(int32_t rule, uint32_t which);
 
 /**
- * Finds a name in a table that is in ascending order of its names, compared as unsigned bytes: in Linux's order of
- * exported symbols, for example. For a few lookups, or where there is no memory for an index: of n names at most
- * log2(n) + 2 are compared.
+ * Finds a name in a table that is sorted by name, in ascending order of unsigned bytes. Linux's
+ * tables of exported symbols have this order.
  *
- * name has name_len bytes without a NUL. Several entries may have it; position says which one of them is asked for,
- * from 1. On success *at is its position in the array.
+ * name has name_len bytes without a NUL. If several entries have this name, position selects one
+ * of them, counted from 1. On success *at is its position in the array. The function compares at
+ * most log2(n) + 2 of n names, and needs no memory. For many lookups relakit_index_find is faster.
  *
- * Returns RELAKIT_OK; RELAKIT_NONE when fewer than position entries have that name, when position is 0, or when the table
- * is not in order; RELAKIT_ERR_NULL, _LENGTH (also for a stride that is less than the member), _ALIGNMENT, _STRUCT_SIZE,
- * _FLAGS, _RESERVED.
+ * Returns RELAKIT_OK or:
+ * RELAKIT_NONE             position is 0, or fewer than position entries have this name; if the
+ *                          table is not sorted, this is returned also for a name in it;
+ * RELAKIT_ERR_NULL         a required pointer is NULL;
+ * RELAKIT_ERR_LENGTH       a buffer is longer than possible, or names->stride is less than the
+ *                          size of the name member;
+ * RELAKIT_ERR_ALIGNMENT    names or at is not aligned to 8 bytes;
+ * RELAKIT_ERR_STRUCT_SIZE  names->struct_size is invalid;
+ * RELAKIT_ERR_FLAGS        names->flags is not 0;
+ * RELAKIT_ERR_RESERVED     names has a member of a newer version that is not 0.
  */
 relakit_status relakit_find_sorted(const struct relakit_names *names,
                                    const char *name,
@@ -2058,23 +2637,35 @@ relakit_status relakit_find_sorted(const struct relakit_names *names,
                                    size_t *at);
 
 /**
- * Bytes of memory that relakit_index_build needs for the index of count names: between 5 and 6 for each, and some more.
- * In every version with this RELAKIT_ABI not more than 6 * count + RELAKIT_INDEX_SIZE, for memory that is reserved when
- * a program is compiled. SIZE_MAX for more than 2^30 names, of which there can be no index.
+ * Returns the number of bytes that relakit_index_build needs for count names: 5 to 6 for each
+ * name, and a constant. It is at most 6 * count + RELAKIT_INDEX_SIZE in every version with this
+ * RELAKIT_ABI. Use that for buffers whose size must be known at compile time. For more than 2^30
+ * names the function returns SIZE_MAX, because such an index is impossible.
  */
 size_t relakit_index_size(size_t count);
 
 /**
- * Makes an index of a table, with which a name is found by one comparison, in whatever order the table is: for many
- * lookups. It is made in time that grows with the number of names; names that are chosen to have one hash make that
- * n log n, and a lookup log n comparisons, as without an index.
+ * Makes an index of a table of names. A lookup in it usually compares one name. The table may have
+ * any order.
  *
- * memory is lent: size bytes, at least relakit_index_size(names->count), aligned to 8. It, the structs
- * of the table and their names must stay where they are, and as they are, until the index is used no more, which needs
- * no call; *names itself need not. On success *index is memory. When the table has changed, make the index again.
+ * - memory is a buffer for the index: size bytes, at least relakit_index_size(names->count),
+ *   aligned to 8 bytes. It is lent: relakit uses it until the caller stops using the index. No
+ *   call is needed to release it.
+ * - The structs of the table, their names and the string table are lent too, and must not change
+ *   until then. *names itself is only read during the call. If the table changes, make a new
+ *   index.
+ * - error may be NULL.
  *
- * Returns RELAKIT_OK; RELAKIT_ERR_INDEX_TOO_SHORT; RELAKIT_ERR_NULL, _LENGTH (also for a stride that is less than the
- * member), _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP.
+ * On success *index is memory. The time is linear in the number of names n. If many names have the
+ * same hash, it is n log n, and a lookup compares log n names.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_INDEX_TOO_SHORT  size is less than relakit_index_size(names->count); error->limit is
+ *                              the size needed;
+ * RELAKIT_ERR_LENGTH           a buffer is longer than possible, or names->stride is less than the
+ *                              size of the name member;
+ * RELAKIT_ERR_NULL, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP
+ *                              an argument is invalid, error->value is its number.
  */
 relakit_status relakit_index_build(const struct relakit_names *names,
                                    void *memory,
@@ -2083,15 +2674,24 @@ relakit_status relakit_index_build(const struct relakit_names *names,
                                    struct relakit_error *error);
 
 /**
- * Finds a name in a table that has an index. May be called from a resolver's callbacks, whose answer it can be, and by
- * several threads at once.
+ * Finds a name in a table that has an index.
  *
- * name has name_len bytes without a NUL. Several entries may have it; position says which one of them is asked for, from
- * 1, in the table's order: 1 for an exported symbol, and what a resolver's candidate is given. How many there are does
- * not matter for the time. On success *at is its position in the array.
+ * name has name_len bytes without a NUL. If several entries have this name, position selects one
+ * of them in the order of the table, counted from 1: 1 for an exported symbol, or the position
+ * argument of resolver->candidate. The time does not depend on the number of such entries. On
+ * success *at is the position in the array.
  *
- * Returns RELAKIT_OK; RELAKIT_NONE when fewer than position entries have that name, when position is 0, or when the name
- * is longer than 4096 bytes; RELAKIT_ERR_NOT_AN_INDEX; RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT.
+ * Callbacks of a resolver may call this function, and several threads may use one index at the
+ * same time.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_NONE              position is 0, or fewer than position entries have this name, or
+ *                           name_len is more than 4096;
+ * RELAKIT_ERR_NOT_AN_INDEX  index is not an index that relakit_index_build made, or was copied to
+ *                           another address;
+ * RELAKIT_ERR_NULL          a required pointer is NULL;
+ * RELAKIT_ERR_LENGTH        a buffer is longer than possible;
+ * RELAKIT_ERR_ALIGNMENT     at is not aligned to 8 bytes.
  */
 relakit_status relakit_index_find(const struct relakit_index *index,
                                   const char *name,

@@ -108,7 +108,7 @@ static void one_section(void)
             REFUSES(RELAKIT_ERR_ADDRESS_WRAPS, highest + more,
                     relakit_apply_relocate_add(headers, HEADERS, NULL, SYMBOL_TABLE, 2, RELAS, &writer, NULL, fresh()));
             EQ(fault.limit, ROOM);
-            EQ(fault.section, RELAS);
+            EQ(fault.section, TARGET);
             REFUSES(RELAKIT_ERR_ADDRESS_WRAPS, highest + more,
                     relakit_clear_relocate_add(headers, HEADERS, NULL, SYMBOL_TABLE, 2, RELAS, &writer, NULL, fresh()));
             EQ(load(bytes + ROOM - 8, 8), 0);

@@ -1,4 +1,4 @@
-//! Sections that are where the `sh_addr` of their headers says.
+//! Section memory at the `sh_addr` of each section header.
 
 use crate::callbacks::CWriter;
 use crate::pointers::{Span, bytes, bytes_mut};
@@ -8,26 +8,27 @@ use relakit::elf::Section;
 use relakit::sechdrs::Mapping;
 use relakit::{ErrorKind, HookError, Target, Writer};
 
-/// The memory that an `sh_addr` names; NULL for an address that is not one here.
+/// Returns an `sh_addr` as a pointer; NULL if it does not fit a pointer.
 pub(crate) fn pointer(address: u64) -> *mut u8 {
     usize::try_from(address).map_or(ptr::null_mut(), ptr::with_exposed_provenance_mut)
 }
 
-/// Sections that are where their `sh_addr` says.
+/// Section memory at the `sh_addr` of each section header.
 pub(crate) struct Addresses {
     writer: Option<CWriter>,
-    /// What is lent and only read: no target may overlap it.
+    /// Buffers that the call reads. No target may overlap them.
     read: [Option<Span>; 3],
-    /// What is lent and written: nothing that the headers lead to may overlap it.
+    /// Buffers that the call writes. No table and no target may overlap them.
     written: [Option<Span>; 2],
-    /// The relocations that are read now.
+    /// The relocation table in use. No target may overlap it.
     table: Cell<Option<Span>>,
 }
 
 impl Addresses {
     /// # Safety
-    /// What every `sh_addr` leads to can be used, as large as its header says, for as long as this and what it gives
-    /// out live, and is not borrowed but for what is `read` and `written`.
+    /// The memory at each `sh_addr` that is used has the size in its header, and stays valid while
+    /// the returned value and its borrows live. `read` and `written` list everything else that is
+    /// borrowed.
     pub(crate) unsafe fn new(
         writer: Option<CWriter>,
         read: [Option<Span>; 3],
@@ -46,7 +47,7 @@ impl<'m> Mapping<'m> for Addresses {
             return None;
         }
         self.table.set(Some(span));
-        // SAFETY: `new`'s caller vouches for the headers; neither a target nor what is written overlaps the table.
+        // SAFETY: promised by `new`'s caller; the check above keeps it apart from written buffers.
         unsafe { bytes(start, size) }
     }
 
@@ -64,7 +65,7 @@ impl<'m> Mapping<'m> for Addresses {
         if others.any(|other| !span.is_apart_from(other)) {
             return Err(ErrorKind::TargetOverlaps);
         }
-        // SAFETY: `new`'s caller vouches for the headers; it overlaps nothing that is borrowed.
+        // SAFETY: promised by `new`'s caller; it is apart from `others`, which are borrowed.
         let bytes = unsafe { bytes_mut(start, size) }.ok_or(ErrorKind::NotPlaced)?;
         Ok(Target::new(bytes, section.address))
     }

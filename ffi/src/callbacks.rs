@@ -1,4 +1,4 @@
-//! The one file in which callbacks are called.
+//! All calls of callbacks.
 
 use crate::fault::{Report, Stopped};
 use crate::pointers::{Span, versioned};
@@ -7,15 +7,16 @@ use crate::types::*;
 use core::ffi::c_char;
 use relakit::{HookError, Resolver, Writer};
 
-/// A writer of the caller's.
+/// A writer of the caller.
 #[derive(Debug)]
 pub(crate) struct CWriter(relakit_writer);
 
 impl CWriter {
-    /// Argument `number`; `None` when it is NULL.
+    /// Reads argument `number`; `None` if it is NULL.
     ///
     /// # Safety
-    /// If not NULL, the struct can be read, and its callbacks can be called with its `ctx` for as long as this lives.
+    /// If not NULL, the struct is readable, and its callbacks accept its `ctx` while the returned
+    /// value lives.
     #[inline(never)]
     pub(crate) unsafe fn new(
         writer: *const relakit_writer,
@@ -25,7 +26,7 @@ impl CWriter {
         if writer.is_null() {
             return Ok(None);
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: not NULL; the caller promises as many readable bytes as struct_size says.
         let writer = unsafe { versioned(writer, number, report) }?;
         if writer.flags & !RELAKIT_WRITER_FOREIGN != 0 {
             return Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(writer.flags)));
@@ -38,7 +39,8 @@ impl CWriter {
 }
 
 impl CWriter {
-    /// Whether `size` bytes at `address` are memory of this program that overlaps one of `others`.
+    /// Returns whether `size` bytes at `address` belong to this program and overlap one of
+    /// `others`.
     pub(crate) fn overlaps(&self, address: u64, size: u64, mut others: impl Iterator<Item = Span>) -> bool {
         self.0.flags & RELAKIT_WRITER_FOREIGN == 0
             && Span::behind_writer(address, size)
@@ -56,39 +58,40 @@ const fn hook(answer: i32) -> Result<(), HookError> {
 impl Writer for CWriter {
     fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), HookError> {
         let Some(read) = self.0.read else { return Ok(()) };
-        // SAFETY: `new`'s caller vouched for the callback; the bytes are ours.
+        // SAFETY: `new`'s caller promised the callback; `bytes` is ours, with `bytes.len()` bytes.
         hook(unsafe { read(self.0.ctx, address, offset, bytes.as_mut_ptr().cast(), bytes.len()) })
     }
 
     fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), HookError> {
         let Some(write) = self.0.write else { return Ok(()) };
-        // SAFETY: as above.
+        // SAFETY: `new`'s caller promised the callback; `bytes` is ours and is only read.
         hook(unsafe { write(self.0.ctx, address, offset, bytes.as_ptr().cast(), bytes.len()) })
     }
 
     fn sync(&mut self) -> Result<(), HookError> {
         let Some(sync) = self.0.sync else { return Ok(()) };
-        // SAFETY: as above.
+        // SAFETY: `new`'s caller promised that the callback can be called with `ctx`.
         hook(unsafe { sync(self.0.ctx) })
     }
 }
 
-/// A resolver of the caller's.
+/// A resolver of the caller.
 #[derive(Debug)]
 pub(crate) struct CResolver(relakit_resolver);
 
 impl CResolver {
-    /// Argument `number`.
+    /// Reads argument `number`.
     ///
     /// # Safety
-    /// If not NULL, the struct can be read, and its callbacks can be called with its `ctx` for as long as this lives.
+    /// If not NULL, the struct is readable, and its callbacks accept its `ctx` while the returned
+    /// value lives.
     #[inline(never)]
     pub(crate) unsafe fn new(
         resolver: *const relakit_resolver,
         number: u64,
         report: &mut Report,
     ) -> Result<Self, Stopped> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `resolver` is NULL or readable for its struct_size.
         let resolver = unsafe { versioned(resolver, number, report) }?;
         match resolver.flags {
             0 => Ok(Self(resolver)),
@@ -105,7 +108,7 @@ const fn found(answer: i32, value: u64) -> Result<Option<u64>, HookError> {
     }
 }
 
-/// A name as C takes it.
+/// Returns a name as a C pointer.
 const fn text(name: &[u8]) -> *const c_char {
     name.as_ptr().cast()
 }
@@ -114,7 +117,7 @@ impl Resolver for CResolver {
     fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
         let Some(exported) = self.0.exported else { return Ok(None) };
         let mut value = 0;
-        // SAFETY: `new`'s caller vouched for the callback; the name and the value are ours.
+        // SAFETY: `new`'s caller promised the callback; `name` and `value` live during the call.
         let answer = unsafe { exported(self.0.ctx, text(name), name.len(), &raw mut value) };
         found(answer, value)
     }
@@ -122,7 +125,7 @@ impl Resolver for CResolver {
     fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
         let Some(candidate) = self.0.candidate else { return Ok(None) };
         let mut value = 0;
-        // SAFETY: as above.
+        // SAFETY: `new`'s caller promised the callback; the names and `value` live during the call.
         let answer = unsafe {
             candidate(
                 self.0.ctx,

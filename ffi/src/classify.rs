@@ -1,4 +1,4 @@
-//! The names of livepatch sections and symbols, on their own.
+//! Parsers of the names of livepatch sections and symbols.
 
 use crate::fault::{Report, answer};
 use crate::pointers::{Piece, VersionedOut};
@@ -10,44 +10,48 @@ use core::ptr;
 use relakit::abi::{KLP_RELA_PREFIX, KLP_SYM_PREFIX};
 use relakit::klp::{RelaName, SymName};
 
-/// The parts of ".klp.rela.<object>.<section>". The pointers lead into the name and are not ended by NUL.
+/// The parts of a section name ".klp.rela.<object>.<section>". The pointers lead into the name; the
+/// parts do not end with NUL.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_klp_section_name {
     /// sizeof(struct relakit_klp_section_name), set by the caller.
     pub struct_size: u32,
-    /// 1 when the object is "vmlinux" and the section belongs into the early pass, otherwise 0.
+    /// 1 if the object is "vmlinux", so that the section is applied early. Otherwise 0.
     pub is_early: u32,
-    /// The object: 1 to 55 bytes, none of them a dot.
+    /// The patched object: 1 to 55 bytes without a dot.
     pub object: *const c_char,
-    /// Bytes of it. A longer name is cut to 55, as Linux does: then what follows does not begin with a dot.
+    /// Length of object in bytes. Linux cuts a longer name to 55 bytes, and so does relakit. Then
+    /// the byte after it is not a dot.
     pub object_len: usize,
-    /// The name of the target section, where the name follows the convention; otherwise NULL. Linux does not look at it: the
-    /// target is sh_info.
+    /// The name of the target section, if the name follows the convention. Otherwise NULL. Linux
+    /// ignores this part; the target is sh_info.
     pub section: *const c_char,
-    /// Bytes of it.
+    /// Length of section in bytes.
     pub section_len: usize,
 }
 
-/// The parts of ".klp.sym.<object>.<name>,<position>". The pointers lead into the name and are not ended by NUL.
+/// The parts of a symbol name ".klp.sym.<object>.<name>,<position>". The pointers lead into the
+/// name; the parts do not end with NUL.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_klp_symbol_name {
     /// sizeof(struct relakit_klp_symbol_name), set by the caller.
     pub struct_size: u32,
-    /// 1 when the object is "vmlinux", otherwise 0.
+    /// 1 if the object is "vmlinux", otherwise 0.
     pub is_vmlinux: u32,
-    /// The object: 1 to 55 bytes, none of them a dot.
+    /// The patched object: 1 to 55 bytes without a dot.
     pub object: *const c_char,
-    /// Bytes of it.
+    /// Length of object in bytes.
     pub object_len: usize,
-    /// The symbol: 1 to 511 bytes (127 before Linux 6.1), none of them a comma.
+    /// The symbol: 1 to 511 bytes without a comma, or 1 to 127 before Linux 6.1.
     pub name: *const c_char,
-    /// Bytes of it.
+    /// Length of name in bytes.
     pub name_len: usize,
-    /// 0: the only symbol of that name in the object; N: the N-th, counted from 1.
+    /// The position (Linux: sympos). 0 means the only symbol of that name in the object; N means
+    /// symbol number N of that name, counted from 1.
     pub position: u64,
-    /// Bytes after the position, which Linux ignores.
+    /// Number of bytes after the position. Linux ignores them.
     pub trailing: usize,
 }
 
@@ -55,14 +59,20 @@ fn flag(value: bool) -> u32 {
     u32::from(value)
 }
 
-/// Reads the name of a section, name_len bytes without a NUL, as Linux reads it.
+/// Splits the name of a livepatch section into its parts, by the rules of Linux.
 ///
-/// Whether a section is a livepatch section is decided by SHF_RELA_LIVEPATCH and not by its name: Linux wants this name of
-/// every section that has the flag, and takes a section without the flag for an ordinary one whatever its name.
+/// name has name_len bytes without a NUL. The flag SHF_RELA_LIVEPATCH decides whether a section is
+/// a livepatch section, not its name. With the flag, Linux requires such a name. Without it, Linux
+/// applies the section as ordinary relocations, whatever its name is.
 ///
-/// Returns RELAKIT_OK and fills *parts; RELAKIT_NONE when the name does not begin with ".klp.rela.";
-/// RELAKIT_ERR_BAD_KLP_SECTION_NAME when it does and goes on wrongly; RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE.
-/// Nothing is written unless it is RELAKIT_OK.
+/// *parts is filled only if the result is RELAKIT_OK. Returns RELAKIT_OK or:
+/// RELAKIT_NONE                      the name does not begin with ".klp.rela.";
+/// RELAKIT_ERR_BAD_KLP_SECTION_NAME  the name begins with it, but no object follows;
+/// RELAKIT_ERR_NULL                  a required pointer is NULL;
+/// RELAKIT_ERR_LENGTH                name_len is more than PTRDIFF_MAX, or the name would end after
+///                                   the end of the address space;
+/// RELAKIT_ERR_ALIGNMENT             parts is not aligned to 8 bytes;
+/// RELAKIT_ERR_STRUCT_SIZE           parts->struct_size is invalid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_parse_klp_section_name(
     name: *const c_char,
@@ -70,9 +80,9 @@ pub unsafe extern "C" fn relakit_parse_klp_section_name(
     parts: *mut relakit_klp_section_name,
 ) -> relakit_status {
     let parse = |report: &mut Report| {
-        // SAFETY: the caller's promise.
+        // SAFETY: `Piece::new` checks the pointer and length; the caller promises readable bytes.
         let name: &[u8] = unsafe { Piece::new(name.cast(), name_len, 1, report)?.read() };
-        // SAFETY: as above.
+        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
         let parts = unsafe { VersionedOut::new(parts, 40, 3, report) }?;
         if !name.starts_with(KLP_RELA_PREFIX) {
             return Ok(RELAKIT_NONE);
@@ -90,18 +100,26 @@ pub unsafe extern "C" fn relakit_parse_klp_section_name(
         });
         Ok(RELAKIT_OK)
     };
-    // SAFETY: NULL.
+    // SAFETY: `answer` accepts NULL.
     unsafe { answer(ptr::null_mut(), parse) }
 }
 
-/// Reads the name of a symbol, name_len bytes without a NUL, as Linux reads it. profile is as in struct
-/// relakit_options: it says how long names may be, and what a position beyond 64 bits is.
+/// Splits the name of a livepatch symbol into its parts, by the rules of Linux.
 ///
-/// Whether a symbol is a livepatch symbol is decided by its st_shndx, SHN_LIVEPATCH (0xff20).
+/// name has name_len bytes without a NUL. profile is that of struct relakit_options. It decides how
+/// long the symbol may be, and which position results from a number that does not fit 64 bits.
+/// st_shndx decides whether a symbol is a livepatch symbol (SHN_LIVEPATCH, 0xff20), not its name.
 ///
-/// Returns RELAKIT_OK and fills *parts; RELAKIT_NONE when the name does not begin with ".klp.sym.";
-/// RELAKIT_ERR_BAD_KLP_SYMBOL_NAME when it does and goes on wrongly; RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE,
-/// _PROFILE. Nothing is written unless it is RELAKIT_OK.
+/// *parts is filled only if the result is RELAKIT_OK. Returns RELAKIT_OK or:
+/// RELAKIT_NONE                     the name does not begin with ".klp.sym.";
+/// RELAKIT_ERR_BAD_KLP_SYMBOL_NAME  the name begins with it, but the rest is not
+///                                  <object>.<name>,<position>;
+/// RELAKIT_ERR_PROFILE              profile is unknown;
+/// RELAKIT_ERR_NULL                 a required pointer is NULL;
+/// RELAKIT_ERR_LENGTH               name_len is more than PTRDIFF_MAX, or the name would end after
+///                                  the end of the address space;
+/// RELAKIT_ERR_ALIGNMENT            parts is not aligned to 8 bytes;
+/// RELAKIT_ERR_STRUCT_SIZE          parts->struct_size is invalid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_parse_klp_symbol_name(
     name: *const c_char,
@@ -110,9 +128,9 @@ pub unsafe extern "C" fn relakit_parse_klp_symbol_name(
     parts: *mut relakit_klp_symbol_name,
 ) -> relakit_status {
     let parse = |report: &mut Report| {
-        // SAFETY: the caller's promise.
+        // SAFETY: `Piece::new` checks the pointer and length; the caller promises readable bytes.
         let name: &[u8] = unsafe { Piece::new(name.cast(), name_len, 1, report)?.read() };
-        // SAFETY: as above.
+        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
         let parts = unsafe { VersionedOut::new(parts, 56, 4, report) }?;
         let Some(rules) = self::profile(profile) else {
             return Err(report.refuse(RELAKIT_ERR_PROFILE, u64::from(profile), 0));
@@ -135,6 +153,6 @@ pub unsafe extern "C" fn relakit_parse_klp_symbol_name(
         });
         Ok(RELAKIT_OK)
     };
-    // SAFETY: NULL.
+    // SAFETY: `answer` accepts NULL.
     unsafe { answer(ptr::null_mut(), parse) }
 }

@@ -1,4 +1,4 @@
-//! Level 3: what a module consists of.
+//! Level 3: descriptions of a module, its sections and its symbols.
 
 use crate::fault::{OrReport, Report, Stopped};
 use crate::pointers::{Span, VersionedOut};
@@ -10,25 +10,36 @@ use core::ptr;
 use relakit::special::Effect;
 use relakit::{Class, FailsAt, Module};
 
-/// What a module consists of.
+/// Numbers that describe a module.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_module_info {
     /// sizeof(struct relakit_module_info), set by the caller.
     pub struct_size: u32,
-    /// Number of sections, section 0 included.
+    /// Number of sections, including section 0.
     pub section_count: u32,
-    /// Number of symbols, the null symbol included: so many values are to be lent.
+    /// Number of symbols, including the null symbol. Buffers for symbol values need this many
+    /// entries.
     pub symbol_count: u32,
-    /// Index of the symbol table's section.
+    /// Section index of the symbol table.
     pub symbols_section: u32,
-    /// Index of the per-CPU section, if the profile knows one; 0 when there is none.
+    /// Section index of the per-CPU section. 0 if the module has none, or if the profile does not
+    /// treat it specially.
     pub per_cpu_section: u32,
     /// 0.
     pub reserved: u32,
 }
 
-/// Tells what a module consists of. Not after relakit_module_keep.
+/// Fills *info with numbers that describe the module.
+///
+/// error may be NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
+///
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+/// RELAKIT_ERR_BUSY                see relakit_module_stage;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
+///                                 an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_describe(
     module: *mut relakit_module,
@@ -36,7 +47,7 @@ pub unsafe extern "C" fn relakit_module_describe(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
-        // SAFETY: the caller's promise.
+        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
         let info = unsafe { VersionedOut::new(info, 24, 2, report) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
         let object = module.object();
@@ -50,63 +61,71 @@ pub unsafe extern "C" fn relakit_module_describe(
         });
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
 
 /// The section holds no relocations.
 pub const RELAKIT_CLASS_NOT_RELOCATION: u32 = 0;
-/// Ordinary relocations: applied early.
+/// The section holds ordinary relocations. They are applied early.
 pub const RELAKIT_CLASS_ORDINARY: u32 = 1;
-/// Livepatch relocations against vmlinux: applied early, in section order with the ordinary ones.
+/// The section holds livepatch relocations for vmlinux. They are applied early, in section order
+/// with the ordinary ones.
 pub const RELAKIT_CLASS_KLP_EARLY: u32 = 2;
-/// Livepatch relocations against a module: applied when it comes, cleared when it goes.
+/// The section holds livepatch relocations for a module: it is a late section. The relocations are
+/// applied when that module is loaded and cleared when it is unloaded.
 pub const RELAKIT_CLASS_KLP_LATE: u32 = 3;
-/// Relocations that are never applied; the reason says why.
+/// The section holds relocations that the loader skips. section->reason says why.
 pub const RELAKIT_CLASS_PASSED_OVER: u32 = 4;
-/// A livepatch section of the design before Linux 5.8, which nobody reads.
+/// The section is a livepatch section of the design before Linux 5.8. Loaders from 5.8 on do not
+/// read it.
 pub const RELAKIT_CLASS_LEGACY_ARCH: u32 = 5;
-/// Relocations that cannot be applied: the module does not load (RELAKIT_SECTION_FAILS_LOAD), or objects cannot come.
+/// The section holds relocations that cannot be applied. RELAKIT_SECTION_FAILS_LOAD and
+/// RELAKIT_SECTION_FAILS_COMING say which call fails.
 pub const RELAKIT_CLASS_MALFORMED: u32 = 6;
 
-/// The section is in memory while the module runs: it is SHF_ALLOC, and not one that the profile drops.
+/// section->flags: the section is in memory while the module runs. It is SHF_ALLOC, and the profile
+/// does not drop it.
 pub const RELAKIT_SECTION_IN_MEMORY: u32 = 1;
-/// A malformed section stops the module from being loaded.
+/// section->flags: the section is malformed, and relakit_module_early fails because of it.
 pub const RELAKIT_SECTION_FAILS_LOAD: u32 = 2;
-/// A malformed section stops its object from coming; one without an object's name stops every object.
+/// section->flags: the section is malformed, and relakit_module_coming fails because of it: for
+/// section->object, or for every object if that is NULL.
 pub const RELAKIT_SECTION_FAILS_COMING: u32 = 4;
 
-/// One section of a module. The pointers lead into the file.
+/// One section of a module. The pointers lead into the file, except for reason and an empty name.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_section {
     /// sizeof(struct relakit_section), set by the caller.
     pub struct_size: u32,
-    /// RELAKIT_SECTION_IN_MEMORY and the like.
+    /// RELAKIT_SECTION_IN_MEMORY and other flags, or 0.
     pub flags: u32,
     /// sh_type.
     pub sh_type: u32,
-    /// A RELAKIT_CLASS_.
+    /// A RELAKIT_CLASS_ number.
     pub section_class: u32,
-    /// Of relocations: the section index of what is relocated, as far as the class knows one. Otherwise 0.
+    /// For relocations, the section index of the target: sh_info, which may be invalid for
+    /// RELAKIT_CLASS_PASSED_OVER and RELAKIT_CLASS_MALFORMED. Otherwise 0.
     pub target: u32,
-    /// Of a malformed section what is wrong with it, otherwise RELAKIT_OK.
+    /// For a malformed section, the RELAKIT_ERR_ number of its error. Otherwise RELAKIT_OK.
     pub status: relakit_status,
-    /// Why it has its class, in English: constant text, ended by NUL.
+    /// Why the section has its class: an English text, constant, ended by NUL.
     pub reason: *const c_char,
-    /// Its name, ended by NUL.
+    /// Name of the section, ended by NUL.
     pub name: *const c_char,
-    /// Bytes of the name, without the NUL.
+    /// Length of the name in bytes, without the NUL. It is 4097 if the name is longer than 4096
+    /// bytes.
     pub name_len: usize,
-    /// The object of late relocations, not ended by NUL; otherwise NULL.
+    /// Name of the patched object of a late section, not ended by NUL. NULL if there is none.
     pub object: *const c_char,
-    /// Bytes of the object's name.
+    /// Length of the object's name in bytes.
     pub object_len: usize,
-    /// Its content in the file; NULL when it has none.
+    /// Content of the section in the file. NULL if it has none.
     pub content: *const c_void,
-    /// sh_size: bytes, in the file or (SHT_NOBITS) in memory only.
+    /// sh_size: bytes in the file, or in memory only for SHT_NOBITS.
     pub size: u64,
-    /// sh_addralign, as in the file: not checked to be a power of two.
+    /// sh_addralign, as in the file. relakit does not check that it is a power of two.
     pub align: u64,
     /// sh_flags, as in the file.
     pub sh_flags: u64,
@@ -116,7 +135,19 @@ pub struct relakit_section {
     pub info: u32,
 }
 
-/// Tells everything about section index. Not after relakit_module_keep. Also RELAKIT_ERR_NO_SUCH_SECTION.
+/// Fills *section with the description of section index.
+///
+/// index is less than the section_count of struct relakit_module_info; 0 is allowed. error may be
+/// NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
+///
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_NO_SUCH_SECTION     the file has no section index; error->limit is the number of
+///                                 sections;
+/// RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+/// RELAKIT_ERR_BUSY                see relakit_module_stage;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
+///                                 an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_section(
     module: *mut relakit_module,
@@ -125,13 +156,13 @@ pub unsafe extern "C" fn relakit_module_section(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
-        // SAFETY: the caller's promise.
+        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
         let out = unsafe { VersionedOut::new(section, 104, 3, report) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
         out.set(&describe_section(module, index, report)?);
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
 
@@ -171,7 +202,8 @@ fn describe_section(
         target,
         status,
         reason: classified.reason.message().as_ptr(),
-        // A name that is there is ended by NUL in the file; the name of an unused header may not be.
+        // The file ends a name with NUL. An unused header may have no name in the file, so it gets
+        // a constant.
         name: if name.is_empty() { c"".as_ptr() } else { name.as_ptr().cast() },
         name_len: name.len(),
         object: klp_object.map_or(ptr::null(), |object| object.as_ptr().cast()),
@@ -185,7 +217,7 @@ fn describe_section(
     })
 }
 
-/// One symbol of a module. The name leads into the file.
+/// One symbol of a module. The name is in the file.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_symbol {
@@ -197,18 +229,32 @@ pub struct relakit_symbol {
     pub info: u32,
     /// 0.
     pub reserved: u32,
-    /// Its name, ended by NUL.
+    /// Name of the symbol, ended by NUL.
     pub name: *const c_char,
-    /// Bytes of the name, without the NUL.
+    /// Length of the name in bytes, without the NUL. It is 4097 if the name is longer than 4096
+    /// bytes.
     pub name_len: usize,
-    /// st_value, as in the file: an offset in its section, not an address. After relakit_module_early the address is in
-    /// the values that were lent.
+    /// st_value, as in the file. For a symbol in a section it is an offset, not an address.
+    /// relakit_module_early returns the addresses in its values array.
     pub value: u64,
-    /// st_size: bytes.
+    /// st_size, in bytes.
     pub size: u64,
 }
 
-/// Tells about symbol index. Not after relakit_module_keep. Also RELAKIT_ERR_SYMBOL_INDEX and RELAKIT_ERR_BAD_SYMBOL_NAME.
+/// Fills *symbol with the description of symbol index.
+///
+/// error may be NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
+///
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_SYMBOL_INDEX        the file has no symbol index; error->limit is the number of
+///                                 symbols;
+/// RELAKIT_ERR_BAD_SYMBOL_NAME     the symbol's name is outside the string table or does not end in
+///                                 it;
+/// RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+/// RELAKIT_ERR_BUSY                see relakit_module_stage;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
+///                                 an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_symbol(
     module: *mut relakit_module,
@@ -217,7 +263,7 @@ pub unsafe extern "C" fn relakit_module_symbol(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
-        // SAFETY: the caller's promise.
+        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
         let out = unsafe { VersionedOut::new(symbol, 48, 3, report) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
         let symbols = module.object().symbols();
@@ -237,42 +283,55 @@ pub unsafe extern "C" fn relakit_module_symbol(
         });
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
 
-/// Before relocation: what a relocation puts there comes too late.
+/// Linux reads the section before relocation. A relocation of it comes too late.
 pub const RELAKIT_READ_AT_LOAD: u32 = 1;
-/// Right after relocation, before the code is made executable: alternatives, paravirt, return sites, ...
+/// Linux reads the section right after relocation, before it makes the code executable. Examples:
+/// alternatives, paravirt, return sites.
 pub const RELAKIT_READ_AT_FINALIZE: u32 = 2;
-/// After that and before the module's state is COMING: ftrace.
+/// Linux reads the section after RELAKIT_READ_AT_FINALIZE and before the module's state is COMING.
+/// Example: ftrace.
 pub const RELAKIT_READ_AT_FORMATION: u32 = 3;
-/// By the COMING notifiers: jump labels, static calls, tracepoints, ...
+/// The COMING notifiers read the section. Examples: jump labels, static calls, tracepoints.
 pub const RELAKIT_READ_AT_COMING: u32 = 4;
-/// After the notifiers, before or in the module's init function.
+/// Linux reads the section after the notifiers, before or in the module's init function.
 pub const RELAKIT_READ_AT_INIT: u32 = 5;
-/// When something asks: a fault, a trap, a file read.
+/// Linux reads the section on demand, for example for a page fault, a trap or a file read.
 pub const RELAKIT_READ_ON_DEMAND: u32 = 6;
-/// Not at all.
+/// Linux does not read the section.
 pub const RELAKIT_READ_NEVER: u32 = 7;
 
-/// A special section: one that Linux knows by name.
+/// A special section: a section that Linux recognises by its name. The members describe the kernel
+/// version of the profile: the first version that has its rules.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_special {
     /// sizeof(struct relakit_special), set by the caller.
     pub struct_size: u32,
-    /// When the profile's Linux first reads it: a RELAKIT_READ_.
+    /// When Linux first reads the section: a RELAKIT_READ_ number.
     pub read_at: u32,
-    /// Bytes of each entry in the profile's Linux; 0 when that is not fixed.
+    /// Size of each entry in bytes. 0 if it is not fixed.
     pub entry_size: u32,
-    /// 1 when the reader patches instructions that the entries point to, otherwise 0.
+    /// 1 if Linux patches the instructions to which the entries point, otherwise 0.
     pub rewrites_code: u32,
 }
 
-/// Tells what section index is to the profile's Linux, when every early relocation is in place: in RELAKIT_STAGE_LOADED
-/// only, which is how the ordering rule is kept. Returns RELAKIT_OK; RELAKIT_NONE when it is not a special section, or
-/// not in memory; or what relakit_module_init says of all functions.
+/// Fills *special with the description of section index, if it is a special section.
+///
+/// The function is allowed in RELAKIT_STAGE_LOADED only, because special sections must not be read
+/// before all early relocations are applied. error may be NULL.
+///
+/// Returns RELAKIT_OK or:
+/// RELAKIT_NONE                    section index does not exist, is not a special section or is not
+///                                 in memory;
+/// RELAKIT_ERR_ORDER               the module is in another stage;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+/// RELAKIT_ERR_BUSY                see relakit_module_stage;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
+///                                 an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_special(
     module: *mut relakit_module,
@@ -281,7 +340,7 @@ pub unsafe extern "C" fn relakit_module_special(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
-        // SAFETY: the caller's promise.
+        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
         let out = unsafe { VersionedOut::new(special, 16, 3, report) }?;
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
         let version = loaded.module().profile().since;
@@ -294,6 +353,6 @@ pub unsafe extern "C" fn relakit_module_special(
         });
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }

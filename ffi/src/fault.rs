@@ -1,17 +1,17 @@
-//! Why a function fails, and how its caller is told: it is written down once, where it is found.
+//! Errors: the code that finds one stores it in the caller's struct relakit_error, once.
 
 use crate::status::RELAKIT_OK;
 use crate::types::*;
 use relakit::Error;
 
-/// What stopped a call is in its report.
+/// Marker for an error that is stored in a [`Report`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopped(());
 
-/// Where the caller of a function that fails will read why.
+/// The caller's struct relakit_error, and the status to return.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// NULL, or can be written: the promise of [`answer`]'s caller.
+    /// NULL or writable, as the caller of [`answer`] promised.
     error: *mut relakit_error,
     status: relakit_status,
 }
@@ -31,26 +31,27 @@ const NO_ERROR: relakit_error = relakit_error {
 };
 
 impl Report {
-    /// Something is wrong with the call itself. `value` is mostly the number of the argument at fault, counted from 1.
+    /// Stores an error of the call itself. `value` is usually the number of the invalid argument,
+    /// counted from 1.
     #[cold]
     #[inline(never)]
     pub(crate) fn refuse(&mut self, status: relakit_status, value: u64, limit: u64) -> Stopped {
         self.write(&relakit_error { status, value, limit, ..NO_ERROR })
     }
 
-    /// Adds the section at fault.
+    /// Adds a section index to the stored error.
     #[cold]
     #[inline(never)]
     pub(crate) fn in_section(&mut self, stopped: Stopped, section: u32) -> Stopped {
         if !self.error.is_null() {
-            // SAFETY: as in `write`, which was here before.
+            // SAFETY: not NULL; `in_section` follows `write`, which has written all members here.
             let error = unsafe { self.error.read_unaligned() };
             self.write(&relakit_error { has: error.has | RELAKIT_HAS_SECTION, section, ..error });
         }
         stopped
     }
 
-    /// The core has found a fault.
+    /// Stores an error of the core.
     #[cold]
     #[inline(never)]
     pub(crate) fn core(&mut self, error: &Error) -> Stopped {
@@ -77,14 +78,14 @@ impl Report {
     fn write(&mut self, error: &relakit_error) -> Stopped {
         self.status = error.status;
         if !self.error.is_null() {
-            // SAFETY: not NULL; the caller of `answer` vouches for the rest.
+            // SAFETY: not NULL; `answer`'s caller promised that it is writable.
             unsafe { self.error.write_unaligned(*error) };
         }
         Stopped(())
     }
 }
 
-/// What the core answers, with its fault in a report.
+/// Converts a result of the core; an error is stored in the report.
 pub(crate) trait OrReport<T> {
     fn or_report(self, report: &mut Report) -> Result<T, Stopped>;
 }
@@ -96,10 +97,10 @@ impl<T> OrReport<T> for Result<T, Error> {
     }
 }
 
-/// Makes a call, and tells its caller of a fault in full.
+/// Runs `call` with a report that writes to `error`, and returns its status.
 ///
 /// # Safety
-/// `error` is NULL or can be written.
+/// `error` is NULL or writable.
 pub(crate) unsafe fn answer(
     error: *mut relakit_error,
     call: impl FnOnce(&mut Report) -> Result<relakit_status, Stopped>,

@@ -13,7 +13,7 @@ use relakit::Module;
 use relakit::check::{self, Finding, Rule};
 use relakit::special::Version;
 
-/// finding->severity: a fact that is no mistake by itself.
+/// finding->severity: information. It is not a mistake by itself.
 pub const RELAKIT_SEVERITY_INFO: i32 = 1;
 /// finding->severity: probably a mistake.
 pub const RELAKIT_SEVERITY_WARNING: i32 = 2;
@@ -25,10 +25,10 @@ pub const RELAKIT_HAS_OTHER_SECTION: u32 = 16;
 /// finding->other_entry is valid: the index of a relocation in finding->other_section, from 0.
 pub const RELAKIT_HAS_OTHER_ENTRY: u32 = 32;
 
-/// A mistake in a module that Linux skips without a message, or that does harm later.
+/// A mistake in a module that Linux does not report, or that does harm later.
 ///
-/// A module with findings may load: the functions that load a module return what Linux refuses.
-/// The size of this struct never changes.
+/// A module with findings may load. The functions that load a module return the errors that prevent
+/// loading. The size of this struct never changes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_finding {
@@ -50,7 +50,7 @@ pub struct relakit_finding {
     pub entry: u64,
     /// Index of a relocation in other_section, counted from 0.
     pub other_entry: u64,
-    /// r_offset of the relocation, in bytes; 0 if the finding is about no single relocation.
+    /// r_offset of the relocation, in bytes. 0 if the finding is not about a single relocation.
     pub offset: u64,
     /// A length, the content of a field, or another number. relakit_rule_number_name says which.
     pub value: u64,
@@ -58,15 +58,16 @@ pub struct relakit_finding {
     pub limit: u64,
 }
 
-/// Called once for each finding. *finding is valid during the call. ctx is the caller's argument.
-/// The callback may call every function of relakit, except those that take the same module.
+/// Called once for each finding. *finding is valid during the call. ctx is the argument of the
+/// function that makes the call. The callback may call every function of relakit, except those that
+/// take the same module.
 pub type relakit_report = Option<unsafe extern "C" fn(ctx: *mut c_void, finding: *const relakit_finding)>;
 
 /// Checks the file of a module for mistakes that Linux accepts, and calls report for each.
 ///
 /// Examples: names that match no object or symbol, late relocations for an object that the module
 /// does not patch, relocations that are never applied, late relocations of sections that Linux has
-/// read or freed by then. The call changes neither the module nor the file. Every stage before
+/// already read or freed. The call changes neither the module nor the file. Every stage before
 /// RELAKIT_STAGE_LATE allows it.
 ///
 /// kernel is the version that loads the module: RELAKIT_LINUX(major, minor), or 0 for the first
@@ -74,22 +75,25 @@ pub type relakit_report = Option<unsafe extern "C" fn(ctx: *mut c_void, finding:
 ///
 /// scratch is a caller-provided buffer of count entries. The call overwrites it. It needs one entry
 /// for each symbol or for each section of the file, whichever are more; relakit_module_describe
-/// returns both numbers. With fewer entries, also with NULL and 0, the call reports nothing and
-/// returns RELAKIT_ERR_VALUES_TOO_SHORT; error->limit is then the number of entries needed.
+/// returns both numbers. If it is too short (NULL with count 0 is allowed), the call reports
+/// nothing and returns RELAKIT_ERR_VALUES_TOO_SHORT; error->limit is then the number of entries
+/// needed.
 ///
-/// The number of objects is not limited. Findings come in no order, one for each section, symbol or
-/// relocation: a bad file can have as many as it has relocations, or more. With n symbols,
-/// sections and relocations the call takes at most n log n steps; callbacks are not counted.
+/// ctx is passed to report. error may be NULL.
 ///
-/// Returns RELAKIT_OK, also if there are findings, or an error:
-/// RELAKIT_ERR_VALUES_TOO_SHORT  scratch is too short, see above;
-/// RELAKIT_ERR_PROFILE           kernel is older than 5.8, or no version of Linux;
-/// RELAKIT_ERR_CALLBACK          report is NULL;
+/// The findings are not sorted. Each is about one section, symbol or relocation. A bad file can
+/// have more findings than relocations. With n symbols, sections and relocations the call takes at
+/// most n log n steps, without the time of the callbacks.
+///
+/// Returns RELAKIT_OK, also if there are findings, or:
+/// RELAKIT_ERR_VALUES_TOO_SHORT    scratch is too short, see above;
+/// RELAKIT_ERR_PROFILE             kernel is older than 5.8, or is not a version of Linux;
+/// RELAKIT_ERR_CALLBACK            report is NULL;
+/// RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+/// RELAKIT_ERR_BUSY                see relakit_module_stage;
 /// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _OVERLAP
-///                               an argument is invalid, error->value is its number;
-/// RELAKIT_ERR_ORDER             relakit_module_keep has succeeded;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE, RELAKIT_ERR_BUSY
-///                               as in relakit_module_init.
+///                                 an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_findings(
     module: *mut relakit_module,
@@ -106,32 +110,36 @@ pub unsafe extern "C" fn relakit_module_findings(
         let version = version(kernel, module, faults)?;
         let scratch = Piece::new(scratch, count, 3, faults)?;
         scratch.span.apart_from(&[file_span(module, faults)?, own], 3, faults)?;
-        // SAFETY: the caller's promise; it does not overlap the file.
+        // SAFETY: checked, and apart from file and state; the caller promises it writable.
         let scratch = unsafe { scratch.write() };
         let report = &mut |finding| {
             let finding = as_c(&finding);
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller promises that `report` accepts `ctx`; `finding` is ours.
             unsafe { report(ctx, &raw const finding) };
         };
         check::file(module, version, scratch, report).or_report(faults)?;
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
 
 /// Checks section index alone, and calls report for each finding.
 ///
 /// It reports the findings of relakit_module_findings that need no other section. It does not check
-/// whether the section's object is patched, and which symbols it shares with other objects. kernel,
-/// report and ctx are as there. The time is linear in the size of the section.
+/// whether the section's object is patched, or whether the section shares symbols with the sections
+/// of other objects. kernel, report, ctx and error are those of relakit_module_findings. Every
+/// stage before RELAKIT_STAGE_LATE allows the call. The time is linear in the size of the section.
 ///
-/// Returns RELAKIT_OK, also if there are findings, or an error:
-/// RELAKIT_ERR_NO_SUCH_SECTION  the file has no section index, error->limit is their number;
-/// RELAKIT_ERR_PROFILE          kernel is older than 5.8, or no version of Linux;
-/// RELAKIT_ERR_CALLBACK         report is NULL;
-/// RELAKIT_ERR_NULL, _ALIGNMENT, _ORDER, _NOT_A_MODULE_STATE, _BUSY
-///                              as in relakit_module_findings.
+/// Returns RELAKIT_OK, also if there are findings, or:
+/// RELAKIT_ERR_NO_SUCH_SECTION     the file has no section index; error->limit is the number of
+///                                 sections;
+/// RELAKIT_ERR_PROFILE             kernel is older than 5.8, or is not a version of Linux;
+/// RELAKIT_ERR_CALLBACK            report is NULL;
+/// RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+/// RELAKIT_ERR_BUSY                see relakit_module_stage;
+/// RELAKIT_ERR_NULL, _LENGTH       an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_section_findings(
     module: *mut relakit_module,
@@ -152,16 +160,16 @@ pub unsafe extern "C" fn relakit_module_section_findings(
         }
         check::section(module, index, version, &mut |finding| {
             let finding = as_c(&finding);
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller promises that `report` accepts `ctx`; `finding` is ours.
             unsafe { report(ctx, &raw const finding) };
         });
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
 
-/// Reads the argument kernel.
+/// Converts the argument kernel to a version.
 fn version(kernel: u32, module: &Module<'_>, faults: &mut Report) -> Result<Version, Stopped> {
     let [minor_low, minor_high, major_low, major_high] = kernel.to_le_bytes();
     match (kernel, profile(kernel)) {

@@ -1,4 +1,4 @@
-//! Names in tables of the caller's, for its resolver.
+//! Lookups of names in a table of the caller, for its resolver.
 
 use crate::fault::{OrReport, Report, Stopped, answer};
 use crate::pointers::{Out, Piece, Span, Versioned, versioned};
@@ -11,48 +11,51 @@ use core::{ptr, slice};
 use relakit::elf::NAME_MAX;
 use relakit::index::{Index, Names, find_sorted};
 
-/// A table of names, as it is in the caller's memory: an array of structs, each with the name of one thing. They hold
-/// pointers to names (.strings = NULL), or offsets of names in a string table, such as the st_name of an Elf64_Sym. What
-/// is found is a position in the array, from 0, so what else the structs hold is the caller's business.
+/// A table of names in the caller's memory: an array of structs, each with the name of one item. A
+/// name is a pointer (strings is NULL), or an offset in a string table, such as the st_name of an
+/// Elf64_Sym. The functions return a position in the array, counted from 0. relakit ignores the
+/// other members of the structs.
 ///
-/// Names end with NUL or where the string table ends. A NULL, and an offset outside the string table, is an empty name.
+/// A name ends at a NUL or at the end of the string table. A NULL pointer or an offset outside the
+/// string table is an empty name.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_names {
     /// sizeof(struct relakit_names).
     pub struct_size: u32,
-    /// 0.
+    /// Must be 0.
     pub flags: u32,
-    /// The first struct's member that leads to its name: a const char *, or with strings a uint32_t. It need not be
-    /// aligned.
+    /// Address of the name member of the first struct: a const char *, or a uint32_t offset if
+    /// strings is set. It needs no alignment.
     pub first: *const c_void,
-    /// Bytes from one struct to the next: its sizeof.
+    /// Distance between two structs in bytes: their sizeof.
     pub stride: usize,
     /// Number of structs.
     pub count: usize,
-    /// The string table that offsets count from; NULL when there are pointers.
+    /// The string table of the offsets, or NULL if the names are pointers.
     pub strings: *const c_char,
-    /// Bytes of the string table; 0 when there are pointers.
+    /// Size of the string table in bytes, or 0 if the names are pointers.
     pub strings_size: usize,
 }
 
-// SAFETY: numbers, and pointers that may be NULL.
+// SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
 unsafe impl Versioned for relakit_names {
     const FIRST: u32 = 48;
 }
 
-/// An index of a table of names, in memory that the caller lends; see relakit_index_build. Opaque.
+/// An index of a table of names, in a caller-provided buffer; see relakit_index_build. The members
+/// are private.
 #[derive(Debug)]
 pub struct relakit_index {
-    /// [`MAGIC`] and its own address, so that neither other memory nor a copy is taken for one.
+    /// [`MAGIC`] and the address of this struct: other memory and copies do not match.
     mark: usize,
     index: Index<'static, Table>,
 }
 
-/// Any number that other memory is unlikely to begin with.
+/// A number with which other memory is unlikely to begin.
 const MAGIC: usize = 0x7265_6c61_6b69_7402;
 
-/// A table whose entries were found to be memory.
+/// A table after the checks of its pointers and sizes.
 #[derive(Clone, Copy, Debug)]
 struct Table {
     first: *const u8,
@@ -61,19 +64,20 @@ struct Table {
     strings: Option<&'static [u8]>,
 }
 
-/// Where a name begins.
+/// The start of a name.
 enum Begin<'a> {
     In(&'a [u8]),
     At(*const u8),
 }
 
 impl Table {
-    /// Argument 1, and where its entries and its strings are.
+    /// Reads argument 1. Also returns the memory of its entries and of its strings.
     ///
     /// # Safety
-    /// If not NULL, the struct can be read, and what it leads to can for as long as this and its copies live.
+    /// If not NULL, the struct is readable, and the table is while the returned value and its
+    /// copies live.
     unsafe fn new(names: *const relakit_names, report: &mut Report) -> Result<(Self, [Span; 2]), Stopped> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `names` is NULL or readable for its struct_size.
         let names = unsafe { versioned(names, 1, report) }?;
         if names.flags != 0 {
             return Err(report.refuse(RELAKIT_ERR_FLAGS, 1, u64::from(names.flags)));
@@ -88,7 +92,7 @@ impl Table {
             None => 0,
         };
         let entries = Span::items(names.first.cast::<u8>(), size, 1, report)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: `Piece::new` checked it; the caller promises it readable and unchanged.
         let bytes = unsafe { strings.read() };
         let table = Self {
             first: names.first.cast(),
@@ -105,22 +109,22 @@ impl Table {
         }
         let entry = self.first.wrapping_add(at.wrapping_mul(self.stride));
         if let Some(strings) = self.strings {
-            // SAFETY: `new` has found that the entries are memory; its caller vouched for them.
+            // SAFETY: `at < count`; `new` checked the array, its caller promised it readable.
             let offset = unsafe { entry.cast::<u32>().read_unaligned() };
             return Begin::In(strings.get(offset as usize..).unwrap_or_default());
         }
-        // SAFETY: as above.
+        // SAFETY: `at < count`; `new` checked the array, its caller promised it readable.
         let name = unsafe { entry.cast::<*const u8>().read_unaligned() };
         if name.is_null() { Begin::In(&[]) } else { Begin::At(name) }
     }
 }
 
-/// Byte `at` of a name whose bytes before that are none of them NUL.
+/// Returns byte `at` of a name. The bytes before it are not NUL.
 ///
 /// # Safety
-/// `name` leads to a name that ends with NUL.
+/// `name` ends with NUL, and its first `at` bytes are not NUL.
 unsafe fn byte(name: *const u8, at: usize) -> u8 {
-    // SAFETY: the NUL is here or further on.
+    // SAFETY: no byte before `at` is NUL, so the name has a byte here, at the latest its NUL.
     unsafe { name.wrapping_add(at).read() }
 }
 
@@ -134,11 +138,11 @@ impl Names for Table {
             Begin::In(bytes) => bytes,
             Begin::At(name) => {
                 let mut len = 0usize;
-                // SAFETY: the caller of `new` vouched for the names.
+                // SAFETY: `new`'s caller promised a NUL; none of the first `len` bytes is NUL.
                 while len <= NAME_MAX && unsafe { byte(name, len) } != 0 {
                     len = len.wrapping_add(1);
                 }
-                // SAFETY: so many bytes were read.
+                // SAFETY: the loop read these bytes; `new`'s caller promised them unchanged.
                 unsafe { slice::from_raw_parts(name, len) }
             }
         }
@@ -157,7 +161,7 @@ impl Names for Table {
             Begin::At(start) => {
                 let mut len = 0usize;
                 for wanted in name {
-                    // SAFETY: as above.
+                    // SAFETY: `new`'s caller promised a NUL; the first `len` bytes are not NUL.
                     let is = unsafe { byte(start, len) };
                     if is == 0 {
                         return Ordering::Less;
@@ -167,23 +171,30 @@ impl Names for Table {
                     }
                     len = len.wrapping_add(1);
                 }
-                // SAFETY: as above.
+                // SAFETY: `new`'s caller promised a NUL; the first `len` bytes are not NUL.
                 unsafe { byte(start, len) }.cmp(&0)
             }
         }
     }
 }
 
-/// Finds a name in a table that is in ascending order of its names, compared as unsigned bytes: in Linux's order of
-/// exported symbols, for example. For a few lookups, or where there is no memory for an index: of n names at most
-/// log2(n) + 2 are compared.
+/// Finds a name in a table that is sorted by name, in ascending order of unsigned bytes. Linux's
+/// tables of exported symbols have this order.
 ///
-/// name has name_len bytes without a NUL. Several entries may have it; position says which one of them is asked for,
-/// from 1. On success *at is its position in the array.
+/// name has name_len bytes without a NUL. If several entries have this name, position selects one
+/// of them, counted from 1. On success *at is its position in the array. The function compares at
+/// most log2(n) + 2 of n names, and needs no memory. For many lookups relakit_index_find is faster.
 ///
-/// Returns RELAKIT_OK; RELAKIT_NONE when fewer than position entries have that name, when position is 0, or when the table
-/// is not in order; RELAKIT_ERR_NULL, _LENGTH (also for a stride that is less than the member), _ALIGNMENT, _STRUCT_SIZE,
-/// _FLAGS, _RESERVED.
+/// Returns RELAKIT_OK or:
+/// RELAKIT_NONE             position is 0, or fewer than position entries have this name; if the
+///                          table is not sorted, this is returned also for a name in it;
+/// RELAKIT_ERR_NULL         a required pointer is NULL;
+/// RELAKIT_ERR_LENGTH       a buffer is longer than possible, or names->stride is less than the
+///                          size of the name member;
+/// RELAKIT_ERR_ALIGNMENT    names or at is not aligned to 8 bytes;
+/// RELAKIT_ERR_STRUCT_SIZE  names->struct_size is invalid;
+/// RELAKIT_ERR_FLAGS        names->flags is not 0;
+/// RELAKIT_ERR_RESERVED     names has a member of a newer version that is not 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_find_sorted(
     names: *const relakit_names,
@@ -193,15 +204,15 @@ pub unsafe extern "C" fn relakit_find_sorted(
     at: *mut usize,
 ) -> relakit_status {
     let find = |report: &mut Report| {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `names` and the table stay readable while they are used.
         let (table, _) = unsafe { Table::new(names, report) }?;
-        // SAFETY: as above.
+        // SAFETY: `Piece::new` checks the pointer and length; the caller promises readable bytes.
         let name = unsafe { Piece::new(name.cast(), name_len, 2, report)?.read() };
-        // SAFETY: as above.
+        // SAFETY: the caller promises that `at` is NULL or writable.
         let at = unsafe { Out::new(at, 5, report) }?;
         Ok(found(find_sorted(&table, name, position), at))
     };
-    // SAFETY: NULL.
+    // SAFETY: `answer` accepts NULL.
     unsafe { answer(ptr::null_mut(), find) }
 }
 
@@ -215,32 +226,44 @@ fn found(position: Option<usize>, at: Out<usize>) -> relakit_status {
     }
 }
 
-/// Bytes of memory that relakit_index_build needs for the index of count names: between 5 and 6 for each, and some more.
-/// In every version with this RELAKIT_ABI not more than 6 * count + RELAKIT_INDEX_SIZE, for memory that is reserved when
-/// a program is compiled. SIZE_MAX for more than 2^30 names, of which there can be no index.
+/// Returns the number of bytes that relakit_index_build needs for count names: 5 to 6 for each
+/// name, and a constant. It is at most 6 * count + RELAKIT_INDEX_SIZE in every version with this
+/// RELAKIT_ABI. Use that for buffers whose size must be known at compile time. For more than 2^30
+/// names the function returns SIZE_MAX, because such an index is impossible.
 #[unsafe(no_mangle)]
 pub const extern "C" fn relakit_index_size(count: usize) -> usize {
     size_of::<relakit_index>().saturating_add(Index::words(count).saturating_mul(size_of::<u32>()))
 }
 
-/// See relakit_index_size.
+/// Size of an index in bytes, apart from 6 bytes for each name; see relakit_index_size.
 pub const RELAKIT_INDEX_SIZE: usize = 256;
 
-// What an index has beside 6 bytes for each name: the state, and two words that do not depend on it; rounding up the
-// number of buckets is another.
+// Apart from 6 bytes for each name, an index has the state and two constant words. Rounding the
+// number of buckets up adds a third word.
 const _: () = assert!(size_of::<relakit_index>() + 3 * size_of::<u32>() <= RELAKIT_INDEX_SIZE);
 const _: () = assert!(align_of::<relakit_index>() == 8);
 
-/// Makes an index of a table, with which a name is found by one comparison, in whatever order the table is: for many
-/// lookups. It is made in time that grows with the number of names; names that are chosen to have one hash make that
-/// n log n, and a lookup log n comparisons, as without an index.
+/// Makes an index of a table of names. A lookup in it usually compares one name. The table may have
+/// any order.
 ///
-/// memory is lent: size bytes, at least relakit_index_size(names->count), aligned to 8. It, the structs
-/// of the table and their names must stay where they are, and as they are, until the index is used no more, which needs
-/// no call; *names itself need not. On success *index is memory. When the table has changed, make the index again.
+/// - memory is a buffer for the index: size bytes, at least relakit_index_size(names->count),
+///   aligned to 8 bytes. It is lent: relakit uses it until the caller stops using the index. No
+///   call is needed to release it.
+/// - The structs of the table, their names and the string table are lent too, and must not change
+///   until then. *names itself is only read during the call. If the table changes, make a new
+///   index.
+/// - error may be NULL.
 ///
-/// Returns RELAKIT_OK; RELAKIT_ERR_INDEX_TOO_SHORT; RELAKIT_ERR_NULL, _LENGTH (also for a stride that is less than the
-/// member), _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP.
+/// On success *index is memory. The time is linear in the number of names n. If many names have the
+/// same hash, it is n log n, and a lookup compares log n names.
+///
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_INDEX_TOO_SHORT  size is less than relakit_index_size(names->count); error->limit is
+///                              the size needed;
+/// RELAKIT_ERR_LENGTH           a buffer is longer than possible, or names->stride is less than the
+///                              size of the name member;
+/// RELAKIT_ERR_NULL, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP
+///                              an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_index_build(
     names: *const relakit_names,
@@ -250,12 +273,12 @@ pub unsafe extern "C" fn relakit_index_build(
     error: *mut relakit_error,
 ) -> relakit_status {
     let build = |report: &mut Report| {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `names` and the table stay readable while they are used.
         let (table, [entries, strings]) = unsafe { Table::new(names, report) }?;
         let lent = Span::items(memory.cast::<u8>(), size, 2, report)?;
-        // SAFETY: as above; the size is looked at before anything is written.
+        // SAFETY: the caller promises `size` writable bytes; `size` is checked before the write.
         let state = unsafe { Out::<relakit_index>::new(memory.cast(), 2, report) }?;
-        // SAFETY: as above.
+        // SAFETY: the caller promises that `index` is NULL or writable.
         let made = unsafe { Out::new(index, 4, report) }?;
         let others = [entries, strings, Span::items(index, 1, 4, report)?];
         lent.apart_from(&others, 2, report)?;
@@ -265,25 +288,34 @@ pub unsafe extern "C" fn relakit_index_build(
         }
         let words = memory.cast::<u8>().wrapping_add(size_of::<relakit_index>());
         let words = Piece::<u32>::new(words.cast(), Index::words(table.count), 2, report)?;
-        // SAFETY: as above, behind the state.
+        // SAFETY: `size >= needed`, and the words lie behind the state; nothing borrowed overlaps.
         let index = Index::build(table, unsafe { words.write() }).or_report(report)?;
         state.set(relakit_index { mark: MAGIC ^ memory.addr(), index });
         made.set(memory.cast_const().cast());
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that `error` is NULL or writable.
     unsafe { answer(error, build) }
 }
 
-/// Finds a name in a table that has an index. May be called from a resolver's callbacks, whose answer it can be, and by
-/// several threads at once.
+/// Finds a name in a table that has an index.
 ///
-/// name has name_len bytes without a NUL. Several entries may have it; position says which one of them is asked for, from
-/// 1, in the table's order: 1 for an exported symbol, and what a resolver's candidate is given. How many there are does
-/// not matter for the time. On success *at is its position in the array.
+/// name has name_len bytes without a NUL. If several entries have this name, position selects one
+/// of them in the order of the table, counted from 1: 1 for an exported symbol, or the position
+/// argument of resolver->candidate. The time does not depend on the number of such entries. On
+/// success *at is the position in the array.
 ///
-/// Returns RELAKIT_OK; RELAKIT_NONE when fewer than position entries have that name, when position is 0, or when the name
-/// is longer than 4096 bytes; RELAKIT_ERR_NOT_AN_INDEX; RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT.
+/// Callbacks of a resolver may call this function, and several threads may use one index at the
+/// same time.
+///
+/// Returns RELAKIT_OK or:
+/// RELAKIT_NONE              position is 0, or fewer than position entries have this name, or
+///                           name_len is more than 4096;
+/// RELAKIT_ERR_NOT_AN_INDEX  index is not an index that relakit_index_build made, or was copied to
+///                           another address;
+/// RELAKIT_ERR_NULL          a required pointer is NULL;
+/// RELAKIT_ERR_LENGTH        a buffer is longer than possible;
+/// RELAKIT_ERR_ALIGNMENT     at is not aligned to 8 bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_index_find(
     index: *const relakit_index,
@@ -293,22 +325,22 @@ pub unsafe extern "C" fn relakit_index_find(
     at: *mut usize,
 ) -> relakit_status {
     let find = |report: &mut Report| {
-        // SAFETY: the caller's promise.
+        // SAFETY: NULL, or the caller promises readable memory of an index's size, unchanged.
         let index = unsafe { enter(index, report) }?;
-        // SAFETY: as above.
+        // SAFETY: `Piece::new` checks the pointer and length; the caller promises readable bytes.
         let name = unsafe { Piece::new(name.cast(), name_len, 2, report)?.read() };
-        // SAFETY: as above.
+        // SAFETY: the caller promises that `at` is NULL or writable.
         let at = unsafe { Out::new(at, 5, report) }?;
         Ok(found(index.nth(name, position), at))
     };
-    // SAFETY: NULL.
+    // SAFETY: `answer` accepts NULL.
     unsafe { answer(ptr::null_mut(), find) }
 }
 
-/// The index, argument 1.
+/// Returns the index, argument 1.
 ///
 /// # Safety
-/// NULL, or leads to readable memory of an index's size, which nobody writes to for `'a`.
+/// `index` is NULL, or readable memory of an index's size that is unchanged for `'a`.
 unsafe fn enter<'a>(
     index: *const relakit_index,
     report: &mut Report,
@@ -317,12 +349,12 @@ unsafe fn enter<'a>(
     if !index.is_aligned() {
         return Err(report.refuse(RELAKIT_ERR_NOT_AN_INDEX, 0, 0));
     }
-    // SAFETY: not NULL and aligned.
+    // SAFETY: not NULL and aligned, as checked above; this only computes an address.
     let mark = unsafe { &raw const (*index).mark };
-    // SAFETY: the caller vouches for the memory, and a mark is a number whatever there is.
+    // SAFETY: the caller promises readable memory of an index's size; a `usize` may have any value.
     if unsafe { mark.read() } != MAGIC ^ index.addr() {
         return Err(report.refuse(RELAKIT_ERR_NOT_AN_INDEX, 0, 0));
     }
-    // SAFETY: the mark is there, so `relakit_index_build` has written an index.
+    // SAFETY: the mark matches, so `relakit_index_build` wrote an index at this address.
     Ok(unsafe { &(*index).index })
 }

@@ -1,5 +1,5 @@
-//! The layout of every struct that crosses the border, on x86-64. It is ABI: structs that begin with struct_size grow at
-//! their end, the others not at all.
+//! The layout of every struct of the header, on x86-64. It is ABI: structs that begin with
+//! struct_size can grow at their end; the others never change.
 #![cfg(target_pointer_width = "64")]
 
 use crate::*;

@@ -1,12 +1,16 @@
-//! The C ABI of relakit, a thin shell around the crate `relakit`: pointers become slices, callbacks become traits, and
-//! everything else is over there.
+//! The C ABI of the crate `relakit`. This crate converts pointers to slices and callbacks to
+//! traits; the crate `relakit` does the work.
 //!
-//! `include/relakit.h` is made from this crate and is what its users read; the documentation here is written for them.
+//! cbindgen generates `include/relakit.h` from this crate, so its documentation is written for C
+//! programmers.
 //!
 //! # Safety
-//! Every exported function may be called with any numbers and any NULL. What cannot be checked is the caller's promise:
-//! a pointer that is not NULL leads to as many bytes as the argument after it says (or one item), for the time of the
-//! call, and nobody else writes to them meanwhile; callbacks return.
+//! An exported function returns an error for invalid numbers and for NULL. It cannot check
+//! everything, so the caller promises the following:
+//! - a pointer that is not NULL is valid during the call, for the length in its length argument or
+//!   for one item;
+//! - no other code writes to this memory during the call;
+//! - callbacks return.
 #![cfg_attr(all(panic = "abort", not(test)), no_std)]
 #![allow(non_camel_case_types, reason = "C's names")]
 #![allow(rustdoc::invalid_html_tags, reason = "the documentation is for the header")]
@@ -20,7 +24,7 @@ mod panic;
 mod places;
 mod pointers;
 
-// What follows is in the order of the header.
+// These modules are in the order of the header.
 mod types;
 
 mod status;

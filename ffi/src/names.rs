@@ -1,4 +1,4 @@
-//! Names of numbers, and versions.
+//! Names of numbers, and version numbers.
 
 use crate::describe::*;
 use core::ffi::{CStr, c_char};
@@ -6,10 +6,11 @@ use core::ptr;
 use relakit::abi::type_c_name;
 use relakit::special::ReadAt;
 
-/// The number of this ABI. A program and an archive with the same number fit together, whichever is newer.
+/// Version of this ABI. A program and a library with the same number work together, even if one of
+/// them is newer.
 pub const RELAKIT_ABI: u32 = 1;
 
-/// RELAKIT_ABI of the archive, to be held against that of the header.
+/// Returns the RELAKIT_ABI of the library. Compare it with the RELAKIT_ABI of this header.
 #[unsafe(no_mangle)]
 pub const extern "C" fn relakit_abi() -> u32 {
     RELAKIT_ABI
@@ -20,20 +21,21 @@ const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_V
     Err(_) => c"",
 };
 
-/// The version of the archive, such as "0.1.0": constant text.
+/// Returns the version of the library, such as "0.1.0". The text is constant.
 #[unsafe(no_mangle)]
 pub const extern "C" fn relakit_version() -> *const c_char {
     VERSION.as_ptr()
 }
 
-/// The psABI's name of a relocation type, such as "R_X86_64_PC32", also of types that are not applied; NULL for a number
-/// that is none. The text is constant.
+/// Returns the psABI name of a relocation type, such as "R_X86_64_PC32", or NULL if the number is
+/// unknown. It also knows types that relakit does not apply. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_type_name(r_type: u32) -> *const c_char {
     type_c_name(r_type).map_or(ptr::null(), CStr::as_ptr)
 }
 
-/// The name of a RELAKIT_CLASS_, such as "livepatch, early"; NULL for a number that is none. The text is constant.
+/// Returns the name of a RELAKIT_CLASS_ number, such as "livepatch, early", or NULL if the number
+/// is unknown. The text is constant.
 #[unsafe(no_mangle)]
 pub const extern "C" fn relakit_class_name(section_class: u32) -> *const c_char {
     let name = match section_class {
@@ -49,7 +51,7 @@ pub const extern "C" fn relakit_class_name(section_class: u32) -> *const c_char 
     name.as_ptr()
 }
 
-/// The number of a time.
+/// Returns the RELAKIT_READ_ number.
 pub(crate) const fn read_at(read_at: Option<ReadAt>) -> u32 {
     match read_at {
         Some(ReadAt::Load) => RELAKIT_READ_AT_LOAD,

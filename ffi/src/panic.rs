@@ -1,10 +1,10 @@
-//! The panic handler of the archive. No panic is reachable, which linking with `prove-no-panic` proves; the language
-//! wants a handler all the same.
+//! The panic handler of the archive. The language requires one, but no panic is reachable: linking
+//! with the feature `prove-no-panic` proves that.
 #![cfg(all(panic = "abort", not(test)))]
 
 #[cfg(feature = "prove-no-panic")]
 unsafe extern "C" {
-    // Defined nowhere.
+    // Not defined, so a reachable panic is a link error.
     safe fn relakit_panic_is_reachable() -> !;
 }
 
@@ -18,7 +18,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     }
 }
 
-/// The control of the proof: it can panic, and linking it must fail.
+/// Control of the proof: this function can panic, so linking it must fail.
 #[cfg(feature = "prove-no-panic")]
 #[unsafe(no_mangle)]
 #[expect(clippy::indexing_slicing, reason = "on purpose")]

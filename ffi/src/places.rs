@@ -1,4 +1,4 @@
-//! A module's memory as the caller describes it.
+//! The section memory of a module, from struct relakit_memory.
 
 use crate::callbacks::CWriter;
 use crate::fault::{Report, Stopped};
@@ -7,32 +7,33 @@ use crate::status::*;
 use crate::types::*;
 use relakit::{HookError, Memory, Target, Writer};
 
-/// The places of a module's sections, each of them checked.
+/// The section memory of a module, after the checks.
 pub(crate) struct Places<'a> {
     places: &'a [relakit_place],
     writer: Option<CWriter>,
 }
 
 impl Places<'_> {
-    /// Argument `number`. No place may overlap one of `others`.
+    /// Reads argument `number`. Section memory must not overlap one of `others`.
     ///
     /// # Safety
-    /// If not NULL, the struct and what it leads to can be used for as long as this lives.
+    /// If not NULL, the struct, its array, its writer and the section memory are valid while the
+    /// returned value lives.
     pub(crate) unsafe fn new(
         memory: *const relakit_memory,
         number: u64,
         others: &[Span],
         report: &mut Report,
     ) -> Result<Self, Stopped> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `memory` is NULL or readable for its struct_size.
         let memory = unsafe { versioned(memory, number, report) }?;
         if memory.flags != 0 {
             return Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(memory.flags)));
         }
-        // SAFETY: as above.
+        // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
         let writer = unsafe { CWriter::new(memory.writer, number, report) }?;
         let array = Piece::new(memory.places, memory.count, number, report)?;
-        // SAFETY: as above.
+        // SAFETY: `Piece::new` checked it; the caller promises `count` readable elements.
         let places = unsafe { array.read() };
         for (index, place) in (0..u32::MAX).zip(places) {
             check(place, writer.as_ref(), &[&[array.span], others], number, report)
@@ -96,7 +97,7 @@ impl Memory for Places<'_> {
         if flags & RELAKIT_PLACE_WRITER != 0 {
             return Some(Target::hooked(size, address, self.writer.as_mut()?));
         }
-        // SAFETY: `new`'s caller vouches for the places; this one overlaps nothing that is borrowed.
+        // SAFETY: `check` kept it apart from buffers in use; `new`'s caller promised the memory.
         let bytes = unsafe { bytes_mut(bytes.cast(), usize::try_from(size).ok()?) }?;
         Some(Target::new(bytes, address))
     }

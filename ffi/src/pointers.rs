@@ -1,7 +1,7 @@
-//! The one file in which pointers become slices and structs, and results become bytes of the caller's.
+//! Conversions of pointers to slices and structs, and of results to memory of the caller.
 //!
-//! Each function checks what can be checked and names the argument at fault by its number, counted from 1. What cannot
-//! be checked is the caller's promise (see the crate's documentation).
+//! Each function checks NULL, alignment and length, and reports an invalid argument by its number,
+//! counted from 1. The caller promises the rest, see the crate's documentation.
 
 use crate::fault::{Report, Stopped};
 use crate::status::*;
@@ -12,7 +12,8 @@ use core::ptr::NonNull;
 use core::slice;
 use relakit::abi::OBJECT_NAME_MAX;
 
-/// Where a piece of lent memory is, to be held against others before any of them becomes a slice.
+/// The addresses of a buffer. They are compared with other buffers before one of them becomes a
+/// slice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     start: usize,
@@ -20,7 +21,8 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// `count` items of `size` bytes at `start`; the status and the number at fault when there is no such memory.
+    /// `count` items of `size` bytes at `start`. If such memory cannot exist, the status and the
+    /// limit to report.
     const fn of(start: usize, count: usize, size: usize) -> Result<Self, (relakit_status, u64)> {
         let Some(len) = count.checked_mul(size) else { return Err((RELAKIT_ERR_LENGTH, count as u64)) };
         match start.checked_add(len) {
@@ -52,13 +54,14 @@ impl Span {
         Self::of(start, count, size).map_err(|(status, limit)| report.refuse(status, number, limit))
     }
 
-    /// `size` bytes at `start`, for what has no argument's number; `None` when there is no such memory.
+    /// `size` bytes at `start`, for memory that is not an argument; `None` if such memory cannot
+    /// exist.
     pub(crate) fn bytes(start: *const u8, size: usize) -> Option<Self> {
         Self::of(start.addr(), size, 1).ok()
     }
 
-    /// `size` bytes at `address`, behind a writer. Of addresses that no pointer here can have nothing is left. `None` when the
-    /// last byte would lie past 2^64 - 1.
+    /// `size` bytes at `address`, for a target with a writer. Addresses that do not fit a pointer
+    /// are cut off. `None` if the address of the last byte is greater than 2^64 - 1.
     pub(crate) fn behind_writer(address: u64, size: u64) -> Option<Self> {
         let last = address.checked_add(size.saturating_sub(1))?;
         let start = usize::try_from(address).unwrap_or(usize::MAX);
@@ -66,7 +69,7 @@ impl Span {
         Some(Self { start, end: if size == 0 { start } else { end } })
     }
 
-    /// Whether no byte is in both.
+    /// Returns whether the two have no byte in common.
     pub(crate) const fn is_apart_from(self, other: Self) -> bool {
         self.start >= self.end
             || other.start >= other.end
@@ -74,7 +77,7 @@ impl Span {
             || other.end <= self.start
     }
 
-    /// Refuses memory, argument `number`, that overlaps one of `others`.
+    /// Returns an error for argument `number` if it overlaps one of `others`.
     pub(crate) fn apart_from(self, others: &[Self], number: u64, report: &mut Report) -> Result<(), Stopped> {
         match others.iter().all(|other| self.is_apart_from(*other)) {
             true => Ok(()),
@@ -83,7 +86,7 @@ impl Span {
     }
 }
 
-/// Refuses a pointer, argument `number`, that is NULL or not aligned for a `T`.
+/// Returns an error for argument `number` if it is NULL or not aligned for a `T`.
 fn check<T>(pointer: *const T, number: u64, report: &mut Report) -> Result<(), Stopped> {
     check_address(pointer.addr(), align_of::<T>(), number, report)
 }
@@ -92,19 +95,20 @@ fn check_address(address: usize, align: usize, number: u64, report: &mut Report)
     if address == 0 {
         return Err(report.refuse(RELAKIT_ERR_NULL, number, 0));
     }
-    // A power of two.
+    // `align` is a power of two.
     match address & align.wrapping_sub(1) {
         0 => Ok(()),
         _ => Err(report.refuse(RELAKIT_ERR_ALIGNMENT, number, align as u64)),
     }
 }
 
-/// `count` items that are lent: not NULL, aligned, and of a length that an object can have; or none.
+/// A caller-provided buffer of `count` items: not NULL, aligned and at most `isize::MAX` bytes; or
+/// empty.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Piece<T> {
     start: *mut T,
     count: usize,
-    /// Where they are.
+    /// Their addresses.
     pub(crate) span: Span,
 }
 
@@ -129,93 +133,94 @@ impl<T> Piece<T> {
     }
 
     /// # Safety
-    /// The items can be read for `'a`, nobody writes to them meanwhile, and every bit pattern is a `T`.
+    /// The items are readable and unchanged for `'a`, and every bit pattern is a `T`.
     pub(crate) unsafe fn read<'a>(self) -> &'a [T] {
-        // SAFETY: `new` has checked what can be checked; the caller vouches for the rest.
+        // SAFETY: `new` checked NULL, alignment and length; the caller promises the rest.
         unsafe { slice::from_raw_parts(self.start, self.count) }
     }
 
     /// # Safety
-    /// The items can be read and written for `'a`, nobody else does meanwhile, and every bit pattern is a `T`.
+    /// Only the returned slice reads and writes the items for `'a`, and every bit pattern is a `T`.
     pub(crate) unsafe fn write<'a>(self) -> &'a mut [T] {
-        // SAFETY: as above.
+        // SAFETY: `new` checked NULL, alignment and length; the caller promises exclusive access.
         unsafe { slice::from_raw_parts_mut(self.start, self.count) }
     }
 }
 
-/// `size` bytes at `start`; `None` when there is no such memory.
+/// Returns `size` bytes at `start`; `None` if such memory cannot exist.
 ///
 /// # Safety
-/// If there is, it can be read for `'a`, and nobody writes to it meanwhile.
+/// Otherwise the bytes are readable and unchanged for `'a`.
 pub(crate) unsafe fn bytes<'a>(start: *const u8, size: usize) -> Option<&'a [u8]> {
     Span::bytes(start, size)?;
     let start = if size == 0 { NonNull::dangling().as_ptr() } else { start };
-    // SAFETY: not NULL, and of a length that an object can have; the caller vouches that it can be read.
+    // SAFETY: not NULL, at most `isize::MAX` bytes; the caller promises that they are readable.
     Some(unsafe { slice::from_raw_parts(start, size) })
 }
 
-/// `size` bytes at `start` to write to; `None` when there is no such memory.
+/// Returns `size` writable bytes at `start`; `None` if such memory cannot exist.
 ///
 /// # Safety
-/// If there is, it can be read and written for `'a`, and nobody else does meanwhile.
+/// Otherwise only the returned slice reads and writes the bytes for `'a`.
 pub(crate) unsafe fn bytes_mut<'a>(start: *mut u8, size: usize) -> Option<&'a mut [u8]> {
     Span::bytes(start, size)?;
     let start = if size == 0 { NonNull::dangling().as_ptr() } else { start };
-    // SAFETY: not NULL, and of a length that an object can have; the caller vouches for the rest.
+    // SAFETY: not NULL, at most `isize::MAX` bytes; the caller promises exclusive access.
     Some(unsafe { slice::from_raw_parts_mut(start, size) })
 }
 
-/// Copies a struct without a size of its own, argument `number`.
+/// Copies a struct without struct_size, argument `number`.
 ///
 /// # Safety
-/// If not NULL, it can be read.
+/// If not NULL, it is readable.
 pub(crate) unsafe fn plain<T: Copy>(
     pointer: *const T,
     number: u64,
     report: &mut Report,
 ) -> Result<T, Stopped> {
     check(pointer, number, report)?;
-    // SAFETY: not NULL and aligned; the caller vouches for the rest.
+    // SAFETY: `check` found it aligned and not NULL; the caller promises that it is readable.
     Ok(unsafe { pointer.read() })
 }
 
-/// A struct that begins with its size, so that it can grow.
+/// An input struct that begins with struct_size, so that it can grow.
 ///
 /// # Safety
-/// `repr(C)`, begins with a `u32`, and is valid when all its bytes are zero and when some are any number.
+/// The struct is `repr(C)` and begins with a `u32`. It is valid if all bytes are zero, and with
+/// every value that the caller can write into its members.
 pub(crate) unsafe trait Versioned: Copy {
     /// The size of its first version, in bytes.
     const FIRST: u32;
 }
 
-// SAFETY: numbers, pointers, and function pointers that may be NULL.
+// SAFETY: `repr(C)`, begins with a u32; all members are numbers.
 unsafe impl Versioned for relakit_options {
     const FIRST: u32 = 16;
 }
-// SAFETY: as above.
+// SAFETY: `repr(C)`, begins with a u32; numbers, raw pointers, and callbacks that may be NULL.
 unsafe impl Versioned for relakit_writer {
     const FIRST: u32 = 40;
 }
-// SAFETY: as above.
+// SAFETY: `repr(C)`, begins with a u32; numbers, raw pointers, and callbacks that may be NULL.
 unsafe impl Versioned for relakit_resolver {
     const FIRST: u32 = 32;
 }
-// SAFETY: as above.
+// SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
 unsafe impl Versioned for relakit_memory {
     const FIRST: u32 = 32;
 }
-// SAFETY: as above.
+// SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
 unsafe impl Versioned for crate::sechdrs::relakit_image {
     const FIRST: u32 = 72;
 }
 
-/// No struct of ours will be larger: more is a struct that was not initialised.
+/// Upper limit of struct_size. A greater number means that the struct was not initialised.
 const STRUCT_MAX: u32 = 4096;
 
-/// The `struct_size` of a struct, argument `number`, aligned to `align`.
+/// Reads the struct_size of argument `number`, which must be aligned to `align`.
 ///
 /// # Safety
-/// If not NULL, the struct begins with its size.
+/// If not NULL, the struct is readable and begins with its size.
 unsafe fn struct_size(
     pointer: *const u32,
     align: usize,
@@ -224,7 +229,7 @@ unsafe fn struct_size(
     report: &mut Report,
 ) -> Result<usize, Stopped> {
     check_address(pointer.addr(), align, number, report)?;
-    // SAFETY: not NULL and aligned for more than this.
+    // SAFETY: `check_address` found it not NULL and aligned; the caller promises a u32 here.
     let size = unsafe { pointer.read() };
     match usize::try_from(size) {
         Ok(bytes) if (first..=STRUCT_MAX).contains(&size) => Ok(bytes),
@@ -232,29 +237,29 @@ unsafe fn struct_size(
     }
 }
 
-/// Copies a struct that begins with its size, argument `number`. What an older caller does not know is 0; what a newer
-/// caller knows and we do not must be 0.
+/// Copies a struct that begins with its size, argument `number`. Members that an older caller does
+/// not have are 0. Members that only a newer caller has must be 0.
 ///
 /// # Safety
-/// If not NULL, as many bytes can be read as its first member says.
+/// If not NULL, as many bytes are readable as its first member says.
 pub(crate) unsafe fn versioned<T: Versioned>(
     pointer: *const T,
     number: u64,
     report: &mut Report,
 ) -> Result<T, Stopped> {
     let mut value = MaybeUninit::<T>::zeroed();
-    // SAFETY: a versioned struct begins with its size.
+    // SAFETY: by `Versioned`, `T` begins with its size; the caller promises that it is readable.
     let size = unsafe { struct_size(pointer.cast(), align_of::<T>(), T::FIRST, number, report) }?;
-    // SAFETY: as many bytes as the caller says that there are, and the size of `T`.
+    // SAFETY: the caller promises `size` readable bytes; `value` has `size_of::<T>()` bytes.
     unsafe { copy_known(pointer.cast(), size, value.as_mut_ptr().cast(), size_of::<T>(), number, report) }?;
-    // SAFETY: by the trait's contract.
+    // SAFETY: by `Versioned`, zeros are valid for `T`, and so is what the caller wrote.
     Ok(unsafe { value.assume_init() })
 }
 
-/// Copies what both know of a struct; the rest must be 0.
+/// Copies the members that both versions of a struct have. The rest must be 0.
 ///
 /// # Safety
-/// `size` bytes can be read, and `ours` bytes be written elsewhere.
+/// `size` bytes at `from` are readable, `ours` bytes at `to` are writable, and they do not overlap.
 unsafe fn copy_known(
     from: *const u8,
     size: usize,
@@ -264,10 +269,10 @@ unsafe fn copy_known(
     report: &mut Report,
 ) -> Result<(), Stopped> {
     let known = size.min(ours);
-    // SAFETY: inside both, which are two.
+    // SAFETY: `known` is at most both sizes; the caller promises separate buffers.
     unsafe { from.copy_to_nonoverlapping(to, known) };
     for at in known..size {
-        // SAFETY: the caller vouches for so many bytes.
+        // SAFETY: `at < size`, and the caller promises `size` readable bytes.
         if unsafe { from.wrapping_add(at).read() } != 0 {
             return Err(report.refuse(RELAKIT_ERR_RESERVED, number, 0));
         }
@@ -275,46 +280,47 @@ unsafe fn copy_known(
     Ok(())
 }
 
-/// Where a result goes.
+/// A pointer to which the call writes a result.
 #[derive(Debug)]
 pub(crate) struct Out<T>(NonNull<T>);
 
 impl<T> Out<T> {
-    /// Argument `number`.
+    /// Checks argument `number`.
     ///
     /// # Safety
-    /// If not NULL, it can be written until this is dropped.
+    /// If not NULL, it is writable until the returned value is dropped.
     pub(crate) unsafe fn new(pointer: *mut T, number: u64, report: &mut Report) -> Result<Self, Stopped> {
         check(pointer, number, report)?;
-        // SAFETY: not NULL.
+        // SAFETY: `check` refused NULL.
         Ok(Self(unsafe { NonNull::new_unchecked(pointer) }))
     }
 
     pub(crate) fn set(self, value: T) {
-        // SAFETY: not NULL and aligned; `new`'s caller vouched for the rest.
+        // SAFETY: `new` checked NULL and alignment; its caller promised that it is writable.
         unsafe { self.0.write(value) };
     }
 }
 
-/// A copy of an object's name. It may lie in a section that is relocated, so it is not borrowed.
+/// A copy of an object's name. The name is not borrowed, because it may lie in a section that is
+/// relocated.
 pub(crate) struct ObjectName {
-    /// One that is too long is cut behind its first byte too many, and so nobody's.
+    /// A name that is too long is cut to one byte more than the limit, so it matches no object.
     bytes: [u8; OBJECT_NAME_MAX + 1],
     len: usize,
 }
 
 impl ObjectName {
-    /// Argument `number`.
+    /// Copies argument `number`.
     ///
     /// # Safety
-    /// If not NULL, the string can be read up to its NUL, or to as many bytes as a name may have and one.
+    /// If not NULL, the string is readable up to its NUL, or up to `OBJECT_NAME_MAX + 1` bytes.
     pub(crate) unsafe fn new(name: *const c_char, number: u64, report: &mut Report) -> Result<Self, Stopped> {
         if name.is_null() {
             return Err(report.refuse(RELAKIT_ERR_NULL, number, 0));
         }
         let mut copy = Self { bytes: [0; OBJECT_NAME_MAX + 1], len: 0 };
         for to in &mut copy.bytes {
-            // SAFETY: every byte before this one was read and was not NUL.
+            // SAFETY: no earlier byte was NUL, so the caller promises this one readable.
             *to = unsafe { name.cast::<u8>().wrapping_add(copy.len).read() };
             if *to == 0 {
                 break;
@@ -329,16 +335,18 @@ impl ObjectName {
     }
 }
 
-/// Where the number of sections goes; NULL is nowhere.
+/// A pointer to which the call writes the number of sections, or NULL.
 pub(crate) struct Count(Option<Out<u32>>);
 
 impl Count {
+    /// Checks argument `number`.
+    ///
     /// # Safety
-    /// NULL, or can be written.
+    /// `count` is NULL or writable.
     pub(crate) unsafe fn new(count: *mut u32, number: u64, report: &mut Report) -> Result<Self, Stopped> {
         match count.is_null() {
             true => Ok(Self(None)),
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller promises that `count` is NULL or writable.
             false => Ok(Self(Some(unsafe { Out::new(count, number, report) }?))),
         }
     }
@@ -350,7 +358,7 @@ impl Count {
     }
 }
 
-/// A struct that is filled in, and begins with its size, so that it can grow.
+/// An output struct that begins with struct_size, so that it can grow.
 #[derive(Debug)]
 pub(crate) struct VersionedOut<T> {
     out: NonNull<T>,
@@ -358,42 +366,42 @@ pub(crate) struct VersionedOut<T> {
 }
 
 impl<T: Copy> VersionedOut<T> {
-    /// Argument `number`; `first` is the size of the struct's first version.
+    /// Checks argument `number`; `first` is the size of the struct's first version.
     ///
     /// # Safety
-    /// If not NULL, as many bytes can be written as its first member says, until this is dropped. `T` is `repr(C)`, begins
-    /// with a `u32` and has no padding.
+    /// If not NULL, as many bytes are writable as its first member says, until the returned value
+    /// is dropped. `T` is `repr(C)`, begins with a `u32` and has no padding.
     pub(crate) unsafe fn new(
         pointer: *mut T,
         first: u32,
         number: u64,
         report: &mut Report,
     ) -> Result<Self, Stopped> {
-        // SAFETY: the struct begins with its size.
+        // SAFETY: the caller promises that `T` begins with its size and is readable.
         let size = unsafe { struct_size(pointer.cast(), align_of::<T>(), first, number, report) }?;
-        // SAFETY: not NULL.
+        // SAFETY: `struct_size` refused NULL.
         Ok(Self { out: unsafe { NonNull::new_unchecked(pointer) }, size })
     }
 
-    /// Writes all but the size; what a newer caller knows and we do not is set to 0.
+    /// Writes all members except the size. Members that only a newer caller has are set to 0.
     pub(crate) fn set(self, value: &T) {
-        // SAFETY: `new`'s caller vouched for so many bytes.
+        // SAFETY: `new`'s caller promised `self.size` writable bytes; `value` is one `T`.
         unsafe {
             fill((&raw const *value).cast(), size_of::<T>(), self.out.as_ptr().cast(), self.size);
         }
     }
 }
 
-/// Copies all but the size at the beginning of a struct of `ours` bytes into one of `size` bytes.
+/// Copies a struct of `ours` bytes into one of `size` bytes, without the struct_size at the start.
 ///
 /// # Safety
-/// So many bytes can be read, and so many written elsewhere.
+/// `ours` bytes at `from` are readable, `size` bytes at `to` are writable, and they do not overlap.
 unsafe fn fill(from: *const u8, ours: usize, to: *mut u8, size: usize) {
     let (first, known) = (size_of::<u32>(), size.min(ours));
-    // SAFETY: inside both structs, which are two.
+    // SAFETY: both ranges are inside their structs, which are different objects.
     unsafe {
         from.wrapping_add(first).copy_to_nonoverlapping(to.wrapping_add(first), known.saturating_sub(first));
     }
-    // SAFETY: the caller vouches for so many bytes.
+    // SAFETY: `known <= size`, and the caller promises `size` writable bytes.
     unsafe { to.wrapping_add(known).write_bytes(0, size.saturating_sub(known)) };
 }

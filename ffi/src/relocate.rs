@@ -1,4 +1,4 @@
-//! Level 1: one relocation table against one target, for a loader that has its own everything else.
+//! Level 1: one relocation table and one target. The loader does everything else.
 
 use crate::callbacks::CWriter;
 use crate::fault::{OrReport, Report, Stopped, answer};
@@ -13,27 +13,35 @@ use relakit::{Error, Profile, Target, View};
 
 /// Applies every relocation of one table to one target, or changes nothing.
 ///
-/// rela is rela_size bytes of Elf64_Rela, which need not be aligned. symbols are the values by symbol index. The target
-/// must not overlap them; behind a writer its addresses must not, see RELAKIT_WRITER_FOREIGN. The time is linear in rela_size.
+/// - rela is the table, an array of Elf64_Rela with rela_size bytes. It needs no alignment.
+/// - symbols has the symbol values.
+/// - target is the memory that is relocated. It must not overlap the table or the symbol values.
+///   With a writer, its addresses are compared with them, see RELAKIT_WRITER_FOREIGN.
+/// - options and error may be NULL. options take every flag.
 ///
-/// Plain memory is relocated in one pass that undoes what it wrote when an entry fails. With a writer everything is
-/// proven before the first write; see struct relakit_writer.
+/// In plain memory the function checks and writes the entries one after the other. If an entry
+/// fails, it sets the fields written so far back to zero. With a writer or with
+/// RELAKIT_ALLOW_NONZERO it checks all entries before the first write. The time is linear in
+/// rela_size.
 ///
-/// Returns RELAKIT_OK, or
-/// RELAKIT_ERR_PARTIAL_ENTRY   rela_size is not a multiple of 24;
-/// RELAKIT_ERR_UNKNOWN_TYPE    a type that the options do not know;
-/// RELAKIT_ERR_OFFSET_OUTSIDE  a field lies outside the target;
-/// RELAKIT_ERR_SYMBOL_INDEX    there is no such symbol;
-/// RELAKIT_ERR_OVERFLOW        a value does not fit its field;
-/// RELAKIT_ERR_NON_ZERO        a field is not zero (see RELAKIT_ALLOW_NONZERO);
-/// RELAKIT_ERR_WRITER, _SYNC   the writer failed, nothing is changed;
-/// RELAKIT_ERR_NOT_UNDONE      the writer failed while the pass was undone: entries up to error->entry are written;
-/// RELAKIT_ERR_ADDRESS_WRAPS   the target's addresses wrap past 2^64;
-/// RELAKIT_ERR_SYMBOL_UNRESOLVED  the values are in a symbol table that was not resolved (see RELAKIT_ALLOW_ZERO_SYMBOLS);
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _PROFILE, _CALLBACK, _SYMBOLS
-///                             the call itself is wrong, error->value is the number of the argument.
-///
-/// Reentrant. Does not allocate, lock, print or keep a pointer.
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_PARTIAL_ENTRY      rela_size is not a multiple of 24;
+/// RELAKIT_ERR_SYMBOL_INDEX       a symbol index is not less than symbols->count;
+/// RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
+///                                RELAKIT_ALLOW_ZERO_SYMBOLS;
+/// RELAKIT_ERR_UNKNOWN_TYPE       the options do not support a relocation type;
+/// RELAKIT_ERR_OVERFLOW           a value does not fit its field; error->value holds it;
+/// RELAKIT_ERR_OFFSET_OUTSIDE     a field is not inside the target;
+/// RELAKIT_ERR_NON_ZERO           a field is not zero, see RELAKIT_ALLOW_NONZERO;
+/// RELAKIT_ERR_ADDRESS_WRAPS      the address of the target's last byte is greater than 2^64 - 1;
+/// RELAKIT_ERR_WRITER             read or write of the writer failed; nothing is changed;
+/// RELAKIT_ERR_SYNC               sync of the writer failed; nothing is changed;
+/// RELAKIT_ERR_NOT_UNDONE         the writer failed and there was no rollback: the entries 0 to
+///                                error->entry are written;
+/// RELAKIT_ERR_PROFILE            options->profile is unknown; error->value holds it;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
+///     _SYMBOLS
+///                                an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_apply(
     rela: *const c_void,
@@ -43,20 +51,33 @@ pub unsafe extern "C" fn relakit_apply(
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
-    // SAFETY: the caller's promise.
+    // SAFETY: the promise of the crate's documentation, passed on to `run`.
     unsafe { run(Act::Write(reloc::apply), rela, rela_size, symbols, target, options, error) }
 }
 
-/// Sets every field of one table back to zero, or changes nothing. Each must hold what relakit_apply wrote with these
-/// symbol values and options; the last entry goes first.
+/// Sets every field of one relocation table back to zero, or changes nothing.
 ///
-/// The arguments are those of relakit_apply.
+/// Before that, each field must hold the value that relakit_apply wrote with the same symbol values
+/// and options. Entries are cleared from the last to the first. The arguments are those of
+/// relakit_apply.
 ///
-/// Returns RELAKIT_OK, or RELAKIT_ERR_MISMATCH when a field does not hold what was applied (error->value is what it
-/// should, error->limit what it does hold), or what relakit_apply returns. RELAKIT_ERR_NOT_UNDONE: the entries up to
-/// error->entry hold their values, those after it are zero.
-///
-/// Reentrant. Does not allocate, lock, print or keep a pointer.
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_MISMATCH        a field does not hold the relocated value: error->value is the
+///                             expected content, error->limit the actual content;
+/// RELAKIT_ERR_PARTIAL_ENTRY   rela_size is not a multiple of 24;
+/// RELAKIT_ERR_SYMBOL_INDEX    a symbol index is not less than symbols->count;
+/// RELAKIT_ERR_UNKNOWN_TYPE    the options do not support a relocation type;
+/// RELAKIT_ERR_OVERFLOW        a value does not fit its field; error->value holds it;
+/// RELAKIT_ERR_OFFSET_OUTSIDE  a field is not inside the target;
+/// RELAKIT_ERR_ADDRESS_WRAPS   the address of the target's last byte is greater than 2^64 - 1;
+/// RELAKIT_ERR_WRITER          read or write of the writer failed; nothing is changed;
+/// RELAKIT_ERR_SYNC            sync of the writer failed; nothing is changed;
+/// RELAKIT_ERR_NOT_UNDONE      the writer failed and the rollback failed too: the entries 0 to
+///                             error->entry hold their values, the later ones are zero;
+/// RELAKIT_ERR_PROFILE         options->profile is unknown; error->value holds it;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
+///     _SYMBOLS
+///                             an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_clear(
     rela: *const c_void,
@@ -66,20 +87,34 @@ pub unsafe extern "C" fn relakit_clear(
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
-    // SAFETY: the caller's promise.
+    // SAFETY: the promise of the crate's documentation, passed on to `run`.
     unsafe { run(Act::Write(reloc::clear), rela, rela_size, symbols, target, options, error) }
 }
 
-/// Says what relakit_apply would return. It only reads: target->bytes may be memory that cannot be written, and of a writer only
-/// read is called.
+/// Checks whether relakit_apply would succeed, and writes nothing.
 ///
-/// The arguments are those of relakit_apply.
+/// target->bytes may be read-only memory. Of a writer only read is called. The arguments are those
+/// of relakit_apply.
 ///
-/// Returns RELAKIT_OK, or what relakit_apply returns, or
-/// RELAKIT_ERR_UNORDERED  a field does not come after the one before it (error->entry), so what one entry writes may decide about
-///                        a later one. Tables that linkers write ascend. With RELAKIT_ALLOW_NONZERO the order does not matter.
-///
-/// Reentrant. Does not allocate, lock, print or keep a pointer.
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_UNORDERED          the field of error->entry overlaps the field before it or has a
+///                                smaller offset, so the result depends on what is written; linkers
+///                                write tables in ascending order, and with RELAKIT_ALLOW_NONZERO
+///                                any order is accepted;
+/// RELAKIT_ERR_PARTIAL_ENTRY      rela_size is not a multiple of 24;
+/// RELAKIT_ERR_SYMBOL_INDEX       a symbol index is not less than symbols->count;
+/// RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
+///                                RELAKIT_ALLOW_ZERO_SYMBOLS;
+/// RELAKIT_ERR_UNKNOWN_TYPE       the options do not support a relocation type;
+/// RELAKIT_ERR_OVERFLOW           a value does not fit its field; error->value holds it;
+/// RELAKIT_ERR_OFFSET_OUTSIDE     a field is not inside the target;
+/// RELAKIT_ERR_NON_ZERO           a field is not zero, see RELAKIT_ALLOW_NONZERO;
+/// RELAKIT_ERR_ADDRESS_WRAPS      the address of the target's last byte is greater than 2^64 - 1;
+/// RELAKIT_ERR_WRITER             read of the writer failed;
+/// RELAKIT_ERR_PROFILE            options->profile is unknown; error->value holds it;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
+///     _SYMBOLS
+///                                an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_check(
     rela: *const c_void,
@@ -89,20 +124,22 @@ pub unsafe extern "C" fn relakit_check(
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
-    // SAFETY: the caller's promise.
+    // SAFETY: the promise of the crate's documentation, passed on to `run`.
     unsafe { run(Act::Read(reloc::check), rela, rela_size, symbols, target, options, error) }
 }
 
 /// One of the three passes.
 enum Act {
-    /// It writes.
+    /// Apply or clear.
     Write(fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, Rules) -> Result<(), Error>),
-    /// It only reads.
+    /// Check: reads only.
     Read(fn(RelaTable<'_>, Values<'_>, &mut View<'_>, Rules) -> Result<(), Error>),
 }
 
+/// Runs a pass of level 1.
+///
 /// # Safety
-/// The caller's promise.
+/// The promise of the crate's documentation holds for the pointers.
 unsafe fn run(
     act: Act,
     rela: *const c_void,
@@ -113,26 +150,26 @@ unsafe fn run(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = |report: &mut Report| {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `symbols` is NULL or a readable struct.
         let symbols = unsafe { plain(symbols, 3, report) }?;
-        // SAFETY: as above.
+        // SAFETY: the caller promises that `target` is NULL or a readable struct.
         let target = unsafe { plain(target, 4, report) }?;
         let rules = match options.is_null() {
             true => Rules::empty(),
-            // SAFETY: as above.
+            // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
             false => unsafe { Options::new(options, 5, report) }?.rules(report)?,
         };
         let rela = Piece::<u8>::new(rela.cast(), rela_size, 1, report)?;
-        // SAFETY: as above; no target overlaps them.
+        // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
         let (values, lent) = unsafe { values(&symbols, report) }?;
-        // SAFETY: as above.
+        // SAFETY: checked; the caller promises it readable; an overlapping target is refused below.
         let (table, rest) = RelaTable::whole_entries(unsafe { rela.read() });
         if rest != 0 {
             return Err(report.refuse(RELAKIT_ERR_PARTIAL_ENTRY, rela_size as u64, rest as u64));
         }
         let mut writer = match target.writer.is_null() {
             true => None,
-            // SAFETY: as above.
+            // SAFETY: the caller promises a readable struct and callable callbacks.
             false => unsafe { CWriter::new(target.writer, 4, report) }?,
         };
         let relakit_target { size, address, .. } = target;
@@ -168,31 +205,31 @@ unsafe fn run(
         done.or_report(report)?;
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that `error` is NULL or writable.
     unsafe { answer(error, call) }
 }
 
-/// Symbol values, argument 3, and where they are.
+/// Returns the symbol values, argument 3, and their memory.
 ///
 /// # Safety
-/// The caller's promise.
+/// The arrays in `symbols` can be read for `'a`, and are not written meanwhile.
 unsafe fn values<'a>(symbols: &relakit_symbols, report: &mut Report) -> Result<(Values<'a>, Span), Stopped> {
     match (symbols.values.is_null(), symbols.symtab.is_null()) {
         (has_none, true) if !has_none || symbols.count == 0 => {
             let piece = Piece::new(symbols.values, symbols.count, 3, report)?;
-            // SAFETY: the caller's promise.
+            // SAFETY: `Piece::new` checked it; `values`' caller promises `count` readable items.
             Ok((Values::Dense(unsafe { piece.read() }), piece.span))
         }
         (true, false) => {
             let piece = Piece::<[u8; SYM_SIZE]>::new(symbols.symtab.cast(), symbols.count, 3, report)?;
-            // SAFETY: as above.
+            // SAFETY: `Piece::new` checked it; `values`' caller promises `count` readable items.
             Ok((Values::Symtab(SymtabValues::from_entries(unsafe { piece.read() })), piece.span))
         }
         _ => Err(report.refuse(RELAKIT_ERR_SYMBOLS, 3, 0)),
     }
 }
 
-/// Options, checked.
+/// Options of a call, after the checks.
 pub(crate) struct Options {
     profile: &'static Profile,
     flags: u32,
@@ -200,10 +237,10 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Argument `number`; NULL is the default.
+    /// Reads argument `number`; NULL means the default.
     ///
     /// # Safety
-    /// NULL, or as many bytes can be read as its first member says.
+    /// `options` is NULL, or as many bytes can be read as its first member says.
     #[inline(never)]
     pub(crate) unsafe fn new(
         options: *const relakit_options,
@@ -213,7 +250,7 @@ impl Options {
         if options.is_null() {
             return Ok(Self { profile: &Profile::LINUX_6_12, flags: 0, number });
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: not NULL; the caller promises as many readable bytes as struct_size says.
         let options = unsafe { versioned(options, number, report) }?;
         if options.reserved != 0 {
             return Err(report.refuse(RELAKIT_ERR_RESERVED, number, 0));
@@ -224,7 +261,7 @@ impl Options {
         Ok(Self { profile, flags: options.flags, number })
     }
 
-    /// For one table: every rule there is.
+    /// The rules for one table; every flag is allowed.
     pub(crate) fn rules(self, report: &mut Report) -> Result<Rules, Stopped> {
         match Rules::from_bits(self.flags) {
             Some(flags) => Ok(flags | self.profile.rules()),
@@ -232,7 +269,7 @@ impl Options {
         }
     }
 
-    /// For a module, which has its profile's rules.
+    /// The profile for a module; only RELAKIT_CHECK_PC32 is allowed.
     pub(crate) fn profile(self, report: &mut Report) -> Result<Profile, Stopped> {
         match self.flags {
             0 => Ok(*self.profile),
@@ -242,7 +279,7 @@ impl Options {
     }
 }
 
-/// The profile of a number.
+/// Returns the profile of a number; `None` if it is unknown.
 pub(crate) fn profile(number: u32) -> Option<&'static Profile> {
     let [minor_low, minor_high, major_low, major_high] = number.to_le_bytes();
     match number {

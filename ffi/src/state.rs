@@ -1,7 +1,7 @@
-//! The state of a module in memory that the caller lends.
+//! The state of a module, in a caller-provided buffer.
 //!
-//! While a call works on it, it is marked as busy, so that a call from a callback is refused before it looks at more than
-//! the mark.
+//! During a call the state is marked as busy. A second call from a callback reads only this mark
+//! and returns an error.
 
 use crate::fault::{Report, Stopped, answer};
 use crate::pointers::{Out, Span};
@@ -11,32 +11,33 @@ use core::ffi::c_void;
 use core::mem::{align_of, size_of};
 use relakit::{Late, Loaded, Module};
 
-/// The life of one module, in memory that the caller lends; see relakit_module_init. Opaque.
+/// The state of one module, in a caller-provided buffer; see relakit_module_init. The members are
+/// private.
 #[derive(Debug)]
 pub struct relakit_module {
-    /// [`MAGIC`] and the state's own address, so that neither other memory nor a copy is taken for one.
+    /// [`MAGIC`] and the address of the state: other memory and copies do not match.
     mark: usize,
-    /// Whether a call is under way.
+    /// Whether a call is in progress.
     busy: bool,
     stage: Stage,
 }
 
-/// Any number that other memory is unlikely to begin with.
+/// A number with which other memory is unlikely to begin.
 const MAGIC: usize = 0x7265_6c61_6b69_7401;
 
-/// Where in its life a module is. The file and the kept memory outlive it: the caller's promise.
+/// The stage of a module. The caller promises that the file and the kept memory outlive it.
 #[derive(Debug)]
 pub(crate) enum Stage {
     Parsed(Module<'static>),
     Placed(Module<'static>),
     Filled(Module<'static>),
     Loaded(Loaded<'static>),
-    /// With the memory that it keeps.
+    /// Also has the addresses of the kept memory.
     Late(Late<'static>, Span),
 }
 
 impl Stage {
-    /// The RELAKIT_STAGE_.
+    /// Returns the RELAKIT_STAGE_ number.
     pub(crate) const fn number(&self) -> i32 {
         match self {
             Self::Parsed(_) => RELAKIT_STAGE_PARSED,
@@ -47,7 +48,7 @@ impl Stage {
         }
     }
 
-    /// The file, while there is one.
+    /// Returns the module while it has its file.
     pub(crate) const fn module(&self) -> Option<&Module<'static>> {
         match self {
             Self::Parsed(module) | Self::Placed(module) | Self::Filled(module) => Some(module),
@@ -56,42 +57,44 @@ impl Stage {
         }
     }
 
-    /// The answer to a call that cannot be made now.
+    /// Stores RELAKIT_ERR_ORDER for a call that this stage does not allow.
     pub(crate) fn out_of_order(&self, report: &mut Report) -> Stopped {
         report.refuse(RELAKIT_ERR_ORDER, u64::from(self.number().unsigned_abs()), 0)
     }
 }
 
-/// The module's file is read and checked.
+/// relakit_module_init has read and checked the file.
 pub const RELAKIT_STAGE_PARSED: i32 = 1;
-/// Its memory is known to be right.
+/// relakit_module_place has checked the section memory.
 pub const RELAKIT_STAGE_PLACED: i32 = 2;
-/// Its sections have their content.
+/// The sections have their content.
 pub const RELAKIT_STAGE_FILLED: i32 = 3;
-/// Every early relocation is in place; its special sections may be read.
+/// The early relocations are applied. The special sections may be read.
 pub const RELAKIT_STAGE_LOADED: i32 = 4;
-/// The file is not needed any more; objects come and go.
+/// The file is no longer needed. Patched objects can be loaded and unloaded.
 pub const RELAKIT_STAGE_LATE: i32 = 5;
 
-/// Bytes of memory that a module's state needs at most, in every version with this RELAKIT_ABI: for memory that is
-/// reserved when a program is compiled. relakit_module_size says what it really needs.
+/// Upper limit of relakit_module_size() in bytes, in every version with this RELAKIT_ABI. Use it
+/// for buffers whose size must be known at compile time.
 pub const RELAKIT_MODULE_SIZE: usize = 512;
-/// What the memory of a module's state must be aligned to, in bytes.
+/// Alignment of the state of a module, in bytes.
 pub const RELAKIT_MODULE_ALIGN: usize = 8;
 
 const _: () = assert!(size_of::<relakit_module>() <= RELAKIT_MODULE_SIZE);
 const _: () = assert!(align_of::<relakit_module>() == RELAKIT_MODULE_ALIGN);
 
-/// Where a state may be made: argument 1, of the size in argument 2.
+/// A checked buffer for a state: argument 1, with the size in argument 2.
 pub(crate) struct Lent(Out<relakit_module>);
 
 impl Lent {
+    /// Checks the buffer.
+    ///
     /// # Safety
-    /// If not NULL, it can be written until this is dropped.
+    /// If not NULL, `size` bytes at `memory` are writable until the returned value is dropped.
     pub(crate) unsafe fn new(memory: *mut c_void, size: usize, report: &mut Report) -> Result<Self, Stopped> {
         let needed = size_of::<relakit_module>();
         Span::items(memory.cast::<u8>(), size, 1, report)?;
-        // SAFETY: the caller's promise; the size is looked at before anything is written.
+        // SAFETY: the caller promises `size` writable bytes; `size` is checked before the write.
         let out = unsafe { Out::new(memory.cast(), 1, report) }?;
         match size >= needed {
             true => Ok(Self(out)),
@@ -99,18 +102,19 @@ impl Lent {
         }
     }
 
-    /// Makes the state.
+    /// Writes the state into the buffer.
     pub(crate) fn put(self, memory: *mut c_void, module: Module<'static>) -> *mut relakit_module {
         self.0.set(relakit_module { mark: MAGIC ^ memory.addr(), busy: false, stage: Stage::Parsed(module) });
         memory.cast()
     }
 }
 
-/// Makes `call` on the stage of a module, unless one is under way, and answers the caller. The call is told where the
-/// state is: nothing else that is lent may overlap it.
+/// Runs `call` with the stage of a module, unless another call is in progress. `call` gets the
+/// addresses of the state, because no other buffer may overlap it.
 ///
 /// # Safety
-/// `module` is NULL or leads to readable and writable memory of a state's size; `error` is NULL or can be written.
+/// `module` is NULL, or readable and writable memory of a state's size. `error` is NULL or
+/// writable.
 #[inline(never)]
 pub(crate) unsafe fn on(
     module: *mut relakit_module,
@@ -118,21 +122,21 @@ pub(crate) unsafe fn on(
     call: &mut dyn FnMut(&mut Stage, Span, &mut Report) -> Result<relakit_status, Stopped>,
 ) -> relakit_status {
     let enter_and_call = |report: &mut Report| {
-        // SAFETY: the caller's promise.
+        // SAFETY: `on`'s caller promises that `module` is NULL or memory of a state's size.
         let (busy, stage, own) = unsafe { enter(module, report) }?;
         let result = call(stage, own, report);
-        // SAFETY: `enter` has written here.
+        // SAFETY: `enter` returned the address of `busy` in a valid state, and wrote there.
         unsafe { busy.write(false) };
         result
     };
-    // SAFETY: as above.
+    // SAFETY: `on`'s caller promises that `error` is NULL or writable.
     unsafe { answer(error, enter_and_call) }
 }
 
-/// Marks a module as busy. Until the mark is taken away nobody else gets at its stage.
+/// Marks a module as busy. Until the mark is removed, no other call can access its stage.
 ///
 /// # Safety
-/// As above.
+/// `module` is NULL, or readable and writable memory of a state's size.
 unsafe fn enter<'a>(
     module: *mut relakit_module,
     report: &mut Report,
@@ -141,18 +145,18 @@ unsafe fn enter<'a>(
     if !module.is_aligned() {
         return Err(report.refuse(RELAKIT_ERR_NOT_A_MODULE_STATE, 0, 0));
     }
-    // SAFETY: not NULL and aligned.
+    // SAFETY: not NULL and aligned, as checked above; this only computes an address.
     let mark = unsafe { &raw const (*module).mark };
-    // SAFETY: the caller vouches for the memory, and a mark is a number whatever there is.
+    // SAFETY: the caller promises readable memory of a state's size; a `usize` may have any value.
     if unsafe { mark.read() } != MAGIC ^ module.addr() {
         return Err(report.refuse(RELAKIT_ERR_NOT_A_MODULE_STATE, 0, 0));
     }
-    // SAFETY: the mark is there, so `Lent::put` has written a state.
+    // SAFETY: not NULL and aligned, as checked above; this only computes an address.
     let busy = unsafe { &raw mut (*module).busy };
-    // SAFETY: as above.
+    // SAFETY: the mark matches, so `Lent::put` wrote a state here; the caller promises it writable.
     if unsafe { busy.replace(true) } {
         return Err(report.refuse(RELAKIT_ERR_BUSY, 0, 0));
     }
-    // SAFETY: as above; the mark of being busy keeps everybody else away.
+    // SAFETY: the state is valid, and `busy` was false, so no other call has a reference to it.
     Ok((busy, unsafe { &mut (*module).stage }, own))
 }

@@ -5,19 +5,20 @@ use core::ffi::{CStr, c_char};
 use core::ptr;
 use relakit::ErrorKind;
 
-/// Done.
+/// Success.
 pub const RELAKIT_OK: i32 = 0;
-/// There is no such thing, which is an answer and no error.
+/// The requested item does not exist. This is a result, not an error.
 pub const RELAKIT_NONE: i32 = 1;
 
-// What is wrong with a module, or with what was asked of it. In parentheses: what relakit_error's numbers mean.
-/// A table, a section or a record reaches past the end of the file.
+// Errors of the core, with its numbers. Parentheses: the meaning of offset, value and limit in
+// struct relakit_error.
+/// A table, a section or a record ends after the end of the file.
 /// (offset: file offset; value: size; limit: file size)
 pub const RELAKIT_ERR_TRUNCATED: i32 = -1;
 /// The file does not begin with the ELF magic.
 /// (value: first four bytes)
 pub const RELAKIT_ERR_NOT_ELF: i32 = -2;
-/// e_ident does not say ELF64, little-endian, version 1 (gABI 4). Linux does not look.
+/// e_ident is not ELF64, little-endian, version 1 (gABI 4). Linux does not check this.
 /// (offset: file offset; value: byte; limit: expected)
 pub const RELAKIT_ERR_BAD_IDENT: i32 = -3;
 /// e_type is not ET_REL.
@@ -29,97 +30,104 @@ pub const RELAKIT_ERR_NOT_X86_64: i32 = -5;
 /// e_shentsize is not the size of a section header.
 /// (value: e_shentsize; limit: expected)
 pub const RELAKIT_ERR_BAD_HEADER_SIZE: i32 = -6;
-/// Section 0 is not empty: type NULL, size 0, address 0.
+/// Section 0 is not empty: its type must be SHT_NULL, its size and address 0.
 /// (value: field)
 pub const RELAKIT_ERR_BAD_SECTION_ZERO: i32 = -7;
-/// More sections than an index can name.
+/// The file has more sections than 32-bit section indices can number.
 /// (value: sections; limit: most)
 pub const RELAKIT_ERR_TOO_MANY_SECTIONS: i32 = -8;
-/// The module has no sections at all, or counts them in a way that this profile does not know.
+/// The file has no section headers. With a Linux profile also: e_shnum is 0 because the number of
+/// sections is in section 0.
 /// (value: e_shnum)
 pub const RELAKIT_ERR_NO_SECTIONS: i32 = -9;
-/// e_shstrndx does not lead to a string table that ends with NUL.
+/// e_shstrndx is not the index of a string table that ends with NUL.
 /// (value: e_shstrndx; limit: sections)
 pub const RELAKIT_ERR_BAD_NAME_TABLE: i32 = -10;
-/// sh_name is outside the name table, or the name is not ended within the table or the longest name.
+/// sh_name is outside the section name table, or the name does not end inside the table.
 /// (value: sh_name; limit: table size)
 pub const RELAKIT_ERR_BAD_SECTION_NAME: i32 = -11;
-/// A relocatable module needs a symbol table.
+/// The file has no symbol table.
 pub const RELAKIT_ERR_NO_SYMBOL_TABLE: i32 = -12;
-/// There may be one symbol table only.
+/// The file has more than one symbol table.
 /// (value: first one)
 pub const RELAKIT_ERR_MANY_SYMBOL_TABLES: i32 = -13;
-/// sh_link of the symbol table does not lead to a string table; or that one is not as the profile wants it.
+/// sh_link of the symbol table is not the index of a string table, or the profile does not accept
+/// that string table.
 /// (value: sh_link; limit: sections)
 pub const RELAKIT_ERR_BAD_STRING_TABLE: i32 = -14;
-/// st_name is outside the string table, or the name is not ended within the table or the longest name.
+/// st_name is outside the string table, or the name does not end inside the table, or it has more
+/// than 4096 bytes where that is not allowed.
 /// (value: st_name; limit: table size)
 pub const RELAKIT_ERR_BAD_SYMBOL_NAME: i32 = -15;
-/// The size of a relocation table is not a multiple of 24. Linux ignores the rest.
+/// The size of a relocation table is not a multiple of 24 bytes. Linux ignores the remainder.
 /// (value: size; limit: bytes left over)
 pub const RELAKIT_ERR_PARTIAL_ENTRY: i32 = -16;
-/// A relocation names a symbol that does not exist.
+/// A symbol index is not in the symbol table.
 /// (offset: r_offset; limit: symbols)
 pub const RELAKIT_ERR_SYMBOL_INDEX: i32 = -17;
-/// st_shndx names a section that does not exist, or a reserved index without a meaning here.
+/// st_shndx is the index of a section that does not exist, or a reserved index that modules cannot
+/// use.
 /// (value: st_shndx; limit: sections)
 pub const RELAKIT_ERR_SYMBOL_SECTION: i32 = -18;
-/// A common symbol: compile with -fno-common.
+/// The module has a common symbol. Compile it with -fno-common.
 /// (value: size)
 pub const RELAKIT_ERR_COMMON_SYMBOL: i32 = -19;
-/// Undefined, not weak, and the resolver does not know it.
+/// A symbol is undefined and not weak, and the resolver does not find it.
 pub const RELAKIT_ERR_UNKNOWN_SYMBOL: i32 = -20;
-/// A relocation uses a symbol of a section that was not placed.
+/// A relocation uses a symbol whose section has no memory.
 /// (offset: r_offset; value: symbol's section)
 pub const RELAKIT_ERR_SYMBOL_UNPLACED: i32 = -21;
-/// The memory lent for symbol values is too short.
+/// The caller-provided buffer for symbol values is too short.
 /// (value: entries lent; limit: entries needed)
 pub const RELAKIT_ERR_VALUES_TOO_SHORT: i32 = -22;
-/// The resolver failed; error->value is its own number.
+/// A callback of the resolver failed; error->value is its result.
 /// (value: its number)
 pub const RELAKIT_ERR_RESOLVER: i32 = -23;
-/// A section has SHF_RELA_LIVEPATCH, and its name does not begin with .klp.rela.<object>.
+/// A section has SHF_RELA_LIVEPATCH, but its name does not begin with .klp.rela.<object>.
 pub const RELAKIT_ERR_BAD_KLP_SECTION_NAME: i32 = -24;
 /// A livepatch relocation uses a symbol whose st_shndx is not SHN_LIVEPATCH.
 /// (offset: r_offset; value: st_shndx)
 pub const RELAKIT_ERR_NOT_KLP_SYMBOL: i32 = -25;
-/// The symbol's name is not .klp.sym.<object>.<name>,<position>.
+/// The name of a livepatch symbol is not .klp.sym.<object>.<name>,<position>.
 /// (offset: r_offset)
 pub const RELAKIT_ERR_BAD_KLP_SYMBOL_NAME: i32 = -26;
-/// A module's livepatch section names a vmlinux symbol: that belongs into the early pass.
+/// A livepatch section for a module uses a vmlinux symbol. Only sections for vmlinux may do so.
 /// (offset: r_offset)
 pub const RELAKIT_ERR_VMLINUX_FROM_MODULE: i32 = -27;
-/// No symbol of that object has that name, or its value is 0.
+/// The patched object has no symbol of that name, or the symbol's value is 0.
 /// (offset: r_offset; value: position)
 pub const RELAKIT_ERR_KLP_NOT_FOUND: i32 = -28;
-/// Position 0 means "the only one", and there are several.
+/// The position (Linux: sympos) is 0, which means "the only symbol of that name", but the patched
+/// object has several.
 /// (offset: r_offset; value: position)
 pub const RELAKIT_ERR_KLP_AMBIGUOUS: i32 = -29;
-/// The object has fewer symbols of that name.
+/// The position is greater than the number of symbols of that name in the patched object.
 /// (offset: r_offset; value: position)
 pub const RELAKIT_ERR_KLP_POSITION: i32 = -30;
-/// A late section that is not SHF_ALLOC: gone when its object comes. Linux reads freed memory.
+/// A late section (a livepatch section for a module) is not SHF_ALLOC, so its memory is freed
+/// before that module is loaded. Linux reads freed memory.
 /// (value: sh_flags)
 pub const RELAKIT_ERR_LATE_NOT_ALLOCATED: i32 = -31;
-/// sh_info of a late section names no section. Linux writes through a wild pointer.
+/// sh_info of a relocation section is not the index of a section that can be relocated. For a late
+/// section Linux writes through a wild pointer.
 /// (value: sh_info; limit: sections)
 pub const RELAKIT_ERR_TARGET_OUT_OF_RANGE: i32 = -32;
 /// The target of a late section is not in memory. Linux writes to freed memory.
 /// (value: target; limit: its sh_flags)
 pub const RELAKIT_ERR_TARGET_NOT_ALLOCATED: i32 = -33;
-/// The target of a late section is the template of the per-CPU data, which is gone by then.
+/// The target of a late section is the template of the per-CPU data, which is freed after loading.
 /// (value: target)
 pub const RELAKIT_ERR_TARGET_PER_CPU: i32 = -34;
-/// The target is the symbol or string table that the pass itself reads.
+/// The target is the symbol table or its string table, which the pass itself reads.
 /// (value: target)
 pub const RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE: i32 = -35;
-/// A livepatch section of type NOBITS has no relocations to read.
+/// A livepatch section has no content in the file (SHT_NOBITS or SHT_NULL).
 /// (value: size)
 pub const RELAKIT_ERR_NO_RELOCATION_BYTES: i32 = -36;
-/// x86-64 has no REL relocations (psABI 4.4).
+/// The section is of type SHT_REL, which x86-64 does not use (psABI 4.4).
 /// (value: target)
 pub const RELAKIT_ERR_REL_SECTION: i32 = -37;
-/// The relocation type is not one that the rules know.
+/// The options do not support the relocation type.
 /// (offset: r_offset)
 pub const RELAKIT_ERR_UNKNOWN_TYPE: i32 = -38;
 /// The value does not fit its field.
@@ -128,135 +136,150 @@ pub const RELAKIT_ERR_OVERFLOW: i32 = -39;
 /// The field is not inside the target section.
 /// (offset: r_offset; value: field size; limit: section size)
 pub const RELAKIT_ERR_OFFSET_OUTSIDE: i32 = -40;
-/// The field was not zero before the relocation.
+/// The field is not zero before the relocation.
 /// (offset: r_offset; value: value; limit: existing)
 pub const RELAKIT_ERR_NON_ZERO: i32 = -41;
-/// Clearing: the field does not hold what was applied.
+/// The field to be cleared does not hold the value that the relocation wrote.
 /// (offset: r_offset; value: expected; limit: existing)
 pub const RELAKIT_ERR_MISMATCH: i32 = -42;
-/// The writer failed; nothing is changed. error->value is its own number.
+/// read or write of the writer failed; error->value is its result. The pass is rolled back, so
+/// nothing is changed.
 /// (offset: r_offset; value: its number)
 pub const RELAKIT_ERR_WRITER: i32 = -43;
-/// The writer failed to make the change visible; it was undone. error->value is its own number.
+/// sync of the writer failed; error->value is its result. The pass is rolled back, so nothing is
+/// changed.
 /// (value: its number)
 pub const RELAKIT_ERR_SYNC: i32 = -44;
-/// The writer failed, and failed again when the pass was to be undone: the entries from 0 to entry hold
-/// their values, those after it are as they were (cleared, if the pass was to clear); without an entry none
-/// holds its value. value is the writer's own number.
+/// The writer failed, and the rollback failed too or is impossible (RELAKIT_ALLOW_NONZERO).
+/// error->value is the result of the writer.
+///
+/// In section error->section, the entries 0 to error->entry hold their relocated values. The later
+/// entries are as before the call, or cleared if the pass was clearing. Without RELAKIT_HAS_ENTRY
+/// no entry holds its value. Other sections of the call may be changed too.
 /// (offset: r_offset; value: its number)
 pub const RELAKIT_ERR_NOT_UNDONE: i32 = -45;
-/// A dry run through a writer: fields that overlap or do not ascend can be judged by writing only.
+/// relakit_check only: a field overlaps the field before it, or has a smaller offset. The result of
+/// such a table depends on the writes, so a check without writes is impossible.
 /// (offset: r_offset)
 pub const RELAKIT_ERR_UNORDERED: i32 = -46;
-/// A section that is relocated, or was asked for, has no place.
+/// A section that is needed has no memory, or its sh_addr is not a valid address.
 /// (value: size)
 pub const RELAKIT_ERR_NOT_PLACED: i32 = -47;
-/// The memory for a section is not of the section's size.
+/// The memory of a section does not have the size of the section.
 /// (value: bytes lent; limit: bytes needed)
 pub const RELAKIT_ERR_PLACED_SIZE: i32 = -48;
-/// The name of an object that comes or goes is empty, or is "vmlinux".
+/// The name of the patched object is empty, or is "vmlinux" where only a module is allowed.
 /// (value: length)
 pub const RELAKIT_ERR_NOT_A_MODULE: i32 = -49;
-/// The object came before and has not gone.
+/// The relocations of this patched object are applied already.
 pub const RELAKIT_ERR_ALREADY_LIVE: i32 = -50;
-/// The object is not there.
+/// The relocations of this patched object are not applied.
 pub const RELAKIT_ERR_NOT_LIVE: i32 = -51;
-/// The memory lent for what stays after loading is too short.
+/// The caller-provided buffer for the late relocations is too short.
 /// (value: bytes lent; limit: bytes needed)
 pub const RELAKIT_ERR_KEPT_TOO_SHORT: i32 = -52;
-/// The section is not where it was when the early pass was done.
+/// The address of a section differs from its address in relakit_module_keep.
 /// (value: address; limit: expected)
 pub const RELAKIT_ERR_MOVED: i32 = -53;
-/// More objects than can be listed.
+/// A list of patched objects is full. No function of this header returns this.
 /// (limit: most)
 pub const RELAKIT_ERR_TOO_MANY_OBJECTS: i32 = -54;
-/// There is no section of that index, or it is section 0.
+/// The section does not exist, or is section 0 where that is not allowed.
 /// (value: index; limit: sections)
 pub const RELAKIT_ERR_NO_SUCH_SECTION: i32 = -55;
-/// The section that was to be applied is not of type RELA.
+/// The section is not of type SHT_RELA.
 /// (value: sh_type)
 pub const RELAKIT_ERR_NOT_RELOCATIONS: i32 = -56;
-/// The target overlaps what the pass reads: section headers, symbols, names or the relocations themselves.
+/// The target overlaps memory that the pass itself uses: section headers, symbols, names,
+/// relocations or the buffer for symbol values.
 /// (value: target)
 pub const RELAKIT_ERR_TARGET_OVERLAPS: i32 = -57;
-/// The memory lent for an index of names is too short.
+/// The caller-provided buffer for an index of names is too short.
 /// (value: bytes lent; limit: bytes needed)
 pub const RELAKIT_ERR_INDEX_TOO_SHORT: i32 = -58;
-/// Two SHT_SYMTAB_SHNDX sections belong to the symbol table; which one counts is said nowhere. Linux does not look.
+/// Two SHT_SYMTAB_SHNDX sections belong to the symbol table. The specification does not say which
+/// one takes precedence. Linux does not check this.
 /// (value: first one)
 pub const RELAKIT_ERR_MANY_SECTION_INDICES: i32 = -59;
-/// The target is a relocation section itself. Linux would read the changed entries, relakit reads the file's.
+/// The target is itself a relocation section. Linux would apply its changed entries.
 /// (value: target)
 pub const RELAKIT_ERR_TARGET_IS_RELOCATIONS: i32 = -60;
-/// The section's last byte would have an address past 2^64 - 1.
+/// The address of the section's last byte would be greater than 2^64 - 1.
 /// (value: address; limit: size)
 pub const RELAKIT_ERR_ADDRESS_WRAPS: i32 = -61;
-/// All relocation tables together are larger than the file, so they share bytes. Linux takes as long as they say.
+/// All relocation tables together are larger than the file, so some share bytes. Linux accepts this
+/// and can take very long.
 /// (value: bytes together; limit: file size)
 pub const RELAKIT_ERR_RELOCATIONS_TOO_LARGE: i32 = -62;
-/// A relocation uses a symbol that was not resolved: SHN_LIVEPATCH, or SHN_UNDEF and not weak, with value 0.
+/// A relocation uses a symbol of the symbol table that is not resolved: its value is 0, and it is
+/// SHN_LIVEPATCH, or SHN_UNDEF and not weak.
 /// (offset: offset; value: st_shndx)
 pub const RELAKIT_ERR_SYMBOL_UNRESOLVED: i32 = -63;
-/// The file has no bytes. Linux's finit_module refuses it before the loader looks.
+/// The file has 0 bytes. Linux's finit_module returns an error before the loader reads it.
 pub const RELAKIT_ERR_EMPTY_FILE: i32 = -64;
-/// An unused header (SHT_NULL) has SHF_RELA_LIVEPATCH and a name outside the name table. Linux reads the name.
+/// An unused header (SHT_NULL) has SHF_RELA_LIVEPATCH, and its name is outside the section name
+/// table. Linux reads the name.
 /// (value: sh_name; limit: table size)
 pub const RELAKIT_ERR_KLP_NAME_OUTSIDE: i32 = -65;
-/// A section shares bytes of the file with what Linux writes before it reads the section: the section headers, or the per-CPU
-/// template (relocation tables and section names).
+/// A section shares bytes of the file with data that Linux changes before it reads the section. For
+/// every section, these data are the section headers. For relocation tables and section names they
+/// are also the per-CPU template.
 /// (value: file offset; limit: size)
 pub const RELAKIT_ERR_SHARED_BYTES: i32 = -66;
-/// An unused header (SHT_NULL) has SHF_ALLOC and leads outside of the file. Linux copies from there.
+/// An unused header (SHT_NULL) has SHF_ALLOC, and its content is outside the file. Linux copies
+/// that content.
 /// (value: file offset; limit: size)
 pub const RELAKIT_ERR_NULL_OUTSIDE: i32 = -67;
 
-// What is wrong with the call itself. Nothing was looked at, nothing was changed.
-/// A pointer that must not be NULL is.
+// Errors of the call itself.
+/// A pointer that must not be NULL is NULL.
 /// (value: number of the argument, counted from 1)
 pub const RELAKIT_ERR_NULL: i32 = -101;
-/// A length that no object has (over PTRDIFF_MAX bytes), or that wraps around the end of the address space.
+/// A buffer has more than PTRDIFF_MAX bytes or ends after the end of the address space, or the
+/// stride of a table is too small.
 /// (value: number of the argument, counted from 1; limit: the length)
 pub const RELAKIT_ERR_LENGTH: i32 = -102;
-/// A pointer is not aligned for what it leads to.
+/// A pointer does not have the alignment of its type.
 /// (value: number of the argument, counted from 1; limit: bytes it must be a multiple of)
 pub const RELAKIT_ERR_ALIGNMENT: i32 = -103;
-/// The struct_size of a struct is smaller than the first version of that struct, or unreasonably large.
+/// struct_size is less than the size of the first version of the struct, or more than 4096.
 /// (value: number of the argument, counted from 1; limit: struct_size)
 pub const RELAKIT_ERR_STRUCT_SIZE: i32 = -104;
-/// A flag that this version does not know, or that this function does not take.
+/// A flag is unknown to this version, or this function does not take it.
 /// (value: number of the argument, counted from 1; limit: the flags)
 pub const RELAKIT_ERR_FLAGS: i32 = -105;
-/// A member that must be 0 is not: a reserved one, one that this version does not know, or one of a place without
-/// RELAKIT_PLACED.
+/// A member that must be 0 is not 0: a reserved member, a member of a newer version, or a member
+/// that must be unused with these flags or with a writer.
 /// (value: number of the argument, counted from 1)
 pub const RELAKIT_ERR_RESERVED: i32 = -106;
-/// Two pieces of memory overlap that must not.
+/// Two buffers overlap, but must be separate.
 /// (value: number of the argument, counted from 1; section: the section's index, for places)
 pub const RELAKIT_ERR_OVERLAP: i32 = -107;
-/// The call is out of order: the module is not in a state in which it can be made.
+/// The module is in a stage that does not allow this call.
 /// (value: the RELAKIT_STAGE_ it is in)
 pub const RELAKIT_ERR_ORDER: i32 = -108;
-/// The memory lent for the state of a module is too short.
+/// The caller-provided buffer for the state of a module is too short.
 /// (value: bytes lent; limit: bytes needed)
 pub const RELAKIT_ERR_STATE_TOO_SHORT: i32 = -109;
-/// The pointer does not lead to a state that relakit_module_init has made, or the state was copied
-/// elsewhere.
+/// The pointer is not a state that relakit_module_init made, or the state was copied to another
+/// address.
 pub const RELAKIT_ERR_NOT_A_MODULE_STATE: i32 = -110;
-/// A callback called back into the module that it is called for.
+/// A callback made a call for the module for which it was called.
 pub const RELAKIT_ERR_BUSY: i32 = -111;
-/// No such profile, or a Linux before 5.8.
+/// The profile is unknown, or is a Linux version before 5.8.
 /// (value: the profile)
 pub const RELAKIT_ERR_PROFILE: i32 = -112;
-/// A callback that is needed is NULL.
+/// A required callback or a required writer is NULL.
 /// (value: number of the argument, counted from 1)
 pub const RELAKIT_ERR_CALLBACK: i32 = -113;
-/// Of the two sources of symbol values not exactly one was given.
+/// Exactly one of the members values and symtab must be set.
 /// (value: number of the argument, counted from 1)
 pub const RELAKIT_ERR_SYMBOLS: i32 = -114;
-/// The pointer does not lead to an index that relakit_index_build has made, or the index was copied elsewhere.
+/// The pointer is not an index that relakit_index_build made, or the index was copied to another
+/// address.
 pub const RELAKIT_ERR_NOT_AN_INDEX: i32 = -115;
 
-/// The statuses that the core does not have: number, sentence, what value and limit are.
+/// The statuses that the core does not have: number, message, meaning of value and limit.
 const CALL_STATUSES: &[(relakit_status, &CStr, [&CStr; 2])] = &[
     (RELAKIT_OK, c"success", [c"", c""]),
     (RELAKIT_NONE, c"no such thing", [c"", c""]),
@@ -281,20 +304,20 @@ const CALL_STATUSES: &[(relakit_status, &CStr, [&CStr; 2])] = &[
     (RELAKIT_ERR_NOT_AN_INDEX, c"not an index of names", [c"", c""]),
 ];
 
-/// The row of a status that the core does not have.
+/// Returns the row of a status that the core does not have.
 fn call_status(
     status: relakit_status,
 ) -> Option<&'static (relakit_status, &'static CStr, [&'static CStr; 2])> {
     CALL_STATUSES.iter().find(|row| row.0 == status)
 }
 
-/// The core's kind of a status, if it is one of the core's.
+/// Returns the core's error kind of a status, if it has one.
 fn kind(status: relakit_status) -> Option<ErrorKind> {
     ErrorKind::ALL.iter().copied().find(|kind| *kind as i32 == status)
 }
 
-/// One sentence that says what a status means, in English, without a full stop. Never NULL, also for a number that is
-/// no status. The text is constant and lives as long as the program.
+/// Returns the meaning of a status: an English sentence without a full stop. It never returns NULL:
+/// for an unknown number the text is "unknown status". The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_strerror(status: relakit_status) -> *const c_char {
     let text = match kind(status) {
@@ -304,15 +327,18 @@ pub extern "C" fn relakit_strerror(status: relakit_status) -> *const c_char {
     text.as_ptr()
 }
 
-/// The errno that Linux's module loader answers with in this case, as a positive number of x86-64 (ENOENT 2, ENOEXEC
-/// 8, EINVAL 22); 0 where Linux would notice nothing or has no such call.
+/// Returns the errno of Linux's module loader for the same error, as a positive number of x86-64:
+/// ENOENT 2, ENOEXEC 8, EINVAL 22. It returns 0 if Linux does not detect the error or has no such
+/// call.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_linux_errno(status: relakit_status) -> i32 {
     kind(status).map_or(0, ErrorKind::linux_errno)
 }
 
-/// What relakit_error's offset (which = 0), value (1) or limit (2) is when a function returns this status, such as "section
-/// size"; the empty string when it is not used, NULL for another which. The text is constant.
+/// Returns the meaning of a member of struct relakit_error for a status, such as "section size".
+///
+/// which is 0 for offset, 1 for value, 2 for limit. The function returns "" if the status does not
+/// use the member, and NULL for any other which. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_number_name(status: relakit_status, which: u32) -> *const c_char {
     let names = match (kind(status), call_status(status)) {

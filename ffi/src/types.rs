@@ -1,124 +1,156 @@
-//! The structs that cross the border, and their layout.
+//! The structs of the ABI that several functions share.
 
 use core::ffi::{c_char, c_void};
 
-/// 0 (RELAKIT_OK), RELAKIT_NONE, or a negative RELAKIT_ERR_ number. Numbers are never reused.
+/// Result of a function: 0 (RELAKIT_OK), 1 (RELAKIT_NONE) or a negative RELAKIT_ERR_ number. A
+/// number is never reused.
 pub type relakit_status = i32;
 
-/// PC32 and PLT32 must fit, as the psABI demands. Linux writes the low 32 bits of what does not.
+/// Refuses a PC32 or PLT32 value that does not fit its field, as the psABI requires. Without this
+/// flag the function writes the low 32 bits, as Linux does.
 pub const RELAKIT_CHECK_PC32: u32 = 1;
-/// The field may hold anything before its relocation, for loaders that reuse memory. Linux wants zeros. With this rule a
-/// pass cannot be undone when a writer fails half-way; plain memory is still all or nothing.
+/// Accepts fields that are not zero before their relocation, for loaders that reuse memory. Without
+/// this flag such a field is an error, as in Linux.
+///
+/// With this flag the old content is unknown, so a pass through a writer cannot be rolled back: if
+/// the writer fails after the first write, the function returns RELAKIT_ERR_NOT_UNDONE. In plain
+/// memory a pass still applies all entries or changes nothing.
 pub const RELAKIT_ALLOW_NONZERO: u32 = 2;
-/// Which of two faults of one entry is named: the field that is not zero comes before the value that does not fit. A
-/// profile of a Linux before 6.3 has this anyway.
+/// Checks that the field is zero before it checks that the value fits. The order decides which
+/// error is returned if both checks fail. Profiles of Linux before 6.3 always use this order.
 pub const RELAKIT_ZERO_BEFORE_RANGE: u32 = 4;
-/// Also the types 8, 16, PC8 and PC16, which Linux does not know.
+/// Also accepts the types 8, 16, PC8 and PC16. Linux does not support them.
 pub const RELAKIT_MORE_TYPES: u32 = 8;
 
-/// Values in a symbol table may be 0 where the symbol is undefined or a livepatch symbol (SHN_LIVEPATCH). Without this flag such
-/// a symbol fails with RELAKIT_ERR_SYMBOL_UNRESOLVED, because a symbol table that was not resolved looks like that. A part of
-/// Linux sets it: the per-CPU symbol fixed_percpu_data, which kvm-intel.ko uses, is 0 when it is resolved.
+/// Accepts the value 0 for symbols of a symbol table that are undefined and not weak, or livepatch
+/// symbols (SHN_LIVEPATCH). Without this flag a relocation that uses such a symbol returns
+/// RELAKIT_ERR_SYMBOL_UNRESOLVED, because an unresolved symbol table has these values.
+///
+/// A loader that is part of Linux should set this flag: the value of the per-CPU symbol
+/// fixed_percpu_data, which kvm-intel.ko uses, is 0.
 pub const RELAKIT_ALLOW_ZERO_SYMBOLS: u32 = 16;
 
 /// The default profile: Linux 6.12.
 pub const RELAKIT_PROFILE_DEFAULT: u32 = 0;
-/// No Linux: the gABI and the psABI as written, for bootloaders, hypervisors and other loaders of one's own. Livepatch
-/// sections work as with Linux. What Linux lets pass is refused: another e_ident than ELF64's, symbol names outside their
-/// table, relocations of no section, PC32 and PLT32 that do not fit.
+/// The rules of the gABI and the psABI instead of those of Linux, for bootloaders, hypervisors and
+/// other loaders. Livepatch sections work as in Linux. These are errors, although Linux accepts
+/// them:
+/// - an e_ident that is not ELF64, little-endian, version 1;
+/// - a symbol name outside the string table;
+/// - a relocation section whose target does not exist;
+/// - a PC32 or PLT32 value that does not fit.
 pub const RELAKIT_PROFILE_ELF: u32 = 1;
 
-/// How strictly to work. Wherever options are taken, NULL is the same as no flags and the default profile: like Linux
-/// 6.12. Functions that apply one table take every flag; those that know livepatch sections, whose rules are those of
-/// the profile, take RELAKIT_CHECK_PC32.
+/// Flags and profile of a call. NULL means no flags and RELAKIT_PROFILE_DEFAULT.
 ///
-/// Linux writes the low 32 bits of a PC32 or PLT32 that does not fit, without a word. A loader that is no Linux should ask for
-/// RELAKIT_CHECK_PC32, or for RELAKIT_PROFILE_ELF, which includes it.
+/// The functions for one relocation table or section take every flag: relakit_apply, relakit_clear,
+/// relakit_check, relakit_apply_relocate_add and relakit_clear_relocate_add. The other functions
+/// take RELAKIT_CHECK_PC32 only; their other rules come from the profile.
+///
+/// Loaders outside Linux should set RELAKIT_CHECK_PC32 or use RELAKIT_PROFILE_ELF, which includes
+/// it. Otherwise a PC32 or PLT32 value that does not fit is truncated without an error.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_options {
     /// sizeof(struct relakit_options).
     pub struct_size: u32,
-    /// RELAKIT_CHECK_PC32 and the like, or 0.
+    /// RELAKIT_CHECK_PC32 and other flags, or 0.
     pub flags: u32,
-    /// RELAKIT_PROFILE_DEFAULT, RELAKIT_PROFILE_ELF or RELAKIT_LINUX(major, minor). A version between two that
-    /// differ takes the older one's rules.
+    /// RELAKIT_PROFILE_DEFAULT, RELAKIT_PROFILE_ELF or RELAKIT_LINUX(major, minor), from 5.8 on. A
+    /// version between two known ones has the rules of the older one.
     pub profile: u32,
-    /// 0.
+    /// Must be 0.
     pub reserved: u32,
 }
 
-/// error->section is the index of the section at fault: for a relocation the section that holds it, not its target; for
-/// RELAKIT_ERR_NOT_PLACED, _PLACED_SIZE, _ADDRESS_WRAPS and _MOVED the section whose place is meant. Functions that are given one table
-/// cannot know it.
+/// error->section is valid: a section index. For a relocation it is the section that holds it, not
+/// its target. For RELAKIT_ERR_NOT_PLACED, _PLACED_SIZE, _ADDRESS_WRAPS and _MOVED it is the section
+/// whose memory is wrong. relakit_apply, relakit_clear and relakit_check do not know section indices.
 pub const RELAKIT_HAS_SECTION: u32 = 1;
-/// error->entry is the index of the relocation in its section, counted from 0.
+/// error->entry is valid: the index of the relocation in its section, counted from 0.
 pub const RELAKIT_HAS_ENTRY: u32 = 2;
-/// error->symbol is the index of the symbol in the symbol table.
+/// error->symbol is valid: the index of the symbol in the symbol table.
 pub const RELAKIT_HAS_SYMBOL: u32 = 4;
-/// error->r_type is the psABI type number of the relocation.
+/// error->r_type is valid: the psABI number of the relocation type.
 pub const RELAKIT_HAS_TYPE: u32 = 8;
 
-/// A fault in full. Wherever one is taken, NULL is allowed; it is written when the function fails, in all members, and
-/// not touched otherwise. Its size never changes.
+/// Describes an error. Every function accepts NULL for this argument. If the function fails, it
+/// writes all members; otherwise it writes none. The size of this struct never changes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_error {
-    /// What the function returned.
+    /// The status that the function returned.
     pub status: relakit_status,
     /// relakit_linux_errno(status).
     pub linux_errno: i32,
-    /// RELAKIT_HAS_SECTION and the like: which of the next four members say something. The others are 0.
+    /// Which of the next four members are valid: RELAKIT_HAS_SECTION, _SYMBOL, _TYPE and _ENTRY.
+    /// The others are 0.
     pub has: u32,
     /// See RELAKIT_HAS_SECTION.
     pub section: u32,
     /// See RELAKIT_HAS_SYMBOL.
     pub symbol: u32,
-    /// See RELAKIT_HAS_TYPE; relakit_type_name gives its name.
+    /// See RELAKIT_HAS_TYPE. relakit_type_name returns its name.
     pub r_type: u32,
     /// See RELAKIT_HAS_ENTRY.
     pub entry: u64,
-    /// r_offset, or an offset in the file, in bytes. What the three numbers are is said with each status, and
-    /// relakit_number_name tells it.
+    /// r_offset or an offset in the file, in bytes. Each RELAKIT_ERR_ constant lists the meaning of
+    /// offset, value and limit in parentheses; relakit_number_name returns it as text.
     pub offset: u64,
-    /// The number at fault. A number that a callback returned is signed: RELAKIT_ERR_RESOLVER, _WRITER, _SYNC,
-    /// _NOT_UNDONE.
+    /// The number that caused the error. For RELAKIT_ERR_RESOLVER, _WRITER, _SYNC and _NOT_UNDONE
+    /// it is the result of the callback, sign-extended to 64 bits.
     pub value: u64,
-    /// What the number was held against.
+    /// The number that value was compared with.
     pub limit: u64,
     /// 0.
     pub reserved: u64,
 }
 
-/// Symbol values by index. Exactly one of the two pointers is not NULL; with a count of 0 both may be.
+/// Symbol values by symbol index. Set one of the two pointers and leave the other NULL. If count is
+/// 0, both may be NULL.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_symbols {
-    /// One value a symbol; the fastest. Aligned to 8 bytes.
+    /// An array with one value for each symbol, aligned to 8 bytes. This is the faster form.
     pub values: *const u64,
-    /// Or an array of Elf64_Sym whose st_value are the values. Need not be aligned. A file's own symbol table is no such array: its
-    /// st_value are offsets, or 0, until a loader has resolved them. What can be recognised of that is refused, see
-    /// RELAKIT_ALLOW_ZERO_SYMBOLS; symbols of sections cannot be recognised.
+    /// An array of Elf64_Sym whose st_value members are the resolved values. It needs no alignment.
+    ///
+    /// The symbol table of a file is not resolved: its st_value members are offsets in sections, or
+    /// 0. relakit detects a value of 0 and returns RELAKIT_ERR_SYMBOL_UNRESOLVED, see
+    /// RELAKIT_ALLOW_ZERO_SYMBOLS. It cannot detect an offset in a section.
     pub symtab: *const c_void,
-    /// Number of symbols, the null symbol included.
+    /// Number of symbols, including the null symbol.
     pub count: usize,
 }
 
-/// writer->flags: the addresses are those of another address space, such as a guest's. Without this flag an address names memory of
-/// this program, and a section whose addresses overlap memory that the call reads or keeps is refused.
+/// writer->flags: addresses belong to another address space, for example to a guest. Without this
+/// flag an address belongs to this program, and relakit refuses a section whose addresses overlap
+/// memory that the call uses.
 pub const RELAKIT_WRITER_FOREIGN: u32 = 1;
 
-/// Reads and writes memory that is not plain: text behind text_poke, a guest's, a bounce buffer.
+/// Callbacks that read and write memory, for memory that relakit cannot write directly: kernel
+/// text, a guest, a bounce buffer.
 ///
-/// A pass first reads every field, and only when all of them are right writes them: one call of write a field, in the
-/// order of the relocations, each right after one more read of the same field. (Clearing goes from the last to the first;
-/// fields that overlap or do not ascend are cleared without the first reading.) Then sync is called, once. A pass that
-/// fails while it writes puts back what it has written, in the reverse order, through write, and calls sync.
+/// A pass over one section has these steps:
+/// - It reads and checks every field. If a field cannot be relocated, the pass ends here, before
+///   the first write.
+/// - It writes each field with one call of write, and reads the field once more just before.
+///   Relocations are applied in the order of the table and cleared in the reverse order.
+/// - It calls sync once. If a call has several sections, it checks and writes them one after the
+///   other, and calls sync once after the last.
+/// - If a step fails after the first write, relakit rolls the pass back: it restores the fields
+///   with write, in the reverse order, and calls sync.
 ///
-/// ctx is the struct's. address is where the field will be when it runs, offset where it is in its section, both in
-/// bytes; size is 1, 2, 4 or 8. A callback returns 0, or any other number, which fails the pass with
-/// RELAKIT_ERR_WRITER (sync: RELAKIT_ERR_SYNC) and comes back in error->value, sign-extended; write then must have
-/// written nothing. A callback may call any function of relakit, but not for the module that it is called for.
+/// There are two exceptions. If fields overlap or do not ascend, clearing omits the first step.
+/// With RELAKIT_ALLOW_NONZERO there is no rollback.
+///
+/// Arguments of the callbacks: ctx is the member of this struct. address is the run-time address of
+/// the field. offset is its offset in the section, in bytes. size is 1, 2, 4 or 8 bytes.
+///
+/// A callback returns 0 for success. Any other number makes the call fail with RELAKIT_ERR_WRITER
+/// (read, write) or RELAKIT_ERR_SYNC (sync); error->value is then that number, sign-extended. If
+/// write fails, it must not have written anything. A callback may call every function of relakit,
+/// except those that take the module for which it is called.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_writer {
@@ -126,9 +158,9 @@ pub struct relakit_writer {
     pub struct_size: u32,
     /// RELAKIT_WRITER_FOREIGN, or 0.
     pub flags: u32,
-    /// Handed to each callback.
+    /// First argument of each callback.
     pub ctx: *mut c_void,
-    /// Reads size bytes into bytes.
+    /// Reads size bytes into bytes. Must not be NULL.
     pub read: Option<
         unsafe extern "C" fn(
             ctx: *mut c_void,
@@ -138,7 +170,8 @@ pub struct relakit_writer {
             size: usize,
         ) -> i32,
     >,
-    /// Writes size bytes, or changes nothing.
+    /// Writes size bytes, or fails and changes nothing. Must not be NULL, even for relakit_check,
+    /// which never calls it.
     pub write: Option<
         unsafe extern "C" fn(
             ctx: *mut c_void,
@@ -148,34 +181,47 @@ pub struct relakit_writer {
             size: usize,
         ) -> i32,
     >,
-    /// Makes what was written visible where it will run. May be NULL. Also called when there was nothing to write, or
-    /// nothing was written yet; and after a pass was undone, when its answer is looked at no more.
+    /// Makes the written bytes visible to the code that uses them. May be NULL. It may also be
+    /// called if nothing was written. It is also called after a rollback; its result is then
+    /// ignored.
     pub sync: Option<unsafe extern "C" fn(ctx: *mut c_void) -> i32>,
 }
 
-/// Answers for the names that a module does not define. Names are not ended by NUL: they have the length that is given.
+/// Callbacks that look up symbols which the module does not define. Names have the given length and
+/// do not end with NUL.
 ///
-/// A callback returns RELAKIT_OK (0) after it has set *value, or RELAKIT_NONE (1) when there is no such symbol, or any
-/// other number, which fails the pass with RELAKIT_ERR_RESOLVER and comes back in error->value, sign-extended. A
-/// callback may call any function of relakit, but not for the module that it is called for.
+/// A callback returns one of these numbers:
+/// RELAKIT_OK (0)    the symbol exists, and *value is its address;
+/// RELAKIT_NONE (1)  the symbol does not exist;
+/// any other number  the call fails with RELAKIT_ERR_RESOLVER, and error->value is the number,
+///                   sign-extended.
+///
+/// A callback may call every function of relakit, except those that take the module for which it is
+/// called.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_resolver {
     /// sizeof(struct relakit_resolver).
     pub struct_size: u32,
-    /// 0.
+    /// Must be 0.
     pub flags: u32,
-    /// Handed to each callback.
+    /// First argument of each callback.
     pub ctx: *mut c_void,
-    /// The address of the exported symbol name. Called once for each undefined symbol of the symbol table, in the
-    /// order of the table. NULL: nobody exports anything.
+    /// Looks up the exported symbol name. It is called once for each undefined symbol whose name
+    /// has at most 4096 bytes, in the order of the symbol table. NULL: no symbol is exported.
     pub exported: Option<
         unsafe extern "C" fn(ctx: *mut c_void, name: *const c_char, name_len: usize, value: *mut u64) -> i32,
     >,
-    /// The address of the position-th symbol (counted from 1) called name in object, exported or not; RELAKIT_NONE when
-    /// there are fewer. The order is that of addresses in "vmlinux" and that of the symbol table in a module; undefined
-    /// symbols do not count, and an object that is not there has none. position comes from the file and may be any
-    /// number. Called for each livepatch symbol that a section uses, once or a few times. NULL: nobody has any.
+    /// Looks up a symbol of object by its name and position (Linux: sympos). Position N means the
+    /// N-th symbol of that name, counted from 1. The callback returns RELAKIT_NONE if there are
+    /// fewer, or if the object is not loaded.
+    ///
+    /// All defined symbols count, exported or not. The order is that of their addresses in
+    /// "vmlinux", and that of the symbol table in a module. position comes from the file and may be
+    /// any number from 1 on. A *value of 0 means that the symbol is not found.
+    ///
+    /// It is called for the livepatch symbols that a section uses, and may be called several times
+    /// for one symbol. NULL: no symbol is found.
     pub candidate: Option<
         unsafe extern "C" fn(
             ctx: *mut c_void,
@@ -189,61 +235,65 @@ pub struct relakit_resolver {
     >,
 }
 
-/// What is relocated: size bytes, and the address that the first of them will have when it runs. The two differ in a
-/// bootloader, a hypervisor and a test; the P of a relocation is always address + r_offset.
+/// The memory that is relocated. bytes is its address now, address is its run-time address. The two
+/// differ in a bootloader, a hypervisor or a test. The P of a relocation is address + r_offset.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_target {
-    /// The bytes; NULL when they are behind a writer, or when size is 0.
+    /// The memory. It must be NULL with a writer, and may be NULL if size is 0.
     pub bytes: *mut c_void,
-    /// Number of bytes.
+    /// Size in bytes.
     pub size: u64,
     /// Run-time address of the first byte.
     pub address: u64,
-    /// NULL for plain memory.
+    /// Writer for memory that cannot be written directly, or NULL for plain memory.
     pub writer: *const relakit_writer,
 }
 
-/// The section has a place. A place without this flag is none, and must be all zeros.
+/// place->flags: the section has memory. Without this flag all members must be 0.
 pub const RELAKIT_PLACED: u32 = 1;
-/// The section's bytes are behind the writer of struct relakit_memory; bytes is NULL.
+/// place->flags: the section's memory is read and written with memory->writer. bytes is NULL.
 pub const RELAKIT_PLACE_WRITER: u32 = 2;
-/// The section's symbols count from symbols_at, and not from address: per-CPU data, whose symbols are offsets.
+/// place->flags: symbol values in this section count from symbols_at instead of address. This is
+/// for per-CPU data, whose symbol values are offsets.
 pub const RELAKIT_PLACE_SYMBOLS_AT: u32 = 4;
 
-/// Where one section of a module lives. All zeros: nowhere.
+/// The memory of one section. All members are 0 if the section has none.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_place {
-    /// RELAKIT_PLACED and the like, or 0.
+    /// RELAKIT_PLACED and other flags, or 0.
     pub flags: u32,
-    /// 0.
+    /// Must be 0.
     pub reserved: u32,
-    /// The section's bytes; NULL behind a writer, or when size is 0.
+    /// The memory. It must be NULL with RELAKIT_PLACE_WRITER, and may be NULL if size is 0.
     pub bytes: *mut c_void,
-    /// Number of bytes: the section's size.
+    /// Size in bytes. It must be the size of the section.
     pub size: u64,
     /// Run-time address of the first byte.
     pub address: u64,
-    /// See RELAKIT_PLACE_SYMBOLS_AT; otherwise 0.
+    /// Address from which symbol values count, with RELAKIT_PLACE_SYMBOLS_AT. Otherwise 0.
     pub symbols_at: u64,
 }
 
-/// Where the sections of a module live. Addresses and sizes are the same for every call that takes one: a module does not
-/// move. Whether a section is plain memory or behind a writer may change, for memory that cannot be written any more when the
-/// late relocations come. A section behind a writer is filled by the caller.
+/// The memory of a module's sections.
+///
+/// Addresses and sizes must be the same in every call for a module. A section may be plain memory
+/// in one call and use a writer in a later call, for example after its memory was made read-only.
+/// The caller fills sections that use a writer.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_memory {
     /// sizeof(struct relakit_memory).
     pub struct_size: u32,
-    /// 0.
+    /// Must be 0.
     pub flags: u32,
-    /// One place a section, by section index. They must overlap neither each other, which is not checked, nor anything else
-    /// that is lent.
+    /// An array with one element for each section, by section index. The memory of a section must
+    /// not overlap that of another section, the array or any other memory that the caller provides
+    /// to relakit. relakit does not check for overlaps between sections.
     pub places: *const relakit_place,
-    /// Number of places; sections after the last have none.
+    /// Number of elements. Sections after the last element have no memory.
     pub count: usize,
-    /// For the places with RELAKIT_PLACE_WRITER; may be NULL when there are none.
+    /// Writer of the sections with RELAKIT_PLACE_WRITER. May be NULL if there are none.
     pub writer: *const relakit_writer,
 }

@@ -1,4 +1,4 @@
-//! Level 3: the whole module, from file bytes to objects that come and go.
+//! Level 3: the whole module, from its file to the late passes.
 
 use crate::callbacks::CResolver;
 use crate::fault::{OrReport, Report, Stopped, answer};
@@ -13,44 +13,81 @@ use core::mem::{align_of, size_of};
 use core::ptr;
 use relakit::Module;
 
-/// Sentinel in the values of relakit_module_early for a symbol whose section has no memory. As an address it is not canonical, but
-/// any number may be the value of a real symbol: whether a symbol's section has memory is told by its section.
+/// Sentinel in the values of relakit_module_early for a symbol whose section has no memory. A real
+/// symbol may have the same value, so check the section of a matching symbol too. As an address the
+/// number is not canonical.
 pub const RELAKIT_UNPLACED: u64 = 0x5ec7_1000_0000_0000;
 const _: () = assert!(RELAKIT_UNPLACED == relakit::UNPLACED);
 
-/// Bytes of memory that relakit_module_init needs for the state of a module.
+/// Returns the number of bytes that relakit_module_init needs for the state of a module.
 #[unsafe(no_mangle)]
 pub const extern "C" fn relakit_module_size() -> usize {
     size_of::<relakit_module>()
 }
 
-/// What the memory for the state of a module must be aligned to, in bytes: RELAKIT_MODULE_ALIGN.
+/// Returns the alignment of the state of a module, in bytes: RELAKIT_MODULE_ALIGN.
 #[unsafe(no_mangle)]
 pub const extern "C" fn relakit_module_align() -> usize {
     align_of::<relakit_module>()
 }
 
-/// Reads and checks a whole relocatable object, file_size bytes at file, and makes its state in memory.
+/// Reads and checks a relocatable ELF file, and makes the state of a module.
 ///
-/// memory is lent: size bytes, at least relakit_module_size(), aligned to relakit_module_align(). It belongs to the module
-/// until the caller takes it back, which needs no call: nothing has to be freed. The file is lent as well, until
-/// relakit_module_keep has succeeded or the module is given up, and must not change meanwhile. On success *module is
-/// memory, and the module's stage is RELAKIT_STAGE_PARSED. options take RELAKIT_CHECK_PC32 and a profile.
+/// - memory is a buffer for the state: size bytes, at least relakit_module_size(), aligned to
+///   RELAKIT_MODULE_ALIGN. It is lent: relakit uses it until the caller stops using the module. No
+///   call is needed to release it.
+/// - file is the ELF file, file_size bytes. It is lent too, and must not change until
+///   relakit_module_keep has succeeded or the caller stops using the module.
+/// - options take RELAKIT_CHECK_PC32 and a profile. options and error may be NULL.
 ///
-/// Each function below that takes a module must not be called for the same module by two threads at once, and answers
+/// On success *module is memory, and the module is in RELAKIT_STAGE_PARSED.
 ///
-/// RELAKIT_ERR_ORDER               the module is not in a stage for this call;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  module is not what this function made, or was copied elsewhere;
-/// RELAKIT_ERR_BUSY                a callback called it for the module that it is called for;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _PROFILE, _CALLBACK
-///                                 the call itself is wrong, error->value is the number of the argument.
+/// Two threads must not use the same module at the same time. Each function below that takes a
+/// module first checks its state, and answers one of these errors if the check fails:
+/// RELAKIT_ERR_ORDER               the stage of the module does not allow the call;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE  module is not a state that relakit_module_init made, or was
+///                                 copied to another address;
+/// RELAKIT_ERR_BUSY                a callback makes the call for the module for which it was
+///                                 called.
 ///
-/// This one returns RELAKIT_OK, or one of these, or RELAKIT_ERR_STATE_TOO_SHORT, or what is wrong with the file:
-/// RELAKIT_ERR_TRUNCATED to RELAKIT_ERR_BAD_SYMBOL_NAME, RELAKIT_ERR_EMPTY_FILE, _MANY_SECTION_INDICES,
-/// _RELOCATIONS_TOO_LARGE, _SHARED_BYTES or _NULL_OUTSIDE.
+/// This one returns RELAKIT_OK or:
+/// RELAKIT_ERR_STATE_TOO_SHORT        size is less than relakit_module_size(); error->limit is the
+///                                    size needed;
+/// RELAKIT_ERR_EMPTY_FILE             file_size is 0;
+/// RELAKIT_ERR_TRUNCATED              the ELF header, the section headers or a section end after
+///                                    the end of the file;
+/// RELAKIT_ERR_NOT_ELF                the file does not begin with the ELF magic;
+/// RELAKIT_ERR_BAD_IDENT              RELAKIT_PROFILE_ELF: e_ident is not ELF64, little-endian,
+///                                    version 1;
+/// RELAKIT_ERR_NOT_RELOCATABLE        e_type is not ET_REL;
+/// RELAKIT_ERR_NOT_X86_64             e_machine is not EM_X86_64;
+/// RELAKIT_ERR_BAD_HEADER_SIZE        e_shentsize is not 64;
+/// RELAKIT_ERR_BAD_SECTION_ZERO       section 0 is not empty;
+/// RELAKIT_ERR_TOO_MANY_SECTIONS      the number of sections does not fit 32 bits;
+/// RELAKIT_ERR_NO_SECTIONS            the file has no section headers;
+/// RELAKIT_ERR_BAD_NAME_TABLE         the section name table is missing, is not a string table or
+///                                    does not end with NUL;
+/// RELAKIT_ERR_BAD_SECTION_NAME       a section name is outside the section name table;
+/// RELAKIT_ERR_NO_SYMBOL_TABLE        the file has no symbol table;
+/// RELAKIT_ERR_MANY_SYMBOL_TABLES     the file has several symbol tables;
+/// RELAKIT_ERR_BAD_STRING_TABLE       the string table of the symbols is missing, or the profile
+///                                    does not accept it;
+/// RELAKIT_ERR_BAD_SYMBOL_NAME        Linux from 6.13 on and RELAKIT_PROFILE_ELF: a symbol name is
+///                                    outside the string table;
+/// RELAKIT_ERR_MANY_SECTION_INDICES   RELAKIT_PROFILE_ELF: the symbol table has several
+///                                    SHT_SYMTAB_SHNDX sections;
+/// RELAKIT_ERR_RELOCATIONS_TOO_LARGE  all relocation tables together are larger than the file;
+/// RELAKIT_ERR_SHARED_BYTES           Linux profiles: a section shares bytes of the file with data
+///                                    that Linux changes before it reads the section;
+/// RELAKIT_ERR_NULL_OUTSIDE           Linux profiles: an unused header has SHF_ALLOC, and its
+///                                    content is outside the file;
+/// RELAKIT_ERR_PROFILE                options->profile is unknown; error->value holds it;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP
+///                                    an argument is invalid, error->value is its number.
 ///
-/// Relocation tables together are no larger than the file (RELAKIT_ERR_RELOCATIONS_TOO_LARGE), so that the time of each function is
-/// linear in file_size, count and the memory that it fills.
+/// Because of RELAKIT_ERR_RELOCATIONS_TOO_LARGE the time of each function below is linear in
+/// file_size, in count and in the size of the memory that it fills. relakit_module_findings is the
+/// exception.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_init(
     memory: *mut c_void,
@@ -62,39 +99,59 @@ pub unsafe extern "C" fn relakit_module_init(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = |report: &mut Report| {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `memory` is NULL or has `size` writable bytes.
         let lent = unsafe { state::Lent::new(memory, size, report) }?;
-        // SAFETY: as above.
+        // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
         let profile = unsafe { Options::new(options, 5, report) }?.profile(report)?;
-        // SAFETY: as above.
+        // SAFETY: the caller promises that `module` is NULL or writable.
         let out = unsafe { Out::new(module, 6, report) }?;
         let file = Piece::new(file.cast(), file_size, 3, report)?;
         Span::items(memory.cast::<u8>(), size, 1, report)?.apart_from(&[file.span], 1, report)?;
-        // SAFETY: as above; that the file stays is promised until it is not needed any more.
+        // SAFETY: `Piece::new` checked it; the caller promises it unchanged while it is used.
         let parsed = Module::parse(unsafe { file.read() }, profile).or_report(report)?;
         out.set(lent.put(memory, parsed));
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that `error` is NULL or writable.
     unsafe { answer(error, call) }
 }
 
-/// The stage that a module is in: a RELAKIT_STAGE_, or an error when module is not one or is busy.
+/// Returns the stage of a module, a RELAKIT_STAGE_ number, or:
+/// RELAKIT_ERR_NOT_A_MODULE_STATE  module is not a state that relakit_module_init made, or was
+///                                 copied to another address;
+/// RELAKIT_ERR_BUSY                a callback makes the call for the module for which it was
+///                                 called;
+/// RELAKIT_ERR_NULL                module is NULL;
+/// RELAKIT_ERR_LENGTH              module is an address at the end of the address space.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_stage(module: *mut relakit_module) -> relakit_status {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that `module` is NULL or readable as a state; `error` is NULL.
     unsafe { state::on(module, ptr::null_mut(), &mut |stage, _, _| Ok(stage.number())) }
 }
 
-/// Takes the caller's word on where the sections live. Every section that is relocated early needs a place, of the
-/// section's size; a section without one cannot be the target of a late relocation, and its symbols cannot be used.
+/// Checks the memory that the caller provides for the sections. It writes nothing to that memory
+/// and retains no pointer.
 ///
-/// The stage becomes RELAKIT_STAGE_PLACED; before relakit_module_early has succeeded it can be called again. Nothing is
-/// written, and no pointer is kept.
+/// Each section that is relocated early needs memory of its own size. If a section has none, it
+/// cannot be the target of a late relocation, and relocations cannot use its symbols.
 ///
-/// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_NOT_PLACED,
-/// RELAKIT_ERR_PLACED_SIZE or RELAKIT_ERR_ADDRESS_WRAPS with the section. RELAKIT_ERR_OVERLAP: error->section is the place that overlaps something
-/// else that is lent.
+/// The function is allowed in RELAKIT_STAGE_PARSED, _PLACED and _FILLED. The stage becomes
+/// RELAKIT_STAGE_PLACED. After a call in RELAKIT_STAGE_FILLED, the sections must be filled again.
+/// error may be NULL.
+///
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_NOT_PLACED          section error->section is relocated early and has no memory;
+/// RELAKIT_ERR_PLACED_SIZE         the memory of section error->section does not have the size of
+///                                 the section;
+/// RELAKIT_ERR_ADDRESS_WRAPS       the address of the last byte of section error->section is
+///                                 greater than 2^64 - 1;
+/// RELAKIT_ERR_OVERLAP             the memory of section error->section overlaps the file, the
+///                                 state or the array memory->places;
+/// RELAKIT_ERR_ORDER               the module is in another stage;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+/// RELAKIT_ERR_BUSY                see relakit_module_stage;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
+///                                 an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_place(
     module: *mut relakit_module,
@@ -105,24 +162,39 @@ pub unsafe extern "C" fn relakit_module_place(
         let (Stage::Parsed(module) | Stage::Placed(module) | Stage::Filled(module)) = &*stage else {
             return Err(stage.out_of_order(report));
         };
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
         let mut memory = unsafe { Places::new(memory, 2, &[file_span(module, report)?, own], report) }?;
         module.place(&mut memory).or_report(report)?;
         *stage = Stage::Placed(module.clone());
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
 
-/// Copies the content of every section with memory from the file, and zeros where the file has none (SHT_NOBITS, SHT_NULL). The
-/// caller fills sections behind a writer, before relakit_module_early.
+/// Copies the content of every section with memory from the file. A section without content in the
+/// file (SHT_NOBITS, SHT_NULL) is filled with zeros.
 ///
-/// In RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED only. The stage becomes RELAKIT_STAGE_FILLED.
+/// The function skips sections with RELAKIT_PLACE_WRITER. The caller fills them before
+/// relakit_module_early. memory must have the same addresses and sizes as for relakit_module_place.
 ///
-/// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_PLACED_SIZE,
-/// RELAKIT_ERR_ADDRESS_WRAPS or RELAKIT_ERR_NOT_PLACED (the memory is not the one that was placed): sections before this one
-/// are filled, and the stage stays.
+/// The function is allowed in RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED. The stage becomes
+/// RELAKIT_STAGE_FILLED. If the function fails, the stage is unchanged, and sections before
+/// error->section may be filled. error may be NULL.
+///
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_NOT_PLACED          section error->section is relocated early and has no memory;
+/// RELAKIT_ERR_PLACED_SIZE         the memory of section error->section does not have the size of
+///                                 the section;
+/// RELAKIT_ERR_ADDRESS_WRAPS       the address of the last byte of section error->section is
+///                                 greater than 2^64 - 1;
+/// RELAKIT_ERR_OVERLAP             the memory of section error->section overlaps the file, the
+///                                 state or the array memory->places;
+/// RELAKIT_ERR_ORDER               the module is in another stage;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+/// RELAKIT_ERR_BUSY                see relakit_module_stage;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
+///                                 an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_fill(
     module: *mut relakit_module,
@@ -133,22 +205,27 @@ pub unsafe extern "C" fn relakit_module_fill(
         let (Stage::Placed(module) | Stage::Filled(module)) = &*stage else {
             return Err(stage.out_of_order(report));
         };
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
         let mut memory = unsafe { Places::new(memory, 2, &[file_span(module, report)?, own], report) }?;
         module.place(&mut memory).and_then(|placed| placed.fill().map(|_| ())).or_report(report)?;
         *stage = Stage::Filled(module.clone());
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
 
-/// Says that the caller has filled every section with memory by itself: with the file's bytes, or zeros where the file has none.
-/// Nothing is read or written.
+/// Tells relakit that the caller has filled every section with memory itself: with the content from
+/// the file, or with zeros if the file has none. The call reads and writes no section.
 ///
-/// In RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED only. The stage becomes RELAKIT_STAGE_FILLED.
+/// The function is allowed in RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED. The stage becomes
+/// RELAKIT_STAGE_FILLED. error may be NULL.
 ///
-/// Returns RELAKIT_OK, or what relakit_module_init says of all functions.
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_ORDER               the module is in another stage;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+/// RELAKIT_ERR_BUSY                see relakit_module_stage;
+/// RELAKIT_ERR_NULL, _LENGTH       an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_filled(
     module: *mut relakit_module,
@@ -161,32 +238,81 @@ pub unsafe extern "C" fn relakit_module_filled(
         *stage = Stage::Filled(module.clone());
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
 
-/// Resolves all symbols and applies the early relocations, ordinary and vmlinux-specific, in section order as Linux
-/// does: all of them, or nothing is changed.
+/// Resolves the symbols and applies the early relocations, or leaves all sections unchanged. The
+/// early relocations are the ordinary ones and the livepatch relocations for vmlinux. They are
+/// applied in section order, as in Linux.
 ///
-/// In RELAKIT_STAGE_FILLED only: relakit_module_fill, or relakit_module_filled, comes before.
+/// - memory must have the same addresses and sizes as for relakit_module_place.
+/// - values is a caller-provided buffer of count entries, at least one for each symbol. After the
+///   call it holds the symbol values, see also RELAKIT_UNPLACED. relakit does not use it later.
+/// - error may be NULL.
 ///
-/// values is lent: count entries, at least one a symbol. Afterwards it has each symbol's value, and is the caller's again. A
-/// symbol whose section has no memory has the value RELAKIT_UNPLACED; a real symbol may have it as well.
-/// The resolver's exported is called for the undefined symbols in the order of the symbol table, then candidate for the
-/// symbols of vmlinux-specific sections. Memory is written when all symbols are known; then the writer's sync is called,
-/// once.
+/// Order of the callbacks: resolver->exported is called first, for the undefined symbols in the
+/// order of the symbol table. Then the sections are processed one after the other:
+/// resolver->candidate is called for the symbols of a livepatch section, then the section is
+/// written. The writer's sync is called once at the end.
 ///
-/// The stage becomes RELAKIT_STAGE_LOADED: only now may anything read the special sections. When it fails the stage stays
-/// RELAKIT_STAGE_FILLED and the sections are as they were, so that it can be called again.
+/// The function is allowed in RELAKIT_STAGE_FILLED. The stage becomes RELAKIT_STAGE_LOADED; only
+/// then may anything read the special sections. If the function fails, the stage and the sections
+/// are unchanged, and it can be called again. The exception is RELAKIT_ERR_NOT_UNDONE.
 ///
-/// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or
-/// RELAKIT_ERR_VALUES_TOO_SHORT  count is smaller than the number of symbols;
-/// RELAKIT_ERR_UNKNOWN_SYMBOL, _COMMON_SYMBOL, _SYMBOL_SECTION, _BAD_SYMBOL_NAME, _RESOLVER
-///                               a symbol; where several are at fault the last, as in Linux;
-/// RELAKIT_ERR_BAD_KLP_SECTION_NAME to RELAKIT_ERR_REL_SECTION, RELAKIT_ERR_KLP_NAME_OUTSIDE, _TARGET_IS_RELOCATIONS,
-/// _NOT_PLACED, _PLACED_SIZE, _ADDRESS_WRAPS, _SYMBOL_UNPLACED
-///                               a section, or a symbol that it uses;
-/// RELAKIT_ERR_UNKNOWN_TYPE to RELAKIT_ERR_NOT_UNDONE  a relocation: see relakit_apply.
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_VALUES_TOO_SHORT        count is less than the number of symbols; error->limit is
+///                                     that number;
+/// RELAKIT_ERR_UNKNOWN_SYMBOL          a symbol is undefined and not weak, and the resolver does
+///                                     not find it;
+/// RELAKIT_ERR_COMMON_SYMBOL           a symbol is a common symbol;
+/// RELAKIT_ERR_SYMBOL_SECTION          the st_shndx of a symbol is not valid;
+/// RELAKIT_ERR_BAD_SYMBOL_NAME         a symbol name is outside the string table, does not end in
+///                                     it or is too long;
+/// RELAKIT_ERR_RESOLVER                the resolver failed; error->value is its result;
+/// RELAKIT_ERR_NOT_PLACED              section error->section is relocated and has no memory;
+/// RELAKIT_ERR_PLACED_SIZE             the memory of section error->section does not have the size
+///                                     of the section;
+/// RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of section error->section is
+///                                     greater than 2^64 - 1;
+/// RELAKIT_ERR_REL_SECTION             a relocation section is of type SHT_REL;
+/// RELAKIT_ERR_TARGET_OUT_OF_RANGE     the target of a section is not valid;
+/// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
+/// RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
+/// RELAKIT_ERR_NO_RELOCATION_BYTES     a livepatch section has no content in the file;
+/// RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a livepatch section does not begin with
+///                                     .klp.rela.<object>;
+/// RELAKIT_ERR_KLP_NAME_OUTSIDE        the name of an unused header with SHF_RELA_LIVEPATCH is
+///                                     outside the section name table;
+/// RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not in the symbol table;
+/// RELAKIT_ERR_SYMBOL_UNPLACED         a relocation uses a symbol whose section has no memory;
+/// RELAKIT_ERR_NOT_KLP_SYMBOL          a livepatch relocation uses a symbol whose st_shndx is not
+///                                     SHN_LIVEPATCH;
+/// RELAKIT_ERR_BAD_KLP_SYMBOL_NAME     the name of such a symbol is not
+///                                     .klp.sym.<object>.<name>,<position>;
+/// RELAKIT_ERR_KLP_NOT_FOUND           the resolver does not find a livepatch symbol, or its value
+///                                     is 0;
+/// RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
+///                                     that name;
+/// RELAKIT_ERR_KLP_POSITION            the resolver finds fewer symbols of a name than the
+///                                     position;
+/// RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
+/// RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
+/// RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
+/// RELAKIT_ERR_NON_ZERO                a field is not zero;
+/// RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
+/// RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
+/// RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
+///                                     to error->entry of error->section are written, and other
+///                                     sections may be;
+/// RELAKIT_ERR_ORDER                   the module is in another stage;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE      see relakit_module_stage;
+/// RELAKIT_ERR_BUSY                    see relakit_module_stage;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
+///                                     an argument is invalid, error->value is its number.
+///
+/// If several symbols have an error, the function returns the error of the last one, as in Linux.
+/// Early relocations are never cleared, so RELAKIT_ERR_MISMATCH cannot occur.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_early(
     module: *mut relakit_module,
@@ -201,11 +327,11 @@ pub unsafe extern "C" fn relakit_module_early(
         let values = Piece::new(values, count, 3, report)?;
         let file = file_span(module, report)?;
         values.span.apart_from(&[file, own], 3, report)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
         let mut memory = unsafe { Places::new(memory, 2, &[file, values.span, own], report) }?;
-        // SAFETY: as above.
+        // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
         let mut resolver = unsafe { CResolver::new(resolver, 5, report) }?;
-        // SAFETY: as above; it overlaps nothing that is borrowed.
+        // SAFETY: checked, and apart from all else in use; the caller promises it writable.
         let values = unsafe { values.write() };
         let placed = module.place(&mut memory);
         let loaded = placed
@@ -214,14 +340,24 @@ pub unsafe extern "C" fn relakit_module_early(
         *stage = Stage::Loaded(loaded);
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
 
-/// Bytes that relakit_module_keep needs; *size is 0 when the module has no late relocations. scratch is lent: count
-/// entries, at least one a symbol; its content is lost. Not after relakit_module_keep.
+/// Returns in *size the number of bytes that relakit_module_keep needs. It is 0 if the module has
+/// no late sections, which are livepatch sections for modules.
 ///
-/// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_VALUES_TOO_SHORT.
+/// scratch is a caller-provided buffer of count entries, at least one for each symbol. The call
+/// overwrites it. error may be NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
+///
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_VALUES_TOO_SHORT    count is less than the number of symbols; error->limit is that
+///                                 number;
+/// RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+/// RELAKIT_ERR_BUSY                see relakit_module_stage;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _OVERLAP
+///                                 an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_late_size(
     module: *mut relakit_module,
@@ -232,27 +368,44 @@ pub unsafe extern "C" fn relakit_module_late_size(
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
         let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `size` is NULL or writable.
         let size = unsafe { Out::new(size, 4, report) }?;
         let scratch = Piece::new(scratch, count, 2, report)?;
         scratch.span.apart_from(&[file_span(module, report)?, own], 2, report)?;
-        // SAFETY: as above; it does not overlap the file.
+        // SAFETY: checked, and apart from all else in use; the caller promises it writable.
         size.set(module.late_size(unsafe { scratch.write() }).or_report(report)?);
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
 
-/// Puts what objects that come and go need into kept, after which the file and the symbol values may go.
+/// Copies everything that the late passes need into kept. After that the caller may free the file,
+/// the symbol values and scratch.
 ///
-/// kept is lent for as long as objects come and go: kept_size bytes, at least what relakit_module_late_size says. scratch
-/// is lent for the call: count entries, at least one a symbol; its content is lost. So whoever lends the values of
-/// relakit_module_early here has looked up before what he wants of them; names and symbols cannot be asked for afterwards. The
-/// stage becomes RELAKIT_STAGE_LATE.
+/// - memory must have the same addresses and sizes as for relakit_module_early.
+/// - scratch is a caller-provided buffer of count entries, at least one for each symbol. The call
+///   overwrites it. If it is the values array of relakit_module_early, read what you need first.
+/// - kept is a buffer of kept_size bytes, at least the size from relakit_module_late_size. It needs
+///   no alignment. It is lent: relakit uses it until the caller stops using the module.
+/// - error may be NULL.
 ///
-/// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or RELAKIT_ERR_KEPT_TOO_SHORT or
-/// RELAKIT_ERR_VALUES_TOO_SHORT, and the stage stays RELAKIT_STAGE_LOADED.
+/// The function is allowed in RELAKIT_STAGE_LOADED. The stage becomes RELAKIT_STAGE_LATE; then the
+/// functions that describe the file are no longer allowed. If the function fails, the stage is
+/// unchanged.
+///
+/// A late section whose target has no memory is not an error here. relakit_module_coming returns
+/// the error.
+///
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_KEPT_TOO_SHORT      kept_size is too small; error->limit is the size needed;
+/// RELAKIT_ERR_VALUES_TOO_SHORT    count is less than the number of symbols; error->limit is that
+///                                 number;
+/// RELAKIT_ERR_ORDER               the module is in another stage;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+/// RELAKIT_ERR_BUSY                see relakit_module_stage;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
+///                                 an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_keep(
     module: *mut relakit_module,
@@ -271,25 +424,37 @@ pub unsafe extern "C" fn relakit_module_keep(
         let file = file_span(loaded.module(), report)?;
         lent.apart_from(&[file, own], 3, report)?;
         buffer.apart_from(&[file, lent, own], 5, report)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
         let mut memory = unsafe { Places::new(memory, 2, &[file, lent, buffer, own], report) }?;
-        // SAFETY: as above; it overlaps nothing that is borrowed.
+        // SAFETY: checked, and apart from all else in use; the caller promises it writable.
         let scratch = unsafe { scratch.write() };
-        // SAFETY: as above; that it stays is promised for as long as the module is used.
+        // SAFETY: apart from all else in use; the caller promises it while the module is used.
         let kept = unsafe { kept.write() };
         let late = loaded.keep(&mut memory, scratch, kept).or_report(report)?;
         *stage = Stage::Late(late, buffer);
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
 
-/// Names the object of the index-th late section, counted from 0: *object leads to *object_len bytes in the kept memory,
-/// not ended by NUL (relakit_module_coming wants a copy that is), and *live is 1 when it has come and not gone. An object with several sections is named several
-/// times. In RELAKIT_STAGE_LATE only. The time is logarithmic in the number of late sections.
+/// Returns the patched object of a late section.
 ///
-/// Returns RELAKIT_OK, or RELAKIT_NONE after the last one, or what relakit_module_init says of all functions.
+/// index counts the late sections that name an object, from 0. *object is the name, *object_len
+/// bytes in the kept memory without a NUL; relakit_module_coming needs a copy that ends with NUL.
+/// *live is 1 if the object's relocations are applied, otherwise 0. An object with several sections
+/// is returned several times.
+///
+/// The function is allowed in RELAKIT_STAGE_LATE. error may be NULL. The time is logarithmic in the
+/// number of late sections.
+///
+/// Returns RELAKIT_OK or:
+/// RELAKIT_NONE                    index is not less than the number of such sections;
+/// RELAKIT_ERR_ORDER               the module is in another stage;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+/// RELAKIT_ERR_BUSY                see relakit_module_stage;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT
+///                                 an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_object(
     module: *mut relakit_module,
@@ -301,11 +466,11 @@ pub unsafe extern "C" fn relakit_module_object(
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
         let Stage::Late(late, _) = &*stage else { return Err(stage.out_of_order(report)) };
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `object` is NULL or writable.
         let object = unsafe { Out::new(object, 3, report) }?;
-        // SAFETY: as above.
+        // SAFETY: the caller promises that `object_len` is NULL or writable.
         let len = unsafe { Out::new(object_len, 4, report) }?;
-        // SAFETY: as above.
+        // SAFETY: the caller promises that `live` is NULL or writable.
         let live = unsafe { Out::new(live, 5, report) }?;
         let Some((name, is_live)) = late.object_at(index) else { return Ok(RELAKIT_NONE) };
         object.set(name.as_ptr().cast());
@@ -313,27 +478,70 @@ pub unsafe extern "C" fn relakit_module_object(
         live.set(u32::from(is_live));
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
 
-/// An object has come: resolves the symbols of its sections and applies them, in section order as Linux does: all of
-/// them, or nothing is changed. In RELAKIT_STAGE_LATE only.
+/// Applies the late relocations for a patched object when that object is loaded (Linux:
+/// MODULE_STATE_COMING), or changes nothing.
 ///
-/// object is its name, at most 55 bytes and a NUL. memory is that of relakit_module_early. resolver->candidate is called
-/// for each symbol, exported is not. On success *sections, if sections is not NULL, is the number of sections: 0 when the
-/// module has none for that object, which is often a misspelt name.
+/// - object is the name of the patched object, at most 55 bytes, ended by NUL.
+/// - memory must have the same addresses and sizes as for relakit_module_keep.
+/// - sections and error may be NULL. On success *sections is the number of sections of the object.
+///   It is 0 if the module has no section for object. Often this means that the name is misspelt.
 ///
-/// Returns RELAKIT_OK, or what relakit_module_init says of all functions, or
-/// RELAKIT_ERR_NOT_A_MODULE     object is empty or "vmlinux";
-/// RELAKIT_ERR_ALREADY_LIVE     it came before and has not gone;
-/// RELAKIT_ERR_MOVED, _NOT_PLACED, _PLACED_SIZE  a section is not where it was, or not there;
-/// RELAKIT_ERR_ADDRESS_WRAPS    the addresses of a section wrap past 2^64;
-/// RELAKIT_ERR_KLP_NAME_OUTSIDE, _TARGET_IS_RELOCATIONS  a section;
-/// RELAKIT_ERR_BAD_KLP_SECTION_NAME to RELAKIT_ERR_NO_RELOCATION_BYTES  a section, or a symbol that it uses;
-/// RELAKIT_ERR_SYMBOL_INDEX, _BAD_SYMBOL_NAME  a relocation's symbol does not exist, or its name cannot be read;
-/// RELAKIT_ERR_RESOLVER         the resolver failed;
-/// RELAKIT_ERR_UNKNOWN_TYPE to RELAKIT_ERR_NOT_UNDONE  a relocation: see relakit_apply.
+/// The sections are processed in section order, as in Linux: the function resolves the symbols of a
+/// section with resolver->candidate, then applies the section. resolver->exported is not called.
+/// The function is allowed in RELAKIT_STAGE_LATE.
+///
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_NOT_A_MODULE            object is empty or "vmlinux";
+/// RELAKIT_ERR_ALREADY_LIVE            the object's relocations are applied already;
+/// RELAKIT_ERR_MOVED                   the address of section error->section has changed since
+///                                     relakit_module_keep;
+/// RELAKIT_ERR_NOT_PLACED              section error->section has no memory, now or in
+///                                     relakit_module_keep;
+/// RELAKIT_ERR_PLACED_SIZE             the memory of section error->section does not have its size,
+///                                     now or in relakit_module_keep;
+/// RELAKIT_ERR_ADDRESS_WRAPS           the address of a target's last byte is greater than 2^64 -
+///                                     1;
+/// RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a livepatch section does not begin with
+///                                     .klp.rela.<object>; this stops every object;
+/// RELAKIT_ERR_KLP_NAME_OUTSIDE        the name of an unused header with SHF_RELA_LIVEPATCH is
+///                                     outside the section name table; this stops every object;
+/// RELAKIT_ERR_LATE_NOT_ALLOCATED      a late section is not SHF_ALLOC;
+/// RELAKIT_ERR_TARGET_OUT_OF_RANGE     the target of a section is not valid;
+/// RELAKIT_ERR_TARGET_NOT_ALLOCATED    a target is not in memory;
+/// RELAKIT_ERR_TARGET_PER_CPU          a target is the template of the per-CPU data;
+/// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
+/// RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
+/// RELAKIT_ERR_NO_RELOCATION_BYTES     a late section has no content in the file;
+/// RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not in the symbol table;
+/// RELAKIT_ERR_NOT_KLP_SYMBOL          the st_shndx of a symbol is not SHN_LIVEPATCH;
+/// RELAKIT_ERR_BAD_SYMBOL_NAME         a symbol name is outside the string table, does not end in
+///                                     it or is too long;
+/// RELAKIT_ERR_BAD_KLP_SYMBOL_NAME     a symbol name is not .klp.sym.<object>.<name>,<position>;
+/// RELAKIT_ERR_VMLINUX_FROM_MODULE     a section uses a vmlinux symbol;
+/// RELAKIT_ERR_KLP_NOT_FOUND           the resolver does not find a symbol, or its value is 0;
+/// RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
+///                                     that name;
+/// RELAKIT_ERR_KLP_POSITION            the resolver finds fewer symbols of a name than the
+///                                     position;
+/// RELAKIT_ERR_RESOLVER                resolver->candidate failed; error->value is its result;
+/// RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
+/// RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
+/// RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
+/// RELAKIT_ERR_NON_ZERO                a field is not zero;
+/// RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
+/// RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
+/// RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
+///                                     to error->entry of error->section are written, and other
+///                                     sections may be;
+/// RELAKIT_ERR_ORDER                   the module is in another stage;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE      see relakit_module_stage;
+/// RELAKIT_ERR_BUSY                    see relakit_module_stage;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
+///                                     an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_coming(
     module: *mut relakit_module,
@@ -345,32 +553,51 @@ pub unsafe extern "C" fn relakit_module_coming(
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
         let Stage::Late(late, kept) = stage else { return Err(stage.out_of_order(report)) };
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
         let object = unsafe { ObjectName::new(object, 2, report) }?;
-        // SAFETY: as above.
+        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
         let mut memory = unsafe { Places::new(memory, 3, &[*kept, own], report) }?;
-        // SAFETY: as above.
+        // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
         let mut resolver = unsafe { CResolver::new(resolver, 4, report) }?;
-        // SAFETY: as above.
+        // SAFETY: the caller promises that `sections` is NULL or writable.
         let sections = unsafe { Count::new(sections, 5, report) }?;
         sections.set(late.coming(object.bytes(), &mut memory, &mut resolver).or_report(report)?);
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
 
-/// An object goes: verifies and clears every field that its coming wrote, the last first: all of them, or nothing is
-/// changed. With a profile that does not clear (Linux before 6.3) nothing is written, and the object cannot come again
-/// into the same memory. In RELAKIT_STAGE_LATE only.
+/// Clears the late relocations for a patched object when that object is unloaded (Linux:
+/// MODULE_STATE_GOING), or changes nothing.
 ///
-/// The arguments are those of relakit_module_coming. Returns RELAKIT_OK, or what relakit_module_init says of all
-/// functions, or
-/// RELAKIT_ERR_NOT_A_MODULE     object is empty or "vmlinux";
-/// RELAKIT_ERR_NOT_LIVE         it has not come;
-/// RELAKIT_ERR_MISMATCH         somebody else changed a field;
-/// RELAKIT_ERR_MOVED, _NOT_PLACED, _PLACED_SIZE  a section is not where it was, or not there;
-/// RELAKIT_ERR_WRITER, _SYNC, _NOT_UNDONE  the writer failed: see relakit_clear.
+/// Before that, each field must hold the value that relakit_module_coming wrote. Sections and
+/// entries are cleared from the last to the first. The arguments are those of
+/// relakit_module_coming. The function is allowed in RELAKIT_STAGE_LATE.
+///
+/// Linux clears since version 6.3. With a profile of an older version the function writes nothing,
+/// and the object's relocations cannot be applied to the same memory again.
+///
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_NOT_A_MODULE        object is empty or "vmlinux";
+/// RELAKIT_ERR_NOT_LIVE            the object has late sections, and its relocations are not
+///                                 applied;
+/// RELAKIT_ERR_MISMATCH            a field does not hold the relocated value, because something
+///                                 else has changed it;
+/// RELAKIT_ERR_MOVED               the address of section error->section has changed since
+///                                 relakit_module_keep;
+/// RELAKIT_ERR_NOT_PLACED          section error->section has no memory;
+/// RELAKIT_ERR_PLACED_SIZE         the memory of section error->section does not have its size;
+/// RELAKIT_ERR_WRITER              read or write of the writer failed; nothing is changed;
+/// RELAKIT_ERR_SYNC                sync of the writer failed; nothing is changed;
+/// RELAKIT_ERR_NOT_UNDONE          the writer failed and the rollback failed too: in error->section
+///                                 the entries 0 to error->entry hold their values and the later
+///                                 ones are zero; other sections may be cleared;
+/// RELAKIT_ERR_ORDER               the module is in another stage;
+/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
+/// RELAKIT_ERR_BUSY                see relakit_module_stage;
+/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
+///                                 an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_going(
     module: *mut relakit_module,
@@ -381,16 +608,16 @@ pub unsafe extern "C" fn relakit_module_going(
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
         let Stage::Late(late, kept) = stage else { return Err(stage.out_of_order(report)) };
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
         let object = unsafe { ObjectName::new(object, 2, report) }?;
-        // SAFETY: as above.
+        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
         let mut memory = unsafe { Places::new(memory, 3, &[*kept, own], report) }?;
-        // SAFETY: as above.
+        // SAFETY: the caller promises that `sections` is NULL or writable.
         let sections = unsafe { Count::new(sections, 4, report) }?;
         sections.set(late.going(object.bytes(), &mut memory).or_report(report)?);
         Ok(RELAKIT_OK)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
 
