@@ -1,12 +1,12 @@
 //! Level 3: findings, which are mistakes in a module that Linux accepts.
 
 use crate::fault::{OrReport, Report, Stopped};
+use crate::module::file_span;
 use crate::pointers::{Piece, Span};
 use crate::relocate::profile;
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
 use crate::types::*;
-use crate::whole::file_span;
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr;
 use relakit::Module;

@@ -19,6 +19,7 @@
 mod addresses;
 mod callbacks;
 mod fault;
+mod image;
 mod layout;
 mod panic;
 mod places;
@@ -37,7 +38,9 @@ mod sechdrs;
 
 mod state;
 
-mod whole;
+mod module;
+
+mod late;
 
 mod describe;
 
@@ -51,10 +54,11 @@ pub use classify::*;
 pub use describe::*;
 pub use findings::*;
 pub use index::*;
+pub use late::*;
+pub use module::*;
 pub use names::*;
 pub use relocate::*;
 pub use sechdrs::*;
 pub use state::*;
 pub use status::*;
 pub use types::*;
-pub use whole::*;
