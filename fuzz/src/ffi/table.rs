@@ -285,11 +285,15 @@ impl Case<'_> {
                     false => (RELAKIT_ERR_OVERLAP, Some(4)),
                 }
             }
-            // Newer, and nothing in it that we do not know: right.
+            // Newer, and nothing in it that we do not know: right, if the target's addresses do not wrap.
             _ => {
                 newer[0].struct_size = 2 * size_of::<relakit_options>() as u32;
                 size = 0;
-                (RELAKIT_OK, None)
+                let last = (self.before.len() as u64).saturating_sub(1);
+                match self.address.checked_add(last) {
+                    Some(_) => (RELAKIT_OK, None),
+                    None => (RELAKIT_ERR_ADDRESS_WRAPS, Some(self.address)),
+                }
             }
         };
         let symbols = if no_symbols { ptr::null() } else { &raw const symbols };
