@@ -3,7 +3,7 @@
 use crate::{Embedder, Nothing, each};
 use core::hint::black_box;
 use relakit::elf::RelaTable;
-use relakit::{Error, Loaded, Memory, Module, Place, Profile, Resolver, check, klp, special};
+use relakit::{Error, Loaded, Memory, Module, Place, Profile, Resolver, check, special};
 
 /// What the embedder lends for a whole module.
 pub struct Lent<'a> {
