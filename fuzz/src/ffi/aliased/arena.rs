@@ -84,8 +84,10 @@ pub struct Port {
     memory: *mut u8,
     start: u64,
     size: usize,
-    /// What it may be asked for: address and bytes of each section.
+    /// What it may be asked for: where each section is in the arena.
     sections: Vec<Range<usize>>,
+    /// And sections that are not in the arena: address and bytes. There every call fails.
+    pub elsewhere: Vec<(u64, u64)>,
     /// The part in which it lies.
     lieable: usize,
     calls: usize,
@@ -104,7 +106,19 @@ impl Port {
         });
         let memory = copy.as_ref().unwrap_or(arena).pointer(0);
         let (start, size) = (arena.address(0), arena.size());
-        Self { manner, copy, memory, start, size, sections, lieable, calls: 0, failed: 0, outside: None }
+        Self {
+            manner,
+            copy,
+            memory,
+            start,
+            size,
+            sections,
+            elsewhere: Vec::new(),
+            lieable,
+            calls: 0,
+            failed: 0,
+            outside: None,
+        }
     }
 
     pub fn for_c(&mut self) -> relakit_writer {
@@ -135,6 +149,14 @@ impl Port {
         };
         if self.sections.iter().any(is_inside) {
             return usize::try_from(address - self.start).ok();
+        }
+        let is_elsewhere = |(start, bytes): &(u64, u64)| {
+            address == start.wrapping_add(offset)
+                && offset.checked_add(size as u64).is_some_and(|end| end <= *bytes)
+        };
+        if self.elsewhere.iter().any(is_elsewhere) {
+            self.failed += 1;
+            return None;
         }
         self.outside = self.outside.or(Some((what, address.wrapping_sub(self.start), offset, size)));
         None

@@ -219,6 +219,11 @@ impl Shape {
         }
     }
 
+    /// Address and bytes of the sections that a writer may be asked for.
+    fn sections(&self) -> Vec<(u64, u64)> {
+        self.headers.iter().map(|header| (header.address, header.size)).collect()
+    }
+
     /// The sections that the call relocates, as far as they lie in the arena.
     fn targets(&self) -> Vec<Range<usize>> {
         let is_used = |(index, header): (usize, &Header)| match self.is_livepatch {
@@ -237,7 +242,10 @@ impl Shape {
 
     fn run(&self) {
         let targets = self.targets();
-        let port = Port::new(&self.arena, self.manner, targets.clone(), self.table.start);
+        let mut port = Port::new(&self.arena, self.manner, targets.clone(), self.table.start);
+        let arena = self.arena.address(0)..self.arena.address(self.arena.size());
+        port.elsewhere = self.sections();
+        port.elsewhere.retain(|(address, _)| !arena.contains(address));
         let value = |index: usize| {
             let at = self.symtab.start + index * SYM_SIZE + 8;
             at..at + 8
