@@ -302,13 +302,13 @@ fn what_is_not_in_memory_is_not_placed() {
 
 #[test]
 fn a_target_that_wraps_is_refused_for_an_object_as_well() {
-    let (builder, data, rela) = one_object();
+    let (builder, data, _) = one_object();
     let (world, filled) = resolved(&builder, names());
     for (address, wraps) in [(u64::MAX - 15, false), (u64::MAX - 14, true), (u64::MAX, true)] {
         let mut image = Image::new(&world, filled.clone());
         let right = image.mem.spot(data).address;
         image.mem.spot(data).address = address;
-        let refused = Err((AddressWraps, Some(rela), address, 16));
+        let refused = Err((AddressWraps, Some(data), address, 16));
         let said = |error: Error| (error.kind, error.section, error.value, error.limit);
         let applied = image.klp_apply("a", &mut names());
         assert_eq!(applied.map_err(said), if wraps { refused } else { Ok(1) }, "{address:#x}");

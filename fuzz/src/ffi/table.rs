@@ -289,10 +289,9 @@ impl Case<'_> {
             _ => {
                 newer[0].struct_size = 2 * size_of::<relakit_options>() as u32;
                 size = 0;
-                let last = (self.before.len() as u64).saturating_sub(1);
-                match self.address.checked_add(last) {
+                match target.address.checked_add(target.size.saturating_sub(1)) {
                     Some(_) => (RELAKIT_OK, None),
-                    None => (RELAKIT_ERR_ADDRESS_WRAPS, Some(self.address)),
+                    None => (RELAKIT_ERR_ADDRESS_WRAPS, Some(target.address)),
                 }
             }
         };

@@ -1,6 +1,6 @@
 //! Level 3: a module's life in section memory that may overlap its file, its values or its retained state.
 
-use super::super::call::{Told, call, options};
+use super::super::call::{Told, call_trusted, options};
 use super::super::hooks::Names;
 use super::super::sections::{NOWHERE, PROFILES};
 use super::super::whole::objects;
@@ -170,6 +170,7 @@ impl Life {
             true => (self.sections.clone(), plain.collect()),
             false => (Vec::new(), Vec::new()),
         };
+        let is_honest = trial.port.manner.lies == 0;
         trial.step(what, &mut |writer| {
             let memory = relakit_memory {
                 struct_size: size_of::<relakit_memory>() as u32,
@@ -178,7 +179,7 @@ impl Life {
                 count: self.places.len() / size_of::<relakit_place>(),
                 writer,
             };
-            call(what, |error| act(&raw const memory, error))
+            call_trusted(what, is_honest, |error| act(&raw const memory, error))
         })
     }
 
