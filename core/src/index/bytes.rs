@@ -9,7 +9,9 @@ use crate::elf::NAME_MAX;
 pub(super) fn key<N: Names>(names: &N, at: usize) -> &[u8] {
     let bytes = names.name(at);
     let bytes = bytes.get(..=NAME_MAX).unwrap_or(bytes);
-    let words = bytes.as_chunks().0.iter().take_while(|word| !has_nul(word)).count();
+    // Not `count`, which can panic in a build with overflow checks.
+    let chunks = bytes.as_chunks().0;
+    let words = (0..chunks.len()).find(|at| chunks.get(*at).is_none_or(has_nul)).unwrap_or(chunks.len());
     let end = (words.saturating_mul(8)..bytes.len()).find(|at| bytes.get(*at) == Some(&0));
     end.and_then(|end| bytes.get(..end)).unwrap_or(bytes)
 }

@@ -179,7 +179,8 @@ impl Layout {
         sort(bucket, &|one, other| one.cmp(&other));
         let mut rest = bucket;
         while let Some(tag) = rest.first().copied() {
-            let count = rest.iter().take_while(|entry| self.is_tagged(**entry, tag)).count();
+            let is_other = |at: &usize| rest.get(*at).is_none_or(|entry| !self.is_tagged(*entry, tag));
+            let count = (0..rest.len()).find(is_other).unwrap_or(rest.len());
             let Some((run, others)) = rest.split_at_mut_checked(count) else { break };
             let name = |entry: u32| key(names, self.position(entry));
             sort(run, &|one, other| name(one).cmp(name(other)).then(one.cmp(&other)));
