@@ -3,13 +3,13 @@
  * relakit relocates x86-64 ELF modules. It checks every relocation, and applies all or none.
  *
  * Three levels. Each works without the next:
- *   1. one relocation table: relakit_apply, relakit_clear, relakit_check;
+ *   1. one relocation table: relakit_apply, relakit_clear, relakit_dry_run;
  *   2. loaders like Linux's: relakit_apply_relocate_add, relakit_klp_apply and their inverses;
  *   3. a whole module: relakit_module_init and the functions after it.
  * relakit_find_sorted and relakit_index_find look up names in a table of the caller.
  *
  * Rules for all functions:
- * - Result: RELAKIT_OK (0), RELAKIT_NONE (1) where listed, or a negative RELAKIT_ERR_ number.
+ * - Result: RELAKIT_OK (0), RELAKIT_NOT_FOUND (1) where listed, or a negative RELAKIT_ERR_ number.
  * - If a call fails, it has changed nothing and has written only struct relakit_error. Exceptions:
  *   RELAKIT_ERR_NOT_UNDONE; buffers that the call overwrites (values, scratch, kept, the state of a
  *   module); sections that relakit_module_fill has filled before the error.
@@ -50,7 +50,7 @@
  * Refuses a PC32 or PLT32 value that does not fit its field, as the psABI requires. Without this
  * flag the function writes the low 32 bits, as Linux does.
  */
-#define RELAKIT_CHECK_PC32 1
+#define RELAKIT_OPT_CHECK_PC32 1
 
 /**
  * Accepts fields that are not zero before their relocation, for loaders that reuse memory. Without
@@ -60,18 +60,18 @@
  * the writer fails after the first write, the function returns RELAKIT_ERR_NOT_UNDONE. In plain
  * memory a pass still applies all entries or changes nothing.
  */
-#define RELAKIT_ALLOW_NONZERO 2
+#define RELAKIT_OPT_ALLOW_NONZERO 2
 
 /**
  * Checks that the field is zero before it checks that the value fits. The order decides which
  * error is returned if both checks fail. Profiles of Linux before 6.3 always use this order.
  */
-#define RELAKIT_ZERO_BEFORE_RANGE 4
+#define RELAKIT_OPT_REPORT_NONZERO_FIRST 4
 
 /**
  * Also accepts the types 8, 16, PC8 and PC16. Linux does not support them.
  */
-#define RELAKIT_MORE_TYPES 8
+#define RELAKIT_OPT_EXTRA_TYPES 8
 
 /**
  * Accepts the value 0 for symbols of a symbol table that are undefined and not weak, or livepatch
@@ -81,7 +81,7 @@
  * A loader that is part of Linux should set this flag: the value of the per-CPU symbol
  * fixed_percpu_data, which kvm-intel.ko uses, is 0.
  */
-#define RELAKIT_ALLOW_ZERO_SYMBOLS 16
+#define RELAKIT_OPT_ALLOW_ZERO_SYMBOLS 16
 
 /**
  * The default profile: Linux 6.12.
@@ -101,25 +101,25 @@
 
 /**
  * error->section is valid: a section index. For a relocation it is the section that holds it, not
- * its target. For RELAKIT_ERR_NOT_PLACED, _PLACED_SIZE, _ADDRESS_WRAPS and _MOVED it is the section
- * whose memory is wrong. relakit_apply, relakit_clear and relakit_check do not know section indices.
+ * its target. For RELAKIT_ERR_NOT_ASSIGNED, _PLACED_SIZE, _ADDRESS_WRAPS and _MOVED it is the section
+ * whose memory is wrong. relakit_apply, relakit_clear and relakit_dry_run do not know section indices.
  */
-#define RELAKIT_HAS_SECTION 1
+#define RELAKIT_ERROR_HAS_SECTION 1
 
 /**
  * error->entry is valid: the index of the relocation in its section, counted from 0.
  */
-#define RELAKIT_HAS_ENTRY 2
+#define RELAKIT_ERROR_HAS_ENTRY 2
 
 /**
  * error->symbol is valid: the index of the symbol in the symbol table.
  */
-#define RELAKIT_HAS_SYMBOL 4
+#define RELAKIT_ERROR_HAS_SYMBOL 4
 
 /**
  * error->r_type is valid: the psABI number of the relocation type.
  */
-#define RELAKIT_HAS_TYPE 8
+#define RELAKIT_ERROR_HAS_TYPE 8
 
 /**
  * writer->flags: addresses belong to another address space, for example to a guest. Without this
@@ -131,18 +131,18 @@
 /**
  * place->flags: the section has memory. Without this flag all members must be 0.
  */
-#define RELAKIT_PLACED 1
+#define RELAKIT_MEMORY_PRESENT 1
 
 /**
  * place->flags: the section's memory is read and written with memory->writer. bytes is NULL.
  */
-#define RELAKIT_PLACE_WRITER 2
+#define RELAKIT_MEMORY_WRITER 2
 
 /**
  * place->flags: symbol values in this section count from symbols_at instead of address. This is
  * for per-CPU data, whose symbol values are offsets.
  */
-#define RELAKIT_PLACE_SYMBOLS_AT 4
+#define RELAKIT_MEMORY_SYMBOLS_AT 4
 
 /**
  * Success.
@@ -152,7 +152,7 @@
 /**
  * The requested item does not exist. This is a result, not an error.
  */
-#define RELAKIT_NONE 1
+#define RELAKIT_NOT_FOUND 1
 
 /**
  * A table, a section or a record ends after the end of the file.
@@ -280,7 +280,7 @@
  * A relocation uses a symbol whose section has no memory.
  * (offset: r_offset; value: symbol's section)
  */
-#define RELAKIT_ERR_SYMBOL_UNPLACED -21
+#define RELAKIT_ERR_SYMBOL_UNASSIGNED -21
 
 /**
  * The caller-provided buffer for symbol values is too short.
@@ -334,7 +334,7 @@
  * The position is greater than the number of symbols of that name in the patched object.
  * (offset: r_offset; value: position)
  */
-#define RELAKIT_ERR_KLP_POSITION -30
+#define RELAKIT_ERR_KLP_SYMPOS -30
 
 /**
  * A late section (a livepatch section for a module) is not SHF_ALLOC, so its memory is freed
@@ -402,13 +402,13 @@
  * The field is not zero before the relocation.
  * (offset: r_offset; value: value; limit: existing)
  */
-#define RELAKIT_ERR_NON_ZERO -41
+#define RELAKIT_ERR_TARGET_NOT_ZERO -41
 
 /**
  * The field to be cleared does not hold the value that the relocation wrote.
  * (offset: r_offset; value: expected; limit: existing)
  */
-#define RELAKIT_ERR_MISMATCH -42
+#define RELAKIT_ERR_TARGET_MISMATCH -42
 
 /**
  * read or write of the writer failed; error->value is its result. The pass is rolled back, so
@@ -425,34 +425,34 @@
 #define RELAKIT_ERR_SYNC -44
 
 /**
- * The writer failed, and the rollback failed too or is impossible (RELAKIT_ALLOW_NONZERO).
+ * The writer failed, and the rollback failed too or is impossible (RELAKIT_OPT_ALLOW_NONZERO).
  * error->value is the result of the writer.
  *
  * In section error->section, the entries 0 to error->entry hold their relocated values. The later
- * entries are as before the call, or cleared if the pass was clearing. Without RELAKIT_HAS_ENTRY
+ * entries are as before the call, or cleared if the pass was clearing. Without RELAKIT_ERROR_HAS_ENTRY
  * no entry holds its value. Other sections of the call may be changed too.
  * (offset: r_offset; value: its number)
  */
 #define RELAKIT_ERR_NOT_UNDONE -45
 
 /**
- * relakit_check only: a field overlaps the field before it, or has a smaller offset. The result of
+ * relakit_dry_run only: a field overlaps the field before it, or has a smaller offset. The result of
  * such a table depends on the writes, so a check without writes is impossible.
  * (offset: r_offset)
  */
-#define RELAKIT_ERR_UNORDERED -46
+#define RELAKIT_ERR_FIELDS_NOT_ASCENDING -46
 
 /**
  * A section that is needed has no memory, or its sh_addr is not a valid address.
  * (value: size)
  */
-#define RELAKIT_ERR_NOT_PLACED -47
+#define RELAKIT_ERR_NOT_ASSIGNED -47
 
 /**
  * The memory of a section does not have the size of the section.
  * (value: bytes lent; limit: bytes needed)
  */
-#define RELAKIT_ERR_PLACED_SIZE -48
+#define RELAKIT_ERR_ASSIGNED_SIZE -48
 
 /**
  * The name of the patched object is empty, or is "vmlinux" where only a module is allowed.
@@ -474,13 +474,13 @@
  * The caller-provided buffer for the late relocations is too short.
  * (value: bytes lent; limit: bytes needed)
  */
-#define RELAKIT_ERR_KEPT_TOO_SHORT -52
+#define RELAKIT_ERR_RETAINED_TOO_SHORT -52
 
 /**
- * The address of a section differs from its address in relakit_module_keep.
+ * The address of a section differs from its address in relakit_module_retain.
  * (value: address; limit: expected)
  */
-#define RELAKIT_ERR_MOVED -53
+#define RELAKIT_ERR_SECTION_MOVED -53
 
 /**
  * A list of patched objects is full. No function of this header returns this.
@@ -676,9 +676,9 @@
 #define RELAKIT_STAGE_PARSED 1
 
 /**
- * relakit_module_place has checked the section memory.
+ * relakit_module_assign has checked the section memory.
  */
-#define RELAKIT_STAGE_PLACED 2
+#define RELAKIT_STAGE_ASSIGNED 2
 
 /**
  * The sections have their content.
@@ -711,7 +711,7 @@
  * symbol may have the same value, so check the section of a matching symbol too. As an address the
  * number is not canonical.
  */
-#define RELAKIT_UNPLACED 6829444952116690944
+#define RELAKIT_UNASSIGNED 6829444952116690944
 
 /**
  * The section holds no relocations.
@@ -738,7 +738,7 @@
 /**
  * The section holds relocations that the loader skips. section->reason says why.
  */
-#define RELAKIT_CLASS_PASSED_OVER 4
+#define RELAKIT_CLASS_SKIPPED 4
 
 /**
  * The section is a livepatch section of the design before Linux 5.8. Loaders from 5.8 on do not
@@ -824,12 +824,12 @@
 /**
  * finding->other_section is valid: a section index.
  */
-#define RELAKIT_HAS_OTHER_SECTION 16
+#define RELAKIT_ERROR_HAS_OTHER_SECTION 16
 
 /**
  * finding->other_entry is valid: the index of a relocation in finding->other_section, from 0.
  */
-#define RELAKIT_HAS_OTHER_ENTRY 32
+#define RELAKIT_ERROR_HAS_OTHER_ENTRY 32
 
 /**
  * Size of an index in bytes, apart from 6 bytes for each name; see relakit_index_size.
@@ -849,7 +849,7 @@ struct relakit_index;
 struct relakit_module;
 
 /**
- * Result of a function: 0 (RELAKIT_OK), 1 (RELAKIT_NONE) or a negative RELAKIT_ERR_ number. A
+ * Result of a function: 0 (RELAKIT_OK), 1 (RELAKIT_NOT_FOUND) or a negative RELAKIT_ERR_ number. A
  * number is never reused.
  */
 typedef int32_t relakit_status;
@@ -868,7 +868,7 @@ struct relakit_symbols {
      *
      * The symbol table of a file is not resolved: its st_value members are offsets in sections, or
      * 0. relakit detects a value of 0 and returns RELAKIT_ERR_SYMBOL_UNRESOLVED, see
-     * RELAKIT_ALLOW_ZERO_SYMBOLS. It cannot detect an offset in a section.
+     * RELAKIT_OPT_ALLOW_ZERO_SYMBOLS. It cannot detect an offset in a section.
      */
     const void *symtab;
     /**
@@ -892,7 +892,7 @@ struct relakit_symbols {
  *   with write, in the reverse order, and calls sync.
  *
  * There are two exceptions. If fields overlap or do not ascend, clearing omits the first step.
- * With RELAKIT_ALLOW_NONZERO there is no rollback.
+ * With RELAKIT_OPT_ALLOW_NONZERO there is no rollback.
  *
  * Arguments of the callbacks: ctx is the member of this struct. address is the run-time address of
  * the field. offset is its offset in the section, in bytes. size is 1, 2, 4 or 8 bytes.
@@ -920,7 +920,7 @@ struct relakit_writer {
      */
     int32_t (*read)(void *ctx, uint64_t address, uint64_t offset, void *bytes, size_t size);
     /**
-     * Writes size bytes, or fails and changes nothing. Must not be NULL, even for relakit_check,
+     * Writes size bytes, or fails and changes nothing. Must not be NULL, even for relakit_dry_run,
      * which never calls it.
      */
     int32_t (*write)(void *ctx, uint64_t address, uint64_t offset, const void *bytes, size_t size);
@@ -959,10 +959,10 @@ struct relakit_target {
  * Flags and profile of a call. NULL means no flags and RELAKIT_PROFILE_DEFAULT.
  *
  * The functions for one relocation table or section take every flag: relakit_apply, relakit_clear,
- * relakit_check, relakit_apply_relocate_add and relakit_clear_relocate_add. The other functions
- * take RELAKIT_CHECK_PC32 only; their other rules come from the profile.
+ * relakit_dry_run, relakit_apply_relocate_add and relakit_clear_relocate_add. The other functions
+ * take RELAKIT_OPT_CHECK_PC32 only; their other rules come from the profile.
  *
- * Loaders outside Linux should set RELAKIT_CHECK_PC32 or use RELAKIT_PROFILE_ELF, which includes
+ * Loaders outside Linux should set RELAKIT_OPT_CHECK_PC32 or use RELAKIT_PROFILE_ELF, which includes
  * it. Otherwise a PC32 or PLT32 value that does not fit is truncated without an error.
  */
 struct relakit_options {
@@ -971,7 +971,7 @@ struct relakit_options {
      */
     uint32_t struct_size;
     /**
-     * RELAKIT_CHECK_PC32 and other flags, or 0.
+     * RELAKIT_OPT_CHECK_PC32 and other flags, or 0.
      */
     uint32_t flags;
     /**
@@ -999,29 +999,29 @@ struct relakit_error {
      */
     int32_t linux_errno;
     /**
-     * Which of the next four members are valid: RELAKIT_HAS_SECTION, _SYMBOL, _TYPE and _ENTRY.
+     * Which of the next four members are valid: RELAKIT_ERROR_HAS_SECTION, _SYMBOL, _TYPE and _ENTRY.
      * The others are 0.
      */
     uint32_t has;
     /**
-     * See RELAKIT_HAS_SECTION.
+     * See RELAKIT_ERROR_HAS_SECTION.
      */
     uint32_t section;
     /**
-     * See RELAKIT_HAS_SYMBOL.
+     * See RELAKIT_ERROR_HAS_SYMBOL.
      */
     uint32_t symbol;
     /**
-     * See RELAKIT_HAS_TYPE. relakit_type_name returns its name.
+     * See RELAKIT_ERROR_HAS_TYPE. relakit_type_name returns its name.
      */
     uint32_t r_type;
     /**
-     * See RELAKIT_HAS_ENTRY.
+     * See RELAKIT_ERROR_HAS_ENTRY.
      */
     uint64_t entry;
     /**
      * r_offset or an offset in the file, in bytes. Each RELAKIT_ERR_ constant lists the meaning of
-     * offset, value and limit in parentheses; relakit_number_name returns it as text.
+     * offset, value and limit in parentheses; relakit_error_field_name returns it as text.
      */
     uint64_t offset;
     /**
@@ -1043,9 +1043,9 @@ struct relakit_error {
  * A module in memory, as a loader like Linux's has it: section headers whose sh_addr are
  * addresses.
  */
-struct relakit_image {
+struct relakit_sechdrs {
     /**
-     * sizeof(struct relakit_image).
+     * sizeof(struct relakit_sechdrs).
      */
     uint32_t struct_size;
     /**
@@ -1103,7 +1103,7 @@ struct relakit_image {
  *
  * A callback returns one of these numbers:
  * RELAKIT_OK (0)    the symbol exists, and *value is its address;
- * RELAKIT_NONE (1)  the symbol does not exist;
+ * RELAKIT_NOT_FOUND (1)  the symbol does not exist;
  * any other number  the call fails with RELAKIT_ERR_RESOLVER, and error->value is the number,
  *                   sign-extended.
  *
@@ -1130,7 +1130,7 @@ struct relakit_resolver {
     int32_t (*exported)(void *ctx, const char *name, size_t name_len, uint64_t *value);
     /**
      * Looks up a symbol of object by its name and position (Linux: sympos). Position N means the
-     * N-th symbol of that name, counted from 1. The callback returns RELAKIT_NONE if there are
+     * N-th symbol of that name, counted from 1. The callback returns RELAKIT_NOT_FOUND if there are
      * fewer, or if the object is not loaded.
      *
      * All defined symbols count, exported or not. The order is that of their addresses in
@@ -1140,21 +1140,21 @@ struct relakit_resolver {
      * It is called for the livepatch symbols that a section uses, and may be called several times
      * for one symbol. NULL: no symbol is found.
      */
-    int32_t (*candidate)(void *ctx,
-                         const char *object,
-                         size_t object_len,
-                         const char *name,
-                         size_t name_len,
-                         uint64_t position,
-                         uint64_t *value);
+    int32_t (*nth_symbol)(void *ctx,
+                          const char *object,
+                          size_t object_len,
+                          const char *name,
+                          size_t name_len,
+                          uint64_t sympos,
+                          uint64_t *value);
 };
 
 /**
  * The memory of one section. All members are 0 if the section has none.
  */
-struct relakit_place {
+struct relakit_section_memory {
     /**
-     * RELAKIT_PLACED and other flags, or 0.
+     * RELAKIT_MEMORY_PRESENT and other flags, or 0.
      */
     uint32_t flags;
     /**
@@ -1162,7 +1162,7 @@ struct relakit_place {
      */
     uint32_t reserved;
     /**
-     * The memory. It must be NULL with RELAKIT_PLACE_WRITER, and may be NULL if size is 0.
+     * The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if size is 0.
      */
     void *bytes;
     /**
@@ -1174,7 +1174,7 @@ struct relakit_place {
      */
     uint64_t address;
     /**
-     * Address from which symbol values count, with RELAKIT_PLACE_SYMBOLS_AT. Otherwise 0.
+     * Address from which symbol values count, with RELAKIT_MEMORY_SYMBOLS_AT. Otherwise 0.
      */
     uint64_t symbols_at;
 };
@@ -1200,13 +1200,13 @@ struct relakit_memory {
      * not overlap that of another section, the array or any other memory that the caller provides
      * to relakit. relakit does not check for overlaps between sections.
      */
-    const struct relakit_place *places;
+    const struct relakit_section_memory *places;
     /**
      * Number of elements. Sections after the last element have no memory.
      */
     size_t count;
     /**
-     * Writer of the sections with RELAKIT_PLACE_WRITER. May be NULL if there are none.
+     * Writer of the sections with RELAKIT_MEMORY_WRITER. May be NULL if there are none.
      */
     const struct relakit_writer *writer;
 };
@@ -1265,7 +1265,7 @@ struct relakit_section {
     uint32_t section_class;
     /**
      * For relocations, the section index of the target: sh_info, which may be invalid for
-     * RELAKIT_CLASS_PASSED_OVER and RELAKIT_CLASS_MALFORMED. Otherwise 0.
+     * RELAKIT_CLASS_SKIPPED and RELAKIT_CLASS_MALFORMED. Otherwise 0.
      */
     uint32_t target;
     /**
@@ -1448,7 +1448,7 @@ struct relakit_klp_symbol_name {
      * The position (Linux: sympos). 0 means the only symbol of that name in the object; N means
      * symbol number N of that name, counted from 1.
      */
-    uint64_t position;
+    uint64_t sympos;
     /**
      * Number of bytes after the position. Linux ignores them.
      */
@@ -1463,16 +1463,16 @@ struct relakit_klp_symbol_name {
  */
 struct relakit_finding {
     /**
-     * Number of the rule. relakit_rule_name and the functions after it return its texts. A number
+     * Number of the lint. relakit_lint_name and the functions after it return its texts. A number
      * is never reused.
      */
-    int32_t rule;
+    int32_t lint;
     /**
-     * A RELAKIT_SEVERITY_ number. All findings of a rule have the same one.
+     * A RELAKIT_SEVERITY_ number. All findings of a lint have the same one.
      */
     int32_t severity;
     /**
-     * Which of the next five members are valid: RELAKIT_HAS_SECTION, _ENTRY, _SYMBOL,
+     * Which of the next five members are valid: RELAKIT_ERROR_HAS_SECTION, _ENTRY, _SYMBOL,
      * _OTHER_SECTION and _OTHER_ENTRY. The others are 0.
      */
     uint32_t has;
@@ -1485,7 +1485,7 @@ struct relakit_finding {
      */
     uint32_t symbol;
     /**
-     * Index of another section. relakit_rule_number_name says which one.
+     * Index of another section. relakit_lint_field_name says which one.
      */
     uint32_t other_section;
     /**
@@ -1501,7 +1501,7 @@ struct relakit_finding {
      */
     uint64_t offset;
     /**
-     * A length, the content of a field, or another number. relakit_rule_number_name says which.
+     * A length, the content of a field, or another number. relakit_lint_field_name says which.
      */
     uint64_t value;
     /**
@@ -1515,7 +1515,7 @@ struct relakit_finding {
  * function that makes the call. The callback may call every function of relakit, except those that
  * take the same module.
  */
-typedef void (*relakit_report)(void *ctx, const struct relakit_finding *finding);
+typedef void (*relakit_finding_fn)(void *ctx, const struct relakit_finding *finding);
 
 /**
  * A table of names in the caller's memory: an array of structs, each with the name of one item. A
@@ -1526,9 +1526,9 @@ typedef void (*relakit_report)(void *ctx, const struct relakit_finding *finding)
  * A name ends at a NUL or at the end of the string table. A NULL pointer or an offset outside the
  * string table is an empty name.
  */
-struct relakit_names {
+struct relakit_name_table {
     /**
-     * sizeof(struct relakit_names).
+     * sizeof(struct relakit_name_table).
      */
     uint32_t struct_size;
     /**
@@ -1581,7 +1581,7 @@ int32_t relakit_linux_errno(relakit_status status);
  * which is 0 for offset, 1 for value, 2 for limit. The function returns "" if the status does not
  * use the member, and NULL for any other which. The text is constant.
  */
-const char *relakit_number_name(relakit_status status, uint32_t which);
+const char *relakit_error_field_name(relakit_status status, uint32_t which);
 
 /**
  * Returns the RELAKIT_ABI of the library. Compare it with the RELAKIT_ABI of this header.
@@ -1616,18 +1616,18 @@ const char *relakit_class_name(uint32_t section_class);
  *
  * In plain memory the function checks and writes the entries one after the other. If an entry
  * fails, it sets the fields written so far back to zero. With a writer or with
- * RELAKIT_ALLOW_NONZERO it checks all entries before the first write. The time is linear in
+ * RELAKIT_OPT_ALLOW_NONZERO it checks all entries before the first write. The time is linear in
  * rela_size.
  *
  * Returns RELAKIT_OK or:
  * RELAKIT_ERR_PARTIAL_ENTRY      rela_size is not a multiple of 24;
  * RELAKIT_ERR_SYMBOL_INDEX       a symbol index is not less than symbols->count;
  * RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
- *                                RELAKIT_ALLOW_ZERO_SYMBOLS;
+ *                                RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
  * RELAKIT_ERR_UNKNOWN_TYPE       the options do not support a relocation type;
  * RELAKIT_ERR_OVERFLOW           a value does not fit its field; error->value holds it;
  * RELAKIT_ERR_OFFSET_OUTSIDE     a field is not inside the target;
- * RELAKIT_ERR_NON_ZERO           a field is not zero, see RELAKIT_ALLOW_NONZERO;
+ * RELAKIT_ERR_TARGET_NOT_ZERO           a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
  * RELAKIT_ERR_ADDRESS_WRAPS      the address of the target's last byte is greater than 2^64 - 1;
  * RELAKIT_ERR_WRITER             read or write of the writer failed; nothing is changed;
  * RELAKIT_ERR_SYNC               sync of the writer failed; nothing is changed;
@@ -1653,7 +1653,7 @@ relakit_status relakit_apply(const void *rela,
  * relakit_apply.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_ERR_MISMATCH        a field does not hold the relocated value: error->value is the
+ * RELAKIT_ERR_TARGET_MISMATCH        a field does not hold the relocated value: error->value is the
  *                             expected content, error->limit the actual content;
  * RELAKIT_ERR_PARTIAL_ENTRY   rela_size is not a multiple of 24;
  * RELAKIT_ERR_SYMBOL_INDEX    a symbol index is not less than symbols->count;
@@ -1684,18 +1684,18 @@ relakit_status relakit_clear(const void *rela,
  * of relakit_apply.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_ERR_UNORDERED          the field of error->entry overlaps the field before it or has a
+ * RELAKIT_ERR_FIELDS_NOT_ASCENDING          the field of error->entry overlaps the field before it or has a
  *                                smaller offset, so the result depends on what is written; linkers
- *                                write tables in ascending order, and with RELAKIT_ALLOW_NONZERO
+ *                                write tables in ascending order, and with RELAKIT_OPT_ALLOW_NONZERO
  *                                any order is accepted;
  * RELAKIT_ERR_PARTIAL_ENTRY      rela_size is not a multiple of 24;
  * RELAKIT_ERR_SYMBOL_INDEX       a symbol index is not less than symbols->count;
  * RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
- *                                RELAKIT_ALLOW_ZERO_SYMBOLS;
+ *                                RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
  * RELAKIT_ERR_UNKNOWN_TYPE       the options do not support a relocation type;
  * RELAKIT_ERR_OVERFLOW           a value does not fit its field; error->value holds it;
  * RELAKIT_ERR_OFFSET_OUTSIDE     a field is not inside the target;
- * RELAKIT_ERR_NON_ZERO           a field is not zero, see RELAKIT_ALLOW_NONZERO;
+ * RELAKIT_ERR_TARGET_NOT_ZERO           a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
  * RELAKIT_ERR_ADDRESS_WRAPS      the address of the target's last byte is greater than 2^64 - 1;
  * RELAKIT_ERR_WRITER             read of the writer failed;
  * RELAKIT_ERR_PROFILE            options->profile is unknown; error->value holds it;
@@ -1703,12 +1703,12 @@ relakit_status relakit_clear(const void *rela,
  *     _SYMBOLS
  *                                an argument is invalid, error->value is its number.
  */
-relakit_status relakit_check(const void *rela,
-                             size_t rela_size,
-                             const struct relakit_symbols *symbols,
-                             const struct relakit_target *target,
-                             const struct relakit_options *options,
-                             struct relakit_error *error);
+relakit_status relakit_dry_run(const void *rela,
+                               size_t rela_size,
+                               const struct relakit_symbols *symbols,
+                               const struct relakit_target *target,
+                               const struct relakit_options *options,
+                               struct relakit_error *error);
 
 /**
  * Applies one relocation section, or changes nothing. It replaces apply_relocate_add of Linux and
@@ -1742,17 +1742,17 @@ relakit_status relakit_check(const void *rela,
  * RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the section headers, the symbols or the
  *                                     relocations; with a writer, its addresses are compared, see
  *                                     RELAKIT_WRITER_FOREIGN;
- * RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or the section would end after the end
+ * RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
  *                                     of the address space;
  * RELAKIT_ERR_ADDRESS_WRAPS           the same for a target with a writer, for which the address 0
  *                                     is valid;
  * RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not less than symbol_count;
  * RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved, see above and
- *                                     RELAKIT_ALLOW_ZERO_SYMBOLS;
+ *                                     RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
  * RELAKIT_ERR_UNKNOWN_TYPE            the options do not support a relocation type;
  * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
  * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside the target;
- * RELAKIT_ERR_NON_ZERO                a field is not zero, see RELAKIT_ALLOW_NONZERO;
+ * RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
  * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
  * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
  * RELAKIT_ERR_NOT_UNDONE              the writer failed and there was no rollback: the entries 0
@@ -1779,7 +1779,7 @@ relakit_status relakit_apply_relocate_add(const void *sechdrs,
  * arguments are those of relakit_apply_relocate_add.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_ERR_MISMATCH                a field does not hold the relocated value: error->value is
+ * RELAKIT_ERR_TARGET_MISMATCH                a field does not hold the relocated value: error->value is
  *                                     the expected content, error->limit the actual content;
  * RELAKIT_ERR_NO_SUCH_SECTION         relsec or symindex is 0, or is not less than section_count;
  * RELAKIT_ERR_REL_SECTION             relsec is of type SHT_REL;
@@ -1791,7 +1791,7 @@ relakit_status relakit_apply_relocate_add(const void *sechdrs,
  * RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the section headers, the symbols or the
  *                                     relocations; with a writer, its addresses are compared, see
  *                                     RELAKIT_WRITER_FOREIGN;
- * RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or the section would end after the end
+ * RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
  *                                     of the address space;
  * RELAKIT_ERR_ADDRESS_WRAPS           the same for a target with a writer, for which the address 0
  *                                     is valid;
@@ -1828,8 +1828,8 @@ relakit_status relakit_clear_relocate_add(const void *sechdrs,
  * - the name of a module, at most 55 bytes, when that module is loaded later.
  *
  * The sections are processed in the order of their indices: the function resolves the symbols of a
- * section with resolver->candidate, then applies the section. resolver->exported is not called.
- * writer is NULL for plain memory. options take RELAKIT_CHECK_PC32 and a profile. sections,
+ * section with resolver->nth_symbol, then applies the section. resolver->exported is not called.
+ * writer is NULL for plain memory. options take RELAKIT_OPT_CHECK_PC32 and a profile. sections,
  * options and error may be NULL.
  *
  * On success the function writes the symbol values into the symbol table, where relakit_klp_clear
@@ -1837,7 +1837,7 @@ relakit_status relakit_clear_relocate_add(const void *sechdrs,
  * module has no section for object. Often this means that the name is misspelt.
  *
  * relakit does not record which objects are applied. If the same object is applied twice, the
- * fields are not zero, and the second call returns RELAKIT_ERR_NON_ZERO. The time is linear in the
+ * fields are not zero, and the second call returns RELAKIT_ERR_TARGET_NOT_ZERO. The time is linear in the
  * numbers of sections and symbols and in the sizes of the object's relocation sections. If
  * sections share a table, it counts once for each.
  *
@@ -1863,7 +1863,7 @@ relakit_status relakit_clear_relocate_add(const void *sechdrs,
  * RELAKIT_ERR_TARGET_OVERLAPS         a target overlaps the section headers, the symbols, the
  *                                     names, the relocations or image->values; with a writer, its
  *                                     addresses are compared, see RELAKIT_WRITER_FOREIGN;
- * RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or the section would end after the end
+ * RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
  *                                     of the address space, or the relocations overlap the symbols
  *                                     or image->values;
  * RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of a target with a writer is
@@ -1877,13 +1877,13 @@ relakit_status relakit_clear_relocate_add(const void *sechdrs,
  * RELAKIT_ERR_KLP_NOT_FOUND           the resolver does not find a symbol, or its value is 0;
  * RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
  *                                     that name;
- * RELAKIT_ERR_KLP_POSITION            the resolver finds fewer symbols of a name than the
+ * RELAKIT_ERR_KLP_SYMPOS            the resolver finds fewer symbols of a name than the
  *                                     position;
- * RELAKIT_ERR_RESOLVER                resolver->candidate failed; error->value is its result;
+ * RELAKIT_ERR_RESOLVER                resolver->nth_symbol failed; error->value is its result;
  * RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
  * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
  * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
- * RELAKIT_ERR_NON_ZERO                a field is not zero;
+ * RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero;
  * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
  * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
  * RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
@@ -1893,7 +1893,7 @@ relakit_status relakit_clear_relocate_add(const void *sechdrs,
  * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
  *                                     an argument is invalid, error->value is its number.
  */
-relakit_status relakit_klp_apply(const struct relakit_image *image,
+relakit_status relakit_klp_apply(const struct relakit_sechdrs *image,
                                  const char *object,
                                  const struct relakit_resolver *resolver,
                                  const struct relakit_writer *writer,
@@ -1912,12 +1912,12 @@ relakit_status relakit_klp_apply(const struct relakit_image *image,
  *
  * The symbol table must still have the values that relakit_klp_apply wrote there. It has one value
  * for each symbol. If two objects share a symbol, and the second is loaded at another address
- * after the first was applied, clearing the first returns RELAKIT_ERR_MISMATCH. The functions
+ * after the first was applied, clearing the first returns RELAKIT_ERR_TARGET_MISMATCH. The functions
  * relakit_module_coming and relakit_module_going have one value for each section and symbol
  * instead.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_ERR_MISMATCH                a field does not hold the relocated value: error->value is
+ * RELAKIT_ERR_TARGET_MISMATCH                a field does not hold the relocated value: error->value is
  *                                     the expected content, error->limit the actual content;
  * RELAKIT_ERR_NOT_A_MODULE            object is the empty string;
  * RELAKIT_ERR_NO_SUCH_SECTION         image->symindex is 0, or is not less than
@@ -1938,7 +1938,7 @@ relakit_status relakit_klp_apply(const struct relakit_image *image,
  * RELAKIT_ERR_TARGET_OVERLAPS         a target overlaps the section headers, the symbols, the
  *                                     names or the relocations; with a writer, its addresses are
  *                                     compared, see RELAKIT_WRITER_FOREIGN;
- * RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or the section would end after the end
+ * RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
  *                                     of the address space, or the relocations overlap the
  *                                     symbols;
  * RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of a target with a writer is
@@ -1957,7 +1957,7 @@ relakit_status relakit_klp_apply(const struct relakit_image *image,
  * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
  *                                     an argument is invalid, error->value is its number.
  */
-relakit_status relakit_klp_clear(const struct relakit_image *image,
+relakit_status relakit_klp_clear(const struct relakit_sechdrs *image,
                                  const char *object,
                                  const struct relakit_writer *writer,
                                  const struct relakit_options *options,
@@ -1981,8 +1981,8 @@ size_t relakit_module_align(void);
  *   RELAKIT_MODULE_ALIGN. It is lent: relakit uses it until the caller stops using the module. No
  *   call is needed to release it.
  * - file is the ELF file, file_size bytes. It is lent too, and must not change until
- *   relakit_module_keep has succeeded or the caller stops using the module.
- * - options take RELAKIT_CHECK_PC32 and a profile. options and error may be NULL.
+ *   relakit_module_retain has succeeded or the caller stops using the module.
+ * - options take RELAKIT_OPT_CHECK_PC32 and a profile. options and error may be NULL.
  *
  * On success *module is memory, and the module is in RELAKIT_STAGE_PARSED.
  *
@@ -2060,12 +2060,12 @@ relakit_status relakit_module_stage(struct relakit_module *module);
  * cannot be the target of a late relocation, and relocations cannot use its symbols.
  *
  * The function is allowed in RELAKIT_STAGE_PARSED, _PLACED and _FILLED. The stage becomes
- * RELAKIT_STAGE_PLACED. After a call in RELAKIT_STAGE_FILLED, the sections must be filled again.
+ * RELAKIT_STAGE_ASSIGNED. After a call in RELAKIT_STAGE_FILLED, the sections must be filled again.
  * error may be NULL.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_ERR_NOT_PLACED          section error->section is relocated early and has no memory;
- * RELAKIT_ERR_PLACED_SIZE         the memory of section error->section does not have the size of
+ * RELAKIT_ERR_NOT_ASSIGNED          section error->section is relocated early and has no memory;
+ * RELAKIT_ERR_ASSIGNED_SIZE         the memory of section error->section does not have the size of
  *                                 the section;
  * RELAKIT_ERR_ADDRESS_WRAPS       the address of the last byte of section error->section is
  *                                 greater than 2^64 - 1;
@@ -2077,24 +2077,24 @@ relakit_status relakit_module_stage(struct relakit_module *module);
  * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
  *                                 an argument is invalid, error->value is its number.
  */
-relakit_status relakit_module_place(struct relakit_module *module,
-                                    const struct relakit_memory *memory,
-                                    struct relakit_error *error);
+relakit_status relakit_module_assign(struct relakit_module *module,
+                                     const struct relakit_memory *memory,
+                                     struct relakit_error *error);
 
 /**
  * Copies the content of every section with memory from the file. A section without content in the
  * file (SHT_NOBITS, SHT_NULL) is filled with zeros.
  *
- * The function skips sections with RELAKIT_PLACE_WRITER. The caller fills them before
- * relakit_module_early. memory must have the same addresses and sizes as for relakit_module_place.
+ * The function skips sections with RELAKIT_MEMORY_WRITER. The caller fills them before
+ * relakit_module_early. memory must have the same addresses and sizes as for relakit_module_assign.
  *
- * The function is allowed in RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED. The stage becomes
+ * The function is allowed in RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes
  * RELAKIT_STAGE_FILLED. If the function fails, the stage is unchanged, and sections before
  * error->section may be filled. error may be NULL.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_ERR_NOT_PLACED          section error->section is relocated early and has no memory;
- * RELAKIT_ERR_PLACED_SIZE         the memory of section error->section does not have the size of
+ * RELAKIT_ERR_NOT_ASSIGNED          section error->section is relocated early and has no memory;
+ * RELAKIT_ERR_ASSIGNED_SIZE         the memory of section error->section does not have the size of
  *                                 the section;
  * RELAKIT_ERR_ADDRESS_WRAPS       the address of the last byte of section error->section is
  *                                 greater than 2^64 - 1;
@@ -2114,7 +2114,7 @@ relakit_status relakit_module_fill(struct relakit_module *module,
  * Tells relakit that the caller has filled every section with memory itself: with the content from
  * the file, or with zeros if the file has none. The call reads and writes no section.
  *
- * The function is allowed in RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED. The stage becomes
+ * The function is allowed in RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes
  * RELAKIT_STAGE_FILLED. error may be NULL.
  *
  * Returns RELAKIT_OK or:
@@ -2130,14 +2130,14 @@ relakit_status relakit_module_filled(struct relakit_module *module, struct relak
  * early relocations are the ordinary ones and the livepatch relocations for vmlinux. They are
  * applied in section order, as in Linux.
  *
- * - memory must have the same addresses and sizes as for relakit_module_place.
+ * - memory must have the same addresses and sizes as for relakit_module_assign.
  * - values is a caller-provided buffer of count entries, at least one for each symbol. After the
- *   call it holds the symbol values, see also RELAKIT_UNPLACED. relakit does not use it later.
+ *   call it holds the symbol values, see also RELAKIT_UNASSIGNED. relakit does not use it later.
  * - error may be NULL.
  *
  * Order of the callbacks: resolver->exported is called first, for the undefined symbols in the
  * order of the symbol table. Then the sections are processed one after the other:
- * resolver->candidate is called for the symbols of a livepatch section, then the section is
+ * resolver->nth_symbol is called for the symbols of a livepatch section, then the section is
  * written. The writer's sync is called once at the end.
  *
  * The function is allowed in RELAKIT_STAGE_FILLED. The stage becomes RELAKIT_STAGE_LOADED; only
@@ -2154,8 +2154,8 @@ relakit_status relakit_module_filled(struct relakit_module *module, struct relak
  * RELAKIT_ERR_BAD_SYMBOL_NAME         a symbol name is outside the string table, does not end in
  *                                     it or is too long;
  * RELAKIT_ERR_RESOLVER                the resolver failed; error->value is its result;
- * RELAKIT_ERR_NOT_PLACED              section error->section is relocated and has no memory;
- * RELAKIT_ERR_PLACED_SIZE             the memory of section error->section does not have the size
+ * RELAKIT_ERR_NOT_ASSIGNED              section error->section is relocated and has no memory;
+ * RELAKIT_ERR_ASSIGNED_SIZE             the memory of section error->section does not have the size
  *                                     of the section;
  * RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of section error->section is
  *                                     greater than 2^64 - 1;
@@ -2169,7 +2169,7 @@ relakit_status relakit_module_filled(struct relakit_module *module, struct relak
  * RELAKIT_ERR_KLP_NAME_OUTSIDE        the name of an unused header with SHF_RELA_LIVEPATCH is
  *                                     outside the section name table;
  * RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not in the symbol table;
- * RELAKIT_ERR_SYMBOL_UNPLACED         a relocation uses a symbol whose section has no memory;
+ * RELAKIT_ERR_SYMBOL_UNASSIGNED         a relocation uses a symbol whose section has no memory;
  * RELAKIT_ERR_NOT_KLP_SYMBOL          a livepatch relocation uses a symbol whose st_shndx is not
  *                                     SHN_LIVEPATCH;
  * RELAKIT_ERR_BAD_KLP_SYMBOL_NAME     the name of such a symbol is not
@@ -2178,12 +2178,12 @@ relakit_status relakit_module_filled(struct relakit_module *module, struct relak
  *                                     is 0;
  * RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
  *                                     that name;
- * RELAKIT_ERR_KLP_POSITION            the resolver finds fewer symbols of a name than the
+ * RELAKIT_ERR_KLP_SYMPOS            the resolver finds fewer symbols of a name than the
  *                                     position;
  * RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
  * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
  * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
- * RELAKIT_ERR_NON_ZERO                a field is not zero;
+ * RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero;
  * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
  * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
  * RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
@@ -2196,7 +2196,7 @@ relakit_status relakit_module_filled(struct relakit_module *module, struct relak
  *                                     an argument is invalid, error->value is its number.
  *
  * If several symbols have an error, the function returns the error of the last one, as in Linux.
- * Early relocations are never cleared, so RELAKIT_ERR_MISMATCH cannot occur.
+ * Early relocations are never cleared, so RELAKIT_ERR_TARGET_MISMATCH cannot occur.
  */
 relakit_status relakit_module_early(struct relakit_module *module,
                                     const struct relakit_memory *memory,
@@ -2206,7 +2206,7 @@ relakit_status relakit_module_early(struct relakit_module *module,
                                     struct relakit_error *error);
 
 /**
- * Returns in *size the number of bytes that relakit_module_keep needs. It is 0 if the module has
+ * Returns in *size the number of bytes that relakit_module_retain needs. It is 0 if the module has
  * no late sections, which are livepatch sections for modules.
  *
  * scratch is a caller-provided buffer of count entries, at least one for each symbol. The call
@@ -2221,11 +2221,11 @@ relakit_status relakit_module_early(struct relakit_module *module,
  * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _OVERLAP
  *                                 an argument is invalid, error->value is its number.
  */
-relakit_status relakit_module_late_size(struct relakit_module *module,
-                                        uint64_t *scratch,
-                                        size_t count,
-                                        size_t *size,
-                                        struct relakit_error *error);
+relakit_status relakit_module_retained_size(struct relakit_module *module,
+                                            uint64_t *scratch,
+                                            size_t count,
+                                            size_t *size,
+                                            struct relakit_error *error);
 
 /**
  * Copies everything that the late passes need into kept. After that the caller may free the file,
@@ -2234,7 +2234,7 @@ relakit_status relakit_module_late_size(struct relakit_module *module,
  * - memory must have the same addresses and sizes as for relakit_module_early.
  * - scratch is a caller-provided buffer of count entries, at least one for each symbol. The call
  *   overwrites it. If it is the values array of relakit_module_early, read what you need first.
- * - kept is a buffer of kept_size bytes, at least the size from relakit_module_late_size. It needs
+ * - kept is a buffer of kept_size bytes, at least the size from relakit_module_retained_size. It needs
  *   no alignment. It is lent: relakit uses it until the caller stops using the module.
  * - error may be NULL.
  *
@@ -2246,7 +2246,7 @@ relakit_status relakit_module_late_size(struct relakit_module *module,
  * the error.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_ERR_KEPT_TOO_SHORT      kept_size is too small; error->limit is the size needed;
+ * RELAKIT_ERR_RETAINED_TOO_SHORT      kept_size is too small; error->limit is the size needed;
  * RELAKIT_ERR_VALUES_TOO_SHORT    count is less than the number of symbols; error->limit is that
  *                                 number;
  * RELAKIT_ERR_ORDER               the module is in another stage;
@@ -2255,13 +2255,13 @@ relakit_status relakit_module_late_size(struct relakit_module *module,
  * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
  *                                 an argument is invalid, error->value is its number.
  */
-relakit_status relakit_module_keep(struct relakit_module *module,
-                                   const struct relakit_memory *memory,
-                                   uint64_t *scratch,
-                                   size_t count,
-                                   void *kept,
-                                   size_t kept_size,
-                                   struct relakit_error *error);
+relakit_status relakit_module_retain(struct relakit_module *module,
+                                     const struct relakit_memory *memory,
+                                     uint64_t *scratch,
+                                     size_t count,
+                                     void *kept,
+                                     size_t kept_size,
+                                     struct relakit_error *error);
 
 /**
  * Returns the patched object of a late section.
@@ -2275,7 +2275,7 @@ relakit_status relakit_module_keep(struct relakit_module *module,
  * number of late sections.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_NONE                    index is not less than the number of such sections;
+ * RELAKIT_NOT_FOUND                    index is not less than the number of such sections;
  * RELAKIT_ERR_ORDER               the module is in another stage;
  * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
  * RELAKIT_ERR_BUSY                see relakit_module_stage;
@@ -2294,23 +2294,23 @@ relakit_status relakit_module_object(struct relakit_module *module,
  * MODULE_STATE_COMING), or changes nothing.
  *
  * - object is the name of the patched object, at most 55 bytes, ended by NUL.
- * - memory must have the same addresses and sizes as for relakit_module_keep.
+ * - memory must have the same addresses and sizes as for relakit_module_retain.
  * - sections and error may be NULL. On success *sections is the number of sections of the object.
  *   It is 0 if the module has no section for object. Often this means that the name is misspelt.
  *
  * The sections are processed in section order, as in Linux: the function resolves the symbols of a
- * section with resolver->candidate, then applies the section. resolver->exported is not called.
+ * section with resolver->nth_symbol, then applies the section. resolver->exported is not called.
  * The function is allowed in RELAKIT_STAGE_LATE.
  *
  * Returns RELAKIT_OK or:
  * RELAKIT_ERR_NOT_A_MODULE            object is empty or "vmlinux";
  * RELAKIT_ERR_ALREADY_LIVE            the object's relocations are applied already;
- * RELAKIT_ERR_MOVED                   the address of section error->section has changed since
- *                                     relakit_module_keep;
- * RELAKIT_ERR_NOT_PLACED              section error->section has no memory, now or in
- *                                     relakit_module_keep;
- * RELAKIT_ERR_PLACED_SIZE             the memory of section error->section does not have its size,
- *                                     now or in relakit_module_keep;
+ * RELAKIT_ERR_SECTION_MOVED                   the address of section error->section has changed since
+ *                                     relakit_module_retain;
+ * RELAKIT_ERR_NOT_ASSIGNED              section error->section has no memory, now or in
+ *                                     relakit_module_retain;
+ * RELAKIT_ERR_ASSIGNED_SIZE             the memory of section error->section does not have its size,
+ *                                     now or in relakit_module_retain;
  * RELAKIT_ERR_ADDRESS_WRAPS           the address of a target's last byte is greater than 2^64 -
  *                                     1;
  * RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a livepatch section does not begin with
@@ -2333,13 +2333,13 @@ relakit_status relakit_module_object(struct relakit_module *module,
  * RELAKIT_ERR_KLP_NOT_FOUND           the resolver does not find a symbol, or its value is 0;
  * RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
  *                                     that name;
- * RELAKIT_ERR_KLP_POSITION            the resolver finds fewer symbols of a name than the
+ * RELAKIT_ERR_KLP_SYMPOS            the resolver finds fewer symbols of a name than the
  *                                     position;
- * RELAKIT_ERR_RESOLVER                resolver->candidate failed; error->value is its result;
+ * RELAKIT_ERR_RESOLVER                resolver->nth_symbol failed; error->value is its result;
  * RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
  * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
  * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
- * RELAKIT_ERR_NON_ZERO                a field is not zero;
+ * RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero;
  * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
  * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
  * RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
@@ -2373,12 +2373,12 @@ relakit_status relakit_module_coming(struct relakit_module *module,
  * RELAKIT_ERR_NOT_A_MODULE        object is empty or "vmlinux";
  * RELAKIT_ERR_NOT_LIVE            the object has late sections, and its relocations are not
  *                                 applied;
- * RELAKIT_ERR_MISMATCH            a field does not hold the relocated value, because something
+ * RELAKIT_ERR_TARGET_MISMATCH            a field does not hold the relocated value, because something
  *                                 else has changed it;
- * RELAKIT_ERR_MOVED               the address of section error->section has changed since
- *                                 relakit_module_keep;
- * RELAKIT_ERR_NOT_PLACED          section error->section has no memory;
- * RELAKIT_ERR_PLACED_SIZE         the memory of section error->section does not have its size;
+ * RELAKIT_ERR_SECTION_MOVED               the address of section error->section has changed since
+ *                                 relakit_module_retain;
+ * RELAKIT_ERR_NOT_ASSIGNED          section error->section has no memory;
+ * RELAKIT_ERR_ASSIGNED_SIZE         the memory of section error->section does not have its size;
  * RELAKIT_ERR_WRITER              read or write of the writer failed; nothing is changed;
  * RELAKIT_ERR_SYNC                sync of the writer failed; nothing is changed;
  * RELAKIT_ERR_NOT_UNDONE          the writer failed and the rollback failed too: in error->section
@@ -2460,7 +2460,7 @@ relakit_status relakit_module_symbol(struct relakit_module *module,
  * before all early relocations are applied. error may be NULL.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_NONE                    section index does not exist, is not a special section or is not
+ * RELAKIT_NOT_FOUND                    section index does not exist, is not a special section or is not
  *                                 in memory;
  * RELAKIT_ERR_ORDER               the module is in another stage;
  * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
@@ -2481,7 +2481,7 @@ relakit_status relakit_module_special(struct relakit_module *module,
  * applies the section as ordinary relocations, whatever its name is.
  *
  * *parts is filled only if the result is RELAKIT_OK. Returns RELAKIT_OK or:
- * RELAKIT_NONE                      the name does not begin with ".klp.rela.";
+ * RELAKIT_NOT_FOUND                      the name does not begin with ".klp.rela.";
  * RELAKIT_ERR_BAD_KLP_SECTION_NAME  the name begins with it, but no object follows;
  * RELAKIT_ERR_NULL                  a required pointer is NULL;
  * RELAKIT_ERR_LENGTH                name_len is more than PTRDIFF_MAX, or the name would end after
@@ -2501,7 +2501,7 @@ relakit_status relakit_parse_klp_section_name(const char *name,
  * st_shndx decides whether a symbol is a livepatch symbol (SHN_LIVEPATCH, 0xff20), not its name.
  *
  * *parts is filled only if the result is RELAKIT_OK. Returns RELAKIT_OK or:
- * RELAKIT_NONE                     the name does not begin with ".klp.sym.";
+ * RELAKIT_NOT_FOUND                     the name does not begin with ".klp.sym.";
  * RELAKIT_ERR_BAD_KLP_SYMBOL_NAME  the name begins with it, but the rest is not
  *                                  <object>.<name>,<position>;
  * RELAKIT_ERR_PROFILE              profile is unknown;
@@ -2553,7 +2553,7 @@ relakit_status relakit_module_findings(struct relakit_module *module,
                                        uint32_t kernel,
                                        uint64_t *scratch,
                                        size_t count,
-                                       relakit_report report,
+                                       relakit_finding_fn report,
                                        void *ctx,
                                        struct relakit_error *error);
 
@@ -2578,38 +2578,38 @@ relakit_status relakit_module_findings(struct relakit_module *module,
 relakit_status relakit_module_section_findings(struct relakit_module *module,
                                                uint32_t index,
                                                uint32_t kernel,
-                                               relakit_report report,
+                                               relakit_finding_fn report,
                                                void *ctx,
                                                struct relakit_error *error);
 
 /**
- * Returns the stable name of a rule, such as "late-into-init", or NULL if no rule has the number.
+ * Returns the stable name of a lint, such as "late-into-init", or NULL if no lint has the number.
  *
- * A name never changes, and docs/findings has a page of that name. Rules are numbered from 1
+ * A name never changes, and docs/findings has a page of that name. RelocFlags are numbered from 1
  * without gaps. The text is constant.
  */
-const char *relakit_rule_name(int32_t rule);
+const char *relakit_lint_name(int32_t lint);
 
 /**
- * Returns the message of a rule, an English sentence without the numbers, or NULL if no rule has
+ * Returns the message of a lint, an English sentence without the numbers, or NULL if no lint has
  * the number. The text is constant.
  */
-const char *relakit_rule_message(int32_t rule);
+const char *relakit_lint_message(int32_t lint);
 
 /**
- * Returns an English text that says how to fix a finding of a rule, or NULL if no rule has the
+ * Returns an English text that says how to fix a finding of a lint, or NULL if no lint has the
  * number. The text is constant.
  */
-const char *relakit_rule_help(int32_t rule);
+const char *relakit_lint_help(int32_t lint);
 
 /**
- * Returns the meaning of a member of the findings of a rule.
+ * Returns the meaning of a member of the findings of a lint.
  *
  * which is 0 for offset, 1 for value, 2 for limit, 3 for other_section and other_entry. Returns ""
- * if the rule does not use the member, and NULL if rule or which does not exist. The text is
+ * if the lint does not use the member, and NULL if lint or which does not exist. The text is
  * constant.
  */
-const char *relakit_rule_number_name(int32_t rule, uint32_t which);
+const char *relakit_lint_field_name(int32_t lint, uint32_t which);
 
 /**
  * Finds a name in a table that is sorted by name, in ascending order of unsigned bytes. Linux's
@@ -2620,7 +2620,7 @@ const char *relakit_rule_number_name(int32_t rule, uint32_t which);
  * most log2(n) + 2 of n names, and needs no memory. For many lookups relakit_index_find is faster.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_NONE             position is 0, or fewer than position entries have this name; if the
+ * RELAKIT_NOT_FOUND             position is 0, or fewer than position entries have this name; if the
  *                          table is not sorted, this is returned also for a name in it;
  * RELAKIT_ERR_NULL         a required pointer is NULL;
  * RELAKIT_ERR_LENGTH       a buffer is longer than possible, or names->stride is less than the
@@ -2630,7 +2630,7 @@ const char *relakit_rule_number_name(int32_t rule, uint32_t which);
  * RELAKIT_ERR_FLAGS        names->flags is not 0;
  * RELAKIT_ERR_RESERVED     names has a member of a newer version that is not 0.
  */
-relakit_status relakit_find_sorted(const struct relakit_names *names,
+relakit_status relakit_find_sorted(const struct relakit_name_table *names,
                                    const char *name,
                                    size_t name_len,
                                    uint64_t position,
@@ -2667,7 +2667,7 @@ size_t relakit_index_size(size_t count);
  * RELAKIT_ERR_NULL, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP
  *                              an argument is invalid, error->value is its number.
  */
-relakit_status relakit_index_build(const struct relakit_names *names,
+relakit_status relakit_index_build(const struct relakit_name_table *names,
                                    void *memory,
                                    size_t size,
                                    const struct relakit_index **index,
@@ -2678,14 +2678,14 @@ relakit_status relakit_index_build(const struct relakit_names *names,
  *
  * name has name_len bytes without a NUL. If several entries have this name, position selects one
  * of them in the order of the table, counted from 1: 1 for an exported symbol, or the position
- * argument of resolver->candidate. The time does not depend on the number of such entries. On
+ * argument of resolver->nth_symbol. The time does not depend on the number of such entries. On
  * success *at is the position in the array.
  *
  * Callbacks of a resolver may call this function, and several threads may use one index at the
  * same time.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_NONE              position is 0, or fewer than position entries have this name, or
+ * RELAKIT_NOT_FOUND              position is 0, or fewer than position entries have this name, or
  *                           name_len is more than 4096;
  * RELAKIT_ERR_NOT_AN_INDEX  index is not an index that relakit_index_build made, or was copied to
  *                           another address;

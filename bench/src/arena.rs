@@ -1,6 +1,6 @@
 //! Memory below 2 GiB for loaders that load into this process: only there do absolute 32-bit relocations fit.
 //!
-//! It is mapped and zeroed before anything is measured, so peers pay neither for system calls nor for page faults.
+//! It is mapped and zeroed before anything is measured, so peers pay neither for system calls nor for page errors.
 
 use std::ptr;
 use std::sync::LazyLock;

@@ -40,7 +40,7 @@ pub fn synthetic(count: usize, sections: usize, types: Types) -> Work {
             Types::Mixed => of_32[mix / 1000 % 3],
         };
         let symbol = (mix % values.len()) as u32;
-        Rela { offset: (index * SPACING) as u64, symbol, r_type, addend: -4 }.to_bytes()
+        Rela { r_offset: (index * SPACING) as u64, r_sym: symbol, r_type, r_addend: -4 }.to_bytes()
     });
     let file = rela.collect::<Vec<u8>>().repeat(sections);
     let job = |section: usize| Job {

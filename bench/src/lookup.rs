@@ -3,7 +3,7 @@
 mod ways;
 
 use crate::modules;
-use relakit::elf::{Object, SymbolPlace};
+use relakit::elf::{Object, SymbolLocation};
 use relakit::index::{Index, Names};
 use relakit_ffi::relakit_index_size;
 use std::collections::{HashMap, HashSet};
@@ -110,10 +110,10 @@ fn names() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     for (_, file) in modules::find().map_or_else(Vec::new, |found| found.files) {
         let Ok(object) = Object::parse(&file) else { continue };
         let symbols = object.symbols();
-        for (index, symbol) in (1..symbols.len()).filter_map(|index| Some((index, symbols.get(index)?))) {
-            match (symbols.place(index, &symbol), symbols.name(index, &symbol)) {
-                (SymbolPlace::Undefined, Ok(name)) => undefined.push(name.to_vec()),
-                (SymbolPlace::Section(_), Ok(name)) if !name.is_empty() => defined.push(name.to_vec()),
+        for symbol in symbols.iter().skip(1) {
+            match (symbols.location(&symbol), symbols.name(&symbol)) {
+                (SymbolLocation::Undefined, Ok(name)) => undefined.push(name.to_vec()),
+                (SymbolLocation::Section(_), Ok(name)) if !name.is_empty() => defined.push(name.to_vec()),
                 _ => {}
             }
         }

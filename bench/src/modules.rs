@@ -1,8 +1,8 @@
 //! The modules, and what there is to relocate in each.
 
 use crate::names;
-use relakit::elf::{Section, SymbolPlace};
-use relakit::{Class, Module, Place, Profile};
+use relakit::elf::{Section, SymbolLocation};
+use relakit::{Class, Module, Profile, SectionMemory};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,7 @@ impl Work {
         let mut end = MODULES;
         let mut layout = |_, section: &Section, _: &[u8]| {
             let address = end.next_multiple_of(64);
-            end = address + section.size;
+            end = address + section.sh_size;
             Some(address)
         };
         Self::laid_out(name, file, Profile::LINUX_6_1, names::KERNEL, &mut layout)
@@ -69,7 +69,7 @@ impl Work {
                 pristine.resize(pristine.len().next_multiple_of(64), 0);
                 let start = pristine.len();
                 pristine.extend_from_slice(object.section_bytes(&section));
-                pristine.resize(start + section.size as usize, 0);
+                pristine.resize(start + section.sh_size as usize, 0);
                 (start..pristine.len(), address)
             }));
         }
@@ -77,20 +77,20 @@ impl Work {
         let symbols = object.symbols();
         let value = |index: u32| {
             let symbol = symbols.get(index).unwrap();
-            match symbols.place(index, &symbol) {
-                SymbolPlace::Section(section) => symbol.value.wrapping_add(address(section)),
-                SymbolPlace::Undefined if index != 0 => {
-                    names::find(symbols.name(index, &symbol).unwrap()).map_or(symbol.value, |at| kernel + at)
+            match symbols.location(&symbol) {
+                SymbolLocation::Section(section) => symbol.st_value.wrapping_add(address(section)),
+                SymbolLocation::Undefined if index != 0 => {
+                    names::find(symbols.name(&symbol).unwrap()).map_or(symbol.st_value, |at| kernel + at)
                 }
-                _ => symbol.value,
+                _ => symbol.st_value,
             }
         };
         let values: Vec<u64> = (0..symbols.len()).map(value).collect();
         let jobs = module.classes().filter_map(|(index, class)| {
             let Class::Ordinary { target } = class.class else { return None };
             let section = object.section(index)?;
-            let start = usize::try_from(section.offset).ok()?;
-            let rela = start..start + usize::try_from(section.size).ok()?;
+            let start = usize::try_from(section.sh_offset).ok()?;
+            let rela = start..start + usize::try_from(section.sh_size).ok()?;
             let (target, address) = places[target as usize].clone()?;
             (!rela.is_empty()).then_some(Job { rela, target, address })
         });
@@ -101,14 +101,14 @@ impl Work {
     }
 
     /// The sections in `image`, as relakit's whole-module functions take them.
-    pub fn memory<'m>(&self, mut image: &'m mut [u8]) -> Vec<Option<Place<'m>>> {
+    pub fn memory<'m>(&self, mut image: &'m mut [u8]) -> Vec<Option<SectionMemory<'m>>> {
         let mut at = 0;
         let place = |place: &Option<(Range<usize>, u64)>| {
             let (range, address) = place.clone()?;
             let (bytes, rest) =
                 std::mem::take(&mut image).split_at_mut(range.start - at).1.split_at_mut(range.len());
             (image, at) = (rest, range.end);
-            Some(Place { address, symbols_at: None, bytes })
+            Some(SectionMemory { address, symbols_at: None, bytes })
         };
         self.places.iter().map(place).collect()
     }

@@ -1,8 +1,8 @@
 //! What a kernel knows of names: one hash map for every loader that is measured.
 
 use hashbrown::HashMap;
-use relakit::elf::{Object, SymbolPlace};
-use relakit::{HookError, Resolver};
+use relakit::elf::{Object, SymbolLocation};
+use relakit::{CallbackError, Resolver};
 use std::sync::OnceLock;
 
 /// Where the kernel's own symbols begin.
@@ -17,9 +17,8 @@ pub fn collect<'f>(files: impl Iterator<Item = &'f [u8]>) {
     let mut names = HashMap::new();
     for object in files.filter_map(|file| Object::parse(file).ok()) {
         let symbols = object.symbols();
-        for (index, symbol) in (1..symbols.len()).filter_map(|index| Some((index, symbols.get(index)?))) {
-            if let (SymbolPlace::Undefined, Ok(name)) =
-                (symbols.place(index, &symbol), symbols.name(index, &symbol))
+        for symbol in symbols.iter().skip(1) {
+            if let (SymbolLocation::Undefined, Ok(name)) = (symbols.location(&symbol), symbols.name(&symbol))
             {
                 let next = names.len() as u64 * 16;
                 names.entry(Box::from(name)).or_insert(next);
@@ -38,7 +37,7 @@ pub fn find(name: &[u8]) -> Option<u64> {
 pub struct Names;
 
 impl Resolver for Names {
-    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError> {
         Ok(find(name).map(|at| KERNEL + at))
     }
 }

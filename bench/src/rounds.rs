@@ -189,7 +189,7 @@ fn spoil(work: &Work, image: &mut [u8]) {
     for job in &work.jobs {
         let entries = work.file[job.rela.clone()].as_chunks().0;
         if let Some(last) = entries.iter().rev().map(Rela::read).find(|rela| rela.r_type != 0) {
-            image[job.target.start + last.offset as usize] ^= 1;
+            image[job.target.start + last.r_offset as usize] ^= 1;
         }
     }
 }

@@ -12,7 +12,7 @@ pub fn early(work: &Work, image: &mut [u8], values: &mut Vec<u64>) -> f64 {
     values.resize(work.values.len(), 0);
     let start = Instant::now();
     let module = Module::parse(&work.file, Profile::LINUX_6_1).expect(&work.name);
-    let placed = module.place(&mut memory[..]).expect(&work.name);
+    let placed = module.assign(&mut memory[..]).expect(&work.name);
     placed.assume_filled().early(values, &mut Names).expect(&work.name);
     start.elapsed().as_nanos() as f64
 }
@@ -23,7 +23,7 @@ pub fn load(work: &Work, image: &mut [u8], values: &mut Vec<u64>) -> f64 {
     values.resize(work.values.len(), 0);
     let start = Instant::now();
     let module = Module::parse(&work.file, Profile::LINUX_6_1).expect(&work.name);
-    let placed = module.place(&mut memory[..]).expect(&work.name);
+    let placed = module.assign(&mut memory[..]).expect(&work.name);
     placed.fill().expect(&work.name).early(values, &mut Names).expect(&work.name);
     start.elapsed().as_nanos() as f64
 }

@@ -118,7 +118,7 @@ static void edges(void)
     CHECK(byte_at(AT + PAGE) != byte_at(AT + PAGE - 1) + 1); /* neighbours only where the guest runs */
     CHECK(byte_at(AT + 2 * PAGE) != byte_at(AT + 2 * PAGE - 1) + 1);
     memcpy(image_before, image, IMAGE_SIZE);
-    ACCEPTS(relakit_check(table, sizeof table, &symbols, &target, &options, fresh()));
+    ACCEPTS(relakit_dry_run(table, sizeof table, &symbols, &target, &options, fresh()));
     TEXT(broken.log, "rrrrrr");
     same_image(image_before);
     arm(BREAK_PAGE, 0, 0);
@@ -147,7 +147,7 @@ static void stays_broken(enum breakage breakage, size_t at, size_t *undone, size
     if (status == RELAKIT_ERR_NOT_UNDONE) { /* says up to which entry fields hold their values */
         memcpy(image_after, image, IMAGE_SIZE);
         memcpy(image, image_before, IMAGE_SIZE);
-        for (size_t i = 0; fault.has & RELAKIT_HAS_ENTRY && i <= fault.entry && i < ENTRIES; i++)
+        for (size_t i = 0; fault.has & RELAKIT_ERROR_HAS_ENTRY && i <= fault.entry && i < ENTRIES; i++)
             for (size_t byte = 0; byte < sizes[i]; byte++)
                 *byte_at(AT + table[i].r_offset + byte) = (unsigned char)(wanted[i] >> 8 * byte);
         same_image(image_after);
@@ -184,7 +184,7 @@ static void one_frame_twice(void)
     entry_store(guest_entry(&guest, AT + PAGE, 12), entry_load(guest_entry(&guest, AT, 12)));
     memcpy(image_before, image, IMAGE_SIZE);
     (void)relakit_apply(&table[1], 2 * sizeof *table, &symbols, &target, &options, fresh());
-    EQ(fault.status, RELAKIT_ERR_NON_ZERO);
+    EQ(fault.status, RELAKIT_ERR_TARGET_NOT_ZERO);
     EQ(fault.entry, 1);
     EQ(fault.limit, wanted[1]);
     same_image(image_before);

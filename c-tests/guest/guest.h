@@ -129,7 +129,7 @@ struct guest_module {
     uint64_t kept[512];
     struct relakit_module *relakit;
     const char *name;
-    struct relakit_place places[MOST_SECTIONS];
+    struct relakit_section_memory places[MOST_SECTIONS];
     struct relakit_memory memory; /* leads to the places; the same for every call */
     struct module_symbol symbols[MOST_SYMBOLS];
     size_t symbol_count;

@@ -11,7 +11,7 @@ static relakit_status refuse(struct relakit_error *error, relakit_status status,
     memset(error, 0, sizeof *error);
     error->status = status;
     error->linux_errno = relakit_linux_errno(status);
-    error->has = RELAKIT_HAS_SECTION;
+    error->has = RELAKIT_ERROR_HAS_SECTION;
     error->section = section;
     error->value = value;
     return status;
@@ -58,13 +58,13 @@ static relakit_status place_section(struct guest_module *module, uint32_t index,
 
     if (status != RELAKIT_OK)
         return status;
-    /* Relocations need no room: relakit_module_keep copies those that come late. */
+    /* Relocations need no room: relakit_module_retain copies those that come late. */
     if (section.section_class != RELAKIT_CLASS_NOT_RELOCATION || !(section.flags & RELAKIT_SECTION_IN_MEMORY))
         return RELAKIT_OK;
     address = index < MOST_SECTIONS ? take(space, !(section.sh_flags & SHF_EXECINSTR), section.size, section.align) : 0;
     if (address == 0)
-        return refuse(error, RELAKIT_ERR_NOT_PLACED, index, section.size);
-    module->places[index].flags = RELAKIT_PLACED | RELAKIT_PLACE_WRITER; /* and no bytes */
+        return refuse(error, RELAKIT_ERR_NOT_ASSIGNED, index, section.size);
+    module->places[index].flags = RELAKIT_MEMORY_PRESENT | RELAKIT_MEMORY_WRITER; /* and no bytes */
     module->places[index].size = section.size;
     module->places[index].address = address; /* guest-virtual: of this relakit makes P */
     fault = fill(&section, address, hooks);
@@ -92,7 +92,7 @@ relakit_status guest_module_place(struct guest_module *module, const char *name,
     module->memory.count = info.section_count < MOST_SECTIONS ? info.section_count : MOST_SECTIONS;
     module->memory.writer = hooks;
     if (status == RELAKIT_OK)
-        status = relakit_module_place(module->relakit, &module->memory, error);
+        status = relakit_module_assign(module->relakit, &module->memory, error);
     if (status == RELAKIT_OK)
         status = relakit_module_filled(module->relakit, error); /* place_section has */
     return status;
@@ -128,7 +128,7 @@ relakit_status guest_module_keep(struct guest_module *module, struct relakit_err
 {
     uint64_t scratch[MOST_SYMBOLS];
 
-    return relakit_module_keep(module->relakit, &module->memory, scratch, MOST_SYMBOLS, module->kept,
+    return relakit_module_retain(module->relakit, &module->memory, scratch, MOST_SYMBOLS, module->kept,
                                sizeof module->kept, error);
 }
 
@@ -159,7 +159,7 @@ static int32_t exported(void *ctx, const char *name, size_t length, uint64_t *va
             return RELAKIT_OK;
         }
     }
-    return RELAKIT_NONE;
+    return RELAKIT_NOT_FOUND;
 }
 
 /* Is this symbol the position-th of its name: in a module by the order of its table, in the kernel by addresses? */
@@ -175,7 +175,7 @@ static int is_position(const struct guest_module *module, size_t symbol, uint64_
     return at == position;
 }
 
-static int32_t candidate(void *ctx, const char *object, size_t object_length, const char *name, size_t length,
+static int32_t nth_symbol(void *ctx, const char *object, size_t object_length, const char *name, size_t length,
                          uint64_t position, uint64_t *value)
 {
     const struct guest_names *names = ctx;
@@ -183,14 +183,14 @@ static int32_t candidate(void *ctx, const char *object, size_t object_length, co
     const struct guest_module *module = in_kernel ? names->kernel : names->target;
 
     if (!module || (!in_kernel && !is_name(module->name, object, object_length)))
-        return RELAKIT_NONE;
+        return RELAKIT_NOT_FOUND;
     for (size_t i = 0; i < module->symbol_count; i++) {
         if (is_name(module->symbols[i].name, name, length) && is_position(module, i, position, in_kernel)) {
             *value = module->symbols[i].address;
             return RELAKIT_OK;
         }
     }
-    return RELAKIT_NONE;
+    return RELAKIT_NOT_FOUND;
 }
 
 struct relakit_resolver guest_resolver(struct guest_names *names)
@@ -198,6 +198,6 @@ struct relakit_resolver guest_resolver(struct guest_names *names)
     struct relakit_resolver resolver = { .struct_size = sizeof resolver, .ctx = names };
 
     resolver.exported = exported;
-    resolver.candidate = candidate;
+    resolver.nth_symbol = nth_symbol;
     return resolver;
 }

@@ -63,13 +63,13 @@ static void look_up(void)
 
     EQ(resolver.exported(resolver.ctx, "kernel_add", 10, &value), RELAKIT_OK);
     EQ(value, guest_module_symbol(&kernel, "kernel_add"));
-    EQ(resolver.exported(resolver.ctx, "kernel_add", 9, &value), RELAKIT_NONE);
-    EQ(resolver.exported(resolver.ctx, "secret", 6, &value), RELAKIT_NONE); /* static */
-    EQ(resolver.candidate(resolver.ctx, "vmlinux", 7, "secret", 6, 1, &value), RELAKIT_OK);
-    EQ(resolver.candidate(resolver.ctx, "vmlinux", 7, "secret", 6, 2, &value), RELAKIT_NONE);
-    EQ(resolver.candidate(resolver.ctx, "target", 6, "step", 4, 2, &value), RELAKIT_OK);
-    EQ(resolver.candidate(resolver.ctx, "target", 6, "step", 4, 0, &value), RELAKIT_NONE);
-    EQ(resolver.candidate(resolver.ctx, "other", 5, "step", 4, 1, &value), RELAKIT_NONE);
+    EQ(resolver.exported(resolver.ctx, "kernel_add", 9, &value), RELAKIT_NOT_FOUND);
+    EQ(resolver.exported(resolver.ctx, "secret", 6, &value), RELAKIT_NOT_FOUND); /* static */
+    EQ(resolver.nth_symbol(resolver.ctx, "vmlinux", 7, "secret", 6, 1, &value), RELAKIT_OK);
+    EQ(resolver.nth_symbol(resolver.ctx, "vmlinux", 7, "secret", 6, 2, &value), RELAKIT_NOT_FOUND);
+    EQ(resolver.nth_symbol(resolver.ctx, "target", 6, "step", 4, 2, &value), RELAKIT_OK);
+    EQ(resolver.nth_symbol(resolver.ctx, "target", 6, "step", 4, 0, &value), RELAKIT_NOT_FOUND);
+    EQ(resolver.nth_symbol(resolver.ctx, "other", 5, "step", 4, 1, &value), RELAKIT_NOT_FOUND);
     EQ(guest_module_symbol(&target, "step"), 0); /* there are two */
     printf("  names: exported or not, and the n-th of a name\n");
 }
@@ -99,7 +99,7 @@ static void wrong_files(void)
         section.sh_addralign = wrong[i].align;
         memcpy(bad + at, &section, sizeof section);
         target_file = bad;
-        REFUSES(RELAKIT_ERR_NOT_PLACED, wrong[i].size, place_target());
+        REFUSES(RELAKIT_ERR_NOT_ASSIGNED, wrong[i].size, place_target());
         free(bad);
     }
     target_file = good;
@@ -144,7 +144,7 @@ static void refusals(void)
     EQ(good_hooks.write(good_hooks.ctx, at, 0, &byte, 1), 0);
     memcpy(image_after, image, IMAGE_SIZE);
     (void)going();
-    EQ(fault.status, RELAKIT_ERR_MISMATCH); /* and of the other numbers one is the address in the guest */
+    EQ(fault.status, RELAKIT_ERR_TARGET_MISMATCH); /* and of the other numbers one is the address in the guest */
     same_image(image_after);
     byte ^= 1;
     EQ(good_hooks.write(good_hooks.ctx, at, 0, &byte, 1), 0);

@@ -73,7 +73,7 @@ static void writer_is_gone(struct table *table, struct failing *failing)
             break;
         check(status == RELAKIT_ERR_WRITER || status == RELAKIT_ERR_SYNC || status == RELAKIT_ERR_NOT_UNDONE,
               "writer is gone: status %d", status);
-        if (status == RELAKIT_ERR_NOT_UNDONE && error.has & RELAKIT_HAS_ENTRY) {
+        if (status == RELAKIT_ERR_NOT_UNDONE && error.has & RELAKIT_ERROR_HAS_ENTRY) {
             if (undone++ == 0) {
                 printf("  writer fails at call %u and ever after: ", k);
                 print_error(&error);
@@ -154,7 +154,7 @@ void faults_level1(void)
     fault64(&bench, "32 bits for a high address", &loader.values[number.symbol], UINT64_C(1) << 40,
             RELAKIT_ERR_OVERFLOW);
     fault64(&bench, "PC32 to what is too far", RELA(pc32, r_addend), UINT64_C(1) << 40, RELAKIT_ERR_OVERFLOW);
-    fault8(&bench, "field is not zero", field, 1, RELAKIT_ERR_NON_ZERO);
+    fault8(&bench, "field is not zero", field, 1, RELAKIT_ERR_TARGET_NOT_ZERO);
     fault64(&bench, "half an entry", &loader.object.sections[pc32.section].sh_size,
             loader.object.sections[pc32.section].sh_size - 12, RELAKIT_ERR_PARTIAL_ENTRY);
     fault64(&bench, "values not aligned", &loader.values, (uint64_t)(uintptr_t)loader.values + 1,
@@ -168,7 +168,7 @@ void faults_level1(void)
     table.clear = 1;
     fault64(&one, "two sources of values", &table.symtab, (uint64_t)(uintptr_t)loader.object.symbols,
             RELAKIT_ERR_SYMBOLS);
-    fault(&one, "cleared before it was applied", NULL, NULL, 0, RELAKIT_ERR_MISMATCH);
+    fault(&one, "cleared before it was applied", NULL, NULL, 0, RELAKIT_ERR_TARGET_MISMATCH);
     table.clear = 0;
     failing.to = memory_writer(&loader.memory);
     table.writer = &writer;
@@ -177,11 +177,11 @@ void faults_level1(void)
     fault_writer(&one, &failing); /* clears it in the end */
     table.clear = 0;
     fault_writer(&one, &failing);
-    fault(&one, "applied twice", NULL, NULL, 0, RELAKIT_ERR_NON_ZERO);
+    fault(&one, "applied twice", NULL, NULL, 0, RELAKIT_ERR_TARGET_NOT_ZERO);
     table.clear = 1;
     table.writer = NULL;
     check(memory_open(&loader.memory) == 0, "writable again"); /* the writer has sealed it */
-    fault8(&one, "field was changed since", field, (char)(*field ^ 1), RELAKIT_ERR_MISMATCH);
+    fault8(&one, "field was changed since", field, (char)(*field ^ 1), RELAKIT_ERR_TARGET_MISMATCH);
     expect_ok(one_table(&table, &error), &error, "clearing");
 
     expect_ok(level1_relocate(&loader, &error), &error, "the good run afterwards");

@@ -63,10 +63,10 @@ void faults_level2(void)
     fault64(&bench, "st_value does not fit", &loader.object.symbols[number.symbol].st_value, UINT64_C(1) << 32,
             RELAKIT_ERR_OVERFLOW);
     fault8(&bench, "field is not zero", (unsigned char *)(uintptr_t)target->sh_addr + number.offset, 1,
-           RELAKIT_ERR_NON_ZERO);
+           RELAKIT_ERR_TARGET_NOT_ZERO);
     fault64(&bench, "section has shrunk", &target->sh_size, 8, RELAKIT_ERR_OFFSET_OUTSIDE);
-    fault64(&bench, "sh_addr of the target is NULL", &target->sh_addr, 0, RELAKIT_ERR_NOT_PLACED);
-    fault64(&bench, "sh_addr wraps around", &target->sh_addr, UINT64_MAX - 4, RELAKIT_ERR_NOT_PLACED);
+    fault64(&bench, "sh_addr of the target is NULL", &target->sh_addr, 0, RELAKIT_ERR_NOT_ASSIGNED);
+    fault64(&bench, "sh_addr wraps around", &target->sh_addr, UINT64_MAX - 4, RELAKIT_ERR_NOT_ASSIGNED);
     fault64(&bench, "target lies over the headers", &target->sh_addr, (uint64_t)(uintptr_t)loader.object.sections,
             RELAKIT_ERR_TARGET_OVERLAPS);
 
@@ -88,13 +88,13 @@ void faults_level2(void)
     fault32(&one, "sh_info names the symbols", &table->sh_info, call.symindex, RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE);
     fault64(&one, "no headers", &call.sechdrs, 0, RELAKIT_ERR_NULL);
     call.clear = 1;
-    fault(&one, "cleared before it was applied", NULL, NULL, 0, RELAKIT_ERR_MISMATCH);
+    fault(&one, "cleared before it was applied", NULL, NULL, 0, RELAKIT_ERR_TARGET_MISMATCH);
     call.clear = 0;
     failing.to = memory_writer(&loader.memory);
     call.writer = &writer;
     fault_writer(&one, &failing); /* applies it in the end */
     call.clear = 1;
-    fault64(&one, "symbol has moved since", &loader.object.symbols[number.symbol].st_value, 64, RELAKIT_ERR_MISMATCH);
+    fault64(&one, "symbol has moved since", &loader.object.symbols[number.symbol].st_value, 64, RELAKIT_ERR_TARGET_MISMATCH);
     fault_writer(&one, &failing); /* clears it in the end */
 
     check(memory_open(&loader.memory) == 0, "writable again"); /* the writer has sealed it */

@@ -38,7 +38,7 @@ static relakit_status place(void *ctx, struct relakit_error *error)
 {
     struct level3 *loader = ctx;
 
-    return relakit_module_place(loader->module_state, &loader->map, error);
+    return relakit_module_assign(loader->module_state, &loader->map, error);
 }
 
 /* The arguments of relakit_module_init, each of which can be wrong. */
@@ -100,7 +100,7 @@ static void file_faults(unsigned char *file, size_t size)
                RELAKIT_ERR_OVERFLOW);
     file_fault("PC32 to what is too far", file, size, RELA(pc32, r_addend), UINT64_C(1) << 40, RELAKIT_ERR_OVERFLOW);
     file_fault("field is not zero", file, size, file + object.sections[number.target].sh_offset + number.offset - 4,
-               UINT64_C(0x0100000000000000), RELAKIT_ERR_NON_ZERO);
+               UINT64_C(0x0100000000000000), RELAKIT_ERR_TARGET_NOT_ZERO);
     file_fault("symbol that nobody exports", file, size, name, UINT64_C(0x6464615f74736f48), /* Host_add */
                RELAKIT_ERR_UNKNOWN_SYMBOL);
     object_close(&object);
@@ -142,7 +142,7 @@ static relakit_status copied(void *ctx, struct relakit_error *error)
     static struct level3 copy;
 
     copy = *(const struct level3 *)ctx;
-    return relakit_module_place((struct relakit_module *)(void *)copy.state, &copy.map, error);
+    return relakit_module_assign((struct relakit_module *)(void *)copy.state, &copy.map, error);
 }
 
 /* A resolver that calls for the module that it is called for. */
@@ -155,17 +155,17 @@ static int32_t busy(void *ctx, const char *name, size_t length, uint64_t *value)
 static void place_faults(struct level3 *loader, unsigned char *file, uint32_t text)
 {
     struct bench bench = { .call = place, .ctx = loader };
-    struct relakit_place *places = loader->places;
+    struct relakit_section_memory *places = loader->places;
 
     bench_watch(&bench, "memory", loader->memory.bytes, memory_size());
-    fault64(&bench, "memory too short", &places[text].size, places[text].size - 1, RELAKIT_ERR_PLACED_SIZE);
+    fault64(&bench, "memory too short", &places[text].size, places[text].size - 1, RELAKIT_ERR_ASSIGNED_SIZE);
     fault(&bench, "no memory at all", &places[text].flags, "\0\0\0\0", 4, RELAKIT_ERR_RESERVED);
     fault64(&bench, "no bytes", &places[text].bytes, 0, RELAKIT_ERR_NULL);
     fault64(&bench, "place lies over the file", &places[text].bytes, (uint64_t)(uintptr_t)file, RELAKIT_ERR_OVERLAP);
-    fault64(&bench, "last places forgotten", &loader->map.count, 1, RELAKIT_ERR_NOT_PLACED);
-    fault32(&bench, "bytes and a writer", &places[text].flags, RELAKIT_PLACED | RELAKIT_PLACE_WRITER,
+    fault64(&bench, "last places forgotten", &loader->map.count, 1, RELAKIT_ERR_NOT_ASSIGNED);
+    fault32(&bench, "bytes and a writer", &places[text].flags, RELAKIT_MEMORY_PRESENT | RELAKIT_MEMORY_WRITER,
             RELAKIT_ERR_RESERVED);
-    fault32(&bench, "unknown flag", &places[text].flags, RELAKIT_PLACED | 1024, RELAKIT_ERR_FLAGS);
+    fault32(&bench, "unknown flag", &places[text].flags, RELAKIT_MEMORY_PRESENT | 1024, RELAKIT_ERR_FLAGS);
     bench.call = copied;
     fault(&bench, "state was copied elsewhere", NULL, NULL, 0, RELAKIT_ERR_NOT_A_MODULE_STATE);
     bench_close(&bench);
@@ -203,7 +203,7 @@ void faults_level3(void)
     resolver.ctx = loader.module_state;
     expect_ok(relakit_module_early(loader.module_state, &loader.map, loader.values, loader.value_count, &resolver,
                                    &error), &error, "the good run afterwards");
-    check(read_special(&loader, &error) == RELAKIT_NONE, "now they may be: this one is none");
+    check(read_special(&loader, &error) == RELAKIT_NOT_FOUND, "now they may be: this one is none");
     fault(&bench, "relocated twice", NULL, NULL, 0, RELAKIT_ERR_ORDER);
     expect_ok(level3_names(&loader, &error), &error, "names");
     check(memory_seal(&loader.memory) == 0, "sealed");

@@ -9,7 +9,7 @@
 /* relakit_klp_apply and relakit_klp_clear, with what can be wrong. */
 struct call {
     struct level2 *loader;
-    struct relakit_image image;
+    struct relakit_sechdrs image;
     struct relakit_resolver resolver;
     const struct relakit_writer *writer;
     const char *object;
@@ -84,7 +84,7 @@ static void early_faults(struct level2 *loader, uint32_t *host_symbol)
     watch(&bench, loader);
     fault8(&bench, "early: symbol that nobody has", name_of(object, call.symbol) + 17, 'X', RELAKIT_ERR_KLP_NOT_FOUND);
     fault8(&bench, "early: one of two, but which", position_of(object, scale.symbol), '0', RELAKIT_ERR_KLP_AMBIGUOUS);
-    fault8(&bench, "early: the third of two", position_of(object, scale.symbol), '3', RELAKIT_ERR_KLP_POSITION);
+    fault8(&bench, "early: the third of two", position_of(object, scale.symbol), '3', RELAKIT_ERR_KLP_SYMPOS);
     fault8(&bench, "early: symbol's name without comma", position_of(object, scale.symbol) - 1, '.',
            RELAKIT_ERR_BAD_KLP_SYMBOL_NAME);
     fault(&bench, "early: not a livepatch symbol", &object->symbols[call.symbol].st_shndx, "\xf1\xff", 2,
@@ -95,7 +95,7 @@ static void early_faults(struct level2 *loader, uint32_t *host_symbol)
             RELAKIT_ERR_SYMBOL_INDEX);
     fault64(&bench, "early: too far for a call", RELA(call, r_addend), UINT64_C(1) << 33, RELAKIT_ERR_OVERFLOW);
     fault8(&bench, "early: field in the last section is not zero",
-           (unsigned char *)(uintptr_t)object->sections[key.target].sh_addr + key.offset + 7, 1, RELAKIT_ERR_NON_ZERO);
+           (unsigned char *)(uintptr_t)object->sections[key.target].sh_addr + key.offset + 7, 1, RELAKIT_ERR_TARGET_NOT_ZERO);
     fault64(&bench, "early: no memory for values", &loader->values, 0, RELAKIT_ERR_NULL);
     bench_close(&bench);
 }
@@ -111,7 +111,7 @@ static void coming_faults(struct bench *bench, struct call *call, uint32_t host_
 
     fault32(bench, "coming: host's symbol in target's section", RELA(step, r_info) + 4, host_symbol,
             RELAKIT_ERR_VMLINUX_FROM_MODULE);
-    fault8(bench, "coming: the third of two", position_of(object, step.symbol), '3', RELAKIT_ERR_KLP_POSITION);
+    fault8(bench, "coming: the third of two", position_of(object, step.symbol), '3', RELAKIT_ERR_KLP_SYMPOS);
     fault64(bench, "coming: section is not in memory", &section->sh_flags,
             section->sh_flags & ~(uint64_t)SHF_ALLOC, RELAKIT_ERR_LATE_NOT_ALLOCATED);
     fault64(bench, "coming: target is not in memory", &target->sh_flags, target->sh_flags & ~(uint64_t)SHF_ALLOC,
@@ -120,9 +120,9 @@ static void coming_faults(struct bench *bench, struct call *call, uint32_t host_
     fault64(bench, "coming: section has shrunk", &target->sh_size, 0, RELAKIT_ERR_OFFSET_OUTSIDE);
     fault8(bench, "coming: field is not zero",
            (unsigned char *)(uintptr_t)object->sections[pointer.target].sh_addr + pointer.offset, 1,
-           RELAKIT_ERR_NON_ZERO);
+           RELAKIT_ERR_TARGET_NOT_ZERO);
     fault(bench, "coming: who?", &call->object, &no_name, sizeof no_name, RELAKIT_ERR_NOT_A_MODULE);
-    call->resolver.candidate = failing_candidate;
+    call->resolver.nth_symbol = failing_candidate;
     fault(bench, "coming: resolver fails with -5", NULL, NULL, 0, RELAKIT_ERR_RESOLVER);
     call->resolver = host_resolver();
 }
@@ -134,9 +134,9 @@ static void going_faults(struct bench *bench, const struct call *call)
     struct entry step = find_in_memory(object, ".klp.rela.target..text", R_X86_64_PLT32);
     unsigned char *field = (unsigned char *)(uintptr_t)object->sections[pointer.target].sh_addr + pointer.offset;
 
-    fault8(bench, "going: somebody changed the pointer", field, (char)(*field ^ 0x10), RELAKIT_ERR_MISMATCH);
+    fault8(bench, "going: somebody changed the pointer", field, (char)(*field ^ 0x10), RELAKIT_ERR_TARGET_MISMATCH);
     fault64(bench, "going: target has moved since", &object->symbols[step.symbol].st_value, 0x20000000,
-            RELAKIT_ERR_MISMATCH);
+            RELAKIT_ERR_TARGET_MISMATCH);
 }
 
 void faults_livepatch2(void)
@@ -167,7 +167,7 @@ void faults_livepatch2(void)
     expect_ok(level1_load(&target, "target", target_file, target_size, &error), &error, "target.ko");
     host_coming(&target.module);
     call.clear = 1;
-    fault(&bench, "going: but it has not come", NULL, NULL, 0, RELAKIT_ERR_MISMATCH);
+    fault(&bench, "going: but it has not come", NULL, NULL, 0, RELAKIT_ERR_TARGET_MISMATCH);
     call.clear = 0;
     coming_faults(&bench, &call, host_symbol);
     expect_ok(livepatch2_coming(&loader, "taregt", &sections, &error), &error, "a misspelt target");
@@ -176,11 +176,11 @@ void faults_livepatch2(void)
 
     fault_writer(&bench, &failing); /* it has come in the end */
     check(module_call(&loader.module, "patch_submit", 5) == 1050 && count_of(&target.module) == 1100, "it works");
-    fault(&bench, "coming: twice", NULL, NULL, 0, RELAKIT_ERR_NON_ZERO);
+    fault(&bench, "coming: twice", NULL, NULL, 0, RELAKIT_ERR_TARGET_NOT_ZERO);
     call.clear = 1;
     going_faults(&bench, &call);
     fault_writer(&bench, &failing); /* it has gone in the end */
-    fault(&bench, "going: twice", NULL, NULL, 0, RELAKIT_ERR_MISMATCH);
+    fault(&bench, "going: twice", NULL, NULL, 0, RELAKIT_ERR_TARGET_MISMATCH);
     expect_ok(livepatch2_coming(&loader, "target", NULL, &error), &error, "the good run afterwards");
     check(module_call(&loader.module, "patch_submit", 5) == 1050 && count_of(&target.module) == 2200, "it works");
 

@@ -37,7 +37,7 @@ static relakit_status keep(void *ctx, struct relakit_error *error)
     const struct call *call = ctx;
     struct level3 *loader = call->loader;
 
-    return relakit_module_keep(loader->module_state, &loader->map, loader->values, loader->value_count, kept,
+    return relakit_module_retain(loader->module_state, &loader->map, loader->values, loader->value_count, kept,
                                call->kept_size, error);
 }
 
@@ -82,7 +82,7 @@ static void early_faults(unsigned char *file, size_t size)
 
     name_fault("early: symbol that nobody has", file, size, scale + 17, 'H', RELAKIT_ERR_KLP_NOT_FOUND);
     name_fault("early: one of two, but which", file, size, scale + 28, '0', RELAKIT_ERR_KLP_AMBIGUOUS);
-    name_fault("early: the ninth of two", file, size, scale + 28, '9', RELAKIT_ERR_KLP_POSITION);
+    name_fault("early: the ninth of two", file, size, scale + 28, '9', RELAKIT_ERR_KLP_SYMPOS);
     name_fault("early: symbol's name without comma", file, size, scale + 27, ';', RELAKIT_ERR_BAD_KLP_SYMBOL_NAME);
     name_fault("early: section's name without object", file, size,
                find_bytes(file, size, ".klp.rela.vmlinux..text") + 10, '.', RELAKIT_ERR_BAD_KLP_SECTION_NAME);
@@ -108,7 +108,7 @@ void faults_livepatch3(void)
     struct bench bench = { .call = early, .ctx = &call };
     struct failing failing = { .calls = 0 };
     const char *vmlinux = "vmlinux", *no_name = "", *nobody = NULL;
-    struct relakit_place *place;
+    struct relakit_section_memory *place;
     unsigned char *pointer;
     uint32_t sections = 9;
 
@@ -123,11 +123,11 @@ void faults_livepatch3(void)
 
     bench.call = coming;
     fault(&bench, "coming: file is not put aside yet", NULL, NULL, 0, RELAKIT_ERR_ORDER);
-    expect_ok(relakit_module_late_size(loader.module_state, loader.values, loader.value_count, &kept_size, &error),
-              &error, "late_size");
+    expect_ok(relakit_module_retained_size(loader.module_state, loader.values, loader.value_count, &kept_size, &error),
+              &error, "retained_size");
     bench.call = keep;
     call.kept_size = kept_size - 1;
-    fault(&bench, "keep: a byte too few", NULL, NULL, 0, RELAKIT_ERR_KEPT_TOO_SHORT);
+    fault(&bench, "keep: a byte too few", NULL, NULL, 0, RELAKIT_ERR_RETAINED_TOO_SHORT);
     fault64(&bench, "keep: scratch too short", &loader.value_count, 2, RELAKIT_ERR_VALUES_TOO_SHORT);
     expect_ok(livepatch3_keep(&loader, &error), &error, "keeping");
     pointer = (unsigned char *)(uintptr_t)module_find(&loader.module, "patch_counter", strlen("patch_counter"), 1);
@@ -142,10 +142,10 @@ void faults_livepatch3(void)
     fault(&bench, "coming: the host itself", &call.object, &vmlinux, sizeof vmlinux, RELAKIT_ERR_NOT_A_MODULE);
     fault(&bench, "coming: no name", &call.object, &no_name, sizeof no_name, RELAKIT_ERR_NOT_A_MODULE);
     fault(&bench, "coming: NULL", &call.object, &nobody, sizeof nobody, RELAKIT_ERR_NULL);
-    fault64(&bench, "coming: section has moved", &place->address, place->address + 64, RELAKIT_ERR_MOVED);
-    fault64(&bench, "coming: section's memory too short", &place->size, place->size - 1, RELAKIT_ERR_PLACED_SIZE);
-    fault64(&bench, "coming: last places forgotten", &loader.map.count, 1, RELAKIT_ERR_NOT_PLACED);
-    fault8(&bench, "coming: field is not zero", pointer, 1, RELAKIT_ERR_NON_ZERO);
+    fault64(&bench, "coming: section has moved", &place->address, place->address + 64, RELAKIT_ERR_SECTION_MOVED);
+    fault64(&bench, "coming: section's memory too short", &place->size, place->size - 1, RELAKIT_ERR_ASSIGNED_SIZE);
+    fault64(&bench, "coming: last places forgotten", &loader.map.count, 1, RELAKIT_ERR_NOT_ASSIGNED);
+    fault8(&bench, "coming: field is not zero", pointer, 1, RELAKIT_ERR_TARGET_NOT_ZERO);
     expect_ok(livepatch3_coming(&loader, "taregt", &sections, &error), &error, "a misspelt target");
     check(sections == 0, "nothing is known of it");
     fault_writer(&bench, &failing); /* it has come in the end */
@@ -153,8 +153,8 @@ void faults_livepatch3(void)
     fault(&bench, "coming: twice", NULL, NULL, 0, RELAKIT_ERR_ALREADY_LIVE);
 
     bench.call = going;
-    fault8(&bench, "going: somebody changed the pointer", pointer, (char)(*pointer ^ 0x10), RELAKIT_ERR_MISMATCH);
-    fault64(&bench, "going: section has moved", &place->address, place->address - 64, RELAKIT_ERR_MOVED);
+    fault8(&bench, "going: somebody changed the pointer", pointer, (char)(*pointer ^ 0x10), RELAKIT_ERR_TARGET_MISMATCH);
+    fault64(&bench, "going: section has moved", &place->address, place->address - 64, RELAKIT_ERR_SECTION_MOVED);
     fault_writer(&bench, &failing); /* it has gone in the end */
     fault(&bench, "going: twice", NULL, NULL, 0, RELAKIT_ERR_NOT_LIVE);
     expect_ok(livepatch3_coming(&loader, "target", NULL, &error), &error, "the good run afterwards");

@@ -66,7 +66,7 @@ int32_t host_exported(void *ctx, const char *name, size_t length, uint64_t *valu
             return RELAKIT_OK;
         }
     }
-    return RELAKIT_NONE;
+    return RELAKIT_NOT_FOUND;
 }
 
 /* The position-th of that name, in the order of addresses: that many minus one of its name are below it. */
@@ -140,7 +140,7 @@ int32_t host_candidate(void *ctx, const char *object, size_t object_length, cons
         if (loaded[i] && is_name(loaded[i]->name, object, object_length))
             address = module_find(loaded[i], name, length, position);
     if (address == 0)
-        return RELAKIT_NONE;
+        return RELAKIT_NOT_FOUND;
     *value = address;
     return RELAKIT_OK;
 }
@@ -150,6 +150,6 @@ struct relakit_resolver host_resolver(void)
     struct relakit_resolver resolver = { .struct_size = sizeof resolver };
 
     resolver.exported = host_exported;
-    resolver.candidate = host_candidate;
+    resolver.nth_symbol = host_candidate;
     return resolver;
 }

@@ -59,10 +59,10 @@ relakit_status level1_place(struct level1 *loader, unsigned char *file, size_t s
     loader->module.defined = allocate(loader->object.symbol_count * sizeof(struct name));
     memset(error, 0, sizeof *error);
     if (memory_map(&loader->memory) != 0 || place_sections(loader) != 0)
-        return error->status = RELAKIT_ERR_NOT_PLACED;
+        return error->status = RELAKIT_ERR_NOT_ASSIGNED;
     unknown = resolve_symbols(loader);
     if (unknown != 0) {
-        error->has = RELAKIT_HAS_SYMBOL;
+        error->has = RELAKIT_ERROR_HAS_SYMBOL;
         error->symbol = unknown;
         return error->status = RELAKIT_ERR_UNKNOWN_SYMBOL;
     }
@@ -100,7 +100,7 @@ relakit_status level1_relocate(struct level1 *loader, struct relakit_error *erro
             continue;
         status = one_table(loader, i, 0, error);
         if (status != RELAKIT_OK) {
-            error->has |= RELAKIT_HAS_SECTION; /* relakit_apply cannot know which one it was */
+            error->has |= RELAKIT_ERROR_HAS_SECTION; /* relakit_apply cannot know which one it was */
             error->section = i;
             break;
         }
@@ -119,7 +119,7 @@ relakit_status level1_load(struct level1 *loader, const char *name, unsigned cha
     if (status == RELAKIT_OK)
         status = level1_relocate(loader, error);
     if (status == RELAKIT_OK && memory_seal(&loader->memory) != 0)
-        status = error->status = RELAKIT_ERR_NOT_PLACED;
+        status = error->status = RELAKIT_ERR_NOT_ASSIGNED;
     if (status == RELAKIT_OK)
         loader->module.name = name;
     else

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Linux's rules, but for one: a PC32 that does not fit is refused. Linux would write half of it. */
-const struct relakit_options level2_options = { .struct_size = sizeof level2_options, .flags = RELAKIT_CHECK_PC32 };
+const struct relakit_options level2_options = { .struct_size = sizeof level2_options, .flags = RELAKIT_OPT_CHECK_PC32 };
 
 /* Sets the sh_addr of every section: to its memory, or to the file where it is read only while the module is loaded. */
 static int place_sections(struct level2 *loader)
@@ -63,10 +63,10 @@ relakit_status level2_place(struct level2 *loader, unsigned char *file, size_t s
     loader->values = allocate(loader->object.symbol_count * sizeof *loader->values);
     memset(error, 0, sizeof *error);
     if (memory_map(&loader->memory) != 0 || place_sections(loader) != 0)
-        return error->status = RELAKIT_ERR_NOT_PLACED;
+        return error->status = RELAKIT_ERR_NOT_ASSIGNED;
     unknown = resolve_symbols(loader);
     if (unknown != 0) {
-        error->has = RELAKIT_HAS_SYMBOL;
+        error->has = RELAKIT_ERROR_HAS_SYMBOL;
         error->symbol = unknown;
         return error->status = RELAKIT_ERR_UNKNOWN_SYMBOL;
     }
@@ -120,7 +120,7 @@ relakit_status level2_load(struct level2 *loader, const char *name, unsigned cha
     if (status == RELAKIT_OK)
         status = level2_relocate(loader, error);
     if (status == RELAKIT_OK && memory_seal(&loader->memory) != 0)
-        status = error->status = RELAKIT_ERR_NOT_PLACED;
+        status = error->status = RELAKIT_ERR_NOT_ASSIGNED;
     if (status == RELAKIT_OK)
         loader->module.name = name;
     else

@@ -34,6 +34,6 @@ relakit_status livepatch2_going(struct level2 *loader, const char *object, uint3
                                 struct relakit_error *error);
 /* The second half of livepatch2_load, and what is handed to relakit for all three. */
 relakit_status livepatch2_early(struct level2 *loader, struct relakit_error *error);
-struct relakit_image livepatch2_image(const struct level2 *loader);
+struct relakit_sechdrs livepatch2_image(const struct level2 *loader);
 
 #endif

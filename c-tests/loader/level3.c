@@ -9,7 +9,7 @@
 static relakit_status place_section(struct level3 *loader, uint32_t index, struct relakit_error *error)
 {
     struct relakit_section section = { .struct_size = sizeof section };
-    struct relakit_place *place = &loader->places[index];
+    struct relakit_section_memory *place = &loader->places[index];
     relakit_status status = relakit_module_section(loader->module_state, index, &section, error);
     unsigned char *at;
 
@@ -17,13 +17,13 @@ static relakit_status place_section(struct level3 *loader, uint32_t index, struc
         return status;
     at = memory_take(&loader->memory, section.sh_flags, section.size, section.align);
     if (!at)
-        return error->status = RELAKIT_ERR_NOT_PLACED;
-    place->flags = RELAKIT_PLACED;
+        return error->status = RELAKIT_ERR_NOT_ASSIGNED;
+    place->flags = RELAKIT_MEMORY_PRESENT;
     place->bytes = at;
     place->size = section.size;
     place->address = (uint64_t)(uintptr_t)at; /* it runs where it is */
     if (loader->map.writer && section.sh_flags & SHF_EXECINSTR) {
-        place->flags |= RELAKIT_PLACE_WRITER; /* it will be sealed when a module comes */
+        place->flags |= RELAKIT_MEMORY_WRITER; /* it will be sealed when a module comes */
         place->bytes = NULL;
         if (section.content) /* relakit_module_fill does not fill sections behind a writer */
             memcpy(at, section.content, section.size);
@@ -36,7 +36,7 @@ relakit_status level3_place(struct level3 *loader, const void *file, size_t size
 {
     struct relakit_module_info info = { .struct_size = sizeof info };
     /* Linux's rules, but for one: a PC32 that does not fit is refused. Linux would write half of it. */
-    const struct relakit_options options = { .struct_size = sizeof options, .flags = RELAKIT_CHECK_PC32 };
+    const struct relakit_options options = { .struct_size = sizeof options, .flags = RELAKIT_OPT_CHECK_PC32 };
     relakit_status status;
 
     memset(loader, 0, sizeof *loader);
@@ -49,7 +49,7 @@ relakit_status level3_place(struct level3 *loader, const void *file, size_t size
         return status;
 
     if (memory_map(&loader->memory) != 0)
-        return error->status = RELAKIT_ERR_NOT_PLACED;
+        return error->status = RELAKIT_ERR_NOT_ASSIGNED;
     loader->places = allocate(info.section_count * sizeof *loader->places);
     loader->values = allocate(info.symbol_count * sizeof *loader->values);
     loader->value_count = info.symbol_count;
@@ -62,7 +62,7 @@ relakit_status level3_place(struct level3 *loader, const void *file, size_t size
     for (uint32_t i = 1; i < info.section_count && status == RELAKIT_OK; i++)
         status = place_section(loader, i, error);
     if (status == RELAKIT_OK)
-        status = relakit_module_place(loader->module_state, &loader->map, error);
+        status = relakit_module_assign(loader->module_state, &loader->map, error);
     if (status == RELAKIT_OK)
         status = relakit_module_fill(loader->module_state, &loader->map, error);
     return status;
@@ -101,7 +101,7 @@ relakit_status level3_load(struct level3 *loader, const char *name, const void *
     if (status == RELAKIT_OK)
         status = level3_names(loader, error);
     if (status == RELAKIT_OK && memory_seal(&loader->memory) != 0)
-        status = error->status = RELAKIT_ERR_NOT_PLACED;
+        status = error->status = RELAKIT_ERR_NOT_ASSIGNED;
     if (status == RELAKIT_OK)
         loader->module.name = name;
     else

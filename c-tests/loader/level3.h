@@ -11,7 +11,7 @@ struct level3 {
     struct relakit_module *module_state;
     struct module module;
     struct memory memory;
-    struct relakit_place *places;
+    struct relakit_section_memory *places;
     struct relakit_memory map; /* leads to the places; the same for every call */
     struct relakit_writer writer;
     uint64_t *values;

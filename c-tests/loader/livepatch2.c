@@ -4,12 +4,12 @@
 
 #include <string.h>
 
-struct relakit_image livepatch2_image(const struct level2 *loader)
+struct relakit_sechdrs livepatch2_image(const struct level2 *loader)
 {
     const struct object *object = &loader->object;
     const Elf64_Shdr *names = &object->sections[object->shstrtab];
     const Elf64_Shdr *strings = &object->sections[object->strtab];
-    struct relakit_image image = {
+    struct relakit_sechdrs image = {
         .struct_size = sizeof image,
         .sechdrs = object->sections,
         .section_count = object->section_count,
@@ -30,7 +30,7 @@ struct relakit_image livepatch2_image(const struct level2 *loader)
  */
 relakit_status livepatch2_early(struct level2 *loader, struct relakit_error *error)
 {
-    const struct relakit_image image = livepatch2_image(loader);
+    const struct relakit_sechdrs image = livepatch2_image(loader);
     const struct relakit_resolver resolver = host_resolver();
     relakit_status status = level2_relocate(loader, error);
 
@@ -50,7 +50,7 @@ relakit_status livepatch2_load(struct level2 *loader, const char *name, unsigned
     if (status == RELAKIT_OK)
         status = livepatch2_early(loader, error);
     if (status == RELAKIT_OK && memory_seal(&loader->memory) != 0)
-        status = error->status = RELAKIT_ERR_NOT_PLACED;
+        status = error->status = RELAKIT_ERR_NOT_ASSIGNED;
     if (status == RELAKIT_OK)
         loader->module.name = name;
     else
@@ -62,7 +62,7 @@ relakit_status livepatch2_load(struct level2 *loader, const char *name, unsigned
 relakit_status livepatch2_coming(struct level2 *loader, const char *object, uint32_t *sections,
                                  struct relakit_error *error)
 {
-    const struct relakit_image image = livepatch2_image(loader);
+    const struct relakit_sechdrs image = livepatch2_image(loader);
     const struct relakit_resolver resolver = host_resolver();
     const struct relakit_writer writer = memory_writer(&loader->memory);
 
@@ -72,7 +72,7 @@ relakit_status livepatch2_coming(struct level2 *loader, const char *object, uint
 relakit_status livepatch2_going(struct level2 *loader, const char *object, uint32_t *sections,
                                 struct relakit_error *error)
 {
-    struct relakit_image image = livepatch2_image(loader);
+    struct relakit_sechdrs image = livepatch2_image(loader);
     const struct relakit_writer writer = memory_writer(&loader->memory);
 
     image.values = NULL; /* the symbol table still has what the coming put there */

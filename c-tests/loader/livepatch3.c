@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A livepatch at the third level: relakit_module_keep, and then relakit_module_coming and _going. */
+/* A livepatch at the third level: relakit_module_retain, and then relakit_module_coming and _going. */
 #include "level3.h"
 
 #include <stddef.h>
@@ -9,12 +9,12 @@ relakit_status livepatch3_keep(struct level3 *loader, struct relakit_error *erro
 {
     size_t size;
     relakit_status status =
-        relakit_module_late_size(loader->module_state, loader->values, loader->value_count, &size, error);
+        relakit_module_retained_size(loader->module_state, loader->values, loader->value_count, &size, error);
 
     if (status != RELAKIT_OK)
         return status;
     loader->kept = allocate(size);
-    return relakit_module_keep(loader->module_state, &loader->map, loader->values, loader->value_count, loader->kept,
+    return relakit_module_retain(loader->module_state, &loader->map, loader->values, loader->value_count, loader->kept,
                                size, error);
 }
 
@@ -30,7 +30,7 @@ relakit_status livepatch3_load(struct level3 *loader, const char *name, const vo
     if (status == RELAKIT_OK)
         status = livepatch3_keep(loader, error);
     if (status == RELAKIT_OK && memory_seal(&loader->memory) != 0) /* the writer did, if it had anything to write */
-        status = error->status = RELAKIT_ERR_NOT_PLACED;
+        status = error->status = RELAKIT_ERR_NOT_ASSIGNED;
     if (status == RELAKIT_OK)
         loader->module.name = name;
     else

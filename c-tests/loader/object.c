@@ -14,8 +14,8 @@ static relakit_status fault(struct relakit_error *error, relakit_status status, 
     error->status = status;
     error->linux_errno = relakit_linux_errno(status);
     error->has = has;
-    error->section = has & RELAKIT_HAS_SECTION ? index : 0;
-    error->symbol = has & RELAKIT_HAS_SYMBOL ? index : 0;
+    error->section = has & RELAKIT_ERROR_HAS_SECTION ? index : 0;
+    error->symbol = has & RELAKIT_ERROR_HAS_SYMBOL ? index : 0;
     return status;
 }
 
@@ -69,7 +69,7 @@ static relakit_status open_sections(struct object *object, struct relakit_error 
     for (uint32_t i = 0; i < object->section_count; i++) {
         const Elf64_Shdr *section = &object->sections[i];
         if (section->sh_type != SHT_NOBITS && !is_inside(section->sh_offset, section->sh_size, object->size))
-            return truncated(error, RELAKIT_HAS_SECTION, i, section->sh_offset, section->sh_size, object->size);
+            return truncated(error, RELAKIT_ERROR_HAS_SECTION, i, section->sh_offset, section->sh_size, object->size);
         if (section->sh_type == SHT_SYMTAB)
             object->symtab = i;
     }
@@ -78,7 +78,7 @@ static relakit_status open_sections(struct object *object, struct relakit_error 
         return fault(error, RELAKIT_ERR_BAD_NAME_TABLE, 0, 0);
     for (uint32_t i = 0; i < object->section_count; i++)
         if (object->sections[i].sh_name >= object->sections[object->shstrtab].sh_size)
-            return fault(error, RELAKIT_ERR_BAD_SECTION_NAME, RELAKIT_HAS_SECTION, i);
+            return fault(error, RELAKIT_ERR_BAD_SECTION_NAME, RELAKIT_ERROR_HAS_SECTION, i);
     return RELAKIT_OK;
 }
 
@@ -89,7 +89,7 @@ static relakit_status open_symbols(struct object *object, struct relakit_error *
     if (object->symtab == 0)
         return fault(error, RELAKIT_ERR_NO_SYMBOL_TABLE, 0, 0);
     if (table->sh_link >= object->section_count || !is_strings(object, table->sh_link))
-        return fault(error, RELAKIT_ERR_BAD_STRING_TABLE, RELAKIT_HAS_SECTION, object->symtab);
+        return fault(error, RELAKIT_ERR_BAD_STRING_TABLE, RELAKIT_ERROR_HAS_SECTION, object->symtab);
     object->strtab = table->sh_link;
     object->symbol_count = (uint32_t)(table->sh_size / sizeof(Elf64_Sym));
     object->symbols = allocate(object->symbol_count * sizeof(Elf64_Sym));
@@ -97,10 +97,10 @@ static relakit_status open_symbols(struct object *object, struct relakit_error *
     for (uint32_t i = 0; i < object->symbol_count; i++) {
         const Elf64_Sym *symbol = &object->symbols[i];
         if (symbol->st_name >= object->sections[object->strtab].sh_size)
-            return fault(error, RELAKIT_ERR_BAD_SYMBOL_NAME, RELAKIT_HAS_SYMBOL, i);
+            return fault(error, RELAKIT_ERR_BAD_SYMBOL_NAME, RELAKIT_ERROR_HAS_SYMBOL, i);
         if (symbol->st_shndx >= object->section_count && symbol->st_shndx != SHN_ABS &&
             symbol->st_shndx != RELAKIT_SHN_LIVEPATCH)
-            return fault(error, RELAKIT_ERR_SYMBOL_SECTION, RELAKIT_HAS_SYMBOL, i);
+            return fault(error, RELAKIT_ERR_SYMBOL_SECTION, RELAKIT_ERROR_HAS_SYMBOL, i);
     }
     return RELAKIT_OK;
 }

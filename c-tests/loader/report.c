@@ -23,19 +23,19 @@ void print_error(const struct relakit_error *error)
     const char *type = relakit_type_name(error->r_type);
     const char *before = " (";
 
-    if (error->has & RELAKIT_HAS_SECTION)
+    if (error->has & RELAKIT_ERROR_HAS_SECTION)
         printf("section %" PRIu32 ", ", error->section);
-    if (error->has & RELAKIT_HAS_ENTRY)
+    if (error->has & RELAKIT_ERROR_HAS_ENTRY)
         printf("entry %" PRIu64 ", ", error->entry);
-    if (error->has & RELAKIT_HAS_TYPE && type)
+    if (error->has & RELAKIT_ERROR_HAS_TYPE && type)
         printf("%s, ", type);
-    else if (error->has & RELAKIT_HAS_TYPE)
+    else if (error->has & RELAKIT_ERROR_HAS_TYPE)
         printf("type %" PRIu32 ", ", error->r_type);
-    if (error->has & RELAKIT_HAS_SYMBOL)
+    if (error->has & RELAKIT_ERROR_HAS_SYMBOL)
         printf("symbol %" PRIu32 ", ", error->symbol);
     printf("%s", relakit_strerror(error->status));
     for (uint32_t i = 0; i < 3; i++) {
-        const char *name = relakit_number_name(error->status, i);
+        const char *name = relakit_error_field_name(error->status, i);
         if ((!name || !*name) && error->status <= RELAKIT_ERR_NULL)
             name = members[i]; /* of a wrong call: relakit.h says what they are, mostly the number of the argument */
         if (!name || !*name || (name == members[2] && numbers[2] == 0))

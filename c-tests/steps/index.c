@@ -10,7 +10,7 @@ struct entry {
 
 #define LENGTH 24
 static struct entry *entries;
-static struct relakit_names names = {.struct_size = sizeof names};
+static struct relakit_name_table names = {.struct_size = sizeof names};
 static uint32_t things;
 static void *memory;
 static const struct relakit_index *made;
@@ -82,7 +82,7 @@ int main(void)
         {"relakit_index_build: names of one hash", N_LOG_N, ONE_HASH, build, RELAKIT_OK},
         {"relakit_index_find: the last of one name", CONSTANT, ONE_NAME, find_last, RELAKIT_OK},
         {"relakit_index_find: a name among those of its hash", LOGARITHMIC, ONE_HASH, find_one, RELAKIT_OK},
-        {"relakit_index_find: a name that is not there", CONSTANT, ONE_HASH, find_none, RELAKIT_NONE},
+        {"relakit_index_find: a name that is not there", CONSTANT, ONE_HASH, find_none, RELAKIT_NOT_FOUND},
         {"relakit_find_sorted: the last of one name", LOGARITHMIC, ONE_NAME, sorted_last, RELAKIT_OK},
         {"relakit_find_sorted: a name", LOGARITHMIC, ONE_HASH, sorted_one, RELAKIT_OK},
     };

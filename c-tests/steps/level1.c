@@ -24,7 +24,7 @@ static relakit_status clear(void)
 
 static relakit_status check(void)
 {
-    return relakit_check(table, things * sizeof *table, &symbols, &target, &options, fresh());
+    return relakit_dry_run(table, things * sizeof *table, &symbols, &target, &options, fresh());
 }
 
 
@@ -85,7 +85,7 @@ static void count_table(const char *name, counted *call, size_t kind, int writte
         make_table(kind, 1000 * times[t]);
         behind = target_bytes;
         sync_fails = 0;
-        options.flags = RELAKIT_MORE_TYPES | flags;
+        options.flags = RELAKIT_OPT_EXTRA_TYPES | flags;
         target.bytes = written ? NULL : target_bytes;
         target.size = things * 8;
         target.address = BASE;
@@ -99,15 +99,15 @@ static void count_table(const char *name, counted *call, size_t kind, int writte
                 table[last].r_info = (uint64_t)last << 32 | UNKNOWN;
             else
                 target_bytes[table[last].r_offset] ^= 1;
-            want = at == ENTRY ? RELAKIT_ERR_UNKNOWN_TYPE : clears ? RELAKIT_ERR_MISMATCH : RELAKIT_ERR_NON_ZERO;
+            want = at == ENTRY ? RELAKIT_ERR_UNKNOWN_TYPE : clears ? RELAKIT_ERR_TARGET_MISMATCH : RELAKIT_ERR_TARGET_NOT_ZERO;
         }
         sync_fails = at == SYNC;
         if (at == SYNC)
-            want = flags & RELAKIT_ALLOW_NONZERO && !clears ? RELAKIT_ERR_NOT_UNDONE : RELAKIT_ERR_SYNC;
+            want = flags & RELAKIT_OPT_ALLOW_NONZERO && !clears ? RELAKIT_ERR_NOT_UNDONE : RELAKIT_ERR_SYNC;
         /* In plain memory a dry run ends at the second field; behind a writer every entry is looked at by itself first. */
         int stops = call == check && !written && !ordered;
         if (stops || (call == check && !ordered && at == NO_FAULT))
-            want = RELAKIT_ERR_UNORDERED;
+            want = RELAKIT_ERR_FIELDS_NOT_ASCENDING;
         snprintf(what, sizeof what, "%s: %s%s%s%s", name, tables[kind].what, written ? ", behind a writer" : "",
                  flags ? ", any bytes before" : "", faults[at]);
         count(stops ? CONSTANT : LINEAR, what, things, call, want);
@@ -119,7 +119,7 @@ static void count_tables(void)
     static const struct {
         const char *name;
         counted *call;
-    } calls[] = {{"relakit_apply", apply}, {"relakit_clear", clear}, {"relakit_check", check}};
+    } calls[] = {{"relakit_apply", apply}, {"relakit_clear", clear}, {"relakit_dry_run", check}};
     for (size_t c = 0; c < 3; c++)
         for (size_t kind = 0; kind < TABLES; kind++)
             for (int written = 0; written < 2; written++) {
@@ -130,9 +130,9 @@ static void count_tables(void)
                 if (written && calls[c].call != check)
                     count_table(calls[c].name, calls[c].call, kind, written, SYNC, 0);
             }
-    count_table("relakit_apply", apply, 2, 0, NO_FAULT, RELAKIT_ALLOW_NONZERO);
-    count_table("relakit_apply", apply, 2, 0, ENTRY, RELAKIT_ALLOW_NONZERO);
-    count_table("relakit_apply", apply, 1, 1, SYNC, RELAKIT_ALLOW_NONZERO);
+    count_table("relakit_apply", apply, 2, 0, NO_FAULT, RELAKIT_OPT_ALLOW_NONZERO);
+    count_table("relakit_apply", apply, 2, 0, ENTRY, RELAKIT_OPT_ALLOW_NONZERO);
+    count_table("relakit_apply", apply, 1, 1, SYNC, RELAKIT_OPT_ALLOW_NONZERO);
 }
 
 /* Names of any length. */
@@ -185,15 +185,15 @@ static void count_names(void)
 /* What is given one number, which no table knows. */
 static relakit_status strerror_of(void) { return relakit_strerror(-(relakit_status)things) == NULL; }
 static relakit_status linux_errno(void) { return relakit_linux_errno(-(relakit_status)things); }
-static relakit_status number_name(void) { return relakit_number_name(-(relakit_status)things, 2) == NULL; }
+static relakit_status error_field_name(void) { return relakit_error_field_name(-(relakit_status)things, 2) == NULL; }
 static relakit_status abi(void) { return relakit_abi() != RELAKIT_ABI; }
 static relakit_status version(void) { return relakit_version() == NULL; }
 static relakit_status type_name(void) { return relakit_type_name(things) != NULL; }
 static relakit_status class_name(void) { return relakit_class_name(things) != NULL; }
-static relakit_status rule_name(void) { return relakit_rule_name((int32_t)things) != NULL; }
-static relakit_status rule_message(void) { return relakit_rule_message((int32_t)things) != NULL; }
-static relakit_status rule_help(void) { return relakit_rule_help((int32_t)things) != NULL; }
-static relakit_status rule_number_name(void) { return relakit_rule_number_name((int32_t)things, 0) != NULL; }
+static relakit_status rule_name(void) { return relakit_lint_name((int32_t)things) != NULL; }
+static relakit_status rule_message(void) { return relakit_lint_message((int32_t)things) != NULL; }
+static relakit_status rule_help(void) { return relakit_lint_help((int32_t)things) != NULL; }
+static relakit_status lint_field_name(void) { return relakit_lint_field_name((int32_t)things, 0) != NULL; }
 static relakit_status module_size(void) { return relakit_module_size() == 0; }
 static relakit_status module_align(void) { return relakit_module_align() != RELAKIT_MODULE_ALIGN; }
 
@@ -203,10 +203,10 @@ static void count_numbers(void)
         const char *name;
         counted *call;
     } rows[] = {
-        {"relakit_strerror", strerror_of}, {"relakit_linux_errno", linux_errno}, {"relakit_number_name", number_name},
+        {"relakit_strerror", strerror_of}, {"relakit_linux_errno", linux_errno}, {"relakit_error_field_name", error_field_name},
         {"relakit_abi", abi}, {"relakit_version", version}, {"relakit_type_name", type_name},
-        {"relakit_class_name", class_name}, {"relakit_rule_name", rule_name}, {"relakit_rule_message", rule_message},
-        {"relakit_rule_help", rule_help}, {"relakit_rule_number_name", rule_number_name}, {"relakit_module_size", module_size}, {"relakit_module_align", module_align},
+        {"relakit_class_name", class_name}, {"relakit_lint_name", rule_name}, {"relakit_lint_message", rule_message},
+        {"relakit_lint_help", rule_help}, {"relakit_lint_field_name", lint_field_name}, {"relakit_module_size", module_size}, {"relakit_module_align", module_align},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (size_t t = 0; t < TIMES; t++) {

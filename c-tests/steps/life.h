@@ -18,15 +18,15 @@ static relakit_status init(void)
 {
     return relakit_module_init(state, sizeof state, file, file_size, &options, &module, fresh());
 }
-static relakit_status place(void) { return relakit_module_place(module, &memory, fresh()); }
+static relakit_status place(void) { return relakit_module_assign(module, &memory, fresh()); }
 static relakit_status fill(void) { return relakit_module_fill(module, &memory, fresh()); }
 static relakit_status early(void)
 {
     return relakit_module_early(module, &memory, values, symbol_count, &resolver, fresh());
 }
-static relakit_status late_size(void)
+static relakit_status retained_size(void)
 {
-    return relakit_module_late_size(module, values, symbol_count, &kept_size, fresh());
+    return relakit_module_retained_size(module, values, symbol_count, &kept_size, fresh());
 }
 static relakit_status make_room(void)
 {
@@ -35,7 +35,7 @@ static relakit_status make_room(void)
 }
 static relakit_status keep(void)
 {
-    return relakit_module_keep(module, &memory, values, symbol_count, kept, kept_size, fresh());
+    return relakit_module_retain(module, &memory, values, symbol_count, kept, kept_size, fresh());
 }
 static relakit_status coming(void)
 {
@@ -72,7 +72,7 @@ static relakit_status findings(void)
 }
 
 /* The life of a module, and after how many of its steps it is what. */
-static counted *const life[] = {init, place, fill, early, late_size, make_room, keep, coming};
+static counted *const life[] = {init, place, fill, early, retained_size, make_room, keep, coming};
 enum { PARSED = 1, PLACED, FILLED, LOADED, SIZED = 6, KEPT, LIVE };
 
 #endif /* STEPS_LIFE_H */

@@ -59,7 +59,7 @@ static uint32_t pairs, entries, symbol_count, section_count;
 static Elf64_Shdr *headers;
 static Elf64_Sym *symtab;
 static Elf64_Rela *relas;
-static struct relakit_place *places;
+static struct relakit_section_memory *places;
 
 /* `count` names, one after the other and the first at byte 1. Answers the bytes of each. */
 static inline uint32_t put_names(char *to, const char *begin, uint32_t letters, const char *end, uint32_t count)
@@ -109,7 +109,7 @@ static inline void build(const struct kind *of, const struct growth *growth, uin
     arena_used = 0;
     file = (unsigned char *)lend(file_size);
     room = (unsigned char *)lend((size_t)pairs * entries * 8);
-    places = (struct relakit_place *)lend(section_count * sizeof *places);
+    places = (struct relakit_section_memory *)lend(section_count * sizeof *places);
     ehdr = (Elf64_Ehdr *)(void *)file;
     memcpy(ehdr->e_ident, ident, sizeof ident);
     ehdr->e_type = ET_REL;
@@ -135,7 +135,7 @@ static inline void build(const struct kind *of, const struct growth *growth, uin
     symtab[used + 1].st_shndx = SHN_ABS;
     for (uint32_t pair = 0; pair < pairs; pair++) {
         size_t offset = (size_t)pair * entries * 8;
-        struct relakit_place *place = &places[ROOM(pair)];
+        struct relakit_section_memory *place = &places[ROOM(pair)];
         put_section(ROOM(pair), SHT_PROGBITS, (uint64_t)entries * 8, &at);
         relas = (Elf64_Rela *)put_section(RELA_(pair), SHT_RELA, entries * sizeof *relas, &at);
         for (uint32_t i = 0; i < entries; i++)
@@ -145,7 +145,7 @@ static inline void build(const struct kind *of, const struct growth *growth, uin
         headers[RELA_(pair)].sh_flags = of->flags;
         headers[RELA_(pair)].sh_info = ROOM(pair);
         headers[RELA_(pair)].sh_link = SYMTAB;
-        place->flags = written ? RELAKIT_PLACED | RELAKIT_PLACE_WRITER : RELAKIT_PLACED;
+        place->flags = written ? RELAKIT_MEMORY_PRESENT | RELAKIT_MEMORY_WRITER : RELAKIT_MEMORY_PRESENT;
         place->bytes = written ? NULL : room + offset;
         place->size = (uint64_t)entries * 8;
         place->address = BASE + offset;
@@ -161,17 +161,17 @@ static int32_t exported(void *ctx, const char *name, size_t name_len, uint64_t *
 {
     (void)ctx, (void)name, (void)name_len;
     *value = 0x1000;
-    return knows_nobody ? RELAKIT_NONE : RELAKIT_OK;
+    return knows_nobody ? RELAKIT_NOT_FOUND : RELAKIT_OK;
 }
 
-static int32_t candidate(void *ctx, const char *object, size_t object_len, const char *name, size_t name_len,
+static int32_t nth_symbol(void *ctx, const char *object, size_t object_len, const char *name, size_t name_len,
                          uint64_t position, uint64_t *value)
 {
     (void)ctx, (void)object, (void)object_len, (void)name, (void)name_len;
     *value = 0x1000;
-    return position != 1 ? RELAKIT_NONE : RELAKIT_OK;
+    return position != 1 ? RELAKIT_NOT_FOUND : RELAKIT_OK;
 }
 
-static const struct relakit_resolver resolver = {sizeof resolver, 0, NULL, exported, candidate};
+static const struct relakit_resolver resolver = {sizeof resolver, 0, NULL, exported, nth_symbol};
 
 #endif /* STEPS_MODULE_H */

@@ -18,9 +18,9 @@ static relakit_status clear_section(void)
                                       NULL, fresh());
 }
 
-static struct relakit_image image(void)
+static struct relakit_sechdrs image(void)
 {
-    struct relakit_image of = {.struct_size = sizeof of, .sechdrs = headers, .section_count = section_count,
+    struct relakit_sechdrs of = {.struct_size = sizeof of, .sechdrs = headers, .section_count = section_count,
                                .symindex = SYMTAB, .symbol_count = symbol_count, .values = values};
     of.shstrtab = (const char *)file + headers[SHSTRTAB].sh_offset;
     of.shstrtab_size = headers[SHSTRTAB].sh_size;
@@ -31,13 +31,13 @@ static struct relakit_image image(void)
 
 static relakit_status klp_apply(void)
 {
-    struct relakit_image of = image();
+    struct relakit_sechdrs of = image();
     return relakit_klp_apply(&of, kind == &kinds[EARLY] ? "vmlinux" : "obj", &resolver, given_writer, NULL, NULL, fresh());
 }
 
 static relakit_status klp_clear(void)
 {
-    struct relakit_image of = image();
+    struct relakit_sechdrs of = image();
     return relakit_klp_clear(&of, kind == &kinds[EARLY] ? "vmlinux" : "obj", given_writer, NULL, NULL, fresh());
 }
 
@@ -72,7 +72,7 @@ static relakit_status section_findings(void)
 }
 
 /* What is wrong. */
-enum fault { NO_FAULT, LAST_ENTRY, LAST_NAME, EVERY_LATE, FIRST_FIELD, NOBODY, UNPLACED, SYNC, FAULTS };
+enum fault { NO_FAULT, LAST_ENTRY, LAST_NAME, EVERY_LATE, FIRST_FIELD, NOBODY, UNASSIGNED, SYNC, FAULTS };
 static const char *const faults[FAULTS] = {"", ", the last relocation at fault", ", the last section at fault",
     ", every section at fault", ", the first field at fault", ", nobody knows a symbol", ", a symbol without a place",
     ", sync fails"};
@@ -84,7 +84,7 @@ static void damage_file(enum fault at)
         relas[entries - 1].r_info |= 0x7fffffff;
     if (at == LAST_NAME) /* Of a livepatch section it must be a certain one, of others any. */
         headers[last].sh_name = kind->flags == 0 ? UINT32_MAX : 0;
-    if (at == UNPLACED)
+    if (at == UNASSIGNED)
         symtab[symbol_count - 1].st_shndx = SYMTAB;
     for (uint32_t pair = 0; at == EVERY_LATE && pair < pairs; pair++)
         headers[RELA_(pair)].sh_flags &= ~(uint64_t)SHF_ALLOC;
@@ -116,7 +116,7 @@ static const struct row level2[] = {
     {"relakit_apply_relocate_add", apply_section, 0, NULL, "o", "-L-L-", LAST_ENTRY, RELAKIT_ERR_UNKNOWN_TYPE},
     {"relakit_apply_relocate_add", apply_section, 0, NULL, "o", "-L---", SYNC, RELAKIT_ERR_SYNC},
     {"relakit_clear_relocate_add", clear_section, 0, apply_section, "o", "CLCLC", NO_FAULT, RELAKIT_OK},
-    {"relakit_clear_relocate_add", clear_section, 0, apply_section, "o", "-L-L-", FIRST_FIELD, RELAKIT_ERR_MISMATCH},
+    {"relakit_clear_relocate_add", clear_section, 0, apply_section, "o", "-L-L-", FIRST_FIELD, RELAKIT_ERR_TARGET_MISMATCH},
     {"relakit_clear_relocate_add", clear_section, 0, apply_section, "o", "-L---", SYNC, RELAKIT_ERR_SYNC},
     {"relakit_klp_apply", klp_apply, 0, NULL, "el", "LLLLL", NO_FAULT, RELAKIT_OK},
     {"relakit_klp_apply", klp_apply, 0, NULL, "x", "LCL-L", NO_FAULT, RELAKIT_OK},
@@ -125,14 +125,14 @@ static const struct row level2[] = {
     {"relakit_klp_apply", klp_apply, 0, NULL, "el", "LL--L", SYNC, RELAKIT_ERR_SYNC},
     {"relakit_klp_clear", klp_clear, 0, klp_apply, "el", "LLCLL", NO_FAULT, RELAKIT_OK},
     {"relakit_klp_clear", klp_clear, 0, klp_apply, "x", "LCC-L", NO_FAULT, RELAKIT_OK},
-    {"relakit_klp_clear", klp_clear, 0, klp_apply, "el", "LL-LL", FIRST_FIELD, RELAKIT_ERR_MISMATCH},
+    {"relakit_klp_clear", klp_clear, 0, klp_apply, "el", "LL-LL", FIRST_FIELD, RELAKIT_ERR_TARGET_MISMATCH},
     {"relakit_klp_clear", klp_clear, 0, klp_apply, "el", "LL--L", SYNC, RELAKIT_ERR_SYNC},
 };
 
 static const struct row level3[] = {
     {"relakit_module_init", init, 0, NULL, "olx", "LCC-L", NO_FAULT, RELAKIT_OK},
     {"relakit_module_init", init, 0, NULL, "o", "L---L", LAST_NAME, RELAKIT_ERR_BAD_SECTION_NAME},
-    {"relakit_module_place", place, PARSED, NULL, "oelx", "LCC-L", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_assign", place, PARSED, NULL, "oelx", "LCC-L", NO_FAULT, RELAKIT_OK},
     {"relakit_module_fill", fill, PLACED, NULL, "ol", "LLC-L", NO_FAULT, RELAKIT_OK},
     {"relakit_module_filled", filled, PLACED, NULL, "ol", "CCC-C", NO_FAULT, RELAKIT_OK},
     {"relakit_module_early", early, FILLED, NULL, "oe", "LLLLL", NO_FAULT, RELAKIT_OK},
@@ -140,23 +140,23 @@ static const struct row level3[] = {
     {"relakit_module_early", early, FILLED, NULL, "oe", "LL-LL", LAST_ENTRY, RELAKIT_ERR_UNKNOWN_TYPE},
     {"relakit_module_early", early, FILLED, NULL, "el", "L---L", LAST_NAME, RELAKIT_ERR_BAD_KLP_SECTION_NAME},
     {"relakit_module_early", early, FILLED, NULL, "o", "--LLL", NOBODY, RELAKIT_ERR_UNKNOWN_SYMBOL},
-    {"relakit_module_early", early, FILLED, NULL, "oe", "LL-LL", UNPLACED, RELAKIT_OK},
+    {"relakit_module_early", early, FILLED, NULL, "oe", "LL-LL", UNASSIGNED, RELAKIT_OK},
     {"relakit_module_early", early, FILLED, NULL, "oe", "LL--L", SYNC, RELAKIT_ERR_SYNC},
-    {"relakit_module_late_size", late_size, LOADED, NULL, "oe", "LCL-L", NO_FAULT, RELAKIT_OK},
-    {"relakit_module_late_size", late_size, LOADED, NULL, "lx", "LL-LL", NO_FAULT, RELAKIT_OK},
-    {"relakit_module_late_size", late_size, LOADED, NULL, "l", "L---L", EVERY_LATE, RELAKIT_OK},
-    {"relakit_module_keep", keep, SIZED, NULL, "lx", "LL-LL", NO_FAULT, RELAKIT_OK},
-    {"relakit_module_keep", keep, SIZED, NULL, "l", "L---L", EVERY_LATE, RELAKIT_OK},
+    {"relakit_module_retained_size", retained_size, LOADED, NULL, "oe", "LCL-L", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_retained_size", retained_size, LOADED, NULL, "lx", "LL-LL", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_retained_size", retained_size, LOADED, NULL, "l", "L---L", EVERY_LATE, RELAKIT_OK},
+    {"relakit_module_retain", keep, SIZED, NULL, "lx", "LL-LL", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_retain", keep, SIZED, NULL, "l", "L---L", EVERY_LATE, RELAKIT_OK},
     {"relakit_module_coming", coming, KEPT, NULL, "l", "LLCLL", NO_FAULT, RELAKIT_OK},
     {"relakit_module_coming", coming, KEPT, NULL, "x", "LCC-L", NO_FAULT, RELAKIT_OK},
     {"relakit_module_coming", coming, KEPT, NULL, "l", "LL-LL", LAST_ENTRY, RELAKIT_ERR_UNKNOWN_TYPE},
     {"relakit_module_coming", coming, KEPT, NULL, "l", "LL--L", SYNC, RELAKIT_ERR_SYNC},
     {"relakit_module_going", going, LIVE, NULL, "l", "LLCLL", NO_FAULT, RELAKIT_OK},
     {"relakit_module_going", going, LIVE, NULL, "x", "LCC-L", NO_FAULT, RELAKIT_OK},
-    {"relakit_module_going", going, LIVE, NULL, "l", "LL-LL", FIRST_FIELD, RELAKIT_ERR_MISMATCH},
+    {"relakit_module_going", going, LIVE, NULL, "l", "LL-LL", FIRST_FIELD, RELAKIT_ERR_TARGET_MISMATCH},
     {"relakit_module_going", going, LIVE, NULL, "l", "LL--L", SYNC, RELAKIT_ERR_SYNC},
     {"relakit_module_object", last_object, KEPT, NULL, "lx", "G---G", NO_FAULT, RELAKIT_OK},
-    {"relakit_module_object, past the last", no_object, KEPT, NULL, "lx", "G---G", NO_FAULT, RELAKIT_NONE},
+    {"relakit_module_object, past the last", no_object, KEPT, NULL, "lx", "G---G", NO_FAULT, RELAKIT_NOT_FOUND},
     {"relakit_module_stage", stage, LOADED, NULL, "l", "C-C--", NO_FAULT, RELAKIT_STAGE_LOADED},
     {"relakit_module_describe", describe, LOADED, NULL, "l", "C-C--", NO_FAULT, RELAKIT_OK},
     {"relakit_module_section", section, LOADED, NULL, "oelx", "C-C-C", NO_FAULT, RELAKIT_OK},
@@ -165,7 +165,7 @@ static const struct row level3[] = {
     /* Each section is held against up to 64 objects, of which there are so many only at the end. */
     {"relakit_module_findings", findings, LOADED, make_users, "x", "-LLL-", NO_FAULT, RELAKIT_OK},
     {"relakit_module_section_findings", section_findings, LOADED, NULL, "oelx", "CLCLC", NO_FAULT, RELAKIT_OK},
-    {"relakit_module_special", special, LOADED, NULL, "ol", "C-C-C", NO_FAULT, RELAKIT_NONE},
+    {"relakit_module_special", special, LOADED, NULL, "ol", "C-C-C", NO_FAULT, RELAKIT_NOT_FOUND},
 };
 
 static void count_row(const struct row *row, const struct kind *of, const struct growth *growth, char grows, uint32_t n)

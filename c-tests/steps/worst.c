@@ -6,7 +6,7 @@
 
 #include "life.h"
 
-/* With this addend each entry writes 0, because exported() and candidate() return 0x1000. So the next one finds zeros. */
+/* With this addend each entry writes 0, because exported() and nth_symbol() return 0x1000. So the next one finds zeros. */
 #define TO_ZERO (-INT64_C(0x1000))
 
 enum { TARGET = FIRST, SHARING };
@@ -31,7 +31,7 @@ static size_t begin(const struct kind *of, uint32_t sections, uint32_t symbols, 
     ehdr->e_shnum = (uint16_t)sections;
     ehdr->e_shstrndx = SHSTRTAB;
     headers = (Elf64_Shdr *)(void *)(file + sizeof *ehdr);
-    places = (struct relakit_place *)lend(sections * sizeof *places);
+    places = (struct relakit_section_memory *)lend(sections * sizeof *places);
     values = (uint64_t *)lend(symbols * sizeof *values);
     memory.places = places;
     memory.count = sections;
@@ -43,7 +43,7 @@ static void *put_target(uint64_t size, size_t *at)
 {
     void *content = put_section(TARGET, SHT_PROGBITS, size, at);
     headers[TARGET].sh_flags = SHF_ALLOC;
-    places[TARGET].flags = RELAKIT_PLACED;
+    places[TARGET].flags = RELAKIT_MEMORY_PRESENT;
     places[TARGET].bytes = (unsigned char *)lend(size);
     places[TARGET].size = size;
     places[TARGET].address = BASE;
@@ -173,11 +173,11 @@ static void count_filled(void)
         const char *kinds;
     } rows[] = {
         {"relakit_module_init", init, 0, "oel"},
-        {"relakit_module_place", place, PARSED, "oel"},
+        {"relakit_module_assign", place, PARSED, "oel"},
         {"relakit_module_fill", fill, PLACED, "oel"},
         {"relakit_module_early", early, FILLED, "oel"},
-        {"relakit_module_late_size", late_size, LOADED, "oel"},
-        {"relakit_module_keep", keep, SIZED, "l"},
+        {"relakit_module_retained_size", retained_size, LOADED, "oel"},
+        {"relakit_module_retain", keep, SIZED, "l"},
         {"relakit_module_coming", coming, KEPT, "l"},
         {"relakit_module_going", going, LIVE, "l"},
         {"relakit_module_findings", findings, PARSED, "oel"},
@@ -228,7 +228,7 @@ static void count_objects(void)
         uint32_t n;
         relakit_status want;
     } rows[] = {
-        {"relakit_module_object: every one of n objects", every_object, KEPT, 1, 256, RELAKIT_NONE},
+        {"relakit_module_object: every one of n objects", every_object, KEPT, 1, 256, RELAKIT_NOT_FOUND},
         {"relakit_module_findings: n objects, n pointers to their names", findings, PARSED, 1, 256, RELAKIT_OK},
         {"relakit_module_findings: n objects, n pointers to other names", findings, PARSED, 0, 256, RELAKIT_OK},
         /* The first of these have fewer objects than a list of fixed length holds. */

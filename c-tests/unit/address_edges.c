@@ -35,7 +35,7 @@ static relakit_status level1(int act, int hook, uint64_t address, uint64_t size)
     const struct relakit_symbols symbols = {symbol_values, NULL, 2};
     const struct relakit_target target = {hook ? NULL : bytes, size, address, hook ? &writer : NULL};
     const Elf64_Rela entry = rela(size < 8 ? 0 : size - 8, 1, size < 8 ? R_X86_64_NONE : R_X86_64_PC64, 0);
-    return (act == 0   ? relakit_check
+    return (act == 0   ? relakit_dry_run
             : act == 1 ? relakit_apply
                        : relakit_clear)(&entry, sizeof entry, &symbols, &target, NULL, fresh());
 }
@@ -126,25 +126,25 @@ static void a_module(void)
         int is_early = section == TEXT_ || section == JUMP;
         module_reset(RELAKIT_STAGE_PARSED, 0, 0);
         places[section].address = HIGHEST(size);
-        ACCEPTS(relakit_module_place(module, &memory, fresh()));
+        ACCEPTS(relakit_module_assign(module, &memory, fresh()));
         ACCEPTS(relakit_module_fill(module, &memory, fresh()));
         /* PC32 to the other end of the address space is cut, as Linux does. */
         ACCEPTS(relakit_module_early(module, &memory, values, SYMBOLS, &names, fresh()));
         module_reset(RELAKIT_STAGE_PARSED, 0, 0);
         places[section].address = HIGHEST(size) + 1;
         if (is_early) {
-            REFUSES(RELAKIT_ERR_ADDRESS_WRAPS, HIGHEST(size) + 1, relakit_module_place(module, &memory, fresh()));
+            REFUSES(RELAKIT_ERR_ADDRESS_WRAPS, HIGHEST(size) + 1, relakit_module_assign(module, &memory, fresh()));
             EQ(relakit_module_stage(module), RELAKIT_STAGE_PARSED);
         } else {
-            ACCEPTS(relakit_module_place(module, &memory, fresh()));
+            ACCEPTS(relakit_module_assign(module, &memory, fresh()));
             REFUSES(RELAKIT_ERR_ADDRESS_WRAPS, HIGHEST(size) + 1, relakit_module_fill(module, &memory, fresh()));
-            EQ(relakit_module_stage(module), RELAKIT_STAGE_PLACED);
+            EQ(relakit_module_stage(module), RELAKIT_STAGE_ASSIGNED);
         }
         EQ(fault.limit, size);
         EQ(fault.section, section);
-        EQ(fault.has, RELAKIT_HAS_SECTION);
+        EQ(fault.has, RELAKIT_ERROR_HAS_SECTION);
         /* The same places in later calls. */
-        module_reset(RELAKIT_STAGE_PLACED, 0, 0);
+        module_reset(RELAKIT_STAGE_ASSIGNED, 0, 0);
         places[section].address = HIGHEST(size) + 1;
         REFUSES(RELAKIT_ERR_ADDRESS_WRAPS, HIGHEST(size) + 1, relakit_module_fill(module, &memory, fresh()));
         EQ(fault.section, section);
@@ -157,9 +157,9 @@ static void a_module(void)
     /* Behind a writer. */
     module_reset(RELAKIT_STAGE_PARSED, 1, 0);
     places[TEXT_].address = HIGHEST(parts[TEXT_].size) + 1;
-    REFUSES(RELAKIT_ERR_ADDRESS_WRAPS, places[TEXT_].address, relakit_module_place(module, &memory, fresh()));
+    REFUSES(RELAKIT_ERR_ADDRESS_WRAPS, places[TEXT_].address, relakit_module_assign(module, &memory, fresh()));
     places[TEXT_].address--;
-    ACCEPTS(relakit_module_place(module, &memory, fresh()));
+    ACCEPTS(relakit_module_assign(module, &memory, fresh()));
 }
 
 /* A late target is not looked at before its object comes. */
@@ -173,10 +173,10 @@ static void a_late_target(void)
         module_reset(RELAKIT_STAGE_FILLED, 0, 0);
         places[DATA_].address = at;
         ACCEPTS(relakit_module_early(module, &memory, values, SYMBOLS, &names, fresh()));
-        ACCEPTS(relakit_module_late_size(module, scratch, SYMBOLS, &kept_size, fresh()));
+        ACCEPTS(relakit_module_retained_size(module, scratch, SYMBOLS, &kept_size, fresh()));
         free(kept);
         kept = heap(kept_size);
-        ACCEPTS(relakit_module_keep(module, &memory, scratch, SYMBOLS, kept, kept_size, fresh()));
+        ACCEPTS(relakit_module_retain(module, &memory, scratch, SYMBOLS, kept, kept_size, fresh()));
         memcpy(before, flat, FLAT);
         status = relakit_module_coming(module, "obj", &memory, &names, &count, fresh());
         if (more == 0) {

@@ -25,7 +25,7 @@ static relakit_status judge(uint32_t type, uint64_t s, int64_t a, uint64_t p, ui
         return RELAKIT_OK;
     case R_X86_64_PC32:
     case R_X86_64_PLT32:
-        if (!(flags & RELAKIT_CHECK_PC32))
+        if (!(flags & RELAKIT_OPT_CHECK_PC32))
             return RELAKIT_OK;
         low = -((wide)1 << 31), high = ((wide)1 << 31) - 1;
         break;
@@ -51,7 +51,7 @@ static relakit_status judge(uint32_t type, uint64_t s, int64_t a, uint64_t p, ui
     default:
         return RELAKIT_ERR_UNKNOWN_TYPE;
     }
-    if (type >= 12 && !(flags & RELAKIT_MORE_TYPES))
+    if (type >= 12 && !(flags & RELAKIT_OPT_EXTRA_TYPES))
         return RELAKIT_ERR_UNKNOWN_TYPE;
     *largest = (uint64_t)high;
     return number < low || number > high ? RELAKIT_ERR_OVERFLOW : RELAKIT_OK;
@@ -75,7 +75,7 @@ static void one(uint32_t type, uint64_t s, int64_t a, uint64_t address, uint32_t
     if (status == RELAKIT_OK) {
         for (size_t i = 0; i < size; i++)
             want[at + i] = (unsigned char)(value >> (8 * i));
-        ACCEPTS(relakit_check(&entry, sizeof entry, &symbols, &target, &options, fresh()));
+        ACCEPTS(relakit_dry_run(&entry, sizeof entry, &symbols, &target, &options, fresh()));
         SAME(bytes, zeros, ROOM);
         ACCEPTS(relakit_apply(&entry, sizeof entry, &symbols, &target, &options, fresh()));
         SAME(bytes, want, ROOM);
@@ -86,10 +86,10 @@ static void one(uint32_t type, uint64_t s, int64_t a, uint64_t address, uint32_t
     for (int call = 0; call < 3; call++) {
         REFUSES(status, status == RELAKIT_ERR_OVERFLOW ? value : 0,
                 (call == 0   ? relakit_apply
-                 : call == 1 ? relakit_check
+                 : call == 1 ? relakit_dry_run
                              : relakit_clear)(&entry, sizeof entry, &symbols, &target, &options, fresh()));
         EQ(fault.limit, largest);
-        EQ(fault.has, RELAKIT_HAS_ENTRY | RELAKIT_HAS_SYMBOL | RELAKIT_HAS_TYPE);
+        EQ(fault.has, RELAKIT_ERROR_HAS_ENTRY | RELAKIT_ERROR_HAS_SYMBOL | RELAKIT_ERROR_HAS_TYPE);
         EQ(fault.entry, 0);
         EQ(fault.symbol, 1);
         EQ(fault.r_type, type);
@@ -104,8 +104,8 @@ static void every_type_writes_what_the_psabi_says_or_is_refused(void)
                                      0x80000000, 0xffffffff, 0x100000000, INT64_MAX};
     static const int64_t addends[] = {0, -1, 1, -4, INT64_MIN, INT64_MAX};
     static const uint64_t addresses[] = {0, 0xffffffffa0001000, UINT64_MAX - (ROOM - 1)};
-    static const uint32_t flags[] = {0, RELAKIT_CHECK_PC32, RELAKIT_MORE_TYPES,
-                                     RELAKIT_MORE_TYPES | RELAKIT_CHECK_PC32};
+    static const uint32_t flags[] = {0, RELAKIT_OPT_CHECK_PC32, RELAKIT_OPT_EXTRA_TYPES,
+                                     RELAKIT_OPT_EXTRA_TYPES | RELAKIT_OPT_CHECK_PC32};
     for (size_t t = 0; t < sizeof all_types / sizeof *all_types; t++)
         for (size_t e = 0; e < sizeof edges / sizeof *edges * 4; e++)
             for (size_t a = 0; a < sizeof addends / sizeof *addends; a++)
@@ -159,7 +159,7 @@ static void a_fault_in_any_entry_is_named_and_undoes_those_before_it(void)
         {UINT64_MAX, 2, R_X86_64_64, RELAKIT_ERR_OFFSET_OUTSIDE, 8, 32},
         {UINT64_MAX - 3, 2, R_X86_64_32, RELAKIT_ERR_OFFSET_OUTSIDE, 4, 32},
         {(uint64_t)INT64_MAX, 2, R_X86_64_32, RELAKIT_ERR_OFFSET_OUTSIDE, 4, 32},
-        {16, 2, R_X86_64_32, RELAKIT_ERR_NON_ZERO, 0x7654321, 0xff},
+        {16, 2, R_X86_64_32, RELAKIT_ERR_TARGET_NOT_ZERO, 0x7654321, 0xff},
     };
     for (size_t row = 0; row < sizeof rows / sizeof *rows; row++)
         for (size_t where = 0; where < 4; where++) {
@@ -174,16 +174,16 @@ static void a_fault_in_any_entry_is_named_and_undoes_those_before_it(void)
             lent = (Elf64_Rela *)copy_of(table, sizeof table);
             for (int more = 0; more < 2; more++) {
                 struct relakit_target target = {bytes, ROOM, 0x1000, NULL};
-                if (more && rows[row].status == RELAKIT_ERR_NON_ZERO && where == 3) {
+                if (more && rows[row].status == RELAKIT_ERR_TARGET_NOT_ZERO && where == 3) {
                     /* The field comes before one that an earlier entry writes: reading alone cannot tell. */
-                    REFUSES(RELAKIT_ERR_UNORDERED, 0,
-                            relakit_check(lent, sizeof table, &three_symbols, &target, NULL, fresh()));
+                    REFUSES(RELAKIT_ERR_FIELDS_NOT_ASCENDING, 0,
+                            relakit_dry_run(lent, sizeof table, &three_symbols, &target, NULL, fresh()));
                     EQ(fault.entry, 3);
                     continue;
                 }
                 if (more)
                     REFUSES(rows[row].status, rows[row].value,
-                            relakit_check(lent, sizeof table, &three_symbols, &target, NULL, fresh()));
+                            relakit_dry_run(lent, sizeof table, &three_symbols, &target, NULL, fresh()));
                 else
                     REFUSES(rows[row].status, rows[row].value, run(0, lent, 4, bytes, ROOM, 0, 0));
                 EQ(fault.limit, rows[row].limit);
@@ -191,7 +191,7 @@ static void a_fault_in_any_entry_is_named_and_undoes_those_before_it(void)
                 EQ(fault.symbol, rows[row].symbol);
                 EQ(fault.r_type, rows[row].type);
                 EQ(fault.offset, rows[row].offset);
-                EQ(fault.has, RELAKIT_HAS_ENTRY | RELAKIT_HAS_SYMBOL | RELAKIT_HAS_TYPE);
+                EQ(fault.has, RELAKIT_ERROR_HAS_ENTRY | RELAKIT_ERROR_HAS_SYMBOL | RELAKIT_ERROR_HAS_TYPE);
                 SAME(bytes, before, ROOM);
             }
             free(lent);
@@ -217,7 +217,7 @@ static void a_table_of_a_size_that_is_no_multiple_is_refused_whole(void)
             REFUSES(RELAKIT_ERR_PARTIAL_ENTRY, size,
                     relakit_clear(lent, size, &three_symbols, &target, NULL, fresh()));
             REFUSES(RELAKIT_ERR_PARTIAL_ENTRY, size,
-                    relakit_check(lent, size, &three_symbols, &target, NULL, fresh()));
+                    relakit_dry_run(lent, size, &three_symbols, &target, NULL, fresh()));
         }
         SAME(bytes, zeros, ROOM);
         free(lent);
@@ -242,14 +242,14 @@ static void clearing_wants_what_was_applied_in_every_field(void)
             EQ(bytes[byte], 0x10);
             continue;
         }
-        REFUSES(RELAKIT_ERR_MISMATCH, wants[entry], run(1, table, 3, bytes, ROOM, 0, 0));
+        REFUSES(RELAKIT_ERR_TARGET_MISMATCH, wants[entry], run(1, table, 3, bytes, ROOM, 0, 0));
         EQ(fault.limit, load(before + table[entry].r_offset, size));
         EQ(fault.entry, entry);
         SAME(bytes, before, ROOM);
     }
     /* A field that was never applied is not cleared either, and of two faults the last is found first. */
     unsigned char zeros[ROOM] = {0}, bytes[ROOM] = {0};
-    REFUSES(RELAKIT_ERR_MISMATCH, 0x7654320, run(1, table, 3, bytes, ROOM, 0, 0));
+    REFUSES(RELAKIT_ERR_TARGET_MISMATCH, 0x7654320, run(1, table, 3, bytes, ROOM, 0, 0));
     EQ(fault.entry, 2);
     SAME(bytes, zeros, ROOM);
 }
@@ -266,13 +266,13 @@ static void fields_that_overlap_are_applied_if_they_can_be_and_not_checked(void)
         table[0] = rela(4, 1, R_X86_64_32, 0);
         table[1] = rela(5, 1, R_X86_64_32, 1);
         table[2] = rela((uint64_t)(bad ? 4 : 0), 1, R_X86_64_32, 2);
-        REFUSES(RELAKIT_ERR_UNORDERED, 0, relakit_check(table, sizeof table, &symbols, &target, NULL, fresh()));
+        REFUSES(RELAKIT_ERR_FIELDS_NOT_ASCENDING, 0, relakit_dry_run(table, sizeof table, &symbols, &target, NULL, fresh()));
         EQ(fault.entry, 1);
         EQ(fault.offset, 5);
-        EQ(fault.has, RELAKIT_HAS_ENTRY);
+        EQ(fault.has, RELAKIT_ERROR_HAS_ENTRY);
         SAME(bytes, zeros, 16);
         if (bad) {
-            REFUSES(RELAKIT_ERR_NON_ZERO, 0x13,
+            REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, 0x13,
                     relakit_apply(table, sizeof table, &symbols, &target, NULL, fresh()));
             EQ(fault.limit, 0x1211);
             EQ(fault.entry, 2);
@@ -296,26 +296,26 @@ static void options_decide_what_is_refused(void)
     ACCEPTS(run(0, &far, 1, bytes, 8, 0, 0));
     EQ(load(bytes, 8), (uint32_t)(0x55667788 - 0x1000));
     ACCEPTS(run(1, &far, 1, bytes, 8, 0, 0));
-    REFUSES(RELAKIT_ERR_OVERFLOW, 0x1122334455667788 - 0x1000, run(0, &far, 1, bytes, 8, RELAKIT_CHECK_PC32, 0));
+    REFUSES(RELAKIT_ERR_OVERFLOW, 0x1122334455667788 - 0x1000, run(0, &far, 1, bytes, 8, RELAKIT_OPT_CHECK_PC32, 0));
     REFUSES(RELAKIT_ERR_OVERFLOW, 0x1122334455667788 - 0x1000, run(0, &far, 1, bytes, 8, 0, RELAKIT_PROFILE_ELF));
     EQ(load(bytes, 8), 0);
     /* Fields that are not zero. */
-    REFUSES(RELAKIT_ERR_NON_ZERO, 0x7654321, run(0, &small, 1, full, 8, 0, 0));
+    REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, 0x7654321, run(0, &small, 1, full, 8, 0, 0));
     SAME(full, before, 8);
-    ACCEPTS(run(0, &small, 1, full, 8, RELAKIT_ALLOW_NONZERO, 0));
+    ACCEPTS(run(0, &small, 1, full, 8, RELAKIT_OPT_ALLOW_NONZERO, 0));
     EQ(load(full, 8), 0xee07654321eeeeee);
     memcpy(full, before, 8);
     /* Which of two faults is named. */
     REFUSES(RELAKIT_ERR_OVERFLOW, three_values[1], run(0, &wide_one, 1, full, 8, 0, 0));
     REFUSES(RELAKIT_ERR_OVERFLOW, three_values[1], run(0, &wide_one, 1, full, 8, 0, RELAKIT_LINUX(6, 3)));
-    REFUSES(RELAKIT_ERR_NON_ZERO, three_values[1], run(0, &wide_one, 1, full, 8, 0, RELAKIT_LINUX(6, 2)));
-    REFUSES(RELAKIT_ERR_NON_ZERO, three_values[1], run(0, &wide_one, 1, full, 8, RELAKIT_ZERO_BEFORE_RANGE, 0));
+    REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, three_values[1], run(0, &wide_one, 1, full, 8, 0, RELAKIT_LINUX(6, 2)));
+    REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, three_values[1], run(0, &wide_one, 1, full, 8, RELAKIT_OPT_REPORT_NONZERO_FIRST, 0));
     SAME(full, before, 8);
     /* With ALLOW_NONZERO plain memory is still all or nothing. */
     Elf64_Rela two[2];
     two[0] = small;
     two[1] = wide_one;
-    REFUSES(RELAKIT_ERR_OVERFLOW, three_values[1], run(0, two, 2, full, 8, RELAKIT_ALLOW_NONZERO, 0));
+    REFUSES(RELAKIT_ERR_OVERFLOW, three_values[1], run(0, two, 2, full, 8, RELAKIT_OPT_ALLOW_NONZERO, 0));
     SAME(full, before, 8);
 }
 
@@ -326,7 +326,7 @@ static void nothing_to_do_is_done(void)
     Elf64_Rela nothing = rela(UINT64_MAX, 0, R_X86_64_NONE, 7);
     ACCEPTS(relakit_apply(NULL, 0, &none, &empty, NULL, fresh()));
     ACCEPTS(relakit_clear(NULL, 0, &none, &empty, NULL, fresh()));
-    ACCEPTS(relakit_check(NULL, 0, &none, &empty, NULL, fresh()));
+    ACCEPTS(relakit_dry_run(NULL, 0, &none, &empty, NULL, fresh()));
     REFUSES(RELAKIT_ERR_SYMBOL_INDEX, 0, relakit_apply(&nothing, 24, &none, &empty, NULL, fresh()));
     ACCEPTS(relakit_apply(&nothing, 24, &three_symbols, &empty, NULL, fresh()));
     nothing.r_info = (uint64_t)1 << 32 | R_X86_64_64;

@@ -6,7 +6,7 @@
 typedef relakit_status pass(const void *, size_t, const struct relakit_symbols *, const struct relakit_target *,
                             const struct relakit_options *, struct relakit_error *);
 
-static pass *const passes[] = {relakit_apply, relakit_clear, relakit_check};
+static pass *const passes[] = {relakit_apply, relakit_clear, relakit_dry_run};
 
 /* A right call, made anew for each test: one field of zeros, and a table that writes a zero there. */
 #define ROOM 16
@@ -176,8 +176,8 @@ static void structs_of_every_size(void)
 {
     takes_struct(with_options, &options, sizeof options, 5, 4, NULL_IS_TAKEN);
     takes_no_flags(with_options, &options, sizeof options, 5,
-                   RELAKIT_CHECK_PC32 | RELAKIT_ALLOW_NONZERO | RELAKIT_ZERO_BEFORE_RANGE | RELAKIT_MORE_TYPES |
-                       RELAKIT_ALLOW_ZERO_SYMBOLS);
+                   RELAKIT_OPT_CHECK_PC32 | RELAKIT_OPT_ALLOW_NONZERO | RELAKIT_OPT_REPORT_NONZERO_FIRST | RELAKIT_OPT_EXTRA_TYPES |
+                       RELAKIT_OPT_ALLOW_ZERO_SYMBOLS);
     takes_struct(with_writer, &writer, sizeof writer, 4, 8, NULL_IS_SOMETHING_ELSE);
     takes_no_flags(with_writer, &writer, sizeof writer, 4, RELAKIT_WRITER_FOREIGN);
 }

@@ -30,7 +30,7 @@ static void five_fields(void)
     count = 6;
     memset(&options, 0, sizeof options);
     options.struct_size = sizeof options;
-    options.flags = RELAKIT_MORE_TYPES;
+    options.flags = RELAKIT_OPT_EXTRA_TYPES;
 }
 
 static relakit_status apply(void)
@@ -45,7 +45,7 @@ static relakit_status clear(void)
 
 static relakit_status check(void)
 {
-    return relakit_check(table, count * sizeof *table, &symbols, &target, &options, fresh());
+    return relakit_dry_run(table, count * sizeof *table, &symbols, &target, &options, fresh());
 }
 
 static void empty(void)
@@ -107,16 +107,16 @@ static void checking_only_reads(void)
     ACCEPTS(check());
     flat[AT + 22] = 1;
     hooks_reset();
-    REFUSES(RELAKIT_ERR_NON_ZERO, 0x21, check());
+    REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, 0x21, check());
     EQ(fault.entry, 3);
     EQ(fault.limit, 1);
     hooks_reset();
-    REFUSES(RELAKIT_ERR_NON_ZERO, 0x21, apply());
+    REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, 0x21, apply());
     ASKED("r0 r8 r20 r22");
     hooks_reset();
     full();
     flat[AT + 8] = 0;
-    REFUSES(RELAKIT_ERR_MISMATCH, 0x1122334455667789, clear());
+    REFUSES(RELAKIT_ERR_TARGET_MISMATCH, 0x1122334455667789, clear());
     EQ(fault.entry, 1);
     ASKED("r0 r8");
 }
@@ -132,7 +132,7 @@ static void each_call_fails_in_turn(void)
     fail_at = 1;
     fail_number = -5;
     REFUSES(RELAKIT_ERR_WRITER, (uint64_t)-5, apply());
-    EQ(fault.has, RELAKIT_HAS_ENTRY | RELAKIT_HAS_SYMBOL | RELAKIT_HAS_TYPE);
+    EQ(fault.has, RELAKIT_ERROR_HAS_ENTRY | RELAKIT_ERROR_HAS_SYMBOL | RELAKIT_ERROR_HAS_TYPE);
     EQ(fault.entry, 1);
     EQ(fault.symbol, 1);
     EQ(fault.r_type, R_X86_64_64);
@@ -175,7 +175,7 @@ static void each_call_fails_in_turn(void)
 static void without_zeros_nothing_can_be_put_back(void)
 {
     five_fields();
-    options.flags |= RELAKIT_ALLOW_NONZERO;
+    options.flags |= RELAKIT_OPT_ALLOW_NONZERO;
     for (unsigned k = 0; k < 16; k++) {
         unsigned written = 0, last;
         unsigned char before[FLAT];
@@ -194,7 +194,7 @@ static void without_zeros_nothing_can_be_put_back(void)
         EQ(fault.status, status);
         EQ(fault.value, (uint64_t)-9);
         if (written != 0) {
-            CHECK(fault.has & RELAKIT_HAS_ENTRY);
+            CHECK(fault.has & RELAKIT_ERROR_HAS_ENTRY);
             EQ(fault.entry, last);
         }
         for (size_t i = 0; i < 5; i++)
@@ -229,7 +229,7 @@ static void fields_that_do_not_ascend(void)
     hooks_reset();
     empty();
     memcpy(zeros, flat, FLAT);
-    REFUSES(RELAKIT_ERR_UNORDERED, 0, check());
+    REFUSES(RELAKIT_ERR_FIELDS_NOT_ASCENDING, 0, check());
     EQ(fault.entry, 1);
     EQ(fault.offset, 0);
     for (unsigned i = 0; i < asked_count; i++)
@@ -247,7 +247,7 @@ static void fields_that_do_not_ascend(void)
     table[1] = rela(10, 2, R_X86_64_32, 0);
     hooks_reset();
     empty();
-    REFUSES(RELAKIT_ERR_NON_ZERO, 0x7654321, apply());
+    REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, 0x7654321, apply());
     EQ(fault.entry, 1);
     ASKED("r8 r10 r8 w8 r10 w8 s");
     SAME(flat, zeros, FLAT);
@@ -281,7 +281,7 @@ static void a_field_that_changes_between_the_readings_is_noticed(void)
     hooks_reset();
     empty();
     meanwhile = meanwhile_write_there;
-    REFUSES(RELAKIT_ERR_NON_ZERO, 0x1122334455667789, apply());
+    REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, 0x1122334455667789, apply());
     EQ(fault.limit, 0x42);
     EQ(fault.entry, 1);
     ASKED("r0 r8 r20 r22 r32 r0 w0 r8 w0 s");

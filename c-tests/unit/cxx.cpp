@@ -60,12 +60,12 @@ static std::int32_t exported(void *ctx, const char *name, std::size_t name_len, 
     return RELAKIT_OK;
 }
 
-static std::int32_t candidate(void *ctx, const char *object, std::size_t object_len, const char *name,
+static std::int32_t nth_symbol(void *ctx, const char *object, std::size_t object_len, const char *name,
                               std::size_t name_len, std::uint64_t position, std::uint64_t *value)
 {
     static_cast<Symbols *>(ctx)->asked += std::string(object, object_len) + ":" + std::string(name, name_len) + ";";
     *value = 0x5000;
-    return position == 1 ? RELAKIT_OK : RELAKIT_NONE;
+    return position == 1 ? RELAKIT_OK : RELAKIT_NOT_FOUND;
 }
 
 } // extern "C"
@@ -94,7 +94,7 @@ relakit_resolver resolver_of(Symbols &symbols)
     relakit_resolver resolver = sized<relakit_resolver>();
     resolver.ctx = &symbols;
     resolver.exported = exported;
-    resolver.candidate = candidate;
+    resolver.nth_symbol = nth_symbol;
     return resolver;
 }
 
@@ -108,12 +108,12 @@ void level_one()
     relakit_target target = {nullptr, text.bytes.size(), text.address, &writer};
     relakit_options options = sized<relakit_options>();
     options.profile = RELAKIT_LINUX(6, 12);
-    ACCEPTS(relakit_check(table, sizeof table, &symbols, &target, &options, fresh()));
+    ACCEPTS(relakit_dry_run(table, sizeof table, &symbols, &target, &options, fresh()));
     ACCEPTS(relakit_apply(table, sizeof table, &symbols, &target, &options, fresh()));
     CHECK(text.calls == "rr" "rr" "rwrw" "s");
     EQ(load(&text.bytes[8], 4), 0x20000 - 4 - 0x10008);
     EQ(load(&text.bytes[16], 8), 0x20000);
-    REFUSES(RELAKIT_ERR_NON_ZERO, 0x20000 - 4 - 0x10008,
+    REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, 0x20000 - 4 - 0x10008,
             relakit_apply(table, sizeof table, &symbols, &target, &options, fresh()));
     ACCEPTS(relakit_clear(table, sizeof table, &symbols, &target, &options, fresh()));
     CHECK(text.bytes == std::vector<unsigned char>(64));
@@ -145,7 +145,7 @@ void level_two()
     headers[3].sh_type = SHT_SYMTAB;
     headers[3].sh_link = 4;
     headers[3].sh_addr = reinterpret_cast<std::uintptr_t>(symtab);
-    relakit_image image = sized<relakit_image>();
+    relakit_sechdrs image = sized<relakit_sechdrs>();
     image.sechdrs = headers;
     image.section_count = 5;
     image.symindex = 3;
@@ -210,8 +210,8 @@ void level_three()
     Symbols symbols;
     relakit_writer writer = writer_of(text);
     relakit_resolver resolver = resolver_of(symbols);
-    std::vector<relakit_place> places(info.section_count, relakit_place());
-    places[1].flags = RELAKIT_PLACED | RELAKIT_PLACE_WRITER;
+    std::vector<relakit_section_memory> places(info.section_count, relakit_section_memory());
+    places[1].flags = RELAKIT_MEMORY_PRESENT | RELAKIT_MEMORY_WRITER;
     places[1].size = 16;
     places[1].address = text.address;
     relakit_memory memory = sized<relakit_memory>();
@@ -219,7 +219,7 @@ void level_three()
     memory.count = places.size();
     memory.writer = &writer;
     std::vector<std::uint64_t> values(info.symbol_count);
-    ACCEPTS(relakit_module_place(module, &memory, fresh()));
+    ACCEPTS(relakit_module_assign(module, &memory, fresh()));
     ACCEPTS(relakit_module_fill(module, &memory, fresh()));
     ACCEPTS(relakit_module_early(module, &memory, values.data(), values.size(), &resolver, fresh()));
     CHECK(symbols.asked == "printk;");
@@ -227,9 +227,9 @@ void level_three()
     EQ(load(&text.bytes[4], 8), 0x4002);
     EQ(values[1], 0x4000);
     std::size_t size = 1;
-    ACCEPTS(relakit_module_late_size(module, values.data(), values.size(), &size, fresh()));
+    ACCEPTS(relakit_module_retained_size(module, values.data(), values.size(), &size, fresh()));
     EQ(size, 0);
-    ACCEPTS(relakit_module_keep(module, &memory, values.data(), values.size(), nullptr, 0, fresh()));
+    ACCEPTS(relakit_module_retain(module, &memory, values.data(), values.size(), nullptr, 0, fresh()));
     file.reset();
     std::uint32_t sections = 1;
     ACCEPTS(relakit_module_coming(module, "obj", &memory, &resolver, &sections, fresh()));

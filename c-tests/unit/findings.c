@@ -26,8 +26,8 @@ static const struct rule {
     {"late-not-allocated", 3},
     {"late-into-init", 3},
     {"late-target-not-allocated", 3},
-    {"klp-relocations-passed-over", 2},
-    {"relocations-passed-over", 1},
+    {"klp-relocations-skipped", 2},
+    {"relocations-skipped", 1},
     {"target-out-of-range", 3},
     {"partial-entry", 2},
     {"pc32-truncated", 3},
@@ -55,15 +55,15 @@ static void (*then)(void);
 /* What holds for every finding. */
 static void note(void *ctx, const struct relakit_finding *finding)
 {
-    static const uint32_t has[] = {RELAKIT_HAS_SECTION, RELAKIT_HAS_ENTRY, RELAKIT_HAS_SYMBOL, RELAKIT_HAS_OTHER_SECTION,
-                                   RELAKIT_HAS_OTHER_ENTRY};
+    static const uint32_t has[] = {RELAKIT_ERROR_HAS_SECTION, RELAKIT_ERROR_HAS_ENTRY, RELAKIT_ERROR_HAS_SYMBOL, RELAKIT_ERROR_HAS_OTHER_SECTION,
+                                   RELAKIT_ERROR_HAS_OTHER_ENTRY};
     uint64_t members[] = {finding->section, finding->entry, finding->symbol, finding->other_section, finding->other_entry};
     uint64_t numbers[] = {finding->offset, finding->value, finding->limit};
     uint32_t unknown = finding->has;
     CHECK(ctx == &context);
-    if (!CHECK(finding->rule >= 1 && finding->rule <= RULES))
+    if (!CHECK(finding->lint >= 1 && finding->lint <= RULES))
         return;
-    EQ(finding->severity, rules[finding->rule - 1].severity);
+    EQ(finding->severity, rules[finding->lint - 1].severity);
     for (int i = 0; i < 5; i++) {
         unknown &= ~has[i];
         if (!(finding->has & has[i]))
@@ -71,11 +71,11 @@ static void note(void *ctx, const struct relakit_finding *finding)
     }
     EQ(unknown, 0);
     for (uint32_t i = 0; i < 3; i++)
-        if (relakit_rule_number_name(finding->rule, i)[0] == 0)
+        if (relakit_lint_field_name(finding->lint, i)[0] == 0)
             EQ(numbers[i], 0);
-    if (finding->has & RELAKIT_HAS_OTHER_SECTION)
-        CHECK(relakit_rule_number_name(finding->rule, 3)[0] != 0);
-    CHECK(finding->section < SECTIONS || !(finding->has & RELAKIT_HAS_SECTION));
+    if (finding->has & RELAKIT_ERROR_HAS_OTHER_SECTION)
+        CHECK(relakit_lint_field_name(finding->lint, 3)[0] != 0);
+    CHECK(finding->section < SECTIONS || !(finding->has & RELAKIT_ERROR_HAS_SECTION));
     if (found_count < sizeof found / sizeof *found)
         found[found_count] = *finding;
     found_count++;
@@ -106,7 +106,7 @@ static unsigned told(const char *name)
     unsigned count = 0;
     memset(&last, 0, sizeof last);
     for (unsigned i = 0; i < found_count; i++)
-        if (strcmp(relakit_rule_name(found[i].rule), name) == 0) {
+        if (strcmp(relakit_lint_name(found[i].lint), name) == 0) {
             last = found[i];
             count++;
         }
@@ -122,24 +122,24 @@ static void start(uint32_t profile)
 static void every_rule_has_its_number_and_its_texts(void)
 {
     for (int32_t rule = 1; rule <= RULES; rule++) {
-        const char *help = relakit_rule_help(rule), *message = relakit_rule_message(rule);
-        TEXT(relakit_rule_name(rule), rules[rule - 1].name);
+        const char *help = relakit_lint_help(rule), *message = relakit_lint_message(rule);
+        TEXT(relakit_lint_name(rule), rules[rule - 1].name);
         CHECK(message != NULL && strlen(message) > 20 && message[strlen(message) - 1] != '.');
         CHECK(help != NULL && strlen(help) > 5 && help[strlen(help) - 1] != '.');
         for (uint32_t which = 0; which < 4; which++)
-            CHECK(relakit_rule_number_name(rule, which) != NULL);
-        CHECK(relakit_rule_number_name(rule, 4) == NULL && relakit_rule_number_name(rule, UINT32_MAX) == NULL);
+            CHECK(relakit_lint_field_name(rule, which) != NULL);
+        CHECK(relakit_lint_field_name(rule, 4) == NULL && relakit_lint_field_name(rule, UINT32_MAX) == NULL);
     }
     static const int32_t none[] = {0, -1, RULES + 1, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
-        CHECK(relakit_rule_name(none[i]) == NULL && relakit_rule_message(none[i]) == NULL);
-        CHECK(relakit_rule_help(none[i]) == NULL && relakit_rule_number_name(none[i], 0) == NULL);
+        CHECK(relakit_lint_name(none[i]) == NULL && relakit_lint_message(none[i]) == NULL);
+        CHECK(relakit_lint_help(none[i]) == NULL && relakit_lint_field_name(none[i], 0) == NULL);
     }
-    TEXT(relakit_rule_number_name(1, 0), "");
-    TEXT(relakit_rule_number_name(1, 1), "length");
-    TEXT(relakit_rule_number_name(1, 2), "most");
-    TEXT(relakit_rule_number_name(24, 0), "offset");
-    TEXT(relakit_rule_number_name(24, 3), "relocation of the same field");
+    TEXT(relakit_lint_field_name(1, 0), "");
+    TEXT(relakit_lint_field_name(1, 1), "length");
+    TEXT(relakit_lint_field_name(1, 2), "most");
+    TEXT(relakit_lint_field_name(24, 0), "offset");
+    TEXT(relakit_lint_field_name(24, 3), "relocation of the same field");
 }
 
 /* The module enables no livepatch, so that none of its objects is patched. Nothing else is wrong with it. */
@@ -152,8 +152,8 @@ static void what_the_file_tells(void)
         ACCEPTS(findings(0, scratch, SCRATCH));
         EQ(found_count, 3);
         for (uint32_t i = 0; i < 3; i++) {
-            TEXT(relakit_rule_name(found[i].rule), "object-not-patched");
-            EQ(found[i].has, RELAKIT_HAS_SECTION);
+            TEXT(relakit_lint_name(found[i].lint), "object-not-patched");
+            EQ(found[i].has, RELAKIT_ERROR_HAS_SECTION);
             EQ(found[i].section, late[i]);
         }
     }
@@ -175,7 +175,7 @@ static void where_it_is_and_how_much(void)
     ACCEPTS(of_section(LATE1, 0));
     EQ(found_count, 1);
     EQ(told("late-field-not-zero"), 1);
-    EQ(last.has, RELAKIT_HAS_SECTION | RELAKIT_HAS_ENTRY);
+    EQ(last.has, RELAKIT_ERROR_HAS_SECTION | RELAKIT_ERROR_HAS_ENTRY);
     EQ(last.section, LATE1);
     EQ(last.entry, 1);
     EQ(last.offset, 56);
@@ -192,14 +192,14 @@ static void where_it_is_and_how_much(void)
     EQ(told("klp-names-other-target"), 1);
     EQ(last.value, TEXT_);
     EQ(told("third-module-symbol"), 1);
-    EQ(last.has, RELAKIT_HAS_SECTION | RELAKIT_HAS_ENTRY | RELAKIT_HAS_SYMBOL);
+    EQ(last.has, RELAKIT_ERROR_HAS_SECTION | RELAKIT_ERROR_HAS_ENTRY | RELAKIT_ERROR_HAS_SYMBOL);
     EQ(last.symbol, F);
     EQ(last.offset, 32);
 
     /* The sections share a symbol. */
     ACCEPTS(findings(0, scratch, SCRATCH));
     EQ(told("klp-symbol-shared"), 1);
-    EQ(last.has, RELAKIT_HAS_SECTION | RELAKIT_HAS_ENTRY | RELAKIT_HAS_SYMBOL | RELAKIT_HAS_OTHER_SECTION);
+    EQ(last.has, RELAKIT_ERROR_HAS_SECTION | RELAKIT_ERROR_HAS_ENTRY | RELAKIT_ERROR_HAS_SYMBOL | RELAKIT_ERROR_HAS_OTHER_SECTION);
     EQ(last.section, TWO_);
     EQ(last.other_section, LATE1);
     EQ(found_count, 3 + 1 + 1 + 2 + 1);
@@ -256,7 +256,7 @@ static void call_again(void)
     struct relakit_module_info info = {.struct_size = sizeof info};
     EQ(relakit_module_describe(module, &info, NULL), RELAKIT_ERR_BUSY);
     EQ(relakit_module_findings(module, 0, NULL, 0, note, &context, NULL), RELAKIT_ERR_BUSY);
-    TEXT(relakit_rule_name(1), "object-name-cut"); /* what takes no module may be called */
+    TEXT(relakit_lint_name(1), "object-name-cut"); /* what takes no module may be called */
 }
 
 static void wrong_calls_are_refused_and_report_nothing(void)

@@ -111,11 +111,11 @@ static inline int32_t known_value(const char *object, const char *name, uint64_t
     for (size_t i = 0; i < known_count; i++)
         if (strcmp(known_names[i].object, object) == 0 && strcmp(known_names[i].name, name) == 0) {
             if (position > 3 || known_names[i].values[position - 1] == 0)
-                return RELAKIT_NONE;
+                return RELAKIT_NOT_FOUND;
             *value = known_names[i].values[position - 1];
             return RELAKIT_OK;
         }
-    return RELAKIT_NONE;
+    return RELAKIT_NOT_FOUND;
 }
 
 static int32_t hook_exported(void *ctx, const char *name, size_t name_len, uint64_t *value)
@@ -224,14 +224,14 @@ static inline void fail_in_turn(relakit_status (*run)(void), void (*reset)(void)
             if (asked[asked_count - 1].kind != 's' && unsynced++ == 0)
                 printf("%s:%d: no sync when calls %u and %u of %u failed\n", __FILE__, __LINE__, k, m, all);
             for (size_t i = 0; i < count; i++) {
-                int is_section = !(fault.has & RELAKIT_HAS_SECTION) || fault.section == fields[i].section;
-                int up_to = (fault.has & RELAKIT_HAS_ENTRY) && fields[i].entry <= fault.entry;
+                int is_section = !(fault.has & RELAKIT_ERROR_HAS_SECTION) || fault.section == fields[i].section;
+                int up_to = (fault.has & RELAKIT_ERROR_HAS_ENTRY) && fields[i].entry <= fault.entry;
                 if (is_section)
                     CHECK(holds(&fields[i], up_to ? fields[i].value : 0));
                 else
                     CHECK(holds(&fields[i], fields[i].value) || holds(&fields[i], 0));
-                if (fault.has & RELAKIT_HAS_ENTRY && is_section && fields[i].entry == fault.entry)
-                    CHECK((fault.has & RELAKIT_HAS_TYPE) && (fault.has & RELAKIT_HAS_SYMBOL));
+                if (fault.has & RELAKIT_ERROR_HAS_ENTRY && is_section && fields[i].entry == fault.entry)
+                    CHECK((fault.has & RELAKIT_ERROR_HAS_TYPE) && (fault.has & RELAKIT_ERROR_HAS_SYMBOL));
             }
         }
     }

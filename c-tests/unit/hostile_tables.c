@@ -123,7 +123,7 @@ static relakit_status run(enum act act, const struct relakit_writer *writer)
     const struct relakit_symbols symbols = {NULL, w.symbols, SYMBOLS};
     const struct relakit_target target = {writer == NULL ? w.data : NULL, ROOM, here(w.data), writer};
     const char *object = act >= EARLY_APPLY ? "vmlinux" : "obj";
-    struct relakit_image image;
+    struct relakit_sechdrs image;
     memset(&image, 0, sizeof image);
     image.struct_size = sizeof image;
     image.sechdrs = w.headers;
@@ -138,7 +138,7 @@ static relakit_status run(enum act act, const struct relakit_writer *writer)
     switch (act) {
     case APPLY: return relakit_apply(w.first, sizeof w.first, &symbols, &target, NULL, fresh());
     case CLEAR: return relakit_clear(w.first, sizeof w.first, &symbols, &target, NULL, fresh());
-    case CHECK_: return relakit_check(w.first, sizeof w.first, &symbols, &target, NULL, fresh());
+    case CHECK_: return relakit_dry_run(w.first, sizeof w.first, &symbols, &target, NULL, fresh());
     case APPLY2:
         return relakit_apply_relocate_add(w.headers, SECTIONS, NULL, SYMTAB, SYMBOLS, FIRST, writer, NULL, fresh());
     case CLEAR2:
@@ -206,7 +206,7 @@ static void a_relocation_section_is_no_target(void)
                 test_refused(__FILE__, __LINE__, "a table as target", status, RELAKIT_ERR_TARGET_IS_RELOCATIONS,
                              rows[row].target);
                 EQ(fault.section, FIRST);
-                EQ(fault.has, RELAKIT_HAS_SECTION);
+                EQ(fault.has, RELAKIT_ERROR_HAS_SECTION);
                 unchanged();
                 CHECK(kind != 0 || calls == 0);
                 EQ(asked_outside, 0);

@@ -17,9 +17,9 @@ static const struct export exports[] = {
 };
 #define EXPORTS (sizeof exports / sizeof *exports)
 
-static struct relakit_names of_exports(void)
+static struct relakit_name_table of_exports(void)
 {
-    struct relakit_names names = {.struct_size = sizeof names};
+    struct relakit_name_table names = {.struct_size = sizeof names};
     names.first = &exports[0].name;
     names.stride = sizeof exports[0];
     names.count = EXPORTS;
@@ -35,9 +35,9 @@ static const char *name_of(size_t at)
 static Elf64_Sym symtab[EXPORTS];
 static char *strtab;
 
-static struct relakit_names of_symtab(void)
+static struct relakit_name_table of_symtab(void)
 {
-    struct relakit_names names = {.struct_size = sizeof names};
+    struct relakit_name_table names = {.struct_size = sizeof names};
     char text[256] = "?";
     size_t end = 2;
     for (size_t i = 0; i < EXPORTS; i++) {
@@ -59,7 +59,7 @@ static struct relakit_names of_symtab(void)
 static void *memory;
 static const struct relakit_index *made;
 
-static relakit_status build(const struct relakit_names *names)
+static relakit_status build(const struct relakit_name_table *names)
 {
     size_t size = relakit_index_size(names->count);
     free(memory);
@@ -69,7 +69,7 @@ static relakit_status build(const struct relakit_names *names)
 }
 
 /* A name that ends where its memory ends. */
-static relakit_status find_in(const struct relakit_names *sorted, const char *name, size_t len, uint64_t position, size_t *at)
+static relakit_status find_in(const struct relakit_name_table *sorted, const char *name, size_t len, uint64_t position, size_t *at)
 {
     char *copy = (char *)copy_of(name, len);
     relakit_status status = sorted == NULL ? relakit_index_find(made, copy, len, position, at)
@@ -80,7 +80,7 @@ static relakit_status find_in(const struct relakit_names *sorted, const char *na
 
 static void every_position_of_every_name_is_found(void)
 {
-    struct relakit_names tables[2];
+    struct relakit_name_table tables[2];
     tables[0] = of_exports();
     tables[1] = of_symtab();
     for (size_t table = 0; table < 2; table++) {
@@ -96,14 +96,14 @@ static void every_position_of_every_name_is_found(void)
                 EQ(at, other);
             }
             at = 77;
-            EQ(find_in(NULL, name_of(i), len, 0, &at), RELAKIT_NONE);
-            EQ(find_in(NULL, name_of(i), len, position + 1, &at), RELAKIT_NONE);
-            EQ(find_in(NULL, name_of(i), len, UINT64_MAX, &at), RELAKIT_NONE);
-            EQ(find_in(NULL, name_of(i), len + 1, 1, &at), RELAKIT_NONE); /* with its NUL */
+            EQ(find_in(NULL, name_of(i), len, 0, &at), RELAKIT_NOT_FOUND);
+            EQ(find_in(NULL, name_of(i), len, position + 1, &at), RELAKIT_NOT_FOUND);
+            EQ(find_in(NULL, name_of(i), len, UINT64_MAX, &at), RELAKIT_NOT_FOUND);
+            EQ(find_in(NULL, name_of(i), len + 1, 1, &at), RELAKIT_NOT_FOUND); /* with its NUL */
             EQ(at, 77);
         }
-        EQ(find_in(NULL, "prin", 4, 1, &(size_t){0}), RELAKIT_NONE);
-        EQ(find_in(NULL, "printk\0now", 10, 1, &(size_t){0}), RELAKIT_NONE);
+        EQ(find_in(NULL, "prin", 4, 1, &(size_t){0}), RELAKIT_NOT_FOUND);
+        EQ(find_in(NULL, "printk\0now", 10, 1, &(size_t){0}), RELAKIT_NOT_FOUND);
     }
 }
 
@@ -116,7 +116,7 @@ static void a_table_in_order_needs_no_index(void)
 {
     static char text[1000][8];
     static struct export sorted[1000];
-    struct relakit_names names = {.struct_size = sizeof names};
+    struct relakit_name_table names = {.struct_size = sizeof names};
     for (size_t i = 0; i < 1000; i++) {
         snprintf(text[i], sizeof text[i], "%zu", i / 3 * 7 % 1000);
         sorted[i].name = text[i];
@@ -129,7 +129,7 @@ static void a_table_in_order_needs_no_index(void)
         ACCEPTS(build(&names));
         for (size_t i = 0; i < 1000; i++) {
             size_t at = 0, again = 0, first = i;
-            relakit_status want = i < count ? RELAKIT_OK : RELAKIT_NONE;
+            relakit_status want = i < count ? RELAKIT_OK : RELAKIT_NOT_FOUND;
             while (first > 0 && strcmp(sorted[first - 1].name, sorted[i].name) == 0)
                 first--;
             EQ(find_in(&names, sorted[i].name, strlen(sorted[i].name), i - first + 1, &at), want);
@@ -138,9 +138,9 @@ static void a_table_in_order_needs_no_index(void)
                 EQ(at, i);
             EQ(again, at);
         }
-        EQ(find_in(&names, "", 0, 1, &(size_t){0}), RELAKIT_NONE);
-        EQ(find_in(&names, "4", 1, 0, &(size_t){0}), RELAKIT_NONE);
-        EQ(find_in(&names, sorted[0].name, strlen(sorted[0].name) + 1, 1, &(size_t){0}), RELAKIT_NONE); /* with its NUL */
+        EQ(find_in(&names, "", 0, 1, &(size_t){0}), RELAKIT_NOT_FOUND);
+        EQ(find_in(&names, "4", 1, 0, &(size_t){0}), RELAKIT_NOT_FOUND);
+        EQ(find_in(&names, sorted[0].name, strlen(sorted[0].name) + 1, 1, &(size_t){0}), RELAKIT_NOT_FOUND); /* with its NUL */
     }
 }
 
@@ -157,14 +157,14 @@ static int32_t exported(void *ctx, const char *name, size_t name_len, uint64_t *
 static void a_resolver_answers_with_what_the_index_answers(void)
 {
     struct relakit_resolver resolver = {.struct_size = sizeof resolver};
-    struct relakit_names names = of_exports();
+    struct relakit_name_table names = of_exports();
     uint64_t value = 0;
     ACCEPTS(build(&names));
     resolver.ctx = memory;
     resolver.exported = exported;
     EQ(resolver.exported(resolver.ctx, "printk", 6, &value), RELAKIT_OK);
     EQ(value, 0x1010);
-    EQ(resolver.exported(resolver.ctx, "panic", 5, &value), RELAKIT_NONE);
+    EQ(resolver.exported(resolver.ctx, "panic", 5, &value), RELAKIT_NOT_FOUND);
     EQ(resolver.exported(NULL, "panic", 5, &value), RELAKIT_ERR_NULL);
 }
 
@@ -172,10 +172,10 @@ static relakit_status with_names(const void *given)
 {
     static uint64_t room[64];
     made = NULL;
-    return relakit_index_build((const struct relakit_names *)given, room, sizeof room, &made, fresh());
+    return relakit_index_build((const struct relakit_name_table *)given, room, sizeof room, &made, fresh());
 }
 
-static relakit_status sorted_with(const struct relakit_names *names)
+static relakit_status sorted_with(const struct relakit_name_table *names)
 {
     size_t at = 77;
     relakit_status status = relakit_find_sorted(names, "a", 1, 1, &at);
@@ -184,7 +184,7 @@ static relakit_status sorted_with(const struct relakit_names *names)
 }
 
 /* What both functions refuse of a table. */
-static void refused(relakit_status status, const struct relakit_names *names, uint64_t limit)
+static void refused(relakit_status status, const struct relakit_name_table *names, uint64_t limit)
 {
     REFUSES(status, 1, with_names(names));
     EQ(fault.limit, limit);
@@ -193,8 +193,8 @@ static void refused(relakit_status status, const struct relakit_names *names, ui
 
 static void tables_that_are_none_are_refused(void)
 {
-    const struct relakit_names good = of_exports(), offsets = of_symtab();
-    struct relakit_names names = good;
+    const struct relakit_name_table good = of_exports(), offsets = of_symtab();
+    struct relakit_name_table names = good;
     takes_struct(with_names, &good, sizeof good, 1, 8, NULL_IS_REFUSED);
     takes_no_flags(with_names, &good, sizeof good, 1, 0);
     EQ(sorted_with(NULL), RELAKIT_ERR_NULL);
@@ -206,7 +206,7 @@ static void tables_that_are_none_are_refused(void)
     refused(RELAKIT_ERR_NULL, &names, 0);
     names.count = 0;
     ACCEPTS(with_names(&names));
-    EQ(sorted_with(&names), RELAKIT_NONE);
+    EQ(sorted_with(&names), RELAKIT_NOT_FOUND);
     names = good;
     names.strings_size = 1;
     refused(RELAKIT_ERR_NULL, &names, 0);
@@ -230,7 +230,7 @@ static void tables_that_are_none_are_refused(void)
 
 static void memory_that_is_too_short_or_overlaps_is_refused_and_left_alone(void)
 {
-    struct relakit_names names = of_exports();
+    struct relakit_name_table names = of_exports();
     const struct relakit_index *index = NULL;
     size_t size = relakit_index_size(EXPORTS);
     unsigned char *room = (unsigned char *)heap(size + 8), untouched[1024];
@@ -268,7 +268,7 @@ static void memory_that_is_too_short_or_overlaps_is_refused_and_left_alone(void)
 
 static void what_is_no_index_is_refused(void)
 {
-    struct relakit_names names = of_exports();
+    struct relakit_name_table names = of_exports();
     size_t at = 77, size = relakit_index_size(EXPORTS);
     unsigned char *copy;
     static uint64_t zeros[64];

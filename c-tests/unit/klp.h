@@ -24,7 +24,7 @@ static struct {
     Elf64_Sym symbols[SYMBOLS];
     char strings[256], names[256];
     uint64_t values[SYMBOLS];
-    struct relakit_image image;
+    struct relakit_sechdrs image;
 } w, before;
 static uint32_t sections;
 static const char *object;

@@ -52,16 +52,16 @@ static void section_names_are_read_as_linux_reads_them(void)
         {".klp.rela.", MALFORMED_SECTION, NULL, NULL},
         {".klp.rela..", MALFORMED_SECTION, NULL, NULL},
         {".klp.rela..text", MALFORMED_SECTION, NULL, NULL},
-        {"", RELAKIT_NONE, NULL, NULL},
-        {".", RELAKIT_NONE, NULL, NULL},
-        {".klp.rela", RELAKIT_NONE, NULL, NULL},
-        {".klp.rel.vmlinux..text", RELAKIT_NONE, NULL, NULL},
-        {".klp.arch.vmlinux..altinstructions", RELAKIT_NONE, NULL, NULL},
-        {".KLP.rela.vmlinux..text", RELAKIT_NONE, NULL, NULL},
-        {" .klp.rela.vmlinux..text", RELAKIT_NONE, NULL, NULL},
-        {"klp.rela.vmlinux..text", RELAKIT_NONE, NULL, NULL},
-        {".rela.text", RELAKIT_NONE, NULL, NULL},
-        {".klp.sym.vmlinux.a,0", RELAKIT_NONE, NULL, NULL},
+        {"", RELAKIT_NOT_FOUND, NULL, NULL},
+        {".", RELAKIT_NOT_FOUND, NULL, NULL},
+        {".klp.rela", RELAKIT_NOT_FOUND, NULL, NULL},
+        {".klp.rel.vmlinux..text", RELAKIT_NOT_FOUND, NULL, NULL},
+        {".klp.arch.vmlinux..altinstructions", RELAKIT_NOT_FOUND, NULL, NULL},
+        {".KLP.rela.vmlinux..text", RELAKIT_NOT_FOUND, NULL, NULL},
+        {" .klp.rela.vmlinux..text", RELAKIT_NOT_FOUND, NULL, NULL},
+        {"klp.rela.vmlinux..text", RELAKIT_NOT_FOUND, NULL, NULL},
+        {".rela.text", RELAKIT_NOT_FOUND, NULL, NULL},
+        {".klp.sym.vmlinux.a,0", RELAKIT_NOT_FOUND, NULL, NULL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct relakit_klp_section_name parts;
@@ -106,7 +106,7 @@ static void symbol_names_are_read_as_linux_reads_them(void)
         uint32_t profile;
         relakit_status status;
         const char *object, *name;
-        uint64_t position;
+        uint64_t sympos;
         size_t trailing;
     } rows[] = {
         {".klp.sym.vmlinux.printk,0", 0, RELAKIT_OK, "vmlinux", "printk", 0, 0},
@@ -145,11 +145,11 @@ static void symbol_names_are_read_as_linux_reads_them(void)
         {".klp.sym.m.,0", 0, MALFORMED_SYMBOL, NULL, NULL, 0, 0},
         {".klp.sym..a,0", 0, MALFORMED_SYMBOL, NULL, NULL, 0, 0},
         {".klp.sym.m,0", 0, MALFORMED_SYMBOL, NULL, NULL, 0, 0},
-        {"", 0, RELAKIT_NONE, NULL, NULL, 0, 0},
-        {".klp.sym", 0, RELAKIT_NONE, NULL, NULL, 0, 0},
-        {"klp.sym.m.a,0", 0, RELAKIT_NONE, NULL, NULL, 0, 0},
-        {"printk", 0, RELAKIT_NONE, NULL, NULL, 0, 0},
-        {".klp.rela.vmlinux..text", 0, RELAKIT_NONE, NULL, NULL, 0, 0},
+        {"", 0, RELAKIT_NOT_FOUND, NULL, NULL, 0, 0},
+        {".klp.sym", 0, RELAKIT_NOT_FOUND, NULL, NULL, 0, 0},
+        {"klp.sym.m.a,0", 0, RELAKIT_NOT_FOUND, NULL, NULL, 0, 0},
+        {"printk", 0, RELAKIT_NOT_FOUND, NULL, NULL, 0, 0},
+        {".klp.rela.vmlinux..text", 0, RELAKIT_NOT_FOUND, NULL, NULL, 0, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct relakit_klp_symbol_name parts;
@@ -164,7 +164,7 @@ static void symbol_names_are_read_as_linux_reads_them(void)
             CHECK(parts.object == name + strlen(".klp.sym."));
             CHECK(parts.name == parts.object + parts.object_len + 1);
             EQ(parts.is_vmlinux, strcmp(rows[i].object, "vmlinux") == 0);
-            EQ(parts.position, rows[i].position);
+            EQ(parts.sympos, rows[i].sympos);
             EQ(parts.trailing, rows[i].trailing);
         }
         free((void *)(uintptr_t)name);
@@ -177,7 +177,7 @@ static void every_prefix_of_a_name_is_answered(void)
     for (size_t len = 0; len < sizeof text; len++) {
         struct relakit_klp_symbol_name parts;
         const char *name;
-        relakit_status want = len < 9 ? RELAKIT_NONE : len < 27 ? MALFORMED_SYMBOL : RELAKIT_OK;
+        relakit_status want = len < 9 ? RELAKIT_NOT_FOUND : len < 27 ? MALFORMED_SYMBOL : RELAKIT_OK;
         EQ(symbol(text, len, 0, &parts, &name), want);
         free((void *)(uintptr_t)name);
     }
@@ -195,13 +195,13 @@ static void what_is_wrong_with_a_call_is_answered(void)
     s.struct_size = sizeof s;
     y.struct_size = sizeof y;
     EQ(relakit_parse_klp_section_name(NULL, 1, &s), RELAKIT_ERR_NULL);
-    EQ(relakit_parse_klp_section_name(NULL, 0, &s), RELAKIT_NONE);
+    EQ(relakit_parse_klp_section_name(NULL, 0, &s), RELAKIT_NOT_FOUND);
     EQ(relakit_parse_klp_section_name(good_section, 23, NULL), RELAKIT_ERR_NULL);
     EQ(relakit_parse_klp_section_name(good_section, SIZE_MAX, &s), RELAKIT_ERR_LENGTH);
     EQ(relakit_parse_klp_section_name(good_section, (size_t)PTRDIFF_MAX + 1, &s), RELAKIT_ERR_LENGTH);
     EQ(relakit_parse_klp_section_name((const char *)(UINTPTR_MAX - 7), 9, &s), RELAKIT_ERR_LENGTH);
     EQ(relakit_parse_klp_symbol_name(NULL, 1, 0, &y), RELAKIT_ERR_NULL);
-    EQ(relakit_parse_klp_symbol_name(NULL, 0, 0, &y), RELAKIT_NONE);
+    EQ(relakit_parse_klp_symbol_name(NULL, 0, 0, &y), RELAKIT_NOT_FOUND);
     EQ(relakit_parse_klp_symbol_name(good_symbol, 20, 0, NULL), RELAKIT_ERR_NULL);
     EQ(relakit_parse_klp_symbol_name(good_symbol, SIZE_MAX, 0, &y), RELAKIT_ERR_LENGTH);
     EQ(relakit_parse_klp_symbol_name(good_symbol, (size_t)PTRDIFF_MAX + 1, 0, &y), RELAKIT_ERR_LENGTH);
@@ -209,7 +209,7 @@ static void what_is_wrong_with_a_call_is_answered(void)
     EQ(relakit_parse_klp_symbol_name(good_symbol, 20, 2, &y), RELAKIT_ERR_PROFILE);
     EQ(relakit_parse_klp_symbol_name(good_symbol, 20, RELAKIT_LINUX(5, 7), &y), RELAKIT_ERR_PROFILE);
     EQ(relakit_parse_klp_symbol_name(good_symbol, 20, RELAKIT_LINUX(5, 8), &y), RELAKIT_OK);
-    EQ(y.position, 7);
+    EQ(y.sympos, 7);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         s.struct_size = y.struct_size = sizes[i];
         EQ(relakit_parse_klp_section_name(good_section, 23, &s), RELAKIT_ERR_STRUCT_SIZE);

@@ -64,7 +64,7 @@ AT(resolver, struct_size, 0, 4);
 AT(resolver, flags, 4, 4);
 AT(resolver, ctx, 8, 8);
 AT(resolver, exported, 16, 8);
-AT(resolver, candidate, 24, 8);
+AT(resolver, nth_symbol, 24, 8);
 
 SIZE(target, 32);
 AT(target, bytes, 0, 8);
@@ -72,13 +72,13 @@ AT(target, size, 8, 8);
 AT(target, address, 16, 8);
 AT(target, writer, 24, 8);
 
-SIZE(place, 40);
-AT(place, flags, 0, 4);
-AT(place, reserved, 4, 4);
-AT(place, bytes, 8, 8);
-AT(place, size, 16, 8);
-AT(place, address, 24, 8);
-AT(place, symbols_at, 32, 8);
+SIZE(section_memory, 40);
+AT(section_memory, flags, 0, 4);
+AT(section_memory, reserved, 4, 4);
+AT(section_memory, bytes, 8, 8);
+AT(section_memory, size, 16, 8);
+AT(section_memory, address, 24, 8);
+AT(section_memory, symbols_at, 32, 8);
 
 SIZE(memory, 32);
 AT(memory, struct_size, 0, 4);
@@ -87,19 +87,19 @@ AT(memory, places, 8, 8);
 AT(memory, count, 16, 8);
 AT(memory, writer, 24, 8);
 
-SIZE(image, 72);
-AT(image, struct_size, 0, 4);
-AT(image, flags, 4, 4);
-AT(image, sechdrs, 8, 8);
-AT(image, section_count, 16, 4);
-AT(image, symindex, 20, 4);
-AT(image, symbol_count, 24, 4);
-AT(image, reserved, 28, 4);
-AT(image, shstrtab, 32, 8);
-AT(image, shstrtab_size, 40, 8);
-AT(image, strtab, 48, 8);
-AT(image, strtab_size, 56, 8);
-AT(image, values, 64, 8);
+SIZE(sechdrs, 72);
+AT(sechdrs, struct_size, 0, 4);
+AT(sechdrs, flags, 4, 4);
+AT(sechdrs, sechdrs, 8, 8);
+AT(sechdrs, section_count, 16, 4);
+AT(sechdrs, symindex, 20, 4);
+AT(sechdrs, symbol_count, 24, 4);
+AT(sechdrs, reserved, 28, 4);
+AT(sechdrs, shstrtab, 32, 8);
+AT(sechdrs, shstrtab_size, 40, 8);
+AT(sechdrs, strtab, 48, 8);
+AT(sechdrs, strtab_size, 56, 8);
+AT(sechdrs, values, 64, 8);
 
 SIZE(module_info, 24);
 AT(module_info, struct_size, 0, 4);
@@ -159,11 +159,11 @@ AT(klp_symbol_name, object, 8, 8);
 AT(klp_symbol_name, object_len, 16, 8);
 AT(klp_symbol_name, name, 24, 8);
 AT(klp_symbol_name, name_len, 32, 8);
-AT(klp_symbol_name, position, 40, 8);
+AT(klp_symbol_name, sympos, 40, 8);
 AT(klp_symbol_name, trailing, 48, 8);
 
 SIZE(finding, 64);
-AT(finding, rule, 0, 4);
+AT(finding, lint, 0, 4);
 AT(finding, severity, 4, 4);
 AT(finding, has, 8, 4);
 AT(finding, section, 12, 4);
@@ -175,44 +175,44 @@ AT(finding, offset, 40, 8);
 AT(finding, value, 48, 8);
 AT(finding, limit, 56, 8);
 
-SIZE(names, 48);
-AT(names, struct_size, 0, 4);
-AT(names, flags, 4, 4);
-AT(names, first, 8, 8);
-AT(names, stride, 16, 8);
-AT(names, count, 24, 8);
-AT(names, strings, 32, 8);
-AT(names, strings_size, 40, 8);
+SIZE(name_table, 48);
+AT(name_table, struct_size, 0, 4);
+AT(name_table, flags, 4, 4);
+AT(name_table, first, 8, 8);
+AT(name_table, stride, 16, 8);
+AT(name_table, count, 24, 8);
+AT(name_table, strings, 32, 8);
+AT(name_table, strings_size, 40, 8);
 
 /* A status is a signed 32-bit number. */
 ALWAYS(sizeof(relakit_status) == 4);
 ALWAYS((relakit_status)-1 < 0);
 
 /* Numbers that are not statuses; those are in names.c. */
-ALWAYS(RELAKIT_CHECK_PC32 == 1 && RELAKIT_ALLOW_NONZERO == 2);
-ALWAYS(RELAKIT_ZERO_BEFORE_RANGE == 4 && RELAKIT_MORE_TYPES == 8 && RELAKIT_ALLOW_ZERO_SYMBOLS == 16);
-ALWAYS(RELAKIT_WRITER_FOREIGN == 1 && RELAKIT_UNPLACED == 0x5ec7100000000000);
+ALWAYS(RELAKIT_OPT_CHECK_PC32 == 1 && RELAKIT_OPT_ALLOW_NONZERO == 2);
+ALWAYS(RELAKIT_OPT_REPORT_NONZERO_FIRST == 4 && RELAKIT_OPT_EXTRA_TYPES == 8 && RELAKIT_OPT_ALLOW_ZERO_SYMBOLS == 16);
+ALWAYS(RELAKIT_WRITER_FOREIGN == 1 && RELAKIT_UNASSIGNED == 0x5ec7100000000000);
 ALWAYS(RELAKIT_PROFILE_DEFAULT == 0 && RELAKIT_PROFILE_ELF == 1);
 ALWAYS(RELAKIT_LINUX(5, 8) == 0x50008 && RELAKIT_LINUX(6, 12) == 0x6000c);
 ALWAYS(RELAKIT_LINUX(65535, 65535) == 0xffffffff);
 ALWAYS(RELAKIT_SHF_RELA_LIVEPATCH == 0x100000 && RELAKIT_SHN_LIVEPATCH == 0xff20);
-ALWAYS(RELAKIT_HAS_SECTION == 1 && RELAKIT_HAS_ENTRY == 2);
-ALWAYS(RELAKIT_HAS_SYMBOL == 4 && RELAKIT_HAS_TYPE == 8);
-ALWAYS(RELAKIT_PLACED == 1 && RELAKIT_PLACE_WRITER == 2 && RELAKIT_PLACE_SYMBOLS_AT == 4);
+ALWAYS(RELAKIT_ERROR_HAS_SECTION == 1 && RELAKIT_ERROR_HAS_ENTRY == 2);
+ALWAYS(RELAKIT_ERROR_HAS_SYMBOL == 4 && RELAKIT_ERROR_HAS_TYPE == 8);
+ALWAYS(RELAKIT_MEMORY_PRESENT == 1 && RELAKIT_MEMORY_WRITER == 2 && RELAKIT_MEMORY_SYMBOLS_AT == 4);
 ALWAYS(RELAKIT_ABI == 1);
-ALWAYS(RELAKIT_STAGE_PARSED == 1 && RELAKIT_STAGE_PLACED == 2);
+ALWAYS(RELAKIT_STAGE_PARSED == 1 && RELAKIT_STAGE_ASSIGNED == 2);
 ALWAYS(RELAKIT_STAGE_FILLED == 3 && RELAKIT_STAGE_LOADED == 4 && RELAKIT_STAGE_LATE == 5);
 ALWAYS(RELAKIT_MODULE_SIZE == 512 && RELAKIT_MODULE_ALIGN == 8);
 ALWAYS(RELAKIT_CLASS_NOT_RELOCATION == 0 && RELAKIT_CLASS_ORDINARY == 1);
 ALWAYS(RELAKIT_CLASS_KLP_EARLY == 2 && RELAKIT_CLASS_KLP_LATE == 3);
-ALWAYS(RELAKIT_CLASS_PASSED_OVER == 4 && RELAKIT_CLASS_LEGACY_ARCH == 5);
+ALWAYS(RELAKIT_CLASS_SKIPPED == 4 && RELAKIT_CLASS_LEGACY_ARCH == 5);
 ALWAYS(RELAKIT_CLASS_MALFORMED == 6);
 ALWAYS(RELAKIT_SECTION_IN_MEMORY == 1 && RELAKIT_SECTION_FAILS_LOAD == 2);
 ALWAYS(RELAKIT_SECTION_FAILS_COMING == 4);
 ALWAYS(RELAKIT_READ_AT_LOAD == 1 && RELAKIT_READ_AT_FINALIZE == 2);
 ALWAYS(RELAKIT_READ_AT_FORMATION == 3 && RELAKIT_READ_AT_COMING == 4);
 ALWAYS(RELAKIT_SEVERITY_INFO == 1 && RELAKIT_SEVERITY_WARNING == 2 && RELAKIT_SEVERITY_ERROR == 3);
-ALWAYS(RELAKIT_HAS_OTHER_SECTION == 16 && RELAKIT_HAS_OTHER_ENTRY == 32);
+ALWAYS(RELAKIT_ERROR_HAS_OTHER_SECTION == 16 && RELAKIT_ERROR_HAS_OTHER_ENTRY == 32);
 ALWAYS(RELAKIT_READ_AT_INIT == 5 && RELAKIT_READ_ON_DEMAND == 6 && RELAKIT_READ_NEVER == 7);
 
 #endif /* LAYOUT_H */

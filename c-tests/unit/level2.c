@@ -97,8 +97,8 @@ static void faults_of_relocations_name_the_section_that_holds_them(void)
     now = relakit_apply_relocate_add;
     reset();
     w.text[21] = 1;
-    REFUSES(RELAKIT_ERR_NON_ZERO, 0x1234 - 24, usual());
-    EQ(fault.has, RELAKIT_HAS_SECTION | RELAKIT_HAS_ENTRY | RELAKIT_HAS_SYMBOL | RELAKIT_HAS_TYPE);
+    REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, 0x1234 - 24, usual());
+    EQ(fault.has, RELAKIT_ERROR_HAS_SECTION | RELAKIT_ERROR_HAS_ENTRY | RELAKIT_ERROR_HAS_SYMBOL | RELAKIT_ERROR_HAS_TYPE);
     EQ(fault.section, RELA_);
     EQ(fault.entry, 1);
     EQ(fault.limit, 0x100);
@@ -117,7 +117,7 @@ static void faults_of_relocations_name_the_section_that_holds_them(void)
     EQ(fault.limit, 23);
     now = relakit_clear_relocate_add;
     reset();
-    REFUSES(RELAKIT_ERR_MISMATCH, 0x1234 - 24, usual());
+    REFUSES(RELAKIT_ERR_TARGET_MISMATCH, 0x1234 - 24, usual());
     EQ(fault.section, RELA_);
     EQ(fault.entry, 1);
 }
@@ -173,20 +173,20 @@ static void addresses_that_lead_nowhere(void)
         reset();
         w.headers[TEXT_].sh_addr = rows[i].address;
         w.headers[TEXT_].sh_size = rows[i].size;
-        REFUSES(RELAKIT_ERR_NOT_PLACED, rows[i].size, usual());
+        REFUSES(RELAKIT_ERR_NOT_ASSIGNED, rows[i].size, usual());
         EQ(fault.section, TEXT_);
         reset();
         w.headers[RELA_].sh_addr = rows[i].address;
         w.headers[RELA_].sh_size = rows[i].size;
-        REFUSES(RELAKIT_ERR_NOT_PLACED, rows[i].size, usual());
+        REFUSES(RELAKIT_ERR_NOT_ASSIGNED, rows[i].size, usual());
         EQ(fault.section, RELA_);
     }
     /* "An sh_addr is NULL, or so large that the section would wrap around": the symbol table's as well. */
     reset();
     w.headers[SYMTAB].sh_addr = 0;
-    EQ(usual(), RELAKIT_ERR_NOT_PLACED);
+    EQ(usual(), RELAKIT_ERR_NOT_ASSIGNED);
     w.headers[SYMTAB].sh_addr = UINT64_MAX - 3;
-    EQ(usual(), RELAKIT_ERR_NOT_PLACED);
+    EQ(usual(), RELAKIT_ERR_NOT_ASSIGNED);
 }
 
 static void targets_that_overlap_what_is_read(void)
@@ -254,8 +254,8 @@ static void arguments_that_are_wrong(void)
     EQ(now(NULL, SECTIONS, NULL, SYMTAB, SYMBOLS, RELA_, NULL, NULL, NULL), RELAKIT_ERR_NULL);
     takes_struct(with_options, &options, sizeof options, 8, 4, NULL_IS_TAKEN);
     takes_no_flags(with_options, &options, sizeof options, 8,
-                   RELAKIT_CHECK_PC32 | RELAKIT_ALLOW_NONZERO | RELAKIT_ZERO_BEFORE_RANGE | RELAKIT_MORE_TYPES |
-                       RELAKIT_ALLOW_ZERO_SYMBOLS);
+                   RELAKIT_OPT_CHECK_PC32 | RELAKIT_OPT_ALLOW_NONZERO | RELAKIT_OPT_REPORT_NONZERO_FIRST | RELAKIT_OPT_EXTRA_TYPES |
+                       RELAKIT_OPT_ALLOW_ZERO_SYMBOLS);
     takes_struct(with_writer, &writer, sizeof writer, 7, 8, NULL_IS_SOMETHING_ELSE);
     takes_no_flags(with_writer, &writer, sizeof writer, 7, RELAKIT_WRITER_FOREIGN);
     options.reserved = 1;

@@ -7,7 +7,7 @@ static Elf64_Shdr headers[3];
 static Elf64_Sym symtab[2];
 static char shstrtab[16], strtab[16];
 static uint64_t values[2];
-static struct relakit_image image;
+static struct relakit_sechdrs image;
 static uint32_t sections;
 static int clears;
 
@@ -32,10 +32,10 @@ static void reset(void)
     hooks_reset();
 }
 
-static relakit_status run(const struct relakit_image *i, const char *object, const struct relakit_resolver *r,
+static relakit_status run(const struct relakit_sechdrs *i, const char *object, const struct relakit_resolver *r,
                           const struct relakit_writer *w, const struct relakit_options *o, uint32_t *n)
 {
-    struct relakit_image before = image;
+    struct relakit_sechdrs before = image;
     relakit_status status;
     sections = 0xa5a5a5a5;
     status = clears ? relakit_klp_clear(i, object, w, o, n, fresh()) : relakit_klp_apply(i, object, r, w, o, n, fresh());
@@ -46,7 +46,7 @@ static relakit_status run(const struct relakit_image *i, const char *object, con
 
 static relakit_status with_image(const void *given)
 {
-    return run((const struct relakit_image *)given, "obj", &names, NULL, NULL, &sections);
+    return run((const struct relakit_sechdrs *)given, "obj", &names, NULL, NULL, &sections);
 }
 
 static relakit_status call(void)
@@ -97,7 +97,7 @@ static void pointers(void)
     ACCEPTS(call());
     reset();
     headers[1].sh_addr = 0;
-    EQ(call(), RELAKIT_ERR_NOT_PLACED);
+    EQ(call(), RELAKIT_ERR_NOT_ASSIGNED);
     if (!clears)
         for (uintptr_t off = 1; off < 8; off++) {
             uint64_t room[4];
@@ -160,12 +160,12 @@ static void structs(void)
     takes_struct(with_writer, &writer, sizeof writer, w, 8, NULL_IS_TAKEN);
     takes_no_flags(with_writer, &writer, sizeof writer, w, RELAKIT_WRITER_FOREIGN);
     takes_struct(with_options, &options, sizeof options, o, 4, NULL_IS_TAKEN);
-    takes_no_flags(with_options, &options, sizeof options, o, RELAKIT_CHECK_PC32);
+    takes_no_flags(with_options, &options, sizeof options, o, RELAKIT_OPT_CHECK_PC32);
     if (!clears) {
         takes_struct(with_resolver, &resolver, sizeof resolver, 3, 8, NULL_IS_REFUSED);
         takes_no_flags(with_resolver, &resolver, sizeof resolver, 3, 0);
     }
-    options.flags = RELAKIT_CHECK_PC32;
+    options.flags = RELAKIT_OPT_CHECK_PC32;
     ACCEPTS(with_options(&options));
     options.reserved = 0x80000000;
     REFUSES(RELAKIT_ERR_RESERVED, o, with_options(&options));

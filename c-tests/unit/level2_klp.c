@@ -19,11 +19,11 @@ static void an_object_comes_and_goes(void)
         EQ(w.symbols[V].st_value, 0);
         EQ(w.symbols[PLAIN].st_value, 0x4242);
         EQ(w.symbols[F].st_shndx, SHN_KLP);
-        REFUSES(RELAKIT_ERR_NON_ZERO, 0x2223, apply());
+        REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, 0x2223, apply());
         ACCEPTS(clear());
         EQ(sections, 2);
         SAME(flat, zeros, FLAT);
-        REFUSES(RELAKIT_ERR_MISMATCH, on_writer ? 0x123456789abc : 0x2220, clear());
+        REFUSES(RELAKIT_ERR_TARGET_MISMATCH, on_writer ? 0x123456789abc : 0x2220, clear());
         /* Behind a writer all fields are read from the first on; plain memory is cleared from the last on. */
         EQ(fault.section, LATE2);
         EQ(fault.entry, on_writer ? 0 : 1);
@@ -97,7 +97,7 @@ static void two_sections_are_one_transaction(void)
         place(on_writer);
         flat[DATA_AT + 17] = 1;
         memcpy(now, flat, FLAT);
-        REFUSES(RELAKIT_ERR_NON_ZERO, 0x2220, apply());
+        REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, 0x2220, apply());
         EQ(fault.section, LATE2);
         EQ(fault.entry, 1);
         EQ(fault.symbol, F);
@@ -108,7 +108,7 @@ static void two_sections_are_one_transaction(void)
         /* Clearing finds the first section changed after it has cleared the second. */
         flat[3] ^= 1;
         memcpy(now, flat, FLAT);
-        REFUSES(RELAKIT_ERR_MISMATCH, 0x2223, clear());
+        REFUSES(RELAKIT_ERR_TARGET_MISMATCH, 0x2223, clear());
         EQ(fault.section, LATE1);
         EQ(fault.entry, 0);
         EQ(fault.limit, 0x1002223);

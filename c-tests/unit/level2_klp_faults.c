@@ -8,11 +8,11 @@ static void bad(relakit_status status, uint64_t value, uint32_t section, int ent
     unsigned char zeros[FLAT] = {0};
     REFUSES(status, value, apply());
     EQ(fault.section, section);
-    CHECK(fault.has & RELAKIT_HAS_SECTION);
+    CHECK(fault.has & RELAKIT_ERROR_HAS_SECTION);
     if (entry >= 0) {
         EQ(fault.entry, entry);
-        CHECK(fault.has & RELAKIT_HAS_ENTRY);
-        CHECK(fault.has & RELAKIT_HAS_SYMBOL);
+        CHECK(fault.has & RELAKIT_ERROR_HAS_ENTRY);
+        CHECK(fault.has & RELAKIT_ERROR_HAS_SYMBOL);
     }
     SAME(flat, zeros, FLAT);
 }
@@ -27,15 +27,15 @@ static void symbols_that_cannot_be_used(void)
     reset();
     known_names = none;
     known_count = 1;
-    bad(RELAKIT_ERR_KLP_POSITION, 2, LATE1, 0);
+    bad(RELAKIT_ERR_KLP_SYMPOS, 2, LATE1, 0);
     reset();
     known_names = two;
     known_count = 2;
     bad(RELAKIT_ERR_KLP_AMBIGUOUS, 0, LATE2, 0);
     reset();
-    names.candidate = NULL;
+    names.nth_symbol = NULL;
     bad(RELAKIT_ERR_KLP_NOT_FOUND, 2, LATE1, 0);
-    names.candidate = hook_candidate;
+    names.nth_symbol = hook_candidate;
     reset();
     w.late2[1] = rela(16, PLAIN, R_X86_64_32, 0);
     bad(RELAKIT_ERR_NOT_KLP_SYMBOL, TEXT_, LATE2, 1);
@@ -92,7 +92,7 @@ static void sections_that_cannot_be_used(void)
     bad(RELAKIT_ERR_PARTIAL_ENTRY, 47, LATE2, -1);
     reset();
     w.headers[DATA_].sh_addr = 0;
-    bad(RELAKIT_ERR_NOT_PLACED, ROOM, DATA_, -1);
+    bad(RELAKIT_ERR_NOT_ASSIGNED, ROOM, DATA_, -1);
     /* A section of another object may be as wrong as it likes, if its name is right. */
     reset();
     w.headers[OTHER].sh_info = SECTIONS;
@@ -124,7 +124,7 @@ static void relocations_that_overlap_what_is_written(void)
             reset();
             place(hooked);
             w.headers[LATE2].sh_addr = (uint64_t)(uintptr_t)written[i] + 8;
-            bad(RELAKIT_ERR_NOT_PLACED, 48, LATE2, -1);
+            bad(RELAKIT_ERR_NOT_ASSIGNED, 48, LATE2, -1);
             w.headers[LATE2].sh_size = 0;
             ACCEPTS(apply());
         }

@@ -85,7 +85,7 @@ static void malformed_sections_say_what_is_wrong(void)
     EQ(section.status, RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE);
     EQ(section.flags, RELAKIT_SECTION_FAILS_LOAD);
     ACCEPTS(relakit_module_section(module, KLP_EARLY, &section, fresh()));
-    EQ(section.section_class, RELAKIT_CLASS_PASSED_OVER);
+    EQ(section.section_class, RELAKIT_CLASS_SKIPPED);
     EQ(section.status, RELAKIT_OK);
     ACCEPTS(relakit_module_section(module, COMMENT_, &section, fresh()));
     EQ(section.status, RELAKIT_ERR_REL_SECTION);
@@ -106,8 +106,8 @@ static void it_is_loaded(int on_writer)
         else
             memcpy(image + FLAT_AT(i), file_section(i), parts[i].size);
     SAME(flat, image, FLAT);
-    ACCEPTS(relakit_module_place(module, &memory, fresh()));
-    EQ(relakit_module_stage(module), RELAKIT_STAGE_PLACED);
+    ACCEPTS(relakit_module_assign(module, &memory, fresh()));
+    EQ(relakit_module_stage(module), RELAKIT_STAGE_ASSIGNED);
     if (on_writer)
         ACCEPTS(relakit_module_filled(module, fresh()));
     else
@@ -144,11 +144,11 @@ static void special_sections_are_told_when_everything_is_in_place(void)
         EQ(special.rewrites_code, 1);
         memset(&special, 0xa5, sizeof special);
         special.struct_size = sizeof special;
-        ANSWERS(RELAKIT_NONE, relakit_module_special(module, DATA_, &special, fresh()));
-        ANSWERS(RELAKIT_NONE, relakit_module_special(module, PERCPU, &special, fresh()));
-        ANSWERS(RELAKIT_NONE, relakit_module_special(module, 0, &special, fresh()));
-        ANSWERS(RELAKIT_NONE, relakit_module_special(module, SECTIONS, &special, fresh()));
-        ANSWERS(RELAKIT_NONE, relakit_module_special(module, UINT32_MAX, &special, fresh()));
+        ANSWERS(RELAKIT_NOT_FOUND, relakit_module_special(module, DATA_, &special, fresh()));
+        ANSWERS(RELAKIT_NOT_FOUND, relakit_module_special(module, PERCPU, &special, fresh()));
+        ANSWERS(RELAKIT_NOT_FOUND, relakit_module_special(module, 0, &special, fresh()));
+        ANSWERS(RELAKIT_NOT_FOUND, relakit_module_special(module, SECTIONS, &special, fresh()));
+        ANSWERS(RELAKIT_NOT_FOUND, relakit_module_special(module, UINT32_MAX, &special, fresh()));
         EQ(special.read_at, 0xa5a5a5a5);
     }
     module_reset(RELAKIT_STAGE_LOADED, 0, RELAKIT_LINUX(5, 8));
@@ -171,8 +171,8 @@ static void objects(unsigned live)
     object = NULL;
     len = 7;
     is = 7;
-    ANSWERS(RELAKIT_NONE, relakit_module_object(module, 3, &object, &len, &is, fresh()));
-    ANSWERS(RELAKIT_NONE, relakit_module_object(module, UINT32_MAX, &object, &len, &is, fresh()));
+    ANSWERS(RELAKIT_NOT_FOUND, relakit_module_object(module, 3, &object, &len, &is, fresh()));
+    ANSWERS(RELAKIT_NOT_FOUND, relakit_module_object(module, UINT32_MAX, &object, &len, &is, fresh()));
     CHECK(object == NULL && len == 7 && is == 7);
 }
 
@@ -208,7 +208,7 @@ static void objects_come_and_go_and_come_again(int on_writer)
         /* Somebody else changed a field. */
         flat[FLAT_AT(TEXT_) + 48] ^= 1;
         memcpy(with_both + FLAT_AT(TEXT_), flat + FLAT_AT(TEXT_), 64);
-        REFUSES(RELAKIT_ERR_MISMATCH, 0x1111, relakit_module_going(module, "obj", &memory, &count, fresh()));
+        REFUSES(RELAKIT_ERR_TARGET_MISMATCH, 0x1111, relakit_module_going(module, "obj", &memory, &count, fresh()));
         EQ(fault.section, LATE1);
         EQ(fault.entry, 0);
         EQ(fault.symbol, F);

@@ -9,16 +9,16 @@ static uint32_t count;
 static unsigned char before[FLAT];
 
 /* The calls that take a module, each in a stage in which it can be made. */
-static relakit_status place(void) { return relakit_module_place(module, &memory, fresh()); }
+static relakit_status place(void) { return relakit_module_assign(module, &memory, fresh()); }
 static relakit_status fill(void) { return relakit_module_fill(module, &memory, fresh()); }
 static relakit_status filled(void) { return relakit_module_filled(module, fresh()); }
 static relakit_status early(void) { return relakit_module_early(module, &memory, values, SYMBOLS, &names, fresh()); }
-static relakit_status late_size(void) { return relakit_module_late_size(module, scratch, SYMBOLS, &size, fresh()); }
+static relakit_status retained_size(void) { return relakit_module_retained_size(module, scratch, SYMBOLS, &size, fresh()); }
 static relakit_status coming(void) { return relakit_module_coming(module, "obj", &memory, &names, &count, fresh()); }
 static relakit_status going(void) { return relakit_module_going(module, "obj", &memory, &count, fresh()); }
 static relakit_status keep(void)
 {
-    return relakit_module_keep(module, &memory, scratch, SYMBOLS, kept, kept_size, fresh());
+    return relakit_module_retain(module, &memory, scratch, SYMBOLS, kept, kept_size, fresh());
 }
 static relakit_status object(void)
 {
@@ -53,7 +53,7 @@ static const struct {
     unsigned stages;
 } calls[] = {
     {"place", place, 0xe},       {"fill", fill, 0xc},         {"filled", filled, 0xc},       {"early", early, 0x8},
-    {"late_size", late_size, 0x1e}, {"keep", keep, 0x10},     {"object", object, 0x20},      {"coming", coming, 0x20},
+    {"retained_size", retained_size, 0x1e}, {"keep", keep, 0x10},     {"object", object, 0x20},      {"coming", coming, 0x20},
     {"describe", describe, 0x1e}, {"section", section, 0x1e}, {"symbol", symbol, 0x1e},      {"special", special, 0x10},
 };
 #define CALLS (sizeof calls / sizeof *calls)
@@ -180,8 +180,8 @@ static void making_a_module(void)
     }
     state_now = raw;
     takes_struct(init_with_options, &options, sizeof options, 5, 4, NULL_IS_TAKEN);
-    takes_no_flags(init_with_options, &options, sizeof options, 5, RELAKIT_CHECK_PC32);
-    options.flags = RELAKIT_CHECK_PC32;
+    takes_no_flags(init_with_options, &options, sizeof options, 5, RELAKIT_OPT_CHECK_PC32);
+    options.flags = RELAKIT_OPT_CHECK_PC32;
     ACCEPTS(init_with_options(&options));
     options.reserved = 1;
     REFUSES(RELAKIT_ERR_RESERVED, 5, init_with_options(&options));
@@ -268,59 +268,59 @@ static void memory_for_values_and_for_what_is_kept(void)
     for (size_t lent = 0; lent < SYMBOLS; lent++) {
         REFUSES(RELAKIT_ERR_VALUES_TOO_SHORT, lent, relakit_module_early(module, &memory, values, lent, &names, fresh()));
         EQ(fault.limit, SYMBOLS);
-        REFUSES(RELAKIT_ERR_VALUES_TOO_SHORT, lent, relakit_module_late_size(module, scratch, lent, &size, fresh()));
+        REFUSES(RELAKIT_ERR_VALUES_TOO_SHORT, lent, relakit_module_retained_size(module, scratch, lent, &size, fresh()));
         EQ(fault.limit, SYMBOLS);
     }
     REFUSES(RELAKIT_ERR_NULL, 3, relakit_module_early(module, &memory, NULL, SYMBOLS, &names, fresh()));
     REFUSES(RELAKIT_ERR_LENGTH, 3, relakit_module_early(module, &memory, values, SIZE_MAX / 8, &names, fresh()));
     REFUSES(RELAKIT_ERR_LENGTH, 3, relakit_module_early(module, &memory, values, SIZE_MAX / 8 + 2, &names, fresh()));
-    REFUSES(RELAKIT_ERR_NULL, 2, relakit_module_late_size(module, NULL, SYMBOLS, &size, fresh()));
-    REFUSES(RELAKIT_ERR_LENGTH, 2, relakit_module_late_size(module, scratch, SIZE_MAX / 8, &size, fresh()));
-    REFUSES(RELAKIT_ERR_NULL, 4, relakit_module_late_size(module, scratch, SYMBOLS, NULL, fresh()));
+    REFUSES(RELAKIT_ERR_NULL, 2, relakit_module_retained_size(module, NULL, SYMBOLS, &size, fresh()));
+    REFUSES(RELAKIT_ERR_LENGTH, 2, relakit_module_retained_size(module, scratch, SIZE_MAX / 8, &size, fresh()));
+    REFUSES(RELAKIT_ERR_NULL, 4, relakit_module_retained_size(module, scratch, SYMBOLS, NULL, fresh()));
     for (uintptr_t off = 1; off < 8; off++) {
         uint64_t *odd = (uint64_t *)((uintptr_t)room + off);
         REFUSES(RELAKIT_ERR_ALIGNMENT, 3, relakit_module_early(module, &memory, odd, SYMBOLS, &names, fresh()));
-        REFUSES(RELAKIT_ERR_ALIGNMENT, 2, relakit_module_late_size(module, odd, SYMBOLS, &size, fresh()));
+        REFUSES(RELAKIT_ERR_ALIGNMENT, 2, relakit_module_retained_size(module, odd, SYMBOLS, &size, fresh()));
         REFUSES(RELAKIT_ERR_ALIGNMENT, 4,
-                relakit_module_late_size(module, scratch, SYMBOLS, (size_t *)((uintptr_t)room + off), fresh()));
+                relakit_module_retained_size(module, scratch, SYMBOLS, (size_t *)((uintptr_t)room + off), fresh()));
     }
     /* Over the file. */
     REFUSES(RELAKIT_ERR_OVERLAP, 3,
             relakit_module_early(module, &memory, (uint64_t *)(void *)(file + file_size - 8), SYMBOLS, &names, fresh()));
     REFUSES(RELAKIT_ERR_OVERLAP, 2,
-            relakit_module_late_size(module, (uint64_t *)(void *)(file + 64), SYMBOLS, &size, fresh()));
+            relakit_module_retained_size(module, (uint64_t *)(void *)(file + 64), SYMBOLS, &size, fresh()));
     EQ(size, 0xa5a5);
     SAME(flat, before, FLAT);
     /* A place over the values. */
     places[BSS_].bytes = (unsigned char *)(void *)(values + 1);
     REFUSES(RELAKIT_ERR_OVERLAP, 2, early());
-    EQ(fault.has, RELAKIT_HAS_SECTION);
+    EQ(fault.has, RELAKIT_ERROR_HAS_SECTION);
     EQ(fault.section, BSS_);
     places_reset(0);
     ACCEPTS(early());
 
-    ACCEPTS(late_size());
+    ACCEPTS(retained_size());
     free(kept);
     kept_size = size;
     kept = heap(kept_size);
     for (size_t lent = 0; lent < kept_size; lent++) {
-        REFUSES(RELAKIT_ERR_KEPT_TOO_SHORT, lent,
-                relakit_module_keep(module, &memory, scratch, SYMBOLS, kept, lent, fresh()));
+        REFUSES(RELAKIT_ERR_RETAINED_TOO_SHORT, lent,
+                relakit_module_retain(module, &memory, scratch, SYMBOLS, kept, lent, fresh()));
         EQ(fault.limit, kept_size);
     }
     for (size_t lent = 0; lent < SYMBOLS; lent++)
         REFUSES(RELAKIT_ERR_VALUES_TOO_SHORT, lent,
-                relakit_module_keep(module, &memory, scratch, lent, kept, kept_size, fresh()));
-    REFUSES(RELAKIT_ERR_NULL, 3, relakit_module_keep(module, &memory, NULL, SYMBOLS, kept, kept_size, fresh()));
-    REFUSES(RELAKIT_ERR_NULL, 5, relakit_module_keep(module, &memory, scratch, SYMBOLS, NULL, kept_size, fresh()));
-    REFUSES(RELAKIT_ERR_LENGTH, 5, relakit_module_keep(module, &memory, scratch, SYMBOLS, kept, SIZE_MAX, fresh()));
-    REFUSES(RELAKIT_ERR_LENGTH, 3, relakit_module_keep(module, &memory, scratch, SIZE_MAX / 8, kept, 0, fresh()));
+                relakit_module_retain(module, &memory, scratch, lent, kept, kept_size, fresh()));
+    REFUSES(RELAKIT_ERR_NULL, 3, relakit_module_retain(module, &memory, NULL, SYMBOLS, kept, kept_size, fresh()));
+    REFUSES(RELAKIT_ERR_NULL, 5, relakit_module_retain(module, &memory, scratch, SYMBOLS, NULL, kept_size, fresh()));
+    REFUSES(RELAKIT_ERR_LENGTH, 5, relakit_module_retain(module, &memory, scratch, SYMBOLS, kept, SIZE_MAX, fresh()));
+    REFUSES(RELAKIT_ERR_LENGTH, 3, relakit_module_retain(module, &memory, scratch, SIZE_MAX / 8, kept, 0, fresh()));
     REFUSES(RELAKIT_ERR_ALIGNMENT, 3,
-            relakit_module_keep(module, &memory, (uint64_t *)((uintptr_t)room + 4), SYMBOLS, kept, kept_size, fresh()));
-    REFUSES(RELAKIT_ERR_OVERLAP, 5, relakit_module_keep(module, &memory, scratch, SYMBOLS, file, kept_size, fresh()));
-    REFUSES(RELAKIT_ERR_OVERLAP, 5, relakit_module_keep(module, &memory, scratch, SYMBOLS, scratch, 8, fresh()));
+            relakit_module_retain(module, &memory, (uint64_t *)((uintptr_t)room + 4), SYMBOLS, kept, kept_size, fresh()));
+    REFUSES(RELAKIT_ERR_OVERLAP, 5, relakit_module_retain(module, &memory, scratch, SYMBOLS, file, kept_size, fresh()));
+    REFUSES(RELAKIT_ERR_OVERLAP, 5, relakit_module_retain(module, &memory, scratch, SYMBOLS, scratch, 8, fresh()));
     REFUSES(RELAKIT_ERR_OVERLAP, 3,
-            relakit_module_keep(module, &memory, (uint64_t *)(void *)(file + 64), SYMBOLS, kept, kept_size, fresh()));
+            relakit_module_retain(module, &memory, (uint64_t *)(void *)(file + 64), SYMBOLS, kept, kept_size, fresh()));
     places[TEXT_].bytes = kept;
     REFUSES(RELAKIT_ERR_OVERLAP, 2, keep());
     EQ(fault.section, TEXT_);

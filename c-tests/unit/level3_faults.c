@@ -100,12 +100,12 @@ static void call_back(void)
     REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_section(inside, 1, &section, fresh()));
     REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_symbol(inside, 1, &symbol, fresh()));
     REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_special(inside, 1, &special, fresh()));
-    REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_place(inside, &memory, fresh()));
+    REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_assign(inside, &memory, fresh()));
     REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_fill(inside, &memory, fresh()));
     REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_filled(inside, fresh()));
     REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_early(inside, &memory, room, SYMBOLS, &names, fresh()));
-    REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_late_size(inside, room, SYMBOLS, &size, fresh()));
-    REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_keep(inside, &memory, room, SYMBOLS, own, 8, fresh()));
+    REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_retained_size(inside, room, SYMBOLS, &size, fresh()));
+    REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_retain(inside, &memory, room, SYMBOLS, own, 8, fresh()));
     REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_object(inside, 0, &name, &size, &number, fresh()));
     REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_coming(inside, "two", &memory, &names, NULL, fresh()));
     REFUSES(RELAKIT_ERR_BUSY, 0, relakit_module_going(inside, "obj", &memory, NULL, fresh()));
@@ -164,12 +164,12 @@ static void symbols_of_the_module_itself(void)
         file_build();
         ((Elf64_Sym *)file_section(SYMTAB))[rows[i].symbol].st_shndx = rows[i].shndx;
         ACCEPTS(module_start());
-        ACCEPTS(relakit_module_place(module, &memory, fresh()));
+        ACCEPTS(relakit_module_assign(module, &memory, fresh()));
         ACCEPTS(relakit_module_filled(module, fresh()));
         memcpy(before, flat, FLAT);
         REFUSES(rows[i].status, rows[i].value, early());
         EQ(fault.symbol, rows[i].symbol);
-        CHECK(fault.has & RELAKIT_HAS_SYMBOL);
+        CHECK(fault.has & RELAKIT_ERROR_HAS_SYMBOL);
         EQ(fault.section, rows[i].status == RELAKIT_ERR_NOT_KLP_SYMBOL ? KLP_EARLY : SYMTAB);
         SAME(flat, before, FLAT);
     }
@@ -180,11 +180,11 @@ static void symbols_of_the_module_itself(void)
     EQ(fault.symbol, EXP_B);
     EQ(fault.linux_errno, 2);
     names.exported = hook_exported;
-    names.candidate = NULL;
+    names.nth_symbol = NULL;
     REFUSES(RELAKIT_ERR_KLP_NOT_FOUND, 0, early());
     EQ(fault.symbol, V);
     EQ(fault.section, KLP_EARLY);
-    names.candidate = hook_candidate;
+    names.nth_symbol = hook_candidate;
     ACCEPTS(early());
 }
 
@@ -194,7 +194,7 @@ static void the_first_relocation_at_fault_undoes_the_sections_before_it(void)
     filled();
     flat[FLAT_AT(JUMP) + 15] = 1;
     memcpy(before, flat, FLAT);
-    REFUSES(RELAKIT_ERR_NON_ZERO, 0x7777, early());
+    REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, 0x7777, early());
     EQ(fault.section, KLP_EARLY);
     EQ(fault.entry, 0);
     EQ(fault.symbol, V);
@@ -204,7 +204,7 @@ static void the_first_relocation_at_fault_undoes_the_sections_before_it(void)
     late();
     flat[FLAT_AT(DATA_) + 31] = 1;
     memcpy(before, flat, FLAT);
-    REFUSES(RELAKIT_ERR_NON_ZERO, 0x1112, coming());
+    REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, 0x1112, coming());
     EQ(fault.section, LATE2);
     EQ(fault.entry, 1);
     EQ(fault.symbol, F);

@@ -37,7 +37,7 @@ static void every_prefix_is_refused(void)
 static void live_somehow(void)
 {
     struct relakit_module_info info = {.struct_size = sizeof info};
-    struct relakit_place there[64];
+    struct relakit_section_memory there[64];
     struct relakit_memory where = {sizeof where, 0, there, 64, NULL};
     uint64_t room[64];
     size_t need = 0;
@@ -59,7 +59,7 @@ static void live_somehow(void)
             CHECK((const unsigned char *)section.content + section.size <= file + file_size);
         if (!(section.sh_flags & SHF_ALLOC) || section.size > 4096)
             continue;
-        there[i].flags = RELAKIT_PLACED;
+        there[i].flags = RELAKIT_MEMORY_PRESENT;
         there[i].bytes = heap(section.size);
         memset(there[i].bytes, 0, section.size);
         there[i].size = section.size;
@@ -72,14 +72,14 @@ static void live_somehow(void)
         else
             EQ(fault.status, RELAKIT_ERR_BAD_SYMBOL_NAME);
     }
-    if (relakit_module_place(module, &where, fresh()) == RELAKIT_OK &&
+    if (relakit_module_assign(module, &where, fresh()) == RELAKIT_OK &&
         relakit_module_fill(module, &where, fresh()) == RELAKIT_OK &&
         relakit_module_early(module, &where, room, 64, &names, fresh()) == RELAKIT_OK) {
         uint32_t count;
         hooks_reset();
-        ACCEPTS(relakit_module_late_size(module, room, 64, &need, fresh()));
+        ACCEPTS(relakit_module_retained_size(module, room, 64, &need, fresh()));
         keeps = (unsigned char *)heap(need);
-        ACCEPTS(relakit_module_keep(module, &where, room, 64, keeps, need, fresh()));
+        ACCEPTS(relakit_module_retain(module, &where, room, 64, keeps, need, fresh()));
         for (int again = 0; again < 2; again++) {
             status = relakit_module_coming(module, "obj", &where, &names, &count, fresh());
             CHECK(status <= 0 && status > -67);
@@ -219,7 +219,7 @@ static void before_6_3_nothing_is_cleared(void)
         if (clears)
             ACCEPTS(relakit_module_coming(module, "obj", &memory, &names, &count, fresh()));
         else
-            REFUSES(RELAKIT_ERR_NON_ZERO, 0x1111, relakit_module_coming(module, "obj", &memory, &names, &count, fresh()));
+            REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, 0x1111, relakit_module_coming(module, "obj", &memory, &names, &count, fresh()));
         SAME(flat, live, FLAT);
     }
 }
@@ -231,8 +231,8 @@ static void the_per_cpu_template_by_version(void)
         relakit_status late;
         uint32_t index;
     } rows[] = {
-        {RELAKIT_LINUX(5, 8), RELAKIT_CLASS_PASSED_OVER, RELAKIT_ERR_TARGET_NOT_ALLOCATED, PERCPU},
-        {RELAKIT_LINUX(6, 15), RELAKIT_CLASS_PASSED_OVER, RELAKIT_ERR_TARGET_NOT_ALLOCATED, PERCPU},
+        {RELAKIT_LINUX(5, 8), RELAKIT_CLASS_SKIPPED, RELAKIT_ERR_TARGET_NOT_ALLOCATED, PERCPU},
+        {RELAKIT_LINUX(6, 15), RELAKIT_CLASS_SKIPPED, RELAKIT_ERR_TARGET_NOT_ALLOCATED, PERCPU},
         {RELAKIT_LINUX(6, 16), RELAKIT_CLASS_ORDINARY, RELAKIT_ERR_TARGET_PER_CPU, PERCPU},
         {RELAKIT_PROFILE_ELF, RELAKIT_CLASS_ORDINARY, RELAKIT_OK, 0},
     };
@@ -255,7 +255,7 @@ static void the_per_cpu_template_by_version(void)
 
 static void pc32_is_checked_when_asked(void)
 {
-    for (uint32_t flags = 0; flags <= RELAKIT_CHECK_PC32; flags++) {
+    for (uint32_t flags = 0; flags <= RELAKIT_OPT_CHECK_PC32; flags++) {
         module_reset(RELAKIT_STAGE_PARSED, 0, 0);
         file_build();
         ((Elf64_Rela *)file_section(RELA_))[1] = rela(8, ABS_, R_X86_64_PLT32, 0);
@@ -263,7 +263,7 @@ static void pc32_is_checked_when_asked(void)
         /* 0x1234 is further than 2 GiB away from an address that is not sign-extended. */
         ACCEPTS(module_start());
         places[TEXT_].address = UINT64_C(0x123400000000);
-        ACCEPTS(relakit_module_place(module, &memory, fresh()));
+        ACCEPTS(relakit_module_assign(module, &memory, fresh()));
         ACCEPTS(relakit_module_fill(module, &memory, fresh()));
         if (flags == 0)
             ACCEPTS(relakit_module_early(module, &memory, values, SYMBOLS, &names, fresh()));

@@ -6,7 +6,7 @@
 static uint64_t scratch[SYMBOLS];
 static uint32_t count;
 
-static relakit_status place(const void *given) { return relakit_module_place(module, (const struct relakit_memory *)given, fresh()); }
+static relakit_status place(const void *given) { return relakit_module_assign(module, (const struct relakit_memory *)given, fresh()); }
 static relakit_status fill(const void *given) { return relakit_module_fill(module, (const struct relakit_memory *)given, fresh()); }
 static relakit_status early(const void *given)
 {
@@ -14,7 +14,7 @@ static relakit_status early(const void *given)
 }
 static relakit_status keep(const void *given)
 {
-    return relakit_module_keep(module, (const struct relakit_memory *)given, scratch, SYMBOLS, kept, kept_size, fresh());
+    return relakit_module_retain(module, (const struct relakit_memory *)given, scratch, SYMBOLS, kept, kept_size, fresh());
 }
 static relakit_status coming(const void *given)
 {
@@ -31,7 +31,7 @@ static const struct {
     int stage;
     uint64_t argument;
 } calls[] = {
-    {"place", place, RELAKIT_STAGE_PARSED, 2}, {"fill", fill, RELAKIT_STAGE_PLACED, 2},
+    {"place", place, RELAKIT_STAGE_PARSED, 2}, {"fill", fill, RELAKIT_STAGE_ASSIGNED, 2},
     {"early", early, RELAKIT_STAGE_FILLED, 2}, {"keep", keep, RELAKIT_STAGE_LOADED, 2},
     {"coming", coming, RELAKIT_STAGE_LATE, 3}, {"going", going, RELAKIT_STAGE_LATE, 3},
 };
@@ -43,7 +43,7 @@ static void prepare(size_t i)
     module_reset(calls[i].stage, 0, 0);
     if (calls[i].call == keep) {
         free(kept);
-        ACCEPTS(relakit_module_late_size(module, scratch, SYMBOLS, &kept_size, fresh()));
+        ACCEPTS(relakit_module_retained_size(module, scratch, SYMBOLS, &kept_size, fresh()));
         kept = heap(kept_size);
     }
     if (calls[i].call == going)
@@ -59,7 +59,7 @@ static void refused(size_t i, relakit_status status, int section)
         printf("    in %s, section %d\n", calls[i].name, section);
     SAME(flat, before, FLAT);
     EQ(relakit_module_stage(module), calls[i].stage);
-    EQ(fault.has, section >= 0 ? RELAKIT_HAS_SECTION : 0);
+    EQ(fault.has, section >= 0 ? RELAKIT_ERROR_HAS_SECTION : 0);
     if (section >= 0)
         EQ(fault.section, section);
     places_reset(0);
@@ -89,15 +89,15 @@ static void places_that_are_wrong(size_t i)
     refused(i, RELAKIT_ERR_RESERVED, NONE);
     places[NONE].symbols_at = 1;
     refused(i, RELAKIT_ERR_RESERVED, NONE);
-    places[NONE].flags = RELAKIT_PLACE_WRITER;
+    places[NONE].flags = RELAKIT_MEMORY_WRITER;
     refused(i, RELAKIT_ERR_RESERVED, NONE);
-    places[NONE].flags = RELAKIT_PLACE_SYMBOLS_AT;
+    places[NONE].flags = RELAKIT_MEMORY_SYMBOLS_AT;
     refused(i, RELAKIT_ERR_RESERVED, NONE);
     /* Behind a writer there are no bytes, and there is a writer. */
     memory.writer = &hooked;
-    places[DATA_].flags |= RELAKIT_PLACE_WRITER;
+    places[DATA_].flags |= RELAKIT_MEMORY_WRITER;
     refused(i, RELAKIT_ERR_RESERVED, DATA_);
-    places[DATA_].flags |= RELAKIT_PLACE_WRITER;
+    places[DATA_].flags |= RELAKIT_MEMORY_WRITER;
     places[DATA_].bytes = NULL;
     refused(i, RELAKIT_ERR_CALLBACK, DATA_);
     memory.writer = &writer;
@@ -126,7 +126,7 @@ static void places_that_are_wrong(size_t i)
     refused(i, RELAKIT_ERR_LENGTH, -1);
     memory.places = NULL;
     refused(i, RELAKIT_ERR_NULL, -1);
-    memory.places = (const struct relakit_place *)((uintptr_t)places + 4);
+    memory.places = (const struct relakit_section_memory *)((uintptr_t)places + 4);
     memory.count = 2;
     refused(i, RELAKIT_ERR_ALIGNMENT, -1);
     EQ(fault.limit, 8);
@@ -186,17 +186,17 @@ static void sections_that_need_a_place_have_one_of_their_size(void)
             prepare(i);
             places[section].flags = 0;
             memset(&places[section], 0, sizeof places[section]);
-            REFUSES(RELAKIT_ERR_NOT_PLACED, parts[section].size, calls[i].call(&memory));
+            REFUSES(RELAKIT_ERR_NOT_ASSIGNED, parts[section].size, calls[i].call(&memory));
             EQ(fault.section, section);
             EQ(relakit_module_stage(module), calls[i].stage);
             places_reset(0);
             memory.count = (size_t)section;
-            REFUSES(RELAKIT_ERR_NOT_PLACED, parts[section].size, calls[i].call(&memory));
+            REFUSES(RELAKIT_ERR_NOT_ASSIGNED, parts[section].size, calls[i].call(&memory));
             EQ(fault.section, section);
             for (int more = -1; more < 2; more += 2) {
                 places_reset(0);
                 places[section].size += (uint64_t)(int64_t)more;
-                REFUSES(RELAKIT_ERR_PLACED_SIZE, parts[section].size + (uint64_t)(int64_t)more, calls[i].call(&memory));
+                REFUSES(RELAKIT_ERR_ASSIGNED_SIZE, parts[section].size + (uint64_t)(int64_t)more, calls[i].call(&memory));
                 EQ(fault.limit, parts[section].size);
                 EQ(fault.section, section);
             }
@@ -206,12 +206,12 @@ static void sections_that_need_a_place_have_one_of_their_size(void)
     /* Filling wants the right size of every section that has a place. */
     prepare(1);
     places[DATA_].size--;
-    REFUSES(RELAKIT_ERR_PLACED_SIZE, 63, fill(&memory));
+    REFUSES(RELAKIT_ERR_ASSIGNED_SIZE, 63, fill(&memory));
     EQ(fault.section, DATA_);
     /* A symbol of a section that has none cannot be used. */
     prepare(2);
     memset(&places[PERCPU], 0, sizeof places[PERCPU]);
-    REFUSES(RELAKIT_ERR_SYMBOL_UNPLACED, PERCPU, early(&memory));
+    REFUSES(RELAKIT_ERR_SYMBOL_UNASSIGNED, PERCPU, early(&memory));
     EQ(fault.section, RELA_);
     EQ(fault.entry, 4);
     EQ(fault.symbol, PCPU);
@@ -223,16 +223,16 @@ static void a_module_does_not_move(void)
     for (size_t i = 4; i < 6; i++) {
         prepare(i);
         places[DATA_].address++;
-        REFUSES(RELAKIT_ERR_MOVED, BASE + FLAT_AT(DATA_) + 1, calls[i].call(&memory));
+        REFUSES(RELAKIT_ERR_SECTION_MOVED, BASE + FLAT_AT(DATA_) + 1, calls[i].call(&memory));
         EQ(fault.limit, BASE + FLAT_AT(DATA_));
         EQ(fault.section, DATA_);
         places_reset(0);
         places[TEXT_].size--;
-        REFUSES(RELAKIT_ERR_PLACED_SIZE, 79, calls[i].call(&memory));
+        REFUSES(RELAKIT_ERR_ASSIGNED_SIZE, 79, calls[i].call(&memory));
         EQ(fault.section, TEXT_);
         places_reset(0);
         memset(&places[TEXT_], 0, sizeof places[TEXT_]);
-        REFUSES(RELAKIT_ERR_NOT_PLACED, 80, calls[i].call(&memory));
+        REFUSES(RELAKIT_ERR_NOT_ASSIGNED, 80, calls[i].call(&memory));
         EQ(fault.section, TEXT_);
         places_reset(0);
         ACCEPTS(calls[i].call(&memory));
@@ -240,11 +240,11 @@ static void a_module_does_not_move(void)
     /* A late target without a place stops its object, and nothing else. */
     module_reset(RELAKIT_STAGE_LOADED, 0, 0);
     free(kept);
-    ACCEPTS(relakit_module_late_size(module, scratch, SYMBOLS, &kept_size, fresh()));
+    ACCEPTS(relakit_module_retained_size(module, scratch, SYMBOLS, &kept_size, fresh()));
     kept = heap(kept_size);
     memset(&places[DATA_], 0, sizeof places[DATA_]);
     ACCEPTS(keep(&memory));
-    REFUSES(RELAKIT_ERR_NOT_PLACED, 64, coming(&memory));
+    REFUSES(RELAKIT_ERR_NOT_ASSIGNED, 64, coming(&memory));
     EQ(fault.section, DATA_);
     ACCEPTS(relakit_module_coming(module, "nobody", &memory, &names, &count, fresh()));
 }

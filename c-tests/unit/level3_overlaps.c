@@ -6,12 +6,12 @@
 static uint64_t scratch[SYMBOLS];
 static uint32_t count;
 
-static relakit_status place(void) { return relakit_module_place(module, &memory, fresh()); }
+static relakit_status place(void) { return relakit_module_assign(module, &memory, fresh()); }
 static relakit_status fill(void) { return relakit_module_fill(module, &memory, fresh()); }
 static relakit_status early(void) { return relakit_module_early(module, &memory, values, SYMBOLS, &names, fresh()); }
 static relakit_status keep(void)
 {
-    return relakit_module_keep(module, &memory, scratch, SYMBOLS, kept, kept_size, fresh());
+    return relakit_module_retain(module, &memory, scratch, SYMBOLS, kept, kept_size, fresh());
 }
 static relakit_status coming(void) { return relakit_module_coming(module, "obj", &memory, &names, &count, fresh()); }
 static relakit_status going(void) { return relakit_module_going(module, "obj", &memory, &count, fresh()); }
@@ -27,7 +27,7 @@ static const struct {
     unsigned uses;
 } calls[] = {
     {"place", place, RELAKIT_STAGE_PARSED, 2, PLACES | STATE | FILE_},
-    {"fill", fill, RELAKIT_STAGE_PLACED, 2, PLACES | STATE | FILE_},
+    {"fill", fill, RELAKIT_STAGE_ASSIGNED, 2, PLACES | STATE | FILE_},
     {"early", early, RELAKIT_STAGE_FILLED, 2, PLACES | STATE | FILE_ | VALUES},
     {"keep", keep, RELAKIT_STAGE_LOADED, 2, PLACES | STATE | FILE_ | SCRATCH | KEPT},
     {"coming", coming, RELAKIT_STAGE_LATE, 3, PLACES | STATE | KEPT},
@@ -40,7 +40,7 @@ static void prepare(size_t i)
     module_reset(calls[i].stage, 1, 0);
     if (calls[i].call == keep) {
         free(kept);
-        ACCEPTS(relakit_module_late_size(module, scratch, SYMBOLS, &kept_size, fresh()));
+        ACCEPTS(relakit_module_retained_size(module, scratch, SYMBOLS, &kept_size, fresh()));
         kept = heap(kept_size);
     }
     if (calls[i].call == going)
@@ -69,7 +69,7 @@ static void try_at(size_t i, const char *piece, uint64_t address, int overlaps)
     }
     if (!test_refused(__FILE__, __LINE__, calls[i].name, status, RELAKIT_ERR_OVERLAP, calls[i].argument))
         printf("    %s, %s\n", calls[i].name, piece);
-    EQ(fault.has, RELAKIT_HAS_SECTION);
+    EQ(fault.has, RELAKIT_ERROR_HAS_SECTION);
     EQ(fault.section, BSS_);
     EQ(relakit_module_stage(module), calls[i].stage);
     EQ(asked_count, 0);

@@ -10,25 +10,25 @@ static void nothing_is_relocated_before_it_is_filled(void)
     for (int on_writer = 0; on_writer < 2; on_writer++)
         for (int by_hand = 0; by_hand < 2; by_hand++) {
             unsigned char before[FLAT];
-            module_reset(RELAKIT_STAGE_PLACED, on_writer, 0);
+            module_reset(RELAKIT_STAGE_ASSIGNED, on_writer, 0);
             memcpy(before, flat, FLAT);
-            REFUSES(RELAKIT_ERR_ORDER, RELAKIT_STAGE_PLACED, early());
+            REFUSES(RELAKIT_ERR_ORDER, RELAKIT_STAGE_ASSIGNED, early());
             SAME(flat, before, FLAT);
             EQ(asked_count, 0);
-            EQ(relakit_module_stage(module), RELAKIT_STAGE_PLACED);
+            EQ(relakit_module_stage(module), RELAKIT_STAGE_ASSIGNED);
             /* A fill that fails is none. */
             places[DATA_].size--;
-            REFUSES(RELAKIT_ERR_PLACED_SIZE, 63, relakit_module_fill(module, &memory, fresh()));
-            EQ(relakit_module_stage(module), RELAKIT_STAGE_PLACED);
-            REFUSES(RELAKIT_ERR_ORDER, RELAKIT_STAGE_PLACED, early());
+            REFUSES(RELAKIT_ERR_ASSIGNED_SIZE, 63, relakit_module_fill(module, &memory, fresh()));
+            EQ(relakit_module_stage(module), RELAKIT_STAGE_ASSIGNED);
+            REFUSES(RELAKIT_ERR_ORDER, RELAKIT_STAGE_ASSIGNED, early());
             places_reset(0);
             ACCEPTS(relakit_module_fill(module, &memory, fresh()));
             EQ(relakit_module_stage(module), RELAKIT_STAGE_FILLED);
             /* Placing takes it back; filling can be done again, and is said or done. */
             places_reset(on_writer);
-            ACCEPTS(relakit_module_place(module, &memory, fresh()));
-            EQ(relakit_module_stage(module), RELAKIT_STAGE_PLACED);
-            REFUSES(RELAKIT_ERR_ORDER, RELAKIT_STAGE_PLACED, early());
+            ACCEPTS(relakit_module_assign(module, &memory, fresh()));
+            EQ(relakit_module_stage(module), RELAKIT_STAGE_ASSIGNED);
+            REFUSES(RELAKIT_ERR_ORDER, RELAKIT_STAGE_ASSIGNED, early());
             memcpy(before, flat, FLAT);
             for (int again = 0; again < 2; again++) {
                 if (by_hand || on_writer)
@@ -48,7 +48,7 @@ static void a_second_fill_that_fails(void)
 {
     module_reset(RELAKIT_STAGE_FILLED, 0, 0);
     places[DATA_].size--;
-    REFUSES(RELAKIT_ERR_PLACED_SIZE, 63, relakit_module_fill(module, &memory, fresh()));
+    REFUSES(RELAKIT_ERR_ASSIGNED_SIZE, 63, relakit_module_fill(module, &memory, fresh()));
     EQ(relakit_module_stage(module), RELAKIT_STAGE_FILLED);
 }
 
@@ -70,7 +70,7 @@ static void an_unused_header_with_memory_is_zeroed(void)
             EQ(section.size, 64);
             CHECK((section.content == NULL) == is_null);
             memset(flat, 0xcc, FLAT);
-            ACCEPTS(relakit_module_place(module, &memory, fresh()));
+            ACCEPTS(relakit_module_assign(module, &memory, fresh()));
             ACCEPTS(relakit_module_fill(module, &memory, fresh()));
             SAME(flat + FLAT_AT(DATA_), is_null ? (const void *)zeros : file_section(DATA_), 64);
             EQ(flat[FLAT_AT(DATA_) + 64], 0xcc);
@@ -79,7 +79,7 @@ static void an_unused_header_with_memory_is_zeroed(void)
             ACCEPTS(module_start());
             memset(&places[DATA_], 0, sizeof places[DATA_]);
             memset(flat, 0xcc, FLAT);
-            ACCEPTS(relakit_module_place(module, &memory, fresh()));
+            ACCEPTS(relakit_module_assign(module, &memory, fresh()));
             ACCEPTS(relakit_module_fill(module, &memory, fresh()));
             EQ(flat[FLAT_AT(DATA_)], 0xcc);
         }
@@ -93,21 +93,21 @@ static void a_symbol_without_memory_has_the_sentinel(void)
     ((Elf64_Rela *)file_section(RELA_))[4] = rela(32, ABS_, R_X86_64_64, 0);
     ACCEPTS(module_start());
     memset(&places[PERCPU], 0, sizeof places[PERCPU]);
-    ACCEPTS(relakit_module_place(module, &memory, fresh()));
+    ACCEPTS(relakit_module_assign(module, &memory, fresh()));
     ACCEPTS(relakit_module_fill(module, &memory, fresh()));
     ACCEPTS(early());
-    EQ(values[PCPU], RELAKIT_UNPLACED);
+    EQ(values[PCPU], RELAKIT_UNASSIGNED);
     /* A real symbol that has this value can be used. */
     module_reset(RELAKIT_STAGE_PARSED, 0, 0);
     file_build();
-    ((Elf64_Sym *)file_section(SYMTAB))[ABS_].st_value = RELAKIT_UNPLACED;
+    ((Elf64_Sym *)file_section(SYMTAB))[ABS_].st_value = RELAKIT_UNASSIGNED;
     ((Elf64_Rela *)file_section(RELA_))[5] = rela(40, ABS_, R_X86_64_64, 0);
     ACCEPTS(module_start());
-    ACCEPTS(relakit_module_place(module, &memory, fresh()));
+    ACCEPTS(relakit_module_assign(module, &memory, fresh()));
     ACCEPTS(relakit_module_fill(module, &memory, fresh()));
     ACCEPTS(early());
-    EQ(values[ABS_], RELAKIT_UNPLACED);
-    EQ(load(flat + FLAT_AT(TEXT_) + 40, 8), RELAKIT_UNPLACED);
+    EQ(values[ABS_], RELAKIT_UNASSIGNED);
+    EQ(load(flat + FLAT_AT(TEXT_) + 40, 8), RELAKIT_UNASSIGNED);
 }
 
 /* The late sections of the file, and what is edited: each can be one that names no object. */
@@ -130,13 +130,13 @@ static void objects_are_told_by_number(void)
                 file_header(late[i])->sh_info = COMMENT_;
             }
         ACCEPTS(module_start());
-        ACCEPTS(relakit_module_place(module, &memory, fresh()));
+        ACCEPTS(relakit_module_assign(module, &memory, fresh()));
         ACCEPTS(relakit_module_fill(module, &memory, fresh()));
         ACCEPTS(early());
-        ACCEPTS(relakit_module_late_size(module, scratch, SYMBOLS, &kept_size, fresh()));
+        ACCEPTS(relakit_module_retained_size(module, scratch, SYMBOLS, &kept_size, fresh()));
         free(kept);
         kept = heap(kept_size);
-        ACCEPTS(relakit_module_keep(module, &memory, scratch, SYMBOLS, kept, kept_size, fresh()));
+        ACCEPTS(relakit_module_retain(module, &memory, scratch, SYMBOLS, kept, kept_size, fresh()));
         for (size_t i = 0; i < 3; i++) {
             if (nameless >> i & 1)
                 continue;
@@ -144,8 +144,8 @@ static void objects_are_told_by_number(void)
             NAME(name, len, objects[i]);
             EQ(live, 0);
         }
-        ANSWERS(RELAKIT_NONE, relakit_module_object(module, want, &name, &len, &live, fresh()));
-        ANSWERS(RELAKIT_NONE, relakit_module_object(module, UINT32_MAX, &name, &len, &live, fresh()));
+        ANSWERS(RELAKIT_NOT_FOUND, relakit_module_object(module, want, &name, &len, &live, fresh()));
+        ANSWERS(RELAKIT_NOT_FOUND, relakit_module_object(module, UINT32_MAX, &name, &len, &live, fresh()));
         /* One without an object's name stops every object. */
         status = relakit_module_coming(module, "two", &memory, &names, NULL, fresh());
         EQ(status, nameless == 0 ? RELAKIT_OK : RELAKIT_ERR_BAD_KLP_SECTION_NAME);
@@ -229,7 +229,7 @@ static void a_table_is_no_target(void)
         EQ(section.status, RELAKIT_ERR_TARGET_IS_RELOCATIONS);
         EQ(section.section_class, RELAKIT_CLASS_MALFORMED);
         EQ(section.flags & ~(uint32_t)RELAKIT_SECTION_IN_MEMORY, tables[i].flags);
-        ACCEPTS(relakit_module_place(module, &memory, fresh()));
+        ACCEPTS(relakit_module_assign(module, &memory, fresh()));
         ACCEPTS(relakit_module_fill(module, &memory, fresh()));
         if (tables[i].flags == RELAKIT_SECTION_FAILS_LOAD) {
             REFUSES(RELAKIT_ERR_TARGET_IS_RELOCATIONS, tables[i].target, early());
@@ -252,7 +252,7 @@ static void an_unused_header_with_the_livepatch_flag(void)
         ACCEPTS(module_start());
         ACCEPTS(relakit_module_section(module, COMMENT_, &section, fresh()));
         EQ(section.status, outside ? RELAKIT_ERR_KLP_NAME_OUTSIDE : RELAKIT_ERR_BAD_KLP_SECTION_NAME);
-        ACCEPTS(relakit_module_place(module, &memory, fresh()));
+        ACCEPTS(relakit_module_assign(module, &memory, fresh()));
         ACCEPTS(relakit_module_fill(module, &memory, fresh()));
         if (outside) {
             REFUSES(RELAKIT_ERR_KLP_NAME_OUTSIDE, parts[SHSTRTAB].size, early());

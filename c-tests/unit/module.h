@@ -160,19 +160,19 @@ static inline void file_build(void)
 }
 
 /* Where it goes: every section that is in memory, and the per-CPU template. */
-static struct relakit_place places[SECTIONS];
+static struct relakit_section_memory places[SECTIONS];
 static struct relakit_memory memory;
 
 static inline void places_reset(int on_writer)
 {
     memset(places, 0, sizeof places);
     for (int i = TEXT_; i <= PERCPU; i++) {
-        places[i].flags = on_writer ? RELAKIT_PLACED | RELAKIT_PLACE_WRITER : RELAKIT_PLACED;
+        places[i].flags = on_writer ? RELAKIT_MEMORY_PRESENT | RELAKIT_MEMORY_WRITER : RELAKIT_MEMORY_PRESENT;
         places[i].bytes = on_writer ? NULL : flat + FLAT_AT(i);
         places[i].size = parts[i].size;
         places[i].address = BASE + FLAT_AT((uint64_t)i);
     }
-    places[PERCPU].flags |= RELAKIT_PLACE_SYMBOLS_AT;
+    places[PERCPU].flags |= RELAKIT_MEMORY_SYMBOLS_AT;
     places[PERCPU].symbols_at = PER_CPU_AT;
     memset(&memory, 0, sizeof memory);
     memory.struct_size = sizeof memory;
@@ -206,8 +206,8 @@ static inline void module_reset(int stage, int on_writer, uint32_t profile)
     module_options.profile = profile;
     ACCEPTS(module_start());
     places_reset(0);
-    if (stage >= RELAKIT_STAGE_PLACED) {
-        ACCEPTS(relakit_module_place(module, &memory, fresh()));
+    if (stage >= RELAKIT_STAGE_ASSIGNED) {
+        ACCEPTS(relakit_module_assign(module, &memory, fresh()));
         if (stage >= RELAKIT_STAGE_FILLED)
             ACCEPTS(relakit_module_fill(module, &memory, fresh()));
     }
@@ -216,10 +216,10 @@ static inline void module_reset(int stage, int on_writer, uint32_t profile)
         ACCEPTS(relakit_module_early(module, &memory, values, SYMBOLS, &names, fresh()));
     if (stage >= RELAKIT_STAGE_LATE) {
         uint64_t scratch[SYMBOLS];
-        ACCEPTS(relakit_module_late_size(module, scratch, SYMBOLS, &kept_size, fresh()));
+        ACCEPTS(relakit_module_retained_size(module, scratch, SYMBOLS, &kept_size, fresh()));
         free(kept);
         kept = heap(kept_size);
-        ACCEPTS(relakit_module_keep(module, &memory, scratch, SYMBOLS, kept, kept_size, fresh()));
+        ACCEPTS(relakit_module_retain(module, &memory, scratch, SYMBOLS, kept, kept_size, fresh()));
         /* The file is not needed any more. */
         memset(file, 0xee, file_size);
         free(file);

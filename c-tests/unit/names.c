@@ -10,7 +10,7 @@ static const struct status {
     const char *names[3];
 } statuses[] = {
     {RELAKIT_OK, 0, 0, {"", "", ""}},
-    {RELAKIT_NONE, 1, 0, {"", "", ""}},
+    {RELAKIT_NOT_FOUND, 1, 0, {"", "", ""}},
     {RELAKIT_ERR_TRUNCATED, -1, 8, {"file offset", "size", "file size"}},
     {RELAKIT_ERR_NOT_ELF, -2, 8, {"", "first four bytes", ""}},
     {RELAKIT_ERR_BAD_IDENT, -3, 0, {"file offset", "byte", "expected"}},
@@ -31,7 +31,7 @@ static const struct status {
     {RELAKIT_ERR_SYMBOL_SECTION, -18, 8, {"", "st_shndx", "sections"}},
     {RELAKIT_ERR_COMMON_SYMBOL, -19, 8, {"", "size", ""}},
     {RELAKIT_ERR_UNKNOWN_SYMBOL, -20, 2, {"", "", ""}},
-    {RELAKIT_ERR_SYMBOL_UNPLACED, -21, 0, {"offset", "symbol's section", ""}},
+    {RELAKIT_ERR_SYMBOL_UNASSIGNED, -21, 0, {"offset", "symbol's section", ""}},
     {RELAKIT_ERR_VALUES_TOO_SHORT, -22, 0, {"", "entries lent", "entries needed"}},
     {RELAKIT_ERR_RESOLVER, -23, 0, {"", "its number", ""}},
     {RELAKIT_ERR_BAD_KLP_SECTION_NAME, -24, 22, {"", "", ""}},
@@ -40,7 +40,7 @@ static const struct status {
     {RELAKIT_ERR_VMLINUX_FROM_MODULE, -27, 22, {"offset", "", ""}},
     {RELAKIT_ERR_KLP_NOT_FOUND, -28, 22, {"offset", "position", ""}},
     {RELAKIT_ERR_KLP_AMBIGUOUS, -29, 22, {"offset", "position", ""}},
-    {RELAKIT_ERR_KLP_POSITION, -30, 22, {"offset", "position", ""}},
+    {RELAKIT_ERR_KLP_SYMPOS, -30, 22, {"offset", "position", ""}},
     {RELAKIT_ERR_LATE_NOT_ALLOCATED, -31, 0, {"", "sh_flags", ""}},
     {RELAKIT_ERR_TARGET_OUT_OF_RANGE, -32, 0, {"", "sh_info", "sections"}},
     {RELAKIT_ERR_TARGET_NOT_ALLOCATED, -33, 0, {"", "target", "its sh_flags"}},
@@ -51,19 +51,19 @@ static const struct status {
     {RELAKIT_ERR_UNKNOWN_TYPE, -38, 8, {"offset", "", ""}},
     {RELAKIT_ERR_OVERFLOW, -39, 8, {"offset", "value", "largest"}},
     {RELAKIT_ERR_OFFSET_OUTSIDE, -40, 0, {"offset", "field size", "section size"}},
-    {RELAKIT_ERR_NON_ZERO, -41, 8, {"offset", "value", "existing"}},
-    {RELAKIT_ERR_MISMATCH, -42, 0, {"offset", "expected", "existing"}},
+    {RELAKIT_ERR_TARGET_NOT_ZERO, -41, 8, {"offset", "value", "existing"}},
+    {RELAKIT_ERR_TARGET_MISMATCH, -42, 0, {"offset", "expected", "existing"}},
     {RELAKIT_ERR_WRITER, -43, 0, {"offset", "its number", ""}},
     {RELAKIT_ERR_SYNC, -44, 0, {"", "its number", ""}},
     {RELAKIT_ERR_NOT_UNDONE, -45, 0, {"offset", "its number", ""}},
-    {RELAKIT_ERR_UNORDERED, -46, 0, {"offset", "", ""}},
-    {RELAKIT_ERR_NOT_PLACED, -47, 0, {"", "size", ""}},
-    {RELAKIT_ERR_PLACED_SIZE, -48, 0, {"", "bytes lent", "bytes needed"}},
+    {RELAKIT_ERR_FIELDS_NOT_ASCENDING, -46, 0, {"offset", "", ""}},
+    {RELAKIT_ERR_NOT_ASSIGNED, -47, 0, {"", "size", ""}},
+    {RELAKIT_ERR_ASSIGNED_SIZE, -48, 0, {"", "bytes lent", "bytes needed"}},
     {RELAKIT_ERR_NOT_A_MODULE, -49, 22, {"", "length", ""}},
     {RELAKIT_ERR_ALREADY_LIVE, -50, 0, {"", "", ""}},
     {RELAKIT_ERR_NOT_LIVE, -51, 0, {"", "", ""}},
-    {RELAKIT_ERR_KEPT_TOO_SHORT, -52, 0, {"", "bytes lent", "bytes needed"}},
-    {RELAKIT_ERR_MOVED, -53, 0, {"", "address", "expected"}},
+    {RELAKIT_ERR_RETAINED_TOO_SHORT, -52, 0, {"", "bytes lent", "bytes needed"}},
+    {RELAKIT_ERR_SECTION_MOVED, -53, 0, {"", "address", "expected"}},
     {RELAKIT_ERR_TOO_MANY_OBJECTS, -54, 0, {"", "", "most"}},
     {RELAKIT_ERR_NO_SUCH_SECTION, -55, 0, {"", "index", "sections"}},
     {RELAKIT_ERR_NOT_RELOCATIONS, -56, 0, {"", "sh_type", ""}},
@@ -143,12 +143,12 @@ static void the_numbers_of_a_fault_have_names(void)
 {
     for (relakit_status status = -200; status <= 10; status++)
         for (uint32_t which = 0; which < 3; which++)
-            TEXT(relakit_number_name(status, which), known(status) == NULL ? "" : known(status)->names[which]);
-    CHECK(relakit_number_name(RELAKIT_ERR_OVERFLOW, 3) == NULL);
-    CHECK(relakit_number_name(RELAKIT_ERR_OVERFLOW, UINT32_MAX) == NULL);
-    CHECK(relakit_number_name(RELAKIT_OK, 3) == NULL);
-    CHECK(relakit_number_name(INT32_MIN, UINT32_MAX) == NULL);
-    TEXT(relakit_number_name(INT32_MIN, 0), "");
+            TEXT(relakit_error_field_name(status, which), known(status) == NULL ? "" : known(status)->names[which]);
+    CHECK(relakit_error_field_name(RELAKIT_ERR_OVERFLOW, 3) == NULL);
+    CHECK(relakit_error_field_name(RELAKIT_ERR_OVERFLOW, UINT32_MAX) == NULL);
+    CHECK(relakit_error_field_name(RELAKIT_OK, 3) == NULL);
+    CHECK(relakit_error_field_name(INT32_MIN, UINT32_MAX) == NULL);
+    TEXT(relakit_error_field_name(INT32_MIN, 0), "");
 }
 
 static void a_relocation_type_is_called_what_the_psabi_and_elf_h_call_it(void)

@@ -77,28 +77,28 @@ static const struct {
     {{{0, 2, R_X86_64_32}, {4, 1, R_X86_64_64}, {24, 1, R_X86_64_64}}, 3, -1, 0, 0, 0},
     {{{0, 2, R_X86_64_32}, {4, 1, R_X86_64_64}, {25, 1, R_X86_64_64}}, 3, -1, RELAKIT_ERR_OFFSET_OUTSIDE,
      RELAKIT_ERR_OFFSET_OUTSIDE, 2},
-    {{{0, 2, R_X86_64_32}, {4, 1, R_X86_64_64}, {16, 2, R_X86_64_32}}, 3, 19, RELAKIT_ERR_NON_ZERO, 0, 2},
+    {{{0, 2, R_X86_64_32}, {4, 1, R_X86_64_64}, {16, 2, R_X86_64_32}}, 3, 19, RELAKIT_ERR_TARGET_NOT_ZERO, 0, 2},
     {{{0, 2, R_X86_64_32}, {4, 1, R_X86_64_64}, {16, 2, R_X86_64_32}}, 3, 20, 0, 0, 0},
     /* Fields that do not ascend: by a byte, and not quite; from the front; the same twice. */
     {{{0, 1, R_X86_64_64}, {8, 2, R_X86_64_32}}, 2, -1, 0, 0, 0},
-    {{{0, 1, R_X86_64_64}, {7, 2, R_X86_64_32}}, 2, -1, RELAKIT_ERR_UNORDERED, 0, 1},
-    {{{4, 2, R_X86_64_32}, {0, 2, R_X86_64_32}}, 2, -1, RELAKIT_ERR_UNORDERED, 0, 1},
-    {{{8, 1, R_X86_64_64}, {16, 1, R_X86_64_64}, {8, 1, R_X86_64_64}}, 3, -1, RELAKIT_ERR_UNORDERED, 0, 2},
+    {{{0, 1, R_X86_64_64}, {7, 2, R_X86_64_32}}, 2, -1, RELAKIT_ERR_FIELDS_NOT_ASCENDING, 0, 1},
+    {{{4, 2, R_X86_64_32}, {0, 2, R_X86_64_32}}, 2, -1, RELAKIT_ERR_FIELDS_NOT_ASCENDING, 0, 1},
+    {{{8, 1, R_X86_64_64}, {16, 1, R_X86_64_64}, {8, 1, R_X86_64_64}}, 3, -1, RELAKIT_ERR_FIELDS_NOT_ASCENDING, 0, 2},
     /* Entries without a field have no order. */
     {{{8, 1, R_X86_64_64}, {0, 0, R_X86_64_NONE}, {16, 1, R_X86_64_64}}, 3, -1, 0, 0, 0},
     /* A fault in an entry before the first that does not ascend. */
     {{{8, 1, R_X86_64_32}, {16, 1, R_X86_64_64}, {0, 1, R_X86_64_64}}, 3, -1, RELAKIT_ERR_OVERFLOW,
      RELAKIT_ERR_OVERFLOW, 0},
-    {{{8, 1, R_X86_64_64}, {0, 9, R_X86_64_64}, {16, 1, R_X86_64_64}}, 3, -1, RELAKIT_ERR_UNORDERED,
+    {{{8, 1, R_X86_64_64}, {0, 9, R_X86_64_64}, {16, 1, R_X86_64_64}}, 3, -1, RELAKIT_ERR_FIELDS_NOT_ASCENDING,
      RELAKIT_ERR_SYMBOL_INDEX, 1},
 };
 
 static relakit_status check(size_t row, const unsigned char *table, unsigned char *bytes, int allow, int hook)
 {
-    const struct relakit_options options = {sizeof options, allow ? RELAKIT_ALLOW_NONZERO : 0, 0, 0};
+    const struct relakit_options options = {sizeof options, allow ? RELAKIT_OPT_ALLOW_NONZERO : 0, 0, 0};
     const struct relakit_target target = {hook ? NULL : bytes, ROOM, 0x1000, hook ? &writer : NULL};
     behind = bytes;
-    return relakit_check(table, rows[row].count * sizeof(Elf64_Rela), &symbols, &target, &options, fresh());
+    return relakit_dry_run(table, rows[row].count * sizeof(Elf64_Rela), &symbols, &target, &options, fresh());
 }
 
 static void a_dry_run_only_reads(void)
@@ -120,15 +120,15 @@ static void a_dry_run_only_reads(void)
             EQ(writes, 0);
             SAME(target, content, ROOM);
             /* Behind a writer what is wrong with an entry by itself is told before the order. */
-            if (hook && want == RELAKIT_ERR_UNORDERED && rows[row].any != 0)
+            if (hook && want == RELAKIT_ERR_FIELDS_NOT_ASCENDING && rows[row].any != 0)
                 want = rows[row].any;
             EQ(is, want);
             if (is == RELAKIT_OK)
                 continue;
             EQ(fault.status, want);
             EQ(fault.entry, rows[row].entry);
-            CHECK(fault.has & RELAKIT_HAS_ENTRY);
-            if (want == RELAKIT_ERR_UNORDERED) {
+            CHECK(fault.has & RELAKIT_ERROR_HAS_ENTRY);
+            if (want == RELAKIT_ERR_FIELDS_NOT_ASCENDING) {
                 EQ(fault.offset, rows[row].entries[rows[row].entry].offset);
                 EQ(fault.value, 0);
                 EQ(fault.limit, 0);
@@ -174,8 +174,8 @@ static void the_first_field_out_of_order_is_named(void)
             table[at].r_offset--;
         lent = read_only(other_pages, table, sizeof table);
         if (at == 0)
-            ACCEPTS(relakit_check(lent, sizeof table, &symbols, &given, NULL, fresh()));
-        else if (REFUSES(RELAKIT_ERR_UNORDERED, 0, relakit_check(lent, sizeof table, &symbols, &given, NULL, fresh())))
+            ACCEPTS(relakit_dry_run(lent, sizeof table, &symbols, &given, NULL, fresh()));
+        else if (REFUSES(RELAKIT_ERR_FIELDS_NOT_ASCENDING, 0, relakit_dry_run(lent, sizeof table, &symbols, &given, NULL, fresh())))
             EQ(fault.entry, at);
     }
 }

@@ -114,20 +114,20 @@ static inline int test_refused(const char *file, int line, const char *what, rel
                (uint64_t)relakit_linux_errno(want));
     test_equal(file, line, "unknown bits of error->has", fault.has & ~(uint32_t)15, 0);
     test_equal(file, line, "error->reserved", fault.reserved, 0);
-    if (!(fault.has & RELAKIT_HAS_SECTION))
+    if (!(fault.has & RELAKIT_ERROR_HAS_SECTION))
         test_equal(file, line, "error->section, which says nothing", fault.section, 0);
-    if (!(fault.has & RELAKIT_HAS_SYMBOL))
+    if (!(fault.has & RELAKIT_ERROR_HAS_SYMBOL))
         test_equal(file, line, "error->symbol, which says nothing", fault.symbol, 0);
-    if (!(fault.has & RELAKIT_HAS_TYPE))
+    if (!(fault.has & RELAKIT_ERROR_HAS_TYPE))
         test_equal(file, line, "error->r_type, which says nothing", fault.r_type, 0);
-    if (!(fault.has & RELAKIT_HAS_ENTRY))
+    if (!(fault.has & RELAKIT_ERROR_HAS_ENTRY))
         test_equal(file, line, "error->entry, which says nothing", fault.entry, 0);
     /* A number that has no name is 0, but for r_offset. */
-    if (!(fault.has & RELAKIT_HAS_ENTRY) && relakit_number_name(want, 0)[0] == 0)
+    if (!(fault.has & RELAKIT_ERROR_HAS_ENTRY) && relakit_error_field_name(want, 0)[0] == 0)
         test_equal(file, line, "error->offset, which has no name", fault.offset, 0);
-    if (relakit_number_name(want, 1)[0] == 0)
+    if (relakit_error_field_name(want, 1)[0] == 0)
         test_equal(file, line, "error->value, which has no name", fault.value, 0);
-    if (relakit_number_name(want, 2)[0] == 0)
+    if (relakit_error_field_name(want, 2)[0] == 0)
         test_equal(file, line, "error->limit, which has no name", fault.limit, 0);
     if (test_failures != failures)
         printf("    in %s\n", what);

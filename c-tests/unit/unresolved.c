@@ -69,7 +69,7 @@ static relakit_status run(enum act act, int hook, uint32_t flags)
     headers[TEXT_].sh_addr = hook ? BASE : (uint64_t)(uintptr_t)text;
     switch (act) {
     case APPLY: return relakit_apply(table, sizeof table, &symbols, &target, &options, fresh());
-    case CHECK_: return relakit_check(table, sizeof table, &symbols, &target, &options, fresh());
+    case CHECK_: return relakit_dry_run(table, sizeof table, &symbols, &target, &options, fresh());
     case APPLY2:
         return relakit_apply_relocate_add(headers, SECTIONS, NULL, SYMTAB, 3, RELA_, writer, &options, fresh());
     case CLEAR: return relakit_clear(table, sizeof table, &symbols, &target, &options, fresh());
@@ -102,7 +102,7 @@ static void symbols_that_are_recognisably_not_resolved_are_refused(void)
                 reset(row, where);
                 if (act >= CLEAR) {
                     /* Clearing only needs the value that was applied, whatever it was. */
-                    ACCEPTS(run(act == CLEAR ? APPLY : APPLY2, hook, RELAKIT_ALLOW_ZERO_SYMBOLS));
+                    ACCEPTS(run(act == CLEAR ? APPLY : APPLY2, hook, RELAKIT_OPT_ALLOW_ZERO_SYMBOLS));
                     ACCEPTS(run(act, hook, 0));
                     SAME(text, text_before, sizeof text);
                     continue;
@@ -112,7 +112,7 @@ static void symbols_that_are_recognisably_not_resolved_are_refused(void)
                 else
                     ACCEPTS(run(act, hook, 0));
                 reset(row, where);
-                ACCEPTS(run(act, hook, RELAKIT_ALLOW_ZERO_SYMBOLS));
+                ACCEPTS(run(act, hook, RELAKIT_OPT_ALLOW_ZERO_SYMBOLS));
                 if (act != CHECK_)
                     EQ(load((hook ? flat : text) + 8 * where, 8), rows[row].value);
             }
@@ -153,7 +153,7 @@ static void values_of_zero_in_an_array(void)
     const struct relakit_symbols symbols = {zeros, NULL, 3};
     const struct relakit_target target = {text, sizeof text, 0, NULL};
     reset(0, 0);
-    ACCEPTS(relakit_check(table, sizeof table, &symbols, &target, NULL, fresh()));
+    ACCEPTS(relakit_dry_run(table, sizeof table, &symbols, &target, NULL, fresh()));
     ACCEPTS(relakit_apply(table, sizeof table, &symbols, &target, NULL, fresh()));
     ACCEPTS(relakit_clear(table, sizeof table, &symbols, &target, NULL, fresh()));
 }

@@ -46,7 +46,7 @@ static int32_t found(void *ctx, const char *object, size_t object_len, const cha
 {
     (void)ctx, (void)object, (void)object_len, (void)name, (void)name_len;
     *value = 0x42;
-    return position == 1 ? RELAKIT_OK : RELAKIT_NONE;
+    return position == 1 ? RELAKIT_OK : RELAKIT_NOT_FOUND;
 }
 
 static struct relakit_writer writer = {sizeof writer, 0, NULL, read_zeros, write_nowhere, NULL};
@@ -104,7 +104,7 @@ static relakit_status level1(pass *now)
 
 static relakit_status apply1(void) { return level1(relakit_apply); }
 static relakit_status clear1(void) { return level1(relakit_clear); }
-static relakit_status check1(void) { return level1(relakit_check); }
+static relakit_status check1(void) { return level1(relakit_dry_run); }
 
 static void place(void)
 {
@@ -124,9 +124,9 @@ static relakit_status clear2(void)
     return relakit_clear_relocate_add(w.headers, SECTIONS, NULL, SYMTAB, SYMBOLS, RELA_, &writer, NULL, fresh());
 }
 
-static struct relakit_image image(void)
+static struct relakit_sechdrs image(void)
 {
-    struct relakit_image image;
+    struct relakit_sechdrs image;
     memset(&image, 0, sizeof image);
     image.struct_size = sizeof image;
     image.sechdrs = w.headers;
@@ -144,13 +144,13 @@ static struct relakit_image image(void)
 
 static relakit_status klp_apply(void)
 {
-    const struct relakit_image given = image();
+    const struct relakit_sechdrs given = image();
     return relakit_klp_apply(&given, "obj", &resolver, &writer, NULL, NULL, fresh());
 }
 
 static relakit_status klp_clear(void)
 {
-    const struct relakit_image given = image();
+    const struct relakit_sechdrs given = image();
     return relakit_klp_clear(&given, "obj", &writer, NULL, NULL, fresh());
 }
 

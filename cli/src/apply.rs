@@ -5,8 +5,8 @@ use crate::image::{self, Image};
 use crate::input::{self, Kind};
 use crate::progress::Progress;
 use crate::symbols::Symbols;
-use crate::{Failure, faults, kernel, output, place};
-use relakit::{Error, Late, Memory, Module, Place};
+use crate::{Failure, errors, kernel, output, place};
+use relakit::{Error, Late, Memory, Module, SectionMemory};
 use serde_json::json;
 use std::collections::HashSet;
 use std::fs;
@@ -65,27 +65,27 @@ fn is_early(class: &relakit::Classified<'_>) -> bool {
 /// Places, fills and relocates the module, and keeps what is needed later. On failure every fault, the first one first.
 fn early<'k>(
     module: &Module<'_>,
-    memory: &mut [Option<Place<'_>>],
+    memory: &mut [Option<SectionMemory<'_>>],
     values: &mut [u64],
     symbols: &mut Symbols,
     buffer: &'k mut Vec<u8>,
 ) -> Result<Late<'k>, Errors> {
     let mut unplaced = Errors::default();
-    module.place_faults(memory).for_each(|error| unplaced.add(error));
+    module.assign_errors(memory).for_each(|error| unplaced.add(error));
     if !unplaced.listed.is_empty() {
         return Err(unplaced);
     }
-    let filled = module.place(memory)?.fill()?;
+    let filled = module.assign(memory)?.fill()?;
     let first = match filled.early(values, symbols) {
         Ok(loaded) => {
-            buffer.resize(module.late_size(values)?, 0);
-            return Ok(loaded.keep(memory, values, buffer)?);
+            buffer.resize(module.retained_size(values)?, 0);
+            return Ok(loaded.retain(memory, values, buffer)?);
         }
         Err(first) => first,
     };
     let mut errors = Errors::from(first);
-    let mut filled = module.place(memory)?.assume_filled();
-    filled.faults(values, symbols, &mut |error| errors.add(error))?;
+    let mut filled = module.assign(memory)?.assume_filled();
+    filled.errors(values, symbols, &mut |error| errors.add(error))?;
     Err(errors)
 }
 
@@ -93,7 +93,7 @@ fn early<'k>(
 fn step(
     step: &Step,
     late: &mut Late<'_>,
-    memory: &mut [Option<Place<'_>>],
+    memory: &mut [Option<SectionMemory<'_>>],
     symbols: &mut Symbols,
 ) -> Result<Result<usize, Errors>, Failure> {
     match step {
@@ -113,7 +113,7 @@ fn step(
             };
             let mut errors = Errors::from(first);
             // It answers only what the coming answered first.
-            let _ = late.faults(object.as_bytes(), memory, symbols, &mut |error| errors.add(error));
+            let _ = late.errors(object.as_bytes(), memory, symbols, &mut |error| errors.add(error));
             Ok(Err(errors))
         }
         Step::Going { object } => {
@@ -124,7 +124,7 @@ fn step(
     }
 }
 
-/// Most faults that are reported one by one.
+/// Most errors that are reported one by one.
 const LISTED: usize = 1000;
 
 /// Each fault once, in the order found. Those beyond [`LISTED`] are counted.
@@ -168,7 +168,7 @@ impl Report<'_> {
         args: &ApplyArgs,
         step: &str,
         relocated: usize,
-        memory: &mut [Option<Place<'_>>],
+        memory: &mut [Option<SectionMemory<'_>>],
     ) -> Result<(), Failure> {
         let written = write(&args.out, step, memory)?;
         let plural =
@@ -189,15 +189,15 @@ impl Report<'_> {
         let Errors { listed, more, .. } = errors;
         let count = (listed.len() as u64).saturating_add(*more);
         output::to_stderr(|mut out| {
-            listed.iter().try_for_each(|error| faults::print(&mut out, module, self.path, error))?;
+            listed.iter().try_for_each(|error| errors::print(&mut out, module, self.path, error))?;
             if *more != 0 {
-                writeln!(out, "and {more} more faults")?;
+                writeln!(out, "and {more} more errors")?;
             }
-            writeln!(out, "{step}: {count} fault{}, nothing written", if count == 1 { "" } else { "s" })
+            writeln!(out, "{step}: {count} error{}, nothing written", if count == 1 { "" } else { "s" })
         })?;
         if self.format == Format::Json {
-            let faults: Vec<_> = listed.iter().map(|error| faults::to_json(module, error)).collect();
-            let failed = json!({"steps": self.steps, "failed": step, "faults": faults, "more_faults": more});
+            let errors: Vec<_> = listed.iter().map(|error| errors::to_json(module, error)).collect();
+            let failed = json!({"steps": self.steps, "failed": step, "errors": errors, "more_errors": more});
             output::print_json(&failed)?;
         }
         Err(Failure::Faults)
@@ -207,14 +207,14 @@ impl Report<'_> {
         match self.format {
             Format::Text => Ok(()),
             Format::Json => output::print_json(
-                &json!({"steps": self.steps, "failed": null, "faults": [], "more_faults": 0}),
+                &json!({"steps": self.steps, "failed": null, "errors": [], "more_errors": 0}),
             ),
         }
     }
 }
 
 /// Writes every placed section into `out/step`, which appears when it is complete.
-fn write(out: &Path, step: &str, memory: &mut [Option<Place<'_>>]) -> Result<usize, Failure> {
+fn write(out: &Path, step: &str, memory: &mut [Option<SectionMemory<'_>>]) -> Result<usize, Failure> {
     let failed = |path: &Path, error: std::io::Error| Failure::File(format!("{}: {error}", path.display()));
     let (done, partial) = (out.join(step), out.join(format!(".{step}.partial")));
     for old in [&partial, &done] {

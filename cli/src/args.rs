@@ -2,7 +2,7 @@
 
 use crate::check::Event;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use relakit::check::{Rule, Severity};
+use relakit_linux::findings::{Lint, Severity};
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "\
@@ -63,7 +63,7 @@ pub(crate) struct InspectArgs {
     /// The module, plain or .xz
     pub(crate) module: PathBuf,
     #[command(flatten)]
-    pub(crate) rules: Rules,
+    pub(crate) rules: RelocFlags,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = InspectFormat::Text)]
     pub(crate) format: InspectFormat,
@@ -109,7 +109,7 @@ pub(crate) struct ApplyArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     #[command(flatten)]
-    pub(crate) rules: Rules,
+    pub(crate) rules: RelocFlags,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -156,7 +156,7 @@ pub(crate) struct CheckArgs {
     pub(crate) event: Vec<Event>,
     /// Findings that are all right here, by their names
     #[arg(long, value_name = "NAME", value_parser = rule)]
-    pub(crate) allow: Vec<Rule>,
+    pub(crate) allow: Vec<Lint>,
     /// Findings from this severity on are denied: exit code 1
     #[arg(long, value_name = "LEVEL", default_value = "warning", value_parser = severity)]
     pub(crate) deny: Severity,
@@ -195,8 +195,8 @@ fn event(text: &str) -> Result<Event, String> {
     }
 }
 
-fn rule(text: &str) -> Result<Rule, String> {
-    let rule = Rule::ALL.iter().find(|rule| rule.name() == text).copied();
+fn rule(text: &str) -> Result<Lint, String> {
+    let rule = Lint::ALL.iter().find(|rule| rule.name() == text).copied();
     rule.ok_or_else(|| "no finding has this name; docs/findings lists them".to_owned())
 }
 
@@ -207,7 +207,7 @@ fn severity(text: &str) -> Result<Severity, String> {
 
 /// By whose rules.
 #[derive(Args, Debug)]
-pub(crate) struct Rules {
+pub(crate) struct RelocFlags {
     /// The Linux version whose rules apply, or "elf" for the gABI's and psABI's own
     #[arg(long, value_name = "VERSION", default_value = "6.12")]
     pub(crate) kernel: String,

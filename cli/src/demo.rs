@@ -1,14 +1,14 @@
 //! `relakit demo`: the whole life of the livepatch in `demo/livepatch.c`, step by step.
 
 use crate::Failure;
-use crate::faults::{self, text};
+use crate::errors::{self, text};
 use crate::symbols::Symbols;
 use anstyle::{AnsiColor, Style};
-use relakit::elf::{Rela, RelaTable, SymbolPlace};
+use relakit::elf::{Rela, RelaTable, SymbolLocation};
 use relakit::klp::SymName;
-use relakit::reloc::{self, Rules};
-use relakit::special::ReadAt;
-use relakit::{Class, Error, Memory, Module, Place, Profile};
+use relakit::reloc::{self, RelocFlags};
+use relakit::{Class, Error, Memory, Module, Profile, SectionMemory};
+use relakit_linux::special::ReadAt;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -55,18 +55,20 @@ fn tell(out: &mut String) -> Told {
     let mut buffers = place(&module);
     let mut memory: Vec<_> = buffers
         .iter_mut()
-        .map(|at| at.as_mut().map(|(address, bytes)| Place { address: *address, symbols_at: None, bytes }))
+        .map(|at| {
+            at.as_mut().map(|(address, bytes)| SectionMemory { address: *address, symbols_at: None, bytes })
+        })
         .collect();
     let memory = &mut memory[..];
     let mut values = vec![0; usize::try_from(module.object().symbols().len())?];
-    let placed = module.place(memory)?;
+    let placed = module.assign(memory)?;
     let filled = placed.fill()?;
     let loaded = filled.early(&mut values, &mut symbols)?;
-    let specials = loaded.specials().map(|(_, special)| special);
+    let specials = relakit_linux::special::in_memory(&loaded).map(|(_, special)| special);
     let specials: Vec<_> = specials.filter(|special| special.read_at > ReadAt::Load).collect();
     // From here on neither the file nor the symbol values are needed.
-    let mut buffer = vec![0; module.late_size(&mut values)?];
-    let mut late = loaded.keep(memory, &mut values, &mut buffer)?;
+    let mut buffer = vec![0; module.retained_size(&mut values)?];
+    let mut late = loaded.retain(memory, &mut values, &mut buffer)?;
     drop(values);
     let blank: Fields = fields(&module, |class| matches!(class, Class::KlpEarly { .. }), |_| 0);
     let early = fields(&module, |class| matches!(class, Class::KlpEarly { .. }), |at| read(memory, at));
@@ -85,7 +87,7 @@ fn tell(out: &mut String) -> Told {
 
     let is_late = |class: &Class<'_>| matches!(class, Class::KlpLate { .. });
     let mut before = fields(&module, is_late, |at| read(memory, at));
-    let mut step = |out: &mut String, memory: &mut [Option<Place<'_>>]| -> Told {
+    let mut step = |out: &mut String, memory: &mut [Option<SectionMemory<'_>>]| -> Told {
         let after = fields(&module, is_late, |at| read(memory, at));
         changes(out, &before, &after)?;
         before = after;
@@ -123,7 +125,7 @@ fn title(out: &mut String, text: &str) -> std::fmt::Result {
 
 fn late_len(module: &Module<'_>) -> Result<usize, Box<dyn std::error::Error>> {
     let mut scratch = vec![0; usize::try_from(module.object().symbols().len())?];
-    Ok(module.late_size(&mut scratch)?)
+    Ok(module.retained_size(&mut scratch)?)
 }
 
 /// The relocation sections with their class.
@@ -155,10 +157,10 @@ fn place(module: &Module<'_>) -> Vec<Option<(u64, Vec<u8>)>> {
     let sections = module.object().sections();
     sections
         .map(|(index, section)| {
-            let size = usize::try_from(section.size).ok().filter(|_| module.is_allocated(index))?;
-            address = address.next_multiple_of(section.align.max(1));
+            let size = usize::try_from(section.sh_size).ok().filter(|_| module.is_allocated(index))?;
+            address = address.next_multiple_of(section.sh_addralign.max(1));
             let at = address;
-            address = address.saturating_add(section.size);
+            address = address.saturating_add(section.sh_size);
             Some((at, vec![0; size]))
         })
         .collect()
@@ -188,13 +190,13 @@ fn fields(
         let object = module.object();
         let table = object.section(index).map_or(&[][..], |section| object.section_bytes(&section));
         for rela in RelaTable::whole_entries(table).0.iter() {
-            let Some(howto) = reloc::howto(rela.r_type, Rules::empty()) else { continue };
+            let Some(howto) = reloc::howto(rela.r_type, RelocFlags::empty()) else { continue };
             let section = object.section(target).map_or(&[][..], |section| object.section_name(&section));
             let field = Field {
                 target,
-                offset: rela.offset,
+                offset: rela.r_offset,
                 size: howto.size,
-                place: format!("{}+{:#x}", text(section), rela.offset),
+                place: format!("{}+{:#x}", text(section), rela.r_offset),
                 symbol: symbol(module, &rela),
             };
             let value = read(&field);
@@ -207,19 +209,19 @@ fn fields(
 /// "demo_queue of demo_disk"
 fn symbol(module: &Module<'_>, rela: &Rela) -> String {
     let table = module.object().symbols();
-    let symbol = table.get(rela.symbol);
-    let name = symbol.filter(|symbol| table.place(rela.symbol, symbol) == SymbolPlace::Livepatch);
-    let name = name.and_then(|symbol| table.name(rela.symbol, &symbol).ok()).unwrap_or_default();
+    let symbol = table.get(rela.r_sym);
+    let name = symbol.filter(|symbol| table.location(symbol) == SymbolLocation::Livepatch);
+    let name = name.and_then(|symbol| table.name(&symbol).ok()).unwrap_or_default();
     match SymName::parse(name, module.profile()) {
-        Some(SymName { object, name, position: 0, .. }) => format!("{} of {}", text(name), text(object)),
-        Some(SymName { object, name, position, .. }) => {
+        Some(SymName { object, name, sympos: 0, .. }) => format!("{} of {}", text(name), text(object)),
+        Some(SymName { object, name, sympos: position, .. }) => {
             format!("{} number {position} of {}", text(name), text(object))
         }
         None => String::new(),
     }
 }
 
-fn read(memory: &mut [Option<Place<'_>>], field: &Field) -> u64 {
+fn read(memory: &mut [Option<SectionMemory<'_>>], field: &Field) -> u64 {
     let target = memory.target(field.target);
     let bytes = target.as_ref().and_then(|target| target.bytes()).unwrap_or_default();
     let at = usize::try_from(field.offset).unwrap_or(usize::MAX);
@@ -252,7 +254,7 @@ fn changes(out: &mut String, before: &Fields, after: &Fields) -> std::fmt::Resul
 
 fn refusal(out: &mut String, module: &Module<'_>, fault: &Error) -> Told {
     let mut text = Vec::new();
-    faults::print(&mut text, Some(module), Path::new("livepatch.ko"), fault)?;
+    errors::print(&mut text, Some(module), Path::new("livepatch.ko"), fault)?;
     for line in String::from_utf8_lossy(&text).lines() {
         writeln!(out, "  {line}")?;
     }

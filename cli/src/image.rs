@@ -3,8 +3,9 @@
 use crate::Failure;
 use crate::place::At;
 use crate::symbols::Symbols;
-use relakit::elf::SymbolPlace;
-use relakit::{Module, Place, abi, check};
+use relakit::elf::SymbolLocation;
+use relakit::{Module, SectionMemory, abi};
+use relakit_linux::loader_check;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -29,11 +30,11 @@ impl Image {
                     "there is a place for section {index}, and the module has {count} sections"
                 ))
             })?;
-            if section.kind == abi::SHT_NULL {
+            if section.sh_type == abi::SHT_NULL {
                 continue;
             }
-            total = total.saturating_add(section.size);
-            let size = usize::try_from(section.size).ok().filter(|_| total <= IMAGE_MAX);
+            total = total.saturating_add(section.sh_size);
+            let size = usize::try_from(section.sh_size).ok().filter(|_| total <= IMAGE_MAX);
             let mut bytes = Vec::new();
             match size.map(|size| (size, bytes.try_reserve_exact(size))) {
                 Some((size, Ok(()))) => bytes.resize(size, 0),
@@ -41,7 +42,7 @@ impl Image {
                     let limit = IMAGE_MAX >> 30;
                     return Err(Failure::File(format!(
                         "section {index} has {:#x} bytes: more than {limit} GiB with those before it, or than there is memory",
-                        section.size
+                        section.sh_size
                     )));
                 }
             }
@@ -51,11 +52,11 @@ impl Image {
     }
 
     /// The sections as the memory of a [`Module`].
-    pub(crate) fn memory(&mut self) -> Vec<Option<Place<'_>>> {
+    pub(crate) fn memory(&mut self) -> Vec<Option<SectionMemory<'_>>> {
         let mut memory: Vec<_> = Vec::new();
         for (index, (at, bytes)) in &mut self.sections {
             memory.resize_with(usize::try_from(*index).unwrap_or(usize::MAX), || None);
-            memory.push(Some(Place { address: at.address, symbols_at: at.symbols_at, bytes }));
+            memory.push(Some(SectionMemory { address: at.address, symbols_at: at.symbols_at, bytes }));
         }
         memory
     }
@@ -75,12 +76,12 @@ pub(crate) fn find_per_cpu_base(
     let table = module.object().symbols();
     let bases = (1..table.len()).filter_map(|number| {
         let symbol = table.get(number)?;
-        let name = table.name(number, &symbol).ok().filter(|name| !name.is_empty())?;
+        let name = table.name(&symbol).ok().filter(|name| !name.is_empty())?;
         let mut addresses = symbols.per_cpu(&own, name);
         // A name that stands twice does not tell which is which.
-        match (table.place(number, &symbol), addresses.next(), addresses.next()) {
-            (SymbolPlace::Section(section), Some(address), None) if section == index => {
-                Some(address.wrapping_sub(symbol.value))
+        match (table.location(&symbol), addresses.next(), addresses.next()) {
+            (SymbolLocation::Section(section), Some(address), None) if section == index => {
+                Some(address.wrapping_sub(symbol.st_value))
             }
             _ => None,
         }
@@ -104,7 +105,7 @@ pub(crate) fn find_per_cpu_base(
 
 /// The module's name as the kernel knows it: from its `struct module` or .modinfo, or else from the file's name.
 pub(crate) fn module_name(module: &Module<'_>, path: &Path) -> String {
-    match check::module_name(module).or_else(|| check::modinfo(module, b"name")) {
+    match loader_check::module_name(module).or_else(|| loader_check::modinfo(module, b"name")) {
         Some(name) => String::from_utf8_lossy(name).into_owned(),
         None => name_of_file(path),
     }

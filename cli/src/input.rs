@@ -15,7 +15,7 @@ pub(crate) enum Kind {
     /// A list of symbols. /proc/kallsyms has 10 to 30 MiB.
     Symbols,
     /// A placement: some 100 bytes a section.
-    Place,
+    SectionMemory,
 }
 
 impl Kind {
@@ -24,7 +24,7 @@ impl Kind {
         match self {
             Self::Module => 1024,
             Self::Symbols => 256,
-            Self::Place => 16,
+            Self::SectionMemory => 16,
         }
     }
 
@@ -32,7 +32,7 @@ impl Kind {
     const fn limit_without_length(self) -> u64 {
         match self {
             Self::Module | Self::Symbols => 256,
-            Self::Place => 16,
+            Self::SectionMemory => 16,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::check::html;
 use crate::check::picture::{Known, Picture};
 use crate::input::{self, Kind};
 use crate::progress::Progress;
-use crate::{Failure, faults, kernel, output};
+use crate::{Failure, errors, kernel, output};
 use collect::Kernel;
 use relakit::Module;
 use serde_json::json;
@@ -29,10 +29,10 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
         Ok(module) => module,
         Err(error) => {
             progress.finish();
-            output::to_stderr(|mut out| faults::print(&mut out, None, &args.module, &error))?;
+            output::to_stderr(|mut out| errors::print(&mut out, None, &args.module, &error))?;
             if args.format == InspectFormat::Json {
                 let path = args.module.display().to_string();
-                output::print_json(&json!({"file": path, "faults": [faults::to_json(None, &error)]}))?;
+                output::print_json(&json!({"file": path, "errors": [errors::to_json(None, &error)]}))?;
             }
             return Err(Failure::Faults);
         }

@@ -5,7 +5,7 @@ mod apply;
 mod args;
 mod check;
 mod demo;
-mod faults;
+mod errors;
 mod image;
 mod input;
 mod inspect;
@@ -23,7 +23,7 @@ use std::process::ExitCode;
 /// How a command ends other than well; each has an exit code of its own.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The module cannot be relocated; the faults were reported. Exit code 1.
+    /// The module cannot be relocated; the errors were reported. Exit code 1.
     Faults,
     /// The command line makes no sense. Exit code 2, as clap's own.
     Usage(String),

@@ -53,7 +53,7 @@ impl TryFrom<serde_json::Value> for Address {
 
 /// Reads the file; a place for each section index it names but 0.
 pub(crate) fn read(path: &Path) -> Result<BTreeMap<u32, At>, Failure> {
-    let text = input::read(path, Kind::Place)?;
+    let text = input::read(path, Kind::SectionMemory)?;
     parse(&text).map_err(|error| Failure::File(format!("{}: {error}", path.display())))
 }
 

@@ -3,7 +3,7 @@
 
 use crate::Failure;
 use crate::input::{self, Kind};
-use relakit::{HookError, Resolver};
+use relakit::{CallbackError, Resolver};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
@@ -206,11 +206,16 @@ impl Object {
 }
 
 impl Resolver for Symbols {
-    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError> {
         Ok(self.export(name))
     }
 
-    fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+    fn nth_symbol(
+        &mut self,
+        object: &[u8],
+        name: &[u8],
+        position: u64,
+    ) -> Result<Option<u64>, CallbackError> {
         Ok(self.nth(object, name, position))
     }
 }
@@ -263,12 +268,12 @@ mod tests {
     fn positions_count_by_address_in_vmlinux_and_by_line_in_a_module() {
         let mut symbols = symbols("30 t f\n10 t f\n20 d f\n30 T f\n30 t f\t[m]\n10 t f\t[m]\n");
         let mut all = |object: &[u8]| -> Vec<_> {
-            (0..5).map(|position| symbols.candidate(object, b"f", position).unwrap()).collect()
+            (0..5).map(|position| symbols.nth_symbol(object, b"f", position).unwrap()).collect()
         };
         assert_eq!(all(b"vmlinux"), [None, Some(0x10), Some(0x20), Some(0x30), Some(0x30)]);
         assert_eq!(all(b"m"), [None, Some(0x30), Some(0x10), None, None]);
         assert_eq!(all(b"other"), [None; 5]);
-        assert_eq!(symbols.candidate(b"m", b"f", u64::MAX), Ok(None));
+        assert_eq!(symbols.nth_symbol(b"m", b"f", u64::MAX), Ok(None));
     }
 
     #[test]
@@ -295,28 +300,28 @@ mod tests {
     #[test]
     fn undefined_symbols_do_not_count() {
         let mut symbols = symbols("10 u f\t[m]\n0 w f\t[m]\n20 t f\t[m]\n30 w f\t[m]\n");
-        assert_eq!(symbols.candidate(b"m", b"f", 1), Ok(Some(0x20)));
-        assert_eq!(symbols.candidate(b"m", b"f", 2), Ok(Some(0x30)));
-        assert_eq!(symbols.candidate(b"m", b"f", 3), Ok(None));
+        assert_eq!(symbols.nth_symbol(b"m", b"f", 1), Ok(Some(0x20)));
+        assert_eq!(symbols.nth_symbol(b"m", b"f", 2), Ok(Some(0x30)));
+        assert_eq!(symbols.nth_symbol(b"m", b"f", 3), Ok(None));
     }
 
     #[test]
     fn a_file_replaces_the_objects_it_mentions_and_no_others() {
         let mut symbols = symbols("1 t v\n10 t f\t[m]\n20 t g\t[n]\n");
         symbols.replace_with(b"30 t f\t[m]\n").unwrap();
-        assert_eq!(symbols.candidate(b"m", b"f", 1), Ok(Some(0x30)));
-        assert_eq!(symbols.candidate(b"m", b"f", 2), Ok(None));
-        assert_eq!(symbols.candidate(b"n", b"g", 1), Ok(Some(0x20)));
-        assert_eq!(symbols.candidate(b"vmlinux", b"v", 1), Ok(Some(1)));
+        assert_eq!(symbols.nth_symbol(b"m", b"f", 1), Ok(Some(0x30)));
+        assert_eq!(symbols.nth_symbol(b"m", b"f", 2), Ok(None));
+        assert_eq!(symbols.nth_symbol(b"n", b"g", 1), Ok(Some(0x20)));
+        assert_eq!(symbols.nth_symbol(b"vmlinux", b"v", 1), Ok(Some(1)));
     }
 
     #[test]
     fn a_module_that_went_has_no_symbols_until_it_comes_back() {
         let mut symbols = symbols("10 t f\t[m]\n");
         symbols.going("m");
-        assert_eq!(symbols.candidate(b"m", b"f", 1), Ok(None));
+        assert_eq!(symbols.nth_symbol(b"m", b"f", 1), Ok(None));
         symbols.coming("m");
-        assert_eq!(symbols.candidate(b"m", b"f", 1), Ok(Some(0x10)));
+        assert_eq!(symbols.nth_symbol(b"m", b"f", 1), Ok(Some(0x10)));
     }
 
     #[test]

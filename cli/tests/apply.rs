@@ -107,7 +107,7 @@ fn a_coming_that_fails_writes_nothing_and_ends_the_run() {
     // Every symbol of both sections, not only the first.
     assert_eq!(said.matches("livepatch symbol not found").count(), 4, "{said}");
     for part in
-        ["section 26 .klp.rela.demo_disk..text", "section 28", "EINVAL", "1-coming-demo_disk: 4 faults"]
+        ["section 26 .klp.rela.demo_disk..text", "section 28", "EINVAL", "1-coming-demo_disk: 4 errors"]
     {
         assert!(said.contains(part), "{part}: {said}");
     }
@@ -188,7 +188,7 @@ fn json_has_the_steps_and_the_faults() {
     assert_eq!(done["steps"][1]["relocation_sections"], 2);
     let failed = json(&run.apply(&["--format", "json", "--coming", "demo_disk"]));
     assert_eq!(failed["failed"], "1-coming-demo_disk");
-    let fault = &failed["faults"][0];
+    let fault = &failed["errors"][0];
     assert_eq!(fault["kind"], "KlpNotFound");
     assert_eq!(fault["errno"], "EINVAL");
     assert_eq!(fault["symbol_name"], ".klp.sym.demo_disk.demo_limits,0");

@@ -138,8 +138,8 @@ fn picture(sections: &[Section]) -> BTreeSet<String> {
 fn compiler() -> Result<std::result::Result<Vec<String>, String>> {
     let cc = env::var("CC").ok().filter(|cc| !cc.trim().is_empty());
     let candidates = cc.as_ref().map_or_else(|| vec!["gcc", "cc", "clang"], |cc| vec![cc]);
-    for candidate in &candidates {
-        let words: Vec<String> = candidate.split_whitespace().map(str::to_owned).collect();
+    for nth_symbol in &candidates {
+        let words: Vec<String> = nth_symbol.split_whitespace().map(str::to_owned).collect();
         let Some((program, arguments)) = words.split_first() else { continue };
         match Command::new(program).args(arguments).arg("-dumpmachine").output() {
             Ok(output) if output.status.success() => {
@@ -149,8 +149,8 @@ fn compiler() -> Result<std::result::Result<Vec<String>, String>> {
                 }
             }
             _ if cc.is_none() => {}
-            Ok(output) => return Err(format!("CC={candidate}: {}", output.status).into()),
-            Err(error) => return Err(format!("CC={candidate}: {error}").into()),
+            Ok(output) => return Err(format!("CC={nth_symbol}: {}", output.status).into()),
+            Err(error) => return Err(format!("CC={nth_symbol}: {error}").into()),
         }
     }
     Ok(Err(format!("no C compiler for x86-64 Linux found, tried {}", candidates.join(", "))))

@@ -42,12 +42,12 @@ macro_rules! kinds {
             }
 
             /// What `offset`, `value` and `limit` of an [`Error`] of this kind mean; empty where not used.
-            pub fn number_names(self) -> [&'static str; 3] {
-                self.number_c_names().map(|name| name.to_str().unwrap_or_default())
+            pub fn field_names(self) -> [&'static str; 3] {
+                self.field_c_names().map(|name| name.to_str().unwrap_or_default())
             }
 
             /// The same, for C.
-            pub const fn number_c_names(self) -> [&'static CStr; 3] {
+            pub const fn field_c_names(self) -> [&'static CStr; 3] {
                 match self {
                     $(Self::$name => [$offset, $value, $limit],)*
                 }
@@ -99,7 +99,7 @@ kinds! {
     /// Undefined, not weak, and the resolver does not know it.
     UnknownSymbol = -20, c"unknown symbol", [c"" c"" c""], ENOENT;
     /// A relocation uses a symbol of a section that was not placed.
-    SymbolUnplaced = -21, c"symbol lies in a section that has no address", [c"offset" c"symbol's section" c""], NONE;
+    SymbolUnassigned = -21, c"symbol lies in a section that has no address", [c"offset" c"symbol's section" c""], NONE;
     /// The memory lent for symbol values is too short.
     ValuesTooShort = -22, c"memory lent for symbol values is too short", [c"" c"entries lent" c"entries needed"], NONE;
     /// The resolver failed; `value` is its own number.
@@ -118,7 +118,7 @@ kinds! {
     /// Position 0 means "the only one", and there are several.
     KlpAmbiguous = -29, c"livepatch symbol is ambiguous: position 0, and the object has several", [c"offset" c"position" c""], EINVAL;
     /// The object has fewer symbols of that name.
-    KlpPosition = -30, c"livepatch symbol position is past the last symbol of that name", [c"offset" c"position" c""], EINVAL;
+    KlpSympos = -30, c"livepatch symbol position is past the last symbol of that name", [c"offset" c"position" c""], EINVAL;
     /// A late section that is not `SHF_ALLOC`: gone when its object comes. Linux reads freed memory.
     LateNotAllocated = -31, c"module-specific livepatch section is not SHF_ALLOC", [c"" c"sh_flags" c""], NONE;
     /// `sh_info` of a late section names no section. Linux writes through a wild pointer.
@@ -141,9 +141,9 @@ kinds! {
     /// The field is not inside the target section.
     OffsetOutside = -40, c"field lies outside its section", [c"offset" c"field size" c"section size"], NONE;
     /// The field was not zero before the relocation.
-    NonZero = -41, c"field is not zero before its relocation", [c"offset" c"value" c"existing"], ENOEXEC;
+    TargetNotZero = -41, c"field is not zero before its relocation", [c"offset" c"value" c"existing"], ENOEXEC;
     /// Clearing: the field does not hold what was applied.
-    Mismatch = -42, c"field does not hold what the relocation wrote", [c"offset" c"expected" c"existing"], NONE;
+    TargetMismatch = -42, c"field does not hold what the relocation wrote", [c"offset" c"expected" c"existing"], NONE;
     /// The writer failed; nothing is changed. `value` is its own number.
     Writer = -43, c"the writer failed, nothing is changed", [c"offset" c"its number" c""], NONE;
     /// The writer failed to make the change visible; it was undone. `value` is its own number.
@@ -153,12 +153,12 @@ kinds! {
     /// holds its value. `value` is the writer's own number.
     NotUndone = -45, c"undoing failed too: the section's entries up to this one stay written", [c"offset" c"its number" c""], NONE;
     /// A dry run through a writer: fields that overlap or do not ascend can be judged by writing only.
-    Unordered = -46, c"fields overlap or do not ascend, and a dry run may not write", [c"offset" c"" c""], NONE;
+    FieldsNotAscending = -46, c"fields overlap or do not ascend, and a dry run may not write", [c"offset" c"" c""], NONE;
 
     /// A section that is relocated, or was asked for, has no place.
-    NotPlaced = -47, c"section was not placed", [c"" c"size" c""], NONE;
+    NotAssigned = -47, c"section was not placed", [c"" c"size" c""], NONE;
     /// The memory for a section is not of the section's size.
-    PlacedSize = -48, c"memory for the section is not of its size", [c"" c"bytes lent" c"bytes needed"], NONE;
+    AssignedSize = -48, c"memory for the section is not of its size", [c"" c"bytes lent" c"bytes needed"], NONE;
     /// The name of an object that comes or goes is empty, or is "vmlinux".
     NotAModule = -49, c"not the name of a module", [c"" c"length" c""], EINVAL;
     /// The object came before and has not gone.
@@ -166,9 +166,9 @@ kinds! {
     /// The object is not there.
     NotLive = -51, c"object has not come", [c"" c"" c""], NONE;
     /// The memory lent for what stays after loading is too short.
-    KeptTooShort = -52, c"memory lent for the late relocations is too short", [c"" c"bytes lent" c"bytes needed"], NONE;
+    RetainedTooShort = -52, c"memory lent for the late relocations is too short", [c"" c"bytes lent" c"bytes needed"], NONE;
     /// The section is not where it was when the early pass was done.
-    Moved = -53, c"section is not where it was when the module was loaded", [c"" c"address" c"expected"], NONE;
+    SectionMoved = -53, c"section is not where it was when the module was loaded", [c"" c"address" c"expected"], NONE;
     /// More objects than can be listed.
     TooManyObjects = -54, c"more objects than can be listed", [c"" c"" c"most"], NONE;
     /// There is no section of that index, or it is section 0.
@@ -220,21 +220,28 @@ pub struct Error {
     pub symbol: Option<u32>,
     /// psABI type number of the relocation.
     pub r_type: Option<u32>,
-    /// `r_offset` or an offset in the file, in bytes; see [`ErrorKind::number_names`].
+    /// `r_offset` or an offset in the file, in bytes; see [`ErrorKind::field_names`].
     pub offset: u64,
-    /// The number at fault; see [`ErrorKind::number_names`].
+    /// The number at fault; see [`ErrorKind::field_names`].
     pub value: u64,
-    /// What the number was held against; see [`ErrorKind::number_names`].
+    /// What the number was held against; see [`ErrorKind::field_names`].
     pub limit: u64,
 }
 
 impl Error {
     /// A fault with a number and what it was held against.
-    pub(crate) const fn new(kind: ErrorKind, value: u64, limit: u64) -> Self {
+    pub const fn new(kind: ErrorKind, value: u64, limit: u64) -> Self {
         Self { kind, section: None, entry: None, symbol: None, r_type: None, offset: 0, value, limit }
     }
 
-    /// The same fault with a section index, for a loader that has one where a function that works on one table has not.
+    /// Returns the same error with the index of a relocation in its section.
+    #[must_use]
+    pub const fn in_entry(mut self, entry: u64) -> Self {
+        self.entry = Some(entry);
+        self
+    }
+
+    /// Returns the same error with a section index. Functions that work on one table don't know it.
     #[must_use]
     pub const fn in_section(mut self, section: u32) -> Self {
         self.section = Some(section);
@@ -267,7 +274,7 @@ impl fmt::Display for Error {
             part(f, "symbol", format_args!("{symbol}"))?;
         }
         let numbers = [self.offset, self.value, self.limit];
-        for (name, number) in self.kind.number_names().into_iter().zip(numbers) {
+        for (name, number) in self.kind.field_names().into_iter().zip(numbers) {
             if !name.is_empty() {
                 part(f, name, format_args!("{number:#x}"))?;
             }
@@ -280,12 +287,12 @@ impl core::error::Error for Error {}
 
 /// A number of the embedder's own, passed through: what one of its callbacks failed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HookError(
+pub struct CallbackError(
     /// Any number but 0; it comes back in [`Error::value`], sign-extended.
     pub i32,
 );
 
-impl HookError {
+impl CallbackError {
     /// The number as it stands in [`Error::value`].
     pub(crate) const fn number(self) -> u64 {
         // A cast between integers of known width; `i64::from` is not const.

@@ -6,21 +6,21 @@
 //!
 //! # The pipeline
 //!
-//! [`Module::parse`] → [`Module::place`] → [`Placed::fill`] → [`Filled::early`] → [`Loaded::keep`] → [`Late`]. Each type is only to be had
+//! [`Module::parse`] → [`Module::assign`] → [`Assigned::fill`] → [`Filled::early`] → [`Loaded::retain`] → [`Late`]. Each type is only to be had
 //! from the one before it. A livepatch's relocations against the kernel go in with the ordinary ones, before [`Loaded`]
 //! gives out the special sections; those against a module go in when it comes, and out when it goes.
 //!
 //! ```
-//! use relakit::{HookError, Memory, Module, Place, Profile, Resolver};
+//! use relakit::{CallbackError, Memory, Module, SectionMemory, Profile, Resolver};
 //!
 //! /// What the embedder knows of names.
 //! struct Kernel;
 //!
 //! impl Resolver for Kernel {
-//!     fn exported(&mut self, _name: &[u8]) -> Result<Option<u64>, HookError> {
+//!     fn exported(&mut self, _name: &[u8]) -> Result<Option<u64>, CallbackError> {
 //!         Ok(Some(0xffff_ffff_8111_3f20))
 //!     }
-//!     fn candidate(&mut self, _object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+//!     fn nth_symbol(&mut self, _object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, CallbackError> {
 //!         let count = if name == b"part_in_flight" { 2 } else { 1 };
 //!         Ok((position <= count).then_some(0xffff_ffff_815a_1c40))
 //!     }
@@ -35,20 +35,20 @@
 //! let mut memory: Vec<_> = bytes
 //!     .iter_mut()
 //!     .zip(addresses)
-//!     .map(|(bytes, address)| Some(Place { address, symbols_at: None, bytes }))
+//!     .map(|(bytes, address)| Some(SectionMemory { address, symbols_at: None, bytes }))
 //!     .collect();
 //! let memory = &mut memory[..];
 //! let mut values = vec![0; module.object().symbols().len() as usize];
 //!
 //! // Content, then every early relocation or none.
-//! let loaded = module.place(memory)?.fill()?.early(&mut values, &mut Kernel)?;
+//! let loaded = module.assign(memory)?.fill()?.early(&mut values, &mut Kernel)?;
 //!
 //! // Only now are the special sections to be had.
 //! assert!(loaded.specials().any(|(_, special)| special.name == "__jump_table"));
 //!
 //! // What stays when the file and the symbol values are gone.
-//! let mut kept = vec![0; module.late_size(&mut values)?];
-//! let mut late = loaded.keep(memory, &mut values, &mut kept)?;
+//! let mut kept = vec![0; module.retained_size(&mut values)?];
+//! let mut late = loaded.retain(memory, &mut values, &mut kept)?;
 //! assert_eq!(late.coming(b"demo_disk", memory, &mut Kernel)?, 2);
 //! assert_eq!(late.going(b"demo_disk", memory)?, 2);
 //! # Ok::<(), relakit::Error>(())
@@ -63,7 +63,6 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
-pub mod check;
 pub mod elf;
 mod error;
 pub mod index;
@@ -74,13 +73,12 @@ mod read;
 pub mod reloc;
 mod report;
 pub mod sechdrs;
-mod sort;
-pub mod special;
+pub mod sort;
 
-pub use error::{Error, ErrorKind, HookError};
+pub use error::{CallbackError, Error, ErrorKind};
 pub use module::{
-    Class, Classified, FailsAt, Filled, Late, Loaded, MAX_OBJECTS, Memory, Module, Objects, Place, Placed,
-    Reason, Resolver, UNPLACED,
+    Assigned, Class, Classified, FailsAt, Filled, Late, Loaded, MAX_OBJECTS, Memory, Module, Objects, Reason,
+    Resolver, SectionMemory, UNASSIGNED,
 };
 pub use profile::{PerCpu, Profile};
 pub use reloc::{Target, View, Writer};

@@ -1,6 +1,6 @@
 //! In what Linux versions differ, as a table. The engine asks the profile and has no version tests.
 
-use crate::reloc::Rules;
+use crate::reloc::RelocFlags;
 
 /// What happens to relocations whose target is the per-CPU section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub enum PerCpu {
     /// No section is special.
     Ordinary,
     /// `.data..percpu` loses `SHF_ALLOC`, so its relocations are passed over (Linux before 6.16).
-    PassedOver,
+    Skipped,
     /// `.data..percpu` is relocated in the template that is copied to the CPUs, and gone after loading.
     Template,
 }
@@ -35,7 +35,7 @@ pub struct Profile {
     /// Most bytes of a KLP symbol's name (section 0, Linux 6.1).
     pub symbol_name_max: usize,
     /// A sympos beyond 64 bits becomes the largest one; before, it wraps (section 16, Linux 7.2).
-    pub position_saturates: bool,
+    pub sympos_saturates: bool,
     /// The loader writes into the file's copy before it has read all of it: `sh_addr` of every header, and the per-CPU section
     /// if it is relocated (section 2). What shares bytes with these is refused.
     pub writes_file: bool,
@@ -44,7 +44,7 @@ pub struct Profile {
     /// What becomes of the per-CPU section (section 16, Linux 6.16).
     pub per_cpu: PerCpu,
     /// A field that is not zero is noticed before a value that does not fit (section 15, until Linux 6.3).
-    pub zero_before_range: bool,
+    pub reports_nonzero_first: bool,
     /// Late relocations are cleared when their object goes (section 12, Linux 6.3).
     pub clears_on_going: bool,
     /// PC32 and PLT32 must fit. Linux truncates them in silence (section 9).
@@ -69,11 +69,11 @@ impl Profile {
         checks_strings: true,
         wants_targets: true,
         symbol_name_max: 511,
-        position_saturates: true,
+        sympos_saturates: true,
         writes_file: false,
         dropped: &[],
         per_cpu: PerCpu::Ordinary,
-        zero_before_range: false,
+        reports_nonzero_first: false,
         clears_on_going: true,
         checks_pc32: true,
     };
@@ -87,11 +87,11 @@ impl Profile {
         checks_strings: false,
         wants_targets: false,
         symbol_name_max: 127,
-        position_saturates: false,
+        sympos_saturates: false,
         writes_file: true,
         dropped: DROPPED,
-        per_cpu: PerCpu::PassedOver,
-        zero_before_range: true,
+        per_cpu: PerCpu::Skipped,
+        reports_nonzero_first: true,
         clears_on_going: false,
         checks_pc32: false,
     };
@@ -103,7 +103,7 @@ impl Profile {
     pub const LINUX_6_3: Self = Self {
         name: "6.3",
         since: (6, 3),
-        zero_before_range: false,
+        reports_nonzero_first: false,
         clears_on_going: true,
         ..Self::LINUX_6_1
     };
@@ -128,7 +128,7 @@ impl Profile {
 
     /// Linux 7.2: a sympos beyond 64 bits saturates (seen in 7.2.13; 7.1 is not known to).
     pub const LINUX_7_2: Self =
-        Self { name: "7.2", since: (7, 2), position_saturates: true, ..Self::LINUX_6_19 };
+        Self { name: "7.2", since: (7, 2), sympos_saturates: true, ..Self::LINUX_6_19 };
 
     /// Linux 7.3; by the rules that matter here the same as 7.2.
     pub const LINUX_7_3: Self = Self { name: "7.3", since: (7, 3), ..Self::LINUX_7_2 };
@@ -158,10 +158,10 @@ impl Profile {
     }
 
     /// How this profile judges relocations.
-    pub fn rules(&self) -> Rules {
-        let mut rules = Rules::empty();
-        rules.set(Rules::CHECK_PC32, self.checks_pc32);
-        rules.set(Rules::ZERO_BEFORE_RANGE, self.zero_before_range);
+    pub fn reloc_flags(&self) -> RelocFlags {
+        let mut rules = RelocFlags::empty();
+        rules.set(RelocFlags::CHECK_PC32, self.checks_pc32);
+        rules.set(RelocFlags::REPORT_NONZERO_FIRST, self.reports_nonzero_first);
         rules
     }
 }

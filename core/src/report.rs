@@ -7,14 +7,14 @@ use crate::error::{Error, ErrorKind};
 
 /// The fault is in the report. Only a report can make one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stopped(());
+pub(crate) struct Failed(());
 
 /// Where a fault is written down. A later one takes the place of an earlier one.
 #[derive(Debug)]
 pub(crate) struct Report(Error);
 
 /// Runs what reports a fault, for a caller who wants an [`Error`].
-pub(crate) fn reported<T>(run: impl FnOnce(&mut Report) -> Result<T, Stopped>) -> Result<T, Error> {
+pub(crate) fn capture<T>(run: impl FnOnce(&mut Report) -> Result<T, Failed>) -> Result<T, Error> {
     let mut report = Report::new();
     run(&mut report).map_err(|stopped| *report.error(stopped))
 }
@@ -26,30 +26,30 @@ impl Report {
     }
 
     /// What stopped it.
-    pub(crate) const fn error(&self, _: Stopped) -> &Error {
+    pub(crate) const fn error(&self, _: Failed) -> &Error {
         &self.0
     }
 
     /// A fault with a number and what it was held against.
     #[cold]
     #[inline(never)]
-    pub(crate) fn fault(&mut self, kind: ErrorKind, value: u64, limit: u64) -> Stopped {
+    pub(crate) fn fail(&mut self, kind: ErrorKind, value: u64, limit: u64) -> Failed {
         self.0 = Error::new(kind, value, limit);
-        Stopped(())
+        Failed(())
     }
 
     /// A fault that was found before.
     #[cold]
     #[inline(never)]
-    pub(crate) fn known(&mut self, error: &Error) -> Stopped {
+    pub(crate) fn known(&mut self, error: &Error) -> Failed {
         self.0 = *error;
-        Stopped(())
+        Failed(())
     }
 
     /// Adds the section at fault.
     #[cold]
     #[inline(never)]
-    pub(crate) fn in_section(&mut self, stopped: Stopped, section: u32) -> Stopped {
+    pub(crate) fn in_section(&mut self, stopped: Failed, section: u32) -> Failed {
         self.0.section = Some(section);
         stopped
     }
@@ -57,13 +57,13 @@ impl Report {
     /// Adds the symbol at fault.
     #[cold]
     #[inline(never)]
-    pub(crate) fn of_symbol(&mut self, stopped: Stopped, symbol: u32) -> Stopped {
+    pub(crate) fn of_symbol(&mut self, stopped: Failed, symbol: u32) -> Failed {
         self.0.symbol = Some(symbol);
         stopped
     }
 
     /// Adds an offset in the file.
-    pub(crate) fn at_offset(&mut self, stopped: Stopped, offset: u64) -> Stopped {
+    pub(crate) fn at_offset(&mut self, stopped: Failed, offset: u64) -> Failed {
         self.0.offset = offset;
         stopped
     }
@@ -73,19 +73,19 @@ impl Report {
     #[inline(never)]
     pub(crate) fn at_relocation(
         &mut self,
-        stopped: Stopped,
+        stopped: Failed,
         index: usize,
         offset: u64,
         symbol: u32,
         r_type: u32,
-    ) -> Stopped {
+    ) -> Failed {
         self.0 =
             Error { entry: Some(index as u64), symbol: Some(symbol), r_type: Some(r_type), offset, ..self.0 };
         stopped
     }
 
     /// Adds the entry of a fault that is its place only.
-    pub(crate) fn of_entry(&mut self, stopped: Stopped, index: usize, offset: u64) -> Stopped {
+    pub(crate) fn of_entry(&mut self, stopped: Failed, index: usize, offset: u64) -> Failed {
         self.0.entry = Some(index as u64);
         self.at_offset(stopped, offset)
     }
@@ -93,7 +93,7 @@ impl Report {
     /// The fault in the report, a writer's, could not be undone.
     #[cold]
     #[inline(never)]
-    pub(crate) fn not_undone(&mut self, stopped: Stopped) -> Stopped {
+    pub(crate) fn not_undone(&mut self, stopped: Failed) -> Failed {
         self.0 = Error::new(ErrorKind::NotUndone, self.0.value, self.0.limit);
         stopped
     }

@@ -3,14 +3,14 @@
 
 use crate::abi::{self, SHDR_SIZE, SYM_SIZE, VMLINUX};
 use crate::elf::{RelaTable, Section, SectionFlags, Strings, SymbolTable};
-use crate::error::{Error, ErrorKind, HookError};
+use crate::error::{CallbackError, Error, ErrorKind};
 use crate::klp::RelaName;
 use crate::module::is_relocations;
 use crate::module::{KlpSymbols, Resolver};
 use crate::profile::Profile;
 use crate::read::u64_at;
-use crate::reloc::{Direction, Pass, Rules, Sections, SymtabValues, Target, Transaction, Values};
-use crate::report::{Report, Stopped, reported};
+use crate::reloc::{Direction, Pass, RelocFlags, Sections, SymtabValues, Target, Transaction, Values};
+use crate::report::{Failed, Report, capture};
 use core::ops::Range;
 
 /// The section headers of a module as such a loader holds them. Nothing in them is trusted.
@@ -31,14 +31,14 @@ pub trait Mapping<'m> {
     /// [`table`](Self::table) has returned.
     ///
     /// # Errors
-    /// [`ErrorKind::NotPlaced`] when it is not in memory, [`ErrorKind::TargetOverlaps`] when it overlaps one of these.
+    /// [`ErrorKind::NotAssigned`] when it is not in memory, [`ErrorKind::TargetOverlaps`] when it overlaps one of these.
     fn target(&mut self, index: u32, section: &Section) -> Result<Target<'_>, ErrorKind>;
 
     /// Called once at the end of every pass over livepatch sections that wrote.
     ///
     /// # Errors
     /// Any number; the pass is undone and fails with [`ErrorKind::Sync`].
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         Ok(())
     }
 }
@@ -53,9 +53,9 @@ impl<'a> Sechdrs<'a> {
         index: u32,
         symbols: SymtabValues<'_>,
         mapping: &mut dyn Mapping<'_>,
-        rules: Rules,
+        rules: RelocFlags,
     ) -> Result<(), Error> {
-        reported(|report| self.run(Direction::Apply, index, symbols, mapping, rules, report))
+        capture(|report| self.run(Direction::Apply, index, symbols, mapping, rules, report))
     }
 
     /// Sets every field of relocation section `index` back to zero, or changes nothing. `symbols` must have the values
@@ -68,9 +68,9 @@ impl<'a> Sechdrs<'a> {
         index: u32,
         symbols: SymtabValues<'_>,
         mapping: &mut dyn Mapping<'_>,
-        rules: Rules,
+        rules: RelocFlags,
     ) -> Result<(), Error> {
-        reported(|report| self.run(Direction::Clear, index, symbols, mapping, rules, report))
+        capture(|report| self.run(Direction::Clear, index, symbols, mapping, rules, report))
     }
 
     /// The livepatch sections of `object`: "vmlinux", or the name of a module. `names` are the section names.
@@ -100,9 +100,9 @@ impl<'a> Sechdrs<'a> {
         index: u32,
         symbols: SymtabValues<'_>,
         mapping: &mut dyn Mapping<'_>,
-        rules: Rules,
+        rules: RelocFlags,
         report: &mut Report,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Failed> {
         let section = self.relocations(index, mapping, report)?;
         let Some(mut target) = section.target(mapping, report)? else { return Ok(()) };
         let pass = Pass { table: section.table, values: symbols.into(), rules };
@@ -115,27 +115,27 @@ impl<'a> Sechdrs<'a> {
         index: u32,
         mapping: &dyn Mapping<'m>,
         report: &mut Report,
-    ) -> Result<Relocations<'m>, Stopped> {
+    ) -> Result<Relocations<'m>, Failed> {
         let count = u64::from(self.count());
         let Some(header) = self.header(index) else {
-            return Err(report.fault(ErrorKind::NoSuchSection, u64::from(index), count));
+            return Err(report.fail(ErrorKind::NoSuchSection, u64::from(index), count));
         };
-        let number = header.info;
-        let strings = self.header(self.symbols).map_or(0, |symbols| symbols.link);
+        let number = header.sh_info;
+        let strings = self.header(self.symbols).map_or(0, |symbols| symbols.sh_link);
         let bytes = mapping.table(index, &header);
         let (table, rest) = RelaTable::whole_entries(bytes.unwrap_or_default());
-        let (kind, value, limit) = match (header.kind, self.header(number)) {
+        let (kind, value, limit) = match (header.sh_type, self.header(number)) {
             (abi::SHT_REL, _) => (ErrorKind::RelSection, u64::from(number), 0),
             (kind, _) if kind != abi::SHT_RELA => (ErrorKind::NotRelocations, u64::from(kind), 0),
             (_, None) => (ErrorKind::TargetOutOfRange, u64::from(number), count),
             (_, Some(_)) if number == self.symbols || number == strings => {
                 (ErrorKind::TargetIsSymbolTable, u64::from(number), 0)
             }
-            _ if bytes.is_none() => (ErrorKind::NotPlaced, header.size, 0),
-            _ if rest != 0 => (ErrorKind::PartialEntry, header.size, rest as u64),
+            _ if bytes.is_none() => (ErrorKind::NotAssigned, header.sh_size, 0),
+            _ if rest != 0 => (ErrorKind::PartialEntry, header.sh_size, rest as u64),
             (_, Some(target)) => return Ok(Relocations { index, number, target, table }),
         };
-        let stopped = report.fault(kind, value, limit);
+        let stopped = report.fail(kind, value, limit);
         Err(report.in_section(stopped, index))
     }
 }
@@ -155,7 +155,7 @@ impl Relocations<'_> {
         &self,
         mapping: &'t mut dyn Mapping<'_>,
         report: &mut Report,
-    ) -> Result<Option<Target<'t>>, Stopped> {
+    ) -> Result<Option<Target<'t>>, Failed> {
         if self.table.is_empty() {
             return Ok(None);
         }
@@ -171,10 +171,10 @@ impl Relocations<'_> {
                     Err(stopped) => Err(report.in_section(stopped, self.number)),
                 };
             }
-            Err(ErrorKind::NotPlaced) => (ErrorKind::NotPlaced, self.target.size, self.number),
+            Err(ErrorKind::NotAssigned) => (ErrorKind::NotAssigned, self.target.sh_size, self.number),
             Err(kind) => (kind, u64::from(self.number), self.index),
         };
-        let stopped = report.fault(kind, value, 0);
+        let stopped = report.fail(kind, value, 0);
         Err(report.in_section(stopped, section))
     }
 }
@@ -211,16 +211,16 @@ impl Klp<'_> {
         for (value, symbol) in values.iter_mut().zip(symbols.iter()) {
             *value = u64_at(symbol, 8).unwrap_or(0);
         }
-        reported(|report| {
+        capture(|report| {
             let table = SymbolTable::in_memory(symbols, strings, self.sechdrs.symbols);
             let klp_symbols = KlpSymbols { symbols: &table, profile: &profile, object: self.object };
             let source = Source::Resolved { symbols: &klp_symbols, values, resolver };
-            let mut sections = KlpSections { klp: *self, source, mapping, rules: profile.rules() };
+            let mut sections = KlpSections { klp: *self, source, mapping, rules: profile.reloc_flags() };
             let applied = Transaction::new(&mut sections, self.sections(), Direction::Apply).run(report)?;
             for index in self.sections() {
                 let Some(section) = self.section(index, mapping, report)? else { continue };
                 for rela in section.table.iter() {
-                    let Ok(symbol) = usize::try_from(rela.symbol) else { continue };
+                    let Ok(symbol) = usize::try_from(rela.r_sym) else { continue };
                     if let (Some(symbol), Some(value)) = (symbols.get_mut(symbol), values.get(symbol)) {
                         set_value(symbol, *value);
                     }
@@ -235,7 +235,7 @@ impl Klp<'_> {
     /// [`apply`](Self::apply) has put there.
     ///
     /// # Errors
-    /// [`ErrorKind::Mismatch`] when a field does not hold what was applied; what is wrong with a section.
+    /// [`ErrorKind::TargetMismatch`] when a field does not hold what was applied; what is wrong with a section.
     pub fn clear(
         &self,
         symbols: SymtabValues<'_>,
@@ -243,8 +243,8 @@ impl Klp<'_> {
         profile: Profile,
     ) -> Result<usize, Error> {
         let source = Source::Applied(symbols);
-        let mut sections = KlpSections { klp: *self, source, mapping, rules: profile.rules() };
-        reported(|report| Transaction::new(&mut sections, self.sections(), Direction::Clear).run(report))
+        let mut sections = KlpSections { klp: *self, source, mapping, rules: profile.reloc_flags() };
+        capture(|report| Transaction::new(&mut sections, self.sections(), Direction::Clear).run(report))
     }
 
     fn sections(&self) -> Range<u32> {
@@ -257,16 +257,18 @@ impl Klp<'_> {
         index: u32,
         mapping: &dyn Mapping<'m>,
         report: &mut Report,
-    ) -> Result<Option<Relocations<'m>>, Stopped> {
+    ) -> Result<Option<Relocations<'m>>, Failed> {
         let Some(header) = self.sechdrs.header(index) else { return Ok(None) };
-        if !header.flags.contains(SectionFlags::RELA_LIVEPATCH) {
+        if !header.sh_flags.contains(SectionFlags::RELA_LIVEPATCH) {
             return Ok(None);
         }
-        let name = self.names.name(header.name);
-        let target = self.sechdrs.header(header.info);
-        let target_flags = target.map_or(SectionFlags::ALLOC, |target| target.flags);
+        let name = self.names.name(header.sh_name);
+        let target = self.sechdrs.header(header.sh_info);
+        let target_flags = target.map_or(SectionFlags::ALLOC, |target| target.sh_flags);
         let (kind, value, limit) = match (name, name.and_then(RelaName::parse)) {
-            (None, _) => (ErrorKind::BadSectionName, u64::from(header.name), self.names.bytes().len() as u64),
+            (None, _) => {
+                (ErrorKind::BadSectionName, u64::from(header.sh_name), self.names.bytes().len() as u64)
+            }
             (_, None) => (ErrorKind::BadKlpSectionName, 0, 0),
             (_, Some(name)) if name.object != self.object => return Ok(None),
             // Linux passes over what it does not find in memory while it loads.
@@ -277,14 +279,14 @@ impl Klp<'_> {
                 };
             }
             _ if !target_flags.contains(SectionFlags::ALLOC) => {
-                (ErrorKind::TargetNotAllocated, u64::from(header.info), target_flags.bits())
+                (ErrorKind::TargetNotAllocated, u64::from(header.sh_info), target_flags.bits())
             }
-            _ if !header.flags.contains(SectionFlags::ALLOC) => {
-                (ErrorKind::LateNotAllocated, header.flags.bits(), 0)
+            _ if !header.sh_flags.contains(SectionFlags::ALLOC) => {
+                (ErrorKind::LateNotAllocated, header.sh_flags.bits(), 0)
             }
             _ => return self.sechdrs.relocations(index, mapping, report).map(Some),
         };
-        let stopped = report.fault(kind, value, limit);
+        let stopped = report.fail(kind, value, limit);
         Err(report.in_section(stopped, index))
     }
 }
@@ -309,11 +311,11 @@ struct KlpSections<'p, 'a, 'm> {
     klp: Klp<'a>,
     source: Source<'p>,
     mapping: &'p mut dyn Mapping<'m>,
-    rules: Rules,
+    rules: RelocFlags,
 }
 
 impl Sections for KlpSections<'_, '_, '_> {
-    fn prepare(&mut self, index: u32, report: &mut Report) -> Result<bool, Stopped> {
+    fn prepare(&mut self, index: u32, report: &mut Report) -> Result<bool, Failed> {
         let Some(section) = self.klp.section(index, self.mapping, report)? else { return Ok(false) };
         if let Source::Resolved { symbols, values, resolver } = &mut self.source {
             symbols
@@ -323,11 +325,7 @@ impl Sections for KlpSections<'_, '_, '_> {
         Ok(true)
     }
 
-    fn section(
-        &mut self,
-        index: u32,
-        report: &mut Report,
-    ) -> Result<Option<(Pass<'_>, Target<'_>)>, Stopped> {
+    fn section(&mut self, index: u32, report: &mut Report) -> Result<Option<(Pass<'_>, Target<'_>)>, Failed> {
         let Some(section) = self.klp.section(index, self.mapping, report)? else { return Ok(None) };
         let values = match &self.source {
             Source::Resolved { values, .. } => Values::Dense(values),
@@ -337,11 +335,11 @@ impl Sections for KlpSections<'_, '_, '_> {
         Ok(section.target(self.mapping, report)?.map(|target| (pass, target)))
     }
 
-    fn locate(&self, index: u32, stopped: Stopped, report: &mut Report) -> Stopped {
+    fn locate(&self, index: u32, stopped: Failed, report: &mut Report) -> Failed {
         report.in_section(stopped, index)
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         self.mapping.sync()
     }
 }

@@ -2,10 +2,10 @@
 
 use core::cmp::Ordering;
 
-/// Sorts in place, without recursion, in n log n steps. Sorted input takes n steps.
+/// Sorts `items` in place, without recursion, in n log n steps. Sorted input takes n steps.
 ///
 /// `slice::sort_unstable_by` can panic when an order is not total, so it is not used here.
-pub(crate) fn sort<T: Copy>(items: &mut [T], compare: &impl Fn(T, T) -> Ordering) {
+pub fn sort<T: Copy>(items: &mut [T], compare: &impl Fn(T, T) -> Ordering) {
     if items.is_sorted_by(|one, other| compare(*one, *other).is_le()) {
         return;
     }

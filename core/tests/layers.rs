@@ -6,9 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up. A module imports none that stands after it.
-const LAYERS: [&str; 14] = [
-    "abi", "read", "sort", "error", "report", "elf", "reloc", "profile", "klp", "index", "special", "module",
-    "sechdrs", "check",
+const LAYERS: [&str; 12] = [
+    "abi", "read", "sort", "error", "report", "elf", "reloc", "profile", "klp", "index", "module", "sechdrs",
 ];
 
 /// Every Rust file below a folder.

@@ -1,11 +1,11 @@
 //! All calls of callbacks.
 
-use crate::fault::{Report, Stopped};
+use crate::error::{Failed, Report};
 use crate::pointers::{Span, versioned};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_char;
-use relakit::{HookError, Resolver, Writer};
+use relakit::{CallbackError, Resolver, Writer};
 
 /// A writer of the caller.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl CWriter {
         writer: *const relakit_writer,
         number: u64,
         report: &mut Report,
-    ) -> Result<Option<Self>, Stopped> {
+    ) -> Result<Option<Self>, Failed> {
         if writer.is_null() {
             return Ok(None);
         }
@@ -48,27 +48,27 @@ impl CWriter {
     }
 }
 
-const fn hook(answer: i32) -> Result<(), HookError> {
+const fn hook(answer: i32) -> Result<(), CallbackError> {
     match answer {
         0 => Ok(()),
-        number => Err(HookError(number)),
+        number => Err(CallbackError(number)),
     }
 }
 
 impl Writer for CWriter {
-    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), HookError> {
+    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
         let Some(read) = self.0.read else { return Ok(()) };
         // SAFETY: `new`'s caller promised the callback; `bytes` is ours, with `bytes.len()` bytes.
         hook(unsafe { read(self.0.ctx, address, offset, bytes.as_mut_ptr().cast(), bytes.len()) })
     }
 
-    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), HookError> {
+    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
         let Some(write) = self.0.write else { return Ok(()) };
         // SAFETY: `new`'s caller promised the callback; `bytes` is ours and is only read.
         hook(unsafe { write(self.0.ctx, address, offset, bytes.as_ptr().cast(), bytes.len()) })
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         let Some(sync) = self.0.sync else { return Ok(()) };
         // SAFETY: `new`'s caller promised that the callback can be called with `ctx`.
         hook(unsafe { sync(self.0.ctx) })
@@ -90,7 +90,7 @@ impl CResolver {
         resolver: *const relakit_resolver,
         number: u64,
         report: &mut Report,
-    ) -> Result<Self, Stopped> {
+    ) -> Result<Self, Failed> {
         // SAFETY: the caller promises that `resolver` is NULL or readable for its struct_size.
         let resolver = unsafe { versioned(resolver, number, report) }?;
         match resolver.flags {
@@ -100,11 +100,11 @@ impl CResolver {
     }
 }
 
-const fn found(answer: i32, value: u64) -> Result<Option<u64>, HookError> {
+const fn found(answer: i32, value: u64) -> Result<Option<u64>, CallbackError> {
     match answer {
         RELAKIT_OK => Ok(Some(value)),
-        RELAKIT_NONE => Ok(None),
-        number => Err(HookError(number)),
+        RELAKIT_NOT_FOUND => Ok(None),
+        number => Err(CallbackError(number)),
     }
 }
 
@@ -114,7 +114,7 @@ const fn text(name: &[u8]) -> *const c_char {
 }
 
 impl Resolver for CResolver {
-    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError> {
         let Some(exported) = self.0.exported else { return Ok(None) };
         let mut value = 0;
         // SAFETY: `new`'s caller promised the callback; `name` and `value` live during the call.
@@ -122,20 +122,12 @@ impl Resolver for CResolver {
         found(answer, value)
     }
 
-    fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
-        let Some(candidate) = self.0.candidate else { return Ok(None) };
+    fn nth_symbol(&mut self, object: &[u8], name: &[u8], sympos: u64) -> Result<Option<u64>, CallbackError> {
+        let Some(nth_symbol) = self.0.nth_symbol else { return Ok(None) };
         let mut value = 0;
         // SAFETY: `new`'s caller promised the callback; the names and `value` live during the call.
         let answer = unsafe {
-            candidate(
-                self.0.ctx,
-                text(object),
-                object.len(),
-                text(name),
-                name.len(),
-                position,
-                &raw mut value,
-            )
+            nth_symbol(self.0.ctx, text(object), object.len(), text(name), name.len(), sympos, &raw mut value)
         };
         found(answer, value)
     }

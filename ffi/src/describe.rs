@@ -1,14 +1,14 @@
 //! Level 3: descriptions of a module, its sections and its symbols.
 
-use crate::fault::{OrReport, Report, Stopped};
+use crate::error::{Failed, OrReport, Report};
 use crate::pointers::{Span, VersionedOut};
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::{c_char, c_void};
 use core::ptr;
-use relakit::special::Effect;
 use relakit::{Class, FailsAt, Module};
+use relakit_linux::special::{self, Effect};
 
 /// Numbers that describe a module.
 #[repr(C)]
@@ -76,7 +76,7 @@ pub const RELAKIT_CLASS_KLP_EARLY: u32 = 2;
 /// applied when that module is loaded and cleared when it is unloaded.
 pub const RELAKIT_CLASS_KLP_LATE: u32 = 3;
 /// The section holds relocations that the loader skips. section->reason says why.
-pub const RELAKIT_CLASS_PASSED_OVER: u32 = 4;
+pub const RELAKIT_CLASS_SKIPPED: u32 = 4;
 /// The section is a livepatch section of the design before Linux 5.8. Loaders from 5.8 on do not
 /// read it.
 pub const RELAKIT_CLASS_LEGACY_ARCH: u32 = 5;
@@ -106,7 +106,7 @@ pub struct relakit_section {
     /// A RELAKIT_CLASS_ number.
     pub section_class: u32,
     /// For relocations, the section index of the target: sh_info, which may be invalid for
-    /// RELAKIT_CLASS_PASSED_OVER and RELAKIT_CLASS_MALFORMED. Otherwise 0.
+    /// RELAKIT_CLASS_SKIPPED and RELAKIT_CLASS_MALFORMED. Otherwise 0.
     pub target: u32,
     /// For a malformed section, the RELAKIT_ERR_ number of its error. Otherwise RELAKIT_OK.
     pub status: relakit_status,
@@ -166,11 +166,7 @@ pub unsafe extern "C" fn relakit_module_section(
     unsafe { state::on(module, error, call) }
 }
 
-fn describe_section(
-    module: &Module<'_>,
-    index: u32,
-    report: &mut Report,
-) -> Result<relakit_section, Stopped> {
+fn describe_section(module: &Module<'_>, index: u32, report: &mut Report) -> Result<relakit_section, Failed> {
     let object = module.object();
     let (Some(section), Some(classified)) = (object.section(index), module.class(index)) else {
         let count = u64::from(object.section_count());
@@ -180,7 +176,7 @@ fn describe_section(
         Class::Ordinary { target } => (RELAKIT_CLASS_ORDINARY, target, None, RELAKIT_OK, 0),
         Class::KlpEarly { target } => (RELAKIT_CLASS_KLP_EARLY, target, None, RELAKIT_OK, 0),
         Class::KlpLate { object, target } => (RELAKIT_CLASS_KLP_LATE, target, Some(object), RELAKIT_OK, 0),
-        Class::PassedOver => (RELAKIT_CLASS_PASSED_OVER, section.info, None, RELAKIT_OK, 0),
+        Class::Skipped => (RELAKIT_CLASS_SKIPPED, section.sh_info, None, RELAKIT_OK, 0),
         Class::LegacyArch => (RELAKIT_CLASS_LEGACY_ARCH, 0, None, RELAKIT_OK, 0),
         Class::Malformed { kind, fails } => {
             let (object, when) = match fails {
@@ -188,7 +184,7 @@ fn describe_section(
                 FailsAt::AnyComing => (None, RELAKIT_SECTION_FAILS_COMING),
                 FailsAt::Coming(object) => (Some(object), RELAKIT_SECTION_FAILS_COMING),
             };
-            (RELAKIT_CLASS_MALFORMED, section.info, object, kind as relakit_status, when)
+            (RELAKIT_CLASS_MALFORMED, section.sh_info, object, kind as relakit_status, when)
         }
         _ => (RELAKIT_CLASS_NOT_RELOCATION, 0, None, RELAKIT_OK, 0),
     };
@@ -197,7 +193,7 @@ fn describe_section(
     Ok(relakit_section {
         struct_size: 0,
         flags: fails | if module.is_allocated(index) { RELAKIT_SECTION_IN_MEMORY } else { 0 },
-        sh_type: section.kind,
+        sh_type: section.sh_type,
         section_class: class,
         target,
         status,
@@ -209,11 +205,11 @@ fn describe_section(
         object: klp_object.map_or(ptr::null(), |object| object.as_ptr().cast()),
         object_len: klp_object.map_or(0, <[u8]>::len),
         content: if section.has_bytes() { content.as_ptr().cast() } else { ptr::null() },
-        size: section.size,
-        align: section.align,
-        sh_flags: section.flags.bits(),
-        link: section.link,
-        info: section.info,
+        size: section.sh_size,
+        align: section.sh_addralign,
+        sh_flags: section.sh_flags.bits(),
+        link: section.sh_link,
+        info: section.sh_info,
     })
 }
 
@@ -270,16 +266,16 @@ pub unsafe extern "C" fn relakit_module_symbol(
         let Some(symbol) = symbols.get(index) else {
             return Err(report.refuse(RELAKIT_ERR_SYMBOL_INDEX, 0, u64::from(symbols.len())));
         };
-        let name = symbols.name(index, &symbol).or_report(report)?;
+        let name = symbols.name(&symbol).or_report(report)?;
         out.set(&relakit_symbol {
             struct_size: 0,
-            shndx: u32::from(symbol.shndx),
-            info: u32::from(symbol.info),
+            shndx: u32::from(symbol.st_shndx),
+            info: u32::from(symbol.st_info),
             reserved: 0,
             name: name.as_ptr().cast(),
             name_len: name.len(),
-            value: symbol.value,
-            size: symbol.size,
+            value: symbol.st_value,
+            size: symbol.st_size,
         });
         Ok(RELAKIT_OK)
     };
@@ -325,7 +321,7 @@ pub struct relakit_special {
 /// before all early relocations are applied. error may be NULL.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_NONE                    section index does not exist, is not a special section or is not
+/// RELAKIT_NOT_FOUND                    section index does not exist, is not a special section or is not
 ///                                 in memory;
 /// RELAKIT_ERR_ORDER               the module is in another stage;
 /// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
@@ -344,7 +340,7 @@ pub unsafe extern "C" fn relakit_module_special(
         let out = unsafe { VersionedOut::new(special, 16, 3, report) }?;
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
         let version = loaded.module().profile().since;
-        let Some(special) = loaded.special(index) else { return Ok(RELAKIT_NONE) };
+        let Some(special) = special::of_section(loaded, index) else { return Ok(RELAKIT_NOT_FOUND) };
         out.set(&relakit_special {
             struct_size: 0,
             read_at: crate::names::read_at(special.first_read(version)),

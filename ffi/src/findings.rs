@@ -1,6 +1,6 @@
 //! Level 3: findings, which are mistakes in a module that Linux accepts.
 
-use crate::fault::{OrReport, Report, Stopped};
+use crate::error::{Failed, OrReport, Report};
 use crate::module::file_span;
 use crate::pointers::{Piece, Span};
 use crate::relocate::profile;
@@ -10,8 +10,9 @@ use crate::types::*;
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr;
 use relakit::Module;
-use relakit::check::{self, Finding, Rule};
-use relakit::special::Version;
+use relakit_linux::findings;
+use relakit_linux::findings::{Finding, Lint};
+use relakit_linux::special::Version;
 
 /// finding->severity: information. It is not a mistake by itself.
 pub const RELAKIT_SEVERITY_INFO: i32 = 1;
@@ -21,9 +22,9 @@ pub const RELAKIT_SEVERITY_WARNING: i32 = 2;
 pub const RELAKIT_SEVERITY_ERROR: i32 = 3;
 
 /// finding->other_section is valid: a section index.
-pub const RELAKIT_HAS_OTHER_SECTION: u32 = 16;
+pub const RELAKIT_ERROR_HAS_OTHER_SECTION: u32 = 16;
 /// finding->other_entry is valid: the index of a relocation in finding->other_section, from 0.
-pub const RELAKIT_HAS_OTHER_ENTRY: u32 = 32;
+pub const RELAKIT_ERROR_HAS_OTHER_ENTRY: u32 = 32;
 
 /// A mistake in a module that Linux does not report, or that does harm later.
 ///
@@ -32,19 +33,19 @@ pub const RELAKIT_HAS_OTHER_ENTRY: u32 = 32;
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_finding {
-    /// Number of the rule. relakit_rule_name and the functions after it return its texts. A number
+    /// Number of the lint. relakit_lint_name and the functions after it return its texts. A number
     /// is never reused.
-    pub rule: i32,
-    /// A RELAKIT_SEVERITY_ number. All findings of a rule have the same one.
+    pub lint: i32,
+    /// A RELAKIT_SEVERITY_ number. All findings of a lint have the same one.
     pub severity: i32,
-    /// Which of the next five members are valid: RELAKIT_HAS_SECTION, _ENTRY, _SYMBOL,
+    /// Which of the next five members are valid: RELAKIT_ERROR_HAS_SECTION, _ENTRY, _SYMBOL,
     /// _OTHER_SECTION and _OTHER_ENTRY. The others are 0.
     pub has: u32,
     /// Section index. For a relocation: the section that holds it, not its target.
     pub section: u32,
     /// Index of the symbol in the symbol table.
     pub symbol: u32,
-    /// Index of another section. relakit_rule_number_name says which one.
+    /// Index of another section. relakit_lint_field_name says which one.
     pub other_section: u32,
     /// Index of the relocation in its section, counted from 0.
     pub entry: u64,
@@ -52,7 +53,7 @@ pub struct relakit_finding {
     pub other_entry: u64,
     /// r_offset of the relocation, in bytes. 0 if the finding is not about a single relocation.
     pub offset: u64,
-    /// A length, the content of a field, or another number. relakit_rule_number_name says which.
+    /// A length, the content of a field, or another number. relakit_lint_field_name says which.
     pub value: u64,
     /// The number that value was compared with.
     pub limit: u64,
@@ -61,7 +62,7 @@ pub struct relakit_finding {
 /// Called once for each finding. *finding is valid during the call. ctx is the argument of the
 /// function that makes the call. The callback may call every function of relakit, except those that
 /// take the same module.
-pub type relakit_report = Option<unsafe extern "C" fn(ctx: *mut c_void, finding: *const relakit_finding)>;
+pub type relakit_finding_fn = Option<unsafe extern "C" fn(ctx: *mut c_void, finding: *const relakit_finding)>;
 
 /// Checks the file of a module for mistakes that Linux accepts, and calls report for each.
 ///
@@ -100,16 +101,16 @@ pub unsafe extern "C" fn relakit_module_findings(
     kernel: u32,
     scratch: *mut u64,
     count: usize,
-    report: relakit_report,
+    report: relakit_finding_fn,
     ctx: *mut c_void,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage, own: Span, faults: &mut Report| {
-        let Some(report) = report else { return Err(faults.refuse(RELAKIT_ERR_CALLBACK, 5, 0)) };
-        let module = stage.module().ok_or_else(|| stage.out_of_order(faults))?;
-        let version = version(kernel, module, faults)?;
-        let scratch = Piece::new(scratch, count, 3, faults)?;
-        scratch.span.apart_from(&[file_span(module, faults)?, own], 3, faults)?;
+    let call = &mut |stage: &mut Stage, own: Span, errors: &mut Report| {
+        let Some(report) = report else { return Err(errors.refuse(RELAKIT_ERR_CALLBACK, 5, 0)) };
+        let module = stage.module().ok_or_else(|| stage.out_of_order(errors))?;
+        let version = version(kernel, module, errors)?;
+        let scratch = Piece::new(scratch, count, 3, errors)?;
+        scratch.span.apart_from(&[file_span(module, errors)?, own], 3, errors)?;
         // SAFETY: checked, and apart from file and state; the caller promises it writable.
         let scratch = unsafe { scratch.write() };
         let report = &mut |finding| {
@@ -117,7 +118,7 @@ pub unsafe extern "C" fn relakit_module_findings(
             // SAFETY: the caller promises that `report` accepts `ctx`; `finding` is ours.
             unsafe { report(ctx, &raw const finding) };
         };
-        check::file(module, version, scratch, report).or_report(faults)?;
+        findings::file(module, version, scratch, report).or_report(errors)?;
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that both are NULL or memory of the size of their type.
@@ -145,20 +146,20 @@ pub unsafe extern "C" fn relakit_module_section_findings(
     module: *mut relakit_module,
     index: u32,
     kernel: u32,
-    report: relakit_report,
+    report: relakit_finding_fn,
     ctx: *mut c_void,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage, _: Span, faults: &mut Report| {
-        let Some(report) = report else { return Err(faults.refuse(RELAKIT_ERR_CALLBACK, 4, 0)) };
-        let module = stage.module().ok_or_else(|| stage.out_of_order(faults))?;
-        let version = version(kernel, module, faults)?;
+    let call = &mut |stage: &mut Stage, _: Span, errors: &mut Report| {
+        let Some(report) = report else { return Err(errors.refuse(RELAKIT_ERR_CALLBACK, 4, 0)) };
+        let module = stage.module().ok_or_else(|| stage.out_of_order(errors))?;
+        let version = version(kernel, module, errors)?;
         let sections = module.object().section_count();
         if index >= sections {
             let (index, sections) = (u64::from(index), u64::from(sections));
-            return Err(faults.refuse(RELAKIT_ERR_NO_SUCH_SECTION, index, sections));
+            return Err(errors.refuse(RELAKIT_ERR_NO_SUCH_SECTION, index, sections));
         }
-        check::section(module, index, version, &mut |finding| {
+        findings::section(module, index, version, &mut |finding| {
             let finding = as_c(&finding);
             // SAFETY: the caller promises that `report` accepts `ctx`; `finding` is ours.
             unsafe { report(ctx, &raw const finding) };
@@ -170,11 +171,11 @@ pub unsafe extern "C" fn relakit_module_section_findings(
 }
 
 /// Converts the argument kernel to a version.
-fn version(kernel: u32, module: &Module<'_>, faults: &mut Report) -> Result<Version, Stopped> {
+fn version(kernel: u32, module: &Module<'_>, errors: &mut Report) -> Result<Version, Failed> {
     let [minor_low, minor_high, major_low, major_high] = kernel.to_le_bytes();
     match (kernel, profile(kernel)) {
         (RELAKIT_PROFILE_DEFAULT, _) => Ok(module.profile().since),
-        (RELAKIT_PROFILE_ELF, _) | (_, None) => Err(faults.refuse(RELAKIT_ERR_PROFILE, u64::from(kernel), 0)),
+        (RELAKIT_PROFILE_ELF, _) | (_, None) => Err(errors.refuse(RELAKIT_ERR_PROFILE, u64::from(kernel), 0)),
         _ => Ok((u16::from_le_bytes([major_low, major_high]), u16::from_le_bytes([minor_low, minor_high]))),
     }
 }
@@ -182,13 +183,13 @@ fn version(kernel: u32, module: &Module<'_>, faults: &mut Report) -> Result<Vers
 fn as_c(finding: &Finding) -> relakit_finding {
     let flag = |is_there: bool, flag: u32| if is_there { flag } else { 0 };
     relakit_finding {
-        rule: finding.rule as i32,
-        severity: finding.rule.severity() as i32,
-        has: flag(finding.section.is_some(), RELAKIT_HAS_SECTION)
-            | flag(finding.entry.is_some(), RELAKIT_HAS_ENTRY)
-            | flag(finding.symbol.is_some(), RELAKIT_HAS_SYMBOL)
-            | flag(finding.other_section.is_some(), RELAKIT_HAS_OTHER_SECTION)
-            | flag(finding.other_entry.is_some(), RELAKIT_HAS_OTHER_ENTRY),
+        lint: finding.lint as i32,
+        severity: finding.lint.severity() as i32,
+        has: flag(finding.section.is_some(), RELAKIT_ERROR_HAS_SECTION)
+            | flag(finding.entry.is_some(), RELAKIT_ERROR_HAS_ENTRY)
+            | flag(finding.symbol.is_some(), RELAKIT_ERROR_HAS_SYMBOL)
+            | flag(finding.other_section.is_some(), RELAKIT_ERROR_HAS_OTHER_SECTION)
+            | flag(finding.other_entry.is_some(), RELAKIT_ERROR_HAS_OTHER_ENTRY),
         section: finding.section.unwrap_or(0),
         symbol: finding.symbol.unwrap_or(0),
         other_section: finding.other_section.unwrap_or(0),
@@ -200,44 +201,44 @@ fn as_c(finding: &Finding) -> relakit_finding {
     }
 }
 
-fn rule_of(number: i32) -> Option<Rule> {
-    Rule::ALL.iter().copied().find(|rule| *rule as i32 == number)
+fn lint_of(number: i32) -> Option<Lint> {
+    Lint::ALL.iter().copied().find(|lint| *lint as i32 == number)
 }
 
-/// Returns the stable name of a rule, such as "late-into-init", or NULL if no rule has the number.
+/// Returns the stable name of a lint, such as "late-into-init", or NULL if no lint has the number.
 ///
-/// A name never changes, and docs/findings has a page of that name. Rules are numbered from 1
+/// A name never changes, and docs/findings has a page of that name. RelocFlags are numbered from 1
 /// without gaps. The text is constant.
 #[unsafe(no_mangle)]
-pub extern "C" fn relakit_rule_name(rule: i32) -> *const c_char {
-    rule_of(rule).map_or(ptr::null(), |rule| rule.c_name().as_ptr())
+pub extern "C" fn relakit_lint_name(lint: i32) -> *const c_char {
+    lint_of(lint).map_or(ptr::null(), |lint| lint.c_name().as_ptr())
 }
 
-/// Returns the message of a rule, an English sentence without the numbers, or NULL if no rule has
+/// Returns the message of a lint, an English sentence without the numbers, or NULL if no lint has
 /// the number. The text is constant.
 #[unsafe(no_mangle)]
-pub extern "C" fn relakit_rule_message(rule: i32) -> *const c_char {
-    rule_of(rule).map_or(ptr::null(), |rule| rule.message().as_ptr())
+pub extern "C" fn relakit_lint_message(lint: i32) -> *const c_char {
+    lint_of(lint).map_or(ptr::null(), |lint| lint.message().as_ptr())
 }
 
-/// Returns an English text that says how to fix a finding of a rule, or NULL if no rule has the
+/// Returns an English text that says how to fix a finding of a lint, or NULL if no lint has the
 /// number. The text is constant.
 #[unsafe(no_mangle)]
-pub extern "C" fn relakit_rule_help(rule: i32) -> *const c_char {
-    rule_of(rule).map_or(ptr::null(), |rule| rule.help().as_ptr())
+pub extern "C" fn relakit_lint_help(lint: i32) -> *const c_char {
+    lint_of(lint).map_or(ptr::null(), |lint| lint.help().as_ptr())
 }
 
-/// Returns the meaning of a member of the findings of a rule.
+/// Returns the meaning of a member of the findings of a lint.
 ///
 /// which is 0 for offset, 1 for value, 2 for limit, 3 for other_section and other_entry. Returns ""
-/// if the rule does not use the member, and NULL if rule or which does not exist. The text is
+/// if the lint does not use the member, and NULL if lint or which does not exist. The text is
 /// constant.
 #[unsafe(no_mangle)]
-pub extern "C" fn relakit_rule_number_name(rule: i32, which: u32) -> *const c_char {
-    let name = |rule: Rule| {
-        let [offset, value, limit] = rule.number_c_names();
-        let names = [offset, value, limit, rule.other_c_name()];
+pub extern "C" fn relakit_lint_field_name(lint: i32, which: u32) -> *const c_char {
+    let name = |lint: Lint| {
+        let [offset, value, limit] = lint.field_c_names();
+        let names = [offset, value, limit, lint.other_c_name()];
         usize::try_from(which).ok().and_then(|which| names.get(which).copied())
     };
-    rule_of(rule).and_then(name).map_or(ptr::null(), CStr::as_ptr)
+    lint_of(lint).and_then(name).map_or(ptr::null(), CStr::as_ptr)
 }

@@ -1,10 +1,10 @@
 //! The arguments of level 2: section headers, symbols and names of a module in memory, checked.
 
-use crate::addresses::{Addresses, pointer};
 use crate::callbacks::CWriter;
-use crate::fault::{OrReport, Report, Stopped};
+use crate::error::{Failed, OrReport, Report};
 use crate::pointers::{Piece, Span, versioned};
-use crate::sechdrs::relakit_image;
+use crate::sechdrs::relakit_sechdrs;
+use crate::sechdrs_memory::{Addresses, pointer};
 use crate::status::*;
 use crate::types::*;
 use relakit::abi::SYM_SIZE;
@@ -28,11 +28,11 @@ impl<'a> Image<'a> {
     /// The promise of the crate's documentation holds for the pointers and for the memory at each
     /// sh_addr.
     pub(crate) unsafe fn new(
-        image: *const relakit_image,
+        image: *const relakit_sechdrs,
         writer: *const relakit_writer,
         writer_number: u64,
         report: &mut Report,
-    ) -> Result<Self, Stopped> {
+    ) -> Result<Self, Failed> {
         // SAFETY: the caller promises that `image` is NULL or readable for its struct_size.
         let image = unsafe { versioned(image, 1, report) }?;
         if image.flags != 0 {
@@ -68,7 +68,7 @@ impl<'a> Image<'a> {
         })
     }
 
-    pub(crate) fn klp<'k>(&self, object: &'k [u8], report: &mut Report) -> Result<Klp<'k>, Stopped>
+    pub(crate) fn klp<'k>(&self, object: &'k [u8], report: &mut Report) -> Result<Klp<'k>, Failed>
     where
         'a: 'k,
     {
@@ -81,15 +81,15 @@ pub(crate) fn symbol_table(
     sechdrs: &Sechdrs<'_>,
     count: usize,
     report: &mut Report,
-) -> Result<Piece<[u8; SYM_SIZE]>, Stopped> {
+) -> Result<Piece<[u8; SYM_SIZE]>, Failed> {
     let index = sechdrs.symbols;
     let Some(section) = sechdrs.header(index) else {
         let count = sechdrs.headers.len() as u64;
         return Err(report.refuse(RELAKIT_ERR_NO_SUCH_SECTION, u64::from(index), count));
     };
-    let symbols = Piece::new(pointer(section.address).cast_const().cast(), count, 0, report);
+    let symbols = Piece::new(pointer(section.sh_addr).cast_const().cast(), count, 0, report);
     symbols.map_err(|_| {
-        let stopped = report.refuse(RELAKIT_ERR_NOT_PLACED, section.size, 0);
+        let stopped = report.refuse(RELAKIT_ERR_NOT_ASSIGNED, section.sh_size, 0);
         report.in_section(stopped, index)
     })
 }

@@ -1,6 +1,6 @@
 //! Lookups of names in a table of the caller, for its resolver.
 
-use crate::fault::{OrReport, Report, Stopped, answer};
+use crate::error::{Failed, OrReport, Report, answer};
 use crate::pointers::{Out, Piece, Span, Versioned, versioned};
 use crate::status::*;
 use crate::types::*;
@@ -20,8 +20,8 @@ use relakit::index::{Index, Names, find_sorted};
 /// string table is an empty name.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct relakit_names {
-    /// sizeof(struct relakit_names).
+pub struct relakit_name_table {
+    /// sizeof(struct relakit_name_table).
     pub struct_size: u32,
     /// Must be 0.
     pub flags: u32,
@@ -39,7 +39,7 @@ pub struct relakit_names {
 }
 
 // SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
-unsafe impl Versioned for relakit_names {
+unsafe impl Versioned for relakit_name_table {
     const FIRST: u32 = 48;
 }
 
@@ -76,7 +76,10 @@ impl Table {
     /// # Safety
     /// If not NULL, the struct is readable, and the table is while the returned value and its
     /// copies live.
-    unsafe fn new(names: *const relakit_names, report: &mut Report) -> Result<(Self, [Span; 2]), Stopped> {
+    unsafe fn new(
+        names: *const relakit_name_table,
+        report: &mut Report,
+    ) -> Result<(Self, [Span; 2]), Failed> {
         // SAFETY: the caller promises that `names` is NULL or readable for its struct_size.
         let names = unsafe { versioned(names, 1, report) }?;
         if names.flags != 0 {
@@ -186,7 +189,7 @@ impl Names for Table {
 /// most log2(n) + 2 of n names, and needs no memory. For many lookups relakit_index_find is faster.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_NONE             position is 0, or fewer than position entries have this name; if the
+/// RELAKIT_NOT_FOUND             position is 0, or fewer than position entries have this name; if the
 ///                          table is not sorted, this is returned also for a name in it;
 /// RELAKIT_ERR_NULL         a required pointer is NULL;
 /// RELAKIT_ERR_LENGTH       a buffer is longer than possible, or names->stride is less than the
@@ -197,7 +200,7 @@ impl Names for Table {
 /// RELAKIT_ERR_RESERVED     names has a member of a newer version that is not 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_find_sorted(
-    names: *const relakit_names,
+    names: *const relakit_name_table,
     name: *const c_char,
     name_len: usize,
     position: u64,
@@ -222,7 +225,7 @@ fn found(position: Option<usize>, at: Out<usize>) -> relakit_status {
             at.set(position);
             RELAKIT_OK
         }
-        None => RELAKIT_NONE,
+        None => RELAKIT_NOT_FOUND,
     }
 }
 
@@ -266,7 +269,7 @@ const _: () = assert!(align_of::<relakit_index>() == 8);
 ///                              an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_index_build(
-    names: *const relakit_names,
+    names: *const relakit_name_table,
     memory: *mut c_void,
     size: usize,
     index: *mut *const relakit_index,
@@ -302,14 +305,14 @@ pub unsafe extern "C" fn relakit_index_build(
 ///
 /// name has name_len bytes without a NUL. If several entries have this name, position selects one
 /// of them in the order of the table, counted from 1: 1 for an exported symbol, or the position
-/// argument of resolver->candidate. The time does not depend on the number of such entries. On
+/// argument of resolver->nth_symbol. The time does not depend on the number of such entries. On
 /// success *at is the position in the array.
 ///
 /// Callbacks of a resolver may call this function, and several threads may use one index at the
 /// same time.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_NONE              position is 0, or fewer than position entries have this name, or
+/// RELAKIT_NOT_FOUND              position is 0, or fewer than position entries have this name, or
 ///                           name_len is more than 4096;
 /// RELAKIT_ERR_NOT_AN_INDEX  index is not an index that relakit_index_build made, or was copied to
 ///                           another address;
@@ -344,7 +347,7 @@ pub unsafe extern "C" fn relakit_index_find(
 unsafe fn enter<'a>(
     index: *const relakit_index,
     report: &mut Report,
-) -> Result<&'a Index<'static, Table>, Stopped> {
+) -> Result<&'a Index<'static, Table>, Failed> {
     Span::items(index, 1, 1, report)?;
     if !index.is_aligned() {
         return Err(report.refuse(RELAKIT_ERR_NOT_AN_INDEX, 0, 0));

@@ -1,16 +1,16 @@
 //! Level 3: the late passes, and the state that is retained for them.
 
 use crate::callbacks::CResolver;
-use crate::fault::{OrReport, Report};
+use crate::error::{OrReport, Report};
+use crate::memory::Places;
 use crate::module::file_span;
-use crate::places::Places;
 use crate::pointers::{Count, ObjectName, Out, Piece, Span};
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::{c_char, c_void};
 
-/// Returns in *size the number of bytes that relakit_module_keep needs. It is 0 if the module has
+/// Returns in *size the number of bytes that relakit_module_retain needs. It is 0 if the module has
 /// no late sections, which are livepatch sections for modules.
 ///
 /// scratch is a caller-provided buffer of count entries, at least one for each symbol. The call
@@ -25,7 +25,7 @@ use core::ffi::{c_char, c_void};
 /// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _OVERLAP
 ///                                 an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn relakit_module_late_size(
+pub unsafe extern "C" fn relakit_module_retained_size(
     module: *mut relakit_module,
     scratch: *mut u64,
     count: usize,
@@ -39,7 +39,7 @@ pub unsafe extern "C" fn relakit_module_late_size(
         let scratch = Piece::new(scratch, count, 2, report)?;
         scratch.span.apart_from(&[file_span(module, report)?, own], 2, report)?;
         // SAFETY: checked, and apart from all else in use; the caller promises it writable.
-        size.set(module.late_size(unsafe { scratch.write() }).or_report(report)?);
+        size.set(module.retained_size(unsafe { scratch.write() }).or_report(report)?);
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that both are NULL or memory of the size of their type.
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn relakit_module_late_size(
 /// - memory must have the same addresses and sizes as for relakit_module_early.
 /// - scratch is a caller-provided buffer of count entries, at least one for each symbol. The call
 ///   overwrites it. If it is the values array of relakit_module_early, read what you need first.
-/// - kept is a buffer of kept_size bytes, at least the size from relakit_module_late_size. It needs
+/// - kept is a buffer of kept_size bytes, at least the size from relakit_module_retained_size. It needs
 ///   no alignment. It is lent: relakit uses it until the caller stops using the module.
 /// - error may be NULL.
 ///
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn relakit_module_late_size(
 /// the error.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_KEPT_TOO_SHORT      kept_size is too small; error->limit is the size needed;
+/// RELAKIT_ERR_RETAINED_TOO_SHORT      kept_size is too small; error->limit is the size needed;
 /// RELAKIT_ERR_VALUES_TOO_SHORT    count is less than the number of symbols; error->limit is that
 ///                                 number;
 /// RELAKIT_ERR_ORDER               the module is in another stage;
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn relakit_module_late_size(
 /// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
 ///                                 an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn relakit_module_keep(
+pub unsafe extern "C" fn relakit_module_retain(
     module: *mut relakit_module,
     memory: *const relakit_memory,
     scratch: *mut u64,
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn relakit_module_keep(
         let scratch = unsafe { scratch.write() };
         // SAFETY: apart from all else in use; the caller promises it while the module is used.
         let kept = unsafe { kept.write() };
-        let late = loaded.keep(&mut memory, scratch, kept).or_report(report)?;
+        let late = loaded.retain(&mut memory, scratch, kept).or_report(report)?;
         *stage = Stage::Late(late, buffer);
         Ok(RELAKIT_OK)
     };
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn relakit_module_keep(
 /// number of late sections.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_NONE                    index is not less than the number of such sections;
+/// RELAKIT_NOT_FOUND                    index is not less than the number of such sections;
 /// RELAKIT_ERR_ORDER               the module is in another stage;
 /// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
 /// RELAKIT_ERR_BUSY                see relakit_module_stage;
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn relakit_module_object(
         let len = unsafe { Out::new(object_len, 4, report) }?;
         // SAFETY: the caller promises that `live` is NULL or writable.
         let live = unsafe { Out::new(live, 5, report) }?;
-        let Some((name, is_live)) = late.object_at(index) else { return Ok(RELAKIT_NONE) };
+        let Some((name, is_live)) = late.object_at(index) else { return Ok(RELAKIT_NOT_FOUND) };
         object.set(name.as_ptr().cast());
         len.set(name.len());
         live.set(u32::from(is_live));
@@ -152,23 +152,23 @@ pub unsafe extern "C" fn relakit_module_object(
 /// MODULE_STATE_COMING), or changes nothing.
 ///
 /// - object is the name of the patched object, at most 55 bytes, ended by NUL.
-/// - memory must have the same addresses and sizes as for relakit_module_keep.
+/// - memory must have the same addresses and sizes as for relakit_module_retain.
 /// - sections and error may be NULL. On success *sections is the number of sections of the object.
 ///   It is 0 if the module has no section for object. Often this means that the name is misspelt.
 ///
 /// The sections are processed in section order, as in Linux: the function resolves the symbols of a
-/// section with resolver->candidate, then applies the section. resolver->exported is not called.
+/// section with resolver->nth_symbol, then applies the section. resolver->exported is not called.
 /// The function is allowed in RELAKIT_STAGE_LATE.
 ///
 /// Returns RELAKIT_OK or:
 /// RELAKIT_ERR_NOT_A_MODULE            object is empty or "vmlinux";
 /// RELAKIT_ERR_ALREADY_LIVE            the object's relocations are applied already;
-/// RELAKIT_ERR_MOVED                   the address of section error->section has changed since
-///                                     relakit_module_keep;
-/// RELAKIT_ERR_NOT_PLACED              section error->section has no memory, now or in
-///                                     relakit_module_keep;
-/// RELAKIT_ERR_PLACED_SIZE             the memory of section error->section does not have its size,
-///                                     now or in relakit_module_keep;
+/// RELAKIT_ERR_SECTION_MOVED                   the address of section error->section has changed since
+///                                     relakit_module_retain;
+/// RELAKIT_ERR_NOT_ASSIGNED              section error->section has no memory, now or in
+///                                     relakit_module_retain;
+/// RELAKIT_ERR_ASSIGNED_SIZE             the memory of section error->section does not have its size,
+///                                     now or in relakit_module_retain;
 /// RELAKIT_ERR_ADDRESS_WRAPS           the address of a target's last byte is greater than 2^64 -
 ///                                     1;
 /// RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a livepatch section does not begin with
@@ -191,13 +191,13 @@ pub unsafe extern "C" fn relakit_module_object(
 /// RELAKIT_ERR_KLP_NOT_FOUND           the resolver does not find a symbol, or its value is 0;
 /// RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
 ///                                     that name;
-/// RELAKIT_ERR_KLP_POSITION            the resolver finds fewer symbols of a name than the
+/// RELAKIT_ERR_KLP_SYMPOS            the resolver finds fewer symbols of a name than the
 ///                                     position;
-/// RELAKIT_ERR_RESOLVER                resolver->candidate failed; error->value is its result;
+/// RELAKIT_ERR_RESOLVER                resolver->nth_symbol failed; error->value is its result;
 /// RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
 /// RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
 /// RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
-/// RELAKIT_ERR_NON_ZERO                a field is not zero;
+/// RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero;
 /// RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
 /// RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
 /// RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
@@ -248,12 +248,12 @@ pub unsafe extern "C" fn relakit_module_coming(
 /// RELAKIT_ERR_NOT_A_MODULE        object is empty or "vmlinux";
 /// RELAKIT_ERR_NOT_LIVE            the object has late sections, and its relocations are not
 ///                                 applied;
-/// RELAKIT_ERR_MISMATCH            a field does not hold the relocated value, because something
+/// RELAKIT_ERR_TARGET_MISMATCH            a field does not hold the relocated value, because something
 ///                                 else has changed it;
-/// RELAKIT_ERR_MOVED               the address of section error->section has changed since
-///                                 relakit_module_keep;
-/// RELAKIT_ERR_NOT_PLACED          section error->section has no memory;
-/// RELAKIT_ERR_PLACED_SIZE         the memory of section error->section does not have its size;
+/// RELAKIT_ERR_SECTION_MOVED               the address of section error->section has changed since
+///                                 relakit_module_retain;
+/// RELAKIT_ERR_NOT_ASSIGNED          section error->section has no memory;
+/// RELAKIT_ERR_ASSIGNED_SIZE         the memory of section error->section does not have its size;
 /// RELAKIT_ERR_WRITER              read or write of the writer failed; nothing is changed;
 /// RELAKIT_ERR_SYNC                sync of the writer failed; nothing is changed;
 /// RELAKIT_ERR_NOT_UNDONE          the writer failed and the rollback failed too: in error->section

@@ -19,11 +19,11 @@ layout!(relakit_error, 64: status 0, linux_errno 4, has 8, section 12, symbol 16
     value 40, limit 48, reserved 56);
 layout!(relakit_symbols, 24: values 0, symtab 8, count 16);
 layout!(relakit_writer, 40: struct_size 0, flags 4, ctx 8, read 16, write 24, sync 32);
-layout!(relakit_resolver, 32: struct_size 0, flags 4, ctx 8, exported 16, candidate 24);
+layout!(relakit_resolver, 32: struct_size 0, flags 4, ctx 8, exported 16, nth_symbol 24);
 layout!(relakit_target, 32: bytes 0, size 8, address 16, writer 24);
-layout!(relakit_place, 40: flags 0, reserved 4, bytes 8, size 16, address 24, symbols_at 32);
+layout!(relakit_section_memory, 40: flags 0, reserved 4, bytes 8, size 16, address 24, symbols_at 32);
 layout!(relakit_memory, 32: struct_size 0, flags 4, places 8, count 16, writer 24);
-layout!(relakit_image, 72: struct_size 0, flags 4, sechdrs 8, section_count 16, symindex 20, symbol_count 24,
+layout!(relakit_sechdrs, 72: struct_size 0, flags 4, sechdrs 8, section_count 16, symindex 20, symbol_count 24,
     reserved 28, shstrtab 32, shstrtab_size 40, strtab 48, strtab_size 56, values 64);
 layout!(relakit_module_info, 24: struct_size 0, section_count 4, symbol_count 8, symbols_section 12,
     per_cpu_section 16, reserved 20);
@@ -31,10 +31,10 @@ layout!(relakit_section, 104: struct_size 0, flags 4, sh_type 8, section_class 1
     name_len 40, object 48, object_len 56, content 64, size 72, align 80, sh_flags 88, link 96, info 100);
 layout!(relakit_symbol, 48: struct_size 0, shndx 4, info 8, reserved 12, name 16, name_len 24, value 32, size 40);
 layout!(relakit_special, 16: struct_size 0, read_at 4, entry_size 8, rewrites_code 12);
-layout!(relakit_finding, 64: rule 0, severity 4, has 8, section 12, symbol 16, other_section 20, entry 24, other_entry 32,
+layout!(relakit_finding, 64: lint 0, severity 4, has 8, section 12, symbol 16, other_section 20, entry 24, other_entry 32,
     offset 40, value 48, limit 56);
-layout!(relakit_names, 48: struct_size 0, flags 4, first 8, stride 16, count 24, strings 32, strings_size 40);
+layout!(relakit_name_table, 48: struct_size 0, flags 4, first 8, stride 16, count 24, strings 32, strings_size 40);
 layout!(relakit_klp_section_name, 40: struct_size 0, is_early 4, object 8, object_len 16, section 24,
     section_len 32);
 layout!(relakit_klp_symbol_name, 56: struct_size 0, is_vmlinux 4, object 8, object_len 16, name 24, name_len 32,
-    position 40, trailing 48);
+    sympos 40, trailing 48);

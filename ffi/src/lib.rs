@@ -16,14 +16,14 @@
 #![allow(rustdoc::invalid_html_tags, reason = "the documentation is for the header")]
 #![expect(clippy::missing_safety_doc, reason = "the promise is the same for all functions, and stands above")]
 
-mod addresses;
 mod callbacks;
-mod fault;
+mod error;
 mod image;
 mod layout;
+mod memory;
 mod panic;
-mod places;
 mod pointers;
+mod sechdrs_memory;
 
 // These modules are in the order of the header.
 mod types;
@@ -44,16 +44,16 @@ mod late;
 
 mod describe;
 
-mod classify;
+mod klp_names;
 
 mod findings;
 
 mod index;
 
-pub use classify::*;
 pub use describe::*;
 pub use findings::*;
 pub use index::*;
+pub use klp_names::*;
 pub use late::*;
 pub use module::*;
 pub use names::*;

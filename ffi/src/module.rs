@@ -1,8 +1,8 @@
 //! Level 3: a whole module, from its file to the early pass.
 
 use crate::callbacks::CResolver;
-use crate::fault::{OrReport, Report, Stopped, answer};
-use crate::places::Places;
+use crate::error::{Failed, OrReport, Report, answer};
+use crate::memory::Places;
 use crate::pointers::{Out, Piece, Span};
 use crate::relocate::Options;
 use crate::state::{self, Stage, relakit_module};
@@ -16,8 +16,8 @@ use relakit::Module;
 /// Sentinel in the values of relakit_module_early for a symbol whose section has no memory. A real
 /// symbol may have the same value, so check the section of a matching symbol too. As an address the
 /// number is not canonical.
-pub const RELAKIT_UNPLACED: u64 = 0x5ec7_1000_0000_0000;
-const _: () = assert!(RELAKIT_UNPLACED == relakit::UNPLACED);
+pub const RELAKIT_UNASSIGNED: u64 = 0x5ec7_1000_0000_0000;
+const _: () = assert!(RELAKIT_UNASSIGNED == relakit::UNASSIGNED);
 
 /// Returns the number of bytes that relakit_module_init needs for the state of a module.
 #[unsafe(no_mangle)]
@@ -37,8 +37,8 @@ pub const extern "C" fn relakit_module_align() -> usize {
 ///   RELAKIT_MODULE_ALIGN. It is lent: relakit uses it until the caller stops using the module. No
 ///   call is needed to release it.
 /// - file is the ELF file, file_size bytes. It is lent too, and must not change until
-///   relakit_module_keep has succeeded or the caller stops using the module.
-/// - options take RELAKIT_CHECK_PC32 and a profile. options and error may be NULL.
+///   relakit_module_retain has succeeded or the caller stops using the module.
+/// - options take RELAKIT_OPT_CHECK_PC32 and a profile. options and error may be NULL.
 ///
 /// On success *module is memory, and the module is in RELAKIT_STAGE_PARSED.
 ///
@@ -136,12 +136,12 @@ pub unsafe extern "C" fn relakit_module_stage(module: *mut relakit_module) -> re
 /// cannot be the target of a late relocation, and relocations cannot use its symbols.
 ///
 /// The function is allowed in RELAKIT_STAGE_PARSED, _PLACED and _FILLED. The stage becomes
-/// RELAKIT_STAGE_PLACED. After a call in RELAKIT_STAGE_FILLED, the sections must be filled again.
+/// RELAKIT_STAGE_ASSIGNED. After a call in RELAKIT_STAGE_FILLED, the sections must be filled again.
 /// error may be NULL.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_NOT_PLACED          section error->section is relocated early and has no memory;
-/// RELAKIT_ERR_PLACED_SIZE         the memory of section error->section does not have the size of
+/// RELAKIT_ERR_NOT_ASSIGNED          section error->section is relocated early and has no memory;
+/// RELAKIT_ERR_ASSIGNED_SIZE         the memory of section error->section does not have the size of
 ///                                 the section;
 /// RELAKIT_ERR_ADDRESS_WRAPS       the address of the last byte of section error->section is
 ///                                 greater than 2^64 - 1;
@@ -153,19 +153,19 @@ pub unsafe extern "C" fn relakit_module_stage(module: *mut relakit_module) -> re
 /// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
 ///                                 an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn relakit_module_place(
+pub unsafe extern "C" fn relakit_module_assign(
     module: *mut relakit_module,
     memory: *const relakit_memory,
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
-        let (Stage::Parsed(module) | Stage::Placed(module) | Stage::Filled(module)) = &*stage else {
+        let (Stage::Parsed(module) | Stage::Assigned(module) | Stage::Filled(module)) = &*stage else {
             return Err(stage.out_of_order(report));
         };
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
         let mut memory = unsafe { Places::new(memory, 2, &[file_span(module, report)?, own], report) }?;
-        module.place(&mut memory).or_report(report)?;
-        *stage = Stage::Placed(module.clone());
+        module.assign(&mut memory).or_report(report)?;
+        *stage = Stage::Assigned(module.clone());
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that both are NULL or memory of the size of their type.
@@ -175,16 +175,16 @@ pub unsafe extern "C" fn relakit_module_place(
 /// Copies the content of every section with memory from the file. A section without content in the
 /// file (SHT_NOBITS, SHT_NULL) is filled with zeros.
 ///
-/// The function skips sections with RELAKIT_PLACE_WRITER. The caller fills them before
-/// relakit_module_early. memory must have the same addresses and sizes as for relakit_module_place.
+/// The function skips sections with RELAKIT_MEMORY_WRITER. The caller fills them before
+/// relakit_module_early. memory must have the same addresses and sizes as for relakit_module_assign.
 ///
-/// The function is allowed in RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED. The stage becomes
+/// The function is allowed in RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes
 /// RELAKIT_STAGE_FILLED. If the function fails, the stage is unchanged, and sections before
 /// error->section may be filled. error may be NULL.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_NOT_PLACED          section error->section is relocated early and has no memory;
-/// RELAKIT_ERR_PLACED_SIZE         the memory of section error->section does not have the size of
+/// RELAKIT_ERR_NOT_ASSIGNED          section error->section is relocated early and has no memory;
+/// RELAKIT_ERR_ASSIGNED_SIZE         the memory of section error->section does not have the size of
 ///                                 the section;
 /// RELAKIT_ERR_ADDRESS_WRAPS       the address of the last byte of section error->section is
 ///                                 greater than 2^64 - 1;
@@ -202,12 +202,12 @@ pub unsafe extern "C" fn relakit_module_fill(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
-        let (Stage::Placed(module) | Stage::Filled(module)) = &*stage else {
+        let (Stage::Assigned(module) | Stage::Filled(module)) = &*stage else {
             return Err(stage.out_of_order(report));
         };
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
         let mut memory = unsafe { Places::new(memory, 2, &[file_span(module, report)?, own], report) }?;
-        module.place(&mut memory).and_then(|placed| placed.fill().map(|_| ())).or_report(report)?;
+        module.assign(&mut memory).and_then(|placed| placed.fill().map(|_| ())).or_report(report)?;
         *stage = Stage::Filled(module.clone());
         Ok(RELAKIT_OK)
     };
@@ -218,7 +218,7 @@ pub unsafe extern "C" fn relakit_module_fill(
 /// Tells relakit that the caller has filled every section with memory itself: with the content from
 /// the file, or with zeros if the file has none. The call reads and writes no section.
 ///
-/// The function is allowed in RELAKIT_STAGE_PLACED and RELAKIT_STAGE_FILLED. The stage becomes
+/// The function is allowed in RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes
 /// RELAKIT_STAGE_FILLED. error may be NULL.
 ///
 /// Returns RELAKIT_OK or:
@@ -232,7 +232,7 @@ pub unsafe extern "C" fn relakit_module_filled(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
-        let (Stage::Placed(module) | Stage::Filled(module)) = &*stage else {
+        let (Stage::Assigned(module) | Stage::Filled(module)) = &*stage else {
             return Err(stage.out_of_order(report));
         };
         *stage = Stage::Filled(module.clone());
@@ -246,14 +246,14 @@ pub unsafe extern "C" fn relakit_module_filled(
 /// early relocations are the ordinary ones and the livepatch relocations for vmlinux. They are
 /// applied in section order, as in Linux.
 ///
-/// - memory must have the same addresses and sizes as for relakit_module_place.
+/// - memory must have the same addresses and sizes as for relakit_module_assign.
 /// - values is a caller-provided buffer of count entries, at least one for each symbol. After the
-///   call it holds the symbol values, see also RELAKIT_UNPLACED. relakit does not use it later.
+///   call it holds the symbol values, see also RELAKIT_UNASSIGNED. relakit does not use it later.
 /// - error may be NULL.
 ///
 /// Order of the callbacks: resolver->exported is called first, for the undefined symbols in the
 /// order of the symbol table. Then the sections are processed one after the other:
-/// resolver->candidate is called for the symbols of a livepatch section, then the section is
+/// resolver->nth_symbol is called for the symbols of a livepatch section, then the section is
 /// written. The writer's sync is called once at the end.
 ///
 /// The function is allowed in RELAKIT_STAGE_FILLED. The stage becomes RELAKIT_STAGE_LOADED; only
@@ -270,8 +270,8 @@ pub unsafe extern "C" fn relakit_module_filled(
 /// RELAKIT_ERR_BAD_SYMBOL_NAME         a symbol name is outside the string table, does not end in
 ///                                     it or is too long;
 /// RELAKIT_ERR_RESOLVER                the resolver failed; error->value is its result;
-/// RELAKIT_ERR_NOT_PLACED              section error->section is relocated and has no memory;
-/// RELAKIT_ERR_PLACED_SIZE             the memory of section error->section does not have the size
+/// RELAKIT_ERR_NOT_ASSIGNED              section error->section is relocated and has no memory;
+/// RELAKIT_ERR_ASSIGNED_SIZE             the memory of section error->section does not have the size
 ///                                     of the section;
 /// RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of section error->section is
 ///                                     greater than 2^64 - 1;
@@ -285,7 +285,7 @@ pub unsafe extern "C" fn relakit_module_filled(
 /// RELAKIT_ERR_KLP_NAME_OUTSIDE        the name of an unused header with SHF_RELA_LIVEPATCH is
 ///                                     outside the section name table;
 /// RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not in the symbol table;
-/// RELAKIT_ERR_SYMBOL_UNPLACED         a relocation uses a symbol whose section has no memory;
+/// RELAKIT_ERR_SYMBOL_UNASSIGNED         a relocation uses a symbol whose section has no memory;
 /// RELAKIT_ERR_NOT_KLP_SYMBOL          a livepatch relocation uses a symbol whose st_shndx is not
 ///                                     SHN_LIVEPATCH;
 /// RELAKIT_ERR_BAD_KLP_SYMBOL_NAME     the name of such a symbol is not
@@ -294,12 +294,12 @@ pub unsafe extern "C" fn relakit_module_filled(
 ///                                     is 0;
 /// RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
 ///                                     that name;
-/// RELAKIT_ERR_KLP_POSITION            the resolver finds fewer symbols of a name than the
+/// RELAKIT_ERR_KLP_SYMPOS            the resolver finds fewer symbols of a name than the
 ///                                     position;
 /// RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
 /// RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
 /// RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
-/// RELAKIT_ERR_NON_ZERO                a field is not zero;
+/// RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero;
 /// RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
 /// RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
 /// RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
@@ -312,7 +312,7 @@ pub unsafe extern "C" fn relakit_module_filled(
 ///                                     an argument is invalid, error->value is its number.
 ///
 /// If several symbols have an error, the function returns the error of the last one, as in Linux.
-/// Early relocations are never cleared, so RELAKIT_ERR_MISMATCH cannot occur.
+/// Early relocations are never cleared, so RELAKIT_ERR_TARGET_MISMATCH cannot occur.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_early(
     module: *mut relakit_module,
@@ -333,7 +333,7 @@ pub unsafe extern "C" fn relakit_module_early(
         let mut resolver = unsafe { CResolver::new(resolver, 5, report) }?;
         // SAFETY: checked, and apart from all else in use; the caller promises it writable.
         let values = unsafe { values.write() };
-        let placed = module.place(&mut memory);
+        let placed = module.assign(&mut memory);
         let loaded = placed
             .and_then(|placed| placed.assume_filled().early(values, &mut resolver))
             .or_report(report)?;
@@ -344,7 +344,7 @@ pub unsafe extern "C" fn relakit_module_early(
     unsafe { state::on(module, error, call) }
 }
 
-pub(crate) fn file_span(module: &Module<'_>, report: &mut Report) -> Result<Span, Stopped> {
+pub(crate) fn file_span(module: &Module<'_>, report: &mut Report) -> Result<Span, Failed> {
     let file = module.object().bytes();
     Span::items(file.as_ptr(), file.len(), 0, report)
 }

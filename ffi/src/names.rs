@@ -4,7 +4,7 @@ use crate::describe::*;
 use core::ffi::{CStr, c_char};
 use core::ptr;
 use relakit::abi::type_c_name;
-use relakit::special::ReadAt;
+use relakit_linux::special::ReadAt;
 
 /// Version of this ABI. A program and a library with the same number work together, even if one of
 /// them is newer.
@@ -43,7 +43,7 @@ pub const extern "C" fn relakit_class_name(section_class: u32) -> *const c_char 
         RELAKIT_CLASS_ORDINARY => c"ordinary",
         RELAKIT_CLASS_KLP_EARLY => c"livepatch, early",
         RELAKIT_CLASS_KLP_LATE => c"livepatch, late",
-        RELAKIT_CLASS_PASSED_OVER => c"passed over",
+        RELAKIT_CLASS_SKIPPED => c"passed over",
         RELAKIT_CLASS_LEGACY_ARCH => c"livepatch before Linux 5.8",
         RELAKIT_CLASS_MALFORMED => c"malformed",
         _ => return ptr::null(),

@@ -3,7 +3,7 @@
 //! Each function checks NULL, alignment and length, and reports an invalid argument by its number,
 //! counted from 1. The caller promises the rest, see the crate's documentation.
 
-use crate::fault::{Report, Stopped};
+use crate::error::{Failed, Report};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_char;
@@ -40,7 +40,7 @@ impl Span {
         count: usize,
         number: u64,
         report: &mut Report,
-    ) -> Result<Self, Stopped> {
+    ) -> Result<Self, Failed> {
         Self::new(start.addr(), count, size_of::<T>(), number, report)
     }
 
@@ -50,7 +50,7 @@ impl Span {
         size: usize,
         number: u64,
         report: &mut Report,
-    ) -> Result<Self, Stopped> {
+    ) -> Result<Self, Failed> {
         Self::of(start, count, size).map_err(|(status, limit)| report.refuse(status, number, limit))
     }
 
@@ -78,7 +78,7 @@ impl Span {
     }
 
     /// Returns an error for argument `number` if it overlaps one of `others`.
-    pub(crate) fn apart_from(self, others: &[Self], number: u64, report: &mut Report) -> Result<(), Stopped> {
+    pub(crate) fn apart_from(self, others: &[Self], number: u64, report: &mut Report) -> Result<(), Failed> {
         match others.iter().all(|other| self.is_apart_from(*other)) {
             true => Ok(()),
             false => Err(report.refuse(RELAKIT_ERR_OVERLAP, number, 0)),
@@ -87,11 +87,11 @@ impl Span {
 }
 
 /// Returns an error for argument `number` if it is NULL or not aligned for a `T`.
-fn check<T>(pointer: *const T, number: u64, report: &mut Report) -> Result<(), Stopped> {
+fn check<T>(pointer: *const T, number: u64, report: &mut Report) -> Result<(), Failed> {
     check_address(pointer.addr(), align_of::<T>(), number, report)
 }
 
-fn check_address(address: usize, align: usize, number: u64, report: &mut Report) -> Result<(), Stopped> {
+fn check_address(address: usize, align: usize, number: u64, report: &mut Report) -> Result<(), Failed> {
     if address == 0 {
         return Err(report.refuse(RELAKIT_ERR_NULL, number, 0));
     }
@@ -119,7 +119,7 @@ impl<T> Piece<T> {
         count: usize,
         number: u64,
         report: &mut Report,
-    ) -> Result<Self, Stopped> {
+    ) -> Result<Self, Failed> {
         let span = Span::items(start, count, number, report)?;
         if count == 0 {
             return Ok(Self { start: NonNull::dangling().as_ptr(), count, span });
@@ -177,7 +177,7 @@ pub(crate) unsafe fn plain<T: Copy>(
     pointer: *const T,
     number: u64,
     report: &mut Report,
-) -> Result<T, Stopped> {
+) -> Result<T, Failed> {
     check(pointer, number, report)?;
     // SAFETY: `check` found it aligned and not NULL; the caller promises that it is readable.
     Ok(unsafe { pointer.read() })
@@ -210,7 +210,7 @@ unsafe impl Versioned for relakit_memory {
     const FIRST: u32 = 32;
 }
 // SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
-unsafe impl Versioned for crate::sechdrs::relakit_image {
+unsafe impl Versioned for crate::sechdrs::relakit_sechdrs {
     const FIRST: u32 = 72;
 }
 
@@ -227,7 +227,7 @@ unsafe fn struct_size(
     first: u32,
     number: u64,
     report: &mut Report,
-) -> Result<usize, Stopped> {
+) -> Result<usize, Failed> {
     check_address(pointer.addr(), align, number, report)?;
     // SAFETY: `check_address` found it not NULL and aligned; the caller promises a u32 here.
     let size = unsafe { pointer.read() };
@@ -246,7 +246,7 @@ pub(crate) unsafe fn versioned<T: Versioned>(
     pointer: *const T,
     number: u64,
     report: &mut Report,
-) -> Result<T, Stopped> {
+) -> Result<T, Failed> {
     let mut value = MaybeUninit::<T>::zeroed();
     // SAFETY: by `Versioned`, `T` begins with its size; the caller promises that it is readable.
     let size = unsafe { struct_size(pointer.cast(), align_of::<T>(), T::FIRST, number, report) }?;
@@ -267,7 +267,7 @@ unsafe fn copy_known(
     ours: usize,
     number: u64,
     report: &mut Report,
-) -> Result<(), Stopped> {
+) -> Result<(), Failed> {
     let known = size.min(ours);
     // SAFETY: `known` is at most both sizes; the caller promises separate buffers.
     unsafe { from.copy_to_nonoverlapping(to, known) };
@@ -289,7 +289,7 @@ impl<T> Out<T> {
     ///
     /// # Safety
     /// If not NULL, it is writable until the returned value is dropped.
-    pub(crate) unsafe fn new(pointer: *mut T, number: u64, report: &mut Report) -> Result<Self, Stopped> {
+    pub(crate) unsafe fn new(pointer: *mut T, number: u64, report: &mut Report) -> Result<Self, Failed> {
         check(pointer, number, report)?;
         // SAFETY: `check` refused NULL.
         Ok(Self(unsafe { NonNull::new_unchecked(pointer) }))
@@ -314,7 +314,7 @@ impl ObjectName {
     ///
     /// # Safety
     /// If not NULL, the string is readable up to its NUL, or up to `OBJECT_NAME_MAX + 1` bytes.
-    pub(crate) unsafe fn new(name: *const c_char, number: u64, report: &mut Report) -> Result<Self, Stopped> {
+    pub(crate) unsafe fn new(name: *const c_char, number: u64, report: &mut Report) -> Result<Self, Failed> {
         if name.is_null() {
             return Err(report.refuse(RELAKIT_ERR_NULL, number, 0));
         }
@@ -343,7 +343,7 @@ impl Count {
     ///
     /// # Safety
     /// `count` is NULL or writable.
-    pub(crate) unsafe fn new(count: *mut u32, number: u64, report: &mut Report) -> Result<Self, Stopped> {
+    pub(crate) unsafe fn new(count: *mut u32, number: u64, report: &mut Report) -> Result<Self, Failed> {
         match count.is_null() {
             true => Ok(Self(None)),
             // SAFETY: the caller promises that `count` is NULL or writable.
@@ -376,7 +376,7 @@ impl<T: Copy> VersionedOut<T> {
         first: u32,
         number: u64,
         report: &mut Report,
-    ) -> Result<Self, Stopped> {
+    ) -> Result<Self, Failed> {
         // SAFETY: the caller promises that `T` begins with its size and is readable.
         let size = unsafe { struct_size(pointer.cast(), align_of::<T>(), first, number, report) }?;
         // SAFETY: `struct_size` refused NULL.

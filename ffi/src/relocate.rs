@@ -1,14 +1,14 @@
 //! Level 1: one relocation table and one target. The loader does everything else.
 
 use crate::callbacks::CWriter;
-use crate::fault::{OrReport, Report, Stopped, answer};
+use crate::error::{Failed, OrReport, Report, answer};
 use crate::pointers::{Piece, Span, plain, versioned};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_void;
 use relakit::abi::SYM_SIZE;
 use relakit::elf::RelaTable;
-use relakit::reloc::{self, Rules, SymtabValues, Values};
+use relakit::reloc::{self, RelocFlags, SymtabValues, Values};
 use relakit::{Error, Profile, Target, View};
 
 /// Applies every relocation of one table to one target, or changes nothing.
@@ -21,18 +21,18 @@ use relakit::{Error, Profile, Target, View};
 ///
 /// In plain memory the function checks and writes the entries one after the other. If an entry
 /// fails, it sets the fields written so far back to zero. With a writer or with
-/// RELAKIT_ALLOW_NONZERO it checks all entries before the first write. The time is linear in
+/// RELAKIT_OPT_ALLOW_NONZERO it checks all entries before the first write. The time is linear in
 /// rela_size.
 ///
 /// Returns RELAKIT_OK or:
 /// RELAKIT_ERR_PARTIAL_ENTRY      rela_size is not a multiple of 24;
 /// RELAKIT_ERR_SYMBOL_INDEX       a symbol index is not less than symbols->count;
 /// RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
-///                                RELAKIT_ALLOW_ZERO_SYMBOLS;
+///                                RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
 /// RELAKIT_ERR_UNKNOWN_TYPE       the options do not support a relocation type;
 /// RELAKIT_ERR_OVERFLOW           a value does not fit its field; error->value holds it;
 /// RELAKIT_ERR_OFFSET_OUTSIDE     a field is not inside the target;
-/// RELAKIT_ERR_NON_ZERO           a field is not zero, see RELAKIT_ALLOW_NONZERO;
+/// RELAKIT_ERR_TARGET_NOT_ZERO           a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
 /// RELAKIT_ERR_ADDRESS_WRAPS      the address of the target's last byte is greater than 2^64 - 1;
 /// RELAKIT_ERR_WRITER             read or write of the writer failed; nothing is changed;
 /// RELAKIT_ERR_SYNC               sync of the writer failed; nothing is changed;
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn relakit_apply(
 /// relakit_apply.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_MISMATCH        a field does not hold the relocated value: error->value is the
+/// RELAKIT_ERR_TARGET_MISMATCH        a field does not hold the relocated value: error->value is the
 ///                             expected content, error->limit the actual content;
 /// RELAKIT_ERR_PARTIAL_ENTRY   rela_size is not a multiple of 24;
 /// RELAKIT_ERR_SYMBOL_INDEX    a symbol index is not less than symbols->count;
@@ -97,18 +97,18 @@ pub unsafe extern "C" fn relakit_clear(
 /// of relakit_apply.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_UNORDERED          the field of error->entry overlaps the field before it or has a
+/// RELAKIT_ERR_FIELDS_NOT_ASCENDING          the field of error->entry overlaps the field before it or has a
 ///                                smaller offset, so the result depends on what is written; linkers
-///                                write tables in ascending order, and with RELAKIT_ALLOW_NONZERO
+///                                write tables in ascending order, and with RELAKIT_OPT_ALLOW_NONZERO
 ///                                any order is accepted;
 /// RELAKIT_ERR_PARTIAL_ENTRY      rela_size is not a multiple of 24;
 /// RELAKIT_ERR_SYMBOL_INDEX       a symbol index is not less than symbols->count;
 /// RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
-///                                RELAKIT_ALLOW_ZERO_SYMBOLS;
+///                                RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
 /// RELAKIT_ERR_UNKNOWN_TYPE       the options do not support a relocation type;
 /// RELAKIT_ERR_OVERFLOW           a value does not fit its field; error->value holds it;
 /// RELAKIT_ERR_OFFSET_OUTSIDE     a field is not inside the target;
-/// RELAKIT_ERR_NON_ZERO           a field is not zero, see RELAKIT_ALLOW_NONZERO;
+/// RELAKIT_ERR_TARGET_NOT_ZERO           a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
 /// RELAKIT_ERR_ADDRESS_WRAPS      the address of the target's last byte is greater than 2^64 - 1;
 /// RELAKIT_ERR_WRITER             read of the writer failed;
 /// RELAKIT_ERR_PROFILE            options->profile is unknown; error->value holds it;
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn relakit_clear(
 ///     _SYMBOLS
 ///                                an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn relakit_check(
+pub unsafe extern "C" fn relakit_dry_run(
     rela: *const c_void,
     rela_size: usize,
     symbols: *const relakit_symbols,
@@ -125,15 +125,15 @@ pub unsafe extern "C" fn relakit_check(
     error: *mut relakit_error,
 ) -> relakit_status {
     // SAFETY: the promise of the crate's documentation, passed on to `run`.
-    unsafe { run(Act::Read(reloc::check), rela, rela_size, symbols, target, options, error) }
+    unsafe { run(Act::Read(reloc::dry_run), rela, rela_size, symbols, target, options, error) }
 }
 
 /// One of the three passes.
 enum Act {
     /// Apply or clear.
-    Write(fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, Rules) -> Result<(), Error>),
+    Write(fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, RelocFlags) -> Result<(), Error>),
     /// Check: reads only.
-    Read(fn(RelaTable<'_>, Values<'_>, &mut View<'_>, Rules) -> Result<(), Error>),
+    Read(fn(RelaTable<'_>, Values<'_>, &mut View<'_>, RelocFlags) -> Result<(), Error>),
 }
 
 /// Runs a pass of level 1.
@@ -155,9 +155,9 @@ unsafe fn run(
         // SAFETY: the caller promises that `target` is NULL or a readable struct.
         let target = unsafe { plain(target, 4, report) }?;
         let rules = match options.is_null() {
-            true => Rules::empty(),
+            true => RelocFlags::empty(),
             // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
-            false => unsafe { Options::new(options, 5, report) }?.rules(report)?,
+            false => unsafe { Options::new(options, 5, report) }?.reloc_flags(report)?,
         };
         let rela = Piece::<u8>::new(rela.cast(), rela_size, 1, report)?;
         // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
@@ -179,8 +179,8 @@ unsafe fn run(
                 return Err(report.refuse(RELAKIT_ERR_OVERLAP, 4, 0));
             }
             Some(writer) => match act {
-                Act::Write(act) => act(table, values, &mut Target::hooked(size, address, writer), rules),
-                Act::Read(act) => act(table, values, &mut View::hooked(size, address, writer), rules),
+                Act::Write(act) => act(table, values, &mut Target::with_writer(size, address, writer), rules),
+                Act::Read(act) => act(table, values, &mut View::with_writer(size, address, writer), rules),
             },
             None => {
                 let Ok(size) = usize::try_from(size) else {
@@ -213,7 +213,7 @@ unsafe fn run(
 ///
 /// # Safety
 /// The arrays in `symbols` can be read for `'a`, and are not written meanwhile.
-unsafe fn values<'a>(symbols: &relakit_symbols, report: &mut Report) -> Result<(Values<'a>, Span), Stopped> {
+unsafe fn values<'a>(symbols: &relakit_symbols, report: &mut Report) -> Result<(Values<'a>, Span), Failed> {
     match (symbols.values.is_null(), symbols.symtab.is_null()) {
         (has_none, true) if !has_none || symbols.count == 0 => {
             let piece = Piece::new(symbols.values, symbols.count, 3, report)?;
@@ -246,7 +246,7 @@ impl Options {
         options: *const relakit_options,
         number: u64,
         report: &mut Report,
-    ) -> Result<Self, Stopped> {
+    ) -> Result<Self, Failed> {
         if options.is_null() {
             return Ok(Self { profile: &Profile::LINUX_6_12, flags: 0, number });
         }
@@ -262,18 +262,18 @@ impl Options {
     }
 
     /// The rules for one table; every flag is allowed.
-    pub(crate) fn rules(self, report: &mut Report) -> Result<Rules, Stopped> {
-        match Rules::from_bits(self.flags) {
-            Some(flags) => Ok(flags | self.profile.rules()),
+    pub(crate) fn reloc_flags(self, report: &mut Report) -> Result<RelocFlags, Failed> {
+        match RelocFlags::from_bits(self.flags) {
+            Some(flags) => Ok(flags | self.profile.reloc_flags()),
             None => Err(report.refuse(RELAKIT_ERR_FLAGS, self.number, u64::from(self.flags))),
         }
     }
 
-    /// The profile for a module; only RELAKIT_CHECK_PC32 is allowed.
-    pub(crate) fn profile(self, report: &mut Report) -> Result<Profile, Stopped> {
+    /// The profile for a module; only RELAKIT_OPT_CHECK_PC32 is allowed.
+    pub(crate) fn profile(self, report: &mut Report) -> Result<Profile, Failed> {
         match self.flags {
             0 => Ok(*self.profile),
-            RELAKIT_CHECK_PC32 => Ok(self.profile.with_pc32_check()),
+            RELAKIT_OPT_CHECK_PC32 => Ok(self.profile.with_pc32_check()),
             flags => Err(report.refuse(RELAKIT_ERR_FLAGS, self.number, u64::from(flags))),
         }
     }

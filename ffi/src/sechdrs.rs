@@ -1,24 +1,24 @@
 //! Level 2: loaders like Linux's, with section headers whose sh_addr are addresses, and a resolved
 //! symbol table.
 
-use crate::addresses::Addresses;
 use crate::callbacks::{CResolver, CWriter};
-use crate::fault::{OrReport, Report, answer};
+use crate::error::{OrReport, Report, answer};
 use crate::image::{Image, count, symbol_table};
 use crate::pointers::{Count, ObjectName, Piece};
 use crate::relocate::Options;
+use crate::sechdrs_memory::Addresses;
 use crate::status::*;
 use crate::types::*;
 use core::ffi::{c_char, c_void};
-use relakit::reloc::{Rules, SymtabValues};
+use relakit::reloc::{RelocFlags, SymtabValues};
 use relakit::sechdrs::{Mapping, Sechdrs};
 
 /// A module in memory, as a loader like Linux's has it: section headers whose sh_addr are
 /// addresses.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct relakit_image {
-    /// sizeof(struct relakit_image).
+pub struct relakit_sechdrs {
+    /// sizeof(struct relakit_sechdrs).
     pub struct_size: u32,
     /// Must be 0.
     pub flags: u32,
@@ -78,17 +78,17 @@ pub struct relakit_image {
 /// RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the section headers, the symbols or the
 ///                                     relocations; with a writer, its addresses are compared, see
 ///                                     RELAKIT_WRITER_FOREIGN;
-/// RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or the section would end after the end
+/// RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
 ///                                     of the address space;
 /// RELAKIT_ERR_ADDRESS_WRAPS           the same for a target with a writer, for which the address 0
 ///                                     is valid;
 /// RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not less than symbol_count;
 /// RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved, see above and
-///                                     RELAKIT_ALLOW_ZERO_SYMBOLS;
+///                                     RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
 /// RELAKIT_ERR_UNKNOWN_TYPE            the options do not support a relocation type;
 /// RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
 /// RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside the target;
-/// RELAKIT_ERR_NON_ZERO                a field is not zero, see RELAKIT_ALLOW_NONZERO;
+/// RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
 /// RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
 /// RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
 /// RELAKIT_ERR_NOT_UNDONE              the writer failed and there was no rollback: the entries 0
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn relakit_apply_relocate_add(
 /// arguments are those of relakit_apply_relocate_add.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_MISMATCH                a field does not hold the relocated value: error->value is
+/// RELAKIT_ERR_TARGET_MISMATCH                a field does not hold the relocated value: error->value is
 ///                                     the expected content, error->limit the actual content;
 /// RELAKIT_ERR_NO_SUCH_SECTION         relsec or symindex is 0, or is not less than section_count;
 /// RELAKIT_ERR_REL_SECTION             relsec is of type SHT_REL;
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn relakit_apply_relocate_add(
 /// RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the section headers, the symbols or the
 ///                                     relocations; with a writer, its addresses are compared, see
 ///                                     RELAKIT_WRITER_FOREIGN;
-/// RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or the section would end after the end
+/// RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
 ///                                     of the address space;
 /// RELAKIT_ERR_ADDRESS_WRAPS           the same for a target with a writer, for which the address 0
 ///                                     is valid;
@@ -176,8 +176,8 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 /// - the name of a module, at most 55 bytes, when that module is loaded later.
 ///
 /// The sections are processed in the order of their indices: the function resolves the symbols of a
-/// section with resolver->candidate, then applies the section. resolver->exported is not called.
-/// writer is NULL for plain memory. options take RELAKIT_CHECK_PC32 and a profile. sections,
+/// section with resolver->nth_symbol, then applies the section. resolver->exported is not called.
+/// writer is NULL for plain memory. options take RELAKIT_OPT_CHECK_PC32 and a profile. sections,
 /// options and error may be NULL.
 ///
 /// On success the function writes the symbol values into the symbol table, where relakit_klp_clear
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 /// module has no section for object. Often this means that the name is misspelt.
 ///
 /// relakit does not record which objects are applied. If the same object is applied twice, the
-/// fields are not zero, and the second call returns RELAKIT_ERR_NON_ZERO. The time is linear in the
+/// fields are not zero, and the second call returns RELAKIT_ERR_TARGET_NOT_ZERO. The time is linear in the
 /// numbers of sections and symbols and in the sizes of the object's relocation sections. If
 /// sections share a table, it counts once for each.
 ///
@@ -211,7 +211,7 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 /// RELAKIT_ERR_TARGET_OVERLAPS         a target overlaps the section headers, the symbols, the
 ///                                     names, the relocations or image->values; with a writer, its
 ///                                     addresses are compared, see RELAKIT_WRITER_FOREIGN;
-/// RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or the section would end after the end
+/// RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
 ///                                     of the address space, or the relocations overlap the symbols
 ///                                     or image->values;
 /// RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of a target with a writer is
@@ -225,13 +225,13 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 /// RELAKIT_ERR_KLP_NOT_FOUND           the resolver does not find a symbol, or its value is 0;
 /// RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
 ///                                     that name;
-/// RELAKIT_ERR_KLP_POSITION            the resolver finds fewer symbols of a name than the
+/// RELAKIT_ERR_KLP_SYMPOS            the resolver finds fewer symbols of a name than the
 ///                                     position;
-/// RELAKIT_ERR_RESOLVER                resolver->candidate failed; error->value is its result;
+/// RELAKIT_ERR_RESOLVER                resolver->nth_symbol failed; error->value is its result;
 /// RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
 /// RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
 /// RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
-/// RELAKIT_ERR_NON_ZERO                a field is not zero;
+/// RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero;
 /// RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
 /// RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
 /// RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
@@ -242,7 +242,7 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 ///                                     an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_klp_apply(
-    image: *const relakit_image,
+    image: *const relakit_sechdrs,
     object: *const c_char,
     resolver: *const relakit_resolver,
     writer: *const relakit_writer,
@@ -286,12 +286,12 @@ pub unsafe extern "C" fn relakit_klp_apply(
 ///
 /// The symbol table must still have the values that relakit_klp_apply wrote there. It has one value
 /// for each symbol. If two objects share a symbol, and the second is loaded at another address
-/// after the first was applied, clearing the first returns RELAKIT_ERR_MISMATCH. The functions
+/// after the first was applied, clearing the first returns RELAKIT_ERR_TARGET_MISMATCH. The functions
 /// relakit_module_coming and relakit_module_going have one value for each section and symbol
 /// instead.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_MISMATCH                a field does not hold the relocated value: error->value is
+/// RELAKIT_ERR_TARGET_MISMATCH                a field does not hold the relocated value: error->value is
 ///                                     the expected content, error->limit the actual content;
 /// RELAKIT_ERR_NOT_A_MODULE            object is the empty string;
 /// RELAKIT_ERR_NO_SUCH_SECTION         image->symindex is 0, or is not less than
@@ -312,7 +312,7 @@ pub unsafe extern "C" fn relakit_klp_apply(
 /// RELAKIT_ERR_TARGET_OVERLAPS         a target overlaps the section headers, the symbols, the
 ///                                     names or the relocations; with a writer, its addresses are
 ///                                     compared, see RELAKIT_WRITER_FOREIGN;
-/// RELAKIT_ERR_NOT_PLACED              an sh_addr is NULL, or the section would end after the end
+/// RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
 ///                                     of the address space, or the relocations overlap the
 ///                                     symbols;
 /// RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of a target with a writer is
@@ -332,7 +332,7 @@ pub unsafe extern "C" fn relakit_klp_apply(
 ///                                     an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_klp_clear(
-    image: *const relakit_image,
+    image: *const relakit_sechdrs,
     object: *const c_char,
     writer: *const relakit_writer,
     options: *const relakit_options,
@@ -360,7 +360,7 @@ pub unsafe extern "C" fn relakit_klp_clear(
 
 /// Apply or clear, for one section.
 type Act<'s> =
-    fn(&Sechdrs<'s>, u32, SymtabValues<'_>, &mut dyn Mapping<'_>, Rules) -> Result<(), relakit::Error>;
+    fn(&Sechdrs<'s>, u32, SymtabValues<'_>, &mut dyn Mapping<'_>, RelocFlags) -> Result<(), relakit::Error>;
 
 /// Section headers, their number, section index of the symbol table, number of symbols.
 type Headers = (*const c_void, u32, u32, u32);
@@ -392,7 +392,7 @@ unsafe fn one_section<'s>(
             unsafe { Addresses::new(writer, [Some(headers.span), Some(symbols.span), None], [None; 2]) };
         // SAFETY: checked, and no target overlaps; the caller promises them readable.
         let values = SymtabValues::from_entries(unsafe { symbols.read() });
-        act(&sechdrs, relsec, values, &mut mapping, options.rules(report)?).or_report(report)?;
+        act(&sechdrs, relsec, values, &mut mapping, options.reloc_flags(report)?).or_report(report)?;
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that `error` is NULL or writable.

@@ -3,7 +3,7 @@
 //! During a call the state is marked as busy. A second call from a callback reads only this mark
 //! and returns an error.
 
-use crate::fault::{Report, Stopped, answer};
+use crate::error::{Failed, Report, answer};
 use crate::pointers::{Out, Span};
 use crate::status::*;
 use crate::types::*;
@@ -29,7 +29,7 @@ const MAGIC: usize = 0x7265_6c61_6b69_7401;
 #[derive(Debug)]
 pub(crate) enum Stage {
     Parsed(Module<'static>),
-    Placed(Module<'static>),
+    Assigned(Module<'static>),
     Filled(Module<'static>),
     Loaded(Loaded<'static>),
     /// Also has the addresses of the kept memory.
@@ -41,7 +41,7 @@ impl Stage {
     pub(crate) const fn number(&self) -> i32 {
         match self {
             Self::Parsed(_) => RELAKIT_STAGE_PARSED,
-            Self::Placed(_) => RELAKIT_STAGE_PLACED,
+            Self::Assigned(_) => RELAKIT_STAGE_ASSIGNED,
             Self::Filled(_) => RELAKIT_STAGE_FILLED,
             Self::Loaded(_) => RELAKIT_STAGE_LOADED,
             Self::Late(..) => RELAKIT_STAGE_LATE,
@@ -51,22 +51,22 @@ impl Stage {
     /// Returns the module while it has its file.
     pub(crate) const fn module(&self) -> Option<&Module<'static>> {
         match self {
-            Self::Parsed(module) | Self::Placed(module) | Self::Filled(module) => Some(module),
+            Self::Parsed(module) | Self::Assigned(module) | Self::Filled(module) => Some(module),
             Self::Loaded(loaded) => Some(loaded.module()),
             Self::Late(..) => None,
         }
     }
 
     /// Stores RELAKIT_ERR_ORDER for a call that this stage does not allow.
-    pub(crate) fn out_of_order(&self, report: &mut Report) -> Stopped {
+    pub(crate) fn out_of_order(&self, report: &mut Report) -> Failed {
         report.refuse(RELAKIT_ERR_ORDER, u64::from(self.number().unsigned_abs()), 0)
     }
 }
 
 /// relakit_module_init has read and checked the file.
 pub const RELAKIT_STAGE_PARSED: i32 = 1;
-/// relakit_module_place has checked the section memory.
-pub const RELAKIT_STAGE_PLACED: i32 = 2;
+/// relakit_module_assign has checked the section memory.
+pub const RELAKIT_STAGE_ASSIGNED: i32 = 2;
 /// The sections have their content.
 pub const RELAKIT_STAGE_FILLED: i32 = 3;
 /// The early relocations are applied. The special sections may be read.
@@ -91,7 +91,7 @@ impl Lent {
     ///
     /// # Safety
     /// If not NULL, `size` bytes at `memory` are writable until the returned value is dropped.
-    pub(crate) unsafe fn new(memory: *mut c_void, size: usize, report: &mut Report) -> Result<Self, Stopped> {
+    pub(crate) unsafe fn new(memory: *mut c_void, size: usize, report: &mut Report) -> Result<Self, Failed> {
         let needed = size_of::<relakit_module>();
         Span::items(memory.cast::<u8>(), size, 1, report)?;
         // SAFETY: the caller promises `size` writable bytes; `size` is checked before the write.
@@ -119,7 +119,7 @@ impl Lent {
 pub(crate) unsafe fn on(
     module: *mut relakit_module,
     error: *mut relakit_error,
-    call: &mut dyn FnMut(&mut Stage, Span, &mut Report) -> Result<relakit_status, Stopped>,
+    call: &mut dyn FnMut(&mut Stage, Span, &mut Report) -> Result<relakit_status, Failed>,
 ) -> relakit_status {
     let enter_and_call = |report: &mut Report| {
         // SAFETY: `on`'s caller promises that `module` is NULL or memory of a state's size.
@@ -140,7 +140,7 @@ pub(crate) unsafe fn on(
 unsafe fn enter<'a>(
     module: *mut relakit_module,
     report: &mut Report,
-) -> Result<(*mut bool, &'a mut Stage, Span), Stopped> {
+) -> Result<(*mut bool, &'a mut Stage, Span), Failed> {
     let own = Span::items(module, 1, 1, report)?;
     if !module.is_aligned() {
         return Err(report.refuse(RELAKIT_ERR_NOT_A_MODULE_STATE, 0, 0));

@@ -8,7 +8,7 @@ use relakit::ErrorKind;
 /// Success.
 pub const RELAKIT_OK: i32 = 0;
 /// The requested item does not exist. This is a result, not an error.
-pub const RELAKIT_NONE: i32 = 1;
+pub const RELAKIT_NOT_FOUND: i32 = 1;
 
 // Errors of the core, with its numbers. Parentheses: the meaning of offset, value and limit in
 // struct relakit_error.
@@ -76,7 +76,7 @@ pub const RELAKIT_ERR_COMMON_SYMBOL: i32 = -19;
 pub const RELAKIT_ERR_UNKNOWN_SYMBOL: i32 = -20;
 /// A relocation uses a symbol whose section has no memory.
 /// (offset: r_offset; value: symbol's section)
-pub const RELAKIT_ERR_SYMBOL_UNPLACED: i32 = -21;
+pub const RELAKIT_ERR_SYMBOL_UNASSIGNED: i32 = -21;
 /// The caller-provided buffer for symbol values is too short.
 /// (value: entries lent; limit: entries needed)
 pub const RELAKIT_ERR_VALUES_TOO_SHORT: i32 = -22;
@@ -103,7 +103,7 @@ pub const RELAKIT_ERR_KLP_NOT_FOUND: i32 = -28;
 pub const RELAKIT_ERR_KLP_AMBIGUOUS: i32 = -29;
 /// The position is greater than the number of symbols of that name in the patched object.
 /// (offset: r_offset; value: position)
-pub const RELAKIT_ERR_KLP_POSITION: i32 = -30;
+pub const RELAKIT_ERR_KLP_SYMPOS: i32 = -30;
 /// A late section (a livepatch section for a module) is not SHF_ALLOC, so its memory is freed
 /// before that module is loaded. Linux reads freed memory.
 /// (value: sh_flags)
@@ -138,10 +138,10 @@ pub const RELAKIT_ERR_OVERFLOW: i32 = -39;
 pub const RELAKIT_ERR_OFFSET_OUTSIDE: i32 = -40;
 /// The field is not zero before the relocation.
 /// (offset: r_offset; value: value; limit: existing)
-pub const RELAKIT_ERR_NON_ZERO: i32 = -41;
+pub const RELAKIT_ERR_TARGET_NOT_ZERO: i32 = -41;
 /// The field to be cleared does not hold the value that the relocation wrote.
 /// (offset: r_offset; value: expected; limit: existing)
-pub const RELAKIT_ERR_MISMATCH: i32 = -42;
+pub const RELAKIT_ERR_TARGET_MISMATCH: i32 = -42;
 /// read or write of the writer failed; error->value is its result. The pass is rolled back, so
 /// nothing is changed.
 /// (offset: r_offset; value: its number)
@@ -150,24 +150,24 @@ pub const RELAKIT_ERR_WRITER: i32 = -43;
 /// changed.
 /// (value: its number)
 pub const RELAKIT_ERR_SYNC: i32 = -44;
-/// The writer failed, and the rollback failed too or is impossible (RELAKIT_ALLOW_NONZERO).
+/// The writer failed, and the rollback failed too or is impossible (RELAKIT_OPT_ALLOW_NONZERO).
 /// error->value is the result of the writer.
 ///
 /// In section error->section, the entries 0 to error->entry hold their relocated values. The later
-/// entries are as before the call, or cleared if the pass was clearing. Without RELAKIT_HAS_ENTRY
+/// entries are as before the call, or cleared if the pass was clearing. Without RELAKIT_ERROR_HAS_ENTRY
 /// no entry holds its value. Other sections of the call may be changed too.
 /// (offset: r_offset; value: its number)
 pub const RELAKIT_ERR_NOT_UNDONE: i32 = -45;
-/// relakit_check only: a field overlaps the field before it, or has a smaller offset. The result of
+/// relakit_dry_run only: a field overlaps the field before it, or has a smaller offset. The result of
 /// such a table depends on the writes, so a check without writes is impossible.
 /// (offset: r_offset)
-pub const RELAKIT_ERR_UNORDERED: i32 = -46;
+pub const RELAKIT_ERR_FIELDS_NOT_ASCENDING: i32 = -46;
 /// A section that is needed has no memory, or its sh_addr is not a valid address.
 /// (value: size)
-pub const RELAKIT_ERR_NOT_PLACED: i32 = -47;
+pub const RELAKIT_ERR_NOT_ASSIGNED: i32 = -47;
 /// The memory of a section does not have the size of the section.
 /// (value: bytes lent; limit: bytes needed)
-pub const RELAKIT_ERR_PLACED_SIZE: i32 = -48;
+pub const RELAKIT_ERR_ASSIGNED_SIZE: i32 = -48;
 /// The name of the patched object is empty, or is "vmlinux" where only a module is allowed.
 /// (value: length)
 pub const RELAKIT_ERR_NOT_A_MODULE: i32 = -49;
@@ -177,10 +177,10 @@ pub const RELAKIT_ERR_ALREADY_LIVE: i32 = -50;
 pub const RELAKIT_ERR_NOT_LIVE: i32 = -51;
 /// The caller-provided buffer for the late relocations is too short.
 /// (value: bytes lent; limit: bytes needed)
-pub const RELAKIT_ERR_KEPT_TOO_SHORT: i32 = -52;
-/// The address of a section differs from its address in relakit_module_keep.
+pub const RELAKIT_ERR_RETAINED_TOO_SHORT: i32 = -52;
+/// The address of a section differs from its address in relakit_module_retain.
 /// (value: address; limit: expected)
-pub const RELAKIT_ERR_MOVED: i32 = -53;
+pub const RELAKIT_ERR_SECTION_MOVED: i32 = -53;
 /// A list of patched objects is full. No function of this header returns this.
 /// (limit: most)
 pub const RELAKIT_ERR_TOO_MANY_OBJECTS: i32 = -54;
@@ -282,7 +282,7 @@ pub const RELAKIT_ERR_NOT_AN_INDEX: i32 = -115;
 /// The statuses that the core does not have: number, message, meaning of value and limit.
 const CALL_STATUSES: &[(relakit_status, &CStr, [&CStr; 2])] = &[
     (RELAKIT_OK, c"success", [c"", c""]),
-    (RELAKIT_NONE, c"no such thing", [c"", c""]),
+    (RELAKIT_NOT_FOUND, c"no such thing", [c"", c""]),
     (RELAKIT_ERR_NULL, c"pointer is NULL", [c"argument", c""]),
     (RELAKIT_ERR_LENGTH, c"impossible length", [c"argument", c"length"]),
     (RELAKIT_ERR_ALIGNMENT, c"pointer is not aligned", [c"argument", c"multiple of"]),
@@ -340,9 +340,9 @@ pub extern "C" fn relakit_linux_errno(status: relakit_status) -> i32 {
 /// which is 0 for offset, 1 for value, 2 for limit. The function returns "" if the status does not
 /// use the member, and NULL for any other which. The text is constant.
 #[unsafe(no_mangle)]
-pub extern "C" fn relakit_number_name(status: relakit_status, which: u32) -> *const c_char {
+pub extern "C" fn relakit_error_field_name(status: relakit_status, which: u32) -> *const c_char {
     let names = match (kind(status), call_status(status)) {
-        (Some(kind), _) => kind.number_c_names(),
+        (Some(kind), _) => kind.field_c_names(),
         (None, Some(&(_, _, [value, limit]))) => [c"", value, limit],
         (None, None) => [c""; 3],
     };

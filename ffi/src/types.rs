@@ -2,25 +2,25 @@
 
 use core::ffi::{c_char, c_void};
 
-/// Result of a function: 0 (RELAKIT_OK), 1 (RELAKIT_NONE) or a negative RELAKIT_ERR_ number. A
+/// Result of a function: 0 (RELAKIT_OK), 1 (RELAKIT_NOT_FOUND) or a negative RELAKIT_ERR_ number. A
 /// number is never reused.
 pub type relakit_status = i32;
 
 /// Refuses a PC32 or PLT32 value that does not fit its field, as the psABI requires. Without this
 /// flag the function writes the low 32 bits, as Linux does.
-pub const RELAKIT_CHECK_PC32: u32 = 1;
+pub const RELAKIT_OPT_CHECK_PC32: u32 = 1;
 /// Accepts fields that are not zero before their relocation, for loaders that reuse memory. Without
 /// this flag such a field is an error, as in Linux.
 ///
 /// With this flag the old content is unknown, so a pass through a writer cannot be rolled back: if
 /// the writer fails after the first write, the function returns RELAKIT_ERR_NOT_UNDONE. In plain
 /// memory a pass still applies all entries or changes nothing.
-pub const RELAKIT_ALLOW_NONZERO: u32 = 2;
+pub const RELAKIT_OPT_ALLOW_NONZERO: u32 = 2;
 /// Checks that the field is zero before it checks that the value fits. The order decides which
 /// error is returned if both checks fail. Profiles of Linux before 6.3 always use this order.
-pub const RELAKIT_ZERO_BEFORE_RANGE: u32 = 4;
+pub const RELAKIT_OPT_REPORT_NONZERO_FIRST: u32 = 4;
 /// Also accepts the types 8, 16, PC8 and PC16. Linux does not support them.
-pub const RELAKIT_MORE_TYPES: u32 = 8;
+pub const RELAKIT_OPT_EXTRA_TYPES: u32 = 8;
 
 /// Accepts the value 0 for symbols of a symbol table that are undefined and not weak, or livepatch
 /// symbols (SHN_LIVEPATCH). Without this flag a relocation that uses such a symbol returns
@@ -28,7 +28,7 @@ pub const RELAKIT_MORE_TYPES: u32 = 8;
 ///
 /// A loader that is part of Linux should set this flag: the value of the per-CPU symbol
 /// fixed_percpu_data, which kvm-intel.ko uses, is 0.
-pub const RELAKIT_ALLOW_ZERO_SYMBOLS: u32 = 16;
+pub const RELAKIT_OPT_ALLOW_ZERO_SYMBOLS: u32 = 16;
 
 /// The default profile: Linux 6.12.
 pub const RELAKIT_PROFILE_DEFAULT: u32 = 0;
@@ -44,17 +44,17 @@ pub const RELAKIT_PROFILE_ELF: u32 = 1;
 /// Flags and profile of a call. NULL means no flags and RELAKIT_PROFILE_DEFAULT.
 ///
 /// The functions for one relocation table or section take every flag: relakit_apply, relakit_clear,
-/// relakit_check, relakit_apply_relocate_add and relakit_clear_relocate_add. The other functions
-/// take RELAKIT_CHECK_PC32 only; their other rules come from the profile.
+/// relakit_dry_run, relakit_apply_relocate_add and relakit_clear_relocate_add. The other functions
+/// take RELAKIT_OPT_CHECK_PC32 only; their other rules come from the profile.
 ///
-/// Loaders outside Linux should set RELAKIT_CHECK_PC32 or use RELAKIT_PROFILE_ELF, which includes
+/// Loaders outside Linux should set RELAKIT_OPT_CHECK_PC32 or use RELAKIT_PROFILE_ELF, which includes
 /// it. Otherwise a PC32 or PLT32 value that does not fit is truncated without an error.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_options {
     /// sizeof(struct relakit_options).
     pub struct_size: u32,
-    /// RELAKIT_CHECK_PC32 and other flags, or 0.
+    /// RELAKIT_OPT_CHECK_PC32 and other flags, or 0.
     pub flags: u32,
     /// RELAKIT_PROFILE_DEFAULT, RELAKIT_PROFILE_ELF or RELAKIT_LINUX(major, minor), from 5.8 on. A
     /// version between two known ones has the rules of the older one.
@@ -64,15 +64,15 @@ pub struct relakit_options {
 }
 
 /// error->section is valid: a section index. For a relocation it is the section that holds it, not
-/// its target. For RELAKIT_ERR_NOT_PLACED, _PLACED_SIZE, _ADDRESS_WRAPS and _MOVED it is the section
-/// whose memory is wrong. relakit_apply, relakit_clear and relakit_check do not know section indices.
-pub const RELAKIT_HAS_SECTION: u32 = 1;
+/// its target. For RELAKIT_ERR_NOT_ASSIGNED, _PLACED_SIZE, _ADDRESS_WRAPS and _MOVED it is the section
+/// whose memory is wrong. relakit_apply, relakit_clear and relakit_dry_run do not know section indices.
+pub const RELAKIT_ERROR_HAS_SECTION: u32 = 1;
 /// error->entry is valid: the index of the relocation in its section, counted from 0.
-pub const RELAKIT_HAS_ENTRY: u32 = 2;
+pub const RELAKIT_ERROR_HAS_ENTRY: u32 = 2;
 /// error->symbol is valid: the index of the symbol in the symbol table.
-pub const RELAKIT_HAS_SYMBOL: u32 = 4;
+pub const RELAKIT_ERROR_HAS_SYMBOL: u32 = 4;
 /// error->r_type is valid: the psABI number of the relocation type.
-pub const RELAKIT_HAS_TYPE: u32 = 8;
+pub const RELAKIT_ERROR_HAS_TYPE: u32 = 8;
 
 /// Describes an error. Every function accepts NULL for this argument. If the function fails, it
 /// writes all members; otherwise it writes none. The size of this struct never changes.
@@ -83,19 +83,19 @@ pub struct relakit_error {
     pub status: relakit_status,
     /// relakit_linux_errno(status).
     pub linux_errno: i32,
-    /// Which of the next four members are valid: RELAKIT_HAS_SECTION, _SYMBOL, _TYPE and _ENTRY.
+    /// Which of the next four members are valid: RELAKIT_ERROR_HAS_SECTION, _SYMBOL, _TYPE and _ENTRY.
     /// The others are 0.
     pub has: u32,
-    /// See RELAKIT_HAS_SECTION.
+    /// See RELAKIT_ERROR_HAS_SECTION.
     pub section: u32,
-    /// See RELAKIT_HAS_SYMBOL.
+    /// See RELAKIT_ERROR_HAS_SYMBOL.
     pub symbol: u32,
-    /// See RELAKIT_HAS_TYPE. relakit_type_name returns its name.
+    /// See RELAKIT_ERROR_HAS_TYPE. relakit_type_name returns its name.
     pub r_type: u32,
-    /// See RELAKIT_HAS_ENTRY.
+    /// See RELAKIT_ERROR_HAS_ENTRY.
     pub entry: u64,
     /// r_offset or an offset in the file, in bytes. Each RELAKIT_ERR_ constant lists the meaning of
-    /// offset, value and limit in parentheses; relakit_number_name returns it as text.
+    /// offset, value and limit in parentheses; relakit_error_field_name returns it as text.
     pub offset: u64,
     /// The number that caused the error. For RELAKIT_ERR_RESOLVER, _WRITER, _SYNC and _NOT_UNDONE
     /// it is the result of the callback, sign-extended to 64 bits.
@@ -117,7 +117,7 @@ pub struct relakit_symbols {
     ///
     /// The symbol table of a file is not resolved: its st_value members are offsets in sections, or
     /// 0. relakit detects a value of 0 and returns RELAKIT_ERR_SYMBOL_UNRESOLVED, see
-    /// RELAKIT_ALLOW_ZERO_SYMBOLS. It cannot detect an offset in a section.
+    /// RELAKIT_OPT_ALLOW_ZERO_SYMBOLS. It cannot detect an offset in a section.
     pub symtab: *const c_void,
     /// Number of symbols, including the null symbol.
     pub count: usize,
@@ -142,7 +142,7 @@ pub const RELAKIT_WRITER_FOREIGN: u32 = 1;
 ///   with write, in the reverse order, and calls sync.
 ///
 /// There are two exceptions. If fields overlap or do not ascend, clearing omits the first step.
-/// With RELAKIT_ALLOW_NONZERO there is no rollback.
+/// With RELAKIT_OPT_ALLOW_NONZERO there is no rollback.
 ///
 /// Arguments of the callbacks: ctx is the member of this struct. address is the run-time address of
 /// the field. offset is its offset in the section, in bytes. size is 1, 2, 4 or 8 bytes.
@@ -170,7 +170,7 @@ pub struct relakit_writer {
             size: usize,
         ) -> i32,
     >,
-    /// Writes size bytes, or fails and changes nothing. Must not be NULL, even for relakit_check,
+    /// Writes size bytes, or fails and changes nothing. Must not be NULL, even for relakit_dry_run,
     /// which never calls it.
     pub write: Option<
         unsafe extern "C" fn(
@@ -192,7 +192,7 @@ pub struct relakit_writer {
 ///
 /// A callback returns one of these numbers:
 /// RELAKIT_OK (0)    the symbol exists, and *value is its address;
-/// RELAKIT_NONE (1)  the symbol does not exist;
+/// RELAKIT_NOT_FOUND (1)  the symbol does not exist;
 /// any other number  the call fails with RELAKIT_ERR_RESOLVER, and error->value is the number,
 ///                   sign-extended.
 ///
@@ -213,7 +213,7 @@ pub struct relakit_resolver {
         unsafe extern "C" fn(ctx: *mut c_void, name: *const c_char, name_len: usize, value: *mut u64) -> i32,
     >,
     /// Looks up a symbol of object by its name and position (Linux: sympos). Position N means the
-    /// N-th symbol of that name, counted from 1. The callback returns RELAKIT_NONE if there are
+    /// N-th symbol of that name, counted from 1. The callback returns RELAKIT_NOT_FOUND if there are
     /// fewer, or if the object is not loaded.
     ///
     /// All defined symbols count, exported or not. The order is that of their addresses in
@@ -222,14 +222,14 @@ pub struct relakit_resolver {
     ///
     /// It is called for the livepatch symbols that a section uses, and may be called several times
     /// for one symbol. NULL: no symbol is found.
-    pub candidate: Option<
+    pub nth_symbol: Option<
         unsafe extern "C" fn(
             ctx: *mut c_void,
             object: *const c_char,
             object_len: usize,
             name: *const c_char,
             name_len: usize,
-            position: u64,
+            sympos: u64,
             value: *mut u64,
         ) -> i32,
     >,
@@ -251,28 +251,28 @@ pub struct relakit_target {
 }
 
 /// place->flags: the section has memory. Without this flag all members must be 0.
-pub const RELAKIT_PLACED: u32 = 1;
+pub const RELAKIT_MEMORY_PRESENT: u32 = 1;
 /// place->flags: the section's memory is read and written with memory->writer. bytes is NULL.
-pub const RELAKIT_PLACE_WRITER: u32 = 2;
+pub const RELAKIT_MEMORY_WRITER: u32 = 2;
 /// place->flags: symbol values in this section count from symbols_at instead of address. This is
 /// for per-CPU data, whose symbol values are offsets.
-pub const RELAKIT_PLACE_SYMBOLS_AT: u32 = 4;
+pub const RELAKIT_MEMORY_SYMBOLS_AT: u32 = 4;
 
 /// The memory of one section. All members are 0 if the section has none.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct relakit_place {
-    /// RELAKIT_PLACED and other flags, or 0.
+pub struct relakit_section_memory {
+    /// RELAKIT_MEMORY_PRESENT and other flags, or 0.
     pub flags: u32,
     /// Must be 0.
     pub reserved: u32,
-    /// The memory. It must be NULL with RELAKIT_PLACE_WRITER, and may be NULL if size is 0.
+    /// The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if size is 0.
     pub bytes: *mut c_void,
     /// Size in bytes. It must be the size of the section.
     pub size: u64,
     /// Run-time address of the first byte.
     pub address: u64,
-    /// Address from which symbol values count, with RELAKIT_PLACE_SYMBOLS_AT. Otherwise 0.
+    /// Address from which symbol values count, with RELAKIT_MEMORY_SYMBOLS_AT. Otherwise 0.
     pub symbols_at: u64,
 }
 
@@ -291,9 +291,9 @@ pub struct relakit_memory {
     /// An array with one element for each section, by section index. The memory of a section must
     /// not overlap that of another section, the array or any other memory that the caller provides
     /// to relakit. relakit does not check for overlaps between sections.
-    pub places: *const relakit_place,
+    pub places: *const relakit_section_memory,
     /// Number of elements. Sections after the last element have no memory.
     pub count: usize,
-    /// Writer of the sections with RELAKIT_PLACE_WRITER. May be NULL if there are none.
+    /// Writer of the sections with RELAKIT_MEMORY_WRITER. May be NULL if there are none.
     pub writer: *const relakit_writer,
 }

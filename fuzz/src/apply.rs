@@ -11,7 +11,7 @@ use case::Case;
 use guest::{Guest, Quiet};
 use model::{Fault, ascends, fault, first_unordered, fits, number, row, value};
 use relakit::elf::RelaTable;
-use relakit::reloc::{Rules, SymtabValues, Values, apply, check, clear, faults};
+use relakit::reloc::{RelocFlags, SymtabValues, Values, apply, clear, dry_run, errors};
 use relakit::{Error, ErrorKind, Target, View};
 
 /// The table is applied in every way there is, and cleared.
@@ -53,26 +53,26 @@ fn addresses_that_wrap_are_refused(case: &Case, wraps: Fault) {
     }
     assert_eq!(checked(case, Values::Dense(&case.world.values)).map_err(fault), Err(wraps));
     let mut guest = Guest::reading(&case.world);
-    assert_eq!((guest.check(case).map_err(fault), guest.calls), (Err(wraps), 0));
+    assert_eq!((guest.dry_run(case).map_err(fault), guest.calls), (Err(wraps), 0));
 }
 
 /// A dry run on plain memory.
 fn checked(case: &Case, values: Values<'_>) -> Result<(), Error> {
     let mut view = View::new(&case.world.bytes, case.world.address);
-    check(case.entries(), values, &mut view, case.world.rules)
+    dry_run(case.entries(), values, &mut view, case.world.rules)
 }
 
 /// The error of a dry run, which knows the memory as it is and stops at the first field that does not ascend. `judge` is
 /// the error of one entry by itself. Behind a writer every entry is judged first.
 fn dry(case: &Case, is_plain: bool, judge: impl Fn(usize) -> Option<Fault>) -> Result<(), Fault> {
-    let overwrites = case.world.rules.contains(Rules::ALLOW_NONZERO);
+    let overwrites = case.world.rules.contains(RelocFlags::ALLOW_NONZERO);
     let unordered = first_unordered(&case.table, case.world.rules).filter(|_| !overwrites);
     let judged = unordered.filter(|_| is_plain).unwrap_or(case.table.len());
     match ((0..judged).find_map(judge), unordered) {
         (Some(fault), _) => Err(fault),
         (None, Some(index)) => {
-            let offset = case.table[index].offset;
-            Err((ErrorKind::Unordered, Some(index as u64), None, None, offset, 0, 0))
+            let offset = case.table[index].r_offset;
+            Err((ErrorKind::FieldsNotAscending, Some(index as u64), None, None, offset, 0, 0))
         }
         (None, None) => Ok(()),
     }
@@ -93,13 +93,13 @@ fn plain_memory(case: &Case, expected: &Result<Vec<u8>, Fault>) {
         assert_eq!(format!("{target:?}"), text);
     }
     let values = Values::Dense(&case.world.values);
-    let dry_run = check(case.entries(), values, &mut View::from(&mut target), case.world.rules);
+    let dry_run = dry_run(case.entries(), values, &mut View::from(&mut target), case.world.rules);
     assert_eq!(&bytes, before, "a dry run changes nothing");
     assert_eq!(dry_run, checked(case, values), "of memory that can be written, and of memory that cannot");
     let judge = |index: usize| case.world.judge(index, case.table[index]).err();
     assert_eq!(dry_run.map_err(fault), dry(case, true, judge));
     let result = applied(case, &mut bytes, values);
-    let is_exact = !dry_run.is_err_and(|error| error.kind == ErrorKind::Unordered);
+    let is_exact = !dry_run.is_err_and(|error| error.kind == ErrorKind::FieldsNotAscending);
     assert!(!is_exact || dry_run == result, "a dry run says what applying says, or that it cannot");
     assert_eq!(Values::from(&case.world.values[..]).count(), case.world.values.len());
     assert_eq!(result.err().map(fault), expected.as_ref().err().copied());
@@ -123,15 +123,15 @@ fn in_a_symbol_table(case: &Case) {
         |index: usize| case.unresolved(index).or_else(|| case.world.judge(index, case.table[index]).err());
     assert_eq!(checked(case, symtab.into()).map_err(fault), dry(case, true, judge));
     let mut view = View::new(before, case.world.address);
-    let found = faults(case.entries(), symtab.into(), &mut view, case.world.rules).map(fault);
+    let found = errors(case.entries(), symtab.into(), &mut view, case.world.rules).map(fault);
     assert!(found.eq((0..case.table.len()).filter_map(judge)), "each entry by itself");
 }
 
 fn every_fault(case: &Case) {
     let mut view = View::new(&case.world.bytes, case.world.address);
     let values = Values::Dense(&case.world.values);
-    let found = faults(case.entries(), values, &mut view, case.world.rules).map(fault);
-    assert!(found.eq(case.world.faults(&case.table)), "each entry by itself");
+    let found = errors(case.entries(), values, &mut view, case.world.rules).map(fault);
+    assert!(found.eq(case.world.errors(&case.table)), "each entry by itself");
 }
 
 /// Only named fields differ from what was there, and a field that no later one overlaps reads back as its formula.
@@ -148,8 +148,8 @@ fn decodes(case: &Case, applied: &[u8]) {
             continue;
         }
         let row = row(rela.r_type, case.world.rules).expect("applied");
-        let p = case.world.address.wrapping_add(rela.offset);
-        let wanted = value(row, case.world.values[rela.symbol as usize], rela.addend, p);
+        let p = case.world.address.wrapping_add(rela.r_offset);
+        let wanted = value(row, case.world.values[rela.r_sym as usize], rela.r_addend, p);
         assert_eq!(number(&applied[at..at + size]), wanted & ((1 << (8 * size)) - 1));
         assert!(fits(row, wanted, case.world.rules));
     }
@@ -160,7 +160,7 @@ fn decodes(case: &Case, applied: &[u8]) {
 /// A writer that fails at one call, or from there on.
 fn behind_a_writer(case: &Case, expected: &Result<Vec<u8>, Fault>) {
     let before = &case.world.bytes;
-    let alone = case.world.faults(&case.table).first().copied();
+    let alone = case.world.errors(&case.table).first().copied();
     let mut guest = if alone.is_some() { Guest::reading(&case.world) } else { Guest::new(&case.world) };
     let result = guest.run(case, apply);
     let first = alone.or(expected.as_ref().err().copied());
@@ -168,7 +168,7 @@ fn behind_a_writer(case: &Case, expected: &Result<Vec<u8>, Fault>) {
     assert_eq!(&guest.bytes, expected.as_ref().unwrap_or(before), "as in plain memory");
     let mut quiet = Guest::new(&case.world);
     let mut writer = Quiet(&mut quiet);
-    let mut target = Target::hooked(before.len() as u64, case.world.address, &mut writer);
+    let mut target = Target::with_writer(before.len() as u64, case.world.address, &mut writer);
     let quietly = apply(case.entries(), Values::Dense(&case.world.values), &mut target, case.world.rules);
     assert_eq!((quietly, &quiet.bytes), (result, &guest.bytes), "nothing to sync");
     if guest.calls == 0 {
@@ -176,8 +176,8 @@ fn behind_a_writer(case: &Case, expected: &Result<Vec<u8>, Fault>) {
     }
     dry_run_behind_a_writer(case);
     let fails = usize::from(case.fails) % guest.calls;
-    // What a writer has overwritten it cannot be asked for again. And where fields overlap, only writing tells of some faults.
-    let overwrites = case.world.rules.contains(Rules::ALLOW_NONZERO);
+    // What a writer has overwritten it cannot be asked for again. And where fields overlap, only writing tells of some errors.
+    let overwrites = case.world.rules.contains(RelocFlags::ALLOW_NONZERO);
     let may_be_left = overwrites || expected.is_err() && !ascends(&case.table, case.world.rules);
     let once = Guest::failing(&case.world, fails, false);
     let kind = fails_as_told(case, once);
@@ -189,8 +189,8 @@ fn behind_a_writer(case: &Case, expected: &Result<Vec<u8>, Fault>) {
 /// It says what is wrong with an entry by itself, or from where on only writing would tell; it calls neither write nor sync.
 fn dry_run_behind_a_writer(case: &Case) {
     let mut guest = Guest::reading(&case.world);
-    assert_eq!(Target::hooked(1, 2, &mut guest).bytes(), None);
-    let result = guest.check(case);
+    assert_eq!(Target::with_writer(1, 2, &mut guest).bytes(), None);
+    let result = guest.dry_run(case);
     assert_eq!(guest.bytes, case.world.bytes);
     let judge = |index: usize| case.world.judge(index, case.table[index]).err();
     assert_eq!(result.map_err(fault), dry(case, false, judge));

@@ -9,9 +9,10 @@ mod passes;
 
 use crate::module::mutated::{self, Hashed};
 use crate::module::world::{Faults, Names};
-use relakit::check::{self, Outcome};
-use relakit::special::Version;
 use relakit::{Error, Module};
+use relakit_linux::late;
+use relakit_linux::late::Outcome;
+use relakit_linux::special::Version;
 
 /// Bytes of an input before the file: profile, kernel version, and which values symbols have.
 const HEAD: usize = 3;
@@ -28,11 +29,11 @@ pub fn run(data: &[u8]) {
         Ok(module) => module,
         Err(error) => return told(&error, &profile),
     };
-    let faults = Faults::default();
+    let errors = Faults::default();
     let answers = Hashed { seed };
-    let names = &mut Names { answers, faults: &faults };
+    let names = &mut Names { answers, errors: &errors };
     let found = findings::of(&module, version, names);
-    let mut world = mutated::world(&module, &faults);
+    let mut world = mutated::world(&module, &errors);
     let Some((loaded, values)) = passes::early(&module, &mut world, names) else { return };
     findings::of_rewritten(&loaded, &mut world, version);
     linux::compare(&loaded, &world, &values, &found, answers);
@@ -41,7 +42,7 @@ pub fn run(data: &[u8]) {
 /// A fault has a text, and Linux an answer to it.
 fn told(error: &Error, profile: &relakit::Profile) {
     assert!(!error.to_string().is_empty());
-    match check::outcome(error.kind, profile) {
+    match late::outcome(error.kind, profile) {
         Outcome::Refused(errno) => assert!(errno > 0, "{error}"),
         Outcome::Unsafe => {}
     }

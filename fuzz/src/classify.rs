@@ -70,7 +70,7 @@ fn symbol_name(name: &[u8], profile: &Profile) {
     assert_eq!(texts, slow.all([1, 3, 5]).map(|[object, name, _]| (object, name, slow.rest)));
     if let (Some(quick), Some([_, _, digits])) = (quick, slow.all([1, 3, 5])) {
         let saturates = profile.since == (0, 0) || profile.since >= (7, 2);
-        assert_eq!(quick.position, scan::number(digits, saturates));
+        assert_eq!(quick.sympos, scan::number(digits, saturates));
     }
 }
 
@@ -82,7 +82,7 @@ fn expected(class: Class<'_>) -> Expected<'_> {
         Class::KlpLate { object, target } => Expected::Late(object, target),
         Class::NotRelocation => Expected::Nothing,
         Class::LegacyArch => Expected::Arch,
-        Class::PassedOver => Expected::PassedOver,
+        Class::Skipped => Expected::Skipped,
         Class::Malformed { fails: FailsAt::Load, .. } => Expected::FailsLoad,
         Class::Malformed { fails: FailsAt::AnyComing, .. } => Expected::FailsAnyComing,
         Class::Malformed { fails: FailsAt::Coming(object), .. } => Expected::FailsComing(object),

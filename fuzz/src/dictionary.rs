@@ -8,7 +8,8 @@ use relakit::abi::{
 };
 use relakit::elf::SectionFlags;
 use relakit::reloc::HOWTOS;
-use relakit::{Profile, UNPLACED, special};
+use relakit::{Profile, UNASSIGNED};
+use relakit_linux::special;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -47,7 +48,7 @@ pub fn text() -> String {
         add(&flag.bits().to_le_bytes());
     }
     add(&(SectionFlags::ALLOC | SectionFlags::RELA_LIVEPATCH).bits().to_le_bytes());
-    add(&UNPLACED.to_le_bytes());
+    add(&UNASSIGNED.to_le_bytes());
     for size in [EHDR_SIZE, SHDR_SIZE, SYM_SIZE, RELA_SIZE] {
         add(&(size as u64).to_le_bytes());
     }

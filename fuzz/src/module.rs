@@ -1,4 +1,4 @@
-//! Whole modules through their whole life: early, coming, going, coming again, in any order and with faults.
+//! Whole modules through their whole life: early, coming, going, coming again, in any order and with errors.
 //!
 //! The input is read as a plan of a module, which is right but for what the plan makes wrong, and of what happens to it. A
 //! model of its own keeps what must be in memory at each moment ([`life`]). Or the module's file is changed byte by byte

@@ -5,10 +5,10 @@ mod copy;
 
 use relakit::abi::type_name;
 use relakit::abi::{RELA_SIZE, SHDR_SIZE, SHT_NOBITS, SHT_NULL};
-use relakit::elf::{NAME_MAX, Object, RelaTable, Section, SymbolPlace};
+use relakit::elf::{NAME_MAX, Object, RelaTable, Section, SymbolLocation};
 use relakit::klp::SymName;
-use relakit::special::{self, ReadAt, Special};
 use relakit::{Class, Error, ErrorKind, Module, Objects, Profile};
+use relakit_linux::special::{self, ReadAt, Special};
 
 /// The first byte is the profile, the others are the file.
 pub fn run(data: &[u8]) {
@@ -64,7 +64,7 @@ fn whole(object: &Object<'_>) {
         let name = object.section_name(&section);
         assert!(is_inside(name, file) && name.len() <= NAME_MAX + 1 && !name.contains(&0));
         let whole = text(object, &section).map(|name| &name[..name.len().min(NAME_MAX + 1)]);
-        assert!(Some(name) == whole || section.kind == SHT_NULL);
+        assert!(Some(name) == whole || section.sh_type == SHT_NULL);
         if let Some(special) = special::by_name(name) {
             assert_eq!(special.name.as_bytes(), name);
             special_section(special);
@@ -95,19 +95,19 @@ fn text<'f>(object: &Object<'f>, section: &Section) -> Option<&'f [u8]> {
         0 => &b"\0"[..],
         index => object.section_bytes(&object.section(index)?),
     };
-    let tail = names.get(section.name as usize..)?;
+    let tail = names.get(section.sh_name as usize..)?;
     tail.contains(&0).then(|| tail.split(|byte| *byte == 0).next())?
 }
 
 /// The content is where the header says, and has whole relocations and a rest.
 fn content(object: &Object<'_>, section: &Section) {
     let (file, bytes) = (object.bytes(), object.section_bytes(section));
-    if matches!(section.kind, SHT_NOBITS | SHT_NULL) {
+    if matches!(section.sh_type, SHT_NOBITS | SHT_NULL) {
         assert!(bytes.is_empty());
         return;
     }
-    assert_eq!(bytes.len() as u64, section.size);
-    assert!(bytes.is_empty() || is_inside(bytes, &file[section.offset as usize..]));
+    assert_eq!(bytes.len() as u64, section.sh_size);
+    assert!(bytes.is_empty() || is_inside(bytes, &file[section.sh_offset as usize..]));
     let (table, rest) = RelaTable::whole_entries(bytes);
     assert_eq!(table.len() * RELA_SIZE + rest, bytes.len());
     assert_eq!(RelaTable::new(bytes).is_ok(), rest == 0);
@@ -126,21 +126,21 @@ fn symbols(object: &Object<'_>) {
     assert_eq!(table.get(table.len()), None);
     for index in 0..table.len() {
         let symbol = table.get(index).expect("fewer than there are");
-        match table.name(index, &symbol) {
+        match table.name(&symbol) {
             Ok(name) => {
                 assert!(
                     is_inside(name, table.strings().bytes())
                         && name.len() <= NAME_MAX + 1
                         && !name.contains(&0)
                 );
-                assert_eq!(table.strings().name(symbol.name), Some(name));
+                assert_eq!(table.strings().name(symbol.st_name), Some(name));
             }
             Err(error) => assert_eq!((error.symbol, error.section), (Some(index), Some(table.section()))),
         }
-        if let SymbolPlace::Section(section) = table.place(index, &symbol) {
+        if let SymbolLocation::Section(section) = table.location(&symbol) {
             assert!((1..object.section_count()).contains(&section));
         }
-        assert_eq!(symbol.binding(), symbol.info >> 4);
+        assert_eq!(symbol.binding(), symbol.st_info >> 4);
     }
 }
 
@@ -154,7 +154,7 @@ fn classes(module: &Module<'_>) {
         match class.class {
             Class::Ordinary { target } | Class::KlpEarly { target } => {
                 assert!(target < sections);
-                let has_entries = module.object().section(index).is_some_and(|section| section.size >= 24);
+                let has_entries = module.object().section(index).is_some_and(|section| section.sh_size >= 24);
                 assert!(
                     module.is_allocated(target) || Some(target) == module.per_cpu_section() || !has_entries
                 );
@@ -182,7 +182,7 @@ fn names(module: &Module<'_>) {
     let table = module.object().symbols();
     for index in 0..table.len() {
         let Some(symbol) = table.get(index) else { break };
-        let Ok(name) = table.name(index, &symbol) else { continue };
+        let Ok(name) = table.name(&symbol) else { continue };
         if let Some(parsed) = SymName::parse(name, module.profile()) {
             assert!(
                 is_inside(parsed.object, name)

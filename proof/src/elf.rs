@@ -29,8 +29,8 @@ fn object(asked: &Asked<'_>) -> Result<(), Error> {
     each(object.sections());
     let symbols = object.symbols();
     black_box((symbols.section(), symbols.strings_section(), symbols.len(), symbols.is_empty()));
-    black_box((symbols.get(*index), symbol.binding(), symbols.place(*index, symbol)));
-    black_box(symbols.name(*index, symbol)?);
+    black_box((symbols.get(*index), symbol.binding(), symbols.location(symbol)));
+    black_box(symbols.name(symbol)?);
     black_box(symbols.strings().name(*index));
     strings(asked);
     Ok(())

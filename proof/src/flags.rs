@@ -5,11 +5,11 @@ use core::fmt::Write;
 use core::hint::black_box;
 use core::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, BitXor, BitXorAssign, Not, Sub, SubAssign};
 use relakit::elf::SectionFlags;
-use relakit::reloc::Rules;
+use relakit::reloc::RelocFlags;
 
 /// Two values of each.
 pub struct Flags<'a> {
-    rules: [Rules; 2],
+    rules: [RelocFlags; 2],
     sections: [SectionFlags; 2],
     word: u64,
     name: &'a str,
@@ -60,6 +60,6 @@ macro_rules! every_function {
 
 #[unsafe(no_mangle)]
 extern "C" fn proof_flags(flags: &Flags<'_>) {
-    every_function!(Rules, flags.rules.into(), flags.word as u32, flags.name, flags.set);
+    every_function!(RelocFlags, flags.rules.into(), flags.word as u32, flags.name, flags.set);
     every_function!(SectionFlags, flags.sections.into(), flags.word, flags.name, flags.set);
 }

@@ -16,7 +16,7 @@ mod text;
 
 use core::hint::black_box;
 use core::panic::PanicInfo;
-use relakit::{HookError, Memory, Resolver, Target, Writer};
+use relakit::{CallbackError, Memory, Resolver, Target, Writer};
 use text::Text;
 
 unsafe extern "C" {
@@ -35,36 +35,41 @@ fn panic(_: &PanicInfo<'_>) -> ! {
 struct Embedder;
 
 impl Embedder {
-    fn symbol(name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+    fn symbol(name: &[u8], position: u64) -> Result<Option<u64>, CallbackError> {
         match embedder_symbol(name.first_chunk().unwrap_or(&[0; 8]), position) {
             0 => Ok(None),
-            1 => Err(HookError(1)),
+            1 => Err(CallbackError(1)),
             value => Ok(Some(value)),
         }
     }
 }
 
 impl Resolver for Embedder {
-    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError> {
         Self::symbol(name, 0)
     }
 
-    fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+    fn nth_symbol(
+        &mut self,
+        object: &[u8],
+        name: &[u8],
+        position: u64,
+    ) -> Result<Option<u64>, CallbackError> {
         Self::symbol(object, position)?;
         Self::symbol(name, position)
     }
 }
 
 impl Writer for Embedder {
-    fn read(&mut self, _address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), HookError> {
+    fn read(&mut self, _address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
         for byte in bytes {
             *byte = embedder_memory(offset) as u8;
         }
         Ok(())
     }
 
-    fn write(&mut self, address: u64, _offset: u64, _bytes: &[u8]) -> Result<(), HookError> {
-        if embedder_memory(address) == 0 { Ok(()) } else { Err(HookError(2)) }
+    fn write(&mut self, address: u64, _offset: u64, _bytes: &[u8]) -> Result<(), CallbackError> {
+        if embedder_memory(address) == 0 { Ok(()) } else { Err(CallbackError(2)) }
     }
 }
 
@@ -72,17 +77,17 @@ impl Writer for Embedder {
 struct Nothing;
 
 impl Resolver for Nothing {
-    fn exported(&mut self, _name: &[u8]) -> Result<Option<u64>, HookError> {
+    fn exported(&mut self, _name: &[u8]) -> Result<Option<u64>, CallbackError> {
         Ok(None)
     }
 }
 
 impl Writer for Nothing {
-    fn read(&mut self, _address: u64, _offset: u64, _bytes: &mut [u8]) -> Result<(), HookError> {
+    fn read(&mut self, _address: u64, _offset: u64, _bytes: &mut [u8]) -> Result<(), CallbackError> {
         Ok(())
     }
 
-    fn write(&mut self, _address: u64, _offset: u64, _bytes: &[u8]) -> Result<(), HookError> {
+    fn write(&mut self, _address: u64, _offset: u64, _bytes: &[u8]) -> Result<(), CallbackError> {
         Ok(())
     }
 }

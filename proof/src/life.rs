@@ -3,13 +3,15 @@
 use crate::{Embedder, Nothing, each};
 use core::hint::black_box;
 use relakit::elf::RelaTable;
-use relakit::{Error, Loaded, Memory, Module, Place, Profile, Resolver, check, special};
+use relakit::{Error, Loaded, Memory, Module, Profile, Resolver, SectionMemory};
+use relakit_linux::special;
+use relakit_linux::{findings, late, loader_check};
 
 /// What the embedder lends for a whole module.
 pub struct Lent<'a> {
     file: &'a [u8],
     profile: Profile,
-    memory: &'a mut [Option<Place<'a>>],
+    memory: &'a mut [Option<SectionMemory<'a>>],
     values: &'a mut [u64],
     kept: &'a mut [u8],
     object: &'a [u8],
@@ -36,13 +38,13 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
     *count = relakit::Objects::of(&module)?.names().len();
     let mut report = |error: Error| *fault = Some(error);
     described(&module, *index);
-    each(module.place_faults(memory));
+    each(module.assign_errors(memory));
     provided(memory, *index);
-    module.place(memory)?.assume_filled().early(values, &mut Embedder)?;
-    let mut filled = module.place(memory)?.fill()?;
-    filled.faults(values, &mut Embedder, &mut report)?;
+    module.assign(memory)?.assume_filled().early(values, &mut Embedder)?;
+    let mut filled = module.assign(memory)?.fill()?;
+    filled.errors(values, &mut Embedder, &mut report)?;
     let loaded = filled.early(values, &mut Embedder)?;
-    for (section, special) in loaded.specials() {
+    for (section, special) in relakit_linux::special::in_memory(&loaded) {
         *count =
             count.wrapping_add(usize::from(special.is_read_by(profile.since))).wrapping_add(section as usize);
         let sites = special::sites(special, profile.since, file, section.into());
@@ -53,12 +55,12 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
     }
     let read_last = special::finalize_order(profile.since).last();
     *count = count.wrapping_add(read_last.map_or(0, |special| special.name.len()));
-    *count = count.wrapping_add(module.late_size(values)?);
-    let mut late = loaded.keep(memory, values, kept)?;
+    *count = count.wrapping_add(module.retained_size(values)?);
+    let mut late = loaded.retain(memory, values, kept)?;
     each(late.objects());
     black_box(late.object_at(*index));
-    black_box(loaded.special(*index));
-    late.faults(object, memory, &mut Embedder, &mut report)?;
+    black_box(relakit_linux::special::of_section(&loaded, *index));
+    late.errors(object, memory, &mut Embedder, &mut report)?;
     *count = count.wrapping_add(late.coming(object, memory, &mut Embedder)?);
     *count = count.wrapping_add(late.going(object, memory)?);
     *count = count.wrapping_add(looked_at(&loaded, memory, values, object, &mut report));
@@ -77,61 +79,63 @@ fn described(module: &Module<'_>, index: u32) {
 }
 
 /// The functions of traits that core has itself.
-fn provided(memory: &mut [Option<Place<'_>>], index: u32) {
+fn provided(memory: &mut [Option<SectionMemory<'_>>], index: u32) {
     black_box((memory.base(index), memory.target(index)));
     black_box(memory.sync()).ok();
-    black_box(Nothing.candidate(&[], &[], u64::from(index))).ok();
+    black_box(Nothing.nth_symbol(&[], &[], u64::from(index))).ok();
     black_box(relakit::Writer::sync(&mut Nothing)).ok();
     black_box(Memory::sync(&mut Nothing)).ok();
 }
 
 /// Two of the module's fields.
-fn fields(module: &Module<'_>) -> [check::Field; 2] {
-    let mut fields = check::fields(module);
-    let none = check::Field { target: 0, offset: 0, size: 1, section: 0, entry: 0 };
+fn fields(module: &Module<'_>) -> [findings::Field; 2] {
+    let mut fields = findings::fields(module);
+    let none = findings::Field { target: 0, offset: 0, size: 1, section: 0, entry: 0 };
     [fields.next().unwrap_or(none), fields.last().unwrap_or(none)]
 }
 
 /// What a checker asks of a module.
 fn looked_at(
     loaded: &Loaded<'_>,
-    memory: &mut [Option<Place<'_>>],
+    memory: &mut [Option<SectionMemory<'_>>],
     values: &mut [u64],
     object: &[u8],
     report: &mut dyn FnMut(Error),
 ) -> usize {
     let module = loaded.module();
-    let mut count = usize::from(check::enables_patch(module));
-    let mut broken = |fault: check::LoaderFault| count = count.wrapping_add(fault.rule.errno() as usize);
-    check::loader(module, &mut broken);
-    check::same_names(module, &[1, 2, 3], &mut broken);
-    count = count.wrapping_add(check::module_name(module).map_or(0, <[u8]>::len));
-    count = count.wrapping_add(check::modinfo(module, object).map_or(0, <[u8]>::len));
-    let mut seen = |finding: check::Finding| count = count.wrapping_add(finding.rule.name().len());
-    let done = check::file(module, module.profile().since, values, &mut seen);
-    check::section(module, 1, module.profile().since, &mut seen);
-    check::sympos(module, &mut Embedder, &mut seen);
-    check::overlaps(&fields(module), &mut seen);
-    let mut late = check::late_fields(module, memory);
+    let mut count = usize::from(loader_check::enables_patch(module));
+    let mut broken =
+        |fault: loader_check::LoaderFinding| count = count.wrapping_add(fault.check.errno() as usize);
+    loader_check::loader(module, &mut broken);
+    loader_check::same_names(module, &[1, 2, 3], &mut broken);
+    count = count.wrapping_add(loader_check::module_name(module).map_or(0, <[u8]>::len));
+    count = count.wrapping_add(loader_check::modinfo(module, object).map_or(0, <[u8]>::len));
+    let mut seen = |finding: findings::Finding| count = count.wrapping_add(finding.lint.name().len());
+    let done = findings::file(module, module.profile().since, values, &mut seen);
+    findings::section(module, 1, module.profile().since, &mut seen);
+    findings::sympos(module, &mut Embedder, &mut seen);
+    findings::overlaps(&fields(module), &mut seen);
+    let mut late = findings::late_fields(module, memory);
     let ends = [late.next(), late.last()];
     if let [Some(first), Some(last)] = ends {
-        check::rewritten(loaded, memory, module.profile().since, &[first, last], &mut seen);
+        findings::rewritten(loaded, memory, module.profile().since, &[first, last], &mut seen);
     }
     if let Some(section) = module.object().section(1) {
         let (table, _) = RelaTable::whole_entries(module.object().section_bytes(&section));
-        check::truncated(table, (&*values).into(), section.address, 1, &mut seen);
+        findings::truncated(table, (&*values).into(), section.sh_addr, 1, &mut seen);
     }
-    count = count.wrapping_add(usize::from(check::patches(module, object)));
+    count = count.wrapping_add(usize::from(findings::patches(module, object)));
     if let Err(error) = done {
         report(error);
     }
-    count = count.wrapping_add(check::scratch_len(module));
-    count = count.wrapping_add(check::patched_names(module).fold(0, |longest, name| name.len().max(longest)));
-    let mut late = check::LinuxLate::new(module, values);
-    late.faults(object, memory, &mut Embedder, report);
+    count = count.wrapping_add(findings::scratch_len(module));
+    count =
+        count.wrapping_add(findings::patched_names(module).fold(0, |longest, name| name.len().max(longest)));
+    let mut late = late::LinuxLate::new(module, values);
+    late.errors(object, memory, &mut Embedder, report);
     let coming = late.coming(object, memory, &mut Embedder);
-    if let Some(fault) = coming.fault
-        && check::outcome(fault.kind, module.profile()) == check::Outcome::Unsafe
+    if let Some(fault) = coming.error
+        && late::outcome(fault.kind, module.profile()) == late::Outcome::Unsafe
     {
         report(fault);
     }

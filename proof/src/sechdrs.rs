@@ -3,9 +3,9 @@
 use crate::{Embedder, Nothing};
 use core::hint::black_box;
 use relakit::elf::{Section, Strings};
-use relakit::reloc::{Rules, SymtabValues};
+use relakit::reloc::{RelocFlags, SymtabValues};
 use relakit::sechdrs::{Mapping, Sechdrs};
-use relakit::{Error, ErrorKind, HookError, Profile, Target};
+use relakit::{CallbackError, Error, ErrorKind, Profile, Target};
 
 /// Every section is the same memory.
 struct Mapped<'m> {
@@ -15,16 +15,16 @@ struct Mapped<'m> {
 
 impl<'m> Mapping<'m> for Mapped<'m> {
     fn table(&self, index: u32, section: &Section) -> Option<&'m [u8]> {
-        self.table.get(index as usize..)?.get(..usize::try_from(section.size).ok()?)
+        self.table.get(index as usize..)?.get(..usize::try_from(section.sh_size).ok()?)
     }
 
     fn target(&mut self, index: u32, section: &Section) -> Result<Target<'_>, ErrorKind> {
-        let bytes = self.bytes.get_mut(index as usize..).ok_or(ErrorKind::NotPlaced)?;
-        Ok(Target::new(bytes, section.address))
+        let bytes = self.bytes.get_mut(index as usize..).ok_or(ErrorKind::NotAssigned)?;
+        Ok(Target::new(bytes, section.sh_addr))
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
-        if self.bytes.is_empty() { Err(HookError(3)) } else { Ok(()) }
+    fn sync(&mut self) -> Result<(), CallbackError> {
+        if self.bytes.is_empty() { Err(CallbackError(3)) } else { Ok(()) }
     }
 }
 
@@ -34,7 +34,7 @@ impl<'m> Mapping<'m> for Nothing {
     }
 
     fn target(&mut self, _index: u32, _section: &Section) -> Result<Target<'_>, ErrorKind> {
-        Err(ErrorKind::NotPlaced)
+        Err(ErrorKind::NotAssigned)
     }
 }
 
@@ -49,7 +49,7 @@ pub struct Image<'a> {
     bytes: &'a mut [u8],
     values: &'a mut [u64],
     profile: Profile,
-    rules: Rules,
+    rules: RelocFlags,
     index: u32,
 }
 

@@ -1,17 +1,19 @@
 //! What relakit knows as tables: errors, rules, types, profiles and special sections.
 
 use core::hint::black_box;
-use relakit::check::{Finding, LoaderRule, Rule};
-use relakit::reloc::{self, Rules};
-use relakit::{Error, ErrorKind, Profile, Reason, abi, special};
+use relakit::reloc::{self, RelocFlags};
+use relakit::{Error, ErrorKind, Profile, Reason, abi};
+use relakit_linux::findings::{Finding, Lint};
+use relakit_linux::loader_check::LoaderCheck;
+use relakit_linux::special;
 
 /// Numbers to look up.
 pub struct Wanted<'a> {
     error: Error,
-    loader_rule: LoaderRule,
+    loader_rule: LoaderCheck,
     reason: Reason,
     name: &'a [u8],
-    rules: Rules,
+    rules: RelocFlags,
     version: (u16, u16),
     at: usize,
     number: u32,
@@ -21,7 +23,7 @@ pub struct Wanted<'a> {
 #[unsafe(no_mangle)]
 extern "C" fn proof_tables(wanted: &Wanted<'_>) {
     errors(wanted);
-    rules(wanted);
+    lints(wanted);
     types(wanted);
     profiles(wanted);
 }
@@ -29,15 +31,15 @@ extern "C" fn proof_tables(wanted: &Wanted<'_>) {
 fn errors(wanted: &Wanted<'_>) {
     black_box(wanted.error.in_section(wanted.number));
     for kind in [wanted.error.kind].iter().chain(ErrorKind::ALL.get(wanted.at)) {
-        black_box((kind.message(), kind.linux_errno(), kind.number_names(), kind.number_c_names()));
+        black_box((kind.message(), kind.linux_errno(), kind.field_names(), kind.field_c_names()));
     }
     black_box((wanted.reason.text(), wanted.reason.message()));
 }
 
-fn rules(wanted: &Wanted<'_>) {
-    if let Some(rule) = Rule::ALL.get(wanted.at) {
+fn lints(wanted: &Wanted<'_>) {
+    if let Some(rule) = Lint::ALL.get(wanted.at) {
         black_box((rule.name(), rule.c_name(), rule.message(), rule.help(), rule.severity().name()));
-        black_box((rule.number_c_names(), rule.other_c_name(), Finding::new(*rule)));
+        black_box((rule.field_c_names(), rule.other_c_name(), Finding::new(*rule)));
     }
     let rule = wanted.loader_rule;
     black_box((rule.message(), rule.phase(), rule.errno()));
@@ -58,7 +60,7 @@ fn types(wanted: &Wanted<'_>) {
 fn profiles(wanted: &Wanted<'_>) {
     let (major, minor) = wanted.version;
     let profile = Profile::for_linux(major, minor).copied().unwrap_or_else(Profile::default);
-    black_box((profile.rules(), profile.with_pc32_check(), wanted.loader_rule.is_of(&profile)));
+    black_box((profile.reloc_flags(), profile.with_pc32_check(), wanted.loader_rule.is_of(&profile)));
     if let Some(special) = special::by_name(wanted.name) {
         black_box((special.is_read_by(wanted.version), special.first_read(wanted.version)));
         black_box((special.entry_size(wanted.version), special.takes_late(wanted.version)));

@@ -3,7 +3,7 @@
 //! `budget ROW` runs one row, and what callgrind is to count in a function of the name `counted`; `budget` lists the rows,
 //! each with the number by which its instructions are divided.
 
-use relakit::{HookError, Module, Place, Profile, Resolver};
+use relakit::{CallbackError, Module, Profile, Resolver, SectionMemory};
 use relakit_bench::engines::{APPLY, APPLY_C, CHECK, CLEAR, ENGINES, FLOOR, HALFWAY, number};
 use relakit_bench::growth::{Types, synthetic};
 use std::hint::black_box;
@@ -71,10 +71,10 @@ struct All;
 const KERNEL: u64 = 0xffff_ffff_8100_0000;
 
 impl Resolver for All {
-    fn exported(&mut self, _: &[u8]) -> Result<Option<u64>, HookError> {
+    fn exported(&mut self, _: &[u8]) -> Result<Option<u64>, CallbackError> {
         Ok(Some(KERNEL))
     }
-    fn candidate(&mut self, _: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+    fn nth_symbol(&mut self, _: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, CallbackError> {
         let count = if name == b"part_in_flight" { 2 } else { 1 };
         Ok((position <= count).then_some(KERNEL))
     }
@@ -88,17 +88,17 @@ fn early() -> Counted {
     let mut values = vec![0; object.symbols().len() as usize];
     let bytes = object.sections().map(|(_, section)| {
         let mut bytes = object.section_bytes(&section).to_vec();
-        bytes.resize(section.size as usize, 0);
+        bytes.resize(section.sh_size as usize, 0);
         bytes
     });
     let mut bytes: Vec<_> = bytes.collect();
     Box::new(move || {
         let addresses = (0xffff_ffff_c000_0000u64..).step_by(0x1000);
-        let place = |(address, bytes)| Some(Place { address, symbols_at: None, bytes });
+        let place = |(address, bytes)| Some(SectionMemory { address, symbols_at: None, bytes });
         let mut memory: Vec<_> =
             addresses.zip(bytes.iter_mut().map(|bytes| &mut bytes[..])).map(place).collect();
         let module = Module::parse(FILE, Profile::LINUX_6_12).unwrap();
-        let placed = module.place(&mut memory[..]).unwrap();
+        let placed = module.assign(&mut memory[..]).unwrap();
         placed.assume_filled().early(&mut values, &mut All).unwrap();
     })
 }

@@ -20,7 +20,7 @@ enum Common {
 #[inline(always)]
 fn common(entry: &[u8; 24], values: &[u64], address: u64) -> Option<(usize, Common)> {
     const WORD32: u32 = 1 << R_X86_64_PC32 | 1 << R_X86_64_PLT32 | 1 << R_X86_64_32S;
-    let Rela { offset, symbol, r_type, addend } = Rela::read(entry);
+    let Rela { r_offset: offset, r_sym: symbol, r_type, r_addend: addend } = Rela::read(entry);
     let sum = values.get(symbol as usize)?.wrapping_add(addend.cast_unsigned());
     let place = address.wrapping_add(offset);
     let offset = offset as usize;

@@ -2,18 +2,18 @@
 
 use crate::modules::{Job, Work};
 use relakit::elf::RelaTable;
-use relakit::reloc::{self, Rules, SymtabValues, Values};
+use relakit::reloc::{self, RelocFlags, SymtabValues, Values};
 use relakit::{Target, View};
 use relakit_ffi::{RELAKIT_OK, relakit_symbols, relakit_target};
 use std::hint::black_box;
 use std::ptr;
 
-type Pass = fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, Rules) -> Result<(), relakit::Error>;
+type Pass = fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, RelocFlags) -> Result<(), relakit::Error>;
 
 fn pass(pass: Pass, work: &Work, job: &Job, values: Values<'_>, image: &mut [u8]) -> bool {
     let Ok(table) = RelaTable::new(&work.file[job.rela.clone()]) else { return false };
     let mut target = Target::new(&mut image[job.target.clone()], job.address);
-    pass(table, values, &mut target, Rules::empty()).is_ok()
+    pass(table, values, &mut target, RelocFlags::empty()).is_ok()
 }
 
 pub fn apply(work: &Work, image: &mut [u8]) -> bool {
@@ -33,7 +33,7 @@ pub fn clear(work: &Work, image: &mut [u8]) -> bool {
 
 pub fn check(work: &Work, image: &mut [u8]) -> bool {
     let check: Pass =
-        |table, values, target, rules| reloc::check(table, values, &mut View::from(target), rules);
+        |table, values, target, rules| reloc::dry_run(table, values, &mut View::from(target), rules);
     work.jobs.iter().all(|job| pass(check, work, job, Values::Dense(&work.values), image))
 }
 

@@ -2,7 +2,7 @@
 
 use relakit::index::{Index, Names, find_sorted};
 use relakit_ffi::{relakit_find_sorted, relakit_index, relakit_index_build, relakit_index_find};
-use relakit_ffi::{relakit_index_size, relakit_names};
+use relakit_ffi::{relakit_index_size, relakit_name_table};
 use std::ffi::{c_char, c_void};
 use std::hint::black_box;
 use std::ptr;
@@ -66,9 +66,9 @@ impl Names for Table {
     }
 }
 
-fn in_c(entries: &[Entry]) -> relakit_names {
-    relakit_names {
-        struct_size: size_of::<relakit_names>() as u32,
+fn in_c(entries: &[Entry]) -> relakit_name_table {
+    relakit_name_table {
+        struct_size: size_of::<relakit_name_table>() as u32,
         flags: 0,
         first: entries.as_ptr().cast(),
         stride: size_of::<Entry>(),
@@ -96,7 +96,8 @@ impl CIndex {
     }
 }
 
-type CFindSorted = unsafe extern "C" fn(*const relakit_names, *const c_char, usize, u64, *mut usize) -> i32;
+type CFindSorted =
+    unsafe extern "C" fn(*const relakit_name_table, *const c_char, usize, u64, *mut usize) -> i32;
 type CFind = unsafe extern "C" fn(*const relakit_index, *const c_char, usize, u64, *mut usize) -> i32;
 
 /// bsearch and strcmp, and all of relakit's ways: in `sorted`, and in `table` with its index.

@@ -119,7 +119,7 @@ fn without_relocations(file: &[u8]) -> Vec<u8> {
     let rela: Vec<_> = Object::parse(&file)
         .unwrap()
         .sections()
-        .filter(|(_, section)| section.kind == SHT_RELA)
+        .filter(|(_, section)| section.sh_type == SHT_RELA)
         .map(|(index, _)| index as usize)
         .collect();
     for index in rela {
@@ -135,8 +135,8 @@ fn compare(work: &Work) -> Result<(), String> {
     let mut end = arena::start();
     let mut layout = |_, section: &Section, name: &[u8]| {
         let skipped = [&b".note"[..], b".modinfo", b"__version"].iter().any(|skip| name.starts_with(skip));
-        let address = (!skipped && section.size != 0).then_some(end as u64)?;
-        end += (section.size as usize).next_multiple_of(4096);
+        let address = (!skipped && section.sh_size != 0).then_some(end as u64)?;
+        end += (section.sh_size as usize).next_multiple_of(4096);
         Some(address)
     };
     let expected = Work::laid_out(&work.name, work.file.clone(), Profile::ELF, names::NEAR, &mut layout)

@@ -24,7 +24,7 @@ static void write_jump(unsigned char *bytes, uint64_t from, uint64_t to)
 }
 
 /* Where the key says so, the five bytes of "do nothing" become a jump. */
-static void read_jump_table(const struct relakit_place *place)
+static void read_jump_table(const struct relakit_section_memory *place)
 {
     for (uint64_t at = 0; at + sizeof(struct jump) <= place->size; at += sizeof(struct jump)) {
         struct jump jump;
@@ -45,7 +45,7 @@ relakit_status special_sections(struct module *module, struct relakit_error *err
         struct relakit_special special = { .struct_size = sizeof special };
         struct relakit_section section = { .struct_size = sizeof section };
         relakit_status status = relakit_module_special(module->relakit, i, &special, error);
-        if (status == RELAKIT_NONE)
+        if (status == RELAKIT_NOT_FOUND)
             continue;
         if (status == RELAKIT_OK)
             status = relakit_module_section(module->relakit, i, &section, error);

@@ -13,7 +13,7 @@ static relakit_status refuse(struct relakit_error *error, relakit_status status,
                              uint64_t limit)
 {
     *error = (struct relakit_error){
-        .status = status, .has = RELAKIT_HAS_SECTION, .section = section, .value = value, .limit = limit
+        .status = status, .has = RELAKIT_ERROR_HAS_SECTION, .section = section, .value = value, .limit = limit
     };
     return status;
 }
@@ -27,14 +27,14 @@ static relakit_status place_section(struct module *module, uint32_t index, struc
 
     if (status != RELAKIT_OK)
         return status;
-    /* Relocations need no memory: relakit_module_keep copies those that come late. */
+    /* Relocations need no memory: relakit_module_retain copies those that come late. */
     if (section.section_class != RELAKIT_CLASS_NOT_RELOCATION || !(section.flags & RELAKIT_SECTION_IN_MEMORY))
         return RELAKIT_OK;
     if (index >= MOST_SECTIONS ||
         !memory_take(section.sh_flags & SHF_EXECINSTR, section.size, section.align, &piece))
-        return refuse(error, RELAKIT_ERR_NOT_PLACED, index, section.size, 0);
-    module->places[index] = (struct relakit_place){
-        .flags = RELAKIT_PLACED,
+        return refuse(error, RELAKIT_ERR_NOT_ASSIGNED, index, section.size, 0);
+    module->places[index] = (struct relakit_section_memory){
+        .flags = RELAKIT_MEMORY_PRESENT,
         .bytes = piece.bytes,
         .size = section.size,
         .address = piece.address, /* of which relakit makes P; it never reads or writes there */
@@ -63,7 +63,7 @@ relakit_status module_prepare(struct module *module, const char *name, const str
     module->end = memory_mark();
     module->memory.count = info.section_count < MOST_SECTIONS ? info.section_count : MOST_SECTIONS;
     if (status == RELAKIT_OK)
-        status = relakit_module_place(module->relakit, &module->memory, error);
+        status = relakit_module_assign(module->relakit, &module->memory, error);
     if (status == RELAKIT_OK)
         status = relakit_module_fill(module->relakit, &module->memory, error);
     return status;
@@ -108,7 +108,7 @@ relakit_status module_relocate(struct module *module, struct relakit_error *erro
         status = note_symbols(module, error);
     /* The symbol values may go, and the module can wait for others. It loses the values in the array: this is last. */
     if (status == RELAKIT_OK)
-        status = relakit_module_keep(module->relakit, &module->memory, values, MOST_SYMBOLS, module->kept,
+        status = relakit_module_retain(module->relakit, &module->memory, values, MOST_SYMBOLS, module->kept,
                                      sizeof module->kept, error);
     if (status != RELAKIT_OK)
         return status;

@@ -23,7 +23,7 @@ struct module {
     uint64_t state[RELAKIT_MODULE_SIZE / sizeof(uint64_t)]; /* aligned to RELAKIT_MODULE_ALIGN, 8 */
     struct relakit_module *relakit;
     const char *name;
-    struct relakit_place places[MOST_SECTIONS];
+    struct relakit_section_memory places[MOST_SECTIONS];
     struct relakit_memory memory; /* leads to the places; the same for every call */
     struct memory_mark begin, end;
     struct module_symbol symbols[MOST_SYMBOLS]; /* what it defines, in the order of its symbol table */

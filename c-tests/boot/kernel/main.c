@@ -67,7 +67,7 @@ static void target_goes(const struct redirection *redirection)
     redirect_back(redirection);
     counter[0] ^= 1;
     memory_remember();
-    expect(RELAKIT_ERR_MISMATCH, module_going(&patch, "target", &error), &error,
+    expect(RELAKIT_ERR_TARGET_MISMATCH, module_going(&patch, "target", &error), &error,
            "going: a field that somebody has changed is noticed");
     check(memory_is_unchanged(), "going: and nothing is cleared");
     counter[0] ^= 1;

@@ -32,8 +32,8 @@ static const struct refusal refusals[] = {
     { "symbol-name.ko", READ, RELAKIT_ERR_BAD_SYMBOL_NAME },
     { "shared-tables.ko", READ, RELAKIT_ERR_RELOCATIONS_TOO_LARGE },
 
-    { "too-large.ko", PLACE, RELAKIT_ERR_NOT_PLACED },
-    { "alignment.ko", PLACE, RELAKIT_ERR_NOT_PLACED },
+    { "too-large.ko", PLACE, RELAKIT_ERR_NOT_ASSIGNED },
+    { "alignment.ko", PLACE, RELAKIT_ERR_NOT_ASSIGNED },
 
     { "symbol-section.ko", EARLY, RELAKIT_ERR_SYMBOL_SECTION },
     { "common-symbol.ko", EARLY, RELAKIT_ERR_COMMON_SYMBOL },
@@ -47,7 +47,7 @@ static const struct refusal refusals[] = {
     { "overflow-pc32.ko", EARLY, RELAKIT_ERR_OVERFLOW },
     { "overflow-32.ko", EARLY, RELAKIT_ERR_OVERFLOW },
     { "overflow-32s.ko", EARLY, RELAKIT_ERR_OVERFLOW },
-    { "non-zero.ko", EARLY, RELAKIT_ERR_NON_ZERO },
+    { "non-zero.ko", EARLY, RELAKIT_ERR_TARGET_NOT_ZERO },
 
     { "klp-section-name.ko", EARLY, RELAKIT_ERR_BAD_KLP_SECTION_NAME },
     { "klp-target-table.ko", EARLY, RELAKIT_ERR_TARGET_IS_RELOCATIONS },
@@ -55,14 +55,14 @@ static const struct refusal refusals[] = {
     { "klp-ordinary-symbol.ko", EARLY, RELAKIT_ERR_NOT_KLP_SYMBOL },
     { "klp-unknown.ko", EARLY, RELAKIT_ERR_KLP_NOT_FOUND },
     { "klp-ambiguous.ko", EARLY, RELAKIT_ERR_KLP_AMBIGUOUS },
-    { "klp-position.ko", EARLY, RELAKIT_ERR_KLP_POSITION },
+    { "klp-position.ko", EARLY, RELAKIT_ERR_KLP_SYMPOS },
 
     { "late-section-name.ko", COMING, RELAKIT_ERR_BAD_KLP_SECTION_NAME },
     { "late-symbol-name.ko", COMING, RELAKIT_ERR_BAD_KLP_SYMBOL_NAME },
     { "late-kernel-symbol.ko", COMING, RELAKIT_ERR_VMLINUX_FROM_MODULE },
     { "late-unknown.ko", COMING, RELAKIT_ERR_KLP_NOT_FOUND },
     { "late-ambiguous.ko", COMING, RELAKIT_ERR_KLP_AMBIGUOUS },
-    { "late-position.ko", COMING, RELAKIT_ERR_KLP_POSITION },
+    { "late-position.ko", COMING, RELAKIT_ERR_KLP_SYMPOS },
     { "late-not-alloc.ko", COMING, RELAKIT_ERR_LATE_NOT_ALLOCATED },
     { "late-target-section.ko", COMING, RELAKIT_ERR_TARGET_OUT_OF_RANGE },
     { "late-target-in-file.ko", COMING, RELAKIT_ERR_TARGET_NOT_ALLOCATED },
@@ -72,24 +72,24 @@ static const struct refusal refusals[] = {
     { "late-unknown-type.ko", COMING, RELAKIT_ERR_UNKNOWN_TYPE },
     { "late-offset-outside.ko", COMING, RELAKIT_ERR_OFFSET_OUTSIDE },
     { "late-overflow.ko", COMING, RELAKIT_ERR_OVERFLOW },
-    { "late-non-zero.ko", COMING, RELAKIT_ERR_NON_ZERO },
+    { "late-non-zero.ko", COMING, RELAKIT_ERR_TARGET_NOT_ZERO },
 };
 #define REFUSALS (sizeof refusals / sizeof refusals[0])
 
 void print_error(const struct relakit_error *error)
 {
     print("%s", relakit_strerror(error->status));
-    if (error->has & RELAKIT_HAS_SECTION)
+    if (error->has & RELAKIT_ERROR_HAS_SECTION)
         print(", section %d", (int)error->section);
-    if (error->has & RELAKIT_HAS_ENTRY)
+    if (error->has & RELAKIT_ERROR_HAS_ENTRY)
         print(", entry %lu", error->entry);
-    if (error->has & RELAKIT_HAS_TYPE)
+    if (error->has & RELAKIT_ERROR_HAS_TYPE)
         print(", %s", relakit_type_name(error->r_type));
-    if (error->has & RELAKIT_HAS_SYMBOL)
+    if (error->has & RELAKIT_ERROR_HAS_SYMBOL)
         print(", symbol %lu", (uint64_t)error->symbol);
     for (uint32_t i = 0; i < 3; i++) {
         const uint64_t number[] = { error->offset, error->value, error->limit };
-        const char *name = relakit_number_name(error->status, i);
+        const char *name = relakit_error_field_name(error->status, i);
         if (*name)
             print(", %s 0x%lx", name, number[i]);
     }

@@ -14,7 +14,7 @@ static int32_t exported(void *ctx, const char *name, size_t length, uint64_t *va
             return RELAKIT_OK;
         }
     }
-    return RELAKIT_NONE;
+    return RELAKIT_NOT_FOUND;
 }
 
 /* The position-th of that name in the order of addresses: each round finds the next higher one. */
@@ -30,7 +30,7 @@ static int32_t find_in_kernel(const char *name, size_t length, uint64_t position
                 next = address;
         }
         if (next == UINT64_MAX)
-            return RELAKIT_NONE; /* a position is any number that a file says: this ends the rounds */
+            return RELAKIT_NOT_FOUND; /* a position is any number that a file says: this ends the rounds */
         found = next;
     }
     *value = found;
@@ -47,11 +47,11 @@ static int32_t find_in_module(const struct module *module, const char *name, siz
             return RELAKIT_OK;
         }
     }
-    return RELAKIT_NONE;
+    return RELAKIT_NOT_FOUND;
 }
 
 /* Livepatches see everything: also what is static, of which there may be several with one name. */
-static int32_t candidate(void *ctx, const char *object, size_t object_length, const char *name, size_t length,
+static int32_t nth_symbol(void *ctx, const char *object, size_t object_length, const char *name, size_t length,
                          uint64_t position, uint64_t *value)
 {
     const struct module *module;
@@ -62,11 +62,11 @@ static int32_t candidate(void *ctx, const char *object, size_t object_length, co
     for (size_t i = 0; (module = module_loaded(i)) != NULL; i++)
         if (is_name(module->name, object, object_length))
             return find_in_module(module, name, length, position, value);
-    return RELAKIT_NONE;
+    return RELAKIT_NOT_FOUND;
 }
 
 const struct relakit_resolver resolver = {
     .struct_size = sizeof resolver,
     .exported = exported,
-    .candidate = candidate,
+    .nth_symbol = nth_symbol,
 };

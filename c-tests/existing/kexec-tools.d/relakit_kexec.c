@@ -48,17 +48,17 @@ static void fail(size_t section, const struct relakit_error *error)
 	unsigned i;
 
 	fprintf(stderr, "relakit: section %zu", section);
-	if (error->has & RELAKIT_HAS_ENTRY)
+	if (error->has & RELAKIT_ERROR_HAS_ENTRY)
 		fprintf(stderr, ", entry %llu", (unsigned long long)error->entry);
-	if (error->has & RELAKIT_HAS_SYMBOL)
+	if (error->has & RELAKIT_ERROR_HAS_SYMBOL)
 		fprintf(stderr, ", symbol %u", error->symbol);
-	if (error->has & RELAKIT_HAS_TYPE) {
+	if (error->has & RELAKIT_ERROR_HAS_TYPE) {
 		type = relakit_type_name(error->r_type);
 		fprintf(stderr, ", type %u %s", error->r_type, type ? type : "");
 	}
 	fprintf(stderr, ": %s", relakit_strerror(error->status));
 	for (i = 0; i < 3; i++) {
-		const char *name = relakit_number_name(error->status, i);
+		const char *name = relakit_error_field_name(error->status, i);
 
 		if (name && *name)
 			fprintf(stderr, ", %s %#llx", name, (unsigned long long)numbers[i]);

@@ -13,7 +13,7 @@
 
 int explain(const struct watched *w, const char *what, const struct relakit_error *error)
 {
-	const char *type = error->has & RELAKIT_HAS_TYPE ? relakit_type_name(error->r_type) : NULL;
+	const char *type = error->has & RELAKIT_ERROR_HAS_TYPE ? relakit_type_name(error->r_type) : NULL;
 
 	pr_err("%s: %s: section %u, entry %llu, %s, symbol %u: %s (offset %#llx, value %#llx, limit %#llx)\n", w->name,
 	       what, error->section, error->entry, type ?: "no type", error->symbol, relakit_strerror(error->status),
@@ -62,18 +62,18 @@ static void place(struct watched *w, enum fault fault)
 
 	for (i = 1; i < w->section_count; i++) {
 		const struct section *section = &w->sections[i];
-		struct relakit_place *place = &w->places[i];
+		struct relakit_section_memory *place = &w->places[i];
 
 		if (!section->in_memory && i != w->per_cpu_section)
 			continue;
-		place->flags = RELAKIT_PLACED;
+		place->flags = RELAKIT_MEMORY_PRESENT;
 		place->bytes = section->size ? w->ours + section->at : NULL;
 		place->size = section->size;
 		place->address = section->address;
 		if (fault == FAULT_ADDRESS && strcmp(section->name, ".text") == 0)
 			place->address += 16;
 		if (i == w->per_cpu_section) {
-			place->flags |= RELAKIT_PLACE_SYMBOLS_AT;
+			place->flags |= RELAKIT_MEMORY_SYMBOLS_AT;
 			place->symbols_at = w->per_cpu + (fault == FAULT_PER_CPU);
 		}
 	}
@@ -207,7 +207,7 @@ int early(struct watched *w, enum fault fault)
 	if (!w->seen)
 		return -ENODATA;
 	place(w, fault);
-	if (relakit_module_place(w->module, &w->memory, &error) || relakit_module_fill(w->module, &w->memory, &error) ||
+	if (relakit_module_assign(w->module, &w->memory, &error) || relakit_module_fill(w->module, &w->memory, &error) ||
 	    relakit_module_early(w->module, &w->memory, w->values, w->symbol_count, &resolver, &error))
 		return explain(w, "early", &error);
 	if (fault == FAULT_BYTE)

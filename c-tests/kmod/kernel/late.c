@@ -55,9 +55,9 @@ static void seal(struct watched *w)
 	w->memory.writer = &w->writer;
 	for (i = 1; i < w->section_count; i++) {
 		w->sections[i].name = "";
-		if (!(w->places[i].flags & RELAKIT_PLACED))
+		if (!(w->places[i].flags & RELAKIT_MEMORY_PRESENT))
 			continue;
-		w->places[i].flags |= RELAKIT_PLACE_WRITER;
+		w->places[i].flags |= RELAKIT_MEMORY_WRITER;
 		w->places[i].bytes = NULL;
 	}
 }
@@ -107,12 +107,12 @@ int late_keep(struct watched *w)
 	failed = collect_sites(w);
 	if (failed)
 		return failed;
-	if (relakit_module_late_size(w->module, w->values, w->symbol_count, &size, &error))
+	if (relakit_module_retained_size(w->module, w->values, w->symbol_count, &size, &error))
 		return explain(w, "late size", &error);
 	w->kept = kvmalloc(size, GFP_KERNEL);
 	if (!w->kept)
 		return -ENOMEM;
-	if (relakit_module_keep(w->module, &w->memory, w->values, w->symbol_count, w->kept, size, &error))
+	if (relakit_module_retain(w->module, &w->memory, w->values, w->symbol_count, w->kept, size, &error))
 		return explain(w, "keep", &error);
 	seal(w);
 	vfree(w->file);
@@ -198,7 +198,7 @@ int late_refused(struct watched *w, const char *object)
 	const struct relakit_resolver resolver = symbols_resolver(FAULT_NONE);
 	struct relakit_error error;
 
-	if (relakit_module_coming(w->module, object, &w->memory, &resolver, NULL, &error) != RELAKIT_ERR_NON_ZERO ||
+	if (relakit_module_coming(w->module, object, &w->memory, &resolver, NULL, &error) != RELAKIT_ERR_TARGET_NOT_ZERO ||
 	    error.linux_errno != ENOEXEC)
 		return -EINVAL;
 	pr_info("%s: %s is refused: %s\n", w->name, object, relakit_strerror(error.status));

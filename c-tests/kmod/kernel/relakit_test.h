@@ -46,7 +46,7 @@ struct watched {
 	size_t size;	/* of each copy */
 	u64 *state;
 	struct relakit_module *module;
-	struct relakit_place *places;
+	struct relakit_section_memory *places;
 	struct relakit_memory memory;
 	u64 *values;
 	void *kept;

@@ -133,7 +133,7 @@ static int32_t exported(void *ctx, const char *name, size_t length, uint64_t *va
 	symbol = find(NULL, 0, entry_name, strlen(entry_name), 1);
 	kfree(entry_name);
 	if (!symbol)
-		return RELAKIT_NONE;
+		return RELAKIT_NOT_FOUND;
 	/* The first member of an entry is the distance from it to the symbol. */
 	if (copy_from_kernel_nofault(&distance, (void *)symbol->value, sizeof(distance)))
 		return -EFAULT;
@@ -141,13 +141,13 @@ static int32_t exported(void *ctx, const char *name, size_t length, uint64_t *va
 	return RELAKIT_OK;
 }
 
-static int32_t candidate(void *ctx, const char *object, size_t object_length, const char *name, size_t length,
+static int32_t nth_symbol(void *ctx, const char *object, size_t object_length, const char *name, size_t length,
 			 uint64_t position, uint64_t *value)
 {
 	const struct symbol *symbol = find(object, object_length, name, length, position);
 
 	if (!symbol)
-		return RELAKIT_NONE;
+		return RELAKIT_NOT_FOUND;
 	*value = symbol->value;
 	return RELAKIT_OK;
 }
@@ -158,6 +158,6 @@ struct relakit_resolver symbols_resolver(enum fault fault)
 
 	what = fault;
 	return (struct relakit_resolver){
-		.struct_size = sizeof(struct relakit_resolver), .ctx = &what, .exported = exported, .candidate = candidate,
+		.struct_size = sizeof(struct relakit_resolver), .ctx = &what, .exported = exported, .nth_symbol = nth_symbol,
 	};
 }

@@ -1,21 +1,23 @@
-//! From faults to what the kernel answers.
+//! From errors to what the kernel answers.
 
 use super::memory::Simulated;
-use super::report::{Answer, Fault, Phase, Place, Verdict};
+use super::report::{Answer, Fault, Phase, SectionMemory, Verdict};
 use super::seen::Seen;
 use super::terms;
-use crate::faults;
+use crate::errors;
 use crate::inspect::names::shorten;
-use relakit::check::{self, LoaderFault, Outcome};
 use relakit::{Error, ErrorKind, Loaded, Module, Profile, Resolver};
+use relakit_linux::late::Outcome;
+use relakit_linux::loader_check::LoaderFinding;
+use relakit_linux::{late, loader_check};
 use std::collections::{HashMap, HashSet};
 
-/// Most faults of one kind and phase that are listed; the rest is counted. docs/check.md has the same number.
+/// Most errors of one kind and phase that are listed; the rest is counted. docs/check.md has the same number.
 const LISTED: u64 = 100;
 /// Most bytes of a name; what Linux knows is shorter. docs/check.md has the same number.
 const NAME: usize = 1024;
 
-/// Gathers the faults of a load or of an event.
+/// Gathers the errors of a load or of an event.
 pub(crate) struct Answers<'m, 'f> {
     module: &'m Module<'f>,
     /// The module's name, for what the kernel says.
@@ -55,12 +57,12 @@ impl<'m, 'f> Answers<'m, 'f> {
     /// The rules that have nothing to do with relocations.
     pub(crate) fn loader(&mut self) {
         let module = self.module;
-        check::loader(module, &mut |fault| self.add_of_loader(&fault));
+        loader_check::loader(module, &mut |fault| self.add_of_loader(&fault));
         let object = module.object();
         let mut sorted: Vec<u32> = object.sections().map(|(index, _)| index).collect();
         sorted
             .sort_by_cached_key(|index| object.section(*index).map(|section| object.section_name(&section)));
-        check::same_names(module, &sorted, &mut |fault| self.add_of_loader(&fault));
+        loader_check::same_names(module, &sorted, &mut |fault| self.add_of_loader(&fault));
     }
 
     /// Relocates the module, which is in memory as the kernel has it then.
@@ -72,13 +74,13 @@ impl<'m, 'f> Answers<'m, 'f> {
     ) -> Option<Loaded<'f>> {
         let module = self.module;
         let mut add = |error: Error| self.add(early_phase(error.kind), &error);
-        match module.place(memory).and_then(|placed| placed.assume_filled().early(values, resolver)) {
+        match module.assign(memory).and_then(|placed| placed.assume_filled().early(values, resolver)) {
             Ok(loaded) => return Some(loaded),
             Err(first) => add(first),
         }
         // This fails only as the other has failed.
-        if let Ok(placed) = module.place(memory) {
-            let _ = placed.assume_filled().faults(values, resolver, &mut add);
+        if let Ok(placed) = module.assign(memory) {
+            let _ = placed.assume_filled().errors(values, resolver, &mut add);
         }
         None
     }
@@ -90,14 +92,14 @@ impl<'m, 'f> Answers<'m, 'f> {
         }
     }
 
-    fn add_of_loader(&mut self, fault: &LoaderFault) {
+    fn add_of_loader(&mut self, fault: &LoaderFinding) {
         let found = loader_fault(self.module, self.name, fault);
         if self.count(found.kind, 1) {
             self.found.push(found);
         }
     }
 
-    /// The faults of another, of the same module.
+    /// The errors of another, of the same module.
     pub(crate) fn append(&mut self, other: Answers<'_, '_>) {
         for found in other.found {
             if self.seen.is_new(found.identity) && self.count(found.kind, 1) {
@@ -109,10 +111,10 @@ impl<'m, 'f> Answers<'m, 'f> {
         }
     }
 
-    /// Counts faults; whether the first of them is to be listed.
-    fn count(&mut self, kind: Kind, faults: u64) -> bool {
+    /// Counts errors; whether the first of them is to be listed.
+    fn count(&mut self, kind: Kind, errors: u64) -> bool {
         let count = self.counts.entry(kind).or_default();
-        *count = count.saturating_add(faults);
+        *count = count.saturating_add(errors);
         *count <= LISTED
     }
 
@@ -151,7 +153,7 @@ fn answer(mut found: Vec<Found>, counts: &HashMap<Kind, u64>) -> Answer {
         errno,
         phase: Some(first.phase),
         message: Some(first.message.clone()),
-        faults: found.into_iter().map(|found| found.fault).collect(),
+        errors: found.into_iter().map(|found| found.fault).collect(),
     }
 }
 
@@ -162,7 +164,7 @@ pub(crate) fn refused(phase: Phase, errno: i32, message: String) -> Answer {
         errno: errno_name(errno),
         phase: Some(phase),
         message: Some(message),
-        faults: Vec::new(),
+        errors: Vec::new(),
     }
 }
 
@@ -192,7 +194,7 @@ fn identity(error: &Error) -> Identity {
 }
 
 fn found(module: Option<&Module<'_>>, name: &str, phase: Phase, error: &Error, profile: &Profile) -> Found {
-    let outcome = check::outcome(error.kind, profile);
+    let outcome = late::outcome(error.kind, profile);
     let place = place(module, error);
     let errno = match outcome {
         Outcome::Refused(errno) => errno_name(errno),
@@ -208,40 +210,40 @@ fn found(module: Option<&Module<'_>>, name: &str, phase: Phase, error: &Error, p
             kind: format!("{:?}", error.kind),
             message: error.kind.to_string(),
             place,
-            numbers: faults::numbers(error).filter(|(name, _)| *name != "offset").collect(),
+            numbers: errors::numbers(error).filter(|(name, _)| *name != "offset").collect(),
             errno,
-            help: faults::help(error).map(str::to_owned),
+            help: errors::help(error).map(str::to_owned),
             more: 0,
         },
     }
 }
 
-fn loader_fault(module: &Module<'_>, name: &str, fault: &LoaderFault) -> Found {
-    let sentence = fault.rule.message().to_string_lossy().into_owned();
-    let mut at = Place::default();
+fn loader_fault(module: &Module<'_>, name: &str, fault: &LoaderFinding) -> Found {
+    let sentence = fault.check.message().to_string_lossy().into_owned();
+    let mut at = SectionMemory::default();
     if let Some(section) = fault.section {
         at.section = Some(section);
         at.section_name = section_name(module, section);
     }
-    let phase = match fault.rule.phase() {
-        check::Phase::Validity => Phase::Validity,
-        check::Phase::Layout => Phase::Layout,
-        check::Phase::Sysfs => Phase::Sysfs,
-        check::Phase::Init => Phase::Init,
+    let phase = match fault.check.phase() {
+        loader_check::Phase::Validity => Phase::Validity,
+        loader_check::Phase::Layout => Phase::Layout,
+        loader_check::Phase::Sysfs => Phase::Sysfs,
+        loader_check::Phase::Init => Phase::Init,
     };
     let of = at.section_name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
     Found {
-        kind: (phase, None, Some(fault.rule as u32)),
-        identity: ([0; 4], fault.section, None, Some(fault.rule as u32), None),
+        kind: (phase, None, Some(fault.check as u32)),
+        identity: ([0; 4], fault.section, None, Some(fault.check as u32), None),
         phase,
-        outcome: Outcome::Refused(fault.rule.errno()),
+        outcome: Outcome::Refused(fault.check.errno()),
         message: format!("{name}: {sentence}{of}"),
         fault: Fault {
-            kind: format!("{:?}", fault.rule),
+            kind: format!("{:?}", fault.check),
             message: sentence,
             place: at,
             numbers: Vec::new(),
-            errno: errno_name(fault.rule.errno()),
+            errno: errno_name(fault.check.errno()),
             help: None,
             more: 0,
         },
@@ -249,21 +251,21 @@ fn loader_fault(module: &Module<'_>, name: &str, fault: &LoaderFault) -> Found {
 }
 
 /// Where a fault is, with names.
-pub(crate) fn place(module: Option<&Module<'_>>, error: &Error) -> Place {
-    let mut place = Place {
+pub(crate) fn place(module: Option<&Module<'_>>, error: &Error) -> SectionMemory {
+    let mut place = SectionMemory {
         section: error.section,
         entry: error.entry,
         r_type: error.r_type.map(type_name),
         symbol: error.symbol,
-        ..Place::default()
+        ..SectionMemory::default()
     };
     let Some(module) = module else { return place };
     let object = module.object();
     let section = error.section.and_then(|index| object.section(index));
     place.section_name = error.section.and_then(|index| section_name(module, index));
     if let (Some(section), true) = (section, error.entry.is_some()) {
-        place.target = Some(section.info);
-        place.target_name = section_name(module, section.info);
+        place.target = Some(section.sh_info);
+        place.target_name = section_name(module, section.sh_info);
         place.offset = Some(error.offset);
     }
     place.symbol_name = error.symbol.and_then(|index| symbol_name(module, index));
@@ -283,15 +285,15 @@ pub(crate) fn section_name(module: &Module<'_>, index: u32) -> Option<String> {
 pub(crate) fn symbol_name(module: &Module<'_>, index: u32) -> Option<String> {
     let table = module.object().symbols();
     let symbol = table.get(index)?;
-    match table.name(index, &symbol).ok()? {
-        b"" => section_name(module, u32::from(symbol.shndx)),
+    match table.name(&symbol).ok()? {
+        b"" => section_name(module, u32::from(symbol.st_shndx)),
         name => Some(text(name)),
     }
 }
 
 /// Bytes of a name, printable, and no more of them than a report has room for.
 fn text(name: &[u8]) -> String {
-    shorten(faults::text(name), NAME)
+    shorten(errors::text(name), NAME)
 }
 
 /// The `errno` values that Linux's loader answers with.

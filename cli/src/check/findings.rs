@@ -1,14 +1,15 @@
 //! Gathers what the core finds about a module, and puts names to it.
 
 use super::answer::{section_name, symbol_name, type_name};
-use super::report::{FindingRow, Place};
+use super::report::{FindingRow, SectionMemory};
 use super::seen::Seen;
 use super::world::World;
-use relakit::check::{self, Finding, Rule, Severity};
 use relakit::elf::RelaTable;
 use relakit::reloc::Values;
-use relakit::special::{ReadAt, Version};
 use relakit::{Class, Error, Loaded, Memory, Module, Resolver};
+use relakit_linux::findings;
+use relakit_linux::findings::{Finding, Lint, Severity};
+use relakit_linux::special::{ReadAt, Version};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -41,14 +42,14 @@ pub(crate) struct Findings<'m, 'f> {
 struct Listed {
     groups: BTreeMap<Group, Found>,
     /// How many of each rule are listed.
-    of_rule: BTreeMap<Rule, usize>,
+    of_rule: BTreeMap<Lint, usize>,
     /// How many of each rule are in sections that have no group.
-    elsewhere: BTreeMap<Rule, u64>,
+    elsewhere: BTreeMap<Lint, u64>,
     /// Findings that were counted, and are not listed.
     seen: Seen,
 }
 
-type Group = (Reverse<Severity>, Rule, Option<u32>);
+type Group = (Reverse<Severity>, Lint, Option<u32>);
 
 /// The findings of one rule in one section.
 #[derive(Default)]
@@ -62,7 +63,7 @@ struct Found {
 impl Listed {
     /// One more finding, if it is new. `details` is asked for only if it is to be listed.
     fn add(&mut self, finding: Finding, details: impl FnOnce() -> Vec<String>) {
-        let rule = finding.rule;
+        let rule = finding.lint;
         let same = |other: &Finding| (other.entry, other.symbol) == (finding.entry, finding.symbol);
         let group = (Reverse(rule.severity()), rule, finding.section);
         let of_rule = self.of_rule.entry(rule).or_default();
@@ -105,18 +106,18 @@ impl<'m, 'f> Findings<'m, 'f> {
     pub(crate) fn file(&mut self) {
         let listed = &mut self.listed;
         let mut add = |finding| listed.add(finding, Vec::new);
-        let scratch = &mut vec![0; check::scratch_len(self.module)];
-        let done = check::file(self.module, self.version, scratch, &mut add);
+        let scratch = &mut vec![0; findings::scratch_len(self.module)];
+        let done = findings::file(self.module, self.version, scratch, &mut add);
         debug_assert!(done.is_ok(), "the scratch buffer is long enough: {done:?}");
-        let mut fields: Vec<_> = check::fields(self.module).collect();
+        let mut fields: Vec<_> = findings::fields(self.module).collect();
         fields.sort_unstable();
-        check::overlaps(&fields, &mut add);
+        findings::overlaps(&fields, &mut add);
     }
 
     /// What the symbols of those who are there tell about positions.
     pub(crate) fn sympos(&mut self, world: &mut World<'_>) {
         let mut found = Vec::new();
-        check::sympos(self.module, world, &mut |finding| found.push(finding));
+        findings::sympos(self.module, world, &mut |finding| found.push(finding));
         for finding in found {
             let module = self.module;
             self.listed.add(finding, || candidates(module, finding, world));
@@ -132,13 +133,13 @@ impl<'m, 'f> Findings<'m, 'f> {
             finding
         };
         if let (Some(error), 1..) = (&late.fault, late.left) {
-            let mut finding = place(Rule::HalfApplied, error);
+            let mut finding = place(Lint::HalfApplied, error);
             (finding.value, finding.limit) = (late.left, 0);
             self.listed.add(finding, || vec![format!("when {} comes", late.object)]);
         }
         for error in &late.not_cleared {
             let details = || vec![format!("when {} goes", late.object)];
-            self.listed.add(place(Rule::NotCleared, error), details);
+            self.listed.add(place(Lint::NotCleared, error), details);
         }
     }
 
@@ -161,18 +162,19 @@ impl<'m, 'f> Findings<'m, 'f> {
             };
             let table = RelaTable::whole_entries(self.module.object().section_bytes(&section)).0;
             let mut add = |finding| self.listed.add(finding, Vec::new);
-            check::truncated(table, Values::Dense(values), target.address(), index, &mut add);
+            findings::truncated(table, Values::Dense(values), target.address(), index, &mut add);
         }
     }
 
     /// Late relocations in code that the readers of special sections rewrite.
     pub(crate) fn ordering<M: Memory + ?Sized>(&mut self, loaded: &Loaded<'f>, memory: &mut M) {
-        let mut late: Vec<_> = check::late_fields(self.module, memory).collect();
+        let mut late: Vec<_> = findings::late_fields(self.module, memory).collect();
         late.sort_unstable();
         let version = self.version;
-        check::rewritten(loaded, memory, version, &late, &mut |finding| {
+        findings::rewritten(loaded, memory, version, &late, &mut |finding| {
             self.listed.add(finding, || {
-                let special = finding.other_section.and_then(|index| loaded.special(index));
+                let special =
+                    finding.other_section.and_then(|index| relakit_linux::special::of_section(loaded, index));
                 let read = special.and_then(|special| Some((special, special.first_read(version)?)));
                 let details = read
                     .map(|(special, at)| format!("{} reads {} {}", special.reader, special.name, time(at)));
@@ -199,9 +201,9 @@ impl<'m, 'f> Findings<'m, 'f> {
     }
 
     fn row(&self, finding: &Finding, details: &[String]) -> FindingRow {
-        let rule = finding.rule;
+        let rule = finding.lint;
         let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
-        let names = rule.number_c_names().map(|name| name.to_str().unwrap_or_default());
+        let names = rule.field_c_names().map(|name| name.to_str().unwrap_or_default());
         let numbers = [finding.offset, finding.value, finding.limit];
         let named = names.into_iter().zip(numbers).filter(|(name, _)| !name.is_empty() && *name != "offset");
         let other = rule.other_c_name().to_str().ok().filter(|_| finding.other_section.is_some());
@@ -218,24 +220,24 @@ impl<'m, 'f> Findings<'m, 'f> {
         }
     }
 
-    fn place(&self, section: Option<u32>, entry: Option<u64>, symbol: Option<u32>) -> Place {
+    fn place(&self, section: Option<u32>, entry: Option<u64>, symbol: Option<u32>) -> SectionMemory {
         let object = self.module.object();
-        let mut place = Place { section, entry, symbol, ..Place::default() };
+        let mut place = SectionMemory { section, entry, symbol, ..SectionMemory::default() };
         place.section_name = section.and_then(|index| section_name(self.module, index));
         let header = section.and_then(|index| object.section(index));
         let is_rela = header.is_some_and(|section| {
-            section.kind == relakit::abi::SHT_RELA
-                || section.flags.contains(relakit::elf::SectionFlags::RELA_LIVEPATCH)
+            section.sh_type == relakit::abi::SHT_RELA
+                || section.sh_flags.contains(relakit::elf::SectionFlags::RELA_LIVEPATCH)
         });
         if let Some(header) = header.filter(|_| is_rela) {
-            place.target = Some(header.info);
-            place.target_name = section_name(self.module, header.info);
+            place.target = Some(header.sh_info);
+            place.target_name = section_name(self.module, header.sh_info);
             let table = relakit::elf::RelaTable::whole_entries(object.section_bytes(&header)).0;
             let rela = entry.and_then(|entry| table.get(usize::try_from(entry).ok()?));
             if let Some(rela) = rela {
-                place.offset = Some(rela.offset);
+                place.offset = Some(rela.r_offset);
                 place.r_type = Some(type_name(rela.r_type));
-                place.symbol = Some(rela.symbol);
+                place.symbol = Some(rela.r_sym);
             }
         }
         place.symbol_name = place.symbol.and_then(|index| symbol_name(self.module, index));
@@ -247,11 +249,11 @@ impl<'m, 'f> Findings<'m, 'f> {
 fn candidates(module: &Module<'_>, finding: Finding, world: &mut World<'_>) -> Vec<String> {
     let name = finding.symbol.and_then(|index| {
         let table = module.object().symbols();
-        let name = table.name(index, &table.get(index)?).ok()?;
+        let name = table.name(&table.get(index)?).ok()?;
         relakit::klp::SymName::parse(name, module.profile())
     });
     let Some(name) = name else { return Vec::new() };
-    let mut nth = |position| world.candidate(name.object, name.name, position).ok().flatten();
+    let mut nth = |position| world.nth_symbol(name.object, name.name, position).ok().flatten();
     let addresses = (1..=LISTED as u64).map_while(|position| Some((position, nth(position)?)));
     addresses.map(|(position, address)| format!("position {position} is at {address:#x}")).collect()
 }

@@ -39,7 +39,7 @@ pub(crate) fn page(picture: &Picture<'_>, report: Option<&Report>) -> String {
             (contents(&view))
             main {
                 @if let Some(report) = report {
-                    (findings::faults(Some(&view), report))
+                    (findings::errors(Some(&view), report))
                     (findings::findings(&view, report))
                     (verdict::events(Some(&view), report))
                 }
@@ -65,7 +65,7 @@ pub(crate) fn without_picture(report: &Report) -> String {
                 (verdict::notes(report))
             }
             main {
-                (findings::faults(None, report))
+                (findings::errors(None, report))
                 (verdict::events(None, report))
             }
         },
@@ -97,11 +97,11 @@ fn document(name: &str, body: &Markup) -> String {
 
 fn contents(view: &View<'_>) -> Markup {
     let report = view.report;
-    let faults = report.filter(|report| !report.answer.faults.is_empty());
+    let errors = report.filter(|report| !report.answer.errors.is_empty());
     html! {
         nav aria-label="Contents" {
             ul {
-                @if let Some(report) = faults { li { a href="#faults" { "Faults " (count(report.answer.faults.len())) } } }
+                @if let Some(report) = errors { li { a href="#errors" { "Faults " (count(report.answer.errors.len())) } } }
                 @if let Some(report) = report {
                     li { a href="#findings" { "Findings " (count(report.findings.len())) } }
                     @if !report.steps.is_empty() { li { a href="#events" { "Events " (count(report.steps.len())) } } }

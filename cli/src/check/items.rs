@@ -1,8 +1,8 @@
 //! Faults and findings of a report as one list, in the words that all formats for people share.
 
-use super::report::{Answer, Fault, FindingRow, Phase, Place, Report, Step, Verdict};
+use super::report::{Answer, Fault, FindingRow, Phase, Report, SectionMemory, Step, Verdict};
 use crate::inspect::names::shorten;
-use relakit::check::Severity;
+use relakit_linux::findings::Severity;
 use std::collections::BTreeSet;
 
 /// Most bytes of a name in a sentence.
@@ -66,8 +66,8 @@ pub(super) struct Item<'r> {
     pub(super) module: Option<&'r str>,
     /// "load" or the event; none for a finding.
     pub(super) event: Option<&'r str>,
-    pub(super) place: Option<&'r Place>,
-    pub(super) other: Option<(&'static str, &'r Place)>,
+    pub(super) place: Option<&'r SectionMemory>,
+    pub(super) other: Option<(&'static str, &'r SectionMemory)>,
     pub(super) numbers: &'r [(&'static str, u64)],
     pub(super) errno: Option<&'static str>,
     pub(super) details: &'r [String],
@@ -76,7 +76,7 @@ pub(super) struct Item<'r> {
     pub(super) more: u64,
 }
 
-/// All of a report: the load's faults, those of the steps, findings. What happens to a module after it failed follows
+/// All of a report: the load's errors, those of the steps, findings. What happens to a module after it failed follows
 /// from that, and is said by the steps alone.
 pub(super) fn items(report: &Report) -> impl Iterator<Item = Item<'_>> {
     let mut failed = BTreeSet::new();
@@ -93,13 +93,13 @@ fn about(step: &Step) -> &str {
     step.event.split_once(':').map_or("", |(_, name)| name)
 }
 
-/// A step's faults are the livepatch's when it was applied, and before that those of the module that comes.
+/// A step's errors are the livepatch's when it was applied, and before that those of the module that comes.
 fn module(step: &Step) -> Option<&str> {
     let own = matches!(step.answer.phase, Some(Phase::Coming | Phase::Going));
     (!own).then(|| about(step))
 }
 
-/// The faults of an answer; where it has none and is not good either, its message.
+/// The errors of an answer; where it has none and is not good either, its message.
 fn answer<'r>(answer: &'r Answer, event: &'r str, module: Option<&'r str>) -> impl Iterator<Item = Item<'r>> {
     let bare = move |rule: KernelRule, message| Item {
         severity: rule.severity(),
@@ -115,7 +115,7 @@ fn answer<'r>(answer: &'r Answer, event: &'r str, module: Option<&'r str>) -> im
         help: None,
         more: 0,
     };
-    let faults = answer.faults.iter().map(move |fault| Item {
+    let errors = answer.errors.iter().map(move |fault| Item {
         place: Some(&fault.place),
         numbers: &fault.numbers,
         errno: fault.errno,
@@ -129,9 +129,9 @@ fn answer<'r>(answer: &'r Answer, event: &'r str, module: Option<&'r str>) -> im
         Verdict::Rejected => Some(KernelRule::Rejects),
         Verdict::Unsafe => Some(KernelRule::Unsafe),
     };
-    let alone = rule.filter(|_| answer.faults.is_empty());
+    let alone = rule.filter(|_| answer.errors.is_empty());
     let alone = alone.map(|rule| bare(rule, answer.message.as_deref().unwrap_or(rule.message())));
-    faults.chain(alone)
+    errors.chain(alone)
 }
 
 fn finding(row: &FindingRow) -> Item<'_> {
@@ -166,7 +166,7 @@ pub(super) const fn level(severity: Severity) -> &'static str {
 }
 
 /// "section 41 .klp.rela.nfs..text, entry 3, into .text+0x40"; nothing where no place is known.
-pub(super) fn place(place: &Place) -> String {
+pub(super) fn place(place: &SectionMemory) -> String {
     let mut parts = Vec::new();
     match (place.section, &place.section_name) {
         (Some(index), Some(section)) if !section.is_empty() => {
@@ -190,13 +190,13 @@ pub(super) fn place(place: &Place) -> String {
 }
 
 /// "R_X86_64_PC32, symbol 93 .klp.sym.nfs.nfs_commit_inode,0": of what [`place`] does not say.
-pub(super) fn relocation(place: &Place) -> Option<String> {
+pub(super) fn relocation(place: &SectionMemory) -> Option<String> {
     let symbol = symbol(place).filter(|_| place.section.is_some());
     let parts: Vec<_> = place.r_type.clone().into_iter().chain(symbol).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-fn symbol(place: &Place) -> Option<String> {
+fn symbol(place: &SectionMemory) -> Option<String> {
     match (place.symbol?, place.symbol_name.as_deref()) {
         (index, None | Some("")) => Some(format!("symbol {index}")),
         (index, Some(symbol)) => Some(format!("symbol {index} {}", name(symbol))),

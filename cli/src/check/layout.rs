@@ -67,7 +67,7 @@ impl Group {
     fn of(module: &Module<'_>, index: u32, section: &Section) -> Self {
         let name = module.object().section_name(section);
         let init = name.starts_with(b".init");
-        let has = |flag| section.flags.contains(flag);
+        let has = |flag| section.sh_flags.contains(flag);
         let (text, data) = (has(SectionFlags::EXECINSTR), has(SectionFlags::WRITE));
         match () {
             () if !module.is_allocated(index) => Self::Copy,
@@ -86,11 +86,12 @@ impl Area {
     /// Gives each section of `module` a place. Fails with a sentence, and takes nothing, if there is not enough room, or
     /// if Linux would let sections overlap.
     pub(crate) fn place(&mut self, module: &Module<'_>) -> Result<BTreeMap<u32, At>, String> {
-        let overlaps = |section: &Section, group| group != Group::Copy && section.align > OFFSET_ALIGN_MAX;
+        let overlaps =
+            |section: &Section, group| group != Group::Copy && section.sh_addralign > OFFSET_ALIGN_MAX;
         if let Some((index, section, _)) =
             Group::of_all(module).find(|(index, section, group)| *index != 0 && overlaps(section, *group))
         {
-            let align = section.align;
+            let align = section.sh_addralign;
             return Err(format!("section {index} has the alignment {align:#x}, which Linux cuts to 32 bits"));
         }
         let mut after = self.clone();
@@ -111,11 +112,11 @@ impl Area {
                 let next = if group == Group::Copy { &mut self.copies } else { &mut self.modules };
                 let most = if group == Group::Copy { ALIGN_MAX } else { OFFSET_ALIGN_MAX };
                 let offset =
-                    next.checked_sub(base)?.checked_next_multiple_of(section.align.clamp(1, most))?;
+                    next.checked_sub(base)?.checked_next_multiple_of(section.sh_addralign.clamp(1, most))?;
                 let address = base.checked_add(offset)?;
                 // A copy of the file has no room for what is not in the file.
-                let in_file = group != Group::Copy || section.kind != abi::SHT_NOBITS;
-                *next = address.checked_add(if in_file { section.size } else { 0 })?;
+                let in_file = group != Group::Copy || section.sh_type != abi::SHT_NOBITS;
+                *next = address.checked_add(if in_file { section.sh_size } else { 0 })?;
                 places.insert(index, At { address, symbols_at: self.per_cpu(module, index, &section) });
             }
             for next in [&mut self.copies, &mut self.modules] {
@@ -134,7 +135,7 @@ impl Area {
             return None;
         }
         let base = self.per_cpu;
-        self.per_cpu = base.saturating_add(section.size).checked_next_multiple_of(64).unwrap_or(base);
+        self.per_cpu = base.saturating_add(section.sh_size).checked_next_multiple_of(64).unwrap_or(base);
         Some(base)
     }
 }

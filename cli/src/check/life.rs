@@ -8,8 +8,9 @@ use super::report::{Answer, Phase, Report, Step, Verdict};
 use super::world::World;
 use crate::image;
 use crate::{Failure, kernel};
-use relakit::check::{self, LinuxLate};
 use relakit::{Module, Profile};
+use relakit_linux::late::LinuxLate;
+use relakit_linux::{findings, loader_check};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -134,8 +135,8 @@ pub(crate) fn check(
         name: &name,
         late: LinuxLate::new(&module, &mut values),
         memory: &mut memory,
-        enabled: loaded.is_some() && check::enables_patch(&module),
-        patched: check::patched_names(&module).collect(),
+        enabled: loaded.is_some() && loader_check::enables_patch(&module),
+        patched: findings::patched_names(&module).collect(),
         known,
     };
     if patch.enabled {
@@ -253,17 +254,17 @@ impl Patch<'_, '_> {
         let mut all = Answers::new(self.module, self.name);
         let mut values = self.late.values().to_vec();
         let mut copy = LinuxLate::new(self.module, &mut values);
-        copy.faults(name.as_bytes(), self.memory, world, &mut |error| all.add(phase, &error));
+        copy.errors(name.as_bytes(), self.memory, world, &mut |error| all.add(phase, &error));
         let done = self.late.coming(name.as_bytes(), self.memory, world);
-        if let Some(fault) = done.fault {
+        if let Some(fault) = done.error {
             answers.add(phase, &fault);
             answers.append(all);
             late.left = done.written;
         }
-        if let (Some(known), None) = (&mut self.known, done.fault) {
+        if let (Some(known), None) = (&mut self.known, done.error) {
             known.coming(name, self.late.values());
         }
-        late.fault = done.fault;
+        late.fault = done.error;
         late
     }
 

@@ -9,7 +9,7 @@ use crate::input::{self, Kind};
 use crate::progress::Progress;
 use crate::symbols::Symbols;
 use crate::{Failure, output};
-use relakit::check::Severity;
+use relakit_linux::findings::Severity;
 use std::io::Write;
 use std::path::PathBuf;
 

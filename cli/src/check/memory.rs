@@ -2,7 +2,8 @@
 
 use crate::place::At;
 use relakit::elf::RelaTable;
-use relakit::{Class, Memory, Module, Target, abi, special};
+use relakit::{Class, Memory, Module, Target, abi};
+use relakit_linux::special;
 use std::collections::BTreeMap;
 
 /// Most bytes that the sections of a simulated module have together; of a larger file, as many as the file.
@@ -59,22 +60,22 @@ impl Simulated {
         let mut this_module = None;
         for (index, header) in object.sections() {
             let has_bytes = usize::try_from(index).is_ok_and(|index| needed.get(index) == Some(&true));
-            let at = places.get(&index).filter(|_| header.kind != abi::SHT_NULL);
+            let at = places.get(&index).filter(|_| header.sh_type != abi::SHT_NULL);
             let Some(at) = at else {
                 sections.push(None);
                 continue;
             };
             let mut bytes = None;
             if has_bytes {
-                total = total.saturating_add(header.size);
+                total = total.saturating_add(header.sh_size);
                 if total > most {
                     return Err(format!(
                         "the sections that are relocated have more than {most:#x} bytes together, too many to \
                          simulate (with section {index}, which has {:#x})",
-                        header.size
+                        header.sh_size
                     ));
                 }
-                bytes = Some(filled(object.section_bytes(&header), header.size)?);
+                bytes = Some(filled(object.section_bytes(&header), header.sh_size)?);
             }
             if this_module.is_none() && object.section_name(&header) == THIS_MODULE {
                 this_module = Some(index);

@@ -12,7 +12,7 @@ pub(crate) use lanes::{BINS, Lane, LaneKind, Marks, Strip};
 pub(crate) use phases::{Phase, Read};
 
 use super::layout::{Area, Group};
-use super::report::{Place, Report};
+use super::report::{Report, SectionMemory};
 use crate::inspect::report::{Kind, Report as Told, SectionRow};
 use crate::kernel;
 use relakit::Module;
@@ -35,7 +35,7 @@ pub(crate) struct Picture<'f> {
     pub(crate) phases: Vec<Phase>,
     /// Value of a symbol for an object; only those that are known.
     values: BTreeMap<(u32, String), u64>,
-    placed: BTreeMap<u32, Placed>,
+    placed: BTreeMap<u32, Assigned>,
 }
 
 /// One kind of memory.
@@ -44,12 +44,12 @@ pub(crate) struct Region {
     pub(crate) group: Group,
     /// Bytes from the first section's begin to the last one's end.
     pub(crate) size: u64,
-    pub(crate) sections: Vec<Placed>,
+    pub(crate) sections: Vec<Assigned>,
 }
 
 /// One section in memory.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Placed {
+pub(crate) struct Assigned {
     pub(crate) section: u32,
     /// Offset in its region.
     pub(crate) start: u64,
@@ -92,7 +92,7 @@ impl<'f> Picture<'f> {
         let values = values(&told, known);
         let regions = regions(module, &known.addresses);
         let all = regions.iter().flat_map(|region| &region.sections);
-        let placed: BTreeMap<u32, Placed> = all.map(|placed| (placed.section, *placed)).collect();
+        let placed: BTreeMap<u32, Assigned> = all.map(|placed| (placed.section, *placed)).collect();
         let drawn = lanes::draw(module, &told, &placed, &known.ranges, &spoken_of(report));
         let phases = phases::phases(module, &told, version);
         Self {
@@ -118,7 +118,7 @@ impl<'f> Picture<'f> {
     }
 
     /// Where a section is in memory.
-    pub(crate) fn placed(&self, index: u32) -> Option<&Placed> {
+    pub(crate) fn placed(&self, index: u32) -> Option<&Assigned> {
         self.placed.get(&index)
     }
 
@@ -161,14 +161,14 @@ fn regions(module: &Module<'_>, addresses: &[Option<u64>]) -> Vec<Region> {
             let Some(at) = places.get(&index).filter(|_| shown) else { continue };
             let base = *base.get_or_insert(at.address);
             let address = usize::try_from(index).ok().and_then(|index| addresses.get(index));
-            sections.push(Placed {
+            sections.push(Assigned {
                 section: index,
                 start: at.address.saturating_sub(base),
-                size: section.size,
+                size: section.sh_size,
                 address: address.copied().flatten(),
             });
         }
-        let end = |placed: &Placed| placed.start.saturating_add(placed.size);
+        let end = |placed: &Assigned| placed.start.saturating_add(placed.size);
         let size = sections.iter().map(end).max().unwrap_or(0);
         if size != 0 {
             regions.push(Region { group, size, sections });
@@ -185,7 +185,7 @@ fn spoken_of(report: Option<&Report>) -> BTreeSet<(u32, u64)> {
         std::iter::once(&row.place).chain(other)
     });
     let answers = std::iter::once(&report.answer).chain(report.steps.iter().map(|step| &step.answer));
-    let faults = answers.flat_map(|answer| &answer.faults).map(|fault| &fault.place);
-    let entry = |place: &Place| place.section.zip(place.entry);
-    findings.chain(faults).filter_map(entry).collect()
+    let errors = answers.flat_map(|answer| &answer.errors).map(|fault| &fault.place);
+    let entry = |place: &SectionMemory| place.section.zip(place.entry);
+    findings.chain(errors).filter_map(entry).collect()
 }

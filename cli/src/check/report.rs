@@ -3,7 +3,7 @@
 //!
 //! Names are text, escaped as `relakit inspect` does.
 
-use relakit::check::{Rule, Severity};
+use relakit_linux::findings::{Lint, Severity};
 use serde::{Serialize, Serializer};
 
 /// All of it.
@@ -76,13 +76,13 @@ pub(crate) struct Answer {
     /// What happens, in the kernel's terms: of the fault that decides.
     pub(crate) message: Option<String>,
     /// Every fault, the one that decides first.
-    pub(crate) faults: Vec<Fault>,
+    pub(crate) errors: Vec<Fault>,
 }
 
 impl Answer {
-    /// How many faults there are, with those that are not listed.
+    /// How many errors there are, with those that are not listed.
     pub(crate) fn count(&self) -> u64 {
-        self.faults.iter().map(|fault| fault.more.saturating_add(1)).fold(0, u64::saturating_add)
+        self.errors.iter().map(|fault| fault.more.saturating_add(1)).fold(0, u64::saturating_add)
     }
 }
 
@@ -102,7 +102,7 @@ pub(crate) struct Fault {
     pub(crate) kind: String,
     /// A sentence without numbers.
     pub(crate) message: String,
-    pub(crate) place: Place,
+    pub(crate) place: SectionMemory,
     /// Names and values of the numbers at fault: the limit, what was there, ...
     pub(crate) numbers: Vec<(&'static str, u64)>,
     /// What the kernel answers to this one.
@@ -115,7 +115,7 @@ pub(crate) struct Fault {
 
 /// Where it is in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Place {
+pub(crate) struct SectionMemory {
     /// Section index: for a relocation the section that holds it.
     pub(crate) section: Option<u32>,
     pub(crate) section_name: Option<String>,
@@ -138,14 +138,14 @@ pub(crate) struct Place {
 pub(crate) struct FindingRow {
     /// The rule's stable name.
     #[serde(serialize_with = "name")]
-    pub(crate) rule: Rule,
+    pub(crate) rule: Lint,
     #[serde(serialize_with = "severity")]
     pub(crate) severity: Severity,
     /// A sentence.
     pub(crate) message: String,
-    pub(crate) place: Place,
+    pub(crate) place: SectionMemory,
     /// What the other place is, and where.
-    pub(crate) other: Option<(&'static str, Place)>,
+    pub(crate) other: Option<(&'static str, SectionMemory)>,
     /// Names and values of the finding's numbers.
     pub(crate) numbers: Vec<(&'static str, u64)>,
     /// More than the numbers say: candidates with their addresses, the reader and its time, ...
@@ -157,7 +157,7 @@ pub(crate) struct FindingRow {
     pub(crate) more: u64,
 }
 
-fn name<S: Serializer>(rule: &Rule, serializer: S) -> Result<S::Ok, S::Error> {
+fn name<S: Serializer>(rule: &Lint, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(rule.name())
 }
 

@@ -4,10 +4,10 @@
 //! is usual for files that are not text; where in the file it is, the logical locations and the message say.
 
 use super::items::{self, Item, KernelRule, items, level};
-use super::report::{Place, Report};
+use super::report::{Report, SectionMemory};
 use crate::inspect::names::shorten;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use relakit::check::{Rule, Severity};
+use relakit_linux::findings::{Lint, Severity};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value, json};
 use std::cell::RefCell;
@@ -89,7 +89,7 @@ fn rules() -> Vec<Value> {
     let kernel = KernelRule::ALL
         .iter()
         .map(|it| (it.name(), format!("{it:?}"), it.severity(), it.message(), it.help()));
-    let findings = Rule::ALL
+    let findings = Lint::ALL
         .iter()
         .map(|it| (it.name(), format!("{it:?}"), it.severity(), text(it.message()), text(it.help())));
     let rule = |(id, name, severity, message, help): (&str, String, _, &str, &str)| {
@@ -132,7 +132,7 @@ fn result(report: &Report, item: &Item<'_>, seen: &mut BTreeMap<u64, u64>) -> Va
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
-    KernelRule::ALL.iter().map(|rule| rule.name()).chain(Rule::ALL.iter().map(|rule| rule.name()))
+    KernelRule::ALL.iter().map(|rule| rule.name()).chain(Lint::ALL.iter().map(|rule| rule.name()))
 }
 
 /// All that the text says, in one line: GitHub shows little else.
@@ -154,7 +154,7 @@ fn message(item: &Item<'_>) -> String {
     shorten(format!("{}{help}", capital(&said)), MESSAGE)
 }
 
-fn location(report: &Report, place: Option<&Place>) -> Map<String, Value> {
+fn location(report: &Report, place: Option<&SectionMemory>) -> Map<String, Value> {
     let physical = json!({
         "artifactLocation": { "uri": uri(&report.file) },
         "region": { "startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1 },
@@ -164,7 +164,7 @@ fn location(report: &Report, place: Option<&Place>) -> Map<String, Value> {
 }
 
 /// The section, the relocation in it and its symbol, from the outside to the inside.
-fn logical(place: &Place) -> Vec<Value> {
+fn logical(place: &SectionMemory) -> Vec<Value> {
     let mut locations = Vec::new();
     let section = place.section.map(|index| match &place.section_name {
         Some(name) => format!("{index} {name}"),

@@ -1,4 +1,4 @@
-//! Which faults and findings were counted already, in bounded memory.
+//! Which errors and findings were counted already, in bounded memory.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};

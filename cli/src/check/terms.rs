@@ -1,10 +1,10 @@
 //! What happens, in the kernel's terms: short, with the names that its log would have.
 
-use super::report::Place;
+use super::report::SectionMemory;
 use relakit::{Error, ErrorKind as Kind};
 
 /// One line for the fault that decides. `name` is the module's.
-pub(crate) fn message(name: &str, error: &Error, place: &Place) -> String {
+pub(crate) fn message(name: &str, error: &Error, place: &SectionMemory) -> String {
     let section = place.section_name.as_deref().unwrap_or("?");
     let symbol = place.symbol_name.as_deref().unwrap_or("?");
     let r_type = error.r_type.unwrap_or(0);
@@ -22,14 +22,14 @@ pub(crate) fn message(name: &str, error: &Error, place: &Place) -> String {
         }
         Kind::KlpNotFound => format!("livepatch: {symbol} names a symbol that its object does not have"),
         Kind::KlpAmbiguous => format!("livepatch: {symbol} names one of several, and not which"),
-        Kind::KlpPosition => format!("livepatch: {symbol}: there are not {value} symbols of that name"),
+        Kind::KlpSympos => format!("livepatch: {symbol}: there are not {value} symbols of that name"),
         Kind::NoRelocationBytes => format!("livepatch: {section} has no bytes in the file"),
         Kind::UnknownSymbol => format!("{name}: unknown symbol {symbol} (-ENOENT)"),
         Kind::CommonSymbol => format!("{name}: {symbol} is a common symbol"),
         Kind::SymbolSection => format!("{name}: symbol {symbol} has section index {value}, of {limit}"),
         Kind::UnknownType => format!("{name}: unknown relocation type {r_type} ({at})"),
         Kind::Overflow => format!("{name}: type {r_type} overflows with value {value:#x} ({at})"),
-        Kind::NonZero => {
+        Kind::TargetNotZero => {
             format!("{name}: type {r_type} finds its target nonzero, {limit:#x}, for value {value:#x} ({at})")
         }
         Kind::RelSection => format!("{name}: REL relocations are not supported ({section})"),

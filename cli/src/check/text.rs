@@ -3,7 +3,7 @@
 use super::items::{self, Item, decides, items, level, name, printable, sentence};
 use super::report::{Answer, Report, Verdict};
 use anstyle::{AnsiColor, Style};
-use relakit::check::Severity;
+use relakit_linux::findings::Severity;
 use std::io::{self, Write};
 
 /// Prints it whole: the verdict, what is wrong, what happened at each step, and the verdict again. One line if all is well.

@@ -4,7 +4,7 @@ use super::world::NAME_MAX;
 use crate::Failure;
 use crate::input::{self, Kind};
 use crate::symbols::Symbols;
-use relakit::elf::SymbolPlace;
+use relakit::elf::SymbolLocation;
 use relakit::{Module, Profile};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn is_module(path: &Path) -> bool {
 
 /// What `file` exports, if it can be read as a module: the names that have a `__ksymtab_` symbol.
 pub(crate) fn exports(file: &[u8]) -> Vec<Box<[u8]>> {
-    let is_defined = |place| matches!(place, SymbolPlace::Section(_));
+    let is_defined = |place| matches!(place, SymbolLocation::Section(_));
     let mut exports = Vec::new();
     names(file, is_defined, &mut |name| {
         exports.extend(name.strip_prefix(b"__ksymtab_").map(Box::from));
@@ -50,7 +50,7 @@ pub(crate) fn exports(file: &[u8]) -> Vec<Box<[u8]>> {
 
 /// Whether `file` wants a name from others that is not exported by any that are known.
 fn wants_more(file: &[u8], symbols: &Symbols) -> bool {
-    let is_wanted = |place| matches!(place, SymbolPlace::Undefined);
+    let is_wanted = |place| matches!(place, SymbolLocation::Undefined);
     let mut known = true;
     names(file, is_wanted, &mut |name| {
         known = symbols.export(name).is_some();
@@ -61,12 +61,12 @@ fn wants_more(file: &[u8], symbols: &Symbols) -> bool {
 
 /// Gives the names of symbols to `take`, as long as it returns true. Longer ones than [`NAME_MAX`] are none of the
 /// kernel's.
-fn names(file: &[u8], is_it: impl Fn(SymbolPlace) -> bool, take: &mut dyn FnMut(&[u8]) -> bool) {
+fn names(file: &[u8], is_it: impl Fn(SymbolLocation) -> bool, take: &mut dyn FnMut(&[u8]) -> bool) {
     let Ok(module) = Module::parse(file, Profile::LINUX_6_12) else { return };
     let table = module.object().symbols();
     let names = (1..table.len()).filter_map(|index| {
-        let symbol = table.get(index).filter(|symbol| is_it(table.place(index, symbol)))?;
-        table.name(index, &symbol).ok().filter(|name| name.len() <= NAME_MAX)
+        let symbol = table.get(index).filter(|symbol| is_it(table.location(symbol)))?;
+        table.name(&symbol).ok().filter(|name| name.len() <= NAME_MAX)
     });
     for name in names {
         if !take(name) {

@@ -5,8 +5,8 @@ use super::layout::Area;
 use super::memory::Simulated;
 use super::report::{Answer, Verdict};
 use crate::symbols::Symbols;
-use relakit::elf::SymbolPlace;
-use relakit::{HookError, Module, Profile, Resolver};
+use relakit::elf::SymbolLocation;
+use relakit::{CallbackError, Module, Profile, Resolver};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The files of modules that come and go, by the names they were given under.
@@ -128,11 +128,16 @@ impl<'s> World<'s> {
 }
 
 impl Resolver for World<'_> {
-    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError> {
         Ok(self.own.export(name).or_else(|| self.files.export(name)))
     }
 
-    fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+    fn nth_symbol(
+        &mut self,
+        object: &[u8],
+        name: &[u8],
+        position: u64,
+    ) -> Result<Option<u64>, CallbackError> {
         let files = (object == b"vmlinux" || self.is_in_files(object)).then_some(self.files);
         let symbols = if self.own.has(object) { Some(&self.own) } else { files };
         Ok(symbols.and_then(|symbols| symbols.nth(object, name, position)))
@@ -146,10 +151,10 @@ fn symbols<'f>(module: &Module<'f>, values: &[u64]) -> Vec<(Named<'f>, bool)> {
     let table = object.symbols();
     let symbol = |(index, value): (u32, &u64)| {
         let symbol = table.get(index)?;
-        let name = table.name(index, &symbol).ok().filter(|name| (1..=NAME_MAX).contains(&name.len()))?;
-        let (stays, kind) = match table.place(index, &symbol) {
-            SymbolPlace::Undefined => return None,
-            SymbolPlace::Section(section) => {
+        let name = table.name(&symbol).ok().filter(|name| (1..=NAME_MAX).contains(&name.len()))?;
+        let (stays, kind) = match table.location(&symbol) {
+            SymbolLocation::Undefined => return None,
+            SymbolLocation::Section(section) => {
                 let init = object
                     .section(section)
                     .is_some_and(|section| object.section_name(&section).starts_with(b".init"));

@@ -7,10 +7,11 @@ use super::report::{
 };
 use super::{special, symbols};
 use crate::kernel;
-use relakit::check::modinfo;
 use relakit::elf::{RelaTable, Section, SectionFlags};
 use relakit::klp::RelaName;
-use relakit::{Class, Classified, FailsAt, Module, Profile, Reason, abi, reloc, special as specials};
+use relakit::{Class, Classified, FailsAt, Module, Profile, Reason, abi, reloc};
+use relakit_linux::loader_check::modinfo;
+use relakit_linux::special as specials;
 use std::collections::HashMap;
 
 /// How often the relocations of a file may be looked at, on average, because its tables overlap. No linker makes
@@ -60,7 +61,7 @@ pub(crate) fn report<'f>(path: String, module: &'f Module<'f>, kernel: &Kernel) 
         klp_symbols,
         special_sections: special::rows(&walk, kernel.version),
         sections: walk.rows,
-        faults: [],
+        errors: [],
     }
 }
 
@@ -108,13 +109,13 @@ impl<'f> Walk<'f> {
         for rela in table.iter() {
             count(types.entry(rela.r_type).or_default());
             let is_watched =
-                || usize::try_from(rela.symbol).ok().and_then(|symbol| watched.get(symbol)) == Some(&true);
+                || usize::try_from(rela.r_sym).ok().and_then(|symbol| watched.get(symbol)) == Some(&true);
             // An ordinary R_X86_64_NONE does not even look at its symbol.
             let uses_it = klp || rela.r_type != abi::R_X86_64_NONE && is_watched();
-            if row.class == Kind::PassedOver || !uses_it {
+            if row.class == Kind::Skipped || !uses_it {
                 continue;
             }
-            let uses = self.uses.entry(rela.symbol).or_default();
+            let uses = self.uses.entry(rela.r_sym).or_default();
             match uses.last_mut() {
                 Some(last) if last.section == row.index => count(&mut last.relocations),
                 _ => uses.push(Use { section: row.index, relocations: 1 }),
@@ -126,7 +127,7 @@ impl<'f> Walk<'f> {
                 r_type,
                 name: abi::type_name(r_type),
                 relocations,
-                applied: reloc::howto(r_type, profile.rules()).is_some(),
+                applied: reloc::howto(r_type, profile.reloc_flags()).is_some(),
             })
             .collect();
         types.sort_by_key(|count| count.r_type);
@@ -146,7 +147,7 @@ fn count(number: &mut u64) {
 /// The entries of a relocation section as Linux counts them, and the bytes left over. `SHF_RELA_LIVEPATCH` makes any
 /// section one; the entries of other REL sections are of another format.
 fn table<'f>(module: &Module<'f>, section: &Section, class: Class<'f>) -> Option<(RelaTable<'f>, usize)> {
-    let is_rela = section.kind == abi::SHT_RELA || section.flags.contains(SectionFlags::RELA_LIVEPATCH);
+    let is_rela = section.sh_type == abi::SHT_RELA || section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
     let is_any = !matches!(class, Class::NotRelocation | Class::LegacyArch);
     (is_rela && is_any).then(|| RelaTable::whole_entries(module.object().section_bytes(section)))
 }
@@ -166,14 +167,14 @@ fn row<'f>(
         Class::KlpLate { .. } => (Kind::KlpLate, None, None),
         Class::NotRelocation => (Kind::NotRelocation, None, None),
         Class::LegacyArch => (Kind::LegacyArch, None, None),
-        Class::PassedOver => (Kind::PassedOver, None, None),
+        Class::Skipped => (Kind::Skipped, None, None),
         Class::Malformed { fails, .. } => (Kind::Malformed, module.malformed(index), Some(fails)),
         _ => (Kind::Other, None, None),
     };
     let klp_name =
-        section.flags.contains(SectionFlags::RELA_LIVEPATCH).then(|| RelaName::parse(name)).flatten();
+        section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH).then(|| RelaName::parse(name)).flatten();
     let is_relocation = !matches!(kind, Kind::NotRelocation | Kind::LegacyArch | Kind::Other);
-    let target = is_relocation.then_some(section.info);
+    let target = is_relocation.then_some(section.sh_info);
     let target_name =
         target.and_then(|target| object.section(target)).map(|target| object.section_name(&target));
     let named_for = match klp_name {
@@ -200,11 +201,11 @@ fn row<'f>(
     SectionRow {
         index,
         name: Name(name),
-        sh_type: section.kind,
-        type_name: section_type(section.kind),
-        flags: section.flags.bits(),
-        flag_letters: flag_letters(section.flags),
-        size: section.size,
+        sh_type: section.sh_type,
+        type_name: section_type(section.sh_type),
+        flags: section.sh_flags.bits(),
+        flag_letters: flag_letters(section.sh_flags),
+        size: section.sh_size,
         class: kind,
         object: klp_name.map(|name| Name(name.object)),
         target,

@@ -4,10 +4,10 @@
 //! Names are text: bytes that are not printable ASCII are escaped as in Rust (`\xe9`), and so are quotes and the
 //! backslash. They are whole, however long, but not inside the sentences of notes. Numbers are numbers; sizes are in bytes. There are no addresses.
 //!
-//! A file that cannot be read as a module gives `file` and `faults` only, with the one fault in it, and exit code 1.
+//! A file that cannot be read as a module gives `file` and `errors` only, with the one fault in it, and exit code 1.
 
 use super::names::shorten;
-use crate::faults;
+use crate::errors;
 use relakit::{Error, Module, Reason};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -45,7 +45,7 @@ pub(crate) struct Report<'f> {
     /// The sections that the kernel knows by name.
     pub(crate) special_sections: Vec<SpecialRow<'f>>,
     /// Always empty here.
-    pub(crate) faults: [Value; 0],
+    pub(crate) errors: [Value; 0],
 }
 
 /// How many there are of what.
@@ -73,7 +73,7 @@ pub(crate) enum Kind {
     /// Livepatch relocations of a module, applied when it comes.
     KlpLate,
     /// Relocations that are never applied.
-    PassedOver,
+    Skipped,
     /// Relocations that cannot be applied.
     Malformed,
     /// Of the livepatch design before Linux 5.8; nobody reads it.
@@ -244,7 +244,7 @@ pub(crate) struct Fault<'f> {
 
 impl Serialize for Fault<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        faults::to_json(Some(self.module), &self.error).serialize(serializer)
+        errors::to_json(Some(self.module), &self.error).serialize(serializer)
     }
 }
 
@@ -277,8 +277,8 @@ impl Name<'_> {
         let tail = self.0.len().saturating_sub(most);
         let text = match (self.0.get(..most), self.0.get(tail..)) {
             // The middle goes anyway: do not escape what may be long.
-            (Some(head), Some(end)) if tail > most => faults::text(head) + &faults::text(end),
-            _ => faults::text(self.0),
+            (Some(head), Some(end)) if tail > most => errors::text(head) + &errors::text(end),
+            _ => errors::text(self.0),
         };
         shorten(text, most)
     }
@@ -286,6 +286,6 @@ impl Name<'_> {
 
 impl Serialize for Name<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&faults::text(self.0))
+        serializer.serialize_str(&errors::text(self.0))
     }
 }

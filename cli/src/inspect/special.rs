@@ -2,7 +2,7 @@
 
 use super::collect::Walk;
 use super::report::{IN_SENTENCE, Kind, LateInto, Level, Note, SectionRow, SpecialRow};
-use relakit::special::{ReadAt, Special, Version, by_name};
+use relakit_linux::special::{ReadAt, Special, Version, by_name};
 use std::collections::HashMap;
 
 /// A version as people write it.

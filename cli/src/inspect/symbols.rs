@@ -2,7 +2,7 @@
 
 use super::collect::Walk;
 use super::report::{IN_SENTENCE, Level, Name, Note, SymbolRow, Use};
-use relakit::elf::{SectionFlags, SymbolPlace};
+use relakit::elf::{SectionFlags, SymbolLocation};
 use relakit::klp::SymName;
 use relakit::{ErrorKind, Module, Profile, abi};
 use std::collections::BTreeSet;
@@ -13,8 +13,8 @@ pub(crate) fn watched(module: &Module<'_>) -> Vec<bool> {
     (0..symbols.len())
         .map(|index| {
             symbols.get(index).is_some_and(|symbol| {
-                let name = || symbols.name(index, &symbol).unwrap_or_default();
-                symbols.place(index, &symbol) == SymbolPlace::Livepatch
+                let name = || symbols.name(&symbol).unwrap_or_default();
+                symbols.location(&symbol) == SymbolLocation::Livepatch
                     || name().starts_with(abi::KLP_SYM_PREFIX)
             })
         })
@@ -31,9 +31,9 @@ pub(crate) fn rows<'f>(module: &Module<'f>, walk: &Walk<'f>) -> Vec<SymbolRow<'f
 fn row<'f>(module: &Module<'f>, walk: &Walk<'f>, index: u32) -> SymbolRow<'f> {
     let symbols = module.object().symbols();
     let symbol = symbols.get(index);
-    let name = symbol.map(|symbol| symbols.name(index, &symbol));
+    let name = symbol.map(|symbol| symbols.name(&symbol));
     let bytes = name.and_then(Result::ok);
-    let livepatch = symbol.is_some_and(|symbol| symbols.place(index, &symbol) == SymbolPlace::Livepatch);
+    let livepatch = symbol.is_some_and(|symbol| symbols.location(&symbol) == SymbolLocation::Livepatch);
     let parsed = bytes.and_then(|bytes| SymName::parse(bytes, module.profile()));
     let uses = walk.uses.get(&index).cloned().unwrap_or_default();
     SymbolRow {
@@ -42,7 +42,7 @@ fn row<'f>(module: &Module<'f>, walk: &Walk<'f>, index: u32) -> SymbolRow<'f> {
         livepatch,
         object: parsed.map(|parsed| Name(parsed.object)),
         symbol: parsed.map(|parsed| Name(parsed.name)),
-        position: parsed.map(|parsed| parsed.position),
+        position: parsed.map(|parsed| parsed.sympos),
         relocations: uses.iter().map(|one| one.relocations).sum(),
         notes: notes(module, walk, &uses, Facts { exists: symbol.is_some(), name: bytes, parsed, livepatch }),
         sections: uses,

@@ -69,7 +69,7 @@ fn class_tone(class: Kind) -> Tone {
     match class {
         Kind::KlpEarly => Tone::Early,
         Kind::KlpLate => Tone::Late,
-        Kind::PassedOver | Kind::LegacyArch => Tone::Warning,
+        Kind::Skipped | Kind::LegacyArch => Tone::Warning,
         Kind::Malformed => Tone::Error,
         Kind::Ordinary | Kind::NotRelocation | Kind::Other => Tone::Plain,
     }
@@ -91,7 +91,7 @@ fn class_text(class: Kind, object: Option<Name<'_>>) -> String {
             let object = object.map(|object| format!(" {}", object.short(OBJECT)));
             format!("KLP late{}", object.unwrap_or_default())
         }
-        Kind::PassedOver => "passed over".to_owned(),
+        Kind::Skipped => "passed over".to_owned(),
         Kind::Malformed => "malformed".to_owned(),
         Kind::LegacyArch => "KLP before 5.8".to_owned(),
         Kind::NotRelocation => "-".to_owned(),

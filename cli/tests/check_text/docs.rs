@@ -1,6 +1,6 @@
 //! docs/findings has a page for each rule, and says what the rules say.
 
-use relakit::check::Rule;
+use relakit_linux::findings::Lint;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -23,7 +23,7 @@ fn bless() -> bool {
 /// Name, severity and sentence of every rule.
 fn rules() -> Vec<(&'static str, &'static str, &'static str)> {
     let findings =
-        Rule::ALL.iter().map(|rule| (rule.name(), rule.severity().name(), rule.message().to_str().unwrap()));
+        Lint::ALL.iter().map(|rule| (rule.name(), rule.severity().name(), rule.message().to_str().unwrap()));
     findings.chain(KERNEL).collect()
 }
 

@@ -46,7 +46,7 @@ fn broken() -> Vec<(&'static str, &'static str, Livepatch)> {
             "late-into-init",
             livepatch().put(target(28), &7u32.to_le_bytes()).put(entry(28, 0) + 8, &[0]),
         ),
-        ("passed-over", "klp-relocations-passed-over", livepatch().put(target(early), &25u32.to_le_bytes())),
+        ("skipped", "klp-relocations-skipped", livepatch().put(target(early), &25u32.to_le_bytes())),
     ]
 }
 
@@ -85,9 +85,9 @@ fn text_json_and_sarif_tell_the_same() {
         let count = |value: &Value| value.as_array().map_or(0, Vec::len);
         // What happens to a module after it failed follows from that.
         let failed = report["steps"].as_array().unwrap().iter().find(|step| step["verdict"] != "accepted");
-        let faults = failed.map_or(0, |step| count(&step["faults"]));
+        let errors = failed.map_or(0, |step| count(&step["errors"]));
         let results = log["runs"][0]["results"].as_array().unwrap();
-        let expected = count(&report["faults"]) + faults + count(&report["findings"]);
+        let expected = count(&report["errors"]) + errors + count(&report["findings"]);
         assert_eq!(results.len(), expected, "{name}: {log:#}");
         assert!(results.iter().any(|result| result["ruleId"] == rule), "{name}: {log:#}");
     }

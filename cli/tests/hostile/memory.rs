@@ -81,10 +81,10 @@ fn faults_are_counted_beyond_a_hundred() {
     let entries = (0..200_000).map(|_| (8, UNKNOWN, 1));
     let file = module(vec![relocations(".rela.text", 0x40, TEXT, entries)], &[("f", SHN_ABS, 0)]);
     let report = check(&file, 1);
-    let faults = report["faults"].as_array().unwrap();
-    assert_eq!(faults.len(), 100, "{}", report["message"]);
-    assert_eq!(faults[99]["more"], 199_900);
-    assert!(faults[..99].iter().all(|fault| fault["more"] == 0));
+    let errors = report["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 100, "{}", report["message"]);
+    assert_eq!(errors[99]["more"], 199_900);
+    assert!(errors[..99].iter().all(|fault| fault["more"] == 0));
     let output = run(&file, LIMIT, "check --symbols symbols.txt --format text");
     assert!(String::from_utf8_lossy(&output.stdout).contains("and 199900 more like this"));
 }
@@ -100,9 +100,9 @@ fn apply_lists_a_thousand_faults_and_counts_the_rest() {
     let output = folder.limited(LIMIT, command).output().unwrap();
     assert_eq!(code(&output), 1, "{output:?}");
     let report = json(&output);
-    assert_eq!((report["faults"].as_array().unwrap().len(), &report["more_faults"]), (1000, &199_000.into()));
+    assert_eq!((report["errors"].as_array().unwrap().len(), &report["more_errors"]), (1000, &199_000.into()));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("and 199000 more faults") && said.contains("200000 faults, nothing written"));
+    assert!(said.contains("and 199000 more errors") && said.contains("200000 errors, nothing written"));
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn the_begin_of_struct_module_is_not_zero_when_it_is_relocated() {
         let expected = if accepted { ("accepted", Value::Null) } else { ("rejected", "ENOEXEC".into()) };
         let given = (report["verdict"].as_str().unwrap(), report["errno"].clone());
         assert_eq!(given, expected, "type {r_type} at {offset}: {report:#}");
-        assert_eq!(report["faults"].as_array().unwrap().len(), usize::from(!accepted), "{report:#}");
+        assert_eq!(report["errors"].as_array().unwrap().len(), usize::from(!accepted), "{report:#}");
     }
 }
 

@@ -111,7 +111,7 @@ fn a_livepatch_has_its_objects_and_symbols_in_json() {
     let jump_table = special(&report, "__jump_table");
     assert_eq!((&jump_table["ordinary"], &jump_table["klp_early"]), (&2.into(), &1.into()));
     assert_eq!((&jump_table["entries"], &jump_table["too_late"]), (&1.into(), &false.into()));
-    assert_eq!(report["faults"], serde_json::json!([]));
+    assert_eq!(report["errors"], serde_json::json!([]));
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn a_file_that_is_cut_short_is_a_fault_with_its_place() {
         let output = run(&demo[..size], &["--format", "json"]);
         assert_eq!(output.status.code(), Some(1), "{size} bytes");
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(list(&report["faults"]).len(), 1, "{report:#}");
+        assert_eq!(list(&report["errors"]).len(), 1, "{report:#}");
     }
 }
 

@@ -32,10 +32,10 @@ pub fn replay(recording: &Recording, report: &mut Report) {
     report.begin();
     let script = match Script::read(recording) {
         Ok(script) => script,
-        Err(fault) => return report.fault(format!("{}: {fault}", recording.title())),
+        Err(fault) => return report.fail(format!("{}: {fault}", recording.title())),
     };
     let run = apply(recording, script.more_symbols.as_deref(), &script.passes);
-    let mut fault = |text: String| report.fault(format!("{}: {text}", recording.title()));
+    let mut fault = |text: String| report.fail(format!("{}: {text}", recording.title()));
 
     let refused = script.early_refused || script.late_refused || script.refused.is_some();
     let expected = i32::from(refused);
@@ -76,7 +76,7 @@ fn compare_passes(recording: &Recording, script: &Script, run: &Run, report: &mu
         let (Pass::Coming(object, _) | Pass::Going(object)) = pass;
         let fields = recording.module.late_fields(Some(object));
         if let Some(difference) = stray(&before, &after, &fields) {
-            report.fault(format!("{}: {folder}: not a field of {object}: {difference}", recording.title()));
+            report.fail(format!("{}: {folder}: not a field of {object}: {difference}", recording.title()));
         }
         before = after;
     }
@@ -93,7 +93,7 @@ fn compare_states(recording: &Recording, script: &Script, run: &Run, report: &mu
         let spots = within(fields.clone(), &recorded);
         let found = differences(&recorded, &made, &spots);
         for difference in &found {
-            report.fault(format!("{}: {label}: {difference}", recording.title()));
+            report.fail(format!("{}: {label}: {difference}", recording.title()));
         }
         report.compared(spots.iter().map(Spot::size).sum());
         if !found.is_empty() {
@@ -105,7 +105,7 @@ fn compare_states(recording: &Recording, script: &Script, run: &Run, report: &mu
             let by_us = changed(made_before, &made, &spots);
             if by_kernel != by_us {
                 let title = recording.title();
-                report.fault(format!(
+                report.fail(format!(
                     "{title}: {from} to {label}: changed {by_us:x?}, in the kernel {by_kernel:x?}"
                 ));
             }

@@ -121,13 +121,13 @@ pub struct Report {
     kind: &'static str,
     recordings: u32,
     bytes: usize,
-    faults: Vec<String>,
+    errors: Vec<String>,
 }
 
 impl Report {
     /// Nothing replayed yet.
     pub fn new(kind: &'static str) -> Self {
-        Self { kind, recordings: 0, bytes: 0, faults: Vec::new() }
+        Self { kind, recordings: 0, bytes: 0, errors: Vec::new() }
     }
 
     /// Counts a recording.
@@ -141,15 +141,15 @@ impl Report {
     }
 
     /// Something is not as recorded.
-    pub fn fault(&mut self, text: String) {
-        self.faults.push(text);
+    pub fn fail(&mut self, text: String) {
+        self.errors.push(text);
     }
 
-    /// Fails with all faults.
+    /// Fails with all errors.
     pub fn finish(self) {
         println!("{}*: {} recordings, {} bytes compared", self.kind, self.recordings, self.bytes);
         assert!(self.bytes > 0, "nothing was compared");
-        assert!(self.faults.is_empty(), "{} faults:\n{}", self.faults.len(), self.faults.join("\n"));
+        assert!(self.errors.is_empty(), "{} errors:\n{}", self.errors.len(), self.errors.join("\n"));
     }
 }
 

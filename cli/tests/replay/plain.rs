@@ -9,7 +9,7 @@ pub fn replay(recording: &Recording, report: &mut Report) {
     report.begin();
     let run = apply(recording, None, &[]);
     if run.code() != Some(0) {
-        report.fault(format!("{}: exit code {:?}: {}", recording.title(), run.code(), run.stderr()));
+        report.fail(format!("{}: exit code {:?}: {}", recording.title(), run.code(), run.stderr()));
         return;
     }
     compare_early(recording, "relocated", &run, report);
@@ -21,7 +21,7 @@ pub fn compare_early(recording: &Recording, label: &str, run: &Run, report: &mut
     let recorded = recording.layout.state(label);
     let spots = comparable(recording, &recorded);
     for difference in differences(&recorded, &run.image("0-early"), &spots) {
-        report.fault(format!("{}: {label}: {difference}", recording.title()));
+        report.fail(format!("{}: {label}: {difference}", recording.title()));
     }
     report.compared(spots.iter().map(Spot::size).sum());
 }

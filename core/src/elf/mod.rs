@@ -14,4 +14,4 @@ pub(crate) use rela::low32;
 pub use rela::{Rela, RelaTable};
 pub use section::{Section, SectionFlags};
 pub use strtab::{NAME_MAX, Strings};
-pub use symbol::{Symbol, SymbolPlace, SymbolTable};
+pub use symbol::{Symbol, SymbolLocation, SymbolTable};

@@ -6,7 +6,7 @@ use super::symbol::SymbolTable;
 use crate::abi;
 use crate::error::{Error, ErrorKind};
 use crate::read::{index, range, u8_at, u16_at, u32_at, u64_at};
-use crate::report::{Report, Stopped, reported};
+use crate::report::{Failed, Report, capture};
 
 /// What [`Object::parse`] asks of a file beyond what must be right for safe access.
 #[derive(Clone, Copy, Debug)]
@@ -39,14 +39,14 @@ impl<'f> Object<'f> {
     /// What is wrong with the file, with the section and the numbers at fault.
     pub fn parse(bytes: &'f [u8]) -> Result<Self, Error> {
         let strictness = Strictness { ident: true, extended_numbering: true, string_table_type: true };
-        reported(|report| Self::parse_with(bytes, strictness, report))
+        capture(|report| Self::parse_with(bytes, strictness, report))
     }
 
     pub(crate) fn parse_with(
         bytes: &'f [u8],
         strictness: Strictness,
         report: &mut Report,
-    ) -> Result<Self, Stopped> {
+    ) -> Result<Self, Failed> {
         let header = header(bytes, strictness, report)?;
         let (sections, names_section) = section_table(bytes, header, strictness, report)?;
         let mut object = Self {
@@ -95,7 +95,7 @@ impl<'f> Object<'f> {
     /// The name of `section`, without the NUL; empty for an unused header whose name is outside. A name longer than
     /// [`NAME_MAX`](super::NAME_MAX) is cut, see [`Strings::name`].
     pub fn section_name(&self, section: &Section) -> &'f [u8] {
-        self.names.name(section.name).unwrap_or_default()
+        self.names.name(section.sh_name).unwrap_or_default()
     }
 
     /// The section names.
@@ -109,14 +109,14 @@ impl<'f> Object<'f> {
         (offset.unwrap_or(0), self.sections.as_flattened().len() as u64)
     }
 
-    /// Whether the name of `section` begins with `prefix`.
-    pub(crate) fn section_name_starts_with(&self, section: &Section, prefix: &[u8]) -> bool {
-        self.names.starts_with(section.name, prefix)
+    /// Returns whether the name of `section` begins with `prefix`.
+    pub fn section_name_starts_with(&self, section: &Section, prefix: &[u8]) -> bool {
+        self.names.starts_with(section.sh_name, prefix)
     }
 
-    /// Whether the name of `section` is `name`, which has no NUL in it.
-    pub(crate) fn section_is_named(&self, section: &Section, name: &[u8]) -> bool {
-        self.names.is(section.name, name)
+    /// Returns whether the name of `section` is `name`, which contains no NUL.
+    pub fn section_is_named(&self, section: &Section, name: &[u8]) -> bool {
+        self.names.is(section.sh_name, name)
     }
 
     /// Section index of the section names; 0 when there are none.
@@ -129,7 +129,7 @@ impl<'f> Object<'f> {
         if !section.has_bytes() {
             return &[];
         }
-        range(self.bytes, section.offset, section.size).unwrap_or_default()
+        range(self.bytes, section.sh_offset, section.sh_size).unwrap_or_default()
     }
 
     /// The symbol table; empty when the object has none.
@@ -137,70 +137,72 @@ impl<'f> Object<'f> {
         &self.symbols
     }
 
-    fn check_bounds(&self, report: &mut Report) -> Result<(), Stopped> {
+    fn check_bounds(&self, report: &mut Report) -> Result<(), Failed> {
         for (number, section) in self.sections() {
-            if section.has_bytes() && range(self.bytes, section.offset, section.size).is_none() {
-                let stopped = truncated(self.bytes, section.offset, section.size, report);
+            if section.has_bytes() && range(self.bytes, section.sh_offset, section.sh_size).is_none() {
+                let stopped = truncated(self.bytes, section.sh_offset, section.sh_size, report);
                 return Err(report.in_section(stopped, number));
             }
         }
         Ok(())
     }
 
-    fn name_table(&self, report: &mut Report) -> Result<Strings<'f>, Stopped> {
+    fn name_table(&self, report: &mut Report) -> Result<Strings<'f>, Failed> {
         let names = match self.names_section {
             // No names, which is right when nobody has one.
             0 => {
-                let named = |(_, section): (u32, Section)| section.kind != abi::SHT_NULL && section.name != 0;
+                let named =
+                    |(_, section): (u32, Section)| section.sh_type != abi::SHT_NULL && section.sh_name != 0;
                 (!self.sections().any(named)).then_some(Strings::new(b"\0"))
             }
             _ => {
-                let section = self.section(self.names_section).filter(|table| table.kind == abi::SHT_STRTAB);
+                let section =
+                    self.section(self.names_section).filter(|table| table.sh_type == abi::SHT_STRTAB);
                 let bytes = section.map_or(&[][..], |section| self.section_bytes(&section));
                 (bytes.last() == Some(&0)).then_some(Strings::new(bytes))
             }
         };
         names.ok_or_else(|| {
             let (index, count) = (u64::from(self.names_section), u64::from(self.section_count()));
-            let stopped = report.fault(ErrorKind::BadNameTable, index, count);
+            let stopped = report.fail(ErrorKind::BadNameTable, index, count);
             report.in_section(stopped, self.names_section)
         })
     }
 
     /// The table ends with NUL, so a name that begins inside of it is ended.
-    fn check_names(&self, report: &mut Report) -> Result<(), Stopped> {
+    fn check_names(&self, report: &mut Report) -> Result<(), Failed> {
         for (number, section) in self.sections() {
-            let (name, size) = (u64::from(section.name), self.names.bytes().len() as u64);
-            if section.kind != abi::SHT_NULL && name >= size {
-                let stopped = report.fault(ErrorKind::BadSectionName, name, size);
+            let (name, size) = (u64::from(section.sh_name), self.names.bytes().len() as u64);
+            if section.sh_type != abi::SHT_NULL && name >= size {
+                let stopped = report.fail(ErrorKind::BadSectionName, name, size);
                 return Err(report.in_section(stopped, number));
             }
         }
         Ok(())
     }
 
-    fn symbol_table(&self, strictness: Strictness, report: &mut Report) -> Result<SymbolTable<'f>, Stopped> {
-        let mut found = self.sections().filter(|(_, section)| section.kind == abi::SHT_SYMTAB);
+    fn symbol_table(&self, strictness: Strictness, report: &mut Report) -> Result<SymbolTable<'f>, Failed> {
+        let mut found = self.sections().filter(|(_, section)| section.sh_type == abi::SHT_SYMTAB);
         let Some((number, section)) = found.next() else {
             return Ok(self.symbols);
         };
         if let Some((second, _)) = found.next() {
-            let stopped = report.fault(ErrorKind::ManySymbolTables, u64::from(number), 0);
+            let stopped = report.fail(ErrorKind::ManySymbolTables, u64::from(number), 0);
             return Err(report.in_section(stopped, second));
         }
-        let any = !strictness.string_table_type && section.link != 0;
-        let is_strings = |link: &Section| any || link.kind == abi::SHT_STRTAB;
-        let Some(strings) = self.section(section.link).filter(is_strings) else {
-            let (link, count) = (u64::from(section.link), u64::from(self.section_count()));
-            let stopped = report.fault(ErrorKind::BadStringTable, link, count);
+        let any = !strictness.string_table_type && section.sh_link != 0;
+        let is_strings = |link: &Section| any || link.sh_type == abi::SHT_STRTAB;
+        let Some(strings) = self.section(section.sh_link).filter(is_strings) else {
+            let (link, count) = (u64::from(section.sh_link), u64::from(self.section_count()));
+            let stopped = report.fail(ErrorKind::BadStringTable, link, count);
             return Err(report.in_section(stopped, number));
         };
         let mut found = self.sections().filter(|(_, other)| {
-            strictness.extended_numbering && other.kind == abi::SHT_SYMTAB_SHNDX && other.link == number
+            strictness.extended_numbering && other.sh_type == abi::SHT_SYMTAB_SHNDX && other.sh_link == number
         });
         let extended = found.next();
         if let (Some((first, _)), Some((second, _))) = (extended, found.next()) {
-            let stopped = report.fault(ErrorKind::ManySectionIndices, u64::from(first), 0);
+            let stopped = report.fail(ErrorKind::ManySectionIndices, u64::from(first), 0);
             return Err(report.in_section(stopped, second));
         }
         let extended = extended.map_or(&[][..], |(_, table)| self.section_bytes(&table));
@@ -211,13 +213,13 @@ impl<'f> Object<'f> {
             reserved_are_sections: !strictness.extended_numbering,
             sections: self.section_count(),
             section: number,
-            strings_section: section.link,
+            strings_section: section.sh_link,
         })
     }
 }
 
-fn truncated(bytes: &[u8], offset: u64, size: u64, report: &mut Report) -> Stopped {
-    let stopped = report.fault(ErrorKind::Truncated, size, bytes.len() as u64);
+fn truncated(bytes: &[u8], offset: u64, size: u64, report: &mut Report) -> Failed {
+    let stopped = report.fail(ErrorKind::Truncated, size, bytes.len() as u64);
     report.at_offset(stopped, offset)
 }
 
@@ -225,13 +227,13 @@ fn header<'f>(
     bytes: &'f [u8],
     strictness: Strictness,
     report: &mut Report,
-) -> Result<&'f [u8; abi::EHDR_SIZE], Stopped> {
+) -> Result<&'f [u8; abi::EHDR_SIZE], Failed> {
     if bytes.is_empty() {
-        return Err(report.fault(ErrorKind::EmptyFile, 0, 0));
+        return Err(report.fail(ErrorKind::EmptyFile, 0, 0));
     }
     let magic = u32_at(bytes, 0).unwrap_or(0);
     if magic != u32::from_le_bytes(abi::ELF_MAGIC) {
-        return Err(report.fault(ErrorKind::NotElf, u64::from(magic), 0));
+        return Err(report.fail(ErrorKind::NotElf, u64::from(magic), 0));
     }
     let Some(header) = bytes.first_chunk::<{ abi::EHDR_SIZE }>() else {
         return Err(truncated(bytes, 0, abi::EHDR_SIZE as u64, report));
@@ -240,7 +242,7 @@ fn header<'f>(
         for (at, expected) in [(4, abi::ELFCLASS64), (5, abi::ELFDATA2LSB), (6, abi::EV_CURRENT)] {
             let byte = u8_at(header, at).unwrap_or(0);
             if byte != expected {
-                let stopped = report.fault(ErrorKind::BadIdent, u64::from(byte), u64::from(expected));
+                let stopped = report.fail(ErrorKind::BadIdent, u64::from(byte), u64::from(expected));
                 return Err(report.at_offset(stopped, at as u64));
             }
         }
@@ -250,7 +252,7 @@ fn header<'f>(
         [(16, abi::ET_REL, ErrorKind::NotRelocatable), (18, abi::EM_X86_64, ErrorKind::NotX86_64)]
     {
         if half(at) != expected {
-            return Err(report.fault(kind, u64::from(half(at)), u64::from(expected)));
+            return Err(report.fail(kind, u64::from(half(at)), u64::from(expected)));
         }
     }
     Ok(header)
@@ -262,7 +264,7 @@ fn section_table<'f>(
     header: &[u8; abi::EHDR_SIZE],
     strictness: Strictness,
     report: &mut Report,
-) -> Result<(&'f [[u8; abi::SHDR_SIZE]], u32), Stopped> {
+) -> Result<(&'f [[u8; abi::SHDR_SIZE]], u32), Failed> {
     let half = |at| u16_at(header, at).unwrap_or(0);
     let offset = u64_at(header, 40).unwrap_or(0);
     let (size, mut count, mut names) = (half(58), u64::from(half(60)), u32::from(half(62)));
@@ -275,19 +277,19 @@ fn section_table<'f>(
         return Ok((&[], 0));
     }
     if usize::from(size) != abi::SHDR_SIZE {
-        return Err(report.fault(ErrorKind::BadHeaderSize, u64::from(size), abi::SHDR_SIZE as u64));
+        return Err(report.fail(ErrorKind::BadHeaderSize, u64::from(size), abi::SHDR_SIZE as u64));
     }
     if strictness.extended_numbering && (count == 0 || names == u32::from(abi::SHN_XINDEX)) {
         let first = table(1, report)?.first().and_then(Section::read);
         if count == 0 {
-            count = first.map_or(0, |section| section.size);
+            count = first.map_or(0, |section| section.sh_size);
         }
         if names == u32::from(abi::SHN_XINDEX) {
-            names = first.map_or(0, |section| section.link);
+            names = first.map_or(0, |section| section.sh_link);
         }
     }
     if index(count).is_none() || count > u64::from(u32::MAX) {
-        return Err(report.fault(ErrorKind::TooManySections, count, u64::from(u32::MAX)));
+        return Err(report.fail(ErrorKind::TooManySections, count, u64::from(u32::MAX)));
     }
     Ok((table(count, report)?, names))
 }

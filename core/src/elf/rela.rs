@@ -3,19 +3,21 @@
 use crate::abi::RELA_SIZE;
 use crate::error::{Error, ErrorKind};
 use crate::read::u64_at;
-use crate::report::{Report, Stopped};
+use crate::report::{Failed, Report};
 
 /// One relocation, host-order. `Copy`, so nothing borrows the file.
+///
+/// The fields have the names of `Elf64_Rela`; `r_sym` and `r_type` are the halves of `r_info`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rela {
     /// Byte offset into the target section, not an address.
-    pub offset: u64,
+    pub r_offset: u64,
     /// Symbol table index (upper 32 bits of `r_info`).
-    pub symbol: u32,
+    pub r_sym: u32,
     /// psABI relocation type (lower 32 bits of `r_info`).
     pub r_type: u32,
     /// Constant added to the symbol value; two's complement.
-    pub addend: i64,
+    pub r_addend: i64,
 }
 
 impl Rela {
@@ -24,19 +26,19 @@ impl Rela {
         // The three reads are inside a fixed-size array: 0 is never taken.
         let word = |at| u64_at(entry, at).unwrap_or(0);
         let info = word(8);
-        Self { offset: word(0), symbol: high32(info), r_type: low32(info), addend: word(16).cast_signed() }
+        Self { r_offset: word(0), r_sym: high32(info), r_type: low32(info), r_addend: word(16).cast_signed() }
     }
 
     /// Adds to a fault that it is about this entry, number `index` of its table.
-    pub(crate) fn locate(self, index: usize, stopped: Stopped, report: &mut Report) -> Stopped {
-        report.at_relocation(stopped, index, self.offset, self.symbol, self.r_type)
+    pub(crate) fn locate(self, index: usize, stopped: Failed, report: &mut Report) -> Failed {
+        report.at_relocation(stopped, index, self.r_offset, self.r_sym, self.r_type)
     }
 
     /// The entry as it stands in a file.
     pub fn to_bytes(self) -> [u8; RELA_SIZE] {
-        let info = u64::from(self.symbol) << 32 | u64::from(self.r_type);
+        let info = u64::from(self.r_sym) << 32 | u64::from(self.r_type);
         let mut entry = [0; RELA_SIZE];
-        let words = [self.offset, info, self.addend.cast_unsigned()];
+        let words = [self.r_offset, info, self.r_addend.cast_unsigned()];
         for (to, from) in entry.as_chunks_mut().0.iter_mut().zip(words) {
             *to = from.to_le_bytes();
         }
@@ -80,7 +82,8 @@ impl<'f> RelaTable<'f> {
         (Self { entries }, rest.len())
     }
 
-    pub(crate) const fn from_entries(entries: &'f [[u8; RELA_SIZE]]) -> Self {
+    /// A table over entries of 24 bytes.
+    pub const fn from_entries(entries: &'f [[u8; RELA_SIZE]]) -> Self {
         Self { entries }
     }
 
@@ -107,7 +110,7 @@ impl<'f> RelaTable<'f> {
     /// All entries in order, with their indices.
     ///
     /// Counted by a range and not by `enumerate`, which can panic in a build with overflow checks.
-    pub(crate) fn numbered(&self) -> impl DoubleEndedIterator<Item = (usize, Rela)> + use<'f> {
+    pub fn numbered(&self) -> impl DoubleEndedIterator<Item = (usize, Rela)> + use<'f> {
         let table = *self;
         (0..self.len()).filter_map(move |index| Some((index, table.get(index)?)))
     }
@@ -139,7 +142,7 @@ mod tests {
     #[test]
     fn an_entry_written_is_the_entry_read() {
         let rela =
-            Rela { offset: 0x1122_3344_5566_7788, symbol: 0xaabb_ccdd, r_type: 0x0102_0304, addend: -4 };
+            Rela { r_offset: 0x1122_3344_5566_7788, r_sym: 0xaabb_ccdd, r_type: 0x0102_0304, r_addend: -4 };
         assert_eq!(Rela::read(&rela.to_bytes()), rela);
         assert_eq!(rela.to_bytes()[8..16], [4, 3, 2, 1, 0xdd, 0xcc, 0xbb, 0xaa]);
     }

@@ -28,48 +28,50 @@ bitflags! {
 }
 
 /// One section header, host-order. `Copy`, so nothing borrows the file.
+///
+/// The fields have the names of `Elf64_Shdr`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Section {
     /// Byte offset of the name in the section name table.
-    pub name: u32,
-    /// `sh_type`.
-    pub kind: u32,
-    /// `sh_flags` as in the file.
-    pub flags: SectionFlags,
-    /// `sh_addr`; no meaning in a relocatable object.
-    pub address: u64,
+    pub sh_name: u32,
+    /// Kind of content: an `SHT_*` number.
+    pub sh_type: u32,
+    /// Attributes, as in the file.
+    pub sh_flags: SectionFlags,
+    /// Address; no meaning in a relocatable object.
+    pub sh_addr: u64,
     /// Byte offset of the content in the file.
-    pub offset: u64,
+    pub sh_offset: u64,
     /// Bytes, in the file or (`SHT_NOBITS`) in memory.
-    pub size: u64,
-    /// `sh_link`: a section index whose meaning depends on the type.
-    pub link: u32,
-    /// `sh_info`: for relocations the section index of the target.
-    pub info: u32,
-    /// `sh_addralign`, in bytes; not checked to be a power of two.
-    pub align: u64,
-    /// `sh_entsize`, in bytes; not checked.
-    pub entry_size: u64,
+    pub sh_size: u64,
+    /// Section index whose meaning depends on the type.
+    pub sh_link: u32,
+    /// For relocations: section index of the target.
+    pub sh_info: u32,
+    /// Alignment in bytes; not checked to be a power of two.
+    pub sh_addralign: u64,
+    /// Bytes of one entry; not checked.
+    pub sh_entsize: u64,
 }
 
 impl Section {
     pub(crate) fn read(header: &[u8; abi::SHDR_SIZE]) -> Option<Self> {
         Some(Self {
-            name: u32_at(header, 0)?,
-            kind: u32_at(header, 4)?,
-            flags: SectionFlags::from_bits_retain(u64_at(header, 8)?),
-            address: u64_at(header, 16)?,
-            offset: u64_at(header, 24)?,
-            size: u64_at(header, 32)?,
-            link: u32_at(header, 40)?,
-            info: u32_at(header, 44)?,
-            align: u64_at(header, 48)?,
-            entry_size: u64_at(header, 56)?,
+            sh_name: u32_at(header, 0)?,
+            sh_type: u32_at(header, 4)?,
+            sh_flags: SectionFlags::from_bits_retain(u64_at(header, 8)?),
+            sh_addr: u64_at(header, 16)?,
+            sh_offset: u64_at(header, 24)?,
+            sh_size: u64_at(header, 32)?,
+            sh_link: u32_at(header, 40)?,
+            sh_info: u32_at(header, 44)?,
+            sh_addralign: u64_at(header, 48)?,
+            sh_entsize: u64_at(header, 56)?,
         })
     }
 
     /// Whether the content is in the file: neither `SHT_NULL` nor `SHT_NOBITS`.
     pub const fn has_bytes(&self) -> bool {
-        !matches!(self.kind, abi::SHT_NULL | abi::SHT_NOBITS)
+        !matches!(self.sh_type, abi::SHT_NULL | abi::SHT_NOBITS)
     }
 }

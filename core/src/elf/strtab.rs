@@ -21,14 +21,14 @@ impl<'f> Strings<'f> {
         self.0
     }
 
-    /// Whether the text at byte `offset` begins with `prefix`. It need not be ended, so no NUL is looked for.
-    pub(crate) fn starts_with(&self, offset: u32, prefix: &[u8]) -> bool {
+    /// Returns whether the text at byte `offset` begins with `prefix`, whether a NUL follows or not.
+    pub fn starts_with(&self, offset: u32, prefix: &[u8]) -> bool {
         let tail = index(u64::from(offset)).and_then(|offset| self.0.get(offset..));
         tail.is_some_and(|tail| tail.starts_with(prefix))
     }
 
-    /// Whether the name at byte `offset` is `name`, which has no NUL in it.
-    pub(crate) fn is(&self, offset: u32, name: &[u8]) -> bool {
+    /// Returns whether the name at byte `offset` is `name`, which contains no NUL.
+    pub fn is(&self, offset: u32, name: &[u8]) -> bool {
         let tail = index(u64::from(offset)).and_then(|offset| self.0.get(offset..));
         tail.and_then(|tail| tail.strip_prefix(name)).is_some_and(|rest| rest.first() == Some(&0))
     }

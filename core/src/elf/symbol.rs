@@ -4,47 +4,58 @@ use super::strtab::Strings;
 use crate::abi;
 use crate::error::{Error, ErrorKind};
 use crate::read::{u8_at, u16_at, u32_at, u64_at};
-use crate::report::{Report, Stopped, reported};
+use crate::report::{Failed, Report, capture};
 
 /// One symbol, host-order. `Copy`, so nothing borrows the file.
+///
+/// The fields have the names of `Elf64_Sym`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Symbol {
+    /// Index in the symbol table.
+    index: u32,
     /// Byte offset of the name in the string table.
-    pub name: u32,
+    pub st_name: u32,
     /// Binding (upper four bits) and type (lower four).
-    pub info: u8,
+    pub st_info: u8,
     /// Visibility.
-    pub other: u8,
-    /// `st_shndx` as in the file; [`SymbolTable::place`] says what it means.
-    pub shndx: u16,
+    pub st_other: u8,
+    /// `st_shndx` as in the file; [`SymbolTable::assign`] says what it means.
+    pub st_shndx: u16,
     /// Offset in its section, in bytes; or an absolute value.
-    pub value: u64,
+    pub st_value: u64,
     /// Bytes.
-    pub size: u64,
+    pub st_size: u64,
 }
 
 impl Symbol {
-    fn read(entry: &[u8; abi::SYM_SIZE]) -> Option<Self> {
+    fn read(index: u32, entry: &[u8; abi::SYM_SIZE]) -> Option<Self> {
         Some(Self {
-            name: u32_at(entry, 0)?,
-            info: u8_at(entry, 4)?,
-            other: u8_at(entry, 5)?,
-            shndx: u16_at(entry, 6)?,
-            value: u64_at(entry, 8)?,
-            size: u64_at(entry, 16)?,
+            index,
+            st_name: u32_at(entry, 0)?,
+            st_info: u8_at(entry, 4)?,
+            st_other: u8_at(entry, 5)?,
+            st_shndx: u16_at(entry, 6)?,
+            st_value: u64_at(entry, 8)?,
+            st_size: u64_at(entry, 16)?,
         })
+    }
+
+    /// Index in the symbol table that the symbol was read from.
+    pub const fn index(&self) -> u32 {
+        self.index
     }
 
     /// Binding: `STB_LOCAL`, `STB_GLOBAL`, `STB_WEAK` or another number.
     pub const fn binding(&self) -> u8 {
-        self.info >> 4
+        self.st_info >> 4
     }
 }
 
 /// Where a symbol is (`st_shndx`, gABI 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum SymbolPlace {
+pub enum SymbolLocation {
     /// Defined elsewhere.
     Undefined,
     /// An absolute value.
@@ -118,59 +129,60 @@ impl<'f> SymbolTable<'f> {
 
     /// The symbol at `index`.
     pub fn get(&self, index: u32) -> Option<Symbol> {
-        Symbol::read(self.entries.get(usize::try_from(index).ok()?)?)
+        Symbol::read(index, self.entries.get(usize::try_from(index).ok()?)?)
     }
 
-    /// The name of `symbol`, which is number `index`.
+    /// All symbols in order, the null symbol included.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Symbol> + use<'f> {
+        let table = *self;
+        (0..self.len()).filter_map(move |index| table.get(index))
+    }
+
+    /// Returns the name of `symbol`, without its NUL.
     ///
     /// # Errors
-    /// [`ErrorKind::BadSymbolName`]: it is not inside the string table, or not ended; see [`Strings::name`].
-    pub fn name(&self, index: u32, symbol: &Symbol) -> Result<&'f [u8], Error> {
-        reported(|report| self.name_or(index, symbol, report))
+    /// [`ErrorKind::BadSymbolName`]: the name does not begin or end inside of the string table, see [`Strings::name`].
+    pub fn name(&self, symbol: &Symbol) -> Result<&'f [u8], Error> {
+        capture(|report| self.name_or(symbol, report))
     }
 
     /// The name, or the fault in `report`.
-    pub(crate) fn name_or(
-        &self,
-        index: u32,
-        symbol: &Symbol,
-        report: &mut Report,
-    ) -> Result<&'f [u8], Stopped> {
-        self.names.name(symbol.name).ok_or_else(|| {
-            let (name, size) = (u64::from(symbol.name), self.names.bytes().len() as u64);
-            let stopped = report.fault(ErrorKind::BadSymbolName, name, size);
-            self.locate(index, stopped, report)
+    pub(crate) fn name_or(&self, symbol: &Symbol, report: &mut Report) -> Result<&'f [u8], Failed> {
+        self.names.name(symbol.st_name).ok_or_else(|| {
+            let (name, size) = (u64::from(symbol.st_name), self.names.bytes().len() as u64);
+            let stopped = report.fail(ErrorKind::BadSymbolName, name, size);
+            self.locate(symbol.index, stopped, report)
         })
     }
 
     /// Adds to a fault that it is about symbol `index`.
-    pub(crate) fn locate(&self, index: u32, stopped: Stopped, report: &mut Report) -> Stopped {
+    pub(crate) fn locate(&self, index: u32, stopped: Failed, report: &mut Report) -> Failed {
         let stopped = report.in_section(stopped, self.section);
         report.of_symbol(stopped, index)
     }
 
-    /// Where `symbol`, which is number `index`, is; `SHN_XINDEX` is looked up.
-    pub fn place(&self, index: u32, symbol: &Symbol) -> SymbolPlace {
-        let section = match symbol.shndx {
-            abi::SHN_UNDEF => return SymbolPlace::Undefined,
-            abi::SHN_ABS => return SymbolPlace::Absolute,
-            abi::SHN_COMMON => return SymbolPlace::Common,
-            abi::SHN_LIVEPATCH => return SymbolPlace::Livepatch,
+    /// Returns where `symbol` is defined. `SHN_XINDEX` is looked up in the extended section indices.
+    pub fn location(&self, symbol: &Symbol) -> SymbolLocation {
+        let section = match symbol.st_shndx {
+            abi::SHN_UNDEF => return SymbolLocation::Undefined,
+            abi::SHN_ABS => return SymbolLocation::Absolute,
+            abi::SHN_COMMON => return SymbolLocation::Common,
+            abi::SHN_LIVEPATCH => return SymbolLocation::Livepatch,
             abi::SHN_XINDEX => {
-                let entry = usize::try_from(index).ok().and_then(|index| self.extended.get(index));
+                let entry = usize::try_from(symbol.index).ok().and_then(|index| self.extended.get(index));
                 match entry {
                     Some(entry) => u32::from_le_bytes(*entry),
-                    None => return SymbolPlace::Invalid(u32::from(symbol.shndx)),
+                    None => return SymbolLocation::Invalid(u32::from(symbol.st_shndx)),
                 }
             }
             reserved if reserved >= abi::SHN_LORESERVE && !self.reserved_are_sections => {
-                return SymbolPlace::Invalid(u32::from(reserved));
+                return SymbolLocation::Invalid(u32::from(reserved));
             }
             section => u32::from(section),
         };
         match section {
-            1.. if section < self.sections => SymbolPlace::Section(section),
-            _ => SymbolPlace::Invalid(section),
+            1.. if section < self.sections => SymbolLocation::Section(section),
+            _ => SymbolLocation::Invalid(section),
         }
     }
 }
@@ -193,21 +205,33 @@ mod tests {
                 strings_section: 0,
             };
             let linux = SymbolTable { extended: &[], reserved_are_sections: true, ..table };
-            let symbol = |shndx| Symbol { name: 0, info: 0, other: 0, shndx, value: 0, size: 0 };
-            let place = |index, shndx| table.place(index, &symbol(shndx));
+            let symbol = |index, st_shndx| Symbol {
+                index,
+                st_name: 0,
+                st_info: 0,
+                st_other: 0,
+                st_shndx,
+                st_value: 0,
+                st_size: 0,
+            };
+            let place = |index, shndx| table.location(&symbol(index, shndx));
             let exists = |section| match section < sections {
-                true => SymbolPlace::Section(section),
-                false => SymbolPlace::Invalid(section),
+                true => SymbolLocation::Section(section),
+                false => SymbolLocation::Invalid(section),
             };
             assert_eq!(place(0, 1), exists(1));
             assert_eq!(place(0, 0xfeff), exists(0xfeff));
             for reserved in [0xff00, 0xff1f, 0xff21, 0xfff0, 0xfff3, 0xfffe] {
-                assert_eq!(place(0, reserved), SymbolPlace::Invalid(u32::from(reserved)), "{sections:#x}");
-                assert_eq!(linux.place(0, &symbol(reserved)), exists(u32::from(reserved)), "{sections:#x}");
+                assert_eq!(place(0, reserved), SymbolLocation::Invalid(u32::from(reserved)), "{sections:#x}");
+                assert_eq!(
+                    linux.location(&symbol(0, reserved)),
+                    exists(u32::from(reserved)),
+                    "{sections:#x}"
+                );
             }
-            assert_eq!(linux.place(0, &symbol(abi::SHN_LIVEPATCH)), SymbolPlace::Livepatch);
-            assert_eq!(linux.place(0, &symbol(abi::SHN_ABS)), SymbolPlace::Absolute);
-            assert_eq!(linux.place(0, &symbol(abi::SHN_XINDEX)), SymbolPlace::Invalid(0xffff));
+            assert_eq!(linux.location(&symbol(0, abi::SHN_LIVEPATCH)), SymbolLocation::Livepatch);
+            assert_eq!(linux.location(&symbol(0, abi::SHN_ABS)), SymbolLocation::Absolute);
+            assert_eq!(linux.location(&symbol(0, abi::SHN_XINDEX)), SymbolLocation::Invalid(0xffff));
             for (index, section) in [(0, 0xff00), (1, 0xffff), (2, 0x1_0000)] {
                 assert_eq!(
                     place(index, abi::SHN_XINDEX),
@@ -215,7 +239,7 @@ mod tests {
                     "the very same number, written elsewhere"
                 );
             }
-            assert_eq!(place(3, abi::SHN_XINDEX), SymbolPlace::Invalid(0xffff));
+            assert_eq!(place(3, abi::SHN_XINDEX), SymbolLocation::Invalid(0xffff));
         }
     }
 }

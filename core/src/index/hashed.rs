@@ -1,7 +1,7 @@
 //! The index: where the names of each hash are, in two arrays.
 
 use super::Names;
-use super::bytes::{hash, key};
+use super::name_bytes::{hash, key};
 use crate::elf::NAME_MAX;
 use crate::error::{Error, ErrorKind};
 use crate::sort::sort;
@@ -90,7 +90,7 @@ impl<'m, N: Names> Index<'m, N> {
     }
 
     /// Where the `position`-th entry (from 1) called `name` is in the table, in the table's order: the lookup of
-    /// [`Resolver::candidate`](crate::Resolver::candidate). `None` when there are fewer, and when `position` is 0.
+    /// [`Resolver::nth_symbol`](crate::Resolver::nth_symbol). `None` when there are fewer, and when `position` is 0.
     pub fn nth(&self, name: &[u8], position: u64) -> Option<usize> {
         let before = usize::try_from(position.checked_sub(1)?).ok()?;
         let entry = self.run(name)?.get(before)?;

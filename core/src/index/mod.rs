@@ -15,7 +15,7 @@
 //!
 //! ```
 //! use relakit::index::Index;
-//! use relakit::{HookError, Resolver};
+//! use relakit::{CallbackError, Resolver};
 //!
 //! struct Export {
 //!     name: &'static str,
@@ -34,7 +34,7 @@
 //! }
 //!
 //! impl Resolver for Kernel<'_> {
-//!     fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
+//!     fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError> {
 //!         Ok(self.index.find(name).map(|at| self.exports[at].address))
 //!     }
 //! }
@@ -46,8 +46,8 @@
 //! # Ok::<(), relakit::Error>(())
 //! ```
 
-mod bytes;
 mod hashed;
+mod name_bytes;
 
 use core::cmp::Ordering;
 use core::ops::Range;
@@ -68,7 +68,7 @@ pub trait Names {
     /// Whether entry `at` is called `name`. This and the next one are to be written anew where `name` has to look for the NUL, as
     /// for a pointer to a name.
     fn is(&self, at: usize, name: &[u8]) -> bool {
-        bytes::is(self.name(at), name)
+        name_bytes::is(self.name(at), name)
     }
 
     /// How the name of entry `at` compares to `name`, byte by byte.

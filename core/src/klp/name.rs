@@ -30,7 +30,7 @@ impl<'n> RelaName<'n> {
     }
 }
 
-/// `.klp.sym.<object>.<name>,<position>`: the name of a livepatch symbol.
+/// `.klp.sym.<object>.<name>,<sympos>`: the name of a livepatch symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SymName<'n> {
     /// 1 to 55 bytes, none of them a dot.
@@ -38,7 +38,7 @@ pub struct SymName<'n> {
     /// 1 to 511 bytes (127 before Linux 6.1), none of them a comma.
     pub name: &'n [u8],
     /// 0: the only one of that name; N: the N-th, counted from 1.
-    pub position: u64,
+    pub sympos: u64,
     /// What follows the position; Linux ignores it.
     pub rest: &'n [u8],
 }
@@ -49,8 +49,8 @@ impl<'n> SymName<'n> {
         let (object, rest) = object(name.strip_prefix(KLP_SYM_PREFIX)?)?;
         let rest = rest.strip_prefix(b".")?;
         let (name, rest) = up_to(b',', profile.symbol_name_max, rest)?;
-        let (position, rest) = position(rest.strip_prefix(b",")?, profile.position_saturates)?;
-        Some(Self { object, name, position, rest })
+        let (sympos, rest) = sympos(rest.strip_prefix(b",")?, profile.sympos_saturates)?;
+        Some(Self { object, name, sympos, rest })
     }
 }
 
@@ -67,7 +67,7 @@ fn up_to(stop: u8, most: usize, text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// `%lu`: white space, then at least one decimal digit.
-fn position(text: &[u8], saturates: bool) -> Option<(u64, &[u8])> {
+fn sympos(text: &[u8], saturates: bool) -> Option<(u64, &[u8])> {
     // Linux's ctype counts the no-break space of Latin-1.
     let digits = text.iter().position(|byte| !matches!(byte, b'\t'..=b'\r' | b' ' | 0xa0))?;
     let text = text.get(digits..)?;
@@ -131,7 +131,7 @@ mod tests {
         let parse = |name: &str, profile: &Profile| {
             SymName::parse(name.as_bytes(), profile).map(|symbol| {
                 let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-                (text(symbol.object), text(symbol.name), symbol.position)
+                (text(symbol.object), text(symbol.name), symbol.sympos)
             })
         };
         let is = |object: &str, name: &str, position| Some((object.to_owned(), name.to_owned(), position));
@@ -185,7 +185,7 @@ mod tests {
     fn a_byte_that_is_no_space_ends_the_search_for_a_position() {
         let position = |byte: u8| {
             let name = [&b".klp.sym.m.a,"[..], &[byte], b"5"].concat();
-            SymName::parse(&name, &Profile::LINUX_6_12).map(|symbol| symbol.position)
+            SymName::parse(&name, &Profile::LINUX_6_12).map(|symbol| symbol.sympos)
         };
         for byte in 0..=u8::MAX {
             let space = matches!(byte, 9..=13 | 32 | 160);

@@ -33,7 +33,7 @@ pub enum Class<'f> {
     /// A livepatch section of the design before Linux 5.8. Nobody reads it.
     LegacyArch,
     /// Relocations that are never applied.
-    PassedOver,
+    Skipped,
     /// Relocations that cannot be applied.
     Malformed {
         /// What is wrong; [`Module::malformed`] has the numbers.
@@ -125,18 +125,18 @@ const fn classified(class: Class<'_>, reason: Reason) -> Classified<'_> {
 /// The class of section `index`. Total: every section has one.
 pub(crate) fn classify<'f>(module: &Module<'f>, index: u32, section: &Section) -> Classified<'f> {
     let starts_with = |prefix| module.object().section_name_starts_with(section, prefix);
-    let livepatch = section.flags.contains(SectionFlags::RELA_LIVEPATCH);
+    let livepatch = section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
     // Linux starts at section 1.
-    if index == 0 || !(livepatch || matches!(section.kind, abi::SHT_RELA | abi::SHT_REL)) {
+    if index == 0 || !(livepatch || matches!(section.sh_type, abi::SHT_RELA | abi::SHT_REL)) {
         return match starts_with(abi::KLP_ARCH_PREFIX) {
             true => classified(Class::LegacyArch, Reason::ArchName),
             false => classified(Class::NotRelocation, Reason::OtherType),
         };
     }
-    let state = module.target_state(section.info);
+    let state = module.target_state(section.sh_info);
     let judged = Judged { section, state, wants_target: module.profile().wants_targets };
     match livepatch {
-        true => judged.livepatch(module.object().names().name(section.name)),
+        true => judged.livepatch(module.object().names().name(section.sh_name)),
         false => judged.ordinary(starts_with(abi::KLP_RELA_PREFIX)),
     }
 }
@@ -149,11 +149,13 @@ struct Judged<'a> {
 
 impl Judged<'_> {
     fn ordinary(&self, has_klp_name: bool) -> Classified<'static> {
-        let target = self.section.info;
+        let target = self.section.sh_info;
         match (self.unreachable(), self.early_defect()) {
             (Some(reason), _) => self.passed_over(reason),
             // Linux refuses these even when they are empty.
-            (None, _) if self.section.kind == abi::SHT_REL => malformed(ErrorKind::RelSection, FailsAt::Load),
+            (None, _) if self.section.sh_type == abi::SHT_REL => {
+                malformed(ErrorKind::RelSection, FailsAt::Load)
+            }
             (None, Some(kind)) => malformed(kind, FailsAt::Load),
             (None, None) if has_klp_name => classified(Class::Ordinary { target }, Reason::RelaWithKlpName),
             (None, None) => classified(Class::Ordinary { target }, Reason::Rela),
@@ -162,7 +164,7 @@ impl Judged<'_> {
 
     /// `name` is `None` for an unused header only: other names are inside the table.
     fn livepatch<'f>(&self, name: Option<&'f [u8]>) -> Classified<'f> {
-        let target = self.section.info;
+        let target = self.section.sh_info;
         let object = name.and_then(RelaName::parse).map(|name| name.object);
         let bad_name = if name.is_some() { ErrorKind::BadKlpSectionName } else { ErrorKind::KlpNameOutside };
         match (object, self.unreachable()) {
@@ -182,9 +184,9 @@ impl Judged<'_> {
 
     /// What the early pass does not look at: that is all right, unless there are relocations of nothing.
     fn passed_over(&self, reason: Reason) -> Classified<'static> {
-        let has_target = self.state != TargetState::OutOfRange && self.section.info != 0;
+        let has_target = self.state != TargetState::OutOfRange && self.section.sh_info != 0;
         match has_target || self.is_empty() || !self.wants_target {
-            true => classified(Class::PassedOver, reason),
+            true => classified(Class::Skipped, reason),
             false => malformed(ErrorKind::TargetOutOfRange, FailsAt::Load),
         }
     }
@@ -195,7 +197,7 @@ impl Judged<'_> {
             TargetState::OutOfRange => Some(Reason::NoTarget),
             TargetState::NotAllocated => Some(Reason::TargetNotAllocated),
             TargetState::Dropped => Some(Reason::TargetDropped),
-            TargetState::PerCpuPassedOver => Some(Reason::TargetPerCpu),
+            TargetState::PerCpuSkipped => Some(Reason::TargetPerCpu),
             TargetState::Null
             | TargetState::SymbolTable
             | TargetState::Relocations
@@ -223,14 +225,14 @@ impl Judged<'_> {
             TargetState::OutOfRange => Some(ErrorKind::TargetOutOfRange),
             _ if unreachable => Some(ErrorKind::TargetNotAllocated),
             TargetState::PerCpuTemplate => Some(ErrorKind::TargetPerCpu),
-            _ if !self.section.flags.contains(SectionFlags::ALLOC) => Some(ErrorKind::LateNotAllocated),
+            _ if !self.section.sh_flags.contains(SectionFlags::ALLOC) => Some(ErrorKind::LateNotAllocated),
             _ => self.early_defect(),
         }
     }
 
     /// Not one whole relocation.
     fn is_empty(&self) -> bool {
-        self.section.size < abi::RELA_SIZE as u64
+        self.section.sh_size < abi::RELA_SIZE as u64
     }
 }
 
@@ -240,15 +242,17 @@ const fn malformed(kind: ErrorKind, fails: FailsAt<'_>) -> Classified<'_> {
 
 /// What is wrong with section `index`, which is malformed, in full.
 pub(crate) fn malformed_error(module: &Module<'_>, index: u32, section: &Section, kind: ErrorKind) -> Error {
-    let target = u64::from(section.info);
+    let target = u64::from(section.sh_info);
     let (value, limit) = match kind {
         ErrorKind::TargetOutOfRange => (target, u64::from(module.object().section_count())),
         ErrorKind::TargetNotAllocated => {
-            (target, module.object().section(section.info).map_or(0, |target| target.flags.bits()))
+            (target, module.object().section(section.sh_info).map_or(0, |target| target.sh_flags.bits()))
         }
-        ErrorKind::LateNotAllocated => (section.flags.bits(), 0),
-        ErrorKind::NoRelocationBytes => (section.size, 0),
-        ErrorKind::KlpNameOutside => (u64::from(section.name), module.object().names().bytes().len() as u64),
+        ErrorKind::LateNotAllocated => (section.sh_flags.bits(), 0),
+        ErrorKind::NoRelocationBytes => (section.sh_size, 0),
+        ErrorKind::KlpNameOutside => {
+            (u64::from(section.sh_name), module.object().names().bytes().len() as u64)
+        }
         ErrorKind::BadKlpSectionName => (0, 0),
         _ => (target, 0),
     };

@@ -1,14 +1,16 @@
 //! Objects come and go: the late passes.
 
 use super::Memory;
-use super::kept::{Parts, SectionRecord, SymbolRecord};
+use super::retained::{Parts, SectionRecord, SymbolRecord};
 use super::symbols::{Resolver, klp_value};
 use crate::abi::{self, SYM_SIZE};
 use crate::elf::{Rela, RelaTable};
-use crate::error::{Error, ErrorKind, HookError};
+use crate::error::{CallbackError, Error, ErrorKind};
 use crate::profile::Profile;
-use crate::reloc::{self, Direction, Pass, Rules, Sections, SymtabValues, Target, Transaction, Values, View};
-use crate::report::{Report, Stopped, reported};
+use crate::reloc::{
+    self, Direction, Pass, RelocFlags, Sections, SymtabValues, Target, Transaction, Values, View,
+};
+use crate::report::{Failed, Report, capture};
 use core::ops::Range;
 
 /// A loaded module's late relocations. It borrows the buffer it was put into and nothing else: the file, the symbol
@@ -16,14 +18,14 @@ use core::ops::Range;
 #[derive(Debug)]
 pub struct Late<'k> {
     kept: Parts<'k>,
-    rules: Rules,
+    rules: RelocFlags,
     clears_on_going: bool,
 }
 
 impl<'k> Late<'k> {
     pub(super) fn new(kept: Parts<'k>, profile: &Profile) -> Self {
         // The values of its symbols come from the resolver, and 0 is no value there.
-        let rules = profile.rules().union(Rules::ALLOW_ZERO_SYMBOLS);
+        let rules = profile.reloc_flags().union(RelocFlags::ALLOW_ZERO_SYMBOLS);
         Self { kept, rules, clears_on_going: profile.clears_on_going }
     }
 
@@ -59,7 +61,7 @@ impl<'k> Late<'k> {
         memory: &mut M,
         resolver: &mut dyn Resolver,
     ) -> Result<usize, Error> {
-        reported(|report| self.pass(object, memory, Some(resolver), report))
+        capture(|report| self.pass(object, memory, Some(resolver), report))
     }
 
     /// `object` goes: verifies and clears every field that its coming wrote, the last first. All of them, or nothing is
@@ -67,9 +69,9 @@ impl<'k> Late<'k> {
     /// written, and the object cannot come again into the same memory.
     ///
     /// # Errors
-    /// [`ErrorKind::NotAModule`] and [`ErrorKind::NotLive`]; [`ErrorKind::Mismatch`] when somebody else changed a field.
+    /// [`ErrorKind::NotAModule`] and [`ErrorKind::NotLive`]; [`ErrorKind::TargetMismatch`] when somebody else changed a field.
     pub fn going<M: Memory + ?Sized>(&mut self, object: &[u8], memory: &mut M) -> Result<usize, Error> {
-        reported(|report| self.pass(object, memory, None, report))
+        capture(|report| self.pass(object, memory, None, report))
     }
 
     /// `object` comes, if there is a resolver; or it goes.
@@ -79,7 +81,7 @@ impl<'k> Late<'k> {
         memory: &mut M,
         resolver: Option<&mut dyn Resolver>,
         report: &mut Report,
-    ) -> Result<usize, Stopped> {
+    ) -> Result<usize, Failed> {
         let comes = resolver.is_some();
         self.check_is_live(object, !comes, report)?;
         let direction = if comes { Direction::Apply } else { Direction::Clear };
@@ -94,17 +96,17 @@ impl<'k> Late<'k> {
     ///
     /// # Errors
     /// [`ErrorKind::NotAModule`] and [`ErrorKind::AlreadyLive`].
-    pub fn faults<M: Memory + ?Sized>(
+    pub fn errors<M: Memory + ?Sized>(
         &mut self,
         object: &[u8],
         memory: &mut M,
         resolver: &mut dyn Resolver,
         report: &mut dyn FnMut(Error),
     ) -> Result<(), Error> {
-        reported(|report| self.check_is_live(object, false, report))?;
+        capture(|report| self.check_is_live(object, false, report))?;
         let rules = self.rules;
         for number in self.numbers() {
-            let record = match reported(|report| self.stopped_section(number, object, report)) {
+            let record = match capture(|report| self.stopped_section(number, object, report)) {
                 Ok(Some(record)) => record,
                 Ok(None) => continue,
                 Err(error) => {
@@ -115,15 +117,15 @@ impl<'k> Late<'k> {
             let (mut next, mut resolved) = (0, true);
             for entry in 0..self.relas(&record).len() {
                 let resolve = |report: &mut Report| self.resolve(&record, entry, &mut next, resolver, report);
-                if let Err(error) = reported(resolve) {
+                if let Err(error) = capture(resolve) {
                     resolved = false;
                     report(error);
                 }
             }
             let Some(section) = self.section(number, object).filter(|_| resolved) else { continue };
-            match reported(|report| section.target(memory, report)) {
+            match capture(|report| section.target(memory, report)) {
                 Ok(Some(mut target)) => {
-                    reloc::faults(section.table, section.values, &mut View::from(&mut target), rules)
+                    reloc::errors(section.table, section.values, &mut View::from(&mut target), rules)
                         .for_each(|error| report(section.fault(&error)));
                 }
                 Ok(None) => {}
@@ -139,7 +141,7 @@ impl<'k> Late<'k> {
         number: u32,
         object: &[u8],
         report: &mut Report,
-    ) -> Result<Option<SectionRecord>, Stopped> {
+    ) -> Result<Option<SectionRecord>, Failed> {
         let Some(record) = self.record(number) else { return Ok(None) };
         let whose = self.object(&record);
         match record.error() {
@@ -158,13 +160,13 @@ impl<'k> Late<'k> {
         next: &mut u32,
         resolver: &mut dyn Resolver,
         report: &mut Report,
-    ) -> Result<(), Stopped> {
-        let Some(rela) = self.relas(record).get(entry).filter(|rela| rela.symbol == *next) else {
+    ) -> Result<(), Failed> {
+        let Some(rela) = self.relas(record).get(entry).filter(|rela| rela.r_sym == *next) else {
             return Ok(());
         };
         *next = next.saturating_add(1);
         let slot =
-            record.first_symbol.checked_add(rela.symbol).and_then(|symbol| usize::try_from(symbol).ok());
+            record.first_symbol.checked_add(rela.r_sym).and_then(|symbol| usize::try_from(symbol).ok());
         let Some(slot) = slot.and_then(|slot| self.kept.symbols.get_mut(slot)) else { return Ok(()) };
         let mut symbol = SymbolRecord::read(slot);
         match symbol_value(&symbol, self.kept.text, resolver, report) {
@@ -174,7 +176,7 @@ impl<'k> Late<'k> {
                 Ok(())
             }
             Err(stopped) => {
-                let stopped = (Rela { symbol: symbol.symbol, ..rela }).locate(entry, stopped, report);
+                let stopped = (Rela { r_sym: symbol.symbol, ..rela }).locate(entry, stopped, report);
                 Err(report.in_section(stopped, record.index))
             }
         }
@@ -212,14 +214,14 @@ impl<'k> Late<'k> {
         part(self.kept.text, record.object, record.object_len)
     }
 
-    fn check_is_live(&self, object: &[u8], wanted: bool, report: &mut Report) -> Result<(), Stopped> {
+    fn check_is_live(&self, object: &[u8], wanted: bool, report: &mut Report) -> Result<(), Failed> {
         if object.is_empty() || object == abi::VMLINUX {
-            return Err(report.fault(ErrorKind::NotAModule, object.len() as u64, 0));
+            return Err(report.fail(ErrorKind::NotAModule, object.len() as u64, 0));
         }
         let mut of_object = self.objects().filter(|(name, _)| *name == object).map(|(_, live)| live);
         match (of_object.next(), wanted) {
-            (Some(true), false) => Err(report.fault(ErrorKind::AlreadyLive, 0, 0)),
-            (Some(false), true) => Err(report.fault(ErrorKind::NotLive, 0, 0)),
+            (Some(true), false) => Err(report.fail(ErrorKind::AlreadyLive, 0, 0)),
+            (Some(false), true) => Err(report.fail(ErrorKind::NotLive, 0, 0)),
             _ => Ok(()),
         }
     }
@@ -244,7 +246,7 @@ struct LateSections<'a, 'k, 'r, M: ?Sized> {
 }
 
 impl<M: Memory + ?Sized> Sections for LateSections<'_, '_, '_, M> {
-    fn prepare(&mut self, number: u32, report: &mut Report) -> Result<bool, Stopped> {
+    fn prepare(&mut self, number: u32, report: &mut Report) -> Result<bool, Failed> {
         if let Some(resolver) = &mut self.resolver
             && let Some(record) = self.late.stopped_section(number, self.object, report)?
         {
@@ -260,7 +262,7 @@ impl<M: Memory + ?Sized> Sections for LateSections<'_, '_, '_, M> {
         &mut self,
         number: u32,
         report: &mut Report,
-    ) -> Result<Option<(Pass<'_>, Target<'_>)>, Stopped> {
+    ) -> Result<Option<(Pass<'_>, Target<'_>)>, Failed> {
         let Some(section) = self.late.section(number, self.object) else { return Ok(None) };
         if self.resolver.is_none() && !self.late.clears_on_going {
             return Ok(None);
@@ -269,14 +271,14 @@ impl<M: Memory + ?Sized> Sections for LateSections<'_, '_, '_, M> {
         Ok(target.map(|target| (section.pass(self.late.rules), target)))
     }
 
-    fn locate(&self, number: u32, stopped: Stopped, report: &mut Report) -> Stopped {
+    fn locate(&self, number: u32, stopped: Failed, report: &mut Report) -> Failed {
         match self.late.section(number, self.object) {
             Some(section) => report.known(&section.fault(report.error(stopped))),
             None => stopped,
         }
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         self.memory.sync()
     }
 }
@@ -290,7 +292,7 @@ struct LateSection<'a> {
 }
 
 impl<'a> LateSection<'a> {
-    const fn pass(&self, rules: Rules) -> Pass<'a> {
+    const fn pass(&self, rules: RelocFlags) -> Pass<'a> {
         Pass { table: self.table, values: self.values, rules }
     }
 
@@ -299,17 +301,19 @@ impl<'a> LateSection<'a> {
         &self,
         memory: &'t mut M,
         report: &mut Report,
-    ) -> Result<Option<Target<'t>>, Stopped> {
+    ) -> Result<Option<Target<'t>>, Failed> {
         let SectionRecord { target: index, address, size, .. } = self.record;
         if self.table.is_empty() {
             return Ok(None);
         }
         let stopped = match memory.target(index) {
-            None => report.fault(ErrorKind::NotPlaced, size, 0),
+            None => report.fail(ErrorKind::NotAssigned, size, 0),
             Some(target) if target.address() != address => {
-                report.fault(ErrorKind::Moved, target.address(), address)
+                report.fail(ErrorKind::SectionMoved, target.address(), address)
             }
-            Some(target) if target.size() != size => report.fault(ErrorKind::PlacedSize, target.size(), size),
+            Some(target) if target.size() != size => {
+                report.fail(ErrorKind::AssignedSize, target.size(), size)
+            }
             Some(target) => return Ok(Some(target)),
         };
         Err(report.in_section(stopped, index))
@@ -329,12 +333,12 @@ fn symbol_value(
     text: &[u8],
     resolver: &mut dyn Resolver,
     report: &mut Report,
-) -> Result<u64, Stopped> {
+) -> Result<u64, Failed> {
     let text = text.get(usize::try_from(symbol.text).unwrap_or(usize::MAX)..).unwrap_or_default();
     let Some((number, names)) = text.split_first_chunk() else { return Ok(0) };
     let number = u64::from_le_bytes(*number);
     if let Some(kind) = ErrorKind::ALL.iter().find(|kind| **kind as i32 == symbol.problem) {
-        return Err(report.fault(*kind, symbol.value, number));
+        return Err(report.fail(*kind, symbol.value, number));
     }
     let (object, names) = names.split_at_checked(usize::from(symbol.object_len)).unwrap_or_default();
     let name = names.get(..usize::from(symbol.name_len)).unwrap_or_default();

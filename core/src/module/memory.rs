@@ -1,6 +1,6 @@
 //! Where the sections of a module live: the embedder says.
 
-use crate::error::HookError;
+use crate::error::CallbackError;
 use crate::reloc::Target;
 
 /// The placement of a module's sections, by section index.
@@ -16,14 +16,14 @@ pub trait Memory {
     ///
     /// # Errors
     /// Any number; the pass is undone and fails with [`Sync`](crate::ErrorKind::Sync).
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         Ok(())
     }
 }
 
 /// Plain memory for one section.
 #[derive(Debug)]
-pub struct Place<'m> {
+pub struct SectionMemory<'m> {
     /// Address of the first byte when it runs.
     pub address: u64,
     /// What the section's symbols count from, where that is not `address`: the base of per-CPU data.
@@ -33,7 +33,7 @@ pub struct Place<'m> {
 }
 
 /// A place for each section, by section index; `None`, or past the end, is a section without a place.
-impl Memory for [Option<Place<'_>>] {
+impl Memory for [Option<SectionMemory<'_>>] {
     fn base(&self, section: u32) -> Option<u64> {
         let place = self.get(usize::try_from(section).ok()?)?.as_ref()?;
         Some(place.symbols_at.unwrap_or(place.address))

@@ -1,31 +1,31 @@
-//! The life of a module as types: [`Module`] (parsed) → [`Placed`] (has memory) → [`Filled`] (has its content) → [`Loaded`]
+//! The life of a module as types: [`Module`] (parsed) → [`Assigned`] (has memory) → [`Filled`] (has its content) → [`Loaded`]
 //! (early pass done) → [`Late`] (objects come and go).
 //!
 //! A type is only to be had from the one before it, so special sections cannot be asked for before every early
 //! relocation is in, and no object can come before that.
 
 mod class;
-mod kept;
 mod late;
 mod memory;
 mod objects;
 mod placed;
+mod retained;
 mod symbols;
 
 pub use class::{Class, Classified, FailsAt, Reason};
 pub use late::Late;
-pub use memory::{Memory, Place};
+pub use memory::{Memory, SectionMemory};
 pub use objects::{MAX_OBJECTS, Objects};
-pub use placed::{Filled, Loaded, Placed};
+pub use placed::{Assigned, Filled, Loaded};
 pub(crate) use symbols::KlpSymbols;
-pub use symbols::{Resolver, UNPLACED};
+pub use symbols::{Resolver, UNASSIGNED};
 
 use crate::abi;
 use crate::elf::{Object, Section, SectionFlags, Strictness};
 use crate::error::{Error, ErrorKind};
 use crate::profile::{MAX_DROPPED, PerCpu, Profile};
 use crate::read::range;
-use crate::report::{Report, Stopped, reported};
+use crate::report::{Failed, Report, capture};
 
 /// A module whose file is proven safe to read, with the rules it is loaded by.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ pub(crate) enum TargetState {
     Null,
     NotAllocated,
     Dropped,
-    PerCpuPassedOver,
+    PerCpuSkipped,
     PerCpuTemplate,
     SymbolTable,
     /// A relocation section in memory: Linux would apply what the relocations make of it.
@@ -68,7 +68,7 @@ impl<'f> Module<'f> {
             extended_numbering: profile.extended_numbering,
             string_table_type: profile.checks_strings,
         };
-        reported(|report| {
+        capture(|report| {
             let object = Object::parse_with(file, strictness, report)?;
             let mut module = Self { object, profile, dropped: [0; MAX_DROPPED], per_cpu: 0 };
             module.check(report)?;
@@ -79,26 +79,26 @@ impl<'f> Module<'f> {
     }
 
     /// What Linux asks beyond what is needed to read the file.
-    fn check(&self, report: &mut Report) -> Result<(), Stopped> {
+    fn check(&self, report: &mut Report) -> Result<(), Failed> {
         let Self { object, profile, .. } = self;
-        let Some(zero) = object.section(0) else { return Err(report.fault(ErrorKind::NoSections, 0, 0)) };
+        let Some(zero) = object.section(0) else { return Err(report.fail(ErrorKind::NoSections, 0, 0)) };
         // With extended numbering section 0 holds the counts that do not fit the header.
         let counts = profile.extended_numbering;
         for (field, is_bad) in [
-            (u64::from(zero.kind), zero.kind != abi::SHT_NULL),
-            (zero.size, zero.size != 0 && !counts),
-            (zero.address, zero.address != 0),
+            (u64::from(zero.sh_type), zero.sh_type != abi::SHT_NULL),
+            (zero.sh_size, zero.sh_size != 0 && !counts),
+            (zero.sh_addr, zero.sh_addr != 0),
         ] {
             if is_bad {
-                let stopped = report.fault(ErrorKind::BadSectionZero, field, 0);
+                let stopped = report.fail(ErrorKind::BadSectionZero, field, 0);
                 return Err(report.in_section(stopped, 0));
             }
         }
         if object.names_section() == 0 {
-            return Err(report.fault(ErrorKind::BadNameTable, 0, u64::from(object.section_count())));
+            return Err(report.fail(ErrorKind::BadNameTable, 0, u64::from(object.section_count())));
         }
         if object.symbols().section() == 0 {
-            return Err(report.fault(ErrorKind::NoSymbolTable, 0, 0));
+            return Err(report.fail(ErrorKind::NoSymbolTable, 0, 0));
         }
         if profile.checks_strings {
             self.check_strings(report)?;
@@ -108,14 +108,14 @@ impl<'f> Module<'f> {
 
     /// All relocation tables together are no larger than the file, so that time is linear in the file however many
     /// sections share one table.
-    fn check_tables(&self, report: &mut Report) -> Result<(), Stopped> {
+    fn check_tables(&self, report: &mut Report) -> Result<(), Failed> {
         let tables =
             self.object.sections().filter(|(_, section)| is_relocations(section) && section.has_bytes());
-        let together = tables.fold(0u64, |sum, (_, section)| sum.saturating_add(section.size));
+        let together = tables.fold(0u64, |sum, (_, section)| sum.saturating_add(section.sh_size));
         let file = self.object.bytes().len() as u64;
         match together <= file {
             true => Ok(()),
-            false => Err(report.fault(ErrorKind::RelocationsTooLarge, together, file)),
+            false => Err(report.fail(ErrorKind::RelocationsTooLarge, together, file)),
         }
     }
 
@@ -123,7 +123,7 @@ impl<'f> Module<'f> {
     ///
     /// Linux writes into the section headers (`rewrite_section_headers`) before it copies anything, and relocates the per-CPU template
     /// before it reads later tables and names. It copies what an unused header with `SHF_ALLOC` leads to (`move_module`).
-    fn check_copy(&self, report: &mut Report) -> Result<(), Stopped> {
+    fn check_copy(&self, report: &mut Report) -> Result<(), Failed> {
         if !self.profile.writes_file {
             return Ok(());
         }
@@ -132,22 +132,22 @@ impl<'f> Module<'f> {
             PerCpu::Template => self.object.section(self.per_cpu).filter(Section::has_bytes),
             _ => None,
         };
-        let template = template.map_or((0, 0), |section| (section.offset, section.size));
+        let template = template.map_or((0, 0), |section| (section.sh_offset, section.sh_size));
         for (index, section) in self.object.sections() {
-            let (kind, bytes) = (section.kind, (section.offset, section.size));
+            let (kind, bytes) = (section.sh_type, (section.sh_offset, section.sh_size));
             let is_copied =
-                index != 0 && kind == abi::SHT_NULL && section.flags.contains(SectionFlags::ALLOC);
+                index != 0 && kind == abi::SHT_NULL && section.sh_flags.contains(SectionFlags::ALLOC);
             if is_copied
-                && section.size != 0
-                && range(self.object.bytes(), section.offset, section.size).is_none()
+                && section.sh_size != 0
+                && range(self.object.bytes(), section.sh_offset, section.sh_size).is_none()
             {
-                let stopped = report.fault(ErrorKind::NullOutside, section.offset, section.size);
+                let stopped = report.fail(ErrorKind::NullOutside, section.sh_offset, section.sh_size);
                 return Err(report.in_section(stopped, index));
             }
             let is_read_late = is_relocations(&section) || index == self.object.names_section();
             let shares = overlap(bytes, headers) || is_read_late && overlap(bytes, template);
             if section.has_bytes() && shares {
-                let stopped = report.fault(ErrorKind::SharedBytes, section.offset, section.size);
+                let stopped = report.fail(ErrorKind::SharedBytes, section.sh_offset, section.sh_size);
                 return Err(report.in_section(stopped, index));
             }
         }
@@ -210,10 +210,10 @@ impl<'f> Module<'f> {
             Some(_) if !self.has_alloc(index) => TargetState::NotAllocated,
             Some(_) if index == 0 => TargetState::Null,
             Some(_) if self.dropped.contains(&index) => TargetState::Dropped,
-            Some(_) if index == self.per_cpu && self.profile.per_cpu == PerCpu::PassedOver => {
-                TargetState::PerCpuPassedOver
+            Some(_) if index == self.per_cpu && self.profile.per_cpu == PerCpu::Skipped => {
+                TargetState::PerCpuSkipped
             }
-            Some(section) if section.kind == abi::SHT_NULL => TargetState::Null,
+            Some(section) if section.sh_type == abi::SHT_NULL => TargetState::Null,
             Some(section) if is_relocations(&section) => TargetState::Relocations,
             Some(_) if index == self.per_cpu => TargetState::PerCpuTemplate,
             Some(_) => TargetState::Allocated,
@@ -221,23 +221,23 @@ impl<'f> Module<'f> {
     }
 
     fn has_alloc(&self, index: u32) -> bool {
-        self.object.section(index).is_some_and(|section| section.flags.contains(SectionFlags::ALLOC))
+        self.object.section(index).is_some_and(|section| section.sh_flags.contains(SectionFlags::ALLOC))
     }
 
     /// Linux 6.13: the string table begins and ends with NUL, and every name is inside.
-    fn check_strings(&self, report: &mut Report) -> Result<(), Stopped> {
+    fn check_strings(&self, report: &mut Report) -> Result<(), Failed> {
         let symbols = self.object.symbols();
         let strings = symbols.strings().bytes();
         if strings.first() != Some(&0) || strings.last() != Some(&0) {
             let (link, count) = (symbols.strings_section(), self.object.section_count());
-            let stopped = report.fault(ErrorKind::BadStringTable, u64::from(link), u64::from(count));
+            let stopped = report.fail(ErrorKind::BadStringTable, u64::from(link), u64::from(count));
             return Err(report.in_section(stopped, symbols.section()));
         }
         for index in 0..symbols.len() {
             let Some(symbol) = symbols.get(index) else { break };
-            if u64::from(symbol.name) >= strings.len() as u64 {
-                let (name, size) = (u64::from(symbol.name), strings.len() as u64);
-                let stopped = report.fault(ErrorKind::BadSymbolName, name, size);
+            if u64::from(symbol.st_name) >= strings.len() as u64 {
+                let (name, size) = (u64::from(symbol.st_name), strings.len() as u64);
+                let stopped = report.fail(ErrorKind::BadSymbolName, name, size);
                 return Err(symbols.locate(index, stopped, report));
             }
         }
@@ -249,7 +249,7 @@ impl<'f> Module<'f> {
         let find = |name: &[u8]| {
             let is_it = |index: u32, section: &Section| {
                 index != 0
-                    && section.flags.contains(SectionFlags::ALLOC)
+                    && section.sh_flags.contains(SectionFlags::ALLOC)
                     && self.object.section_is_named(section, name)
             };
             self.object.sections().find(|(index, section)| is_it(*index, section)).map(|(index, _)| index)
@@ -260,7 +260,7 @@ impl<'f> Module<'f> {
         }
         let per_cpu = match self.profile.per_cpu {
             PerCpu::Ordinary => 0,
-            PerCpu::PassedOver | PerCpu::Template => find(b".data..percpu").unwrap_or(0),
+            PerCpu::Skipped | PerCpu::Template => find(b".data..percpu").unwrap_or(0),
         };
         (self.dropped, self.per_cpu) = (dropped, per_cpu);
     }
@@ -268,8 +268,8 @@ impl<'f> Module<'f> {
 
 /// Whether Linux may take the section for a relocation table: the livepatch flag counts before the type.
 pub(crate) const fn is_relocations(section: &Section) -> bool {
-    matches!(section.kind, abi::SHT_RELA | abi::SHT_REL)
-        || section.flags.contains(SectionFlags::RELA_LIVEPATCH)
+    matches!(section.sh_type, abi::SHT_RELA | abi::SHT_REL)
+        || section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH)
 }
 
 /// Whether two ranges of (offset, size) inside the file have a byte in common.

@@ -5,15 +5,14 @@ use super::symbols::{KlpSymbols, Resolver, Symbols};
 use super::{Memory, Module};
 use crate::abi;
 use crate::elf::RelaTable;
-use crate::error::{Error, ErrorKind, HookError};
+use crate::error::{CallbackError, Error, ErrorKind};
 use crate::module::{Class, FailsAt};
 use crate::reloc::{self, Direction, Pass, Sections, Target, Transaction, Values, View};
-use crate::report::{Report, Stopped, reported};
-use crate::special::{self, Special};
+use crate::report::{Failed, Report, capture};
 
 /// A module that has memory for every section that is relocated early.
 #[derive(Debug)]
-pub struct Placed<'f, 'm, M: ?Sized> {
+pub struct Assigned<'f, 'm, M: ?Sized> {
     module: &'m Module<'f>,
     memory: &'m mut M,
 }
@@ -36,19 +35,19 @@ impl<'f> Module<'f> {
     /// without one cannot be the target of a late relocation either, and its symbols cannot be used.
     ///
     /// # Errors
-    /// [`ErrorKind::NotPlaced`], [`ErrorKind::PlacedSize`], [`ErrorKind::AddressWraps`]: a section that is relocated has no memory,
+    /// [`ErrorKind::NotAssigned`], [`ErrorKind::AssignedSize`], [`ErrorKind::AddressWraps`]: a section that is relocated has no memory,
     /// not as much as its size, or an address from which it would wrap past 2^64.
-    pub fn place<'m, M: Memory + ?Sized>(&'m self, memory: &'m mut M) -> Result<Placed<'f, 'm, M>, Error> {
-        reported(|report| {
+    pub fn assign<'m, M: Memory + ?Sized>(&'m self, memory: &'m mut M) -> Result<Assigned<'f, 'm, M>, Error> {
+        capture(|report| {
             self.early_targets().try_for_each(|target| self.target(memory, target, report).map(|_| ()))
         })?;
-        Ok(Placed { module: self, memory })
+        Ok(Assigned { module: self, memory })
     }
 
-    /// Every fault that [`place`](Self::place) can answer, in the order of the relocation sections.
-    pub fn place_faults<M: Memory + ?Sized>(&self, memory: &mut M) -> impl Iterator<Item = Error> {
+    /// Every fault that [`place`](Self::assign) can answer, in the order of the relocation sections.
+    pub fn assign_errors<M: Memory + ?Sized>(&self, memory: &mut M) -> impl Iterator<Item = Error> {
         self.early_targets()
-            .filter_map(|target| reported(|report| self.target(memory, target, report).map(|_| ())).err())
+            .filter_map(|target| capture(|report| self.target(memory, target, report).map(|_| ())).err())
     }
 
     /// The targets of the early pass, in the order of their relocation sections.
@@ -62,7 +61,7 @@ impl<'f> Module<'f> {
     }
 
     /// The whole entries of relocation section `index`.
-    pub(super) fn relocations(&self, index: u32) -> RelaTable<'f> {
+    pub fn relocations(&self, index: u32) -> RelaTable<'f> {
         let bytes = self.object.section(index).map_or(&[][..], |section| self.object.section_bytes(&section));
         RelaTable::whole_entries(bytes).0
     }
@@ -73,31 +72,31 @@ impl<'f> Module<'f> {
         memory: &'t mut M,
         index: u32,
         report: &mut Report,
-    ) -> Result<Target<'t>, Stopped> {
-        let size = self.object.section(index).map_or(0, |section| section.size);
+    ) -> Result<Target<'t>, Failed> {
+        let size = self.object.section(index).map_or(0, |section| section.sh_size);
         let stopped = match memory.target(index) {
             Some(target) if target.size() == size => match target.check_address(report) {
                 Ok(()) => return Ok(target),
                 Err(stopped) => stopped,
             },
-            Some(target) => report.fault(ErrorKind::PlacedSize, target.size(), size),
-            None => report.fault(ErrorKind::NotPlaced, size, 0),
+            Some(target) => report.fail(ErrorKind::AssignedSize, target.size(), size),
+            None => report.fail(ErrorKind::NotAssigned, size, 0),
         };
         Err(report.in_section(stopped, index))
     }
 }
 
-impl<'f, 'm, M: Memory + ?Sized> Placed<'f, 'm, M> {
+impl<'f, 'm, M: Memory + ?Sized> Assigned<'f, 'm, M> {
     /// Copies the content of every section with memory from the file, and zeros where the file has no content for it
     /// (`SHT_NOBITS`, `SHT_NULL`). The embedder fills sections behind a [`Writer`](crate::Writer), before the early pass.
     ///
     /// # Errors
-    /// [`ErrorKind::PlacedSize`], [`ErrorKind::AddressWraps`]: the memory for a section is not of its size, or its addresses
+    /// [`ErrorKind::AssignedSize`], [`ErrorKind::AddressWraps`]: the memory for a section is not of its size, or its addresses
     /// wrap. Sections before it are filled.
     pub fn fill(self) -> Result<Filled<'f, 'm, M>, Error> {
         let Self { module, memory } = self;
         let object = module.object;
-        reported(|report| {
+        capture(|report| {
             // Section 0 is no section.
             for (index, section) in object.sections().filter(|(index, _)| *index != 0) {
                 if memory.target(index).is_some() {
@@ -127,7 +126,7 @@ impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
     /// cannot be applied.
     pub fn early(self, values: &mut [u64], resolver: &mut dyn Resolver) -> Result<Loaded<'f>, Error> {
         let Self { module, memory } = self;
-        reported(|report| {
+        capture(|report| {
             let values = module.lent_values(values, report)?;
             let some_unplaced = Symbols { module, memory: &*memory }.resolve(values, resolver, report)?;
             let mut early = Early { module, memory, values, some_unplaced, resolver };
@@ -143,18 +142,18 @@ impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
     ///
     /// # Errors
     /// [`ErrorKind::ValuesTooShort`].
-    pub fn faults(
+    pub fn errors(
         &mut self,
         values: &mut [u64],
         resolver: &mut dyn Resolver,
         report: &mut dyn FnMut(Error),
     ) -> Result<(), Error> {
         let module = self.module;
-        let values = reported(|report| module.lent_values(values, report))?;
+        let values = capture(|report| module.lent_values(values, report))?;
         let mut known = true;
         for (index, slot) in (0..u32::MAX).zip(values.iter_mut()) {
             let symbols = Symbols { module, memory: &*self.memory };
-            match reported(|report| symbols.value(index, resolver, report)) {
+            match capture(|report| symbols.value(index, resolver, report)) {
                 Ok(value) => *slot = value,
                 Err(error) => {
                     known = false;
@@ -174,33 +173,27 @@ impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
             let mut report = |error: Error| report(error.in_section(index));
             let table = module.relocations(index);
             if let Class::KlpEarly { .. } = class.class {
-                let klp = module.klp_symbols(abi::VMLINUX);
-                let (mut last, mut resolved) = (None, true);
-                for entry in 0..table.len() {
-                    let resolve = |report: &mut Report| {
-                        klp.resolve_entry(table, entry, &mut last, values, resolver, report)
-                    };
-                    if let Err(error) = reported(resolve) {
-                        resolved = false;
-                        report(error);
-                    }
+                let mut resolved = true;
+                for error in module.resolve_livepatch(abi::VMLINUX, table, values, resolver) {
+                    resolved = false;
+                    report(error);
                 }
                 if !resolved {
                     continue;
                 }
             }
             let symbols = Symbols { module, memory: &*self.memory };
-            if let Err(error) = reported(|report| symbols.check_placed(table, values, report)) {
+            if let Err(error) = capture(|report| symbols.check_placed(table, values, report)) {
                 report(error);
             }
             if !table.is_empty() {
-                match reported(|report| module.target(self.memory, target, report)) {
+                match capture(|report| module.target(self.memory, target, report)) {
                     Ok(mut target) => {
-                        reloc::faults(
+                        reloc::errors(
                             table,
                             Values::Dense(values),
                             &mut View::from(&mut target),
-                            module.profile.rules(),
+                            module.profile.reloc_flags(),
                         )
                         .for_each(report);
                     }
@@ -213,12 +206,12 @@ impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
 }
 
 impl<'f> Module<'f> {
-    /// Bytes that [`Loaded::keep`] needs. `scratch` is memory for one value a symbol; its content is lost.
+    /// Bytes that [`Loaded::retain`] needs. `scratch` is memory for one value a symbol; its content is lost.
     ///
     /// # Errors
     /// [`ErrorKind::ValuesTooShort`].
-    pub fn late_size(&self, scratch: &mut [u64]) -> Result<usize, Error> {
-        reported(|report| Ok(super::kept::size(self, self.lent_values(scratch, report)?)))
+    pub fn retained_size(&self, scratch: &mut [u64]) -> Result<usize, Error> {
+        capture(|report| Ok(super::retained::size(self, self.lent_values(scratch, report)?)))
     }
 
     /// The livepatch symbols as a section of `object` sees them.
@@ -227,13 +220,13 @@ impl<'f> Module<'f> {
     }
 
     /// As many of the lent values as there are symbols.
-    fn lent_values<'v>(&self, values: &'v mut [u64], report: &mut Report) -> Result<&'v mut [u64], Stopped> {
+    fn lent_values<'v>(&self, values: &'v mut [u64], report: &mut Report) -> Result<&'v mut [u64], Failed> {
         let needed = self.object.symbols().len();
         let lent = values.len() as u64;
         usize::try_from(needed)
             .ok()
             .and_then(|needed| values.get_mut(..needed))
-            .ok_or_else(|| report.fault(ErrorKind::ValuesTooShort, lent, u64::from(needed)))
+            .ok_or_else(|| report.fail(ErrorKind::ValuesTooShort, lent, u64::from(needed)))
     }
 }
 
@@ -248,13 +241,13 @@ struct Early<'a, 'f, M: ?Sized> {
 }
 
 impl<M: Memory + ?Sized> Early<'_, '_, M> {
-    fn prepare_klp(&mut self, table: RelaTable<'_>, report: &mut Report) -> Result<(), Stopped> {
+    fn prepare_klp(&mut self, table: RelaTable<'_>, report: &mut Report) -> Result<(), Failed> {
         self.module.klp_symbols(abi::VMLINUX).resolve(table, self.values, self.resolver, report)
     }
 }
 
 impl<M: Memory + ?Sized> Sections for Early<'_, '_, M> {
-    fn prepare(&mut self, index: u32, report: &mut Report) -> Result<bool, Stopped> {
+    fn prepare(&mut self, index: u32, report: &mut Report) -> Result<bool, Failed> {
         let Some(class) = self.module.class(index) else { return Ok(false) };
         let table = self.module.relocations(index);
         let prepared = match class.class {
@@ -280,11 +273,7 @@ impl<M: Memory + ?Sized> Sections for Early<'_, '_, M> {
         Ok(true)
     }
 
-    fn section(
-        &mut self,
-        index: u32,
-        report: &mut Report,
-    ) -> Result<Option<(Pass<'_>, Target<'_>)>, Stopped> {
+    fn section(&mut self, index: u32, report: &mut Report) -> Result<Option<(Pass<'_>, Target<'_>)>, Failed> {
         let class = self.module.class(index).map(|class| class.class);
         let (Some(Class::Ordinary { target } | Class::KlpEarly { target }), table) =
             (class, self.module.relocations(index))
@@ -297,17 +286,17 @@ impl<M: Memory + ?Sized> Sections for Early<'_, '_, M> {
         match self.module.target(self.memory, target, report) {
             Ok(target) => {
                 let values = Values::Dense(self.values);
-                Ok(Some((Pass { table, values, rules: self.module.profile.rules() }, target)))
+                Ok(Some((Pass { table, values, rules: self.module.profile.reloc_flags() }, target)))
             }
             Err(stopped) => Err(report.in_section(stopped, index)),
         }
     }
 
-    fn locate(&self, index: u32, stopped: Stopped, report: &mut Report) -> Stopped {
+    fn locate(&self, index: u32, stopped: Failed, report: &mut Report) -> Failed {
         report.in_section(stopped, index)
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         self.memory.sync()
     }
 }
@@ -318,35 +307,23 @@ impl<'f> Loaded<'f> {
         &self.module
     }
 
-    /// The special sections that are in memory, with their section indices: ready to be read.
-    pub fn specials(&self) -> impl Iterator<Item = (u32, &'static Special)> {
-        let sections = self.module.object.sections();
-        sections.filter_map(move |(index, _)| Some((index, self.special(index)?)))
-    }
-
-    /// What section `index` is to Linux, if it is a special section and in memory.
-    pub fn special(&self, index: u32) -> Option<&'static Special> {
-        let section = self.module.object.section(index).filter(|_| self.module.is_allocated(index))?;
-        special::by_name(self.module.object.section_name(&section))
-    }
-
     /// Puts what the late passes need into `buffer`, after which the file may go; see [`Late`]. `memory` is the memory
     /// of the early pass.
     ///
-    /// `buffer` must have [`Module::late_size`] bytes; `scratch` is memory for one value a symbol, as in
+    /// `buffer` must have [`Module::retained_size`] bytes; `scratch` is memory for one value a symbol, as in
     /// [`Filled::early`], and its content is lost.
     ///
     /// # Errors
-    /// [`ErrorKind::KeptTooShort`], [`ErrorKind::ValuesTooShort`].
-    pub fn keep<'k, M: Memory + ?Sized>(
+    /// [`ErrorKind::RetainedTooShort`], [`ErrorKind::ValuesTooShort`].
+    pub fn retain<'k, M: Memory + ?Sized>(
         &self,
         memory: &mut M,
         scratch: &mut [u64],
         buffer: &'k mut [u8],
     ) -> Result<Late<'k>, Error> {
-        reported(|report| {
+        capture(|report| {
             let scratch = self.module.lent_values(scratch, report)?;
-            super::kept::build(&self.module, memory, scratch, buffer, report)
+            super::retained::build(&self.module, memory, scratch, buffer, report)
         })
     }
 }

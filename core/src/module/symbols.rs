@@ -2,11 +2,11 @@
 
 use super::{Memory, Module};
 use crate::abi;
-use crate::elf::{NAME_MAX, RelaTable, Symbol, SymbolPlace, SymbolTable};
-use crate::error::{ErrorKind, HookError};
+use crate::elf::{NAME_MAX, Rela, RelaTable, Symbol, SymbolLocation, SymbolTable};
+use crate::error::{CallbackError, Error, ErrorKind};
 use crate::klp::SymName;
 use crate::profile::Profile;
-use crate::report::{Report, Stopped};
+use crate::report::{Failed, Report, capture};
 
 /// Answers for the names that a module does not define.
 pub trait Resolver {
@@ -15,16 +15,16 @@ pub trait Resolver {
     ///
     /// # Errors
     /// Any number; the pass then fails with [`ErrorKind::Resolver`].
-    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError>;
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError>;
 
-    /// The address of the `position`-th symbol (from 1) called `name` in `object`, exported or not; `None` when there
+    /// The address of the `sympos`-th symbol (from 1) called `name` in `object`, exported or not; `None` when there
     /// are fewer. The order is that of addresses in "vmlinux" and of the symbol table in a module; undefined symbols do
-    /// not count, and an object that is not there has none. `position` comes from the file and may be any number.
+    /// not count, and an object that is not there has none. `sympos` comes from the file and may be any number.
     ///
     /// # Errors
     /// Any number; the pass then fails with [`ErrorKind::Resolver`].
-    fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
-        let _ = (object, name, position);
+    fn nth_symbol(&mut self, object: &[u8], name: &[u8], sympos: u64) -> Result<Option<u64>, CallbackError> {
+        let _ = (object, name, sympos);
         Ok(None)
     }
 }
@@ -33,37 +33,37 @@ pub trait Resolver {
 pub(crate) fn klp_value(
     object: &[u8],
     name: &[u8],
-    position: u64,
+    sympos: u64,
     resolver: &mut dyn Resolver,
     report: &mut Report,
-) -> Result<u64, Stopped> {
-    let mut candidate = |position, report: &mut Report| {
-        let found = resolver.candidate(object, name, position);
-        found.map_err(|error| report.fault(ErrorKind::Resolver, error.number(), 0))
+) -> Result<u64, Failed> {
+    let mut nth_symbol = |sympos, report: &mut Report| {
+        let found = resolver.nth_symbol(object, name, sympos);
+        found.map_err(|error| report.fail(ErrorKind::Resolver, error.number(), 0))
     };
-    let found = match position {
+    let found = match sympos {
         0 => {
-            let first = candidate(1, report)?;
-            match candidate(2, report)? {
+            let first = nth_symbol(1, report)?;
+            match nth_symbol(2, report)? {
                 // Linux looks at the last address it saw before it counts.
                 Some(second) if first.is_some() && second != 0 => {
-                    return Err(report.fault(ErrorKind::KlpAmbiguous, position, 0));
+                    return Err(report.fail(ErrorKind::KlpAmbiguous, sympos, 0));
                 }
                 Some(_) => None,
                 None => first,
             }
         }
         _ => {
-            let found = candidate(position, report)?;
-            if found.is_none() && position > 1 && candidate(1, report)?.is_some() {
-                return Err(report.fault(ErrorKind::KlpPosition, position, 0));
+            let found = nth_symbol(sympos, report)?;
+            if found.is_none() && sympos > 1 && nth_symbol(1, report)?.is_some() {
+                return Err(report.fail(ErrorKind::KlpSympos, sympos, 0));
             }
             found
         }
     };
     match found {
         Some(value) if value != 0 => Ok(value),
-        _ => Err(report.fault(ErrorKind::KlpNotFound, position, 0)),
+        _ => Err(report.fail(ErrorKind::KlpNotFound, sympos, 0)),
     }
 }
 
@@ -77,65 +77,90 @@ pub(crate) struct KlpSymbols<'a, 'f> {
 
 impl<'f> KlpSymbols<'_, 'f> {
     /// The name of symbol `index`, or why a livepatch relocation cannot use it. Nobody is asked for its value yet.
-    pub(crate) fn name(&self, index: u32, report: &mut Report) -> Result<SymName<'f>, Stopped> {
+    pub(crate) fn name(&self, index: u32, report: &mut Report) -> Result<SymName<'f>, Failed> {
         let symbols = self.symbols;
         let Some(symbol) = symbols.get(index) else {
-            return Err(report.fault(ErrorKind::SymbolIndex, 0, u64::from(symbols.len())));
+            return Err(report.fail(ErrorKind::SymbolIndex, 0, u64::from(symbols.len())));
         };
-        if symbols.place(index, &symbol) != SymbolPlace::Livepatch {
-            return Err(report.fault(ErrorKind::NotKlpSymbol, u64::from(symbol.shndx), 0));
+        if symbols.location(&symbol) != SymbolLocation::Livepatch {
+            return Err(report.fail(ErrorKind::NotKlpSymbol, u64::from(symbol.st_shndx), 0));
         }
-        let text = symbols.name_or(index, &symbol, report)?;
+        let text = symbols.name_or(&symbol, report)?;
         let name = SymName::parse(text, self.profile);
         if text.len() > NAME_MAX && name.is_none_or(|name| name.rest.is_empty()) {
-            // Only a part of it was read, and the position may go on behind that.
-            let stopped = report.fault(ErrorKind::BadSymbolName, u64::from(symbol.name), NAME_MAX as u64);
+            // Only a part of it was read, and the sympos may go on behind that.
+            let stopped = report.fail(ErrorKind::BadSymbolName, u64::from(symbol.st_name), NAME_MAX as u64);
             return Err(symbols.locate(index, stopped, report));
         }
         let Some(name) = name else {
-            return Err(report.fault(ErrorKind::BadKlpSymbolName, 0, 0));
+            return Err(report.fail(ErrorKind::BadKlpSymbolName, 0, 0));
         };
         if name.object == abi::VMLINUX && self.object != abi::VMLINUX {
-            return Err(report.fault(ErrorKind::VmlinuxFromModule, 0, 0));
+            return Err(report.fail(ErrorKind::VmlinuxFromModule, 0, 0));
         }
         Ok(name)
     }
 
-    /// Resolves the symbols of a section into `values`, in the order of its relocations.
+    /// Resolves the symbols of a section into `values`, in the order of its relocations. A symbol that the relocation before
+    /// used as well is not resolved again.
     pub(crate) fn resolve(
         &self,
         table: RelaTable<'_>,
         values: &mut [u64],
         resolver: &mut dyn Resolver,
         report: &mut Report,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Failed> {
         let mut last = None;
-        (0..table.len())
-            .try_for_each(|entry| self.resolve_entry(table, entry, &mut last, values, resolver, report))
+        table.numbered().try_for_each(|item| self.resolve_entry(item, &mut last, values, resolver, report))
     }
 
-    /// Resolves the symbol of one relocation, if it is another than the one before it.
-    pub(crate) fn resolve_entry(
+    fn resolve_entry(
         &self,
-        table: RelaTable<'_>,
-        entry: usize,
+        (entry, rela): (usize, Rela),
         last: &mut Option<u32>,
         values: &mut [u64],
         resolver: &mut dyn Resolver,
         report: &mut Report,
-    ) -> Result<(), Stopped> {
-        let Some(rela) = table.get(entry) else { return Ok(()) };
-        if last.replace(rela.symbol) == Some(rela.symbol) {
+    ) -> Result<(), Failed> {
+        if last.replace(rela.r_sym) == Some(rela.r_sym) {
             return Ok(());
         }
         let value = self
-            .name(rela.symbol, report)
-            .and_then(|name| klp_value(name.object, name.name, name.position, resolver, report))
+            .name(rela.r_sym, report)
+            .and_then(|name| klp_value(name.object, name.name, name.sympos, resolver, report))
             .map_err(|stopped| rela.locate(entry, stopped, report))?;
-        if let Some(slot) = usize::try_from(rela.symbol).ok().and_then(|symbol| values.get_mut(symbol)) {
+        if let Some(slot) = usize::try_from(rela.r_sym).ok().and_then(|symbol| values.get_mut(symbol)) {
             *slot = value;
         }
         Ok(())
+    }
+}
+
+impl<'f> Module<'f> {
+    /// Resolves the livepatch symbols that `table` uses into `values`, by symbol index and in the order of the relocations.
+    /// `table` is a livepatch section for `object`. The iterator returns the error of each symbol that could not be resolved;
+    /// it resolves no further than it is advanced.
+    ///
+    /// [`Filled::early`](crate::Filled::early) and [`Late::coming`](crate::Late::coming) do this by themselves. The function is
+    /// for tools that list all errors.
+    ///
+    /// The errors are [`SymbolIndex`](ErrorKind::SymbolIndex), [`NotKlpSymbol`](ErrorKind::NotKlpSymbol),
+    /// [`BadSymbolName`](ErrorKind::BadSymbolName), [`BadKlpSymbolName`](ErrorKind::BadKlpSymbolName),
+    /// [`VmlinuxFromModule`](ErrorKind::VmlinuxFromModule), [`KlpNotFound`](ErrorKind::KlpNotFound),
+    /// [`KlpAmbiguous`](ErrorKind::KlpAmbiguous), [`KlpSympos`](ErrorKind::KlpSympos) and
+    /// [`Resolver`](ErrorKind::Resolver).
+    pub fn resolve_livepatch<'b>(
+        &'b self,
+        object: &'b [u8],
+        table: RelaTable<'b>,
+        values: &'b mut [u64],
+        resolver: &'b mut dyn Resolver,
+    ) -> impl Iterator<Item = Error> + use<'b, 'f> {
+        let symbols = self.klp_symbols(object);
+        let mut last = None;
+        table.numbered().filter_map(move |item| {
+            capture(|report| symbols.resolve_entry(item, &mut last, values, resolver, report)).err()
+        })
     }
 }
 
@@ -147,7 +172,7 @@ pub(crate) struct Symbols<'a, 'f, M: ?Sized> {
 
 /// Sentinel in the values of [`Filled::early`](crate::Filled::early) for a symbol whose section has no memory. A real symbol may
 /// have the same value, so a match must be verified; as an address it is not canonical.
-pub const UNPLACED: u64 = 0x5ec7_1000_0000_0000;
+pub const UNASSIGNED: u64 = 0x5ec7_1000_0000_0000;
 
 impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
     /// Fills `values`, one a symbol, and answers whether a symbol may lie in a section without a place; a relocation that uses
@@ -159,14 +184,14 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
         values: &mut [u64],
         resolver: &mut dyn Resolver,
         report: &mut Report,
-    ) -> Result<bool, Stopped> {
+    ) -> Result<bool, Failed> {
         let mut fault = Ok(());
         let mut some_unplaced = false;
         for (index, slot) in (0..u32::MAX).zip(values) {
             match self.value(index, resolver, report) {
                 Ok(value) => {
                     *slot = value;
-                    some_unplaced |= value == UNPLACED;
+                    some_unplaced |= value == UNASSIGNED;
                 }
                 Err(stopped) => fault = Err(stopped),
             }
@@ -180,42 +205,42 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
         index: u32,
         resolver: &mut dyn Resolver,
         report: &mut Report,
-    ) -> Result<u64, Stopped> {
+    ) -> Result<u64, Failed> {
         let object = self.module.object();
         let symbols = object.symbols();
         let Some(symbol) = symbols.get(index) else { return Ok(0) };
         // Linux starts at symbol 1: the first one keeps what the file says.
         if index == 0 {
-            return Ok(symbol.value);
+            return Ok(symbol.st_value);
         }
-        let (kind, value, limit) = match self.place(index, &symbol) {
-            SymbolPlace::Absolute | SymbolPlace::Livepatch => return Ok(symbol.value),
-            SymbolPlace::Section(section) => {
+        let (kind, value, limit) = match self.location(&symbol) {
+            SymbolLocation::Absolute | SymbolLocation::Livepatch => return Ok(symbol.st_value),
+            SymbolLocation::Section(section) => {
                 let base = self.memory.base(section);
-                return Ok(base.map_or(UNPLACED, |base| symbol.value.wrapping_add(base)));
+                return Ok(base.map_or(UNASSIGNED, |base| symbol.st_value.wrapping_add(base)));
             }
-            SymbolPlace::Common if symbols.name_or(index, &symbol, report)?.starts_with(b"__gnu_lto") => {
-                return Ok(symbol.value);
+            SymbolLocation::Common if symbols.name_or(&symbol, report)?.starts_with(b"__gnu_lto") => {
+                return Ok(symbol.st_value);
             }
-            SymbolPlace::Common => (ErrorKind::CommonSymbol, symbol.size, 0),
-            SymbolPlace::Invalid(section) => {
+            SymbolLocation::Common => (ErrorKind::CommonSymbol, symbol.st_size, 0),
+            SymbolLocation::Invalid(section) => {
                 (ErrorKind::SymbolSection, u64::from(section), u64::from(object.section_count()))
             }
-            SymbolPlace::Undefined => {
-                let name = symbols.name_or(index, &symbol, report)?;
+            SymbolLocation::Undefined => {
+                let name = symbols.name_or(&symbol, report)?;
                 // Nobody exports a name that was not read to its end.
                 let found = if name.len() > NAME_MAX { Ok(None) } else { resolver.exported(name) };
                 match found {
                     Ok(Some(value)) => return Ok(value),
                     Ok(None) if symbol.binding() == abi::STB_WEAK || name == b"_GLOBAL_OFFSET_TABLE_" => {
-                        return Ok(symbol.value);
+                        return Ok(symbol.st_value);
                     }
                     Ok(None) => (ErrorKind::UnknownSymbol, 0, 0),
                     Err(error) => (ErrorKind::Resolver, error.number(), 0),
                 }
             }
         };
-        let stopped = report.fault(kind, value, limit);
+        let stopped = report.fail(kind, value, limit);
         Err(symbols.locate(index, stopped, report))
     }
 
@@ -225,13 +250,13 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
         table: RelaTable<'_>,
         values: &[u64],
         report: &mut Report,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Failed> {
         let value = |symbol| usize::try_from(symbol).ok().and_then(|symbol| values.get(symbol));
-        let is_bad = |symbol| value(symbol) == Some(&UNPLACED) && self.unplaced(symbol).is_some();
-        match table.numbered().find(|(_, rela)| is_bad(rela.symbol)) {
+        let is_bad = |symbol| value(symbol) == Some(&UNASSIGNED) && self.unplaced(symbol).is_some();
+        match table.numbered().find(|(_, rela)| is_bad(rela.r_sym)) {
             Some((entry, rela)) => {
-                let section = self.unplaced(rela.symbol).unwrap_or(0);
-                let stopped = report.fault(ErrorKind::SymbolUnplaced, u64::from(section), 0);
+                let section = self.unplaced(rela.r_sym).unwrap_or(0);
+                let stopped = report.fail(ErrorKind::SymbolUnassigned, u64::from(section), 0);
                 Err(rela.locate(entry, stopped, report))
             }
             None => Ok(()),
@@ -241,13 +266,13 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
     /// The section of symbol `index`, if it has no place.
     fn unplaced(&self, index: u32) -> Option<u32> {
         let symbol = self.module.object().symbols().get(index)?;
-        match self.place(index, &symbol) {
-            SymbolPlace::Section(section) if self.memory.base(section).is_none() => Some(section),
+        match self.location(&symbol) {
+            SymbolLocation::Section(section) if self.memory.base(section).is_none() => Some(section),
             _ => None,
         }
     }
 
-    fn place(&self, index: u32, symbol: &Symbol) -> SymbolPlace {
-        self.module.object().symbols().place(index, symbol)
+    fn location(&self, symbol: &Symbol) -> SymbolLocation {
+        self.module.object().symbols().location(symbol)
     }
 }

@@ -7,10 +7,10 @@
 use super::howto::howto;
 use super::one::Act;
 use super::target::Memory;
-use super::{Pass, Rules, Target, Values, View};
+use super::{Pass, RelocFlags, Target, Values, View};
 use crate::elf::{Rela, RelaTable};
 use crate::error::{Error, ErrorKind};
-use crate::report::{Report, Stopped, reported};
+use crate::report::{Failed, Report, capture};
 use core::ops::Range;
 
 /// Applies every relocation of `table` to `target`, or changes nothing.
@@ -21,63 +21,63 @@ use core::ops::Range;
 /// The first entry that cannot be applied, with its numbers. (Behind a writer what is wrong with an entry by itself comes
 /// before fields that overlap.)
 /// [`NotUndone`](ErrorKind::NotUndone): a writer failed and failed again when its fields were to be set to zero, or
-/// fields that need not be zero ([`Rules::ALLOW_NONZERO`]) were overwritten before it failed. This is the one case in
+/// fields that need not be zero ([`RelocFlags::ALLOW_NONZERO`]) were overwritten before it failed. This is the one case in
 /// which something is changed; the fault says up to which entry.
 pub fn apply(
     table: RelaTable<'_>,
     values: Values<'_>,
     target: &mut Target<'_>,
-    rules: Rules,
+    rules: RelocFlags,
 ) -> Result<(), Error> {
     let pass = Pass { table, values, rules };
-    reported(|report| pass.run(Direction::Apply, target, report))
+    capture(|report| pass.run(Direction::Apply, target, report))
 }
 
 /// Sets every field of `table` back to zero, or changes nothing. Each must hold what `apply` wrote with these
 /// `values`; the last entry goes first, so that fields that overlap come out as they were.
 ///
 /// # Errors
-/// An entry whose field does not hold what it should ([`Mismatch`](ErrorKind::Mismatch)) or that `apply` would have
+/// An entry whose field does not hold what it should ([`TargetMismatch`](ErrorKind::TargetMismatch)) or that `apply` would have
 /// refused. [`NotUndone`](ErrorKind::NotUndone) when a writer fails while the pass is undone: the entries up to the one
 /// named hold their values, those after it are zero.
 pub fn clear(
     table: RelaTable<'_>,
     values: Values<'_>,
     target: &mut Target<'_>,
-    rules: Rules,
+    rules: RelocFlags,
 ) -> Result<(), Error> {
     let pass = Pass { table, values, rules };
-    reported(|report| pass.run(Direction::Clear, target, report))
+    capture(|report| pass.run(Direction::Clear, target, report))
 }
 
 /// Says whether `apply` would succeed. This only reads.
 ///
 /// # Errors
-/// The error that `apply` would return; or [`Unordered`](ErrorKind::Unordered) at the first field that does not come after the
+/// The error that `apply` would return; or [`FieldsNotAscending`](ErrorKind::FieldsNotAscending) at the first field that does not come after the
 /// one before it, because then what one entry writes may decide about a later one. Tables that linkers write ascend. With
-/// [`Rules::ALLOW_NONZERO`] the order does not matter.
-pub fn check(
+/// [`RelocFlags::ALLOW_NONZERO`] the order does not matter.
+pub fn dry_run(
     table: RelaTable<'_>,
     values: Values<'_>,
     target: &mut View<'_>,
-    rules: Rules,
+    rules: RelocFlags,
 ) -> Result<(), Error> {
     let pass = Pass { table, values, rules };
-    reported(|report| pass.check(&mut target.0, report))
+    capture(|report| pass.check(&mut target.0, report))
 }
 
 /// Every entry of `table` that cannot be applied, each judged by itself against the bytes as they are. For tools
-/// that list all faults; `apply` names the first.
-pub fn faults<'a>(
+/// that list all errors; `apply` names the first.
+pub fn errors<'a>(
     table: RelaTable<'a>,
     values: Values<'a>,
     target: &'a mut View<'_>,
-    rules: Rules,
+    rules: RelocFlags,
 ) -> impl Iterator<Item = Error> {
     let pass = Pass { table, values, rules };
     let target = &mut target.0;
     (0..table.len())
-        .filter_map(move |index| reported(|report| pass.one(Act::Prove, index, target, report)).err())
+        .filter_map(move |index| capture(|report| pass.one(Act::Prove, index, target, report)).err())
 }
 
 /// What a pass does with its fields.
@@ -96,14 +96,14 @@ impl Pass<'_> {
         direction: Direction,
         target: &mut Target<'_>,
         report: &mut Report,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Failed> {
         target.check_address(report)?;
         self.prove(direction, target, report)?;
         let written = self.write(direction, target, report);
         let synced = target.sync();
         // Whatever `sync` answers to a pass that failed, the fault is the first one.
         let (Ok(()), Err(error)) = (written, synced) else { return written };
-        let stopped = report.fault(ErrorKind::Sync, error.number(), 0);
+        let stopped = report.fail(ErrorKind::Sync, error.number(), 0);
         let undone = self.take_back(direction, 0..self.table.len(), stopped, target, report);
         if !self.overwrites(direction) {
             let _ = target.sync();
@@ -113,7 +113,7 @@ impl Pass<'_> {
 
     /// Whether what was there before is lost, so that nothing can be undone.
     fn overwrites(&self, direction: Direction) -> bool {
-        direction == Direction::Apply && self.rules.contains(Rules::ALLOW_NONZERO)
+        direction == Direction::Apply && self.rules.contains(RelocFlags::ALLOW_NONZERO)
     }
 
     /// Applies or clears every field, or changes nothing; without `sync`.
@@ -122,7 +122,7 @@ impl Pass<'_> {
         direction: Direction,
         target: &mut Target<'_>,
         report: &mut Report,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Failed> {
         target.check_address(report)?;
         self.prove(direction, target, report)?;
         self.write(direction, target, report)
@@ -134,18 +134,18 @@ impl Pass<'_> {
         direction: Direction,
         target: &mut Target<'_>,
         report: &mut Report,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Failed> {
         self.undo(direction, 0..self.table.len(), target, report)
     }
 
-    fn check(&self, target: &mut Target<'_>, report: &mut Report) -> Result<(), Stopped> {
+    fn check(&self, target: &mut Target<'_>, report: &mut Report) -> Result<(), Failed> {
         target.check_address(report)?;
         let Some(index) = self.prove_each(target, report)? else { return Ok(()) };
-        if self.rules.contains(Rules::ALLOW_NONZERO) {
+        if self.rules.contains(RelocFlags::ALLOW_NONZERO) {
             return Ok(());
         }
-        let offset = self.table.get(index).map_or(0, |rela| rela.offset);
-        let stopped = report.fault(ErrorKind::Unordered, 0, 0);
+        let offset = self.table.get(index).map_or(0, |rela| rela.r_offset);
+        let stopped = report.fail(ErrorKind::FieldsNotAscending, 0, 0);
         Err(report.of_entry(stopped, index, offset))
     }
 
@@ -156,10 +156,10 @@ impl Pass<'_> {
         direction: Direction,
         target: &mut Target<'_>,
         report: &mut Report,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Failed> {
         let plain = matches!(target.memory, Memory::Plain(_));
         match direction {
-            Direction::Apply if plain && !self.rules.contains(Rules::ALLOW_NONZERO) => Ok(()),
+            Direction::Apply if plain && !self.rules.contains(RelocFlags::ALLOW_NONZERO) => Ok(()),
             Direction::Apply => self.prove_each(target, report).map(|_| ()),
             Direction::Clear if plain || !self.ascends() => Ok(()),
             Direction::Clear => {
@@ -170,7 +170,7 @@ impl Pass<'_> {
 
     /// Proves every entry by itself. Answers the first that does not come after the one before it, if there is one: in
     /// plain memory that must be zero only writing can tell then which fault comes first, and this ends there.
-    fn prove_each(&self, target: &mut Target<'_>, report: &mut Report) -> Result<Option<usize>, Stopped> {
+    fn prove_each(&self, target: &mut Target<'_>, report: &mut Report) -> Result<Option<usize>, Failed> {
         let (mut index, mut end, mut broken) = (0usize, 0u64, None);
         loop {
             if let Some(bytes) = target.bytes() {
@@ -181,15 +181,15 @@ impl Pass<'_> {
             }
             let Some(rela) = self.table.get(index) else { return Ok(broken) };
             let size = self.field_size(rela);
-            if size != 0 && rela.offset < end {
+            if size != 0 && rela.r_offset < end {
                 broken = broken.or(Some(index));
-                if target.bytes().is_some() && !self.rules.contains(Rules::ALLOW_NONZERO) {
+                if target.bytes().is_some() && !self.rules.contains(RelocFlags::ALLOW_NONZERO) {
                     return Ok(broken);
                 }
             }
             self.one(Act::Prove, index, target, report)?;
             if size != 0 {
-                end = rela.offset.saturating_add(size);
+                end = rela.r_offset.saturating_add(size);
             }
             index = index.saturating_add(1);
         }
@@ -201,7 +201,7 @@ impl Pass<'_> {
         direction: Direction,
         target: &mut Target<'_>,
         report: &mut Report,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Failed> {
         let all = 0..self.table.len();
         let (done, stopped) = match direction {
             Direction::Apply => match self.each(Act::Write, all, target, report) {
@@ -224,10 +224,10 @@ impl Pass<'_> {
         &self,
         direction: Direction,
         done: Range<usize>,
-        stopped: Stopped,
+        stopped: Failed,
         target: &mut Target<'_>,
         report: &mut Report,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Failed> {
         if !self.overwrites(direction) {
             return self.undo(direction, done, target, report);
         }
@@ -247,7 +247,7 @@ impl Pass<'_> {
         done: Range<usize>,
         target: &mut Target<'_>,
         report: &mut Report,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Failed> {
         let act = match direction {
             Direction::Apply => Act::Undo,
             Direction::Clear => Act::Redo,
@@ -260,7 +260,7 @@ impl Pass<'_> {
     }
 
     /// The fault in the report, a writer's, could not be undone: `last` is the last entry that holds its value.
-    fn not_undone(&self, stopped: Stopped, last: Option<usize>, report: &mut Report) -> Stopped {
+    fn not_undone(&self, stopped: Failed, last: Option<usize>, report: &mut Report) -> Failed {
         let stopped = report.not_undone(stopped);
         match last.and_then(|index| Some((index, self.table.get(index)?))) {
             Some((index, rela)) => rela.locate(index, stopped, report),
@@ -275,7 +275,7 @@ impl Pass<'_> {
         entries: Range<usize>,
         target: &mut Target<'_>,
         report: &mut Report,
-    ) -> Result<(), (usize, Stopped)> {
+    ) -> Result<(), (usize, Failed)> {
         let Range { mut start, mut end } = entries;
         loop {
             if let Memory::Plain(bytes) = &mut target.memory {
@@ -308,8 +308,8 @@ impl Pass<'_> {
         let mut end = 0;
         self.table.iter().all(|rela| {
             let size = self.field_size(rela);
-            let ascends = size == 0 || rela.offset >= end;
-            end = if size == 0 { end } else { rela.offset.saturating_add(size) };
+            let ascends = size == 0 || rela.r_offset >= end;
+            end = if size == 0 { end } else { rela.r_offset.saturating_add(size) };
             ascends
         })
     }

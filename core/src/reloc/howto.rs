@@ -1,6 +1,6 @@
 //! Relocation types as a table: formula, field and range (psABI table 4.10; Linux semantics 9).
 
-use super::Rules;
+use super::RelocFlags;
 use crate::abi;
 
 /// How the value is computed.
@@ -23,7 +23,7 @@ pub enum Range {
     Unsigned,
     /// What sign-extends back to the value.
     Signed,
-    /// As `Signed` with [`Rules::CHECK_PC32`]; without it the low bits are written, as Linux does.
+    /// As `Signed` with [`RelocFlags::CHECK_PC32`]; without it the low bits are written, as Linux does.
     SignedIfChecked,
     /// What either extension gives back.
     Either,
@@ -40,7 +40,7 @@ pub struct Howto {
     pub size: u8,
     /// Which values fit.
     pub range: Range,
-    /// Known only with [`Rules::MORE_TYPES`].
+    /// Known only with [`RelocFlags::EXTRA_TYPES`].
     pub more: bool,
 }
 
@@ -68,8 +68,8 @@ pub static HOWTOS: [Howto; 11] = [
 ];
 
 /// Looks a type number up; `None` means "not applied under these rules".
-pub fn howto(r_type: u32, rules: Rules) -> Option<Howto> {
-    let known = |row: &&Howto| row.r_type == r_type && (!row.more || rules.contains(Rules::MORE_TYPES));
+pub fn howto(r_type: u32, rules: RelocFlags) -> Option<Howto> {
+    let known = |row: &&Howto| row.r_type == r_type && (!row.more || rules.contains(RelocFlags::EXTRA_TYPES));
     HOWTOS.iter().find(known).copied()
 }
 
@@ -85,24 +85,24 @@ impl Howto {
     }
 
     /// The largest value that fits under `rules` when read as its range reads it; `None` when every value does.
-    pub const fn largest(&self, rules: Rules) -> Option<u64> {
+    pub const fn largest(&self, rules: RelocFlags) -> Option<u64> {
         match self.range {
             Range::Any => None,
-            Range::SignedIfChecked if !rules.contains(Rules::CHECK_PC32) => None,
+            Range::SignedIfChecked if !rules.contains(RelocFlags::CHECK_PC32) => None,
             Range::Signed | Range::SignedIfChecked => Some(self.mask() >> 1),
             Range::Unsigned | Range::Either => Some(self.mask()),
         }
     }
 
     /// Whether `value` fits its field under `rules`.
-    pub const fn fits(&self, value: u64, rules: Rules) -> bool {
+    pub const fn fits(&self, value: u64, rules: RelocFlags) -> bool {
         let unsigned = value & self.mask() == value;
         // Everything from the sign bit up is the same bit.
         let high = value & !(self.mask() >> 1);
         let signed = high == 0 || high == !(self.mask() >> 1);
         match self.range {
             Range::Any => true,
-            Range::SignedIfChecked if !rules.contains(Rules::CHECK_PC32) => true,
+            Range::SignedIfChecked if !rules.contains(RelocFlags::CHECK_PC32) => true,
             Range::Unsigned => unsigned,
             Range::Signed | Range::SignedIfChecked => signed,
             Range::Either => unsigned || signed,
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn both_sides_of_every_edge_of_every_range() {
-        let all = Rules::CHECK_PC32 | Rules::MORE_TYPES;
+        let all = RelocFlags::CHECK_PC32 | RelocFlags::EXTRA_TYPES;
         let minus = |value: u64| value.wrapping_neg();
         for (r_type, value, fits) in [
             (abi::R_X86_64_32, 0, true),
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn linux_truncates_pc32_and_plt32_and_nothing_else() {
         for row in HOWTOS {
-            let linux = row.fits(0x1234_5678_9abc_def0, Rules::empty());
+            let linux = row.fits(0x1234_5678_9abc_def0, RelocFlags::empty());
             let truncates = matches!(row.r_type, abi::R_X86_64_PC32 | abi::R_X86_64_PLT32);
             assert_eq!(linux, truncates || matches!(row.size, 0 | 8), "{row:?}");
         }
@@ -180,9 +180,9 @@ mod tests {
     fn the_types_linux_does_not_know_need_to_be_asked_for() {
         let linux = [0, 1, 2, 4, 10, 11, 24];
         for r_type in 0..1000 {
-            assert_eq!(howto(r_type, Rules::empty()).is_some(), linux.contains(&r_type), "{r_type}");
+            assert_eq!(howto(r_type, RelocFlags::empty()).is_some(), linux.contains(&r_type), "{r_type}");
             let more = linux.contains(&r_type) || (12..=15).contains(&r_type);
-            assert_eq!(howto(r_type, Rules::MORE_TYPES).is_some(), more, "{r_type}");
+            assert_eq!(howto(r_type, RelocFlags::EXTRA_TYPES).is_some(), more, "{r_type}");
         }
     }
 

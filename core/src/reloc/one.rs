@@ -3,10 +3,10 @@
 //! This is the whole of the semantics; the loops in `plain` take the common case out of it and nothing else.
 
 use super::howto::{Howto, howto};
-use super::{Pass, Rules, Target};
+use super::{Pass, RelocFlags, Target};
 use crate::elf::Rela;
 use crate::error::ErrorKind;
-use crate::report::{Report, Stopped};
+use crate::report::{Failed, Report};
 
 /// What is done with a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Pass<'_> {
         index: usize,
         target: &mut Target<'_>,
         report: &mut Report,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Failed> {
         let Some(rela) = self.table.get(index) else { return Ok(()) };
         self.judge(act, rela, target, report).map_err(|stopped| rela.locate(index, stopped, report))
     }
@@ -55,36 +55,36 @@ impl Pass<'_> {
         rela: Rela,
         target: &mut Target<'_>,
         report: &mut Report,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Failed> {
         let Self { values, rules, .. } = *self;
-        let Some(s) = values.value(rela.symbol) else {
-            return Err(report.fault(ErrorKind::SymbolIndex, 0, values.count() as u64));
+        let Some(s) = values.value(rela.r_sym) else {
+            return Err(report.fail(ErrorKind::SymbolIndex, 0, values.count() as u64));
         };
         let Some(howto) = howto(rela.r_type, rules) else {
-            return Err(report.fault(ErrorKind::UnknownType, 0, 0));
+            return Err(report.fail(ErrorKind::UnknownType, 0, 0));
         };
         if howto.size == 0 {
             return Ok(());
         }
         if matches!(act, Act::Prove | Act::Write)
-            && !rules.contains(Rules::ALLOW_ZERO_SYMBOLS)
-            && let Some(shndx) = values.unresolved(rela.symbol)
+            && !rules.contains(RelocFlags::ALLOW_ZERO_SYMBOLS)
+            && let Some(shndx) = values.unresolved(rela.r_sym)
         {
-            return Err(report.fault(ErrorKind::SymbolUnresolved, u64::from(shndx), 0));
+            return Err(report.fail(ErrorKind::SymbolUnresolved, u64::from(shndx), 0));
         }
-        let value = howto.value(s, rela.addend, target.address.wrapping_add(rela.offset));
+        let value = howto.value(s, rela.r_addend, target.address.wrapping_add(rela.r_offset));
         if !matches!(act, Act::Undo | Act::Redo) {
             let range = |report: &mut Report| match howto.largest(rules) {
                 Some(largest) if !howto.fits(value, rules) => {
-                    Err(report.fault(ErrorKind::Overflow, value, largest))
+                    Err(report.fail(ErrorKind::Overflow, value, largest))
                 }
                 _ => Ok(()),
             };
-            let zero_first = rules.contains(Rules::ZERO_BEFORE_RANGE);
+            let zero_first = rules.contains(RelocFlags::REPORT_NONZERO_FIRST);
             if !zero_first {
                 range(report)?;
             }
-            let existing = target.read(rela.offset, howto.size, report)?;
+            let existing = target.read(rela.r_offset, howto.size, report)?;
             self.judge_existing(act, &howto, value, existing, report)?;
             if zero_first {
                 range(report)?;
@@ -92,8 +92,8 @@ impl Pass<'_> {
         }
         match act {
             Act::Prove | Act::Verify => Ok(()),
-            Act::Write | Act::Redo => target.write(rela.offset, howto.size, value, report),
-            Act::Clear | Act::Undo => target.write(rela.offset, howto.size, 0, report),
+            Act::Write | Act::Redo => target.write(rela.r_offset, howto.size, value, report),
+            Act::Clear | Act::Undo => target.write(rela.r_offset, howto.size, 0, report),
         }
     }
 
@@ -104,13 +104,13 @@ impl Pass<'_> {
         value: u64,
         existing: u64,
         report: &mut Report,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Failed> {
         match act {
-            Act::Prove | Act::Write if existing != 0 && !self.rules.contains(Rules::ALLOW_NONZERO) => {
-                Err(report.fault(ErrorKind::NonZero, value, existing))
+            Act::Prove | Act::Write if existing != 0 && !self.rules.contains(RelocFlags::ALLOW_NONZERO) => {
+                Err(report.fail(ErrorKind::TargetNotZero, value, existing))
             }
             Act::Verify | Act::Clear if existing != value & howto.mask() => {
-                Err(report.fault(ErrorKind::Mismatch, value & howto.mask(), existing))
+                Err(report.fail(ErrorKind::TargetMismatch, value & howto.mask(), existing))
             }
             _ => Ok(()),
         }

@@ -28,7 +28,7 @@ fn common(entry: &Entry, values: impl Lookup, address: u64) -> Option<(usize, Co
     const { assert!(abi::R_X86_64_32S >> 3 & 1 == 1) };
     const { assert!(abi::R_X86_64_64 >> 4 == 0 && abi::R_X86_64_PC64 >> 4 == 1) };
 
-    let Rela { offset, symbol, r_type, addend } = Rela::read(entry);
+    let Rela { r_offset: offset, r_sym: symbol, r_type, r_addend: addend } = Rela::read(entry);
     let sum = values.value(symbol)?.wrapping_add(addend.cast_unsigned());
     let place = address.wrapping_add(offset);
     let offset = index(offset)?;
@@ -165,7 +165,7 @@ mod tests {
     const SYMBOLS: [u64; 3] = [0, 0x5000, 0x1_0000_5000];
 
     fn entry(offset: u64, symbol: u32, r_type: u32) -> Entry {
-        Rela { offset, symbol, r_type, addend: 7 }.to_bytes()
+        Rela { r_offset: offset, r_sym: symbol, r_type, r_addend: 7 }.to_bytes()
     }
 
     /// One of each type that modules are made of, and the fields that they write.

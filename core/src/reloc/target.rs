@@ -1,8 +1,8 @@
 //! What is relocated: bytes to read and write, and the address they will have when they run.
 
-use crate::error::{ErrorKind, HookError};
+use crate::error::{CallbackError, ErrorKind};
 use crate::read::index;
-use crate::report::{Report, Stopped};
+use crate::report::{Failed, Report};
 use core::fmt;
 use core::ops::Range;
 
@@ -18,19 +18,19 @@ pub trait Writer {
     ///
     /// # Errors
     /// Any number; the pass then fails with [`ErrorKind::Writer`].
-    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), HookError>;
+    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError>;
 
     /// Writes `bytes`, or changes nothing.
     ///
     /// # Errors
     /// Any number; the pass then fails with [`ErrorKind::Writer`] after what it wrote is undone.
-    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), HookError>;
+    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError>;
 
     /// Makes all writes of the pass visible where they will run.
     ///
     /// # Errors
     /// Any number; the pass then fails with [`ErrorKind::Sync`] after what it wrote is undone.
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         Ok(())
     }
 }
@@ -63,8 +63,8 @@ impl<'a> View<'a> {
     }
 
     /// `size` bytes behind a writer, of which only [`Writer::read`] is called.
-    pub const fn hooked(size: u64, address: u64, writer: &'a mut dyn Writer) -> Self {
-        Self(Target::hooked(size, address, writer))
+    pub const fn with_writer(size: u64, address: u64, writer: &'a mut dyn Writer) -> Self {
+        Self(Target::with_writer(size, address, writer))
     }
 }
 
@@ -74,7 +74,7 @@ impl<'a> From<&'a mut Target<'_>> for View<'a> {
         match memory {
             Memory::Plain(bytes) => Self::new(bytes, *address),
             Memory::ReadOnly(bytes) => Self::new(bytes, *address),
-            Memory::Hooked { size, writer } => Self::hooked(*size, *address, &mut **writer),
+            Memory::Hooked { size, writer } => Self::with_writer(*size, *address, &mut **writer),
         }
     }
 }
@@ -92,7 +92,7 @@ impl<'a> Target<'a> {
     }
 
     /// `size` bytes behind a writer.
-    pub const fn hooked(size: u64, address: u64, writer: &'a mut dyn Writer) -> Self {
+    pub const fn with_writer(size: u64, address: u64, writer: &'a mut dyn Writer) -> Self {
         Self { memory: Memory::Hooked { size, writer }, address }
     }
 
@@ -120,7 +120,7 @@ impl<'a> Target<'a> {
     }
 
     /// Makes the writes of a pass visible.
-    pub(crate) fn sync(&mut self) -> Result<(), HookError> {
+    pub(crate) fn sync(&mut self) -> Result<(), CallbackError> {
         match &mut self.memory {
             Memory::Plain(_) | Memory::ReadOnly(_) => Ok(()),
             Memory::Hooked { writer, .. } => writer.sync(),
@@ -128,27 +128,27 @@ impl<'a> Target<'a> {
     }
 
     /// Refuses a section whose last byte would have an address past 2^64 - 1.
-    pub(crate) fn check_address(&self, report: &mut Report) -> Result<(), Stopped> {
+    pub(crate) fn check_address(&self, report: &mut Report) -> Result<(), Failed> {
         let (address, size) = (self.address, self.size());
         match address.checked_add(size.saturating_sub(1)) {
             Some(_) => Ok(()),
-            None => Err(report.fault(ErrorKind::AddressWraps, address, size)),
+            None => Err(report.fail(ErrorKind::AddressWraps, address, size)),
         }
     }
 
     /// Where the field of `size` bytes at `offset` begins and ends, if all of it is in the section. Each access asks anew: what
     /// an offset was read from may have changed since.
-    fn field(&self, offset: u64, size: u8, report: &mut Report) -> Result<Range<usize>, Stopped> {
+    fn field(&self, offset: u64, size: u8, report: &mut Report) -> Result<Range<usize>, Failed> {
         let section = self.size();
         let end = offset.checked_add(u64::from(size)).filter(|end| *end <= section);
         match index(offset).zip(end.and_then(index)) {
             Some((start, end)) => Ok(start..end),
-            None => Err(report.fault(ErrorKind::OffsetOutside, u64::from(size), section)),
+            None => Err(report.fail(ErrorKind::OffsetOutside, u64::from(size), section)),
         }
     }
 
     /// The field of `size` bytes at `offset`, zero-extended.
-    pub(super) fn read(&mut self, offset: u64, size: u8, report: &mut Report) -> Result<u64, Stopped> {
+    pub(super) fn read(&mut self, offset: u64, size: u8, report: &mut Report) -> Result<u64, Failed> {
         let range = self.field(offset, size, report)?;
         let address = self.address.wrapping_add(offset);
         let mut field = [0; 8];
@@ -158,7 +158,7 @@ impl<'a> Target<'a> {
             Memory::ReadOnly(bytes) => bytes,
             Memory::Hooked { writer, .. } => {
                 let read = writer.read(address, offset, part);
-                read.map_err(|error| report.fault(ErrorKind::Writer, error.number(), 0))?;
+                read.map_err(|error| report.fail(ErrorKind::Writer, error.number(), 0))?;
                 return Ok(u64::from_le_bytes(field));
             }
         };
@@ -175,7 +175,7 @@ impl<'a> Target<'a> {
         size: u8,
         value: u64,
         report: &mut Report,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Failed> {
         let range = self.field(offset, size, report)?;
         let address = self.address.wrapping_add(offset);
         let field = value.to_le_bytes();
@@ -188,11 +188,11 @@ impl<'a> Target<'a> {
                 Ok(())
             }
             Memory::ReadOnly(bytes) => {
-                Err(report.fault(ErrorKind::OffsetOutside, u64::from(size), bytes.len() as u64))
+                Err(report.fail(ErrorKind::OffsetOutside, u64::from(size), bytes.len() as u64))
             }
             Memory::Hooked { writer, .. } => writer
                 .write(address, offset, from)
-                .map_err(|error| report.fault(ErrorKind::Writer, error.number(), 0)),
+                .map_err(|error| report.fail(ErrorKind::Writer, error.number(), 0)),
         }
     }
 }
@@ -212,17 +212,17 @@ impl Target<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::reported;
+    use crate::report::capture;
 
     /// A writer that must not be called.
     struct Nobody;
 
     impl Writer for Nobody {
-        fn read(&mut self, _: u64, offset: u64, _: &mut [u8]) -> Result<(), HookError> {
+        fn read(&mut self, _: u64, offset: u64, _: &mut [u8]) -> Result<(), CallbackError> {
             panic!("read at {offset:#x}")
         }
 
-        fn write(&mut self, _: u64, offset: u64, _: &[u8]) -> Result<(), HookError> {
+        fn write(&mut self, _: u64, offset: u64, _: &[u8]) -> Result<(), CallbackError> {
             panic!("write at {offset:#x}")
         }
     }
@@ -232,12 +232,12 @@ mod tests {
         for (offset, size) in [(9, 8), (13, 4), (16, 1), (17, 1), (u64::MAX, 8), (u64::MAX - 7, 8)] {
             let mut bytes = [0xaa; 16];
             let mut nobody = Nobody;
-            for target in [&mut Target::new(&mut bytes, 0), &mut Target::hooked(16, 0, &mut nobody)] {
+            for target in [&mut Target::new(&mut bytes, 0), &mut Target::with_writer(16, 0, &mut nobody)] {
                 let outside = Err((ErrorKind::OffsetOutside, u64::from(size), 16));
                 let said = |error: crate::Error| (error.kind, error.value, error.limit);
-                let written = reported(|report| target.write(offset, size, 0, report));
+                let written = capture(|report| target.write(offset, size, 0, report));
                 assert_eq!(written.map_err(said), outside, "{offset:#x}");
-                let read = reported(|report| target.read(offset, size, report));
+                let read = capture(|report| target.read(offset, size, report));
                 assert_eq!(read.map(|_| ()).map_err(said), outside, "{offset:#x}");
             }
             assert_eq!(bytes, [0xaa; 16]);
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn a_view_is_not_written_to() {
         let mut view = View::new(&[0; 8], 0);
-        assert!(reported(|report| view.0.write(0, 8, 1, report)).is_err());
-        assert_eq!(reported(|report| view.0.read(0, 8, report)), Ok(0));
+        assert!(capture(|report| view.0.write(0, 8, 1, report)).is_err());
+        assert_eq!(capture(|report| view.0.read(0, 8, report)), Ok(0));
     }
 }

@@ -2,24 +2,21 @@
 
 use super::apply::Direction;
 use super::{Pass, Target};
-use crate::error::{ErrorKind, HookError};
-use crate::report::{Report, Stopped};
+use crate::error::{CallbackError, ErrorKind};
+use crate::report::{Failed, Report};
 use core::ops::Range;
 
 /// Sections by number.
 pub(crate) trait Sections {
     /// Looks for what stops section `number` before anything is written, and answers whether it belongs to the pass.
-    fn prepare(&mut self, number: u32, report: &mut Report) -> Result<bool, Stopped>;
+    fn prepare(&mut self, number: u32, report: &mut Report) -> Result<bool, Failed>;
     /// Its relocations and its target; `None` when there is nothing to relocate.
-    fn section(
-        &mut self,
-        number: u32,
-        report: &mut Report,
-    ) -> Result<Option<(Pass<'_>, Target<'_>)>, Stopped>;
+    fn section(&mut self, number: u32, report: &mut Report)
+    -> Result<Option<(Pass<'_>, Target<'_>)>, Failed>;
     /// Adds to the fault of a relocation in which section it is.
-    fn locate(&self, number: u32, stopped: Stopped, report: &mut Report) -> Stopped;
+    fn locate(&self, number: u32, stopped: Failed, report: &mut Report) -> Failed;
     /// Makes what was written visible.
-    fn sync(&mut self) -> Result<(), HookError>;
+    fn sync(&mut self) -> Result<(), CallbackError>;
 }
 
 /// Which way a step goes.
@@ -49,13 +46,13 @@ impl<'a> Transaction<'a> {
     }
 
     /// Answers how many sections belonged to the pass.
-    pub(crate) fn run(mut self, report: &mut Report) -> Result<usize, Stopped> {
+    pub(crate) fn run(mut self, report: &mut Report) -> Result<usize, Failed> {
         let (mut count, mut done) = (0usize, 0);
         let stopped = loop {
             let Some(number) = self.number(done) else {
                 match self.sync() {
                     Ok(()) => return Ok(count),
-                    Err(error) => break report.fault(ErrorKind::Sync, error.number(), 0),
+                    Err(error) => break report.fail(ErrorKind::Sync, error.number(), 0),
                 }
             };
             match self.step(number, report) {
@@ -80,7 +77,7 @@ impl<'a> Transaction<'a> {
         number.filter(|number| self.numbers.contains(number))
     }
 
-    fn step(&mut self, number: u32, report: &mut Report) -> Result<bool, Stopped> {
+    fn step(&mut self, number: u32, report: &mut Report) -> Result<bool, Failed> {
         let belongs = self.sections.prepare(number, report)?;
         if belongs {
             self.relocate(number, Step::Forth, report)?;
@@ -90,7 +87,7 @@ impl<'a> Transaction<'a> {
 
     /// Takes back the first `done` steps, the last one first.
     #[cold]
-    fn undo(&mut self, done: u32, report: &mut Report) -> Result<(), Stopped> {
+    fn undo(&mut self, done: u32, report: &mut Report) -> Result<(), Failed> {
         for step in (0..done).rev() {
             if let Some(number) = self.number(step) {
                 self.relocate(number, Step::Back, report)?;
@@ -101,7 +98,7 @@ impl<'a> Transaction<'a> {
 
     /// Does something with the fields of a section, if it has some. Not inlined, to be no part of the way to `prepare`.
     #[inline(never)]
-    fn relocate(&mut self, number: u32, step: Step, report: &mut Report) -> Result<(), Stopped> {
+    fn relocate(&mut self, number: u32, step: Step, report: &mut Report) -> Result<(), Failed> {
         let Some((pass, mut target)) = self.sections.section(number, report)? else { return Ok(()) };
         self.wrote = true;
         let relocated = match step {
@@ -111,7 +108,7 @@ impl<'a> Transaction<'a> {
         relocated.map_err(|stopped| self.sections.locate(number, stopped, report))
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         if self.wrote { self.sections.sync() } else { Ok(()) }
     }
 }

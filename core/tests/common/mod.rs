@@ -68,7 +68,7 @@ impl Section {
 
 /// Where a symbol is.
 #[derive(Clone, Copy, Debug)]
-pub enum Place {
+pub enum SectionMemory {
     /// This `st_shndx`, as it is.
     Raw(u16),
     /// This section; SHN_XINDEX is used where it must be.
@@ -81,20 +81,20 @@ pub struct Sym {
     pub name: Vec<u8>,
     pub info: u8,
     pub other: u8,
-    pub place: Place,
+    pub place: SectionMemory,
     pub value: u64,
     pub size: u64,
 }
 
 impl Default for Sym {
     fn default() -> Self {
-        Self { name: Vec::new(), info: 0, other: 0, place: Place::Raw(0), value: 0, size: 0 }
+        Self { name: Vec::new(), info: 0, other: 0, place: SectionMemory::Raw(0), value: 0, size: 0 }
     }
 }
 
 impl Sym {
     /// A global symbol.
-    pub fn global(name: &str, place: Place, value: u64) -> Self {
+    pub fn global(name: &str, place: SectionMemory, value: u64) -> Self {
         Self { name: name.into(), info: abi::STB_GLOBAL << 4, place, value, ..Self::default() }
     }
 }
@@ -104,10 +104,10 @@ pub fn rela_bytes(relas: &[Rela]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for rela in relas {
         let rel = Rel {
-            r_offset: rela.offset,
-            r_sym: rela.symbol,
+            r_offset: rela.r_offset,
+            r_sym: rela.r_sym,
             r_type: elf::RelocationType(rela.r_type),
-            r_addend: rela.addend,
+            r_addend: rela.r_addend,
         };
         encoder().relocation(&mut bytes, true, &rel);
     }
@@ -118,7 +118,7 @@ pub fn rela_bytes(relas: &[Rela]) -> Vec<u8> {
 pub fn symtab_bytes(values: &[u64]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (value, index) in values.iter().zip(1..) {
-        encoder().symbol(&mut bytes, &raw_sym(index, &Sym::global("", Place::Raw(0xfff1), *value)));
+        encoder().symbol(&mut bytes, &raw_sym(index, &Sym::global("", SectionMemory::Raw(0xfff1), *value)));
     }
     bytes
 }
@@ -307,8 +307,8 @@ fn encoder() -> Encoder<Endianness> {
 
 fn raw_sym(name: u32, symbol: &Sym) -> RawSym {
     let (section, shndx) = match symbol.place {
-        Place::Raw(shndx) => (None, shndx),
-        Place::In(section) => (Some(section), 0),
+        SectionMemory::Raw(shndx) => (None, shndx),
+        SectionMemory::In(section) => (Some(section), 0),
     };
     RawSym {
         section,

@@ -1,13 +1,13 @@
 //! Files of any shape, and the modules of real kernels, are read as the `object` crate reads them.
 
-use crate::common::{Builder, Place, Section, Sym};
+use crate::common::{Builder, Section, SectionMemory, Sym};
 use crate::config;
 use crate::samples::livepatch;
 use object::read::elf::{FileHeader, Rela as _, SectionHeader, Sym as _};
 use object::{LittleEndian as LE, elf};
 use proptest::prelude::*;
 use relakit::abi;
-use relakit::elf::{Object, Rela, RelaTable, SymbolPlace};
+use relakit::elf::{Object, Rela, RelaTable, SymbolLocation};
 use std::path::{Path, PathBuf};
 
 /// Reads `bytes` twice and compares all that there is.
@@ -18,23 +18,25 @@ pub fn compare(bytes: &[u8]) {
     assert_eq!(ours.section_count() as usize, theirs.len());
     assert_eq!(ours.names_section(), header.shstrndx(LE, bytes).unwrap());
     for ((number, section), other) in ours.sections().zip(theirs.iter()) {
-        let read = (section.name, section.kind, section.flags.bits(), section.address, section.offset);
+        let read =
+            (section.sh_name, section.sh_type, section.sh_flags.bits(), section.sh_addr, section.sh_offset);
         let expected = (other.sh_name(LE), other.sh_type(LE).0, other.sh_flags(LE).0, other.sh_addr(LE));
         let (name, kind, flags, address) = expected;
         assert_eq!(read, (name, kind, flags, address, other.sh_offset(LE)), "section {number}");
-        let read = (section.size, section.link, section.info, section.align, section.entry_size);
+        let read =
+            (section.sh_size, section.sh_link, section.sh_info, section.sh_addralign, section.sh_entsize);
         let (size, link, info) = (other.sh_size(LE), other.sh_link(LE), other.sh_info(LE));
         assert_eq!(read, (size, link, info, other.sh_addralign(LE), other.sh_entsize(LE)));
-        if section.kind != abi::SHT_NULL {
+        if section.sh_type != abi::SHT_NULL {
             assert_eq!(ours.section_name(&section), theirs.section_name(LE, other).unwrap());
             assert_eq!(ours.section_bytes(&section), other.data(LE, bytes).unwrap());
         }
         if let Some((relas, _)) = other.rela(LE, bytes).unwrap() {
             let expected = relas.iter().map(|rela| Rela {
-                offset: rela.r_offset(LE),
-                symbol: rela.r_sym(LE, false),
+                r_offset: rela.r_offset(LE),
+                r_sym: rela.r_sym(LE, false),
                 r_type: rela.r_type(LE, false).0,
-                addend: rela.r_addend(LE),
+                r_addend: rela.r_addend(LE),
             });
             let table = RelaTable::new(ours.section_bytes(&section)).unwrap();
             assert!(table.iter().eq(expected), "relocations of section {number}");
@@ -48,17 +50,24 @@ pub fn compare(bytes: &[u8]) {
     for (index, other) in expected.enumerate() {
         let number = u32::try_from(index.0).unwrap();
         let symbol = symbols.get(number).unwrap();
-        let read = (symbol.name, symbol.info, symbol.other, symbol.shndx, symbol.value, symbol.size);
+        let read = (
+            symbol.st_name,
+            symbol.st_info,
+            symbol.st_other,
+            symbol.st_shndx,
+            symbol.st_value,
+            symbol.st_size,
+        );
         let (name, info, visibility) = (other.st_name(LE), other.st_info().0, other.st_other().0);
         let (shndx, value, size) = (other.st_shndx(LE).0, other.st_value(LE), other.st_size(LE));
         assert_eq!(read, (name, info, visibility, shndx, value, size), "symbol {number}");
         assert_eq!(symbol.binding(), other.st_bind().0);
-        assert_eq!(symbols.name(number, &symbol).unwrap(), expected.symbol_name(LE, other).unwrap());
+        assert_eq!(symbols.name(&symbol).unwrap(), expected.symbol_name(LE, other).unwrap());
         let section = expected.symbol_section(LE, other, index).unwrap().map(|section| section.0 as u64);
-        let place = match symbols.place(number, &symbol) {
-            SymbolPlace::Section(section) => Some(u64::from(section)),
+        let place = match symbols.location(&symbol) {
+            SymbolLocation::Section(section) => Some(u64::from(section)),
             // The other reader does not look whether it exists.
-            SymbolPlace::Invalid(section) if section < 0xff00 || symbol.shndx == 0xffff => {
+            SymbolLocation::Invalid(section) if section < 0xff00 || symbol.st_shndx == 0xffff => {
                 Some(u64::from(section))
             }
             _ => None,
@@ -85,7 +94,12 @@ fn section() -> impl Strategy<Value = Section> {
         relas.prop_map(|relas| {
             let relas: Vec<_> = relas
                 .into_iter()
-                .map(|(offset, symbol, r_type, addend)| Rela { offset, symbol, r_type, addend })
+                .map(|(offset, symbol, r_type, addend)| Rela {
+                    r_offset: offset,
+                    r_sym: symbol,
+                    r_type,
+                    r_addend: addend,
+                })
                 .collect();
             (abi::SHT_RELA, crate::common::rela_bytes(&relas), None)
         }),
@@ -103,7 +117,7 @@ fn section() -> impl Strategy<Value = Section> {
 
 fn symbol() -> impl Strategy<Value = Sym> {
     let place = prop_oneof![
-        (1u32..12).prop_map(Place::In),
+        (1u32..12).prop_map(SectionMemory::In),
         prop_oneof![
             Just(0u16),
             Just(abi::SHN_LIVEPATCH),
@@ -111,7 +125,7 @@ fn symbol() -> impl Strategy<Value = Sym> {
             Just(abi::SHN_COMMON),
             0xff00u16..0xffff,
         ]
-        .prop_map(Place::Raw)
+        .prop_map(SectionMemory::Raw)
     ];
     (name(), any::<u8>(), any::<u8>(), place, any::<u64>(), any::<u64>())
         .prop_map(|(name, info, other, place, value, size)| Sym { name, info, other, place, value, size })
@@ -128,7 +142,7 @@ proptest! {
         let mut builder = Builder { sections, ..Builder::new() };
         builder.symbols.extend(symbols);
         if extended {
-            builder.symbol(Sym::global("far", Place::In(0xff80), 0));
+            builder.symbol(Sym::global("far", SectionMemory::In(0xff80), 0));
         }
         let file = builder.build();
         prop_assert_eq!(crate::hostile::walk(&file.bytes), Ok(()));

@@ -4,7 +4,7 @@ use crate::common::{E_SHOFF, E_SHSTRNDX, File};
 use crate::config;
 use crate::samples::file;
 use proptest::prelude::*;
-use relakit::elf::{Object, RelaTable, SymbolPlace};
+use relakit::elf::{Object, RelaTable, SymbolLocation};
 use relakit::{Error, Module, Profile, abi};
 
 /// Reads all that there is of a file, and holds it against the file and the parser's promises.
@@ -23,15 +23,15 @@ pub fn walk(bytes: &[u8]) -> Result<(), Error> {
         assert_eq!(object.section(index), Some(section));
         let content = object.section_bytes(&section);
         if section.has_bytes() {
-            let start = usize::try_from(section.offset).unwrap();
+            let start = usize::try_from(section.sh_offset).unwrap();
             assert_eq!(content.as_ptr(), bytes[start..].as_ptr());
-            assert_eq!(content.len() as u64, section.size);
+            assert_eq!(content.len() as u64, section.sh_size);
         } else {
             assert_eq!(content, b"");
         }
         let name = object.section_name(&section);
         assert!(!name.contains(&0) && name.len() <= relakit::elf::NAME_MAX + 1);
-        symbol_tables += u32::from(section.kind == abi::SHT_SYMTAB);
+        symbol_tables += u32::from(section.sh_type == abi::SHT_SYMTAB);
         let (table, rest) = RelaTable::whole_entries(content);
         assert_eq!(table.len() * 24 + rest, content.len());
         assert_eq!(RelaTable::new(content).is_ok(), rest == 0);
@@ -47,16 +47,16 @@ pub fn walk(bytes: &[u8]) -> Result<(), Error> {
     assert_eq!(symbols.is_empty(), symbols.get(0).is_none());
     for index in 0..symbols.len() {
         let symbol = symbols.get(index).unwrap();
-        match symbols.name(index, &symbol) {
-            Ok(name) => assert!(symbols.strings().bytes()[symbol.name as usize..].starts_with(name)),
+        match symbols.name(&symbol) {
+            Ok(name) => assert!(symbols.strings().bytes()[symbol.st_name as usize..].starts_with(name)),
             Err(error) => {
-                assert_eq!((error.symbol, error.value), (Some(index), u64::from(symbol.name)));
+                assert_eq!((error.symbol, error.value), (Some(index), u64::from(symbol.st_name)));
             }
         }
-        if let SymbolPlace::Section(section) = symbols.place(index, &symbol) {
+        if let SymbolLocation::Section(section) = symbols.location(&symbol) {
             assert!((1..count).contains(&section));
         }
-        let _ = (symbol.binding(), symbol.size);
+        let _ = (symbol.binding(), symbol.st_size);
     }
     assert_eq!(symbols.get(symbols.len()), None);
     Ok(())

@@ -11,7 +11,7 @@
 #[allow(dead_code, reason = "each test program uses a part")]
 mod common;
 mod compared;
-mod faults;
+mod errors;
 mod hostile;
 mod numbering;
 mod samples;

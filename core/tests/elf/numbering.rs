@@ -1,13 +1,13 @@
 //! Extended numbering (gABI 4, "Sections"): more sections than 16 bits can count.
 
 use crate::common::{
-    Builder, E_SHENTSIZE, E_SHNUM, E_SHOFF, E_SHSTRNDX, Place, SH_LINK, SH_SIZE, Section, Sym,
+    Builder, E_SHENTSIZE, E_SHNUM, E_SHOFF, E_SHSTRNDX, SH_LINK, SH_SIZE, Section, SectionMemory, Sym,
 };
 use crate::compared::compare;
-use crate::faults::said;
+use crate::errors::said;
 use crate::samples::file;
 use relakit::ErrorKind::{BadHeaderSize, BadNameTable, TooManySections, Truncated};
-use relakit::elf::{Object, SymbolPlace};
+use relakit::elf::{Object, SymbolLocation};
 
 #[test]
 fn the_count_may_stand_in_section_0() {
@@ -79,7 +79,7 @@ fn seventy_thousand_sections_are_read_with_their_names_and_symbols() {
     }
     let in_sections = [1, 0xfeff, 0xff00, 0xff20, 0xfff1, 0xffff, 0x1_0000, many];
     for section in in_sections {
-        builder.symbol(Sym::global(&format!("in_{section}"), Place::In(section), 1));
+        builder.symbol(Sym::global(&format!("in_{section}"), SectionMemory::In(section), 1));
     }
     let file = builder.build();
     assert_eq!(file.bytes[60..62], [0, 0], "extended numbering");
@@ -91,8 +91,8 @@ fn seventy_thousand_sections_are_read_with_their_names_and_symbols() {
     }
     for (index, section) in (1..).zip(in_sections) {
         let symbol = object.symbols().get(index).unwrap();
-        assert_eq!(object.symbols().name(index, &symbol), Ok(format!("in_{section}").as_bytes()));
-        assert_eq!(object.symbols().place(index, &symbol), SymbolPlace::Section(section));
+        assert_eq!(object.symbols().name(&symbol), Ok(format!("in_{section}").as_bytes()));
+        assert_eq!(object.symbols().location(&symbol), SymbolLocation::Section(section));
     }
     compare(&file.bytes);
 }

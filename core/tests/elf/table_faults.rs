@@ -1,10 +1,10 @@
-//! The faults of the symbol table, its strings and of relocation tables, and what a symbol's place can be.
+//! The errors of the symbol table, its strings and of relocation tables, and what a symbol's place can be.
 
-use crate::common::{Place, SH_INFO, SH_LINK, SH_SIZE, SH_TYPE, Sym};
-use crate::faults::{changed, said};
+use crate::common::{SH_INFO, SH_LINK, SH_SIZE, SH_TYPE, SectionMemory, Sym};
+use crate::errors::{changed, said};
 use crate::samples::{file, livepatch};
 use relakit::ErrorKind::{BadStringTable, BadSymbolName, ManySectionIndices, ManySymbolTables, PartialEntry};
-use relakit::elf::{NAME_MAX, Object, RelaTable, Symbol, SymbolPlace};
+use relakit::elf::{NAME_MAX, Object, RelaTable, SymbolLocation};
 use relakit::reloc::SymtabValues;
 
 #[test]
@@ -16,7 +16,7 @@ fn a_second_symbol_table_is_refused_and_both_are_named() {
         assert_eq!(error, Err((ManySymbolTables, Some(symtab), 0, u64::from(other), 0)));
     }
     let mut builder = livepatch();
-    builder.symbol(Sym::global("far", Place::In(0xff00), 0));
+    builder.symbol(Sym::global("far", SectionMemory::In(0xff00), 0));
     let mut file = builder.build();
     let (symtab, shndx) = (file.symtab, file.shndx);
     let error = said(&file.set_section(shndx, SH_TYPE, 2).bytes);
@@ -58,8 +58,9 @@ fn a_symbol_name_begins_and_ends_inside_its_table() {
     let name_of = |bytes: &[u8], name: u32| {
         let object = Object::parse(bytes).unwrap();
         let symbols = object.symbols();
-        let symbol = Symbol { name, ..symbols.get(2).unwrap() };
-        symbols.name(2, &symbol).map(<[u8]>::to_vec).map_err(|error| {
+        let mut symbol = symbols.get(2).unwrap();
+        symbol.st_name = name;
+        symbols.name(&symbol).map(<[u8]>::to_vec).map_err(|error| {
             assert_eq!((error.section, error.symbol), (Some(good.symtab), Some(2)));
             (error.kind, error.value, error.limit)
         })
@@ -88,7 +89,7 @@ fn a_symbol_name_may_have_any_length_and_is_cut_to_show_that_it_is_too_long() {
         let file = builder.build();
         let object = Object::parse(&file.bytes).unwrap();
         let symbol = object.symbols().get(index).unwrap();
-        assert_eq!(object.symbols().name(index, &symbol).unwrap().len(), length.min(NAME_MAX + 1));
+        assert_eq!(object.symbols().name(&symbol).unwrap().len(), length.min(NAME_MAX + 1));
     }
 }
 
@@ -127,16 +128,16 @@ fn every_section_index_of_a_symbol_has_one_meaning() {
         file.bytes[at..at + 2].copy_from_slice(&shndx.to_le_bytes());
         let object = Object::parse(&file.bytes).unwrap();
         let symbol = object.symbols().get(1).unwrap();
-        assert_eq!(symbol.shndx, shndx);
+        assert_eq!(symbol.st_shndx, shndx);
         let expected = match shndx {
-            0 => SymbolPlace::Undefined,
-            0xfff1 => SymbolPlace::Absolute,
-            0xfff2 => SymbolPlace::Common,
-            0xff20 => SymbolPlace::Livepatch,
-            _ if u32::from(shndx) < file.count => SymbolPlace::Section(u32::from(shndx)),
-            _ => SymbolPlace::Invalid(u32::from(shndx)),
+            0 => SymbolLocation::Undefined,
+            0xfff1 => SymbolLocation::Absolute,
+            0xfff2 => SymbolLocation::Common,
+            0xff20 => SymbolLocation::Livepatch,
+            _ if u32::from(shndx) < file.count => SymbolLocation::Section(u32::from(shndx)),
+            _ => SymbolLocation::Invalid(u32::from(shndx)),
         };
-        assert_eq!(object.symbols().place(1, &symbol), expected, "{shndx:#x}");
+        assert_eq!(object.symbols().location(&symbol), expected, "{shndx:#x}");
     }
 }
 
@@ -144,7 +145,7 @@ fn every_section_index_of_a_symbol_has_one_meaning() {
 fn an_extended_index_stands_in_the_table_that_belongs_to_the_symbols() {
     let mut builder = livepatch();
     // What makes the builder write an extended table; each value is then set by hand.
-    let far = builder.symbol(Sym::global("far", Place::In(0xffff), 0));
+    let far = builder.symbol(Sym::global("far", SectionMemory::In(0xffff), 0));
     let mut file = builder.build();
     let count = file.count;
     assert_ne!(file.shndx, 0);
@@ -152,26 +153,26 @@ fn an_extended_index_stands_in_the_table_that_belongs_to_the_symbols() {
     let place = |bytes: &[u8], index: u32| {
         let object = Object::parse(bytes).unwrap();
         let symbol = object.symbols().get(index).unwrap();
-        assert_eq!(symbol.shndx == 0xffff, index == far);
-        object.symbols().place(index, &symbol)
+        assert_eq!(symbol.st_shndx == 0xffff, index == far);
+        object.symbols().location(&symbol)
     };
     for section in [0, 1, 2, count - 1, count, count + 1, 0xff00, 0xff20, 0xfff1, 0xfff2, 0xffff, u32::MAX] {
         file.bytes[at..at + 4].copy_from_slice(&section.to_le_bytes());
         let expected = match section {
-            1.. if section < count => SymbolPlace::Section(section),
-            _ => SymbolPlace::Invalid(section),
+            1.. if section < count => SymbolLocation::Section(section),
+            _ => SymbolLocation::Invalid(section),
         };
         assert_eq!(place(&file.bytes, far), expected, "{section:#x}");
         // The entries of the others are not looked at.
-        assert_eq!(place(&file.bytes, 2), SymbolPlace::Section(1));
+        assert_eq!(place(&file.bytes, 2), SymbolLocation::Section(1));
     }
     file.bytes[at..at + 4].copy_from_slice(&1u32.to_le_bytes());
     let needed = u64::from(far) * 4 + 4;
     for (size, place_is) in [
-        (needed, SymbolPlace::Section(1)),
-        (needed - 1, SymbolPlace::Invalid(0xffff)),
-        (needed - 4, SymbolPlace::Invalid(0xffff)),
-        (0, SymbolPlace::Invalid(0xffff)),
+        (needed, SymbolLocation::Section(1)),
+        (needed - 1, SymbolLocation::Invalid(0xffff)),
+        (needed - 4, SymbolLocation::Invalid(0xffff)),
+        (0, SymbolLocation::Invalid(0xffff)),
     ] {
         let mut short = file.clone();
         short.set_section(file.shndx, SH_SIZE, size);
@@ -179,16 +180,16 @@ fn an_extended_index_stands_in_the_table_that_belongs_to_the_symbols() {
     }
     let mut other = file.clone();
     other.set_section(file.shndx, SH_LINK, 1);
-    assert_eq!(place(&other.bytes, far), SymbolPlace::Invalid(0xffff), "a table for something else");
+    assert_eq!(place(&other.bytes, far), SymbolLocation::Invalid(0xffff), "a table for something else");
     other = file.clone();
     other.set_section(file.shndx, SH_TYPE, 1);
-    assert_eq!(place(&other.bytes, far), SymbolPlace::Invalid(0xffff), "no table at all");
+    assert_eq!(place(&other.bytes, far), SymbolLocation::Invalid(0xffff), "no table at all");
 }
 
 #[test]
 fn a_second_table_of_section_indices_is_refused_and_both_are_named() {
     let mut builder = livepatch();
-    builder.symbol(Sym::global("far", Place::In(0xffff), 0));
+    builder.symbol(Sym::global("far", SectionMemory::In(0xffff), 0));
     let file = builder.build();
     let (symtab, shndx) = (u64::from(file.symtab), file.shndx);
     assert_ne!(shndx, 0);

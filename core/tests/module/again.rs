@@ -55,7 +55,11 @@ fn a_clear_that_fails_writes_its_sections_again_in_the_order_of_applying() {
     change(mem);
     let changed = mem.image();
     let error = late.going(A, mem).unwrap_err();
-    assert_eq!((error.kind, error.section), (ErrorKind::Mismatch, Some(3)), "the guard is cleared last");
+    assert_eq!(
+        (error.kind, error.section),
+        (ErrorKind::TargetMismatch, Some(3)),
+        "the guard is cleared last"
+    );
     assert_eq!(mem.image(), changed, "all sections that were cleared hold their values again");
     change(mem);
     assert_eq!(mem.image(), applied);

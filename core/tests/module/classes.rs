@@ -1,8 +1,8 @@
 //! Every section of every file has a class: random damage to modules, against a second reading of Linux semantics 5,
 //! 6, 10 and 15 that is written from the page and not from the crate.
 
-use crate::late::{names, two_objects};
 use crate::world::{Mem, Spot};
+use crate::world::{names, two_objects};
 use proptest::prelude::*;
 use relakit::{Class, Classified, ErrorKind, FailsAt, Module, Profile, Reason};
 use std::collections::HashSet;
@@ -15,7 +15,7 @@ enum Expected {
     Late(Vec<u8>, u32),
     NotRelocation,
     LegacyArch,
-    PassedOver,
+    Skipped,
     LoadFails,
     AnyComingFails,
     ComingFails(Vec<u8>),
@@ -28,7 +28,7 @@ fn found(class: &Classified<'_>) -> Expected {
         Class::KlpLate { object, target } => Expected::Late(object.to_vec(), target),
         Class::NotRelocation => Expected::NotRelocation,
         Class::LegacyArch => Expected::LegacyArch,
-        Class::PassedOver => Expected::PassedOver,
+        Class::Skipped => Expected::Skipped,
         Class::Malformed { fails: FailsAt::Load, .. } => Expected::LoadFails,
         Class::Malformed { fails: FailsAt::AnyComing, .. } => Expected::AnyComingFails,
         Class::Malformed { fails: FailsAt::Coming(object), .. } => Expected::ComingFails(object.to_vec()),
@@ -105,7 +105,7 @@ impl File<'_> {
         let to = u32::try_from(target).unwrap();
         if !livepatch {
             return match (reachable, kind == 9 || forbidden && !empty) {
-                (false, _) => Expected::PassedOver,
+                (false, _) => Expected::Skipped,
                 (true, true) => Expected::LoadFails,
                 (true, false) => Expected::Ordinary(to),
             };
@@ -116,7 +116,7 @@ impl File<'_> {
         match (object.map(|object| &object[..object.len().min(55)]), reachable) {
             (None | Some(b""), true) => Expected::LoadFails,
             (None | Some(b""), false) => Expected::AnyComingFails,
-            (Some(b"vmlinux"), false) => Expected::PassedOver,
+            (Some(b"vmlinux"), false) => Expected::Skipped,
             (Some(b"vmlinux"), true) if (forbidden || unreadable) && !empty => Expected::LoadFails,
             (Some(b"vmlinux"), true) => Expected::Early(to),
             (Some(object), _) if empty => Expected::Late(object.to_vec(), to),
@@ -193,7 +193,7 @@ fn damaged(damage: &[Damage]) -> Vec<u8> {
 /// A place for every section of a size that memory can be had for.
 fn anywhere(module: &Module<'_>) -> Mem {
     let spot = |(index, section): (u32, relakit::elf::Section)| {
-        let size = usize::try_from(section.size).ok().filter(|&size| size < 1 << 16)?;
+        let size = usize::try_from(section.sh_size).ok().filter(|&size| size < 1 << 16)?;
         let address = crate::world::address(index);
         Some(Spot { bytes: vec![0; size], address, base: address })
     };
@@ -205,15 +205,15 @@ fn live(module: &Module<'_>) -> Result<(), ErrorKind> {
     let (mut mem, mut names) = (anywhere(module), names());
     names.set("vmlinux", "f", &[0x1234]);
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
-    let placed = module.place(&mut mem).map_err(|error| error.kind)?;
+    let placed = module.assign(&mut mem).map_err(|error| error.kind)?;
     let mut filled = placed.fill().map_err(|error| error.kind)?;
     let mut listed = 0;
-    filled.faults(&mut values, &mut names, &mut |_| listed += 1).map_err(|error| error.kind)?;
+    filled.errors(&mut values, &mut names, &mut |_| listed += 1).map_err(|error| error.kind)?;
     let loaded = filled.early(&mut values, &mut names);
     let loaded = loaded.map_err(|error| error.kind)?;
     assert_eq!(listed, 0, "a dry run finds nothing that does not happen");
-    let mut kept = vec![0; module.late_size(&mut values).unwrap()];
-    let mut late = loaded.keep(&mut mem, &mut values, &mut kept).unwrap();
+    let mut kept = vec![0; module.retained_size(&mut values).unwrap()];
+    let mut late = loaded.retain(&mut mem, &mut values, &mut kept).unwrap();
     for object in [b"a", b"b"] {
         let before = mem.image();
         match late.coming(object, &mut mem, &mut names) {
@@ -266,7 +266,7 @@ proptest! {
                 let Some(error) = module.malformed(index) else { continue };
                 let numbers = [error.offset, error.value, error.limit];
                 let unnamed = |(name, number): (&str, u64)| name.is_empty() && number != 0;
-                prop_assert!(!error.kind.number_names().into_iter().zip(numbers).any(unnamed), "{}", error);
+                prop_assert!(!error.kind.field_names().into_iter().zip(numbers).any(unnamed), "{}", error);
             }
             prop_assert_eq!(module.class(module.object().section_count()), None);
         }

@@ -7,10 +7,10 @@ use crate::builder::{
 use crate::world::{Mem, Names, World};
 use proptest::prelude::*;
 use relakit::ErrorKind::{
-    self, BadKlpSectionName, KlpNotFound, NonZero, NotPlaced, OffsetOutside, Overflow, PlacedSize,
-    RelSection, Resolver, SymbolIndex, Sync, UnknownType, ValuesTooShort,
+    self, AssignedSize, BadKlpSectionName, KlpNotFound, NotAssigned, OffsetOutside, Overflow, RelSection,
+    Resolver, SymbolIndex, Sync, TargetNotZero, UnknownType, ValuesTooShort,
 };
-use relakit::{Error, Memory, Module, Place, Profile};
+use relakit::{Error, Memory, Module, Profile, SectionMemory};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 
@@ -64,8 +64,8 @@ impl Fault {
             Self::Type => ((40, 1, 99, 0), UnknownType),
             Self::Range => ((40, 3, R_32, 0), Overflow),
             Self::Outside => ((57, 1, R_64, 0), OffsetOutside),
-            Self::Occupied => ((40, 1, R_64, 0), NonZero),
-            Self::Twice => ((40, 1, R_64, 0), NonZero),
+            Self::Occupied => ((40, 1, R_64, 0), TargetNotZero),
+            Self::Twice => ((40, 1, R_64, 0), TargetNotZero),
             Self::Index => ((40, 1000, R_64, 0), SymbolIndex),
             Self::Rel => ((40, 1, R_64, 0), RelSection),
             Self::Name | Self::Lookup => ((40, 2, R_64, 0), KlpNotFound),
@@ -141,14 +141,14 @@ fn a_section_is_placed_with_exactly_its_size_if_it_is_relocated() {
     let place = |edit: fn(&mut Mem)| {
         let mut world = World::new(&builder, LINUX, names());
         edit(&mut world.mem);
-        let answer = Module::parse(&world.file, LINUX).unwrap().place(&mut world.mem).map(|_| ());
+        let answer = Module::parse(&world.file, LINUX).unwrap().assign(&mut world.mem).map(|_| ());
         answer.map_err(|error| (error.kind, error.section, error.value, error.limit))
     };
     assert_eq!(place(|_| {}), Ok(()));
-    assert_eq!(place(|mem| mem.spots[1] = None), Err((NotPlaced, Some(1), 64, 0)));
-    assert_eq!(place(|mem| mem.spots.clear()), Err((NotPlaced, Some(1), 64, 0)));
-    assert_eq!(place(|mem| mem.spot(1).bytes.truncate(63)), Err((PlacedSize, Some(1), 63, 64)));
-    assert_eq!(place(|mem| mem.spot(1).bytes.push(0)), Err((PlacedSize, Some(1), 65, 64)));
+    assert_eq!(place(|mem| mem.spots[1] = None), Err((NotAssigned, Some(1), 64, 0)));
+    assert_eq!(place(|mem| mem.spots.clear()), Err((NotAssigned, Some(1), 64, 0)));
+    assert_eq!(place(|mem| mem.spot(1).bytes.truncate(63)), Err((AssignedSize, Some(1), 63, 64)));
+    assert_eq!(place(|mem| mem.spot(1).bytes.push(0)), Err((AssignedSize, Some(1), 65, 64)));
     assert_eq!(place(|mem| mem.spots[2] = None), Ok(()), "an empty table needs no place");
     assert_eq!(place(|mem| mem.spot(2).bytes.clear()), Ok(()));
 }
@@ -168,15 +168,15 @@ fn filling_copies_what_the_file_has_and_zeros_the_rest() {
         world.mem.spot(section).bytes = vec![0xaa; 16];
     }
     let module = Module::parse(&world.file, LINUX).unwrap();
-    module.place(&mut world.mem).unwrap().fill().unwrap();
+    module.assign(&mut world.mem).unwrap().fill().unwrap();
     let expected = [(1..=16).collect(), vec![0; 16], vec![0; 16]];
     assert_eq!([1, bss, unused].map(|section| world.mem.at(section).to_vec()), expected);
     for size in [15, 17] {
         world.mem.spot(bss).bytes = vec![0xaa; size];
-        let error = module.place(&mut world.mem).unwrap().fill().unwrap_err();
+        let error = module.assign(&mut world.mem).unwrap().fill().unwrap_err();
         assert_eq!(
             (error.kind, error.section, error.value, error.limit),
-            (PlacedSize, Some(bss), size as u64, 16)
+            (AssignedSize, Some(bss), size as u64, 16)
         );
     }
 }
@@ -193,14 +193,14 @@ fn memory_for_symbol_values_may_be_longer_but_not_one_too_short() {
         assert_eq!(world.early().map_err(too_short), expected);
         let file = builder.build();
         let module = Module::parse(&file, LINUX).unwrap();
-        assert_eq!(module.late_size(&mut world.values).map(|_| ()).map_err(too_short), expected);
-        let (mut mem, mut reported) = (Mem::of(&file, LINUX), 0);
-        let mut filled = module.place(&mut mem).unwrap().assume_filled();
-        let answer = filled.faults(&mut world.values, &mut names(), &mut |_| reported += 1);
-        assert_eq!((answer.map_err(too_short), reported), (expected, 0));
+        assert_eq!(module.retained_size(&mut world.values).map(|_| ()).map_err(too_short), expected);
+        let (mut mem, mut capture) = (Mem::of(&file, LINUX), 0);
+        let mut filled = module.assign(&mut mem).unwrap().assume_filled();
+        let answer = filled.errors(&mut world.values, &mut names(), &mut |_| capture += 1);
+        assert_eq!((answer.map_err(too_short), capture), (expected, 0));
         let loaded = filled.early(&mut [0; 4], &mut names()).unwrap();
         assert_eq!(
-            loaded.keep(&mut mem, &mut world.values, &mut []).map(|_| ()).map_err(too_short),
+            loaded.retain(&mut mem, &mut world.values, &mut []).map(|_| ()).map_err(too_short),
             expected
         );
     }
@@ -290,36 +290,16 @@ fn a_slice_of_places_is_memory() {
     let (mut template, mut data) = ([0; 32], [0; 8]);
     let mut places = [
         None,
-        Some(Place { address: 0x7000_1000, symbols_at: Some(0x500), bytes: &mut template }),
-        Some(Place { address: 0x9000, symbols_at: None, bytes: &mut data }),
+        Some(SectionMemory { address: 0x7000_1000, symbols_at: Some(0x500), bytes: &mut template }),
+        Some(SectionMemory { address: 0x9000, symbols_at: None, bytes: &mut data }),
     ];
     let memory = places.as_mut_slice();
     assert_eq!([0, 1, 2, 3].map(|section| memory.base(section)), [None, Some(0x500), Some(0x9000), None]);
-    module.place(memory).unwrap().assume_filled().early(&mut [0; 9], &mut names()).unwrap();
+    module.assign(memory).unwrap().assume_filled().early(&mut [0; 9], &mut names()).unwrap();
     assert_eq!(memory.target(2).unwrap().bytes().unwrap(), 0x508u64.to_le_bytes());
     assert_eq!(memory.target(1).unwrap().address(), 0x7000_1000);
     assert!(memory.target(0).is_none() && memory.target(3).is_none());
     assert_eq!(template[..8], 0x508u64.to_le_bytes());
-}
-
-#[test]
-fn special_sections_are_handed_out_when_everything_is_relocated_and_only_those_in_memory() {
-    let mut builder = three();
-    let table = builder.data("__jump_table", 16);
-    builder.section("__jump_table", PROGBITS, 0, vec![0; 16]);
-    let last = builder.data(".altinstructions", 16);
-    builder.rela(last, &[(0, 1, R_64, 0)]);
-    let mut world = World::new(&builder, LINUX, names());
-    let module = Module::parse(&world.file, LINUX).unwrap();
-    let loaded = module
-        .place(&mut world.mem)
-        .unwrap()
-        .assume_filled()
-        .early(&mut world.values, &mut world.names)
-        .unwrap();
-    let specials: Vec<_> = loaded.specials().map(|(index, special)| (index, special.name)).collect();
-    assert_eq!(specials, [(table, "__jump_table"), (last, ".altinstructions")]);
-    assert_eq!(world.mem.target(last).unwrap().bytes().unwrap()[..8], 0x1000u64.to_le_bytes());
 }
 
 #[test]
@@ -334,8 +314,8 @@ fn faults_lists_all_of_them_and_changes_nothing() {
     let list = |world: &mut World| {
         let mut kinds = Vec::new();
         let module = Module::parse(&world.file, LINUX).unwrap();
-        let mut filled = module.place(&mut world.mem).unwrap().assume_filled();
-        filled.faults(&mut world.values, &mut world.names, &mut |error| kinds.push(error.kind)).unwrap();
+        let mut filled = module.assign(&mut world.mem).unwrap().assume_filled();
+        filled.errors(&mut world.values, &mut world.names, &mut |error| kinds.push(error.kind)).unwrap();
         kinds
     };
     let before = world.mem.image();

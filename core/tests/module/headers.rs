@@ -1,14 +1,14 @@
 //! Linux-shaped loaders: what they get from section headers is what a whole module gets (Linux semantics 9 to 12).
 
 use crate::builder::{ABS, ALLOC, Builder, GLOBAL, LIVEPATCH, NOTE, R_32, R_64, R_PC32, REL, table};
-use crate::late::{names, two_objects};
 use crate::world::{Mem, Names, World};
+use crate::world::{names, two_objects};
 use relakit::ErrorKind::{self, *};
 use relakit::abi::{SHDR_SIZE, SYM_SIZE};
 use relakit::elf::{Object, Section, Strings};
-use relakit::reloc::{Rules, SymtabValues};
+use relakit::reloc::{RelocFlags, SymtabValues};
 use relakit::sechdrs::{Klp, Mapping, Sechdrs};
-use relakit::{Error, HookError, Memory, Profile, Target};
+use relakit::{CallbackError, Error, Memory, Profile, Target};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 
@@ -36,10 +36,10 @@ impl<'f> Mapping<'f> for Addresses<'_, 'f> {
         if self.missing == Some(index) {
             return Err(TargetOverlaps);
         }
-        self.mem.target(index).ok_or(NotPlaced)
+        self.mem.target(index).ok_or(NotAssigned)
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         Memory::sync(self.mem)
     }
 }
@@ -80,8 +80,8 @@ impl<'f> Image<'f> {
         let values = SymtabValues::from_entries(&self.symbols);
         let mut addresses = Addresses { object, mem: &mut self.mem, missing };
         match clear {
-            false => sechdrs.apply(index, values, &mut addresses, Rules::empty()),
-            true => sechdrs.clear(index, values, &mut addresses, Rules::empty()),
+            false => sechdrs.apply(index, values, &mut addresses, RelocFlags::empty()),
+            true => sechdrs.clear(index, values, &mut addresses, RelocFlags::empty()),
         }
     }
 
@@ -115,7 +115,7 @@ impl<'f> Image<'f> {
 fn resolved(builder: &Builder, names: Names) -> (World, Mem) {
     let mut world = World::new(builder, LINUX, names);
     let mut filled = world.mem.clone();
-    relakit::Module::parse(&world.file, LINUX).unwrap().place(&mut filled).unwrap().fill().unwrap();
+    relakit::Module::parse(&world.file, LINUX).unwrap().assign(&mut filled).unwrap().fill().unwrap();
     world.early().unwrap();
     (world, filled)
 }
@@ -174,9 +174,9 @@ fn clearing_an_ordinary_section_is_the_inverse_of_applying_it() {
     let (builder, names, ordinary) = everything();
     let (world, filled) = resolved(&builder, names);
     let mut image = Image::new(&world, filled.clone());
-    assert_eq!(image.one(ordinary, true).unwrap_err().kind, Mismatch);
+    assert_eq!(image.one(ordinary, true).unwrap_err().kind, TargetMismatch);
     image.one(ordinary, false).unwrap();
-    assert_eq!(image.one(ordinary, false).unwrap_err().kind, NonZero);
+    assert_eq!(image.one(ordinary, false).unwrap_err().kind, TargetNotZero);
     image.one(ordinary, true).unwrap();
     assert_eq!(image.mem.image(), filled.image());
 }
@@ -199,7 +199,7 @@ fn values_are_stored_only_for_the_symbols_of_the_object_and_only_on_success() {
 
 #[test]
 fn a_second_section_that_fails_takes_the_first_back_and_so_does_a_sync() {
-    for (at, bytes, fault) in [(0, 1, NonZero), (8, 1, NonZero)] {
+    for (at, bytes, fault) in [(0, 1, TargetNotZero), (8, 1, TargetNotZero)] {
         let (world, mut filled) = resolved(&two_objects(), names());
         let (section, offset) = if at == 0 { (2, 0) } else { (1, 8) };
         filled.spot(section).bytes[offset] = bytes;
@@ -227,7 +227,7 @@ fn a_field_that_somebody_else_changed_is_not_cleared_nor_is_any_other() {
     image.klp_apply("a", &mut names()).unwrap();
     image.mem.spot(1).bytes[0] ^= 1;
     let error = image.klp_clear("a").unwrap_err();
-    assert_eq!((error.kind, error.entry), (Mismatch, Some(0)));
+    assert_eq!((error.kind, error.entry), (TargetMismatch, Some(0)));
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_shared_symbol_that_came_elsewhere_since_cannot_be_cleared_by_its_other_obje
     image.klp_apply("b", &mut names).unwrap();
     names.set("a", "f", &[0xffff_ffff_c300_0000]);
     image.klp_apply("a", &mut names).unwrap();
-    assert_eq!(image.klp_clear("b").unwrap_err().kind, Mismatch);
+    assert_eq!(image.klp_clear("b").unwrap_err().kind, TargetMismatch);
     assert_eq!(image.klp_clear("a"), Ok(2));
 }
 
@@ -290,11 +290,11 @@ fn what_is_not_in_memory_is_not_placed() {
     let mut image = Image::new(&world, filled.clone());
     image.missing = Some(rela);
     let error = image.klp_apply("a", &mut names()).unwrap_err();
-    assert_eq!((error.kind, error.section), (NotPlaced, Some(rela)));
+    assert_eq!((error.kind, error.section), (NotAssigned, Some(rela)));
     let mut image = Image::new(&world, filled);
     image.mem.spots[usize::try_from(data).unwrap()] = None;
     let error = image.klp_apply("a", &mut names()).unwrap_err();
-    assert_eq!((error.kind, error.section, error.value), (NotPlaced, Some(data), 16));
+    assert_eq!((error.kind, error.section, error.value), (NotAssigned, Some(data), 16));
     image.missing = Some(data);
     let error = image.klp_apply("a", &mut names()).unwrap_err();
     assert_eq!((error.kind, error.section, error.value), (TargetOverlaps, Some(rela), u64::from(data)));

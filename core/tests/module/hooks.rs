@@ -1,10 +1,10 @@
 //! Memory behind hooks: when it is made visible, and what happens when a hook fails.
 
 use crate::builder::{R_64, UNDEF};
-use crate::late::{names, two_objects};
 use crate::world::{Mem, Names, World};
+use crate::world::{names, two_objects};
 use relakit::ErrorKind::{NotUndone, Resolver, Sync, Writer as WriterFailed};
-use relakit::{Error, HookError, Late, Memory, Module, Profile, Target, Writer};
+use relakit::{CallbackError, Error, Late, Memory, Module, Profile, Target, Writer};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -29,10 +29,10 @@ struct Log {
 }
 
 impl Log {
-    fn call(&mut self, call: Call) -> Result<(), HookError> {
+    fn call(&mut self, call: Call) -> Result<(), CallbackError> {
         let count = self.count(call);
         self.calls.push(call);
-        if self.fails.contains(&(call, count)) { Err(HookError(self.number)) } else { Ok(()) }
+        if self.fails.contains(&(call, count)) { Err(CallbackError(self.number)) } else { Ok(()) }
     }
 
     fn count(&self, call: Call) -> usize {
@@ -48,7 +48,7 @@ struct Behind {
 }
 
 impl Writer for Behind {
-    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), HookError> {
+    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
         assert_eq!(address, self.address + offset);
         self.log.borrow_mut().call(Read)?;
         let from = usize::try_from(offset).unwrap();
@@ -56,7 +56,7 @@ impl Writer for Behind {
         Ok(())
     }
 
-    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), HookError> {
+    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
         assert_eq!(address, self.address + offset);
         self.log.borrow_mut().call(Write)?;
         let to = usize::try_from(offset).unwrap();
@@ -64,7 +64,7 @@ impl Writer for Behind {
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         panic!("the memory is made visible as a whole")
     }
 }
@@ -108,10 +108,10 @@ impl Memory for Hooked {
 
     fn target(&mut self, section: u32) -> Option<Target<'_>> {
         let section = self.sections.get_mut(usize::try_from(section).unwrap())?.as_mut()?;
-        Some(Target::hooked(section.bytes.len() as u64, section.address, section))
+        Some(Target::with_writer(section.bytes.len() as u64, section.address, section))
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         self.log.borrow_mut().call(Call::Sync)
     }
 }
@@ -142,7 +142,7 @@ impl Stage<'_> {
             _ => {
                 let mut values = vec![0; usize::try_from(self.module.object().symbols().len()).unwrap()];
                 self.module
-                    .place(&mut self.memory)?
+                    .assign(&mut self.memory)?
                     .assume_filled()
                     .early(&mut values, &mut self.names)
                     .map(|_| ())
@@ -165,13 +165,13 @@ fn before(pass: Pass, test: impl FnOnce(&mut Stage<'_>)) {
     names.set("vmlinux", "v", &[0x20]);
     let mut values = vec![0; builder.symbols.len()];
     let module = Module::parse(&file, LINUX).unwrap();
-    let mut kept = vec![0; module.late_size(&mut values).unwrap()];
+    let mut kept = vec![0; module.retained_size(&mut values).unwrap()];
     let mut memory = Hooked::new(&Mem::of(&file, LINUX));
     let mut late = None;
     if pass != Pass::Early {
         let loaded =
-            module.place(&mut memory).unwrap().assume_filled().early(&mut values, &mut names).unwrap();
-        late = Some(loaded.keep(&mut memory, &mut values, &mut kept).unwrap());
+            module.assign(&mut memory).unwrap().assume_filled().early(&mut values, &mut names).unwrap();
+        late = Some(loaded.retain(&mut memory, &mut values, &mut kept).unwrap());
     }
     let mut stage = Stage { module, memory, late, names };
     if pass == Pass::Going {
@@ -199,13 +199,13 @@ fn hooks_see_every_field_once_and_one_sync_at_the_end() {
 fn memory_behind_hooks_gets_the_bytes_that_plain_memory_gets() {
     let mut world = World::new(&two_objects(), LINUX, names());
     let (mut late, mem, names) = world.load().unwrap();
-    let mut hooked = Hooked::new(mem);
+    let mut with_writer = Hooked::new(mem);
     late.coming(A, mem, names).unwrap();
     late.going(A, mem).unwrap();
-    late.coming(A, &mut hooked, names).unwrap();
-    let applied = hooked.image();
-    late.going(A, &mut hooked).unwrap();
-    assert_eq!(hooked.image(), mem.image());
+    late.coming(A, &mut with_writer, names).unwrap();
+    let applied = with_writer.image();
+    late.going(A, &mut with_writer).unwrap();
+    assert_eq!(with_writer.image(), mem.image());
     late.coming(A, mem, names).unwrap();
     assert_eq!(mem.image(), applied);
 }
@@ -297,7 +297,7 @@ fn a_pass_without_anything_to_write_is_not_made_visible() {
         let late = stage.late.as_mut().unwrap();
         assert_eq!(late.coming(b"nobody", &mut stage.memory, &mut stage.names), Ok(0));
         assert_eq!(late.going(b"nobody", &mut stage.memory), Ok(0));
-        late.faults(A, &mut stage.memory, &mut stage.names, &mut |error| panic!("{error}")).unwrap();
+        late.errors(A, &mut stage.memory, &mut stage.names, &mut |error| panic!("{error}")).unwrap();
         let calls = stage.memory.calls();
         assert!(!calls.contains(&Write) && !calls.contains(&Call::Sync), "{calls:?}");
     });

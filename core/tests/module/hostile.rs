@@ -4,11 +4,11 @@ use crate::builder::{
     ABS, ALLOC, Builder, GLOBAL, LIVEPATCH, LOCAL, NOBITS, PROGBITS, R_64, R_NONE, REL, RELA, UNDEF, WEAK,
     table,
 };
-use crate::late::{names, two_objects};
 use crate::world::{Mem, Names, World, address};
+use crate::world::{names, two_objects};
 use relakit::ErrorKind::{
     self, AddressWraps, BadSymbolName, KlpNameOutside, NullOutside, RelocationsTooLarge, SharedBytes,
-    SymbolSection, SymbolUnplaced, TargetIsRelocations, TargetOutOfRange, UnknownSymbol,
+    SymbolSection, SymbolUnassigned, TargetIsRelocations, TargetOutOfRange, UnknownSymbol,
 };
 use relakit::elf::NAME_MAX;
 use relakit::{Class, Error, FailsAt, Memory, Module, Profile, Target};
@@ -114,7 +114,7 @@ fn an_unused_header_is_no_target_and_is_filled_with_zeros() {
         assert_eq!(module.class(sections[2]).unwrap().class, malformed(FailsAt::Coming(b"a")));
         let mut mem = Mem::of(&file, profile);
         mem.spot(2).bytes.fill(0xaa);
-        let Ok(placed) = module.place(&mut mem) else { panic!("it has memory") };
+        let Ok(placed) = module.assign(&mut mem) else { panic!("it has memory") };
         placed.fill().unwrap();
         assert_eq!(mem.at(2), [0; 48]);
     }
@@ -147,7 +147,7 @@ fn tables_together_are_no_larger_than_the_file() {
     builder.symbol("one", GLOBAL, ABS, 1);
     let first = builder.rela(data, &vec![(0, 1, R_NONE, 0); 10]);
     let file = builder.build();
-    let offset = Module::parse(&file, LINUX).unwrap().object().section(first).unwrap().offset;
+    let offset = Module::parse(&file, LINUX).unwrap().object().section(first).unwrap().sh_offset;
     for profile in [Profile::LINUX_5_8, LINUX, Profile::ELF] {
         let mut builder = builder.clone();
         let mut refused = 0;
@@ -198,7 +198,7 @@ fn what_linux_writes_in_the_file_is_no_section() {
     builder.rela(per_cpu, &[(0, one, R_64, 0)]);
     let table = builder.rela(data, &[(0, one, R_64, 0)]);
     let file = builder.build();
-    let offset = Module::parse(&file, LINUX).unwrap().object().section(per_cpu).unwrap().offset;
+    let offset = Module::parse(&file, LINUX).unwrap().object().section(per_cpu).unwrap().sh_offset;
     for (at, shares) in [(offset + 24, true), (offset + 47, true), (offset + 48, false), (offset - 24, false)]
     {
         builder.at(table).offset = Some(at);
@@ -278,7 +278,7 @@ fn a_long_livepatch_name_is_read_as_far_as_its_position_goes() {
 #[test]
 fn a_reserved_index_is_a_section_to_linux_if_there_are_so_many() {
     // Three tables come last; such a section is none that has memory.
-    for (before, expected) in [(0xff05 - 3, SymbolSection), (0xff06 - 3, SymbolUnplaced)] {
+    for (before, expected) in [(0xff05 - 3, SymbolSection), (0xff06 - 3, SymbolUnassigned)] {
         let mut builder = Builder::new();
         let data = builder.data(".data", 8);
         let symbol = builder.symbol("s", LOCAL, 0xff05, 3);
@@ -317,7 +317,7 @@ fn memory_that_wraps_is_refused_before_it_is_filled() {
         {
             let mut bytes = [0xaa; 16];
             let mut memory = At(&mut bytes, at);
-            let answer = module.place(&mut memory).and_then(|placed| placed.fill().map(|_| ()));
+            let answer = module.assign(&mut memory).and_then(|placed| placed.fill().map(|_| ()));
             let said = answer.map_err(|error: Error| (error.kind, error.section, error.value, error.limit));
             assert_eq!(said, if wraps { Err((AddressWraps, Some(data), at, 16)) } else { Ok(()) });
             assert_eq!(bytes, [if wraps { 0xaa } else { 0 }; 16]);
@@ -335,10 +335,10 @@ fn a_late_target_whose_memory_wraps_is_named_when_the_object_is_coming() {
     let module = Module::parse(&file, LINUX).unwrap();
     let (mut bytes, mut names, mut values) = ([0; 16], names(), vec![0; 64]);
     let mut memory = At(&mut bytes, u64::MAX - 14);
-    let filled = module.place(&mut memory).unwrap().assume_filled();
+    let filled = module.assign(&mut memory).unwrap().assume_filled();
     let loaded = filled.early(&mut values, &mut names).unwrap();
-    let mut kept = vec![0; module.late_size(&mut values).unwrap()];
-    let mut late = loaded.keep(&mut memory, &mut values, &mut kept).unwrap();
+    let mut kept = vec![0; module.retained_size(&mut values).unwrap()];
+    let mut late = loaded.retain(&mut memory, &mut values, &mut kept).unwrap();
     let error = late.coming(b"a", &mut memory, &mut names).unwrap_err();
     assert_eq!((error.kind, error.section), (AddressWraps, Some(data)));
 }

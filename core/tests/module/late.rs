@@ -1,33 +1,16 @@
 //! Objects come and go: what is applied and cleared, and when (Linux semantics 10 and 15).
 
-use crate::builder::{ABS, Builder, GLOBAL, R_32, R_64, R_PC32, table};
-use crate::world::{Names, World, address};
+use crate::builder::{ABS, Builder, GLOBAL, R_32, R_64, table};
+use crate::world::{Names, World, address, names, two_objects};
 use relakit::ErrorKind::{
-    self, AlreadyLive, BadKlpSectionName, KeptTooShort, KlpNotFound, Mismatch, NonZero, NotAModule, NotLive,
-    Overflow, VmlinuxFromModule,
+    self, AlreadyLive, BadKlpSectionName, KlpNotFound, NotAModule, NotLive, Overflow, RetainedTooShort,
+    TargetMismatch, TargetNotZero, VmlinuxFromModule,
 };
 use relakit::{Error, MAX_OBJECTS, Module, Objects, Profile};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 const A: &[u8] = b"a";
 const B: &[u8] = b"b";
-
-/// Two targets of 32 bytes, each with a section for "a" and one for "b". Symbols: 1 a.f, 2 b.g.
-pub fn two_objects() -> Builder {
-    let mut builder = Builder::new();
-    let [first, second] = [builder.data(".first", 32), builder.data(".second", 32)];
-    let f = builder.klp_symbol(".klp.sym.a.f,0");
-    let g = builder.klp_symbol(".klp.sym.b.g,0");
-    builder.klp("a", first, &[(0, f, R_64, 1), (8, f, R_PC32, -4)]);
-    builder.klp("b", first, &[(16, g, R_64, 0), (24, f, R_64, 0)]);
-    builder.klp("a", second, &[(0, f, R_64, 2)]);
-    builder.klp("b", second, &[(8, g, R_64, 3)]);
-    builder
-}
-
-pub fn names() -> Names {
-    Names::new(&[("a", "f", &[0xffff_ffff_c100_0000]), ("b", "g", &[0x5000])])
-}
 
 /// The words at which the sections of "a" and "b" write.
 fn words(world: &crate::world::Mem) -> [u64; 6] {
@@ -54,7 +37,7 @@ fn a_symbol_is_kept_once_for_each_section_that_uses_it() {
         builder.at(3).bytes.extend(table(entries));
         let file = builder.build();
         let module = Module::parse(&file, LINUX).unwrap();
-        module.late_size(&mut [0; 4]).unwrap()
+        module.retained_size(&mut [0; 4]).unwrap()
     };
     let [f, also_f] = [(16, 1, R_64, 0), (24, 3, R_64, 0)];
     let before = size(&[]);
@@ -125,7 +108,7 @@ fn an_object_comes_once_and_goes_once() {
     late.coming(A, mem, names).unwrap();
     let image = mem.image();
     assert_eq!(kind(late.coming(A, mem, names)), AlreadyLive);
-    assert_eq!(kind(late.faults(A, mem, names, &mut |_| {})), AlreadyLive);
+    assert_eq!(kind(late.errors(A, mem, names, &mut |_| {})), AlreadyLive);
     assert_eq!(kind(late.going(B, mem)), NotLive);
     assert_eq!(mem.image(), image);
     late.going(A, mem).unwrap();
@@ -148,7 +131,7 @@ fn a_name_without_sections_may_come_and_go_and_vmlinux_may_not() {
             let error = answer.unwrap_err();
             assert_eq!((error.kind, error.value), (NotAModule, name.len() as u64));
         }
-        assert_eq!(kind(late.faults(name, mem, names, &mut |_| {})), NotAModule);
+        assert_eq!(kind(late.errors(name, mem, names, &mut |_| {})), NotAModule);
     }
     assert_eq!((mem.image(), mem.syncs), (image, syncs));
 }
@@ -163,9 +146,9 @@ fn what_is_kept_outlives_the_file_the_module_and_the_values() {
         let module = Module::parse(&file, LINUX).unwrap();
         let mut values = vec![0; builder.symbols.len()];
         let loaded =
-            module.place(&mut mem).unwrap().assume_filled().early(&mut values, &mut names()).unwrap();
-        kept.resize(module.late_size(&mut values).unwrap(), 0);
-        loaded.keep(&mut mem, &mut values, &mut kept).unwrap()
+            module.assign(&mut mem).unwrap().assume_filled().early(&mut values, &mut names()).unwrap();
+        kept.resize(module.retained_size(&mut values).unwrap(), 0);
+        loaded.retain(&mut mem, &mut values, &mut kept).unwrap()
     };
     assert_eq!(late.coming(A, &mut mem, &mut names()), Ok(2));
     assert_eq!(words(&mem)[0], 0xffff_ffff_c100_0001);
@@ -179,16 +162,16 @@ fn the_kept_buffer_is_long_enough_or_is_refused() {
         let mut values = vec![0; builder.symbols.len()];
         let mut mem = World::new(&builder, LINUX, names()).mem;
         let loaded =
-            module.place(&mut mem).unwrap().assume_filled().early(&mut values, &mut names()).unwrap();
-        let size = module.late_size(&mut values).unwrap();
+            module.assign(&mut mem).unwrap().assume_filled().early(&mut values, &mut names()).unwrap();
+        let size = module.retained_size(&mut values).unwrap();
         assert!(size >= least && (least > 0 || size == 0), "nothing to keep, no memory needed");
         for lent in 0..size {
-            let error = loaded.keep(&mut mem, &mut values, &mut vec![0xff; lent]).map(|_| ()).unwrap_err();
-            assert_eq!((error.kind, error.value, error.limit), (KeptTooShort, lent as u64, size as u64));
+            let error = loaded.retain(&mut mem, &mut values, &mut vec![0xff; lent]).map(|_| ()).unwrap_err();
+            assert_eq!((error.kind, error.value, error.limit), (RetainedTooShort, lent as u64, size as u64));
         }
         for lent in [size, size + 1, size + 100] {
             let mut kept = vec![0xff; lent];
-            let late = loaded.keep(&mut mem, &mut values, &mut kept).unwrap();
+            let late = loaded.retain(&mut mem, &mut values, &mut kept).unwrap();
             assert_eq!(late.objects().count(), 4 * least);
             assert!(kept[size..].iter().all(|&byte| byte == 0xff), "no more than it asked for");
         }
@@ -204,7 +187,7 @@ fn a_section_that_fails_undoes_those_before_it_and_the_object_can_come_later() {
     let (mut late, mem, names) = world.load().unwrap();
     late.coming(B, mem, names).unwrap();
     let before = mem.image();
-    for (values, fault) in [(&[][..], KlpNotFound), (&[1], ErrorKind::KlpPosition), (&[1, 0], KlpNotFound)] {
+    for (values, fault) in [(&[][..], KlpNotFound), (&[1], ErrorKind::KlpSympos), (&[1, 0], KlpNotFound)] {
         names.set("a", "later", values);
         let error = late.coming(A, mem, names).unwrap_err();
         assert_eq!(
@@ -231,7 +214,7 @@ fn one_changed_byte_in_a_field_keeps_the_object_from_going_and_nothing_is_cleare
             mem.spot(section).bytes[offset] ^= 0x40;
             let changed = mem.image();
             let error = late.going(A, mem).unwrap_err();
-            assert_eq!(error.kind, Mismatch, "section {section} offset {offset}");
+            assert_eq!(error.kind, TargetMismatch, "section {section} offset {offset}");
             assert_eq!(
                 error.section,
                 Some(if section == 1 { 3 } else { 5 }),
@@ -294,7 +277,7 @@ fn before_6_3_nothing_is_cleared_and_the_second_coming_finds_the_first_ones_byte
         match profile.since >= (6, 3) {
             true => assert_eq!(again, Ok(2), "{}", profile.name),
             false => {
-                assert_eq!(again, Err((NonZero, Some(3), Some(0))), "{}", profile.name);
+                assert_eq!(again, Err((TargetNotZero, Some(3), Some(0))), "{}", profile.name);
                 assert!(mem.syncs - syncs <= 1, "nothing was written");
                 assert_eq!(kind(late.going(A, mem)), NotLive);
             }
@@ -328,7 +311,7 @@ fn faults_of_a_late_section_come_in_linuxs_order() {
         ),
         (vec![(0, good, R_64, 0), (8, good, R_32, 0), (8, good, 99, 0)], Some(Overflow), 1),
         (vec![(0, good, R_64, 0), (4, good, R_32, 0)], Some(Overflow), 1),
-        (vec![(0, good, R_64, 0), (4, good, R_64, 0), (8, good, R_32, 0)], Some(NonZero), 1),
+        (vec![(0, good, R_64, 0), (4, good, R_64, 0), (8, good, R_32, 0)], Some(TargetNotZero), 1),
         (vec![(0, good, R_64, 0), (25, other, R_64, 0)], Some(ErrorKind::OffsetOutside), 1),
         (vec![(8, good, R_64, 0), (8, good, 0, 0), (0, good, 5, 0)], Some(ErrorKind::UnknownType), 2),
     ] {

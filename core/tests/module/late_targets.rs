@@ -3,10 +3,10 @@
 use crate::builder::{
     ALLOC, Builder, GLOBAL, LIVEPATCH, NOBITS, NOTE, PROGBITS, R_64, REL, RELA, Sec, table,
 };
-use crate::late::{names, two_objects};
 use crate::world::{Mem, World};
+use crate::world::{names, two_objects};
 use relakit::ErrorKind::{
-    self, LateNotAllocated, Moved, NoRelocationBytes, NotPlaced, PlacedSize, TargetIsSymbolTable,
+    self, AssignedSize, LateNotAllocated, NoRelocationBytes, NotAssigned, SectionMoved, TargetIsSymbolTable,
     TargetNotAllocated, TargetOutOfRange, TargetPerCpu,
 };
 use relakit::{Class, Error, FailsAt, Module, Profile};
@@ -36,7 +36,7 @@ fn coming_of_a(builder: &Builder, profile: Profile) -> Option<Error> {
     if error.is_some() {
         assert_eq!(mem.image(), before);
         let mut listed = Vec::new();
-        late.faults(A, mem, names, &mut |error| listed.push(error)).unwrap();
+        late.errors(A, mem, names, &mut |error| listed.push(error)).unwrap();
         assert_eq!(listed.first(), error.as_ref());
     }
     late.going(B, mem).unwrap();
@@ -147,10 +147,10 @@ fn a_target_must_be_where_it_was_and_as_long_as_it_was() {
     let both = |error| [Err(error), Err(error)];
     let at = crate::world::address(2);
     assert_eq!(changed(|_| {}), [Ok(2), Ok(2)]);
-    assert_eq!(changed(|mem| mem.spot(2).address += 1), both((Moved, Some(2), at + 1, at)));
-    assert_eq!(changed(|mem| mem.spot(2).bytes.truncate(31)), both((PlacedSize, Some(2), 31, 32)));
-    assert_eq!(changed(|mem| mem.spot(2).bytes.resize(33, 0)), both((PlacedSize, Some(2), 33, 32)));
-    assert_eq!(changed(|mem| mem.spots[2] = None), both((NotPlaced, Some(2), 32, 0)));
+    assert_eq!(changed(|mem| mem.spot(2).address += 1), both((SectionMoved, Some(2), at + 1, at)));
+    assert_eq!(changed(|mem| mem.spot(2).bytes.truncate(31)), both((AssignedSize, Some(2), 31, 32)));
+    assert_eq!(changed(|mem| mem.spot(2).bytes.resize(33, 0)), both((AssignedSize, Some(2), 33, 32)));
+    assert_eq!(changed(|mem| mem.spots[2] = None), both((NotAssigned, Some(2), 32, 0)));
     assert_eq!(changed(|mem| mem.spot(2).base += 1), [Ok(2), Ok(2)], "symbols are resolved long ago");
 }
 
@@ -168,7 +168,7 @@ fn a_section_without_entries_needs_no_place() {
 #[test]
 fn a_target_without_a_place_or_of_the_wrong_size_while_loading_fails_the_coming() {
     for (lent, fault) in
-        [(None, NotPlaced), (Some(31), PlacedSize), (Some(33), PlacedSize), (Some(32), Moved)]
+        [(None, NotAssigned), (Some(31), AssignedSize), (Some(33), AssignedSize), (Some(32), SectionMoved)]
     {
         let mut world = World::new(&two_objects(), LINUX, names());
         let right = world.mem.clone();
@@ -181,13 +181,13 @@ fn a_target_without_a_place_or_of_the_wrong_size_while_loading_fails_the_coming(
         }
         let module = Module::parse(&world.file, LINUX).unwrap();
         let loaded = module
-            .place(&mut world.mem)
+            .assign(&mut world.mem)
             .unwrap()
             .assume_filled()
             .early(&mut world.values, &mut world.names)
             .unwrap();
-        let mut kept = vec![0; module.late_size(&mut world.values).unwrap()];
-        let mut late = loaded.keep(&mut world.mem, &mut world.values, &mut kept).unwrap();
+        let mut kept = vec![0; module.retained_size(&mut world.values).unwrap()];
+        let mut late = loaded.retain(&mut world.mem, &mut world.values, &mut kept).unwrap();
         // Being right later does not help: what is kept is what was seen.
         let mut mem = right;
         let error = late.coming(A, &mut mem, &mut world.names).unwrap_err();
@@ -217,7 +217,7 @@ fn a_late_field_that_an_early_relocation_has_written_is_not_zero() {
     let (mut late, mem, names) = world.load().unwrap();
     let before = mem.image();
     let error = late.coming(A, mem, names).unwrap_err();
-    assert_eq!((error.kind, error.section, error.limit), (ErrorKind::NonZero, Some(5), 1 << 32));
+    assert_eq!((error.kind, error.section, error.limit), (ErrorKind::TargetNotZero, Some(5), 1 << 32));
     assert_eq!(mem.image(), before);
 }
 

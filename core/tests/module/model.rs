@@ -156,7 +156,7 @@ impl Model<'_> {
                     (0, [_, 0, ..]) => Err(KlpNotFound),
                     (0, [_, _, ..]) => Err(KlpAmbiguous),
                     (position, values) => match values.get(position.max(1) - 1) {
-                        None => Err(KlpPosition),
+                        None => Err(KlpSympos),
                         Some(0) => Err(KlpNotFound),
                         Some(&value) => Ok(value),
                     },
@@ -179,7 +179,8 @@ impl Model<'_> {
             }
             for (entry, &relocation) in section.entries.iter().enumerate() {
                 let target = &mut memory[usize::try_from(section.target).unwrap() - 1];
-                let field = one(relocation, &values, section.target, target, self.profile.zero_before_range);
+                let field =
+                    one(relocation, &values, section.target, target, self.profile.reports_nonzero_first);
                 let (offset, bytes) = field.map_err(|kind| (kind, number, entry))?;
                 target[offset..][..bytes.len()].copy_from_slice(&bytes);
                 written.push((section.target, offset, bytes));
@@ -210,7 +211,7 @@ impl Model<'_> {
         for (target, offset, bytes) in written.iter().rev().filter(|_| self.profile.clears_on_going) {
             let field = &mut memory[usize::try_from(*target).unwrap() - 1][*offset..][..bytes.len()];
             if field != bytes {
-                return Err(Mismatch);
+                return Err(TargetMismatch);
             }
             field.fill(0);
         }
@@ -243,7 +244,7 @@ fn one(
     let zero = bytes[offset..][..size].iter().all(|&byte| byte == 0);
     match (fits, zero, zero_first) {
         (false, true, _) | (false, false, false) => Err(Overflow),
-        (true, false, _) | (false, false, true) => Err(NonZero),
+        (true, false, _) | (false, false, true) => Err(TargetNotZero),
         (true, true, _) => Ok((offset, value.to_le_bytes()[..size].to_vec())),
     }
 }
@@ -258,8 +259,8 @@ fn place(error: Error) -> Fault {
 fn dry_early(world: &mut World) -> Vec<Fault> {
     let (module, mut listed) = (Module::parse(&world.file, world.profile).unwrap(), Vec::new());
     let before = world.mem.image();
-    let mut filled = module.place(&mut world.mem).unwrap().assume_filled();
-    filled.faults(&mut world.values, &mut world.names, &mut |error| listed.push(place(error))).unwrap();
+    let mut filled = module.assign(&mut world.mem).unwrap().assume_filled();
+    filled.errors(&mut world.values, &mut world.names, &mut |error| listed.push(place(error))).unwrap();
     assert_eq!((world.mem.image(), world.mem.syncs), (before, 0), "a dry run changes nothing");
     listed
 }
@@ -299,7 +300,7 @@ fn live(sections: &[Section], first: &Answers, steps: &[Step], profile: Profile,
             Step::Coming(object, answers) => {
                 let (name, mut names) = (OBJECTS[*object].as_bytes(), names(answers));
                 let mut listed = Vec::new();
-                let dry = late.faults(name, mem, &mut names, &mut |error| listed.push(place(error)));
+                let dry = late.errors(name, mem, &mut names, &mut |error| listed.push(place(error)));
                 assert_eq!(
                     (memory(mem), mem.syncs),
                     (model.memory.clone(), before),

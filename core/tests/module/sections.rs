@@ -6,8 +6,8 @@ use crate::builder::{
 };
 use crate::world::{Names, World};
 use relakit::ErrorKind::{
-    self, BadKlpSectionName, BadKlpSymbolName, KlpAmbiguous, KlpNotFound, KlpPosition, NotKlpSymbol,
-    Overflow, RelSection, SymbolIndex, UnknownType,
+    self, BadKlpSectionName, BadKlpSymbolName, KlpAmbiguous, KlpNotFound, KlpSympos, NotKlpSymbol, Overflow,
+    RelSection, SymbolIndex, UnknownType,
 };
 use relakit::{Class, FailsAt, Module, Profile, Reason};
 
@@ -155,7 +155,7 @@ fn a_target_that_is_not_in_memory_is_passed_over() {
             (u32::MAX, Reason::NoTarget),
         ] {
             builder.at(2).info = info;
-            assert_eq!(classify(&builder, 2, LINUX), ("PassedOver".to_owned(), reason), "{info}");
+            assert_eq!(classify(&builder, 2, LINUX), ("Skipped".to_owned(), reason), "{info}");
             let mut world = World::new(&builder, LINUX, names());
             world.early().unwrap();
             assert_eq!(world.mem.word(1, 0), 0);
@@ -298,7 +298,7 @@ fn faults_of_a_livepatch_section_come_in_linuxs_order() {
         (vec![(0, bad, R_64, 0), (0, plain, R_64, 0)], Some(BadKlpSymbolName), 0),
         (vec![(0, none, R_64, 0), (0, bad, R_64, 0)], Some(KlpNotFound), 0),
         (vec![(0, many, R_64, 0)], Some(KlpAmbiguous), 0),
-        (vec![(0, past, R_64, 0)], Some(KlpPosition), 0),
+        (vec![(0, past, R_64, 0)], Some(KlpSympos), 0),
         (
             vec![(0, far, R_32, 0), (0, good, 99, 0), (0, good, R_64, 0), (0, none, R_64, 0)],
             Some(KlpNotFound),
@@ -309,7 +309,7 @@ fn faults_of_a_livepatch_section_come_in_linuxs_order() {
         (vec![(0, good, R_64, 0), (8, good, 99, 0), (8, far, R_32, 0)], Some(UnknownType), 1),
         (vec![(0, good, R_64, 0), (4, far, R_32, 0)], Some(Overflow), 1),
         (vec![(0, good, R_64, 0), (7, good, R_32, -0x1000)], None, 0),
-        (vec![(0, good, R_64, 0), (1, good, R_32, 0)], Some(ErrorKind::NonZero), 1),
+        (vec![(0, good, R_64, 0), (1, good, R_32, 0)], Some(ErrorKind::TargetNotZero), 1),
     ] {
         builder.at(section).bytes = table(&entries);
         let mut world = World::new(&builder, LINUX, names());
@@ -335,8 +335,8 @@ fn a_field_that_is_not_zero_is_noticed_before_the_range_in_6_1_and_after_it_in_6
     builder.symbols[1].name = b".klp.sym.vmlinux.far,0".to_vec();
     builder.at(2).bytes = table(&[(0, 1, R_32, 0)]);
     for (profile, kind) in [
-        (Profile::LINUX_5_8, ErrorKind::NonZero),
-        (Profile::LINUX_6_1, ErrorKind::NonZero),
+        (Profile::LINUX_5_8, ErrorKind::TargetNotZero),
+        (Profile::LINUX_6_1, ErrorKind::TargetNotZero),
         (Profile::LINUX_6_3, Overflow),
         (LINUX, Overflow),
     ] {

@@ -6,10 +6,10 @@ use crate::builder::{
 use crate::world::{Names, World, address};
 use proptest::prelude::*;
 use relakit::ErrorKind::{
-    self, BadKlpSymbolName, CommonSymbol, KlpAmbiguous, KlpNotFound, KlpPosition, NotKlpSymbol,
-    SymbolSection, UnknownSymbol,
+    self, BadKlpSymbolName, CommonSymbol, KlpAmbiguous, KlpNotFound, KlpSympos, NotKlpSymbol, SymbolSection,
+    UnknownSymbol,
 };
-use relakit::{Error, HookError, Profile, Resolver};
+use relakit::{CallbackError, Error, Profile, Resolver};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 
@@ -65,7 +65,7 @@ fn each_section_index_has_its_rule() {
         ("here", GLOBAL, 1, 5, Ok(address(1) + 5)),
         ("", LOCAL, 1, 5, Ok(address(1) + 5)),
         ("wraps", LOCAL, 1, u64::MAX, Ok(address(1) - 1)),
-        ("the last section", LOCAL, 5, 0, Err(ErrorKind::SymbolUnplaced)),
+        ("the last section", LOCAL, 5, 0, Err(ErrorKind::SymbolUnassigned)),
         ("one beyond", LOCAL, 6, 0, Err(SymbolSection)),
         ("reserved", LOCAL, 0xff00, 0, Err(SymbolSection)),
         ("beside livepatch", LOCAL, 0xff1f, 0, Err(SymbolSection)),
@@ -103,33 +103,33 @@ fn a_symbol_of_a_section_without_a_place_is_a_fault_only_where_it_is_used() {
     builder.rela(data, &[(0, 0, R_64, 1), (0, symbol, R_NONE, 0)]);
     let mut world = World::new(&builder, LINUX, Names::default());
     let error = world.early().unwrap_err();
-    assert_eq!((error.kind, error.symbol, error.entry), (ErrorKind::SymbolUnplaced, Some(symbol), Some(1)));
+    assert_eq!((error.kind, error.symbol, error.entry), (ErrorKind::SymbolUnassigned, Some(symbol), Some(1)));
     assert_eq!((error.section, error.value), (Some(comment + 1), u64::from(comment)));
 }
 
 #[test]
 fn a_symbol_may_have_the_very_value_that_stands_for_no_place() {
-    const UNPLACED: u64 = 0x5ec7_1000_0000_0000;
+    const UNASSIGNED: u64 = 0x5ec7_1000_0000_0000;
     let mut builder = Builder::new();
     let data = builder.data(".data", 8);
-    builder.symbols[0].value = UNPLACED;
+    builder.symbols[0].value = UNASSIGNED;
     let rela = builder.rela(data, &[(0, 0, R_64, 1)]);
     let mut world = World::new(&builder, LINUX, Names::default());
     world.early().unwrap();
-    assert_eq!(world.mem.word(data, 0), UNPLACED + 1);
+    assert_eq!(world.mem.word(data, 0), UNASSIGNED + 1);
 
     let comment = builder.section(".comment", 1, 0, vec![0; 8]);
     let symbol = builder.symbol("there", LOCAL, u16::try_from(comment).unwrap(), 3);
     builder.at(rela).bytes = table(&[(0, symbol, R_64, 1)]);
     let error = World::new(&builder, LINUX, Names::default()).early().unwrap_err();
-    assert_eq!((error.kind, error.symbol), (ErrorKind::SymbolUnplaced, Some(symbol)));
+    assert_eq!((error.kind, error.symbol), (ErrorKind::SymbolUnassigned, Some(symbol)));
 
-    let in_data = UNPLACED.wrapping_sub(address(data));
-    for (shndx, value) in [(ABS, UNPLACED), (u16::try_from(data).unwrap(), in_data)] {
+    let in_data = UNASSIGNED.wrapping_sub(address(data));
+    for (shndx, value) in [(ABS, UNASSIGNED), (u16::try_from(data).unwrap(), in_data)] {
         builder.symbols[1] = Sym { name: b"here".to_vec(), shndx, value, ..Sym::default() };
         let mut world = World::new(&builder, LINUX, Names::default());
         world.early().unwrap();
-        assert_eq!(world.mem.word(data, 0), UNPLACED + 1);
+        assert_eq!(world.mem.word(data, 0), UNASSIGNED + 1);
     }
 }
 
@@ -214,12 +214,12 @@ fn each_way_not_to_find_a_livepatch_symbol_has_its_own_fault() {
     for (symbol, expected) in [
         ("vmlinux.one,0", Ok(11)),
         ("vmlinux.one,1", Ok(11)),
-        ("vmlinux.one,2", Err(KlpPosition)),
+        ("vmlinux.one,2", Err(KlpSympos)),
         ("vmlinux.three,0", Err(KlpAmbiguous)),
         ("vmlinux.three,1", Ok(31)),
         ("vmlinux.three,3", Ok(33)),
-        ("vmlinux.three,4", Err(KlpPosition)),
-        ("vmlinux.three,18446744073709551615", Err(KlpPosition)),
+        ("vmlinux.three,4", Err(KlpSympos)),
+        ("vmlinux.three,18446744073709551615", Err(KlpSympos)),
         ("vmlinux.zero,0", Err(KlpNotFound)),
         ("vmlinux.zero,1", Err(KlpNotFound)),
         ("vmlinux.two,0", Err(KlpNotFound)),
@@ -291,7 +291,7 @@ fn a_position_beyond_64_bits_wraps_in_6_12_and_saturates_in_the_newest() {
     let names = Names::new(&[("vmlinux", "f", &[1, 2, 3])]);
     let symbol = ".klp.sym.vmlinux.f,18446744073709551618";
     assert_eq!(klp_value(symbol, names.clone(), LINUX), Ok(2));
-    assert_eq!(klp_value(symbol, names, newest()), Err(KlpPosition));
+    assert_eq!(klp_value(symbol, names, newest()), Err(KlpSympos));
 }
 
 #[test]
@@ -328,9 +328,9 @@ fn a_relocation_of_type_none_still_resolves_its_symbol() {
 fn a_resolver_knows_no_candidates_unless_it_says_so() {
     struct Exports;
     impl Resolver for Exports {
-        fn exported(&mut self, _: &[u8]) -> Result<Option<u64>, HookError> {
+        fn exported(&mut self, _: &[u8]) -> Result<Option<u64>, CallbackError> {
             Ok(Some(1))
         }
     }
-    assert_eq!(Exports.candidate(b"vmlinux", b"f", 1), Ok(None));
+    assert_eq!(Exports.nth_symbol(b"vmlinux", b"f", 1), Ok(None));
 }

@@ -1,7 +1,7 @@
 //! What a module is loaded into: memory, and somebody who knows symbols.
 
-use crate::builder::Builder;
-use relakit::{Error, ErrorKind, HookError, Late, Memory, Module, Profile, Resolver, Target};
+use crate::builder::{Builder, R_64, R_PC32};
+use relakit::{CallbackError, Error, ErrorKind, Late, Memory, Module, Profile, Resolver, Target};
 use std::collections::HashMap;
 
 /// Where one section lives.
@@ -32,7 +32,7 @@ impl Mem {
     pub fn of(file: &[u8], profile: Profile) -> Self {
         let module = Module::parse(file, profile).unwrap();
         let spot = |(index, section): (u32, relakit::elf::Section)| {
-            let size = usize::try_from(section.size).unwrap();
+            let size = usize::try_from(section.sh_size).unwrap();
             let is_in_memory = module.is_allocated(index) || module.per_cpu_section() == Some(index);
             is_in_memory.then(|| Spot { bytes: vec![0; size], address: address(index), base: address(index) })
         };
@@ -68,9 +68,9 @@ impl Memory for Mem {
         Some(Target::new(&mut spot.bytes, spot.address))
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         self.syncs += 1;
-        self.fail_sync.take().map_or(Ok(()), |number| Err(HookError(number)))
+        self.fail_sync.take().map_or(Ok(()), |number| Err(CallbackError(number)))
     }
 }
 
@@ -80,7 +80,7 @@ pub struct Names {
     pub symbols: HashMap<(String, String), Vec<u64>>,
     /// A name that cannot be asked for, and the number that it fails with.
     pub fails: Option<(String, i32)>,
-    /// What was asked for: `exported` or `object:candidate:position`.
+    /// What was asked for: `exported` or `object:nth_symbol:position`.
     pub asked: Vec<String>,
 }
 
@@ -97,9 +97,9 @@ impl Names {
         self.symbols.insert((object.to_owned(), name.to_owned()), values.to_vec());
     }
 
-    fn get(&self, object: &str, name: &str, position: u64) -> Result<Option<u64>, HookError> {
+    fn get(&self, object: &str, name: &str, position: u64) -> Result<Option<u64>, CallbackError> {
         match &self.fails {
-            Some((bad, number)) if bad == name => return Err(HookError(*number)),
+            Some((bad, number)) if bad == name => return Err(CallbackError(*number)),
             _ => {}
         }
         let values = self.symbols.get(&(object.to_owned(), name.to_owned()));
@@ -113,13 +113,18 @@ fn text(bytes: &[u8]) -> String {
 }
 
 impl Resolver for Names {
-    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError> {
         let name = text(name);
         self.asked.push(name.clone());
         self.get("", &name, 1)
     }
 
-    fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+    fn nth_symbol(
+        &mut self,
+        object: &[u8],
+        name: &[u8],
+        position: u64,
+    ) -> Result<Option<u64>, CallbackError> {
         let (object, name) = (text(object), text(name));
         self.asked.push(format!("{object}:{name}:{position}"));
         self.get(&object, &name, position)
@@ -148,12 +153,12 @@ impl World {
     /// Fills the memory, and does the early pass and what follows it.
     pub fn load(&mut self) -> Result<(Late<'_>, &mut Mem, &mut Names), Error> {
         let module = Module::parse(&self.file, self.profile)?;
-        let placed = module.place(&mut self.mem)?;
+        let placed = module.assign(&mut self.mem)?;
         let filled = placed.fill()?;
         let loaded = filled.early(&mut self.values, &mut self.names)?;
         let mut scratch = self.values.clone();
-        self.kept.resize(module.late_size(&mut scratch)?, 0);
-        let late = loaded.keep(&mut self.mem, &mut scratch, &mut self.kept)?;
+        self.kept.resize(module.retained_size(&mut scratch)?, 0);
+        let late = loaded.retain(&mut self.mem, &mut scratch, &mut self.kept)?;
         Ok((late, &mut self.mem, &mut self.names))
     }
 
@@ -161,7 +166,7 @@ impl World {
     pub fn early(&mut self) -> Result<(), Error> {
         let mut filled = self.mem.clone();
         let module = Module::parse(&self.file, self.profile)?;
-        module.place(&mut filled)?.fill()?;
+        module.assign(&mut filled)?.fill()?;
         let answer = self.load().map(|_| ());
         if let Err(error) = answer {
             assert_eq!(self.mem.image(), filled.image(), "changed by a pass that failed: {error}");
@@ -173,4 +178,22 @@ impl World {
     pub fn early_fault(&mut self) -> Option<ErrorKind> {
         self.early().err().map(|error| error.kind)
     }
+}
+
+/// Two targets of 32 bytes, each with a section for "a" and one for "b". Symbols: 1 a.f, 2 b.g.
+pub fn two_objects() -> Builder {
+    let mut builder = Builder::new();
+    let [first, second] = [builder.data(".first", 32), builder.data(".second", 32)];
+    let f = builder.klp_symbol(".klp.sym.a.f,0");
+    let g = builder.klp_symbol(".klp.sym.b.g,0");
+    builder.klp("a", first, &[(0, f, R_64, 1), (8, f, R_PC32, -4)]);
+    builder.klp("b", first, &[(16, g, R_64, 0), (24, f, R_64, 0)]);
+    builder.klp("a", second, &[(0, f, R_64, 2)]);
+    builder.klp("b", second, &[(8, g, R_64, 3)]);
+    builder
+}
+
+/// What the symbols of [`two_objects`] are.
+pub fn names() -> Names {
+    Names::new(&[("a", "f", &[0xffff_ffff_c100_0000]), ("b", "g", &[0x5000])])
 }

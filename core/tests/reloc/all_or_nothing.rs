@@ -2,27 +2,27 @@
 
 use crate::config;
 use crate::model::{World, ascends, fault};
-use crate::tables::{Case, Pass, check, file, good, rela, rules, rules_zero, size, wild};
+use crate::tables::{Case, Pass, check, file, flags, good, rela, rules_zero, size, wild};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use relakit::ErrorKind;
 use relakit::elf::RelaTable;
-use relakit::reloc::{Rules, SymtabValues, Target, Values, View, apply, clear, faults};
+use relakit::reloc::{RelocFlags, SymtabValues, Target, Values, View, apply, clear, errors};
 
 proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_good_table_is_applied_as_the_model_does_it(case in good(rules())) {
+    fn a_good_table_is_applied_as_the_model_does_it(case in good(flags())) {
         let (result, bytes) = case.apply();
         prop_assert_eq!(result, Ok(()));
         prop_assert_eq!(Ok(bytes), case.world.applied(&case.table));
     }
 
     #[test]
-    fn any_table_is_applied_as_the_model_does_it_or_changes_nothing(case in wild(rules())) {
+    fn any_table_is_applied_as_the_model_does_it_or_changes_nothing(case in wild(flags())) {
         let expected = case.world.applied(&case.table);
-        // Rules that allow nonzero fields are proven first; that makes no difference in plain memory.
+        // RelocFlags that allow nonzero fields are proven first; that makes no difference in plain memory.
         let (result, bytes) = case.apply();
         match expected {
             Ok(expected) => {
@@ -60,24 +60,24 @@ proptest! {
             }
             4 => {
                 case.world.bytes.extend([0, 0, 0, 1]);
-                (rela(length, 0, 2, 0), ErrorKind::NonZero)
+                (rela(length, 0, 2, 0), ErrorKind::TargetNotZero)
             }
             _ => {
                 case.world.bytes.extend([0, 1]);
-                case.world.rules |= Rules::MORE_TYPES;
-                (rela(length, 0, 13, 0), ErrorKind::NonZero)
+                case.world.flags |= RelocFlags::EXTRA_TYPES;
+                (rela(length, 0, 13, 0), ErrorKind::TargetNotZero)
             }
         };
         // Of two things wrong with one entry the one meant is to be named.
-        case.world.rules.remove(Rules::CHECK_PC32);
-        case.world.rules.set(Rules::ZERO_BEFORE_RANGE, which == 5);
+        case.world.flags.remove(RelocFlags::CHECK_PC32);
+        case.world.flags.set(RelocFlags::REPORT_NONZERO_FIRST, which == 5);
         let before: Vec<_> = case.table.clone();
         case.table.insert(at, bad);
         let (result, bytes) = case.apply();
         let error = result.unwrap_err();
         prop_assert_eq!((error.kind, error.entry), (kind, Some(at as u64)));
-        prop_assert_eq!((error.symbol, error.r_type), (Some(bad.symbol), Some(bad.r_type)));
-        prop_assert_eq!(error.offset, bad.offset);
+        prop_assert_eq!((error.symbol, error.r_type), (Some(bad.r_sym), Some(bad.r_type)));
+        prop_assert_eq!(error.offset, bad.r_offset);
         prop_assert_eq!(&bytes, &case.world.bytes);
         // Two bad entries: the first is named.
         case.table.push(rela(u64::MAX, u32::MAX, u32::MAX, 0));
@@ -88,37 +88,37 @@ proptest! {
     }
 
     #[test]
-    fn a_table_that_allows_nonzero_fields_ends_as_if_written_in_order(case in wild(Just(Rules::ALLOW_NONZERO))) {
+    fn a_table_that_allows_nonzero_fields_ends_as_if_written_in_order(case in wild(Just(RelocFlags::ALLOW_NONZERO))) {
         let (result, bytes) = case.apply();
-        prop_assert!(!matches!(result, Err(error) if error.kind == ErrorKind::NonZero));
+        prop_assert!(!matches!(result, Err(error) if error.kind == ErrorKind::TargetNotZero));
         prop_assert_eq!(bytes, case.world.applied(&case.table).unwrap_or(case.world.bytes));
     }
 
     #[test]
-    fn values_in_a_symbol_table_are_the_same_values(case in wild(rules()), other in 0usize..3) {
-        let World { bytes, address, values, rules } = &case.world;
+    fn values_in_a_symbol_table_are_the_same_values(case in wild(flags()), other in 0usize..3) {
+        let World { bytes, address, values, flags } = &case.world;
         let file = file(&case.table);
         let table = RelaTable::new(&file).unwrap();
         let symtab = crate::common::symtab_bytes(values);
         let symtab = Values::from(SymtabValues::new(&symtab).unwrap());
         let (mut dense, mut sparse) = (bytes.clone(), bytes.clone());
         let pass: Pass = [apply, check, clear][other];
-        let a = pass(table, values[..].into(), &mut Target::new(&mut dense, *address), *rules);
-        let b = pass(table, symtab, &mut Target::new(&mut sparse, *address), *rules);
+        let a = pass(table, values[..].into(), &mut Target::new(&mut dense, *address), *flags);
+        let b = pass(table, symtab, &mut Target::new(&mut sparse, *address), *flags);
         prop_assert_eq!(a, b);
         prop_assert_eq!(dense, sparse);
     }
 
     #[test]
-    fn faults_are_all_the_models_and_the_first_is_what_apply_answers(case in wild(rules())) {
-        let World { bytes, address, values, rules } = &case.world;
+    fn faults_are_all_the_models_and_the_first_is_what_apply_answers(case in wild(flags())) {
+        let World { bytes, address, values, flags } = &case.world;
         let (file, mut now) = (file(&case.table), bytes.clone());
         let mut target = Target::new(&mut now, *address);
         let found: Vec<_> =
-            faults(RelaTable::new(&file).unwrap(), values[..].into(), &mut View::from(&mut target), *rules).map(fault).collect();
+            errors(RelaTable::new(&file).unwrap(), values[..].into(), &mut View::from(&mut target), *flags).map(fault).collect();
         prop_assert_eq!(&now, bytes);
-        prop_assert_eq!(&found, &case.world.faults(&case.table));
-        if ascends(&case.table, *rules) || rules.contains(Rules::ALLOW_NONZERO) {
+        prop_assert_eq!(&found, &case.world.errors(&case.table));
+        if ascends(&case.table, *flags) || flags.contains(RelocFlags::ALLOW_NONZERO) {
             prop_assert_eq!(found.first().copied(), case.apply().0.err().map(fault));
         }
     }
@@ -131,13 +131,13 @@ proptest! {
         let (_, bytes) = case.apply();
         case.world.bytes = bytes;
         let set = |entry: &relakit::elf::Rela| {
-            let at = entry.offset as usize;
+            let at = entry.r_offset as usize;
             case.world.bytes[at..at + size(*entry)].iter().any(|byte| *byte != 0)
         };
         let expected = case.table.iter().position(set);
         let (result, bytes) = case.apply();
         prop_assert_eq!(result.err().map(|error| (error.kind, error.entry)),
-            expected.map(|entry| (ErrorKind::NonZero, Some(entry as u64))));
+            expected.map(|entry| (ErrorKind::TargetNotZero, Some(entry as u64))));
         prop_assert_eq!(bytes, case.world.bytes);
     }
 }
@@ -154,13 +154,13 @@ fn undoing_stops_at_no_type_that_writes() {
         offset += size;
     }
     let bytes = vec![0; offset as usize];
-    let world = World { bytes, address: 0, values: vec![0x11], rules: Rules::MORE_TYPES };
+    let world = World { bytes, address: 0, values: vec![0x11], flags: RelocFlags::EXTRA_TYPES };
     let mut case = Case { world, table };
     let (result, bytes) = case.apply();
     assert_eq!(result, Ok(()));
     for (r_type, size) in sizes {
         let entry = case.table.iter().find(|entry| entry.r_type == r_type).unwrap();
-        let field = &bytes[entry.offset as usize..][..size as usize];
+        let field = &bytes[entry.r_offset as usize..][..size as usize];
         assert!(size == 0 || field[0] != 0, "type {r_type} was written");
     }
     case.table.push(rela(0, 0, 3, 0));
@@ -170,7 +170,7 @@ fn undoing_stops_at_no_type_that_writes() {
 #[test]
 fn an_empty_table_is_applied_to_anything() {
     for bytes in [vec![], vec![1, 2, 3]] {
-        let world = World { bytes: bytes.clone(), address: 0, values: vec![], rules: Rules::empty() };
+        let world = World { bytes: bytes.clone(), address: 0, values: vec![], flags: RelocFlags::empty() };
         let case = Case { world, table: vec![] };
         assert_eq!(case.apply(), (Ok(()), bytes.clone()));
         assert_eq!(case.run(check), (Ok(()), bytes.clone()));

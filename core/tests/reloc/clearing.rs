@@ -2,12 +2,12 @@
 
 use crate::config;
 use crate::model::{World, fault};
-use crate::tables::{Case, good, rela, rules, rules_zero, size, wild};
-use crate::writer::{Guest, hooked};
+use crate::tables::{Case, flags, good, rela, rules_zero, size, wild};
+use crate::writer::{Guest, with_writer};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use relakit::ErrorKind;
-use relakit::reloc::{Rules, clear};
+use relakit::reloc::{RelocFlags, clear};
 
 /// The case with its table applied, if it can be.
 fn applied(case: &Case) -> Option<Case> {
@@ -18,7 +18,7 @@ fn applied(case: &Case) -> Option<Case> {
 /// What clearing one entry after the other, backwards, does to memory.
 fn cleared(case: &Case) -> Option<Vec<u8>> {
     let mut world = case.world.clone();
-    world.rules |= Rules::ALLOW_NONZERO;
+    world.flags |= RelocFlags::ALLOW_NONZERO;
     for (index, rela) in case.table.iter().enumerate().rev() {
         if let Some((at, field)) = world.judge(index, *rela).ok()? {
             if world.bytes[at..at + field.len()] != field {
@@ -51,7 +51,7 @@ proptest! {
     ) {
         let Some(mut now) = applied(&case) else { return Ok(()) };
         let fields: Vec<_> = now.table.iter().flat_map(|entry| {
-            let start = entry.offset as usize;
+            let start = entry.r_offset as usize;
             start..start + size(*entry)
         }).collect();
         if fields.is_empty() {
@@ -60,12 +60,12 @@ proptest! {
         let at = *at.get(&fields);
         now.world.bytes[at] ^= flip;
         let covers = |entry: &relakit::elf::Rela| {
-            (entry.offset as usize..entry.offset as usize + size(*entry)).contains(&at)
+            (entry.r_offset as usize..entry.r_offset as usize + size(*entry)).contains(&at)
         };
         let last = now.table.iter().rposition(covers).map(|entry| entry as u64);
         let (result, bytes) = now.run(clear);
         let error = result.unwrap_err();
-        prop_assert_eq!((error.kind, error.entry), (ErrorKind::Mismatch, last));
+        prop_assert_eq!((error.kind, error.entry), (ErrorKind::TargetMismatch, last));
         let byte = 8 * (at as u64 - error.offset);
         prop_assert_eq!(error.value ^ error.limit, u64::from(flip) << byte, "expected and existing");
         prop_assert_eq!(bytes, now.world.bytes);
@@ -75,7 +75,7 @@ proptest! {
     fn a_changed_byte_beside_the_fields_stays(case in good(rules_zero()), at: Index, flip in 1u8..) {
         let mut now = applied(&case).unwrap();
         let covered = |at: usize| now.table.iter().any(|entry| {
-            (entry.offset as usize..entry.offset as usize + size(*entry)).contains(&at)
+            (entry.r_offset as usize..entry.r_offset as usize + size(*entry)).contains(&at)
         });
         let beside: Vec<_> = (0..now.world.bytes.len()).filter(|at| !covered(*at)).collect();
         if beside.is_empty() {
@@ -89,7 +89,7 @@ proptest! {
     }
 
     #[test]
-    fn clearing_anything_does_what_the_model_does_or_changes_nothing(case in wild(rules()), first: bool) {
+    fn clearing_anything_does_what_the_model_does_or_changes_nothing(case in wild(flags()), first: bool) {
         let case = if first { applied(&case).unwrap_or(case) } else { case };
         let (result, bytes) = case.run(clear);
         match cleared(&case) {
@@ -99,7 +99,7 @@ proptest! {
             }
             None => {
                 let error = result.unwrap_err();
-                prop_assert!(error.kind != ErrorKind::NonZero && error.entry.is_some());
+                prop_assert!(error.kind != ErrorKind::TargetNotZero && error.entry.is_some());
                 prop_assert_eq!(bytes, case.world.bytes);
             }
         }
@@ -115,7 +115,8 @@ proptest! {
 }
 
 fn case(bytes: &[u8], values: &[u64], table: &[relakit::elf::Rela]) -> Case {
-    let world = World { bytes: bytes.to_vec(), address: 0, values: values.to_vec(), rules: Rules::empty() };
+    let world =
+        World { bytes: bytes.to_vec(), address: 0, values: values.to_vec(), flags: RelocFlags::empty() };
     Case { world, table: table.to_vec() }
 }
 
@@ -129,7 +130,7 @@ fn two_relocations_of_one_slot_are_in_order_when_the_first_value_is_zero() {
     // The other way round the second one finds the first one's value.
     let other = case(&[0; 8], &[0, 7], &[rela(0, 1, 1, 0), rela(0, 0, 1, 0)]);
     let (result, bytes) = other.apply();
-    let nonzero = (ErrorKind::NonZero, Some(1), Some(0), Some(1), 0, 0, 7);
+    let nonzero = (ErrorKind::TargetNotZero, Some(1), Some(0), Some(1), 0, 0, 7);
     assert_eq!((result.map_err(fault), bytes), (Err(nonzero), vec![0; 8]));
 }
 
@@ -141,7 +142,7 @@ fn a_field_inside_another_is_written_where_that_one_is_zero() {
     assert_eq!(now.run(clear), (Ok(()), vec![0; 8]));
     // Behind a writer too, where such fields can be verified only on the way.
     let mut guest = Guest::new(&now.world);
-    assert_eq!((hooked(&now, &mut guest, clear), guest.bytes), (Ok(()), vec![0; 8]));
+    assert_eq!((with_writer(&now, &mut guest, clear), guest.bytes), (Ok(()), vec![0; 8]));
     // Three of them, and a fourth that fails: all is undone.
     let mut table = nested.table.clone();
     table.extend([rela(6, 0, 11, 0), rela(8, 0, 1, 0)]);
@@ -165,13 +166,13 @@ fn clearing_with_other_values_is_a_mismatch_with_both_numbers() {
         applied(&case(&[0; 12], &[0x1_0000_0005, 9], &[rela(0, 0, 1, 0), rela(8, 1, 11, -12)])).unwrap();
     let mut stale = now.clone();
     stale.world.values[1] = 10;
-    let mismatch = (ErrorKind::Mismatch, Some(1), Some(1), Some(11), 8, 0xffff_fffe, 0xffff_fffd);
+    let mismatch = (ErrorKind::TargetMismatch, Some(1), Some(1), Some(11), 8, 0xffff_fffe, 0xffff_fffd);
     let (result, bytes) = stale.run(clear);
     assert_eq!((result.map_err(fault), bytes), (Err(mismatch), now.world.bytes.clone()));
     // Entry 1 is in order and is cleared first; it is set again.
     stale = now.clone();
     stale.world.values[0] = 5;
-    let mismatch = (ErrorKind::Mismatch, Some(0), Some(0), Some(1), 0, 5, 0x1_0000_0005);
+    let mismatch = (ErrorKind::TargetMismatch, Some(0), Some(0), Some(1), 0, 5, 0x1_0000_0005);
     let (result, bytes) = stale.run(clear);
     assert_eq!((result.map_err(fault), bytes), (Err(mismatch), now.world.bytes));
 }

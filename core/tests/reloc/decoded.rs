@@ -6,7 +6,7 @@ use crate::tables::{Case, rela};
 use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
 use proptest::prelude::*;
 use proptest::sample::select;
-use relakit::reloc::{Rules, clear};
+use relakit::reloc::{RelocFlags, clear};
 
 /// What the operand of an instruction is.
 #[derive(Clone, Copy, Debug)]
@@ -91,8 +91,8 @@ proptest! {
             expected.push((start, end, wanted, operand));
             code.extend(bytes);
         }
-        let rules = Rules::CHECK_PC32 | Rules::MORE_TYPES;
-        let case = Case { world: World { bytes: code, address, values, rules }, table };
+        let flags = RelocFlags::CHECK_PC32 | RelocFlags::EXTRA_TYPES;
+        let case = Case { world: World { bytes: code, address, values, flags }, table };
         let (result, bytes) = case.apply();
         prop_assert_eq!(result, Ok(()));
         let decoder = Decoder::with_ip(64, &bytes, address, DecoderOptions::NONE);
@@ -115,7 +115,7 @@ fn a_call_relocated_at_another_address_than_its_bytes_reaches_the_symbol() {
         bytes: vec![0xe8, 0, 0, 0, 0],
         address: 0xffff_ffff_c000_0000,
         values: vec![0, 0xffff_ffff_8111_3f20],
-        rules: Rules::empty(),
+        flags: RelocFlags::empty(),
     };
     let (result, bytes) = Case { world, table: vec![rela(1, 1, 4, -4)] }.apply();
     assert_eq!(result, Ok(()));

@@ -3,14 +3,14 @@
 use crate::model::{TYPES, World, fault};
 use crate::tables::{Case, check, rela};
 use relakit::ErrorKind;
-use relakit::reloc::{Rules, apply, clear};
+use relakit::reloc::{RelocFlags, apply, clear};
 
-const MORE: Rules = Rules::MORE_TYPES;
+const MORE: RelocFlags = RelocFlags::EXTRA_TYPES;
 
 /// One entry with symbol 1 of value `s` in `bytes` at `address`.
-fn one(bytes: &[u8], address: u64, s: u64, entry: (u64, u32, i64), rules: Rules) -> Case {
+fn one(bytes: &[u8], address: u64, s: u64, entry: (u64, u32, i64), flags: RelocFlags) -> Case {
     let (offset, r_type, addend) = entry;
-    let world = World { bytes: bytes.to_vec(), address, values: vec![0, s], rules };
+    let world = World { bytes: bytes.to_vec(), address, values: vec![0, s], flags };
     Case { world, table: vec![rela(offset, 1, r_type, addend)] }
 }
 
@@ -25,9 +25,9 @@ fn linux_writes_the_low_half_of_a_pc32_that_does_not_fit_and_the_psabi_refuses_i
             (0x1234_5678_9abc_def0, false),
         ] {
             let low = (s.wrapping_sub(0x1000) as u32).to_le_bytes();
-            let (result, bytes) = one(&[0; 4], 0x1000, s, (0, r_type, 0), Rules::empty()).apply();
+            let (result, bytes) = one(&[0; 4], 0x1000, s, (0, r_type, 0), RelocFlags::empty()).apply();
             assert_eq!((result, &bytes[..]), (Ok(()), &low[..]), "Linux, {s:#x}");
-            let (result, bytes) = one(&[0; 4], 0x1000, s, (0, r_type, 0), Rules::CHECK_PC32).apply();
+            let (result, bytes) = one(&[0; 4], 0x1000, s, (0, r_type, 0), RelocFlags::CHECK_PC32).apply();
             assert_eq!(result.is_ok(), fits, "psABI, {s:#x}");
             assert_eq!(bytes, if fits { low } else { [0; 4] });
         }
@@ -51,7 +51,7 @@ fn abs32_is_what_zero_extends_and_abs32s_what_sign_extends() {
         (11, u64::MAX, 1, true),
         (11, 0, i64::MIN, false),
     ] {
-        let (result, bytes) = one(&[0; 4], 0, s, (0, r_type, addend), Rules::empty()).apply();
+        let (result, bytes) = one(&[0; 4], 0, s, (0, r_type, addend), RelocFlags::empty()).apply();
         assert_eq!(result.is_ok(), fits, "type {r_type} {s:#x} {addend}");
         let low = (s.wrapping_add_signed(addend) as u32).to_le_bytes();
         assert_eq!(bytes, if fits { low } else { [0; 4] });
@@ -60,10 +60,10 @@ fn abs32_is_what_zero_extends_and_abs32s_what_sign_extends() {
 
 #[test]
 fn sums_wrap_at_the_end_of_the_address_space() {
-    let (result, bytes) = one(&[0; 8], 0, u64::MAX, (0, 1, 2), Rules::empty()).apply();
+    let (result, bytes) = one(&[0; 8], 0, u64::MAX, (0, 1, 2), RelocFlags::empty()).apply();
     assert_eq!((result, bytes), (Ok(()), vec![1, 0, 0, 0, 0, 0, 0, 0]));
     // S - P = 6 - 0xffff_ffff_ffff_fffc = 10.
-    let (result, bytes) = one(&[0; 12], u64::MAX - 11, 6, (8, 2, 0), Rules::CHECK_PC32).apply();
+    let (result, bytes) = one(&[0; 12], u64::MAX - 11, 6, (8, 2, 0), RelocFlags::CHECK_PC32).apply();
     assert_eq!((result, &bytes[8..]), (Ok(()), &[10, 0, 0, 0][..]));
 }
 
@@ -76,7 +76,7 @@ fn memory_may_end_with_the_address_space_and_not_wrap_past_it() {
         (1, u64::MAX, false),
         (0, u64::MAX, false),
     ] {
-        let case = one(&vec![0; size], address, 0, (0, 0, 0), Rules::empty());
+        let case = one(&vec![0; size], address, 0, (0, 0, 0), RelocFlags::empty());
         let expected = if wraps { Err((ErrorKind::AddressWraps, address, size as u64)) } else { Ok(()) };
         for pass in [apply, check, clear] {
             let (result, bytes) = case.run(pass);
@@ -132,7 +132,8 @@ fn any_byte_of_the_field_counts_and_none_beside_it() {
                 if (8..8 + size).contains(&byte) {
                     let existing = u64::from(content) << (8 * (byte - 8));
                     let value = if [2, 4, 13, 15, 24].contains(&r_type) { 5 } else { 13 };
-                    let nonzero = (ErrorKind::NonZero, Some(0), Some(1), Some(r_type), 8, value, existing);
+                    let nonzero =
+                        (ErrorKind::TargetNotZero, Some(0), Some(1), Some(r_type), 8, value, existing);
                     assert_eq!(result.map_err(fault), Err(nonzero), "type {r_type}, byte {byte}");
                     assert_eq!(now, bytes);
                 } else {
@@ -149,8 +150,12 @@ fn the_symbol_index_must_be_below_the_count() {
     for count in 0..4usize {
         for symbol in (0..6).chain([u32::MAX, 1 << 31]) {
             for r_type in [0, 1] {
-                let world =
-                    World { bytes: vec![0; 8], address: 0, values: vec![7; count], rules: Rules::empty() };
+                let world = World {
+                    bytes: vec![0; 8],
+                    address: 0,
+                    values: vec![7; count],
+                    flags: RelocFlags::empty(),
+                };
                 let (result, bytes) = Case { world, table: vec![rela(0, symbol, r_type, 0)] }.apply();
                 let bad = (ErrorKind::SymbolIndex, Some(0), Some(symbol), Some(r_type), 0, 0, count as u64);
                 let fits = (symbol as usize) < count;
@@ -193,10 +198,10 @@ fn a_symbol_table_that_nobody_resolved_is_no_source_of_values() {
         // The entry before it is undone.
         let file = [rela(0, 0, 1, 5), rela(8, index, r_type, 0)].map(relakit::elf::Rela::to_bytes).concat();
         let table = RelaTable::new(&file).unwrap();
-        for (rules, refused) in [(Rules::empty(), refused), (Rules::ALLOW_ZERO_SYMBOLS, false)] {
+        for (flags, refused) in [(RelocFlags::empty(), refused), (RelocFlags::ALLOW_ZERO_SYMBOLS, false)] {
             let mut bytes = [0; 16];
             for pass in [check, apply] {
-                let answer = pass(table, values, &mut Target::new(&mut bytes, 0), rules);
+                let answer = pass(table, values, &mut Target::new(&mut bytes, 0), flags);
                 let said = answer.map_err(|error| (error.kind, error.entry, error.value));
                 let unresolved = Err((ErrorKind::SymbolUnresolved, Some(1), u64::from(shndx)));
                 assert_eq!(
@@ -207,7 +212,7 @@ fn a_symbol_table_that_nobody_resolved_is_no_source_of_values() {
             }
             assert_eq!(bytes[0], if refused { 0 } else { 5 });
             if !refused {
-                clear(table, values, &mut Target::new(&mut bytes, 0), rules).unwrap();
+                clear(table, values, &mut Target::new(&mut bytes, 0), flags).unwrap();
                 assert_eq!(bytes, [0; 16]);
             }
         }

@@ -2,10 +2,10 @@
 
 use crate::config;
 use crate::model::World;
-use crate::tables::{Case, Pass, good, rules, rules_zero, wild};
-use crate::writer::{Call, Guest, after, hook_number, hooked};
+use crate::tables::{Case, Pass, flags, good, rules_zero, wild};
+use crate::writer::{Call, Guest, after, hook_number, with_writer};
 use proptest::prelude::*;
-use relakit::reloc::{Rules, apply, clear};
+use relakit::reloc::{RelocFlags, apply, clear};
 use relakit::{Error, ErrorKind};
 
 /// The bytes of `start` with the first `count` entries applied.
@@ -25,13 +25,13 @@ impl Run<'_> {
     fn with(&self, fails: impl IntoIterator<Item = usize>) -> (Result<(), Error>, Guest) {
         let mut guest = Guest::new(&self.case.world);
         guest.fails.extend(fails);
-        let result = hooked(self.case, &mut guest, self.pass);
+        let result = with_writer(self.case, &mut guest, self.pass);
         (result, guest)
     }
 
     /// Fails call `first` and those of `more`, all later, that happen.
     fn judge(&self, first: usize, more: &[usize]) {
-        let overwrites = self.case.world.rules.contains(Rules::ALLOW_NONZERO);
+        let overwrites = self.case.world.flags.contains(RelocFlags::ALLOW_NONZERO);
         let (result, guest) = self.with(more.iter().copied().chain([first]));
         let error = result.unwrap_err();
         let happened = || more.iter().copied().filter(|call| *call < guest.calls.len());
@@ -57,7 +57,7 @@ impl Run<'_> {
                 let says = (error.symbol, error.r_type, error.offset);
                 assert_eq!(
                     says,
-                    (Some(named.symbol), Some(named.r_type), named.offset),
+                    (Some(named.r_sym), Some(named.r_type), named.r_offset),
                     "one entry, {error}"
                 );
             }
@@ -67,8 +67,8 @@ impl Run<'_> {
             let (Call::Read { offset, .. } | Call::Write { offset, .. }) = guest.calls[first] else {
                 panic!("not a call of an entry")
             };
-            assert_eq!((named.offset, error.offset), (offset, offset));
-            assert_eq!((error.symbol, error.r_type), (Some(named.symbol), Some(named.r_type)));
+            assert_eq!((named.r_offset, error.offset), (offset, offset));
+            assert_eq!((error.symbol, error.r_type), (Some(named.r_sym), Some(named.r_type)));
         }
         let mut writes =
             guest.calls.iter().enumerate().filter(|(_, call)| matches!(call, Call::Write { .. }));
@@ -121,9 +121,9 @@ proptest! {
     }
 
     #[test]
-    fn overwriting_is_never_said_to_be_undone_when_it_is_not(case in good(rules())) {
+    fn overwriting_is_never_said_to_be_undone_when_it_is_not(case in good(flags())) {
         let mut case = short(case);
-        case.world.rules |= Rules::ALLOW_NONZERO;
+        case.world.flags |= RelocFlags::ALLOW_NONZERO;
         Run { start: &case, case: &case, pass: apply }.every_failure();
     }
 

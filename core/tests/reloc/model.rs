@@ -1,7 +1,7 @@
 //! What the rules say (psABI table 4.10, Linux semantics 9), in numbers that cannot wrap: the reference.
 
 use relakit::elf::Rela;
-use relakit::reloc::Rules;
+use relakit::reloc::RelocFlags;
 use relakit::{Error, ErrorKind};
 
 /// Which numbers a field takes.
@@ -34,8 +34,8 @@ pub const TYPES: [Type; 11] = [
 const TWO_64: i128 = 1 << 64;
 
 /// The row of a type, if these rules know it.
-pub fn row(r_type: u32, rules: Rules) -> Option<Type> {
-    TYPES.into_iter().find(|row| row.0 == r_type && (row.4 || rules.contains(Rules::MORE_TYPES)))
+pub fn row(r_type: u32, flags: RelocFlags) -> Option<Type> {
+    TYPES.into_iter().find(|row| row.0 == r_type && (row.4 || flags.contains(RelocFlags::EXTRA_TYPES)))
 }
 
 /// S + A or S + A - P modulo 2^64.
@@ -50,21 +50,21 @@ pub fn signed(value: i128) -> i128 {
 }
 
 /// The largest number that fits, if there is one.
-pub fn largest((_, _, bits, fit, _): Type, rules: Rules) -> Option<i128> {
+pub fn largest((_, _, bits, fit, _): Type, flags: RelocFlags) -> Option<i128> {
     match fit {
         Fit::Any => None,
-        Fit::SextIfAsked if !rules.contains(Rules::CHECK_PC32) => None,
+        Fit::SextIfAsked if !flags.contains(RelocFlags::CHECK_PC32) => None,
         Fit::Sext | Fit::SextIfAsked => Some((1 << (bits - 1)) - 1),
         Fit::Zext | Fit::Both => Some((1 << bits) - 1),
     }
 }
 
 /// Whether `value`, 0 to 2^64 - 1, fits.
-pub fn fits(row: Type, value: i128, rules: Rules) -> bool {
+pub fn fits(row: Type, value: i128, flags: RelocFlags) -> bool {
     let (_, _, bits, fit, _) = row;
     let zext = value < 1 << bits;
     let sext = bits != 0 && (-(1i128 << (bits - 1))..1i128 << (bits - 1)).contains(&signed(value));
-    match (largest(row, rules), fit) {
+    match (largest(row, flags), fit) {
         (None, _) => true,
         (_, Fit::Zext) => zext,
         (_, Fit::Both) => zext || sext,
@@ -91,7 +91,7 @@ pub struct World {
     pub bytes: Vec<u8>,
     pub address: u64,
     pub values: Vec<u64>,
-    pub rules: Rules,
+    pub flags: RelocFlags,
 }
 
 impl World {
@@ -99,35 +99,35 @@ impl World {
     pub fn judge(&self, index: usize, rela: Rela) -> Result<Option<(usize, Vec<u8>)>, Fault> {
         let bad = |kind, value: i128, limit: i128| {
             let (value, limit) = (u64::try_from(value).unwrap(), u64::try_from(limit).unwrap());
-            (kind, Some(index as u64), Some(rela.symbol), Some(rela.r_type), rela.offset, value, limit)
+            (kind, Some(index as u64), Some(rela.r_sym), Some(rela.r_type), rela.r_offset, value, limit)
         };
         let count = self.values.len();
-        if i128::from(rela.symbol) >= count as i128 {
+        if i128::from(rela.r_sym) >= count as i128 {
             return Err(bad(ErrorKind::SymbolIndex, 0, count as i128));
         }
-        let s = self.values[rela.symbol as usize];
-        let Some(row) = row(rela.r_type, self.rules) else {
+        let s = self.values[rela.r_sym as usize];
+        let Some(row) = row(rela.r_type, self.flags) else {
             return Err(bad(ErrorKind::UnknownType, 0, 0));
         };
         let (size, length) = ((row.2 / 8) as i128, self.bytes.len() as i128);
         if size == 0 {
             return Ok(None);
         }
-        let place = (i128::from(self.address) + i128::from(rela.offset)).rem_euclid(TWO_64);
-        let value = value(row, s, rela.addend, u64::try_from(place).unwrap());
-        let overflow = (!fits(row, value, self.rules))
-            .then(|| bad(ErrorKind::Overflow, value, largest(row, self.rules).unwrap()));
-        let zero_first = self.rules.contains(Rules::ZERO_BEFORE_RANGE);
+        let place = (i128::from(self.address) + i128::from(rela.r_offset)).rem_euclid(TWO_64);
+        let value = value(row, s, rela.r_addend, u64::try_from(place).unwrap());
+        let overflow = (!fits(row, value, self.flags))
+            .then(|| bad(ErrorKind::Overflow, value, largest(row, self.flags).unwrap()));
+        let zero_first = self.flags.contains(RelocFlags::REPORT_NONZERO_FIRST);
         if let (Some(overflow), false) = (overflow, zero_first) {
             return Err(overflow);
         }
-        if i128::from(rela.offset) + size > length {
+        if i128::from(rela.r_offset) + size > length {
             return Err(bad(ErrorKind::OffsetOutside, size, length));
         }
-        let at = rela.offset as usize;
+        let at = rela.r_offset as usize;
         let existing = number(&self.bytes[at..at + size as usize]);
-        if existing != 0 && !self.rules.contains(Rules::ALLOW_NONZERO) {
-            return Err(bad(ErrorKind::NonZero, value, existing));
+        if existing != 0 && !self.flags.contains(RelocFlags::ALLOW_NONZERO) {
+            return Err(bad(ErrorKind::TargetNotZero, value, existing));
         }
         if let Some(overflow) = overflow {
             return Err(overflow);
@@ -147,24 +147,24 @@ impl World {
     }
 
     /// All entries that are at fault, each by itself.
-    pub fn faults(&self, table: &[Rela]) -> Vec<Fault> {
+    pub fn errors(&self, table: &[Rela]) -> Vec<Fault> {
         table.iter().enumerate().filter_map(|(index, rela)| self.judge(index, *rela).err()).collect()
     }
 }
 
 /// Whether each field begins at or after the end of the one before it.
-pub fn ascends(table: &[Rela], rules: Rules) -> bool {
-    first_unordered(table, rules).is_none()
+pub fn ascends(table: &[Rela], flags: RelocFlags) -> bool {
+    first_unordered(table, flags).is_none()
 }
 
 /// The first entry whose field begins before the end of the one before it.
-pub fn first_unordered(table: &[Rela], rules: Rules) -> Option<usize> {
+pub fn first_unordered(table: &[Rela], flags: RelocFlags) -> Option<usize> {
     let mut end = 0i128;
     table.iter().position(|rela| {
-        let size = row(rela.r_type, rules).map_or(0, |row| i128::from(row.2 / 8));
-        let before = size != 0 && i128::from(rela.offset) < end;
+        let size = row(rela.r_type, flags).map_or(0, |row| i128::from(row.2 / 8));
+        let before = size != 0 && i128::from(rela.r_offset) < end;
         if size != 0 {
-            end = i128::from(rela.offset) + size;
+            end = i128::from(rela.r_offset) + size;
         }
         before
     })

@@ -4,7 +4,7 @@ use crate::model::{Fit, TYPES, Type, World, row};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use relakit::elf::{Rela, RelaTable};
-use relakit::reloc::{Rules, Target, Values, View, apply};
+use relakit::reloc::{RelocFlags, Target, Values, View, apply};
 use relakit::{Error, abi};
 
 /// A memory and a table for it.
@@ -22,29 +22,29 @@ impl Case {
 
     /// The same with another pass.
     pub fn run(&self, pass: Pass) -> (Result<(), Error>, Vec<u8>) {
-        let World { bytes, address, values, rules } = &self.world;
+        let World { bytes, address, values, flags } = &self.world;
         let (mut bytes, file) = (bytes.clone(), file(&self.table));
         let result = pass(
             RelaTable::new(&file).unwrap(),
             values[..].into(),
             &mut Target::new(&mut bytes, *address),
-            *rules,
+            *flags,
         );
         (result, bytes)
     }
 }
 
 /// `apply`, [`check`] or `clear`.
-pub type Pass = fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, Rules) -> Result<(), Error>;
+pub type Pass = fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, RelocFlags) -> Result<(), Error>;
 
 /// A dry run of what `apply` would be called for.
 pub fn check(
     table: RelaTable<'_>,
     values: Values<'_>,
     target: &mut Target<'_>,
-    rules: Rules,
+    flags: RelocFlags,
 ) -> Result<(), Error> {
-    relakit::reloc::check(table, values, &mut View::from(target), rules)
+    relakit::reloc::dry_run(table, values, &mut View::from(target), flags)
 }
 
 /// The table as it stands in a file.
@@ -54,21 +54,21 @@ pub fn file(table: &[Rela]) -> Vec<u8> {
 
 /// Bytes that a field has.
 pub fn size(rela: Rela) -> usize {
-    row(rela.r_type, Rules::MORE_TYPES).map_or(0, |row| row.2 as usize / 8)
+    row(rela.r_type, RelocFlags::EXTRA_TYPES).map_or(0, |row| row.2 as usize / 8)
 }
 
 pub fn rela(offset: u64, symbol: u32, r_type: u32, addend: i64) -> Rela {
-    Rela { offset, symbol, r_type, addend }
+    Rela { r_offset: offset, r_sym: symbol, r_type, r_addend: addend }
 }
 
 /// Every set of rules.
-pub fn rules() -> impl Strategy<Value = Rules> {
-    (0u32..16).prop_map(|bits| Rules::from_bits(bits).unwrap())
+pub fn flags() -> impl Strategy<Value = RelocFlags> {
+    (0u32..16).prop_map(|bits| RelocFlags::from_bits(bits).unwrap())
 }
 
 /// Every set of rules that wants fields to be zero.
-pub fn rules_zero() -> impl Strategy<Value = Rules> {
-    rules().prop_map(|rules| rules - Rules::ALLOW_NONZERO)
+pub fn rules_zero() -> impl Strategy<Value = RelocFlags> {
+    flags().prop_map(|flags| flags - RelocFlags::ALLOW_NONZERO)
 }
 
 /// Numbers, those near the edges of fields more often than others.
@@ -84,14 +84,14 @@ pub fn number() -> impl Strategy<Value = u64> {
 }
 
 /// A value that fits the field of this type and has much of `raw`.
-fn fitting((_, _, bits, fit, _): Type, raw: u64, rules: Rules) -> u64 {
+fn fitting((_, _, bits, fit, _): Type, raw: u64, flags: RelocFlags) -> u64 {
     let extend = |signed: bool| {
         let shift = 64 - bits;
         if signed { (((raw << shift) as i64) >> shift) as u64 } else { raw << shift >> shift }
     };
     match fit {
         Fit::Any => raw,
-        Fit::SextIfAsked if !rules.contains(Rules::CHECK_PC32) => raw,
+        Fit::SextIfAsked if !flags.contains(RelocFlags::CHECK_PC32) => raw,
         Fit::Sext | Fit::SextIfAsked => extend(true),
         Fit::Zext => extend(false),
         Fit::Both => extend(raw & 1 == 0),
@@ -111,22 +111,22 @@ fn values() -> impl Strategy<Value = Vec<u64>> {
 
 /// Everything is right: fields ascend with gaps that hold anything, all values fit, all fields are zero unless the
 /// rules allow more.
-pub fn good(rules: impl Strategy<Value = Rules>) -> impl Strategy<Value = Case> {
+pub fn good(flags: impl Strategy<Value = RelocFlags>) -> impl Strategy<Value = Case> {
     let entry = (any::<Index>(), 0usize..5, number(), any::<Index>());
-    (rules, number(), values(), prop::collection::vec(entry, 0..12), 0usize..5, 1u8..).prop_map(
-        |(rules, address, values, entries, tail, filler)| {
+    (flags, number(), values(), prop::collection::vec(entry, 0..12), 0usize..5, 1u8..).prop_map(
+        |(flags, address, values, entries, tail, filler)| {
             let address = below_the_end(address);
-            let known: Vec<Type> = TYPES.into_iter().filter(|known| row(known.0, rules).is_some()).collect();
+            let known: Vec<Type> = TYPES.into_iter().filter(|known| row(known.0, flags).is_some()).collect();
             let mut case =
-                Case { world: World { bytes: Vec::new(), address, values, rules }, table: Vec::new() };
+                Case { world: World { bytes: Vec::new(), address, values, flags }, table: Vec::new() };
             for (which, gap, raw, symbol) in entries {
                 let (row, symbol) = (which.get(&known), symbol.index(case.world.values.len()));
                 let bytes = &mut case.world.bytes;
                 bytes.resize(bytes.len() + gap, filler);
                 let offset = bytes.len() as u64;
-                let value = fitting(*row, raw, rules);
+                let value = fitting(*row, raw, flags);
                 let a = addend(*row, value, case.world.values[symbol], address.wrapping_add(offset));
-                let field = if rules.contains(Rules::ALLOW_NONZERO) { filler ^ 0x55 } else { 0 };
+                let field = if flags.contains(RelocFlags::ALLOW_NONZERO) { filler ^ 0x55 } else { 0 };
                 bytes.resize(bytes.len() + row.2 as usize / 8, field);
                 case.table.push(rela(offset, symbol as u32, row.0, a));
             }
@@ -139,7 +139,7 @@ pub fn good(rules: impl Strategy<Value = Rules>) -> impl Strategy<Value = Case> 
 
 /// Anything may be wrong, most of it is not: any order, overlaps, values that do not fit, offsets and symbols outside,
 /// unknown types, fields that are not zero.
-pub fn wild(rules: impl Strategy<Value = Rules>) -> impl Strategy<Value = Case> {
+pub fn wild(flags: impl Strategy<Value = RelocFlags>) -> impl Strategy<Value = Case> {
     let byte = prop_oneof![40 => Just(0u8), 1 => any::<u8>()];
     let which = prop_oneof![
         16 => select(vec![abi::R_X86_64_64, 2, 4, 10, 11, 24]),
@@ -155,14 +155,14 @@ pub fn wild(rules: impl Strategy<Value = Rules>) -> impl Strategy<Value = Case> 
     let entries = prop::collection::vec(entry, 0..7);
     let memory =
         prop_oneof![prop::collection::vec(byte, 0..44), (20usize..44).prop_map(|size| vec![0; size])];
-    (rules, number(), values(), memory, entries).prop_map(|(rules, address, values, bytes, entries)| {
+    (flags, number(), values(), memory, entries).prop_map(|(flags, address, values, bytes, entries)| {
         let address = below_the_end(address);
         let table = entries.into_iter().map(|(r_type, offset, raw, which, luck)| {
             let symbol = which.index(values.len());
             let s = values[symbol];
             let place = address.wrapping_add(offset);
-            let a = match row(r_type, Rules::MORE_TYPES) {
-                Some(row) if luck > 0 => addend(row, fitting(row, raw, rules), s, place),
+            let a = match row(r_type, RelocFlags::EXTRA_TYPES) {
+                Some(row) if luck > 0 => addend(row, fitting(row, raw, flags), s, place),
                 _ => raw.cast_signed(),
             };
             let symbol = match luck {
@@ -173,7 +173,7 @@ pub fn wild(rules: impl Strategy<Value = Rules>) -> impl Strategy<Value = Case> 
             rela(offset, symbol, r_type, a)
         });
         let table = table.collect();
-        Case { world: World { bytes, address, values, rules }, table }
+        Case { world: World { bytes, address, values, flags }, table }
     })
 }
 

@@ -2,11 +2,11 @@
 
 use crate::config;
 use crate::model::{World, ascends, fault};
-use crate::tables::{Case, Pass, file, good, rules, rules_zero, size, wild};
+use crate::tables::{Case, Pass, file, flags, good, rules_zero, size, wild};
 use proptest::prelude::*;
 use relakit::elf::{Rela, RelaTable};
-use relakit::reloc::{Rules, Values, apply, clear};
-use relakit::{Error, ErrorKind, HookError, Target, Writer};
+use relakit::reloc::{RelocFlags, Values, apply, clear};
+use relakit::{CallbackError, Error, ErrorKind, Target, Writer};
 use std::collections::BTreeSet;
 
 /// What a guest was asked to do.
@@ -32,7 +32,7 @@ impl Guest {
         Self { bytes, address, calls: Vec::new(), fails: BTreeSet::new() }
     }
 
-    fn call(&mut self, call: Call) -> Result<(), HookError> {
+    fn call(&mut self, call: Call) -> Result<(), CallbackError> {
         let number = self.calls.len();
         self.calls.push(call);
         if self.fails.contains(&number) { Err(hook_error(number)) } else { Ok(()) }
@@ -40,8 +40,8 @@ impl Guest {
 }
 
 /// What call `number` fails with.
-pub fn hook_error(number: usize) -> HookError {
-    HookError(-1000 - number as i32)
+pub fn hook_error(number: usize) -> CallbackError {
+    CallbackError(-1000 - number as i32)
 }
 
 /// The number that the fault of call `number` holds: sign-extended.
@@ -50,7 +50,7 @@ pub fn hook_number(number: usize) -> u64 {
 }
 
 impl Writer for Guest {
-    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), HookError> {
+    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
         assert_eq!(address, self.address.wrapping_add(offset));
         self.call(Call::Read { offset, size: bytes.len() })?;
         let at = offset as usize;
@@ -58,7 +58,7 @@ impl Writer for Guest {
         Ok(())
     }
 
-    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), HookError> {
+    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
         assert_eq!(address, self.address.wrapping_add(offset));
         self.call(Call::Write { offset, bytes: bytes.to_vec() })?;
         let at = offset as usize;
@@ -66,17 +66,17 @@ impl Writer for Guest {
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         self.call(Call::Sync)
     }
 }
 
 /// Runs a pass on the guest's memory.
-pub fn hooked(case: &Case, guest: &mut Guest, pass: Pass) -> Result<(), Error> {
-    let World { bytes, address, values, rules } = &case.world;
+pub fn with_writer(case: &Case, guest: &mut Guest, pass: Pass) -> Result<(), Error> {
+    let World { bytes, address, values, flags } = &case.world;
     let file = file(&case.table);
     let table = RelaTable::new(&file).unwrap();
-    pass(table, values[..].into(), &mut Target::hooked(bytes.len() as u64, *address, guest), *rules)
+    pass(table, values[..].into(), &mut Target::with_writer(bytes.len() as u64, *address, guest), *flags)
 }
 
 /// The case with its table applied.
@@ -97,7 +97,7 @@ fn check_calls(case: &Case, calls: &[Call], expected: &[Call]) {
     assert_eq!(*last, Call::Sync);
     let first_write = calls.iter().position(|call| matches!(call, Call::Write { .. })).unwrap_or(calls.len());
     let proven: Vec<_> =
-        fields(case).map(|entry| Call::Read { offset: entry.offset, size: size(*entry) }).collect();
+        fields(case).map(|entry| Call::Read { offset: entry.r_offset, size: size(*entry) }).collect();
     assert!(calls[..first_write].starts_with(&proven), "every field is read before the first write");
     let writes: Vec<_> = calls.iter().filter(|call| !matches!(call, Call::Read { .. })).collect();
     assert_eq!(writes, expected.iter().collect::<Vec<_>>(), "one write a field, no other sync");
@@ -107,14 +107,14 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_good_table_is_read_then_written_once_a_field_then_synced_once(case in good(rules())) {
+    fn a_good_table_is_read_then_written_once_a_field_then_synced_once(case in good(flags())) {
         let mut guest = Guest::new(&case.world);
-        prop_assert_eq!(hooked(&case, &mut guest, apply), Ok(()));
+        prop_assert_eq!(with_writer(&case, &mut guest, apply), Ok(()));
         let now = after(&case).world.bytes;
         prop_assert_eq!(&guest.bytes, &now);
         let writes: Vec<_> = fields(&case).map(|entry| {
-            let at = entry.offset as usize;
-            Call::Write { offset: entry.offset, bytes: now[at..at + size(*entry)].to_vec() }
+            let at = entry.r_offset as usize;
+            Call::Write { offset: entry.r_offset, bytes: now[at..at + size(*entry)].to_vec() }
         }).collect();
         check_calls(&case, &guest.calls, &writes);
     }
@@ -123,26 +123,26 @@ proptest! {
     fn clearing_reads_then_zeroes_once_a_field_then_syncs_once(case in good(rules_zero())) {
         let now = after(&case);
         let mut guest = Guest::new(&now.world);
-        prop_assert_eq!(hooked(&now, &mut guest, clear), Ok(()));
+        prop_assert_eq!(with_writer(&now, &mut guest, clear), Ok(()));
         prop_assert_eq!(&guest.bytes, &case.world.bytes);
         let writes: Vec<_> = fields(&case).rev().map(|entry| {
-            Call::Write { offset: entry.offset, bytes: vec![0; size(*entry)] }
+            Call::Write { offset: entry.r_offset, bytes: vec![0; size(*entry)] }
         }).collect();
         check_calls(&now, &guest.calls, &writes);
     }
 
     #[test]
-    fn applying_through_a_writer_does_what_it_does_to_plain_memory(case in wild(rules())) {
+    fn applying_through_a_writer_does_what_it_does_to_plain_memory(case in wild(flags())) {
         let mut guest = Guest::new(&case.world);
-        let result = hooked(&case, &mut guest, apply);
+        let result = with_writer(&case, &mut guest, apply);
         let (plain, bytes) = case.apply();
         prop_assert_eq!(&guest.bytes, &bytes);
         prop_assert_eq!(result.is_ok(), plain.is_ok());
-        if ascends(&case.table, case.world.rules) || case.world.rules.contains(Rules::ALLOW_NONZERO) {
+        if ascends(&case.table, case.world.flags) || case.world.flags.contains(RelocFlags::ALLOW_NONZERO) {
             prop_assert_eq!(result, plain);
             let synced = guest.calls.iter().filter(|call| !matches!(call, Call::Read { .. })).count();
             prop_assert!(result.is_ok() || synced == 0, "a table that is refused is not written, and not synced");
-        } else if let (Err(error), Some(first)) = (result, case.world.faults(&case.table).first()) {
+        } else if let (Err(error), Some(first)) = (result, case.world.errors(&case.table).first()) {
             prop_assert_eq!(fault(error), *first, "what is wrong with an entry by itself comes first");
         } else {
             prop_assert_eq!(result, plain);
@@ -151,7 +151,7 @@ proptest! {
 
     #[test]
     fn clearing_through_a_writer_does_what_it_does_to_plain_memory(
-        case in wild(rules()), first: bool, spoilt in any::<prop::sample::Index>(), flip: u8,
+        case in wild(flags()), first: bool, spoilt in any::<prop::sample::Index>(), flip: u8,
     ) {
         let mut case = if first && case.apply().0.is_ok() { after(&case) } else { case };
         if !case.world.bytes.is_empty() {
@@ -159,14 +159,14 @@ proptest! {
             case.world.bytes[at] ^= if flip < 64 { flip } else { 0 };
         }
         let mut guest = Guest::new(&case.world);
-        let result = hooked(&case, &mut guest, clear);
+        let result = with_writer(&case, &mut guest, clear);
         let (plain, bytes) = case.run(clear);
         prop_assert_eq!(&guest.bytes, &bytes);
         prop_assert_eq!(result.is_ok(), plain.is_ok());
         let changed = guest.calls.iter().any(|call| matches!(call, Call::Write { .. }));
         if changed {
             prop_assert_eq!(guest.calls.last(), Some(&Call::Sync), "what was written is synced, undone or not");
-        } else if ascends(&case.table, case.world.rules) {
+        } else if ascends(&case.table, case.world.flags) {
             prop_assert!(result.is_ok() || !guest.calls.contains(&Call::Sync), "nothing to sync");
         }
     }
@@ -174,7 +174,7 @@ proptest! {
     #[test]
     fn a_pass_that_undoes_an_overlap_through_a_writer_syncs(case in wild(rules_zero())) {
         let mut guest = Guest::new(&case.world);
-        let result = hooked(&case, &mut guest, apply);
+        let result = with_writer(&case, &mut guest, apply);
         let wrote = guest.calls.iter().any(|call| matches!(call, Call::Write { .. }));
         if wrote || result.is_ok() {
             prop_assert_eq!(guest.calls.last(), Some(&Call::Sync));
@@ -186,11 +186,11 @@ proptest! {
 #[test]
 fn a_table_without_fields_reads_and_writes_nothing_and_syncs_once() {
     for table in [vec![], vec![crate::tables::rela(99, 0, 0, 0)]] {
-        let world = World { bytes: vec![1; 4], address: 0, values: vec![0], rules: Rules::empty() };
+        let world = World { bytes: vec![1; 4], address: 0, values: vec![0], flags: RelocFlags::empty() };
         let case = Case { world, table };
         for pass in [apply as Pass, clear] {
             let mut guest = Guest::new(&case.world);
-            assert_eq!(hooked(&case, &mut guest, pass), Ok(()));
+            assert_eq!(with_writer(&case, &mut guest, pass), Ok(()));
             assert_eq!(guest.calls, [Call::Sync]);
         }
     }
@@ -199,10 +199,10 @@ fn a_table_without_fields_reads_and_writes_nothing_and_syncs_once() {
 #[test]
 fn a_field_outside_is_not_asked_for() {
     for offset in [13, 16, u64::MAX - 3, u64::MAX] {
-        let world = World { bytes: vec![0; 16], address: 0, values: vec![0], rules: Rules::empty() };
+        let world = World { bytes: vec![0; 16], address: 0, values: vec![0], flags: RelocFlags::empty() };
         let case = Case { world, table: vec![crate::tables::rela(offset, 0, 11, 0)] };
         let mut guest = Guest::new(&case.world);
-        let error = hooked(&case, &mut guest, apply).unwrap_err();
+        let error = with_writer(&case, &mut guest, apply).unwrap_err();
         assert_eq!((error.kind, error.value, error.limit), (ErrorKind::OffsetOutside, 4, 16));
         assert_eq!(guest.calls, []);
     }
@@ -215,32 +215,33 @@ struct NeverVisible {
 }
 
 impl Writer for NeverVisible {
-    fn read(&mut self, _: u64, _: u64, bytes: &mut [u8]) -> Result<(), HookError> {
+    fn read(&mut self, _: u64, _: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
         bytes.copy_from_slice(&self.bytes[..bytes.len()]);
         Ok(())
     }
 
-    fn write(&mut self, _: u64, _: u64, bytes: &[u8]) -> Result<(), HookError> {
+    fn write(&mut self, _: u64, _: u64, bytes: &[u8]) -> Result<(), CallbackError> {
         self.bytes[..bytes.len()].copy_from_slice(bytes);
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         self.syncs += 1;
-        Err(HookError(1))
+        Err(CallbackError(1))
     }
 }
 
 #[test]
 fn what_was_undone_is_made_visible_and_what_cannot_be_undone_is_not_tried_again() {
-    let rela = Rela { offset: 0, symbol: 0, r_type: 1, addend: 5 }.to_bytes();
+    let rela = Rela { r_offset: 0, r_sym: 0, r_type: 1, r_addend: 5 }.to_bytes();
     let table = RelaTable::new(&rela).unwrap();
-    for (rules, kind, bytes, syncs) in
-        [(Rules::empty(), ErrorKind::Sync, 0, 2), (Rules::ALLOW_NONZERO, ErrorKind::NotUndone, 5, 1)]
-    {
+    for (flags, kind, bytes, syncs) in [
+        (RelocFlags::empty(), ErrorKind::Sync, 0, 2),
+        (RelocFlags::ALLOW_NONZERO, ErrorKind::NotUndone, 5, 1),
+    ] {
         let mut writer = NeverVisible { bytes: [0; 8], syncs: 0 };
-        let mut target = Target::hooked(8, 0x1000, &mut writer);
-        let error = apply(table, Values::Dense(&[0]), &mut target, rules).unwrap_err();
+        let mut target = Target::with_writer(8, 0x1000, &mut writer);
+        let error = apply(table, Values::Dense(&[0]), &mut target, flags).unwrap_err();
         assert_eq!((error.kind, writer.bytes[0], writer.syncs), (kind, bytes, syncs));
     }
 }

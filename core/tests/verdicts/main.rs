@@ -12,7 +12,7 @@
 mod recorded;
 mod replay;
 
-use relakit::{Class, ErrorKind, FailsAt, HookError, Module, Profile, Resolver};
+use relakit::{CallbackError, Class, ErrorKind, FailsAt, Module, Profile, Resolver};
 use replay::Outcome;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -125,7 +125,7 @@ fn describe(class: &Class<'_>) -> String {
         Class::Ordinary { .. } => "ordinary".to_owned(),
         Class::KlpEarly { .. } => "early".to_owned(),
         Class::KlpLate { object, .. } => format!("late, of {}", text(object)),
-        Class::PassedOver => "passed over".to_owned(),
+        Class::Skipped => "passed over".to_owned(),
         Class::Malformed { fails: FailsAt::Load, .. } => "malformed, the load fails".to_owned(),
         Class::Malformed { fails: FailsAt::AnyComing, .. } => "malformed, any coming fails".to_owned(),
         Class::Malformed { fails: FailsAt::Coming(object), .. } => {
@@ -148,11 +148,11 @@ fn livepatch_sections_have_the_class_that_the_kernel_showed() {
 struct Anybody;
 
 impl Resolver for Anybody {
-    fn exported(&mut self, _: &[u8]) -> Result<Option<u64>, HookError> {
+    fn exported(&mut self, _: &[u8]) -> Result<Option<u64>, CallbackError> {
         Ok(Some(0xffff_ffff_8100_0000))
     }
 
-    fn candidate(&mut self, object: &[u8], _: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+    fn nth_symbol(&mut self, object: &[u8], _: &[u8], position: u64) -> Result<Option<u64>, CallbackError> {
         assert_eq!(object, b"vmlinux");
         Ok((position == 1).then_some(0xffff_ffff_8200_0000))
     }
@@ -172,11 +172,11 @@ fn what_the_kernels_own_tool_makes_is_accepted() {
         assert_eq!((early, malformed), (1, None), "{}", profile.name);
         let mut image = replay::Image::new(&module, None);
         let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
-        let placed = module.place(&mut image).unwrap();
+        let placed = module.assign(&mut image).unwrap();
         let filled = placed.fill().unwrap();
         filled.early(&mut values, &mut Anybody).unwrap();
         assert!(values.contains(&0xffff_ffff_8200_0000));
-        assert_eq!(module.late_size(&mut values), Ok(0));
+        assert_eq!(module.retained_size(&mut values), Ok(0));
     }
 }
 

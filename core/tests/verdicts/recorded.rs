@@ -2,7 +2,7 @@
 
 use object::read::elf::{ElfFile64, FileHeader as _};
 use object::{LittleEndian, Object as _, ObjectSection as _, ObjectSymbol as _, elf};
-use relakit::{HookError, Resolver};
+use relakit::{CallbackError, Resolver};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
@@ -215,12 +215,17 @@ impl Kernel {
 }
 
 impl Resolver for Kernel {
-    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError> {
         let is_exported = self.vmlinux.contains_key(&[b"__ksymtab_", name].concat());
         Ok(self.vmlinux.get(name).filter(|_| is_exported).map(|values| values[0]))
     }
 
-    fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+    fn nth_symbol(
+        &mut self,
+        object: &[u8],
+        name: &[u8],
+        position: u64,
+    ) -> Result<Option<u64>, CallbackError> {
         let symbols = match object {
             b"vmlinux" => Some(&self.vmlinux),
             module => self.modules.get(module),

@@ -2,7 +2,7 @@
 
 use super::recorded::{Case, Kernel, Layout, exists, read};
 use relakit::elf::{RelaTable, SectionFlags};
-use relakit::reloc::{Rules, howto};
+use relakit::reloc::{RelocFlags, howto};
 use relakit::{Class, Error, Late, Memory, Module, Profile, Target};
 use std::collections::BTreeMap;
 
@@ -57,8 +57,8 @@ impl Image {
         for (index, section) in object.sections() {
             let index = usize::try_from(index).unwrap();
             let address = layout.map_or(free, |layout| layout.address(index));
-            free = (free + section.size).next_multiple_of(4096);
-            image.bytes.push(vec![0; usize::try_from(section.size).unwrap()]);
+            free = (free + section.sh_size).next_multiple_of(4096);
+            image.bytes.push(vec![0; usize::try_from(section.sh_size).unwrap()]);
             image.addresses.push(address);
             image.bases.push(address);
         }
@@ -66,9 +66,9 @@ impl Image {
             let values = layout.symbols();
             let inside = (0..object.symbols().len())
                 .filter_map(|index| Some((usize::try_from(index).unwrap(), object.symbols().get(index)?)))
-                .find(|(_, symbol)| u32::from(symbol.shndx) == per_cpu);
+                .find(|(_, symbol)| u32::from(symbol.st_shndx) == per_cpu);
             if let Some((index, symbol)) = inside {
-                image.bases[usize::try_from(per_cpu).unwrap()] = values[index].wrapping_sub(symbol.value);
+                image.bases[usize::try_from(per_cpu).unwrap()] = values[index].wrapping_sub(symbol.st_value);
             }
         }
         image
@@ -100,8 +100,8 @@ fn fields(module: &Module<'_>, is_it: impl Fn(&Class<'_>) -> bool) -> Vec<Field>
         };
         let section = module.object().section(index).unwrap();
         for rela in RelaTable::whole_entries(module.object().section_bytes(&section)).0.iter() {
-            if let Some(howto) = howto(rela.r_type, Rules::empty()) {
-                fields.push((target, usize::try_from(rela.offset).unwrap(), usize::from(howto.size)));
+            if let Some(howto) = howto(rela.r_type, RelocFlags::empty()) {
+                fields.push((target, usize::try_from(rela.r_offset).unwrap(), usize::from(howto.size)));
             }
         }
     }
@@ -149,17 +149,17 @@ fn load<'k>(
     for (index, class) in module.classes() {
         let section = module.object().section(index).unwrap();
         let name = module.object().section_name(&section);
-        if section.flags.contains(SectionFlags::RELA_LIVEPATCH) || name.starts_with(b".klp.rela.") {
+        if section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH) || name.starts_with(b".klp.rela.") {
             outcome.livepatch_classes.push((name.to_vec(), super::describe(&class.class)));
         }
     }
     *image = Image::new(&module, layout);
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
-    let placed = module.place(image)?;
+    let placed = module.assign(image)?;
     let filled = placed.fill()?;
     let loaded = filled.early(&mut values, kernel)?;
-    kept.resize(module.late_size(&mut values.clone())?, 0);
-    let late = loaded.keep(image, &mut values.clone(), kept)?;
+    kept.resize(module.retained_size(&mut values.clone())?, 0);
+    let late = loaded.retain(image, &mut values.clone(), kept)?;
     if let Some(recorded) = layout.and_then(|layout| layout.state("early")) {
         compare_early(&module, &recorded, image, outcome);
         for (index, (ours, recorded)) in values.iter().zip(layout.unwrap().symbols()).enumerate() {

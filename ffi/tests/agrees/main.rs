@@ -10,7 +10,7 @@
 mod names;
 
 use names::{Names, RESOLVER, bytes};
-use relakit::{Error, Late, Module, Objects, Place, Profile};
+use relakit::{Error, Late, Module, Objects, Profile, SectionMemory};
 use relakit_ffi::*;
 use std::ffi::CString;
 use std::io::Read as _;
@@ -32,10 +32,10 @@ fn of_core(error: Error) -> Told {
 fn of_c(error: &relakit_error) -> Told {
     let flag = |flag, value: u64| (error.has & flag != 0).then_some(value);
     let places = [
-        flag(RELAKIT_HAS_SECTION, u64::from(error.section)),
-        flag(RELAKIT_HAS_ENTRY, error.entry),
-        flag(RELAKIT_HAS_SYMBOL, u64::from(error.symbol)),
-        flag(RELAKIT_HAS_TYPE, u64::from(error.r_type)),
+        flag(RELAKIT_ERROR_HAS_SECTION, u64::from(error.section)),
+        flag(RELAKIT_ERROR_HAS_ENTRY, error.entry),
+        flag(RELAKIT_ERROR_HAS_SYMBOL, u64::from(error.symbol)),
+        flag(RELAKIT_ERROR_HAS_TYPE, u64::from(error.r_type)),
     ];
     (error.status, places, [error.offset, error.value, error.limit])
 }
@@ -59,7 +59,7 @@ fn objects(module: &Module<'_>) -> Vec<Vec<u8>> {
 fn buffers(file: &[u8], profile: Profile) -> Vec<Option<Vec<u8>>> {
     let Ok(module) = Module::parse(file, profile) else { return Vec::new() };
     let buffer = |size: u64| (size < 0x10_0000).then(|| vec![0xee; usize::try_from(size).unwrap()]);
-    module.object().sections().map(|(_, section)| buffer(section.size)).collect()
+    module.object().sections().map(|(_, section)| buffer(section.sh_size)).collect()
 }
 
 fn address(index: usize) -> u64 {
@@ -86,19 +86,19 @@ fn rust_steps(
         .iter_mut()
         .enumerate()
         .map(|(index, bytes)| {
-            bytes.as_mut().map(|bytes| Place { address: address(index), symbols_at: None, bytes })
+            bytes.as_mut().map(|bytes| SectionMemory { address: address(index), symbols_at: None, bytes })
         })
         .collect();
     let memory = &mut places[..];
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
-    let placed = module.place(memory)?;
+    let placed = module.assign(memory)?;
     let filled = placed.fill()?;
     let loaded = filled.early(&mut values, &mut Names)?;
-    life.steps.push(Ok(loaded.specials().count() as u64));
+    life.steps.push(Ok(relakit_linux::special::in_memory(&loaded).count() as u64));
     life.steps.extend(values.iter().map(|value| Ok(*value)));
-    let mut kept = vec![0; module.late_size(&mut values)?];
+    let mut kept = vec![0; module.retained_size(&mut values)?];
     life.steps.push(Ok(kept.len() as u64));
-    let mut late = loaded.keep(memory, &mut values, &mut kept)?;
+    let mut late = loaded.retain(memory, &mut values, &mut kept)?;
     for object in objects(&module) {
         let mut step = |late: &mut Late<'_>, coming: bool| {
             let result =
@@ -153,7 +153,7 @@ fn c_steps(
         &raw mut module
     ))?;
     let place = |(index, bytes): (usize, &mut Option<Vec<u8>>)| match bytes {
-        None => relakit_place {
+        None => relakit_section_memory {
             flags: 0,
             reserved: 0,
             bytes: ptr::null_mut(),
@@ -161,8 +161,8 @@ fn c_steps(
             address: 0,
             symbols_at: 0,
         },
-        Some(bytes) => relakit_place {
-            flags: RELAKIT_PLACED,
+        Some(bytes) => relakit_section_memory {
+            flags: RELAKIT_MEMORY_PRESENT,
             reserved: 0,
             bytes: bytes.as_mut_ptr().cast(),
             size: bytes.len() as u64,
@@ -196,7 +196,7 @@ fn c_steps(
     let mut values = vec![0u64; usize::try_from(info.symbol_count).unwrap()];
     let resolver = RESOLVER;
     let resolver = &raw const resolver;
-    call!(relakit_module_place(module, memory))?;
+    call!(relakit_module_assign(module, memory))?;
     call!(relakit_module_fill(module, memory))?;
     call!(relakit_module_early(module, memory, values.as_mut_ptr(), values.len(), resolver))?;
     let mut specials = 0;
@@ -208,10 +208,10 @@ fn c_steps(
     life.steps.push(Ok(specials));
     life.steps.extend(values.iter().map(|value| Ok(*value)));
     let mut size = 0;
-    call!(relakit_module_late_size(module, values.as_mut_ptr(), values.len(), &raw mut size))?;
+    call!(relakit_module_retained_size(module, values.as_mut_ptr(), values.len(), &raw mut size))?;
     life.steps.push(Ok(size as u64));
     let mut kept = vec![0u8; size];
-    call!(relakit_module_keep(
+    call!(relakit_module_retain(
         module,
         memory,
         values.as_mut_ptr(),
@@ -266,7 +266,10 @@ fn compare_classes(file: &[u8], profile: Profile) {
         assert_eq!(reason, class.reason.message());
         // SAFETY: in the file.
         assert_eq!(unsafe { bytes(section.name, section.name_len) }, module.object().section_name(&header));
-        assert_eq!((section.size, section.sh_type, section.info), (header.size, header.kind, header.info));
+        assert_eq!(
+            (section.size, section.sh_type, section.info),
+            (header.sh_size, header.sh_type, header.sh_info)
+        );
         assert_eq!(section.flags & RELAKIT_SECTION_IN_MEMORY != 0, module.is_allocated(index));
     }
 }

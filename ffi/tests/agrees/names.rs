@@ -1,7 +1,7 @@
 //! Symbols for both sides.
 
-use relakit::{HookError, Resolver};
-use relakit_ffi::{RELAKIT_NONE, RELAKIT_OK, relakit_resolver};
+use relakit::{CallbackError, Resolver};
+use relakit_ffi::{RELAKIT_NOT_FOUND, RELAKIT_OK, relakit_resolver};
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
@@ -21,12 +21,17 @@ fn answer(object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, i32>
 pub struct Names;
 
 impl Resolver for Names {
-    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
-        answer(b"", name, 1).map_err(HookError)
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError> {
+        answer(b"", name, 1).map_err(CallbackError)
     }
 
-    fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
-        answer(object, name, position).map_err(HookError)
+    fn nth_symbol(
+        &mut self,
+        object: &[u8],
+        name: &[u8],
+        position: u64,
+    ) -> Result<Option<u64>, CallbackError> {
+        answer(object, name, position).map_err(CallbackError)
     }
 }
 
@@ -44,7 +49,7 @@ unsafe fn give(found: Result<Option<u64>, i32>, value: *mut u64) -> i32 {
             unsafe { value.write(found) };
             RELAKIT_OK
         }
-        Ok(None) => RELAKIT_NONE,
+        Ok(None) => RELAKIT_NOT_FOUND,
         Err(number) => number,
     }
 }
@@ -54,7 +59,7 @@ unsafe extern "C" fn exported(_: *mut c_void, name: *const c_char, len: usize, v
     unsafe { give(answer(b"", bytes(name, len), 1), value) }
 }
 
-unsafe extern "C" fn candidate(
+unsafe extern "C" fn nth_symbol(
     _: *mut c_void,
     object: *const c_char,
     object_len: usize,
@@ -73,5 +78,5 @@ pub const RESOLVER: relakit_resolver = relakit_resolver {
     flags: 0,
     ctx: ptr::null_mut(),
     exported: Some(exported),
-    candidate: Some(candidate),
+    nth_symbol: Some(nth_symbol),
 };

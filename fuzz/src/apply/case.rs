@@ -5,7 +5,7 @@ use arbitrary::{Result, Unstructured};
 use relakit::ErrorKind;
 use relakit::abi::{RELA_SIZE, SHN_LIVEPATCH, SHN_UNDEF, STB_GLOBAL, STB_WEAK, SYM_SIZE};
 use relakit::elf::{Rela, RelaTable};
-use relakit::reloc::Rules;
+use relakit::reloc::RelocFlags;
 
 /// Small, so that fields meet each other and the end.
 const MAX_BYTES: usize = 40;
@@ -57,10 +57,10 @@ fn rela(u: &mut Unstructured<'_>, lead: u64) -> Result<Rela> {
     let [offset, symbol, r_type] = u.arbitrary::<[u8; 3]>()?;
     let wild = symbol & 0xf0 == 0xf0;
     Ok(Rela {
-        offset: if wild { near_an_edge(u)? } else { lead + u64::from(offset) % (MAX_BYTES as u64 + 8) },
-        symbol: if wild { u.arbitrary()? } else { u32::from(symbol) % (MAX_SYMBOLS as u32 + 1) },
+        r_offset: if wild { near_an_edge(u)? } else { lead + u64::from(offset) % (MAX_BYTES as u64 + 8) },
+        r_sym: if wild { u.arbitrary()? } else { u32::from(symbol) % (MAX_SYMBOLS as u32 + 1) },
         r_type: if r_type & 0xf0 == 0xf0 { u.arbitrary()? } else { TYPES[usize::from(r_type & 15)] },
-        addend: near_an_edge(u)?.cast_signed(),
+        r_addend: near_an_edge(u)?.cast_signed(),
     })
 }
 
@@ -68,7 +68,7 @@ impl Case {
     pub fn new(data: &[u8]) -> Result<Self> {
         let u = &mut Unstructured::new(data);
         let [rules, fails, symbols, length, content] = u.arbitrary()?;
-        let rules = Rules::from_bits_truncate(u32::from(rules));
+        let rules = RelocFlags::from_bits_truncate(u32::from(rules));
         let address = near_an_edge(u)?;
         let count = usize::from(symbols) % (MAX_SYMBOLS + 1);
         let values = (0..count).map(|_| near_an_edge(u)).collect::<Result<Vec<_>>>()?;
@@ -123,17 +123,17 @@ impl Case {
         let (rela, (binding, shndx)) = (self.table[index], self.kind);
         let is_open = shndx == SHN_LIVEPATCH || shndx == SHN_UNDEF && binding != STB_WEAK;
         let has_field = row(rela.r_type, self.world.rules).is_some_and(|row| row.2 != 0);
-        let is_zero = rela.symbol != 0 && self.world.values.get(rela.symbol as usize) == Some(&0);
+        let is_zero = rela.r_sym != 0 && self.world.values.get(rela.r_sym as usize) == Some(&0);
         let is_refused =
-            is_open && has_field && is_zero && !self.world.rules.contains(Rules::ALLOW_ZERO_SYMBOLS);
+            is_open && has_field && is_zero && !self.world.rules.contains(RelocFlags::ALLOW_ZERO_SYMBOLS);
         let kind = ErrorKind::SymbolUnresolved;
-        let at = (Some(index as u64), Some(rela.symbol), Some(rela.r_type), rela.offset);
+        let at = (Some(index as u64), Some(rela.r_sym), Some(rela.r_type), rela.r_offset);
         is_refused.then_some((kind, at.0, at.1, at.2, at.3, u64::from(shndx), 0))
     }
 
     /// Where the field of an entry that can be applied begins, and its bytes.
     pub fn field(&self, rela: &Rela) -> (usize, usize) {
         let size = row(rela.r_type, self.world.rules).map_or(0, |row| row.2 as usize / 8);
-        if size == 0 { (0, 0) } else { (rela.offset as usize, size) }
+        if size == 0 { (0, 0) } else { (rela.r_offset as usize, size) }
     }
 }

@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::guest::Guest;
 use super::model::{Fault, World, ascends, fault, number};
-use relakit::reloc::{Rules, Values, clear};
+use relakit::reloc::{RelocFlags, Values, clear};
 use relakit::{ErrorKind, Target};
 
 /// Clears memory as it was, which may happen to hold what it should, and memory to which the table was applied.
@@ -12,7 +12,7 @@ pub fn run(case: &Case, applied: Option<&[u8]>) {
     let Some(applied) = applied else { return };
     let world = World { bytes: applied.to_vec(), ..case.world.clone() };
     in_every_way(case, &world);
-    if !world.rules.contains(Rules::ALLOW_NONZERO) {
+    if !world.rules.contains(RelocFlags::ALLOW_NONZERO) {
         assert_eq!(cleared(case, &world, 0).as_ref(), Ok(&case.world.bytes), "clearing takes applying back");
     }
 }
@@ -70,7 +70,7 @@ fn a_call_fails(
 
 /// The world in which an entry is judged without a look at what its field holds.
 fn judging(world: &World) -> World {
-    World { rules: world.rules | Rules::ALLOW_NONZERO, ..world.clone() }
+    World { rules: world.rules | RelocFlags::ALLOW_NONZERO, ..world.clone() }
 }
 
 /// Where the field of an entry is that holds its value; or why it cannot be cleared.
@@ -82,7 +82,9 @@ fn holds(case: &Case, judged: &World, index: usize) -> Result<(usize, usize), Fa
         Ok(None) => return Ok((0, 0)),
         Ok(Some((_, field))) => number(field),
         // The field is looked at before the range, if it is inside.
-        Err((ErrorKind::Overflow, .., value, _)) if judged.rules.contains(Rules::ZERO_BEFORE_RANGE) => {
+        Err((ErrorKind::Overflow, .., value, _))
+            if judged.rules.contains(RelocFlags::REPORT_NONZERO_FIRST) =>
+        {
             i128::from(*value) & ((1 << (8 * size)) - 1)
         }
         Err(fault) => return Err(*fault),
@@ -90,13 +92,13 @@ fn holds(case: &Case, judged: &World, index: usize) -> Result<(usize, usize), Fa
     let existing = number(&judged.bytes[at..at + size]);
     if value != existing {
         let [value, existing] = [value, existing].map(|number| number as u64);
-        let kind = ErrorKind::Mismatch;
+        let kind = ErrorKind::TargetMismatch;
         return Err((
             kind,
             Some(index as u64),
-            Some(rela.symbol),
+            Some(rela.r_sym),
             Some(rela.r_type),
-            rela.offset,
+            rela.r_offset,
             value,
             existing,
         ));

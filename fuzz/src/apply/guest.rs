@@ -3,11 +3,11 @@
 use super::case::Case;
 use super::model::World;
 use relakit::elf::RelaTable;
-use relakit::reloc::{Rules, Values, check};
-use relakit::{Error, ErrorKind, HookError, Target, View, Writer};
+use relakit::reloc::{RelocFlags, Values, dry_run};
+use relakit::{CallbackError, Error, ErrorKind, Target, View, Writer};
 
 /// The engine's passes.
-pub type Pass = fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, Rules) -> Result<(), Error>;
+pub type Pass = fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, RelocFlags) -> Result<(), Error>;
 
 pub struct Guest {
     pub bytes: Vec<u8>,
@@ -46,17 +46,17 @@ impl Guest {
 
     pub fn run(&mut self, case: &Case, pass: Pass) -> Result<(), Error> {
         let World { bytes, address, values, rules } = &case.world;
-        let mut target = Target::hooked(bytes.len() as u64, *address, self);
+        let mut target = Target::with_writer(bytes.len() as u64, *address, self);
         let result = pass(case.entries(), Values::Dense(values), &mut target, *rules);
         self.is_told(&result);
         result
     }
 
     /// A dry run.
-    pub fn check(&mut self, case: &Case) -> Result<(), Error> {
+    pub fn dry_run(&mut self, case: &Case) -> Result<(), Error> {
         let World { bytes, address, values, rules } = &case.world;
-        let mut view = View::hooked(bytes.len() as u64, *address, self);
-        let result = check(case.entries(), Values::Dense(values), &mut view, *rules);
+        let mut view = View::with_writer(bytes.len() as u64, *address, self);
+        let result = dry_run(case.entries(), Values::Dense(values), &mut view, *rules);
         self.is_told(&result);
         result
     }
@@ -82,10 +82,10 @@ impl Guest {
         self.fails.is_some_and(|fails| call == fails || self.for_good && call > fails)
     }
 
-    fn call(&mut self) -> Result<(), HookError> {
+    fn call(&mut self) -> Result<(), CallbackError> {
         let call = self.calls;
         self.calls += 1;
-        if self.has_failed(call) { Err(HookError(Self::number(call) as i32)) } else { Ok(()) }
+        if self.has_failed(call) { Err(CallbackError(Self::number(call) as i32)) } else { Ok(()) }
     }
 
     fn field(&mut self, address: u64, offset: u64, size: usize) -> &mut [u8] {
@@ -96,13 +96,13 @@ impl Guest {
 }
 
 impl Writer for Guest {
-    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), HookError> {
+    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
         self.call()?;
         bytes.copy_from_slice(self.field(address, offset, bytes.len()));
         Ok(())
     }
 
-    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), HookError> {
+    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
         assert!(!self.only_read);
         self.call()?;
         self.field(address, offset, bytes.len()).copy_from_slice(bytes);
@@ -110,7 +110,7 @@ impl Writer for Guest {
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         assert!(!self.only_read);
         self.pending = false;
         self.call()
@@ -121,11 +121,11 @@ impl Writer for Guest {
 pub struct Quiet<'g>(pub &'g mut Guest);
 
 impl Writer for Quiet<'_> {
-    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), HookError> {
+    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
         self.0.read(address, offset, bytes)
     }
 
-    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), HookError> {
+    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
         self.0.write(address, offset, bytes)
     }
 }

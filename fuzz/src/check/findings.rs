@@ -3,17 +3,19 @@
 use crate::module::mutated::Hashed;
 use crate::module::world::{Answers, Names, World};
 use relakit::abi::RELA_SIZE;
-use relakit::check::{self, Finding, LateField, LoaderFault, LoaderRule, Rule};
-use relakit::elf::{Symbol, SymbolPlace};
+use relakit::elf::{Symbol, SymbolLocation};
 use relakit::klp::SymName;
-use relakit::special::{self, Role, Version};
-use relakit::{Class, FailsAt, HookError, Loaded, Module, Resolver};
+use relakit::{CallbackError, Class, FailsAt, Loaded, Module, Resolver};
+use relakit_linux::findings::{Finding, LateField, Lint};
+use relakit_linux::loader_check::{LoaderCheck, LoaderFinding};
+use relakit_linux::special::{self, Role, Version};
+use relakit_linux::{findings, loader_check};
 
 /// Exports nothing, and has no symbols either.
 struct Nobody;
 
 impl Resolver for Nobody {
-    fn exported(&mut self, _: &[u8]) -> Result<Option<u64>, HookError> {
+    fn exported(&mut self, _: &[u8]) -> Result<Option<u64>, CallbackError> {
         Ok(None)
     }
 }
@@ -29,24 +31,24 @@ pub(super) fn of(module: &Module<'_>, version: Version, names: &mut Names<'_, Ha
             let at = left.iter().position(|other| *other == finding);
             left.swap_remove(at.unwrap_or_else(|| panic!("of the section only: {finding:?}")));
         };
-        check::section(module, index, version, &mut one);
+        findings::section(module, index, version, &mut one);
     }
     let needs_more =
-        |rule| matches!(rule, Rule::SharedSymbol | Rule::ObjectNotPatched | Rule::ObjectNameCase);
+        |rule| matches!(rule, Lint::SharedSymbol | Lint::ObjectNotPatched | Lint::ObjectNameCase);
     for finding in left {
-        assert!(finding.section.is_none() || needs_more(finding.rule), "not of the section: {finding:?}");
+        assert!(finding.section.is_none() || needs_more(finding.lint), "not of the section: {finding:?}");
     }
     found.iter().for_each(|finding| is_there(module, finding));
     positions(module, names);
-    check::sympos(module, &mut Nobody, &mut |finding| panic!("of symbols that nobody has: {finding:?}"));
+    findings::sympos(module, &mut Nobody, &mut |finding| panic!("of symbols that nobody has: {finding:?}"));
     loader(module);
     found
 }
 
 fn file(module: &Module<'_>, version: Version) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut scratch = vec![u64::MAX; check::scratch_len(module)];
-    check::file(module, version, &mut scratch, &mut |finding| found.push(finding))
+    let mut scratch = vec![u64::MAX; findings::scratch_len(module)];
+    findings::file(module, version, &mut scratch, &mut |finding| found.push(finding))
         .expect("scratch is long enough");
     found
 }
@@ -54,12 +56,12 @@ fn file(module: &Module<'_>, version: Version) -> Vec<Finding> {
 /// Section, entry, symbol and the other place exist; numbers without a name are 0; texts are texts.
 pub(super) fn is_there(module: &Module<'_>, finding: &Finding) {
     let object = module.object();
-    let (rule, sections) = (finding.rule, object.section_count());
-    assert!(Rule::ALL.contains(&rule), "{finding:?}");
+    let (rule, sections) = (finding.lint, object.section_count());
+    assert!(Lint::ALL.contains(&rule), "{finding:?}");
     assert!(!rule.name().is_empty() && !rule.message().is_empty() && !rule.help().is_empty(), "{finding:?}");
     assert!(["info", "warning", "error"].contains(&rule.severity().name()), "{finding:?}");
     let numbers = [finding.offset, finding.value, finding.limit];
-    for (name, number) in rule.number_c_names().iter().zip(numbers) {
+    for (name, number) in rule.field_c_names().iter().zip(numbers) {
         assert!(!name.is_empty() || number == 0, "{finding:?}");
     }
     assert!(finding.section.is_some() || finding.symbol.is_some(), "about nothing: {finding:?}");
@@ -82,24 +84,24 @@ pub(super) fn is_there(module: &Module<'_>, finding: &Finding) {
 /// What is found about positions is what counting finds.
 fn positions(module: &Module<'_>, names: &mut Names<'_, Hashed>) {
     let mut found = Vec::new();
-    check::sympos(module, names, &mut |finding| found.push(finding));
+    findings::sympos(module, names, &mut |finding| found.push(finding));
     found.iter().for_each(|finding| is_there(module, finding));
     let table = module.object().symbols();
     let expected = (1..table.len()).filter_map(|index| {
         let symbol: Symbol = table.get(index)?;
-        let text = table.name(index, &symbol).ok()?;
+        let text = table.name(&symbol).ok()?;
         let name = SymName::parse(text, module.profile())
-            .filter(|_| table.place(index, &symbol) == SymbolPlace::Livepatch)?;
+            .filter(|_| table.location(&symbol) == SymbolLocation::Livepatch)?;
         let count =
-            (0..10).take_while(|at| names.answers.candidate(name.object, name.name, *at).is_some()).count();
-        let (rule, value, limit) = match (name.position, count) {
-            (0, 2..) => (Rule::SymposMissing, 0, count as u64),
-            (1.., 1) => (Rule::SymposNotNeeded, name.position, 0),
+            (0..10).take_while(|at| names.answers.nth_symbol(name.object, name.name, *at).is_some()).count();
+        let (rule, value, limit) = match (name.sympos, count) {
+            (0, 2..) => (Lint::SymposMissing, 0, count as u64),
+            (1.., 1) => (Lint::SymposNotNeeded, name.sympos, 0),
             _ => return None,
         };
         Some((rule, Some(index), value, limit))
     });
-    let found = found.iter().map(|finding| (finding.rule, finding.symbol, finding.value, finding.limit));
+    let found = found.iter().map(|finding| (finding.lint, finding.symbol, finding.value, finding.limit));
     assert!(found.eq(expected), "positions");
 }
 
@@ -110,27 +112,27 @@ fn loader(module: &Module<'_>) {
         |index: u32| object.section(index).map(|section| object.section_name(&section)).unwrap_or_default();
     let mut sorted: Vec<u32> = (0..object.section_count()).collect();
     sorted.sort_by_key(|index| name(*index));
-    let mut found: Vec<LoaderFault> = Vec::new();
-    check::loader(module, &mut |fault| found.push(fault));
+    let mut found: Vec<LoaderFinding> = Vec::new();
+    loader_check::loader(module, &mut |fault| found.push(fault));
     let first = found.len();
-    check::same_names(module, &sorted, &mut |fault| found.push(fault));
-    for (number, LoaderFault { rule, section }) in found.into_iter().enumerate() {
+    loader_check::same_names(module, &sorted, &mut |fault| found.push(fault));
+    for (number, LoaderFinding { check: rule, section }) in found.into_iter().enumerate() {
         assert!(rule.is_of(module.profile()) && rule.errno() > 0 && !rule.message().is_empty(), "{rule:?}");
         assert!(section.is_none_or(|index| index < object.section_count()), "{rule:?}");
-        assert_eq!(number >= first, rule == LoaderRule::SameName);
-        if let (LoaderRule::SameName, Some(index)) = (rule, section) {
+        assert_eq!(number >= first, rule == LoaderCheck::SameName);
+        if let (LoaderCheck::SameName, Some(index)) = (rule, section) {
             assert!((0..object.section_count()).any(|other| other != index && name(other) == name(index)));
         }
     }
-    assert!(check::modinfo(module, b"livepatch").is_none_or(|value| !value.contains(&0)));
-    assert!(check::module_name(module).is_none_or(|name| (1..=56).contains(&name.len())));
+    assert!(loader_check::modinfo(module, b"livepatch").is_none_or(|value| !value.contains(&0)));
+    assert!(loader_check::module_name(module).is_none_or(|name| (1..=56).contains(&name.len())));
     for (index, class) in module.classes() {
         assert!(!class.reason.text().is_empty());
         assert_eq!(module.malformed(index).is_some(), matches!(class.class, Class::Malformed { .. }));
         if let Class::KlpLate { object, .. } | Class::Malformed { fails: FailsAt::Coming(object), .. } =
             class.class
         {
-            assert!(!check::patches(module, object) || check::enables_patch(module));
+            assert!(!findings::patches(module, object) || loader_check::enables_patch(module));
         }
         module.malformed(index).iter().for_each(|error| super::told(error, module.profile()));
     }
@@ -139,15 +141,19 @@ fn loader(module: &Module<'_>) {
 /// Late fields in code that is rewritten: those that share a byte with a site of a special section.
 pub(super) fn of_rewritten(loaded: &Loaded<'_>, world: &mut World<'_>, version: Version) {
     let module = loaded.module();
-    let mut sorted: Vec<LateField> = check::late_fields(module, world).collect();
+    let mut sorted: Vec<LateField> = findings::late_fields(module, world).collect();
     sorted.sort_unstable();
     let mut found = Vec::new();
-    check::rewritten(loaded, world, version, &sorted, &mut |finding| found.push(finding));
+    findings::rewritten(loaded, world, version, &sorted, &mut |finding| found.push(finding));
     found.iter().for_each(|finding| is_there(module, finding));
     // By two loops, where they are short.
     let sections = (0..module.object().section_count()).zip(&world.spots);
-    let specials = sections.filter_map(|(index, spot)| Some((index, spot, loaded.special(index)?)));
-    assert!(loaded.specials().eq(specials.clone().map(|(index, _, special)| (index, special))));
+    let specials = sections
+        .filter_map(|(index, spot)| Some((index, spot, relakit_linux::special::of_section(&loaded, index)?)));
+    assert!(
+        relakit_linux::special::in_memory(&loaded)
+            .eq(specials.clone().map(|(index, _, special)| (index, special)))
+    );
     if sorted.len() > 64 || specials.clone().any(|(_, spot, _)| spot.bytes.len() > 2048) {
         return;
     }

@@ -2,13 +2,15 @@
 
 use crate::module::mutated::{Hashed, object_of};
 use crate::module::world::{Answers, Names, World};
-use relakit::ErrorKind::NonZero;
+use relakit::ErrorKind::TargetNotZero;
 use relakit::abi::{RELA_SIZE, VMLINUX};
-use relakit::check::{self, Field, Finding, LinuxLate, Rule};
 use relakit::elf::{RelaTable, Section};
 use relakit::klp::SymName;
 use relakit::reloc::howto;
 use relakit::{Class, Error, Late, Loaded, MAX_OBJECTS, Module, Objects};
+use relakit_linux::findings;
+use relakit_linux::findings::{Field, Finding, Lint};
+use relakit_linux::late::LinuxLate;
 
 /// Objects that are taken through their lives.
 const MOST: usize = 4;
@@ -23,9 +25,9 @@ pub(super) fn compare(
 ) {
     let module = loaded.module();
     let mut scratch = values.to_vec();
-    let mut kept = vec![0; module.late_size(&mut scratch).unwrap()];
+    let mut kept = vec![0; module.retained_size(&mut scratch).unwrap()];
     let mut memory = copy(world);
-    let mut late = loaded.keep(&mut memory, &mut scratch, &mut kept).unwrap();
+    let mut late = loaded.retain(&mut memory, &mut scratch, &mut kept).unwrap();
     let Ok(objects) = Objects::of(module) else { return };
     assert!(objects.names().len() <= MAX_OBJECTS);
     let names: Vec<&[u8]> = objects.names().iter().copied().take(MOST).collect();
@@ -40,7 +42,7 @@ pub(super) fn compare(
 }
 
 fn copy<'w>(world: &World<'w>) -> World<'w> {
-    World { spots: world.spots.clone(), faults: world.faults, syncs: 0 }
+    World { spots: world.spots.clone(), errors: world.errors, syncs: 0 }
 }
 
 /// One object, in memory as the early pass left it.
@@ -53,11 +55,11 @@ fn alone(
     answers: Hashed,
 ) {
     let (mut ours, mut theirs, mut values) = (copy(world), copy(world), values.to_vec());
-    let names = &mut Names { answers, faults: world.faults };
+    let names = &mut Names { answers, errors: world.errors };
     let (mut listed, mut all) = (Vec::new(), Vec::new());
-    late.faults(object, &mut ours, names, &mut |error| listed.push(error)).unwrap();
+    late.errors(object, &mut ours, names, &mut |error| listed.push(error)).unwrap();
     LinuxLate::new(module, &mut values.clone())
-        .faults(object, &mut theirs, names, &mut |error| all.push(error));
+        .errors(object, &mut theirs, names, &mut |error| all.push(error));
     assert!(ours.is_as(&world.spots) && theirs.is_as(&world.spots), "a dry run writes nothing");
     // A symbol that several relocations use is named with one of them.
     let what = |error: &Error| (error.kind, error.section, error.symbol, error.value, error.limit);
@@ -67,9 +69,9 @@ fn alone(
     let mut linux = LinuxLate::new(module, &mut values);
     let answer = late.coming(object, &mut ours, names);
     let coming = linux.coming(object, &mut theirs, names);
-    assert_eq!(answer.err(), coming.fault, "a coming that fails");
-    if let Some(error) = coming.fault {
-        assert!(error.kind == NonZero || all.contains(&error), "refused, and not listed: {error}");
+    assert_eq!(answer.err(), coming.error, "a coming that fails");
+    if let Some(error) = coming.error {
+        assert!(error.kind == TargetNotZero || all.contains(&error), "refused, and not listed: {error}");
         assert!(ours.is_as(&world.spots), "all or nothing");
         assert!(coming.written <= fields(module, object), "{coming:?}");
         assert!(coming.written != 0 || theirs.is_as(&world.spots), "nothing is written: {coming:?}");
@@ -106,33 +108,34 @@ fn tables<'m>(module: &'m Module<'_>, object: &'m [u8]) -> impl Iterator<Item = 
 
 /// What they relocate.
 fn targets<'m>(module: &'m Module<'_>, object: &'m [u8]) -> impl Iterator<Item = usize> {
-    let has_some = |section: &Section| section.size >= RELA_SIZE as u64;
-    sections(module, object).filter(has_some).map(|section| usize::try_from(section.info).unwrap())
+    let has_some = |section: &Section| section.sh_size >= RELA_SIZE as u64;
+    sections(module, object).filter(has_some).map(|section| usize::try_from(section.sh_info).unwrap())
 }
 
 /// Each symbol has the value of the one that its position means: 0 is the only one, N the N-th.
 fn values_are_right(module: &Module<'_>, object: &[u8], values: &[u64], answers: Hashed) {
     let table = module.object().symbols();
     for rela in tables(module, object).flat_map(|table| table.iter()) {
-        let symbol = table.get(rela.symbol).unwrap();
-        let name = SymName::parse(table.name(rela.symbol, &symbol).unwrap(), module.profile()).unwrap();
+        let symbol = table.get(rela.r_sym).unwrap();
+        let name = SymName::parse(table.name(&symbol).unwrap(), module.profile()).unwrap();
         let count = answers.count(name.name);
-        assert!(name.position <= count && (name.position != 0 || count == 1), "{count} for {name:?}");
-        let value = answers.candidate(name.object, name.name, name.position.max(1) - 1);
-        assert_eq!(Some(values[usize::try_from(rela.symbol).unwrap()]), value, "{name:?}");
+        assert!(name.sympos <= count && (name.sympos != 0 || count == 1), "{count} for {name:?}");
+        let value = answers.nth_symbol(name.object, name.name, name.sympos.max(1) - 1);
+        assert_eq!(Some(values[usize::try_from(rela.r_sym).unwrap()]), value, "{name:?}");
     }
 }
 
 /// How many relocations of `object` have a field.
 fn fields(module: &Module<'_>, object: &[u8]) -> u64 {
-    let has_field = |r_type| howto(r_type, module.profile().rules()).is_some_and(|howto| howto.size != 0);
+    let has_field =
+        |r_type| howto(r_type, module.profile().reloc_flags()).is_some_and(|howto| howto.size != 0);
     tables(module, object).flat_map(|table| table.iter()).filter(|rela| has_field(rela.r_type)).count() as u64
 }
 
 /// Whether two relocations of `object` have fields that share a byte.
 fn has_overlaps(module: &Module<'_>, object: &[u8]) -> bool {
     let is_its = |field: &Field| object_of(module, field.section) == Some(object);
-    let mut fields: Vec<_> = check::fields(module)
+    let mut fields: Vec<_> = findings::fields(module)
         .filter(is_its)
         .map(|field| (field.target, field.offset, u64::from(field.size)))
         .collect();
@@ -160,9 +163,9 @@ fn together(
     let mut came = Vec::new();
     for (number, object) in (1..).zip(objects) {
         let seed = answers.seed.wrapping_add(number);
-        let names = &mut Names { answers: Hashed { seed }, faults: world.faults };
+        let names = &mut Names { answers: Hashed { seed }, errors: world.errors };
         if late.coming(object, &mut ours, names).is_ok() {
-            assert_eq!(linux.coming(object, &mut theirs, names).fault, None);
+            assert_eq!(linux.coming(object, &mut theirs, names).error, None);
             came.push(*object);
         }
         assert!(ours.is_as(&theirs.spots), "coming");
@@ -175,7 +178,7 @@ fn together(
         if has_overlaps(module, object) || gone.is_err() || stopped.is_empty() != ours.is_as(&theirs.spots) {
             return;
         }
-        let is_shared = found.iter().any(|finding| finding.rule == Rule::SharedSymbol);
+        let is_shared = found.iter().any(|finding| finding.lint == Lint::SharedSymbol);
         assert!(stopped.is_empty() || is_shared, "a symbol goes stale that nobody shares: {stopped:?}");
     }
 }

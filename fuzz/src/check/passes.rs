@@ -3,12 +3,13 @@
 use super::told;
 use crate::module::mutated::Hashed;
 use crate::module::world::{Names, World};
-use relakit::ErrorKind::{NonZero, NotPlaced, PlacedSize};
+use relakit::ErrorKind::{AssignedSize, NotAssigned, TargetNotZero};
 use relakit::abi::{R_X86_64_PC32, R_X86_64_PLT32};
-use relakit::check::{self, Field, Finding, Rule};
 use relakit::elf::RelaTable;
 use relakit::reloc::{Values, howto};
 use relakit::{Class, Error, Loaded, Memory, Module};
+use relakit_linux::findings;
+use relakit_linux::findings::{Field, Finding, Lint};
 
 /// The early pass, with what its dry run lists and which fields overlap. Answers what is loaded, and the symbols' values.
 pub(super) fn early<'f>(
@@ -18,22 +19,22 @@ pub(super) fn early<'f>(
 ) -> Option<(Loaded<'f>, Vec<u64>)> {
     let overlaps = overlaps(module);
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
-    let missing: Vec<Error> = module.place_faults(world).collect();
-    match module.place(world) {
+    let missing: Vec<Error> = module.assign_errors(world).collect();
+    match module.assign(world) {
         Ok(placed) => drop(placed.fill().unwrap()),
         Err(error) => {
-            assert!(matches!(error.kind, NotPlaced | PlacedSize), "{error}");
+            assert!(matches!(error.kind, NotAssigned | AssignedSize), "{error}");
             assert_eq!(missing.first(), Some(&error));
             return None;
         }
     }
     assert_eq!(missing, []);
     let (mut listed, filled) = (Vec::new(), world.image());
-    let mut placed = module.place(world).unwrap().assume_filled();
-    placed.faults(&mut values, names, &mut |error| listed.push(error)).unwrap();
+    let mut placed = module.assign(world).unwrap().assume_filled();
+    placed.errors(&mut values, names, &mut |error| listed.push(error)).unwrap();
     assert!(world.is(&filled), "a dry run writes nothing");
     listed.iter().for_each(|error| told(error, module.profile()));
-    match module.place(world).unwrap().assume_filled().early(&mut values, names) {
+    match module.assign(world).unwrap().assume_filled().early(&mut values, names) {
         Ok(loaded) => {
             assert_eq!(listed, [], "listed, and applied");
             truncation(module, world, &values);
@@ -41,9 +42,9 @@ pub(super) fn early<'f>(
         }
         Err(error) => {
             told(&error, module.profile());
-            let by_overlap = error.kind == NonZero && !overlaps.is_empty();
+            let by_overlap = error.kind == TargetNotZero && !overlaps.is_empty();
             assert!(by_overlap || listed.contains(&error), "refused, and not listed: {error}");
-            assert!(by_overlap || error.kind != NonZero || error.limit != 0, "{error}");
+            assert!(by_overlap || error.kind != TargetNotZero || error.limit != 0, "{error}");
             None
         }
     }
@@ -51,19 +52,19 @@ pub(super) fn early<'f>(
 
 /// Fields that overlap, as found and as two loops find them.
 fn overlaps(module: &Module<'_>) -> Vec<Finding> {
-    let mut fields: Vec<Field> = check::fields(module).collect();
+    let mut fields: Vec<Field> = findings::fields(module).collect();
     for field in &fields {
         let section = module.object().section(field.section).unwrap();
         let rela = RelaTable::whole_entries(module.object().section_bytes(&section))
             .0
             .get(usize::try_from(field.entry).unwrap());
         let rela = rela.unwrap_or_else(|| panic!("{field:?}"));
-        let size = howto(rela.r_type, module.profile().rules()).map(|howto| howto.size);
-        assert_eq!((section.info, rela.offset, size), (field.target, field.offset, Some(field.size)));
+        let size = howto(rela.r_type, module.profile().reloc_flags()).map(|howto| howto.size);
+        assert_eq!((section.sh_info, rela.r_offset, size), (field.target, field.offset, Some(field.size)));
     }
     fields.sort_unstable();
     let mut found = Vec::new();
-    check::overlaps(&fields, &mut |finding| found.push(finding));
+    findings::overlaps(&fields, &mut |finding| found.push(finding));
     let share = |a: &Field, b: &Field| {
         let (at, other) = (i128::from(a.offset), i128::from(b.offset));
         a.target == b.target && at < other + i128::from(b.size) && other < at + i128::from(a.size)
@@ -84,7 +85,7 @@ fn overlaps(module: &Module<'_>) -> Vec<Finding> {
             (of(finding.section, finding.entry), of(finding.other_section, finding.other_entry));
         assert!(share(one, other) || !few, "{finding:?}");
         let same = (one.offset, one.size) == (other.offset, other.size);
-        assert_eq!(finding.rule == Rule::RepeatedField, same, "{finding:?}");
+        assert_eq!(finding.lint == Lint::RepeatedField, same, "{finding:?}");
     }
     found
 }
@@ -97,11 +98,12 @@ fn truncation(module: &Module<'_>, world: &mut World<'_>, values: &[u64]) {
         let table = RelaTable::whole_entries(module.object().section_bytes(&section)).0;
         let Some(address) = world.target(target).map(|target| target.address()) else { continue };
         let mut found = Vec::new();
-        check::truncated(table, Values::Dense(values), address, index, &mut |finding| found.push(finding));
+        findings::truncated(table, Values::Dense(values), address, index, &mut |finding| found.push(finding));
         found.iter().for_each(|finding| super::findings::is_there(module, finding));
         let expected = (0..).zip(table.iter()).filter(|(_, rela)| {
-            let value = i128::from(values[usize::try_from(rela.symbol).unwrap()]);
-            let distance = value + i128::from(rela.addend) - i128::from(address) - i128::from(rela.offset);
+            let value = i128::from(values[usize::try_from(rela.r_sym).unwrap()]);
+            let distance =
+                value + i128::from(rela.r_addend) - i128::from(address) - i128::from(rela.r_offset);
             let distance = (distance + (1 << 63)).rem_euclid(1 << 64) - (1 << 63);
             matches!(rela.r_type, R_X86_64_PC32 | R_X86_64_PLT32)
                 && !(-(1 << 31)..1 << 31).contains(&distance)

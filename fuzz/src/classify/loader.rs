@@ -59,7 +59,7 @@ pub enum Expected<'n> {
     Late(&'n [u8], u32),
     Nothing,
     Arch,
-    PassedOver,
+    Skipped,
     FailsLoad,
     FailsAnyComing,
     FailsComing(&'n [u8]),
@@ -177,7 +177,7 @@ impl<'n> Subject<'n> {
         // Relocations of nothing: Linux does not look at them, the gABI has none.
         let nowhere =
             profile.since == (0, 0) && has_relocations && (target == Target::Missing || self.info == 0);
-        let passed_over = || if nowhere { Expected::FailsLoad } else { Expected::PassedOver };
+        let passed_over = || if nowhere { Expected::FailsLoad } else { Expected::Skipped };
         if self.flags & LIVEPATCH == 0 {
             return match (is_reached, self.kind) {
                 (false, _) => passed_over(),

@@ -2,7 +2,7 @@
 
 use super::Excuse;
 use relakit::abi::{ELFCLASS64, ELFDATA2LSB, EM_X86_64, ET_REL, SHN_LORESERVE, SHN_XINDEX, SHT_RELA};
-use relakit::elf::{Object, RelaTable, SymbolPlace};
+use relakit::elf::{Object, RelaTable, SymbolLocation};
 
 /// What a reader sees.
 #[derive(Clone, Debug)]
@@ -78,27 +78,27 @@ pub struct Symbol<'d> {
 pub fn by_relakit<'d>(object: &Object<'d>) -> Reading<'d> {
     let sections = object.sections().map(|(_, section)| {
         let content = object.section_bytes(&section);
-        let relas = RelaTable::whole_entries(content).0.iter().filter(|_| section.kind == SHT_RELA);
+        let relas = RelaTable::whole_entries(content).0.iter().filter(|_| section.sh_type == SHT_RELA);
         Section {
             header: [
-                u64::from(section.name),
-                u64::from(section.kind),
-                section.flags.bits(),
-                section.address,
-                section.offset,
-                section.size,
-                u64::from(section.link),
-                u64::from(section.info),
-                section.align,
-                section.entry_size,
+                u64::from(section.sh_name),
+                u64::from(section.sh_type),
+                section.sh_flags.bits(),
+                section.sh_addr,
+                section.sh_offset,
+                section.sh_size,
+                u64::from(section.sh_link),
+                u64::from(section.sh_info),
+                section.sh_addralign,
+                section.sh_entsize,
             ],
             name: Seen::Is(object.section_name(&section)),
             content: Seen::Is(content),
             relas: Seen::Is(
                 relas
                     .map(|rela| {
-                        let (symbol, r_type) = (u64::from(rela.symbol), u64::from(rela.r_type));
-                        [rela.offset, symbol, r_type, rela.addend.cast_unsigned()]
+                        let (symbol, r_type) = (u64::from(rela.r_sym), u64::from(rela.r_type));
+                        [rela.r_offset, symbol, r_type, rela.r_addend.cast_unsigned()]
                     })
                     .collect(),
             ),
@@ -109,21 +109,21 @@ pub fn by_relakit<'d>(object: &Object<'d>) -> Reading<'d> {
         let symbol = table.get(index).expect("it exists");
         Symbol {
             fields: [
-                u64::from(symbol.name),
-                u64::from(symbol.info),
-                u64::from(symbol.shndx),
-                symbol.value,
-                symbol.size,
+                u64::from(symbol.st_name),
+                u64::from(symbol.st_info),
+                u64::from(symbol.st_shndx),
+                symbol.st_value,
+                symbol.st_size,
             ],
-            other: Seen::Is(u64::from(symbol.other)),
-            name: Seen::of(table.name(index, &symbol)),
-            section: match table.place(index, &symbol) {
-                SymbolPlace::Section(section) => Seen::Is(u64::from(section)),
-                SymbolPlace::Invalid(section) if section < u32::from(SHN_LORESERVE) => {
+            other: Seen::Is(u64::from(symbol.st_other)),
+            name: Seen::of(table.name(&symbol)),
+            section: match table.location(&symbol) {
+                SymbolLocation::Section(section) => Seen::Is(u64::from(section)),
+                SymbolLocation::Invalid(section) if section < u32::from(SHN_LORESERVE) => {
                     Seen::Is(u64::from(section))
                 }
                 // A section that there is not, said in the extended table; or that table is not there.
-                SymbolPlace::Invalid(section) if symbol.shndx == SHN_XINDEX => match section {
+                SymbolLocation::Invalid(section) if symbol.st_shndx == SHN_XINDEX => match section {
                     section if section == u32::from(SHN_XINDEX) => Seen::Refused("no extended index".into()),
                     section => Seen::Is(u64::from(section)),
                 },

@@ -27,7 +27,7 @@ impl Slot {
         let answers = unsafe {
             [
                 call("relakit_module_describe", |error| relakit_module_describe(state, &raw mut info, error)),
-                call("relakit_module_place", |error| relakit_module_place(state, ptr::null(), error)),
+                call("relakit_module_assign", |error| relakit_module_assign(state, ptr::null(), error)),
                 call("relakit_module_going", |error| {
                     relakit_module_going(state, c"object".as_ptr(), ptr::null(), &raw mut sections, error)
                 }),
@@ -53,7 +53,7 @@ impl Slot {
         // SAFETY: as above.
         let answer = call("relakit_module_filled", |error| unsafe { relakit_module_filled(module, error) });
         match self.stage {
-            Some(RELAKIT_STAGE_PLACED | RELAKIT_STAGE_FILLED) => {
+            Some(RELAKIT_STAGE_ASSIGNED | RELAKIT_STAGE_FILLED) => {
                 assert_eq!(answer, Ok(RELAKIT_OK));
                 self.stage = Some(RELAKIT_STAGE_FILLED);
             }
@@ -62,15 +62,15 @@ impl Slot {
         }
     }
 
-    pub fn late_size(&mut self, wrong: u8) {
+    pub fn retained_size(&mut self, wrong: u8) {
         let (module, stage) = (self.module(), self.stage);
         let mut lent = Lent { module, values: &mut self.values, kept: &mut self.kept, objects: &[], wrong };
         let (values, count) = lent.values();
         let mut size: usize = poisoned();
         let out = if wrong == 1 { ptr::null_mut() } else { &raw mut size };
         // SAFETY: as above.
-        let answer = call("relakit_module_late_size", |error| unsafe {
-            relakit_module_late_size(module, values, count, out, error)
+        let answer = call("relakit_module_retained_size", |error| unsafe {
+            relakit_module_retained_size(module, values, count, out, error)
         });
         assert_eq!(answer.is_err(), is_poisoned(&size));
         match stage {

@@ -67,10 +67,10 @@ pub fn call_trusted(
         (error.has & flag != 0).then_some(value)
     };
     let places = [
-        place(RELAKIT_HAS_SECTION, u64::from(error.section)),
-        place(RELAKIT_HAS_ENTRY, error.entry),
-        place(RELAKIT_HAS_SYMBOL, u64::from(error.symbol)),
-        place(RELAKIT_HAS_TYPE, u64::from(error.r_type)),
+        place(RELAKIT_ERROR_HAS_SECTION, u64::from(error.section)),
+        place(RELAKIT_ERROR_HAS_ENTRY, error.entry),
+        place(RELAKIT_ERROR_HAS_SYMBOL, u64::from(error.symbol)),
+        place(RELAKIT_ERROR_HAS_TYPE, u64::from(error.r_type)),
     ];
     Err((status, places, [error.offset, error.value, error.limit]))
 }

@@ -1,6 +1,6 @@
 //! The statuses that the header documents for each function, read from the header itself.
 
-use relakit_ffi::{RELAKIT_NONE, RELAKIT_OK};
+use relakit_ffi::{RELAKIT_NOT_FOUND, RELAKIT_OK};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ pub fn is_documented(function: &str, status: i32) -> bool {
         let header = Header::read();
         header.texts.keys().map(|function| (*function, header.statuses(function))).collect()
     });
-    [RELAKIT_OK, RELAKIT_NONE].contains(&status) || ALL[function].contains(&status)
+    [RELAKIT_OK, RELAKIT_NOT_FOUND].contains(&status) || ALL[function].contains(&status)
 }
 
 struct Header {
@@ -95,22 +95,22 @@ mod tests {
     fn the_header_is_read_as_people_read_it() {
         for (function, status, is) in [
             ("relakit_apply", RELAKIT_ERR_SYMBOLS, true),
-            ("relakit_apply", RELAKIT_ERR_MISMATCH, false),
+            ("relakit_apply", RELAKIT_ERR_TARGET_MISMATCH, false),
             ("relakit_apply", RELAKIT_ERR_ORDER, false),
-            ("relakit_clear", RELAKIT_ERR_MISMATCH, true),
+            ("relakit_clear", RELAKIT_ERR_TARGET_MISMATCH, true),
             ("relakit_clear", RELAKIT_ERR_PARTIAL_ENTRY, true),
-            ("relakit_check", RELAKIT_ERR_UNORDERED, true),
+            ("relakit_dry_run", RELAKIT_ERR_FIELDS_NOT_ASCENDING, true),
             ("relakit_clear_relocate_add", RELAKIT_ERR_TARGET_OVERLAPS, true),
             ("relakit_klp_apply", RELAKIT_ERR_NO_SUCH_SECTION, true),
             ("relakit_klp_apply", RELAKIT_ERR_BUSY, false),
             ("relakit_module_init", RELAKIT_ERR_NO_SYMBOL_TABLE, true),
             ("relakit_module_init", RELAKIT_ERR_STATE_TOO_SHORT, true),
-            ("relakit_module_place", RELAKIT_ERR_BUSY, true),
-            ("relakit_module_place", RELAKIT_ERR_STATE_TOO_SHORT, false),
-            ("relakit_module_place", RELAKIT_ERR_TRUNCATED, false),
+            ("relakit_module_assign", RELAKIT_ERR_BUSY, true),
+            ("relakit_module_assign", RELAKIT_ERR_STATE_TOO_SHORT, false),
+            ("relakit_module_assign", RELAKIT_ERR_TRUNCATED, false),
             ("relakit_module_early", RELAKIT_ERR_REL_SECTION, true),
-            ("relakit_module_early", RELAKIT_ERR_MISMATCH, true),
-            ("relakit_module_early", RELAKIT_ERR_MOVED, false),
+            ("relakit_module_early", RELAKIT_ERR_TARGET_MISMATCH, true),
+            ("relakit_module_early", RELAKIT_ERR_SECTION_MOVED, false),
             ("relakit_module_going", RELAKIT_ERR_NOT_LIVE, true),
             ("relakit_module_going", RELAKIT_ERR_ALREADY_LIVE, false),
             ("relakit_module_section", RELAKIT_ERR_NO_SUCH_SECTION, true),

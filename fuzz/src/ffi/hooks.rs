@@ -3,7 +3,7 @@
 use core::ffi::{c_char, c_void};
 use core::mem::size_of;
 use core::{ptr, slice};
-use relakit::{HookError, Resolver, Writer};
+use relakit::{CallbackError, Resolver, Writer};
 use relakit_ffi::*;
 
 /// A fingerprint of all that was asked, in order.
@@ -61,7 +61,7 @@ impl Device {
         (&self.sections, self.trace.0)
     }
 
-    fn enter(&mut self, what: u8, address: u64, offset: u64, bytes: &[u8]) -> Result<(), HookError> {
+    fn enter(&mut self, what: u8, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
         self.owner.is_busy();
         self.trace.add(&[what]);
         self.trace.add(&address.to_le_bytes());
@@ -70,18 +70,18 @@ impl Device {
         let call = self.calls;
         self.calls += 1;
         match self.fails.iter().any(|fails| usize::from(*fails) == call) {
-            true => Err(HookError(-5)),
+            true => Err(CallbackError(-5)),
             false => Ok(()),
         }
     }
 
     /// A field; a failure where nothing is.
-    fn field(&mut self, address: u64, offset: u64, size: usize) -> Result<&mut [u8], HookError> {
+    fn field(&mut self, address: u64, offset: u64, size: usize) -> Result<&mut [u8], CallbackError> {
         let start = address.wrapping_sub(offset);
         let section = self.sections.iter_mut().find(|section| section.0 == start);
         let at = usize::try_from(offset).ok();
         let field = section.and_then(|section| section.1.get_mut(at?..)?.get_mut(..size));
-        field.ok_or(HookError(-14))
+        field.ok_or(CallbackError(-14))
     }
 
     /// For C. The device must outlive what it is lent to.
@@ -98,24 +98,24 @@ impl Device {
 }
 
 impl Writer for Device {
-    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), HookError> {
+    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
         self.enter(b'r', address, offset, &[])?;
         bytes.copy_from_slice(self.field(address, offset, bytes.len())?);
         Ok(())
     }
 
-    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), HookError> {
+    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
         self.enter(b'w', address, offset, bytes)?;
         self.field(address, offset, bytes.len())?.copy_from_slice(bytes);
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         self.enter(b's', 0, 0, &[])
     }
 }
 
-const fn number(result: Result<(), HookError>) -> i32 {
+const fn number(result: Result<(), CallbackError>) -> i32 {
     match result {
         Ok(()) => 0,
         Err(error) => error.0,
@@ -171,7 +171,7 @@ impl Names {
         self.trace.0
     }
 
-    fn answer(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+    fn answer(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, CallbackError> {
         self.owner.is_busy();
         self.trace.add(object);
         self.trace.add(name);
@@ -184,7 +184,7 @@ impl Names {
         // What begins with "p" is there twice.
         let last = 1 + u64::from(name.first() == Some(&b'p'));
         match hash % 32 {
-            0 if self.salt != 0 => Err(HookError(-71)),
+            0 if self.salt != 0 => Err(CallbackError(-71)),
             1 if self.salt != 0 => Ok(None),
             2 if self.salt != 0 => Ok(Some(hash)),
             3 if self.salt != 0 => Ok(Some(0)),
@@ -199,29 +199,34 @@ impl Names {
             flags: 0,
             ctx: (&raw mut *self).cast(),
             exported: Some(exported),
-            candidate: Some(candidate),
+            nth_symbol: Some(nth_symbol),
         }
     }
 }
 
 impl Resolver for Names {
-    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError> {
         self.answer(b"", name, 1)
     }
 
-    fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
+    fn nth_symbol(
+        &mut self,
+        object: &[u8],
+        name: &[u8],
+        position: u64,
+    ) -> Result<Option<u64>, CallbackError> {
         self.answer(object, name, position)
     }
 }
 
-unsafe fn give(found: Result<Option<u64>, HookError>, value: *mut u64) -> i32 {
+unsafe fn give(found: Result<Option<u64>, CallbackError>, value: *mut u64) -> i32 {
     match found {
         Ok(Some(found)) => {
             // SAFETY: relakit's own.
             unsafe { value.write(found) };
             RELAKIT_OK
         }
-        Ok(None) => RELAKIT_NONE,
+        Ok(None) => RELAKIT_NOT_FOUND,
         Err(error) => error.0,
     }
 }
@@ -234,7 +239,7 @@ unsafe extern "C" fn exported(ctx: *mut c_void, name: *const c_char, len: usize,
     }
 }
 
-unsafe extern "C" fn candidate(
+unsafe extern "C" fn nth_symbol(
     ctx: *mut c_void,
     object: *const c_char,
     object_len: usize,
@@ -247,6 +252,6 @@ unsafe extern "C" fn candidate(
     unsafe {
         let names = &mut *ctx.cast::<Names>();
         let object = slice::from_raw_parts(object.cast(), object_len);
-        give(names.candidate(object, slice::from_raw_parts(name.cast(), name_len), position), value)
+        give(names.nth_symbol(object, slice::from_raw_parts(name.cast(), name_len), position), value)
     }
 }

@@ -84,8 +84,8 @@ impl Slot {
             4 if which & 0x80 != 0 => self.filled(),
             4 => self.fill(wrong),
             5 | 6 => self.early(which, wrong),
-            7 => self.late_size(wrong),
-            8 | 9 => self.keep(which, wrong),
+            7 => self.retained_size(wrong),
+            8 | 9 => self.retain(which, wrong),
             10 | 11 => self.event(which, wrong, true),
             12 => self.event(which, wrong, false),
             13 => self.object(which, wrong),
@@ -133,7 +133,7 @@ impl Slot {
                 Some(RELAKIT_ERR_PROFILE)
             }
             7 => {
-                options.flags = RELAKIT_MORE_TYPES;
+                options.flags = RELAKIT_OPT_EXTRA_TYPES;
                 Some(RELAKIT_ERR_FLAGS)
             }
             8 if lent.len() >= state_words() => {
@@ -241,14 +241,14 @@ impl Slot {
     }
 
     fn place(&mut self, wrong: u8) {
-        let stages: &[i32] = &[RELAKIT_STAGE_PARSED, RELAKIT_STAGE_PLACED, RELAKIT_STAGE_FILLED];
+        let stages: &[i32] = &[RELAKIT_STAGE_PARSED, RELAKIT_STAGE_ASSIGNED, RELAKIT_STAGE_FILLED];
         self.with_memory(
-            "relakit_module_place",
-            (stages, Some(RELAKIT_STAGE_PLACED)),
+            "relakit_module_assign",
+            (stages, Some(RELAKIT_STAGE_ASSIGNED)),
             wrong,
             |lent, memory, error| {
                 // SAFETY: what is wrong is what the header says is answered. So it is below.
-                unsafe { relakit_module_place(lent.module, memory, error) }
+                unsafe { relakit_module_assign(lent.module, memory, error) }
             },
         );
     }
@@ -256,7 +256,7 @@ impl Slot {
     fn fill(&mut self, wrong: u8) {
         self.with_memory(
             "relakit_module_fill",
-            (&[RELAKIT_STAGE_PLACED, RELAKIT_STAGE_FILLED], Some(RELAKIT_STAGE_FILLED)),
+            (&[RELAKIT_STAGE_ASSIGNED, RELAKIT_STAGE_FILLED], Some(RELAKIT_STAGE_FILLED)),
             wrong,
             |lent, memory, error| {
                 // SAFETY: as above.
@@ -278,20 +278,20 @@ impl Slot {
         });
     }
 
-    fn keep(&mut self, short: u8, wrong: u8) {
+    fn retain(&mut self, short: u8, wrong: u8) {
         if self.stage == Some(RELAKIT_STAGE_LOADED) {
             let (mut size, count) = (0, self.values.len());
             let (module, values) = (self.module(), self.values.as_mut_ptr());
             // SAFETY: as above.
-            unsafe { relakit_module_late_size(module, values, count, &raw mut size, ptr::null_mut()) };
+            unsafe { relakit_module_retained_size(module, values, count, &raw mut size, ptr::null_mut()) };
             self.kept = vec![0x5a; size.saturating_sub(usize::from(short >> 5))].into();
         }
         let stages = (&[RELAKIT_STAGE_LOADED][..], Some(RELAKIT_STAGE_LATE));
-        let answer = self.with_memory("relakit_module_keep", stages, wrong, |lent, memory, error| {
+        let answer = self.with_memory("relakit_module_retain", stages, wrong, |lent, memory, error| {
             let (values, count) = lent.values();
             let (kept, size) = lent.kept();
             // SAFETY: as above.
-            unsafe { relakit_module_keep(lent.module, memory, values, count, kept.cast(), size, error) }
+            unsafe { relakit_module_retain(lent.module, memory, values, count, kept.cast(), size, error) }
         });
         if let Some(Ok(_)) = answer {
             // Nobody needs them any more.

@@ -14,7 +14,7 @@ use core::ptr;
 use mapped::{Image, Mapped, span};
 use relakit::abi::SYM_SIZE;
 use relakit::elf::Strings;
-use relakit::reloc::{Rules, SymtabValues};
+use relakit::reloc::{RelocFlags, SymtabValues};
 use relakit::sechdrs::Sechdrs;
 use relakit_ffi::*;
 use std::ffi::CString;
@@ -27,7 +27,7 @@ pub fn run(mut data: &[u8]) -> Option<()> {
         profile: &PROFILES[usize::from(profile) % PROFILES.len()],
         check_pc32: flags & 1 != 0,
         allow_zero: flags & 8 != 0,
-        hooked: flags & 2 != 0,
+        with_writer: flags & 2 != 0,
         foreign: flags & 0x12 == 0x12,
         symindex: match symindex {
             // The first symbol table.
@@ -51,7 +51,7 @@ struct Case {
     check_pc32: bool,
     /// Of one section: symbols may be 0.
     allow_zero: bool,
-    hooked: bool,
+    with_writer: bool,
     foreign: bool,
     symindex: u32,
     relsec: u32,
@@ -68,8 +68,8 @@ impl Case {
     }
 
     fn options(&self, is_one: bool) -> relakit_options {
-        let flags = if self.check_pc32 { RELAKIT_CHECK_PC32 } else { 0 };
-        let zero = if is_one && self.allow_zero { RELAKIT_ALLOW_ZERO_SYMBOLS } else { 0 };
+        let flags = if self.check_pc32 { RELAKIT_OPT_CHECK_PC32 } else { 0 };
+        let zero = if is_one && self.allow_zero { RELAKIT_OPT_ALLOW_ZERO_SYMBOLS } else { 0 };
         super::call::options(flags | zero, self.profile.0)
     }
 
@@ -104,7 +104,7 @@ impl Case {
         let symbols = mapped.symbol_count(self.symindex);
         let count = symbols as u32;
         let writer = mapped.for_c();
-        let writer = if mapped.hooked { &raw const writer } else { ptr::null() };
+        let writer = if mapped.with_writer { &raw const writer } else { ptr::null() };
         let options = self.options(true);
         let (headers, header_count) = (&mapped.image.headers, mapped.image.headers.len() as u32);
         mapped.lent = vec![
@@ -133,9 +133,9 @@ impl Case {
         let headers = mapped.image.headers.clone();
         let sechdrs = Sechdrs { headers: &headers, symbols: self.symindex };
         check_symbols(&sechdrs)?;
-        let mut rules = self.profile.1.rules();
-        rules.set(Rules::ALLOW_ZERO_SYMBOLS, self.allow_zero);
-        rules.set(Rules::CHECK_PC32, self.check_pc32 || rules.contains(Rules::CHECK_PC32));
+        let mut rules = self.profile.1.reloc_flags();
+        rules.set(RelocFlags::ALLOW_ZERO_SYMBOLS, self.allow_zero);
+        rules.set(RelocFlags::CHECK_PC32, self.check_pc32 || rules.contains(RelocFlags::CHECK_PC32));
         let symbols = mapped.symbols(self.symindex).to_vec();
         let values = SymtabValues::from_entries(&symbols);
         let act = if applies { Sechdrs::apply } else { Sechdrs::clear };
@@ -167,8 +167,8 @@ impl Case {
         let size = |index| mapped.image.section(index).map_or(0, Vec::len);
         let symbol_count = mapped.symbol_count(self.symindex);
         let mut values = vec![0; symbol_count];
-        let image = relakit_image {
-            struct_size: size_of::<relakit_image>() as u32,
+        let image = relakit_sechdrs {
+            struct_size: size_of::<relakit_sechdrs>() as u32,
             flags: 0,
             sechdrs: mapped.image.headers.as_ptr().cast(),
             section_count: mapped.image.headers.len() as u32,
@@ -188,9 +188,9 @@ impl Case {
             span(mapped.start(self.symindex).cast_const(), symbol_count * SYM_SIZE),
             span(image.values.cast_const(), if applies { symbol_count } else { 0 }),
         ];
-        let hooked = mapped.hooked;
+        let with_writer = mapped.with_writer;
         let writer = mapped.for_c();
-        let writer = if hooked { &raw const writer } else { ptr::null() };
+        let writer = if with_writer { &raw const writer } else { ptr::null() };
         let (options, resolver) = (self.options(false), names.for_c());
         let (image, options, resolver) = (&raw const image, &raw const options, &raw const resolver);
         let mut sections = u32::MAX;

@@ -5,7 +5,7 @@ use super::hooks::Device;
 use core::mem::size_of;
 use core::ptr;
 use relakit::elf::Object;
-use relakit::{HookError, Memory, Module, Profile, Target, Writer};
+use relakit::{CallbackError, Memory, Module, Profile, Target, Writer};
 use relakit_ffi::*;
 
 /// Every profile, with its number in C.
@@ -25,8 +25,14 @@ pub const PROFILES: [(u32, Profile); 12] = {
 const MAX_SIZE: u64 = 0x8000;
 
 /// No place.
-pub const NOWHERE: relakit_place =
-    relakit_place { flags: 0, reserved: 0, bytes: ptr::null_mut(), size: 0, address: 0, symbols_at: 0 };
+pub const NOWHERE: relakit_section_memory = relakit_section_memory {
+    flags: 0,
+    reserved: 0,
+    bytes: ptr::null_mut(),
+    size: 0,
+    address: 0,
+    symbols_at: 0,
+};
 
 /// How a module is loaded: ten choices.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +40,7 @@ pub struct Choices {
     profile: u8,
     /// Which sections have no place; 0: all have one. So are the next three.
     unplaced: u8,
-    hooked: u8,
+    with_writer: u8,
     symbols_at: u8,
     wrong_size: u8,
     fails: [u8; 2],
@@ -48,10 +54,20 @@ impl Choices {
     pub const SIZE: usize = 10;
 
     pub const fn new(choices: [u8; Self::SIZE]) -> Self {
-        let [profile, unplaced, hooked, symbols_at, wrong_size, fail, fail_again, salt, short, kept_short] =
-            choices;
+        let [
+            profile,
+            unplaced,
+            with_writer,
+            symbols_at,
+            wrong_size,
+            fail,
+            fail_again,
+            salt,
+            short,
+            kept_short,
+        ] = choices;
         let fails = [fail.wrapping_sub(1), fail_again.wrapping_sub(1)];
-        Self { profile, unplaced, hooked, symbols_at, wrong_size, fails, salt, short, kept_short }
+        Self { profile, unplaced, with_writer, symbols_at, wrong_size, fails, salt, short, kept_short }
     }
 
     pub fn profile(self) -> Profile {
@@ -61,7 +77,7 @@ impl Choices {
 
     pub fn options(self) -> relakit_options {
         let (number, _) = PROFILES[usize::from(self.profile) % PROFILES.len()];
-        options(if self.profile & 128 != 0 { RELAKIT_CHECK_PC32 } else { 0 }, number)
+        options(if self.profile & 128 != 0 { RELAKIT_OPT_CHECK_PC32 } else { 0 }, number)
     }
 }
 
@@ -81,7 +97,7 @@ struct Spot {
     /// Empty behind the writer.
     bytes: Vec<u8>,
     size: u64,
-    hooked: bool,
+    with_writer: bool,
 }
 
 /// The memory of a module.
@@ -96,22 +112,23 @@ impl Sections {
     pub fn new(object: &Object<'_>, choices: Choices) -> Self {
         let mut behind = Vec::new();
         let spots = object.sections().map(|(index, section)| {
-            if section.size > MAX_SIZE || means(choices.unplaced, index) {
+            if section.sh_size > MAX_SIZE || means(choices.unplaced, index) {
                 return None;
             }
-            let size = section.size + u64::from(means(choices.wrong_size, index));
+            let size = section.sh_size + u64::from(means(choices.wrong_size, index));
             let address = 0xffff_ffff_c000_0000u64.wrapping_add(u64::from(index) * 0x1_0000);
-            let hooked = means(choices.hooked, index);
+            let with_writer = means(choices.with_writer, index);
             let mut bytes = object.section_bytes(&section).to_vec();
-            bytes.resize(usize::try_from(size).expect("at most MAX_SIZE"), if hooked { 0 } else { 0xee });
-            if hooked {
+            bytes
+                .resize(usize::try_from(size).expect("at most MAX_SIZE"), if with_writer { 0 } else { 0xee });
+            if with_writer {
                 behind.push((address, core::mem::take(&mut bytes)));
             }
             let symbols_at = means(choices.symbols_at, index).then_some(u64::from(index) << 20);
-            Some(Spot { address, symbols_at, bytes, size, hooked })
+            Some(Spot { address, symbols_at, bytes, size, with_writer })
         });
         let spots = spots.collect();
-        Self { spots, device: Device::new(behind, choices.fails), has_writer: choices.hooked != 0 }
+        Self { spots, device: Device::new(behind, choices.fails), has_writer: choices.with_writer != 0 }
     }
 
     pub fn of(module: &Module<'_>, choices: Choices) -> Self {
@@ -124,14 +141,14 @@ impl Sections {
     }
 
     /// For C. They lead into this.
-    pub fn places(&mut self) -> Vec<relakit_place> {
+    pub fn places(&mut self) -> Vec<relakit_section_memory> {
         let place = |spot: &mut Option<Spot>| {
             let Some(spot) = spot else { return NOWHERE };
             let flag = |there: bool, flag: u32| if there { flag } else { 0 };
-            relakit_place {
-                flags: RELAKIT_PLACED
-                    | flag(spot.hooked, RELAKIT_PLACE_WRITER)
-                    | flag(spot.symbols_at.is_some(), RELAKIT_PLACE_SYMBOLS_AT),
+            relakit_section_memory {
+                flags: RELAKIT_MEMORY_PRESENT
+                    | flag(spot.with_writer, RELAKIT_MEMORY_WRITER)
+                    | flag(spot.symbols_at.is_some(), RELAKIT_MEMORY_SYMBOLS_AT),
                 reserved: 0,
                 bytes: if spot.bytes.is_empty() { ptr::null_mut() } else { spot.bytes.as_mut_ptr().cast() },
                 size: spot.size,
@@ -143,7 +160,7 @@ impl Sections {
     }
 
     /// For C; `places` and `writer` are what it leads to.
-    pub fn for_c(&self, places: &[relakit_place], writer: &relakit_writer) -> relakit_memory {
+    pub fn for_c(&self, places: &[relakit_section_memory], writer: &relakit_writer) -> relakit_memory {
         relakit_memory {
             struct_size: size_of::<relakit_memory>() as u32,
             flags: 0,
@@ -165,13 +182,13 @@ impl Memory for Sections {
 
     fn target(&mut self, section: u32) -> Option<Target<'_>> {
         let spot = self.spots.get_mut(usize::try_from(section).ok()?)?.as_mut()?;
-        Some(match spot.hooked {
-            true => Target::hooked(spot.size, spot.address, &mut self.device),
+        Some(match spot.with_writer {
+            true => Target::with_writer(spot.size, spot.address, &mut self.device),
             false => Target::new(&mut spot.bytes, spot.address),
         })
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         if self.has_writer { self.device.sync() } else { Ok(()) }
     }
 }

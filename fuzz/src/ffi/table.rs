@@ -6,14 +6,14 @@ use super::take;
 use core::mem::size_of;
 use core::ptr;
 use relakit::elf::RelaTable;
-use relakit::reloc::{self, Rules, SymtabValues, Values};
+use relakit::reloc::{self, RelocFlags, SymtabValues, Values};
 use relakit::{Error, Profile, Target, View};
 use relakit_ffi::*;
 
 #[derive(Clone, Copy)]
 enum Rust {
-    Write(fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, Rules) -> Result<(), Error>),
-    Read(fn(RelaTable<'_>, Values<'_>, &mut View<'_>, Rules) -> Result<(), Error>),
+    Write(fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, RelocFlags) -> Result<(), Error>),
+    Read(fn(RelaTable<'_>, Values<'_>, &mut View<'_>, RelocFlags) -> Result<(), Error>),
 }
 
 type C = unsafe extern "C" fn(
@@ -43,7 +43,7 @@ pub fn run(mut data: &[u8]) -> Option<()> {
     let case = Case {
         flags: u32::from(flags & 15 | flags >> 3 & 16),
         profile: &super::sections::PROFILES[usize::from(profile) % super::sections::PROFILES.len()],
-        hooked: flags & 16 != 0,
+        with_writer: flags & 16 != 0,
         symtab: flags & 32 != 0,
         fails: [fail, fail_again],
         before: vec![if flags & 64 != 0 { 0xcc } else { 0 }; usize::from(size)],
@@ -54,7 +54,7 @@ pub fn run(mut data: &[u8]) -> Option<()> {
     let act_then_clears = act % 4 == 3;
     let act = match act % 4 {
         0 => CLEAR,
-        1 => Act { name: "relakit_check", rust: Rust::Read(reloc::check), c: relakit_check },
+        1 => Act { name: "relakit_dry_run", rust: Rust::Read(reloc::dry_run), c: relakit_dry_run },
         _ => Act { name: "relakit_apply", rust: Rust::Write(reloc::apply), c: relakit_apply },
     };
     match wrong {
@@ -67,7 +67,7 @@ pub fn run(mut data: &[u8]) -> Option<()> {
 struct Case<'d> {
     flags: u32,
     profile: &'static (u32, Profile),
-    hooked: bool,
+    with_writer: bool,
     symtab: bool,
     fails: [u8; 2],
     before: Vec<u8>,
@@ -110,11 +110,11 @@ impl Case<'_> {
             true => Values::Symtab(SymtabValues::from_entries(&symtab)),
             false => Values::Dense(&self.values),
         };
-        let mut target = match self.hooked {
-            true => Target::hooked(self.before.len() as u64, self.address, device),
+        let mut target = match self.with_writer {
+            true => Target::with_writer(self.before.len() as u64, self.address, device),
             false => Target::new(plain, self.address),
         };
-        let rules = Rules::from_bits(self.flags).expect("five flags") | self.profile.1.rules();
+        let rules = RelocFlags::from_bits(self.flags).expect("five flags") | self.profile.1.reloc_flags();
         let table = RelaTable::new(self.table).map_err(of_core)?;
         match act {
             Rust::Write(act) => act(table, values, &mut target, rules),
@@ -130,10 +130,14 @@ impl Case<'_> {
         // The input chooses the address, which is no memory of this program.
         writer.flags = RELAKIT_WRITER_FOREIGN;
         let target = relakit_target {
-            bytes: if self.hooked || plain.is_empty() { ptr::null_mut() } else { plain.as_mut_ptr().cast() },
+            bytes: if self.with_writer || plain.is_empty() {
+                ptr::null_mut()
+            } else {
+                plain.as_mut_ptr().cast()
+            },
             size: plain.len() as u64,
             address: self.address,
-            writer: if self.hooked { &raw const writer } else { ptr::null() },
+            writer: if self.with_writer { &raw const writer } else { ptr::null() },
         };
         let (table, size) = (self.table.as_ptr().cast(), self.table.len());
         // SAFETY: all of it lives and is as large as it says.

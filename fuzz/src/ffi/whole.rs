@@ -77,17 +77,17 @@ fn rust_steps(
     let count = (module.object().symbols().len() as usize).saturating_sub(usize::from(choices.short));
     let sections = sections.insert(Sections::of(&module, choices));
     let mut values = vec![0; count];
-    let placed = module.place(sections)?;
+    let placed = module.assign(sections)?;
     let filled = placed.fill()?;
     let loaded = filled.early(&mut values, names)?;
     for index in 0..module.object().section_count() {
-        life.steps.push(Ok(u64::from(loaded.special(index).is_some())));
+        life.steps.push(Ok(u64::from(relakit_linux::special::of_section(&loaded, index).is_some())));
     }
     life.steps.extend(values.iter().map(|value| Ok(*value)));
-    let size = module.late_size(&mut values)?;
+    let size = module.retained_size(&mut values)?;
     life.steps.push(Ok(size as u64));
     let mut kept = vec![0; size.saturating_sub(usize::from(choices.kept_short))];
-    let mut late = loaded.keep(sections, &mut values, &mut kept)?;
+    let mut late = loaded.retain(sections, &mut values, &mut kept)?;
     for object in objects(&module) {
         for coming in EVENTS {
             let result = step(&mut late, object.as_bytes(), coming, sections, names);
@@ -119,15 +119,15 @@ fn describe(module: &Module<'_>, life: &mut Life) {
             Class::Ordinary { target } => (RELAKIT_CLASS_ORDINARY, target),
             Class::KlpEarly { target } => (RELAKIT_CLASS_KLP_EARLY, target),
             Class::KlpLate { target, .. } => (RELAKIT_CLASS_KLP_LATE, target),
-            Class::PassedOver => (RELAKIT_CLASS_PASSED_OVER, section.info),
+            Class::Skipped => (RELAKIT_CLASS_SKIPPED, section.sh_info),
             Class::LegacyArch => (RELAKIT_CLASS_LEGACY_ARCH, 0),
-            Class::Malformed { .. } => (RELAKIT_CLASS_MALFORMED, section.info),
+            Class::Malformed { .. } => (RELAKIT_CLASS_MALFORMED, section.sh_info),
             _ => (RELAKIT_CLASS_NOT_RELOCATION, 0),
         };
         let fault = module.malformed(index).map_or(0, |error| error.kind as i32);
         life.steps.extend(
             [
-                u64::from(section.kind),
+                u64::from(section.sh_type),
                 u64::from(number),
                 u64::from(target),
                 u64::from(fault.unsigned_abs()),
@@ -135,24 +135,25 @@ fn describe(module: &Module<'_>, life: &mut Life) {
                 text(object.section_name(&section)),
                 text(class.reason.message().to_bytes()),
                 text(object.section_bytes(&section)),
-                section.size,
-                section.align,
-                section.flags.bits(),
-                u64::from(section.link),
-                u64::from(section.info),
+                section.sh_size,
+                section.sh_addralign,
+                section.sh_flags.bits(),
+                u64::from(section.sh_link),
+                u64::from(section.sh_info),
             ]
             .map(Ok),
         );
     }
     for index in 0..object.symbols().len() {
         let symbol = object.symbols().get(index).expect("it exists");
-        let name = object.symbols().name(index, &symbol).map(text).map_err(of_core);
+        let name = object.symbols().name(&symbol).map(text).map_err(of_core);
         life.steps.push(name);
         if name.is_err() {
             continue;
         }
-        life.steps
-            .extend([u64::from(symbol.shndx), u64::from(symbol.info), symbol.value, symbol.size].map(Ok));
+        life.steps.extend(
+            [u64::from(symbol.st_shndx), u64::from(symbol.st_info), symbol.st_value, symbol.st_size].map(Ok),
+        );
     }
 }
 
@@ -207,7 +208,7 @@ fn c_steps(
     let resolver = &raw const resolver;
     let count = (info.symbol_count as usize).saturating_sub(usize::from(choices.short));
     let mut values = vec![0u64; count];
-    c!(relakit_module_place(module, memory))?;
+    c!(relakit_module_assign(module, memory))?;
     c!(relakit_module_fill(module, memory))?;
     c!(relakit_module_early(module, memory, values.as_mut_ptr(), count, resolver))?;
     for index in 0..info.section_count {
@@ -217,11 +218,11 @@ fn c_steps(
     }
     life.steps.extend(values.iter().map(|value| Ok(*value)));
     let mut size = 0;
-    c!(relakit_module_late_size(module, values.as_mut_ptr(), count, &raw mut size))?;
+    c!(relakit_module_retained_size(module, values.as_mut_ptr(), count, &raw mut size))?;
     life.steps.push(Ok(size as u64));
     let mut kept = vec![0u8; size.saturating_sub(usize::from(choices.kept_short))];
     let (lent, lent_size) = (kept.as_mut_ptr().cast(), kept.len());
-    c!(relakit_module_keep(module, memory, values.as_mut_ptr(), count, lent, lent_size))?;
+    c!(relakit_module_retain(module, memory, values.as_mut_ptr(), count, lent, lent_size))?;
     for object in objects(&parsed) {
         for coming in EVENTS {
             let (object, mut count) = (object.as_ptr(), 0);

@@ -47,7 +47,7 @@ impl Lent<'_> {
         match self.wrong {
             30 => resolver.struct_size -= 1,
             31 => resolver.flags = 1,
-            32 => (resolver.exported, resolver.candidate) = (None, None),
+            32 => (resolver.exported, resolver.nth_symbol) = (None, None),
             _ => {}
         }
         resolver
@@ -55,8 +55,9 @@ impl Lent<'_> {
 }
 
 /// Puts something wrong into one place; what it is answered with, where that does not depend on more.
-pub fn wrong_places(places: &mut [relakit_place], lent: &mut Lent<'_>, wrong: u8) -> Option<i32> {
-    let plain = |place: &&mut relakit_place| place.flags == RELAKIT_PLACED && place.size != 0;
+pub fn wrong_places(places: &mut [relakit_section_memory], lent: &mut Lent<'_>, wrong: u8) -> Option<i32> {
+    let plain =
+        |place: &&mut relakit_section_memory| place.flags == RELAKIT_MEMORY_PRESENT && place.size != 0;
     match wrong {
         8 => {
             let place = places.iter_mut().find(plain)?;
@@ -76,7 +77,7 @@ pub fn wrong_places(places: &mut [relakit_place], lent: &mut Lent<'_>, wrong: u8
             Some(RELAKIT_ERR_RESERVED)
         }
         12 => {
-            let place = places.iter_mut().find(|place| place.flags & RELAKIT_PLACE_WRITER != 0)?;
+            let place = places.iter_mut().find(|place| place.flags & RELAKIT_MEMORY_WRITER != 0)?;
             place.bytes = lent.module.cast();
             Some(RELAKIT_ERR_RESERVED)
         }
@@ -119,7 +120,7 @@ pub fn wrong_memory(memory: &mut relakit_memory, writer: &mut relakit_writer, wr
             Some(RELAKIT_ERR_NULL)
         }
         7 => {
-            memory.count = usize::MAX / size_of::<relakit_place>();
+            memory.count = usize::MAX / size_of::<relakit_section_memory>();
             Some(RELAKIT_ERR_LENGTH)
         }
         17 if !memory.writer.is_null() => {

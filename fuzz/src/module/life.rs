@@ -6,7 +6,7 @@ use super::plan::{Meaning, NAMES, OBJECTS, Plan};
 use super::world::{Answers, FAILED, Faults, Names, Spot, World};
 use relakit::ErrorKind::*;
 use relakit::abi::SHT_NULL;
-use relakit::elf::SymbolPlace;
+use relakit::elf::SymbolLocation;
 use relakit::{Error, Late, Loaded, Module};
 
 /// Most steps of a life.
@@ -14,27 +14,27 @@ const STEPS: usize = 16;
 
 /// Runs one input.
 pub(super) fn run(plan: &Plan, bytes: &mut Bytes<'_>) {
-    let (file, faults) = (plan.file(), Faults::default());
+    let (file, errors) = (plan.file(), Faults::default());
     let module = Module::parse(&file, plan.profile).unwrap_or_else(|error| panic!("{error}"));
     symbols_are_where_planned(plan, &module);
     if plan.has_many {
         // A life would take half a second.
         return;
     }
-    let spots = spots(plan, &faults);
-    let world = World { spots: spots.clone(), faults: &faults, syncs: 0 };
+    let spots = spots(plan, &errors);
+    let world = World { spots: spots.clone(), errors: &errors, syncs: 0 };
     let mut life = Life { plan, world, model: Model::new(plan, spots) };
     // A loader that lends more memory than is needed is no worse.
     let more = usize::from(bytes.is_rare());
     let mut values = vec![0; plan.symbols.len() + more];
     let Some(loaded) = life.load(&module, &mut values, bytes) else { return };
-    life.model.keep();
-    let mut kept = vec![0x5a; module.late_size(&mut values).unwrap() + more];
+    life.model.retain();
+    let mut kept = vec![0x5a; module.retained_size(&mut values).unwrap() + more];
     if let Some(short) = kept.len().checked_sub(1 + more) {
-        let error = loaded.keep(&mut life.world, &mut values, &mut kept[..short]).unwrap_err();
-        assert_eq!(error.kind, KeptTooShort);
+        let error = loaded.retain(&mut life.world, &mut values, &mut kept[..short]).unwrap_err();
+        assert_eq!(error.kind, RetainedTooShort);
     }
-    let mut late = loaded.keep(&mut life.world, &mut values, &mut kept).unwrap();
+    let mut late = loaded.retain(&mut life.world, &mut values, &mut kept).unwrap();
     drop((loaded, values));
     for _ in 0..STEPS {
         if bytes.is_empty() {
@@ -60,22 +60,22 @@ pub(super) fn run(plan: &Plan, bytes: &mut Bytes<'_>) {
 fn symbols_are_where_planned(plan: &Plan, module: &Module<'_>) {
     let table = module.object().symbols();
     for (index, symbol) in (1..).zip(plan.symbols.iter().skip(1)) {
-        let place = table.place(index, &table.get(index).unwrap());
+        let place = table.location(&table.get(index).unwrap());
         let is_as_planned = match symbol.meaning {
-            Meaning::Defined { section } => place == SymbolPlace::Section(section),
-            Meaning::Absolute => place == SymbolPlace::Absolute,
-            Meaning::Undefined { .. } => place == SymbolPlace::Undefined,
-            Meaning::Common { .. } => place == SymbolPlace::Common,
-            Meaning::Invalid => matches!(place, SymbolPlace::Invalid(_)),
-            Meaning::Livepatch { .. } | Meaning::Raw => place == SymbolPlace::Livepatch,
+            Meaning::Defined { section } => place == SymbolLocation::Section(section),
+            Meaning::Absolute => place == SymbolLocation::Absolute,
+            Meaning::Undefined { .. } => place == SymbolLocation::Undefined,
+            Meaning::Common { .. } => place == SymbolLocation::Common,
+            Meaning::Invalid => matches!(place, SymbolLocation::Invalid(_)),
+            Meaning::Livepatch { .. } | Meaning::Raw => place == SymbolLocation::Livepatch,
         };
         assert!(is_as_planned, "{symbol:?} is at {place:?}");
     }
 }
 
 /// The sections of a plan, in the memory that it gives them.
-fn spots<'w>(plan: &Plan, faults: &'w Faults) -> Vec<Spot<'w>> {
-    let mut spots = vec![Spot::none(faults); usize::try_from(plan.symbols_section()).unwrap()];
+fn spots<'w>(plan: &Plan, errors: &'w Faults) -> Vec<Spot<'w>> {
+    let mut spots = vec![Spot::none(errors); usize::try_from(plan.symbols_section()).unwrap()];
     for (spot, target) in spots.iter_mut().skip(1).zip(&plan.targets) {
         // An unused header has zeros, whatever it leads to.
         let mut bytes = match target.kind {
@@ -85,7 +85,7 @@ fn spots<'w>(plan: &Plan, faults: &'w Faults) -> Vec<Spot<'w>> {
         bytes.resize(bytes.len().saturating_add_signed(isize::from(target.excess)), 0);
         let (address, base, is_placed, is_hooked) =
             (target.address, target.base, target.is_placed, target.is_hooked);
-        *spot = Spot { bytes, address, base, is_placed, is_hooked, faults };
+        *spot = Spot { bytes, address, base, is_placed, is_hooked, errors };
     }
     spots
 }
@@ -118,7 +118,7 @@ impl Answers for Known {
         }
     }
 
-    fn candidate(&self, object: &[u8], name: &[u8], position: u64) -> Option<u64> {
+    fn nth_symbol(&self, object: &[u8], name: &[u8], position: u64) -> Option<u64> {
         let object = OBJECTS.iter().position(|known| known.as_bytes() == object).unwrap();
         let (length, name) = (name.len(), NAMES.iter().position(|known| known.as_bytes() == name));
         let (count, last) = match (self.odd, name) {
@@ -153,29 +153,29 @@ impl Life<'_, '_> {
         values: &mut [u64],
         bytes: &mut Bytes<'_>,
     ) -> Option<Loaded<'f>> {
-        let faults: Vec<Told> = module.place_faults(&mut self.world).map(Told::from).collect();
-        assert_eq!(faults, self.model.place_faults(), "place");
-        if let Err(error) = module.place(&mut self.world).map(|_| ()) {
-            assert_eq!(Some(&Told::from(error)), faults.first());
+        let errors: Vec<Told> = module.assign_errors(&mut self.world).map(Told::from).collect();
+        assert_eq!(errors, self.model.assign_errors(), "place");
+        if let Err(error) = module.assign(&mut self.world).map(|_| ()) {
+            assert_eq!(Some(&Told::from(error)), errors.first());
             return None;
         }
-        assert_eq!(faults, []);
+        assert_eq!(errors, []);
         self.fill(module);
         let answers = Known::read(bytes);
         let mut listed = Vec::new();
-        let names = &mut Names { answers: &answers, faults: self.world.faults };
+        let names = &mut Names { answers: &answers, errors: self.world.errors };
         module
-            .place(&mut self.world)
+            .assign(&mut self.world)
             .unwrap()
             .assume_filled()
-            .faults(values, names, &mut |error| listed.push(error))
+            .errors(values, names, &mut |error| listed.push(error))
             .unwrap();
         assert_eq!(self.world.syncs, 0, "a dry run writes nothing");
         self.is_as_the_model();
         let expected = self.model.early(&answers);
         let loaded = self.attempt(bytes, &answers, expected.is_err(), &mut |world, names| {
             values.fill(0x1111_1111_1111_1111);
-            module.place(world)?.assume_filled().early(values, names)
+            module.assign(world)?.assume_filled().early(values, names)
         })?;
         let loaded = self.agree(loaded, expected, &listed)?;
         assert_eq!(values.get(..self.plan.symbols.len()), Some(self.model.values()), "values");
@@ -187,7 +187,7 @@ impl Life<'_, '_> {
         for spot in self.world.spots.iter_mut().filter(|spot| spot.is_placed && !spot.is_hooked) {
             spot.bytes.fill(0xcc);
         }
-        let filled = module.place(&mut self.world).unwrap().fill().map(|_| ());
+        let filled = module.assign(&mut self.world).unwrap().fill().map(|_| ());
         assert_eq!(filled.map_err(Told::from), self.model.fill_fault().map_or(Ok(()), Err), "fill");
         if filled.is_err() {
             self.world.spots.clone_from(&self.model.spots);
@@ -195,7 +195,7 @@ impl Life<'_, '_> {
         self.is_as_the_model();
     }
 
-    /// Does a pass, with faults of hooks if the input wants them. A pass that one fails changes nothing, and is done again
+    /// Does a pass, with errors of hooks if the input wants them. A pass that one fails changes nothing, and is done again
     /// without. `None` when the pass could not be undone, because the hooks kept failing. `fails`: it does by itself.
     fn attempt<T>(
         &mut self,
@@ -206,7 +206,7 @@ impl Life<'_, '_> {
     ) -> Option<Result<T, Error>> {
         let before = self.world.image();
         let world = &mut self.world;
-        let names = &mut Names { answers, faults: world.faults };
+        let names = &mut Names { answers, errors: world.errors };
         let mut pass = |world: &mut World<'_>| {
             let done = pass(world, names);
             if let Some(error) = done.as_ref().err().filter(|error| error.kind != NotUndone) {
@@ -218,10 +218,10 @@ impl Life<'_, '_> {
         if choice < 0xe0 {
             return Some(pass(world));
         }
-        world.faults.arm(bytes.below(32), [1, 1, 1, 2, 3, 1000][usize::from(choice) % 6]);
+        world.errors.arm(bytes.below(32), [1, 1, 1, 2, 3, 1000][usize::from(choice) % 6]);
         let done = pass(world);
-        let failed = world.faults.failed();
-        world.faults.arm(0, 0);
+        let failed = world.errors.failed();
+        world.errors.arm(0, 0);
         if failed == 0 {
             return Some(done);
         }
@@ -253,7 +253,7 @@ impl Life<'_, '_> {
             (Err(error), Err(told)) => {
                 assert_eq!(Told::from(*error), told);
                 // Where fields overlap only writing tells.
-                assert!(error.kind == NonZero || listed.contains(error), "a dry run finds {error}");
+                assert!(error.kind == TargetNotZero || listed.contains(error), "a dry run finds {error}");
             }
             (Err(error), Ok(_)) => panic!("{error}"),
             (Ok(_), Err(told)) => panic!("{told:?} was not noticed"),
@@ -296,8 +296,8 @@ impl Life<'_, '_> {
 
     fn coming(&mut self, late: &mut Late<'_>, object: usize, bytes: &mut Bytes<'_>) -> Option<()> {
         let (name, answers, mut listed) = (OBJECTS[object].as_bytes(), Known::read(bytes), Vec::new());
-        let names = &mut Names { answers: &answers, faults: self.world.faults };
-        let dry = late.faults(name, &mut self.world, names, &mut |error| listed.push(error));
+        let names = &mut Names { answers: &answers, errors: self.world.errors };
+        let dry = late.errors(name, &mut self.world, names, &mut |error| listed.push(error));
         listed.extend(dry.err());
         assert_eq!(self.world.syncs, 0, "a dry run writes nothing");
         self.is_as_the_model();
@@ -316,7 +316,7 @@ impl Life<'_, '_> {
             self.attempt(bytes, &answers, expected.is_err(), &mut |world, _| late.going(name, world))?;
         // Of several fields that do not hold what they should one is named; which depends on the order they are read in.
         let done = done.map_err(|mut error| {
-            if error.kind == Mismatch {
+            if error.kind == TargetMismatch {
                 (error.entry, error.symbol) = (None, None);
             }
             error
@@ -348,7 +348,7 @@ impl Life<'_, '_> {
     /// Names of no object.
     fn nobody(&mut self, late: &mut Late<'_>, bytes: &mut Bytes<'_>) -> Option<()> {
         let answers = Known::read(bytes);
-        let names = &mut Names { answers: &answers, faults: self.world.faults };
+        let names = &mut Names { answers: &answers, errors: self.world.errors };
         assert_eq!(late.coming(b"", &mut self.world, names).unwrap_err().kind, NotAModule);
         assert_eq!(late.going(b"", &mut self.world).unwrap_err().kind, NotAModule);
         assert_eq!(late.going(b"demo_dis", &mut self.world), Ok(0));
@@ -384,7 +384,7 @@ impl Answers for &Known {
         (**self).exported(name)
     }
 
-    fn candidate(&self, object: &[u8], name: &[u8], position: u64) -> Option<u64> {
-        (**self).candidate(object, name, position)
+    fn nth_symbol(&self, object: &[u8], name: &[u8], position: u64) -> Option<u64> {
+        (**self).nth_symbol(object, name, position)
     }
 }

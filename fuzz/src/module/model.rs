@@ -36,7 +36,7 @@ impl Told {
 }
 
 /// The value of a symbol whose section has no memory.
-const UNPLACED: u64 = 0x5ec7_1000_0000_0000;
+const UNASSIGNED: u64 = 0x5ec7_1000_0000_0000;
 
 /// A field that was written.
 #[derive(Clone, Debug)]
@@ -104,15 +104,15 @@ impl<'p, 'w> Model<'p, 'w> {
     fn is_there(&self, target: u32) -> Result<(), Told> {
         let spot = &self.spots[usize::try_from(target).unwrap()];
         match spot.is_placed {
-            false => Err(Told::about(NotPlaced, target)),
-            true if spot.bytes.len() != self.size(target) => Err(Told::about(PlacedSize, target)),
+            false => Err(Told::about(NotAssigned, target)),
+            true if spot.bytes.len() != self.size(target) => Err(Told::about(AssignedSize, target)),
             true if spot.wraps() => Err(Told::about(AddressWraps, target)),
             true => Ok(()),
         }
     }
 
     /// What `place` finds missing.
-    pub(super) fn place_faults(&self) -> Vec<Told> {
+    pub(super) fn assign_errors(&self) -> Vec<Told> {
         let early =
             |section: &&Relocations| self.class(section) == Class::Early && !section.entries.is_empty();
         let sections = self.plan.relocations.iter().filter(early);
@@ -122,7 +122,7 @@ impl<'p, 'w> Model<'p, 'w> {
     /// What `fill` finds wrong.
     pub(super) fn fill_fault(&self) -> Option<Told> {
         let targets = 1..=u32::try_from(self.plan.targets.len()).unwrap();
-        targets.filter_map(|target| self.is_there(target).err()).find(|told| told.kind != NotPlaced)
+        targets.filter_map(|target| self.is_there(target).err()).find(|told| told.kind != NotAssigned)
     }
 
     /// Values of the symbols, and the fault that counts: the last.
@@ -139,7 +139,7 @@ impl<'p, 'w> Model<'p, 'w> {
                     let spot = self.spots.get(usize::try_from(*section).unwrap());
                     *value = match spot.filter(|spot| spot.is_placed) {
                         Some(spot) => value.wrapping_add(spot.base),
-                        None => UNPLACED,
+                        None => UNASSIGNED,
                     };
                 }
                 Meaning::Undefined { weak } => {
@@ -179,7 +179,7 @@ impl<'p, 'w> Model<'p, 'w> {
                     && self.spots.get(usize::try_from(*section).unwrap()).is_none_or(|spot| !spot.is_placed)
                 {
                     return Err(Told {
-                        kind: SymbolUnplaced,
+                        kind: SymbolUnassigned,
                         section: Some(index),
                         entry: Some(entry),
                         symbol: Some(relocation.symbol),
@@ -194,7 +194,7 @@ impl<'p, 'w> Model<'p, 'w> {
     }
 
     /// What is known of the late sections when the module is loaded.
-    pub(super) fn keep(&mut self) {
+    pub(super) fn retain(&mut self) {
         for (number, section) in self.plan.relocations.iter().enumerate() {
             let index = self.plan.section(number);
             let (object, problem) = match self.class(section) {
@@ -255,7 +255,7 @@ impl<'p, 'w> Model<'p, 'w> {
             for field in fields.iter().rev() {
                 let there = &mut spots[field.target].bytes[field.offset..][..field.size];
                 if there != field.bytes() {
-                    return Err(Told::about(Mismatch, self.plan.section(kept.number)));
+                    return Err(Told::about(TargetMismatch, self.plan.section(kept.number)));
                 }
                 there.fill(0);
             }
@@ -275,9 +275,9 @@ impl<'p, 'w> Model<'p, 'w> {
         let spot = &self.spots[usize::try_from(section.target).unwrap()];
         let told = |kind| Err(Told::about(kind, section.target));
         match (spot.is_placed, spot.address == kept.place.0, spot.bytes.len() == kept.place.1) {
-            (false, ..) => told(NotPlaced),
-            (true, false, _) => told(Moved),
-            (true, true, false) => told(PlacedSize),
+            (false, ..) => told(NotAssigned),
+            (true, false, _) => told(SectionMoved),
+            (true, true, false) => told(AssignedSize),
             (true, true, true) => Ok(()),
         }
     }
@@ -322,7 +322,7 @@ impl<'p, 'w> Model<'p, 'w> {
             }
             _ => return Err(NotKlpSymbol),
         };
-        let ask = |position| answers.candidate(object.as_bytes(), name.as_bytes(), position);
+        let ask = |position| answers.nth_symbol(object.as_bytes(), name.as_bytes(), position);
         match (position, ask(0), ask(1)) {
             (_, None, _) => Err(KlpNotFound),
             // The last address seen counts first.
@@ -336,7 +336,7 @@ impl<'p, 'w> Model<'p, 'w> {
                 }
             }
             (position, ..) => match ask(position - 1) {
-                None => Err(KlpPosition),
+                None => Err(KlpSympos),
                 Some(0) => Err(KlpNotFound),
                 Some(value) => Ok(value),
             },

@@ -45,18 +45,18 @@ fn change(file: &mut Vec<u8>, bytes: &mut Bytes<'_>) {
 }
 
 /// Memory for each section that is in memory and not too large.
-pub(crate) fn world<'w>(module: &Module<'_>, faults: &'w Faults) -> World<'w> {
+pub(crate) fn world<'w>(module: &Module<'_>, errors: &'w Faults) -> World<'w> {
     let mut places = 0;
     let spot = |(index, section): (u32, relakit::elf::Section)| {
         let is_in_memory = module.is_allocated(index) || module.per_cpu_section() == Some(index);
-        if !is_in_memory || section.size > SECTION_MAX || places == PLACES_MAX {
-            return Spot::none(faults);
+        if !is_in_memory || section.sh_size > SECTION_MAX || places == PLACES_MAX {
+            return Spot::none(errors);
         }
         places += 1;
         let address = 0xffff_ffff_c000_0000u64.wrapping_add(u64::from(index) * 0x1_0000);
-        Spot::new(address, usize::try_from(section.size).unwrap(), faults)
+        Spot::new(address, usize::try_from(section.sh_size).unwrap(), errors)
     };
-    World { spots: module.object().sections().map(spot).collect(), faults, syncs: 0 }
+    World { spots: module.object().sections().map(spot).collect(), errors, syncs: 0 }
 }
 
 /// Knows every name, and by the name how many symbols have it.
@@ -83,7 +83,7 @@ impl Answers for Hashed {
         (name != b"nobody_has_it").then(|| 0xffff_ffff_8100_0000 + hash(name) % 0x100_0000)
     }
 
-    fn candidate(&self, object: &[u8], name: &[u8], position: u64) -> Option<u64> {
+    fn nth_symbol(&self, object: &[u8], name: &[u8], position: u64) -> Option<u64> {
         let value =
             0xffff_ffff_8200_0000 + hash(object) % 0x1_0000 + hash(name) % 0x10_0000 + position.min(8) * 0x20;
         (position < self.count(name)).then(|| value + u64::from(self.seed) * 0x1_0000)
@@ -100,7 +100,7 @@ fn hash(name: &[u8]) -> u64 {
 /// Whose relocations section `index` holds, by its flag and its name; `None` when they are ordinary.
 pub(crate) fn object_of<'f>(module: &Module<'f>, index: u32) -> Option<&'f [u8]> {
     let section = module.object().section(index)?;
-    if !section.flags.contains(SectionFlags::RELA_LIVEPATCH) {
+    if !section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH) {
         return None;
     }
     let name = module.object().section_name(&section).strip_prefix(KLP_RELA_PREFIX).unwrap_or_default();
@@ -113,10 +113,10 @@ fn fields(module: &Module<'_>, world: &World<'_>, is_it: impl Fn(Option<&[u8]>) 
     let mut fields: Vec<_> = world.spots.iter().map(|spot| vec![false; spot.bytes.len()]).collect();
     for (index, section) in module.object().sections().skip(1) {
         let object = object_of(module, index);
-        if object.is_none() && section.kind != SHT_RELA || !is_it(object) {
+        if object.is_none() && section.sh_type != SHT_RELA || !is_it(object) {
             continue;
         }
-        let Some(target) = usize::try_from(section.info).ok().and_then(|target| fields.get_mut(target))
+        let Some(target) = usize::try_from(section.sh_info).ok().and_then(|target| fields.get_mut(target))
         else {
             continue;
         };
@@ -126,7 +126,7 @@ fn fields(module: &Module<'_>, world: &World<'_>, is_it: impl Fn(Option<&[u8]>) 
                 2 | 4 | 10 | 11 => 4,
                 _ => 0,
             };
-            let field = usize::try_from(rela.offset).ok().and_then(|offset| target.get_mut(offset..));
+            let field = usize::try_from(rela.r_offset).ok().and_then(|offset| target.get_mut(offset..));
             field.into_iter().flatten().take(size).for_each(|byte| *byte = true);
         }
     }
@@ -147,27 +147,27 @@ fn differs_in(before: &[u8], world: &World<'_>, fields: &[Vec<bool>]) {
 /// Takes a file through a module's life, as far as it goes.
 pub(crate) fn live(file: &[u8], profile: Profile, bytes: &mut Bytes<'_>) {
     let Ok(module) = Module::parse(file, profile) else { return };
-    let faults = Faults::default();
-    let mut world = world(&module, &faults);
+    let errors = Faults::default();
+    let mut world = world(&module, &errors);
     let answers = Hashed { seed: bytes.byte() };
-    let names = &mut Names { answers, faults: &faults };
+    let names = &mut Names { answers, errors: &errors };
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
-    let Ok(placed) = module.place(&mut world) else { return };
+    let Ok(placed) = module.assign(&mut world) else { return };
     placed.fill().unwrap();
     let filled = world.image();
     let mut listed = 0;
-    let mut filled_again = module.place(&mut world).unwrap().assume_filled();
-    filled_again.faults(&mut values, names, &mut |_| listed += 1).unwrap();
+    let mut filled_again = module.assign(&mut world).unwrap().assume_filled();
+    filled_again.errors(&mut values, names, &mut |_| listed += 1).unwrap();
     assert!(world.is(&filled) && world.syncs == 0, "a dry run writes nothing");
-    let loaded = match module.place(&mut world).unwrap().assume_filled().early(&mut values, names) {
+    let loaded = match module.assign(&mut world).unwrap().assume_filled().early(&mut values, names) {
         Ok(loaded) => loaded,
         Err(error) => return assert!(world.is(&filled), "changed by a pass that failed: {error}"),
     };
     assert_eq!(listed, 0, "a dry run finds nothing in what can be applied");
     let early = fields(&module, &world, |object| object.is_none_or(|object| object == VMLINUX));
     differs_in(&filled, &world, &early);
-    let mut kept = vec![0; module.late_size(&mut values).unwrap()];
-    let mut late = loaded.keep(&mut world, &mut values, &mut kept).unwrap();
+    let mut kept = vec![0; module.retained_size(&mut values).unwrap()];
+    let mut late = loaded.retain(&mut world, &mut values, &mut kept).unwrap();
     let mut objects: Vec<&[u8]> =
         module.object().sections().filter_map(|(index, _)| object_of(&module, index)).collect();
     objects.retain(|object| *object != VMLINUX);
@@ -189,7 +189,7 @@ fn come_and_go(
     bytes: &mut Bytes<'_>,
 ) {
     let before = world.image();
-    let names = &mut Names { answers: Hashed { seed: bytes.byte() }, faults: world.faults };
+    let names = &mut Names { answers: Hashed { seed: bytes.byte() }, errors: world.errors };
     if late.objects().any(|(name, live)| name == object && live) {
         // Another object may have written into its fields since.
         if let Err(error) = late.going(object, world) {
@@ -198,7 +198,7 @@ fn come_and_go(
     }
     let before = world.image();
     let mut listed = 0;
-    let dry = late.faults(object, world, names, &mut |_| listed += 1);
+    let dry = late.errors(object, world, names, &mut |_| listed += 1);
     assert!(world.is(&before), "a dry run writes nothing");
     match late.coming(object, world, names) {
         Err(error) => return assert!(world.is(&before), "changed by a pass that failed: {error}"),

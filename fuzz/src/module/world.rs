@@ -1,6 +1,6 @@
 //! What a module is loaded into: memory, plain and behind writers, and somebody who knows symbols; all of them fail when told.
 
-use relakit::{HookError, Memory, Resolver, Target, Writer};
+use relakit::{CallbackError, Memory, Resolver, Target, Writer};
 use std::cell::Cell;
 
 /// Which calls of hooks fail: `times` of them, after `after` that work.
@@ -28,13 +28,13 @@ impl Faults {
         self.failed.get()
     }
 
-    fn call(&self) -> Result<(), HookError> {
+    fn call(&self) -> Result<(), CallbackError> {
         match (self.after.get(), self.times.get()) {
             (_, 0) => Ok(()),
             (0, times) => {
                 self.times.set(times - 1);
                 self.failed.set(self.failed.get() + 1);
-                Err(HookError(NUMBER))
+                Err(CallbackError(NUMBER))
             }
             (after, _) => {
                 self.after.set(after - 1);
@@ -53,17 +53,17 @@ pub(crate) struct Spot<'w> {
     pub(crate) base: u64,
     pub(crate) is_placed: bool,
     pub(crate) is_hooked: bool,
-    pub(crate) faults: &'w Faults,
+    pub(crate) errors: &'w Faults,
 }
 
 impl<'w> Spot<'w> {
-    pub(crate) fn new(address: u64, size: usize, faults: &'w Faults) -> Self {
-        Self { bytes: vec![0; size], address, base: address, is_placed: true, is_hooked: false, faults }
+    pub(crate) fn new(address: u64, size: usize, errors: &'w Faults) -> Self {
+        Self { bytes: vec![0; size], address, base: address, is_placed: true, is_hooked: false, errors }
     }
 
     /// No place at all.
-    pub(crate) fn none(faults: &'w Faults) -> Self {
-        Self { is_placed: false, ..Self::new(0, 0, faults) }
+    pub(crate) fn none(errors: &'w Faults) -> Self {
+        Self { is_placed: false, ..Self::new(0, 0, errors) }
     }
 
     /// Whether its last byte would have an address of 2^64 or more.
@@ -78,19 +78,19 @@ impl<'w> Spot<'w> {
 }
 
 impl Writer for Spot<'_> {
-    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), HookError> {
-        self.faults.call()?;
+    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
+        self.errors.call()?;
         bytes.copy_from_slice(self.field(address, offset, bytes.len()));
         Ok(())
     }
 
-    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), HookError> {
-        self.faults.call()?;
+    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
+        self.errors.call()?;
         self.field(address, offset, bytes.len()).copy_from_slice(bytes);
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         panic!("sections of a module are made visible together")
     }
 }
@@ -99,7 +99,7 @@ impl Writer for Spot<'_> {
 #[derive(Debug)]
 pub(crate) struct World<'w> {
     pub(crate) spots: Vec<Spot<'w>>,
-    pub(crate) faults: &'w Faults,
+    pub(crate) errors: &'w Faults,
     /// How often it was made visible.
     pub(crate) syncs: usize,
 }
@@ -141,38 +141,43 @@ impl Memory for World<'_> {
         let (size, address) = (spot.bytes.len() as u64, spot.address);
         Some(match spot.is_hooked {
             false => Target::new(&mut spot.bytes, address),
-            true => Target::hooked(size, address, spot),
+            true => Target::with_writer(size, address, spot),
         })
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
+    fn sync(&mut self) -> Result<(), CallbackError> {
         self.syncs += 1;
-        self.faults.call()
+        self.errors.call()
     }
 }
 
 /// Somebody who knows symbols: `exported` by name, and all of an object's by object and name.
 pub(crate) struct Names<'w, A> {
     pub(crate) answers: A,
-    pub(crate) faults: &'w Faults,
+    pub(crate) errors: &'w Faults,
 }
 
 /// What there is to know.
 pub(crate) trait Answers {
     fn exported(&self, name: &[u8]) -> Option<u64>;
     /// The value of the symbol number `position`, counted from 0.
-    fn candidate(&self, object: &[u8], name: &[u8], position: u64) -> Option<u64>;
+    fn nth_symbol(&self, object: &[u8], name: &[u8], position: u64) -> Option<u64>;
 }
 
 impl<A: Answers> Resolver for Names<'_, A> {
-    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, HookError> {
-        self.faults.call()?;
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError> {
+        self.errors.call()?;
         Ok(self.answers.exported(name))
     }
 
-    fn candidate(&mut self, object: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, HookError> {
-        self.faults.call()?;
+    fn nth_symbol(
+        &mut self,
+        object: &[u8],
+        name: &[u8],
+        position: u64,
+    ) -> Result<Option<u64>, CallbackError> {
+        self.errors.call()?;
         let position = position.checked_sub(1).expect("positions count from 1");
-        Ok(self.answers.candidate(object, name, position))
+        Ok(self.answers.nth_symbol(object, name, position))
     }
 }

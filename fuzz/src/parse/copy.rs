@@ -11,11 +11,12 @@ const LIVEPATCH: u64 = 0x10_0000;
 /// The error, and the section that it names.
 pub fn refusal(object: &Object<'_>, profile: &Profile) -> Option<(ErrorKind, Option<u32>)> {
     let file = object.bytes();
-    let has_bytes = |section: &Section| !matches!(section.kind, SHT_NOBITS | SHT_NULL);
-    let has = |section: &Section, flag: u64| section.flags.bits() & flag != 0;
-    let is_table = |section: &Section| matches!(section.kind, SHT_RELA | SHT_REL) || has(section, LIVEPATCH);
+    let has_bytes = |section: &Section| !matches!(section.sh_type, SHT_NOBITS | SHT_NULL);
+    let has = |section: &Section, flag: u64| section.sh_flags.bits() & flag != 0;
+    let is_table =
+        |section: &Section| matches!(section.sh_type, SHT_RELA | SHT_REL) || has(section, LIVEPATCH);
     let tables = object.sections().filter(|(_, section)| has_bytes(section) && is_table(section));
-    if tables.map(|(_, section)| u128::from(section.size)).sum::<u128>() > file.len() as u128 {
+    if tables.map(|(_, section)| u128::from(section.sh_size)).sum::<u128>() > file.len() as u128 {
         return Some((ErrorKind::RelocationsTooLarge, None));
     }
     // Only Linux writes to the file's bytes.
@@ -37,9 +38,9 @@ pub fn refusal(object: &Object<'_>, profile: &Profile) -> Option<(ErrorKind, Opt
         is_in_template[bytes(&section)].fill(true);
     }
     object.sections().find_map(|(index, section)| {
-        let end = u128::from(section.offset) + u128::from(section.size);
-        let is_copied = index != 0 && section.kind == SHT_NULL && has(&section, ALLOC);
-        if is_copied && section.size != 0 && end > file.len() as u128 {
+        let end = u128::from(section.sh_offset) + u128::from(section.sh_size);
+        let is_copied = index != 0 && section.sh_type == SHT_NULL && has(&section, ALLOC);
+        if is_copied && section.sh_size != 0 && end > file.len() as u128 {
             return Some((ErrorKind::NullOutside, Some(index)));
         }
         let is_read_late = is_table(&section) || index == object.names_section();
@@ -52,9 +53,9 @@ pub fn refusal(object: &Object<'_>, profile: &Profile) -> Option<(ErrorKind, Opt
 
 /// Where the bytes of a section are, which the file has.
 fn bytes(section: &Section) -> core::ops::Range<usize> {
-    match section.size {
+    match section.sh_size {
         // An empty one may be said to be anywhere.
         0 => 0..0,
-        size => section.offset as usize..(section.offset + size) as usize,
+        size => section.sh_offset as usize..(section.sh_offset + size) as usize,
     }
 }

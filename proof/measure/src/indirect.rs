@@ -48,7 +48,7 @@ const CALLS: &[Row] = &[
     // Passes.
     row(&["relakit_ffi::relocate::run"], "relakit_apply", &["relakit::reloc::apply::apply"]),
     row(&["relakit_ffi::relocate::run"], "relakit_clear", &["relakit::reloc::apply::clear"]),
-    row(&["relakit_ffi::relocate::run"], "relakit_check", &["relakit::reloc::apply::check"]),
+    row(&["relakit_ffi::relocate::run"], "relakit_dry_run", &["relakit::reloc::apply::check"]),
     row(
         &["relakit_ffi::sechdrs::one_section"],
         "relakit_apply_relocate_add",
@@ -101,7 +101,7 @@ const CALLS: &[Row] = &[
     ),
     row(
         &["relakit::module::kept::"],
-        "relakit_module_keep",
+        "relakit_module_retain",
         &["relakit::module::kept::build", "relakit::module::kept::counts"],
     ),
     // What stands for callbacks.

@@ -3,30 +3,30 @@
 use super::links::{View, plain_place};
 use crate::check::report::{Fault, Report};
 use maud::{Markup, html};
-use relakit::check::Severity;
+use relakit_linux::findings::Severity;
 
-/// Most faults of one answer that are listed, and most events.
+/// Most errors of one answer that are listed, and most events.
 pub(super) const LISTED: usize = 500;
 
-/// The faults of the load.
-pub(super) fn faults(view: Option<&View<'_>>, report: &Report) -> Markup {
+/// The errors of the load.
+pub(super) fn errors(view: Option<&View<'_>>, report: &Report) -> Markup {
     html! {
-        @if !report.answer.faults.is_empty() || view.is_none() {
-            section aria-labelledby="faults" {
-                h2 #faults { "Faults" }
+        @if !report.answer.errors.is_empty() || view.is_none() {
+            section aria-labelledby="errors" {
+                h2 #errors { "Faults" }
                 p.intro { "Everything that would stop the load; the kernel notices the first." }
-                (list(view, &report.answer.faults))
+                (list(view, &report.answer.errors))
             }
         }
     }
 }
 
 /// Faults in their order.
-pub(super) fn list(view: Option<&View<'_>>, faults: &[Fault]) -> Markup {
+pub(super) fn list(view: Option<&View<'_>>, errors: &[Fault]) -> Markup {
     html! {
-        @if !faults.is_empty() {
-            ol.faults {
-                @for fault in faults.iter().take(LISTED) {
+        @if !errors.is_empty() {
+            ol.errors {
+                @for fault in errors.iter().take(LISTED) {
                     li {
                         p { strong { (fault.message) } @if let Some(errno) = fault.errno { " " code.errno { (errno) } } }
                         p.where { @if let Some(view) = view { (view.place(&fault.place)) } @else { (plain_place(&fault.place)) } }
@@ -36,7 +36,7 @@ pub(super) fn list(view: Option<&View<'_>>, faults: &[Fault]) -> Markup {
                     }
                 }
             }
-            @if let Some(more @ 1..) = faults.len().checked_sub(LISTED) { p { "And " (more) " more." } }
+            @if let Some(more @ 1..) = errors.len().checked_sub(LISTED) { p { "And " (more) " more." } }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Anchors. A link is only written to what is on the page, so that every link leads somewhere.
 
 use crate::check::picture::{Picture, Site, Strip};
-use crate::check::report::{Place, Report};
+use crate::check::report::{Report, SectionMemory};
 use crate::inspect::report::Name;
 use maud::{Markup, html};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,11 +45,11 @@ impl<'a> View<'a> {
                 }
             }
         }
-        let faults = report.into_iter().flat_map(|report| {
-            let steps = report.steps.iter().flat_map(|step| &step.answer.faults);
-            report.answer.faults.iter().chain(steps)
+        let errors = report.into_iter().flat_map(|report| {
+            let steps = report.steps.iter().flat_map(|step| &step.answer.errors);
+            report.answer.errors.iter().chain(steps)
         });
-        let faulty = faults.flat_map(|fault| [fault.place.section, fault.place.target]).flatten();
+        let faulty = errors.flat_map(|fault| [fault.place.section, fault.place.target]).flatten();
         let spoken_of: BTreeSet<u32> = of_section.keys().copied().chain(faulty).collect();
         let rows = picture.told.sections.iter().map(|row| row.index);
         let sections = rows.clone().take(ROWS).chain(rows.filter(|row| spoken_of.contains(row))).collect();
@@ -138,7 +138,7 @@ impl<'a> View<'a> {
     }
 
     /// Where a finding or a fault is, with links to the tables and to the map.
-    pub(super) fn place(&self, place: &Place) -> Markup {
+    pub(super) fn place(&self, place: &SectionMemory) -> Markup {
         let site = place.section.zip(place.entry);
         let on_map = place.target.or(place.section).and_then(|index| self.on_map(index, "on the map"));
         html! {
@@ -168,7 +168,7 @@ impl<'a> View<'a> {
 }
 
 /// A place without a picture: no links.
-pub(super) fn plain_place(place: &Place) -> Markup {
+pub(super) fn plain_place(place: &SectionMemory) -> Markup {
     html! {
         @if let Some(index) = place.section {
             "section " (index) " " span.name { (place.section_name.as_deref().unwrap_or_default()) }

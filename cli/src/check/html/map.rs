@@ -5,7 +5,7 @@ use super::links::View;
 use super::strip::{self, percent};
 use super::{bytes, plural};
 use crate::check::layout::Group;
-use crate::check::picture::{LaneKind, Placed, Region, Strip};
+use crate::check::picture::{Assigned, LaneKind, Region, Strip};
 use crate::inspect::report::Kind;
 use maud::{Markup, html};
 use std::collections::BTreeSet;
@@ -112,7 +112,7 @@ fn row(view: &View<'_>, region: &Region, longest: u64) -> Markup {
     }
 }
 
-fn section(view: &View<'_>, placed: &Placed, longest: u64) -> Markup {
+fn section(view: &View<'_>, placed: &Assigned, longest: u64) -> Markup {
     let name = view.section_name(placed.section);
     let (x, width) = (percent(placed.start, longest), percent(placed.size, longest));
     let share = placed.size as f64 * 100.0 / longest as f64;

@@ -3,7 +3,7 @@
 use super::links::{ROWS, View};
 use super::plural;
 use crate::inspect::report::{Level, Note, ObjectRow, SymbolRow};
-use crate::{check::report::Verdict, faults};
+use crate::{check::report::Verdict, errors};
 use maud::{Markup, html};
 
 pub(super) fn objects(view: &View<'_>) -> Markup {
@@ -34,7 +34,7 @@ pub(super) fn objects(view: &View<'_>) -> Markup {
 }
 
 fn card(view: &View<'_>, object: &ObjectRow<'_>, rows: &[&SymbolRow<'_>]) -> Markup {
-    let name = faults::text(object.name.0);
+    let name = errors::text(object.name.0);
     let is_vmlinux = object.name.0 == b"vmlinux";
     let steps = view.report.map_or(&[][..], |report| &report.steps);
     let events: Vec<_> = (1..)

@@ -3,7 +3,7 @@
 use super::links::{View, label};
 use super::{grouped, objects, plural};
 use crate::check::picture::{Clash, Site};
-use crate::faults;
+use crate::errors;
 use crate::inspect::report::{Kind, SectionRow};
 use maud::{Markup, html};
 use relakit::abi;
@@ -90,8 +90,8 @@ fn clash(view: &View<'_>, site: &Site) -> Markup {
     }
 }
 
-const fn read_at(at: relakit::special::ReadAt) -> &'static str {
-    use relakit::special::ReadAt;
+const fn read_at(at: relakit_linux::special::ReadAt) -> &'static str {
+    use relakit_linux::special::ReadAt;
     match at {
         ReadAt::Finalize => "right after the early relocations",
         ReadAt::Formation => "before the state is COMING",
@@ -105,7 +105,7 @@ const fn read_at(at: relakit::special::ReadAt) -> &'static str {
 /// The value of its symbol, for the object that it waits for.
 fn value(view: &View<'_>, site: &Site) -> Option<u64> {
     let object = view.picture.section(site.section)?.object?;
-    view.picture.value(site.symbol, &faults::text(object.0))
+    view.picture.value(site.symbol, &errors::text(object.0))
 }
 
 /// The symbol as people call it.
@@ -187,13 +187,13 @@ fn what(view: &View<'_>, row: &SectionRow<'_>) -> Markup {
         Kind::Ordinary => (Some("ordinary"), "ordinary relocations"),
         Kind::KlpEarly => (Some("early"), "early livepatch relocations"),
         Kind::KlpLate => (Some("late"), "late livepatch relocations"),
-        Kind::PassedOver => (None, "relocations that are passed over"),
+        Kind::Skipped => (None, "relocations that are passed over"),
         Kind::Malformed => (None, "malformed"),
         Kind::LegacyArch | Kind::Other => (None, row.reason.text()),
         Kind::NotRelocation if row.special => (None, "special section"),
         Kind::NotRelocation => (None, ""),
     };
-    let is_odd = matches!(row.class, Kind::PassedOver | Kind::Malformed);
+    let is_odd = matches!(row.class, Kind::Skipped | Kind::Malformed);
     html! {
         @if let Some(swatch) = swatch { span.swatch.(swatch) {} " " }
         (text)

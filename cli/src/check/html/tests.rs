@@ -1,12 +1,12 @@
 use super::{POLICY, SCRIPT, STYLE, page, without_picture};
 use crate::check::memory::Simulated;
 use crate::check::picture::{Known, Picture};
-use crate::check::report::{Answer, Fault, FindingRow, Phase, Place, Report, Step, Verdict};
+use crate::check::report::{Answer, Fault, FindingRow, Phase, Report, SectionMemory, Step, Verdict};
 use crate::inspect::collect;
 use crate::place::At;
 use base64::prelude::{BASE64_STANDARD, Engine};
-use relakit::check::{Rule, Severity};
 use relakit::{Module, Profile};
+use relakit_linux::findings::{Lint, Severity};
 use scraper::{Html, Selector};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -93,9 +93,9 @@ fn report(findings: Vec<FindingRow>) -> Report {
     }
 }
 
-fn finding(place: Place) -> FindingRow {
+fn finding(place: SectionMemory) -> FindingRow {
     FindingRow {
-        rule: Rule::LateIntoSpecial,
+        rule: Lint::LateIntoSpecial,
         severity: Severity::Error,
         message: "late relocations into a special section".to_owned(),
         place,
@@ -107,8 +107,8 @@ fn finding(place: Place) -> FindingRow {
     }
 }
 
-fn place(section: u32, entry: Option<u64>, target: Option<u32>, offset: Option<u64>) -> Place {
-    Place { section: Some(section), entry, target, offset, ..Place::default() }
+fn place(section: u32, entry: Option<u64>, target: Option<u32>, offset: Option<u64>) -> SectionMemory {
+    SectionMemory { section: Some(section), entry, target, offset, ..SectionMemory::default() }
 }
 
 /// Parsed; that it is HTML without a fault, that its anchors are unique and its links lead to them, holds for all.
@@ -190,7 +190,7 @@ fn names_from_the_file_are_text() {
     let (data, symbols) = (file.header(3), usize::try_from(file.u64_at(file.header(23) + 24)).unwrap());
     file.put(data, &section);
     file.put(symbols + 20 * 24, &symbol);
-    let mut report = report(vec![finding(Place {
+    let mut report = report(vec![finding(SectionMemory {
         section_name: Some(evil.to_owned()),
         symbol_name: Some(evil.to_owned()),
         symbol: Some(1),
@@ -217,7 +217,7 @@ fn every_finding_leads_to_the_map_and_to_its_row_and_they_lead_back() {
         finding(place(26, Some(1), Some(1), Some(0x20))),
         finding(place(2, Some(3), Some(1), Some(0x70))),
         finding(place(23, None, None, None)),
-        finding(Place::default()),
+        finding(SectionMemory::default()),
         finding(place(4_000_000, Some(u64::MAX), Some(4_000_001), Some(u64::MAX))),
         FindingRow {
             other: Some(("other", place(28, Some(0), Some(3), Some(4)))),
@@ -260,12 +260,12 @@ fn the_verdict_its_faults_and_the_events_are_there() {
         errno: Some("ENOEXEC"),
         phase: Some(Phase::Relocation),
         message: Some("overflow in relocation type 11".to_owned()),
-        faults: vec![fault.clone(), fault.clone()],
+        errors: vec![fault.clone(), fault.clone()],
     };
     let mut report = report(Vec::new());
     report.steps = vec![Step {
         event: "coming:demo_disk".to_owned(),
-        answer: Answer { phase: Some(Phase::Coming), faults: vec![fault], ..Answer::default() },
+        answer: Answer { phase: Some(Phase::Coming), errors: vec![fault], ..Answer::default() },
     }];
     report.answer = rejected;
     let html = parsed(&rendered(DEMO, Some(&report), false));
@@ -273,8 +273,8 @@ fn the_verdict_its_faults_and_the_events_are_there() {
     assert!(banner.contains("Rejected with ENOEXEC, when relocations are applied"), "{banner}");
     assert_eq!(texts(&html, "#phase-relocation.rejected .end").len(), 1);
     assert_eq!(texts(&html, ".phase.rejected").len(), 1, "one step and no other");
-    assert_eq!(texts(&html, "#faults ~ .faults > li").len(), 2);
-    assert_eq!(texts(&html, "#event-1 .faults > li").len(), 1);
+    assert_eq!(texts(&html, "#errors ~ .errors > li").len(), 2);
+    assert_eq!(texts(&html, "#event-1 .errors > li").len(), 1);
     assert!(attributes(&html, ".object a", "href").contains(&"#event-1"));
 }
 
@@ -284,7 +284,7 @@ fn the_banner_has_the_colour_of_the_worst_and_the_steps_in_the_order_of_time() {
         event: event.to_owned(),
         answer: Answer { verdict, ..Answer::default() },
     };
-    let error = || vec![finding(Place::default())];
+    let error = || vec![finding(SectionMemory::default())];
     for (findings, verdict, colour) in [
         (Vec::new(), Verdict::Accepted, "accepted"),
         (error(), Verdict::Accepted, "not-judged"),
@@ -305,10 +305,10 @@ fn sections_are_as_wide_as_they_are_large() {
     let html = parsed(&rendered(DEMO, None, false));
     let module = Module::parse(DEMO, Profile::LINUX_6_12).unwrap();
     let mut scales = Vec::new();
-    for (index, section) in module.object().sections().filter(|(_, section)| section.size > 3) {
+    for (index, section) in module.object().sections().filter(|(_, section)| section.sh_size > 3) {
         let widths = attributes(&html, &format!("#at-{index}"), "width");
         assert_eq!(!widths.is_empty(), module.is_allocated(index), "section {index}");
-        scales.extend(widths.into_iter().map(|width| share(width) / section.size as f64));
+        scales.extend(widths.into_iter().map(|width| share(width) / section.sh_size as f64));
     }
     let (least, most) = scales.iter().fold((f64::MAX, 0f64), |(a, b), &scale| (a.min(scale), b.max(scale)));
     assert!(scales.len() > 10 && most / least < 1.002, "{least} {most}");
@@ -324,7 +324,7 @@ fn a_late_relocation_of_what_is_rewritten_is_marked_and_no_other() {
     let module = Module::parse(DEMO, Profile::LINUX_6_12).unwrap();
     let section = module.object().section(26).unwrap();
     let table = relakit::elf::RelaTable::new(module.object().section_bytes(&section)).unwrap();
-    let hit = table.iter().position(|rela| (0..4).contains(&(i64::from(LOCK) - rela.offset.cast_signed())));
+    let hit = table.iter().position(|rela| (0..4).contains(&(i64::from(LOCK) - rela.r_offset.cast_signed())));
     let hit = hit.expect("a late field where the test puts its lock prefix");
     let html = parsed(&rendered(DEMO, None, true));
     let row = texts(&html, "tr.clash");

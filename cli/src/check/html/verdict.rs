@@ -6,7 +6,7 @@ use super::plural;
 use crate::check::report::{Answer, Phase, Report, Verdict};
 use crate::inspect::report::Kind;
 use maud::{Markup, html};
-use relakit::check::Severity;
+use relakit_linux::findings::Severity;
 
 /// Name, file, verdict, and how many there are of what.
 pub(super) fn head(view: &View<'_>, name: &str) -> Markup {
@@ -57,7 +57,7 @@ fn tiles(view: &View<'_>) -> Markup {
                 (tile("", late as u64, "modules patched late"))
             }
             @if clashes != 0 { (tile("clash", clashes as u64, "late relocations that come too late")) }
-            @for (kind, text) in [(Kind::PassedOver, "passed over"), (Kind::Malformed, "malformed")] {
+            @for (kind, text) in [(Kind::Skipped, "passed over"), (Kind::Malformed, "malformed")] {
                 @if of_class(kind) != 0 { (tile("", of_class(kind), text)) }
             }
         }
@@ -96,12 +96,12 @@ pub(super) fn banner(report: &Report, whole: bool) -> Markup {
             }
             @if let Some(message) = &answer.message { p { code.message { (message) } } }
             @if answer.count() > 1 {
-                p { a href="#faults" { (plural(answer.count(), "fault")) } " in all, the one above decides." }
+                p { a href="#errors" { (plural(answer.count(), "error")) } " in all, the one above decides." }
             }
             @if !report.steps.is_empty() {
                 ol.steps aria-label="What happens, in order" {
                     (chips(true))
-                    (chip(if whole { "load" } else { "faults" }, "the load", answer.verdict))
+                    (chip(if whole { "load" } else { "errors" }, "the load", answer.verdict))
                     (chips(false))
                 }
             }
@@ -148,7 +148,7 @@ pub(super) fn events(view: Option<&View<'_>>, report: &Report) -> Markup {
                             " " span.says { (says(&step.answer)) }
                         }
                         @if let Some(message) = &step.answer.message { p { code.message { (message) } } }
-                        (findings::list(view, &step.answer.faults))
+                        (findings::list(view, &step.answer.errors))
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use crate::check::memory::Simulated;
 use relakit::Module;
-use relakit::special::{self, ReadAt, Role, Version};
+use relakit_linux::special::{self, ReadAt, Role, Version};
 use std::collections::{BTreeMap, HashMap};
 
 /// Most ranges that are drawn; a distribution's largest module has some 100 000.
@@ -63,8 +63,9 @@ impl Known {
 /// What entries of special sections lead to, as far as that is in the module.
 fn rewritten(module: &Module<'_>, memory: &Simulated, version: Version) -> Vec<Range> {
     let kept = || module.object().sections().filter(|(index, _)| module.is_allocated(*index));
-    let mut by_address: Vec<_> =
-        kept().filter_map(|(index, section)| Some((memory.address(index)?, section.size, index))).collect();
+    let mut by_address: Vec<_> = kept()
+        .filter_map(|(index, section)| Some((memory.address(index)?, section.sh_size, index)))
+        .collect();
     by_address.sort_unstable();
     let mut ranges = Vec::new();
     for (index, section) in kept() {

@@ -2,7 +2,7 @@
 //! are many.
 
 use super::known::Ranges;
-use super::{Clash, Placed, Range, Site};
+use super::{Assigned, Clash, Range, Site};
 use crate::inspect::collect::OVERLAP_MAX;
 use crate::inspect::report::{Kind, Name, Report as Told, SectionRow};
 use relakit::elf::{Rela, RelaTable};
@@ -75,7 +75,7 @@ pub(super) struct Drawn {
 pub(super) fn draw(
     module: &Module<'_>,
     told: &Told<'_>,
-    placed: &BTreeMap<u32, Placed>,
+    placed: &BTreeMap<u32, Assigned>,
     ranges: &[Range],
     spoken_of: &BTreeSet<(u32, u64)>,
 ) -> Drawn {
@@ -138,14 +138,14 @@ impl Walk<'_> {
     fn table(&mut self, module: &Module<'_>, row: &SectionRow<'_>, target: u32, kind: LaneKind) {
         let Some(section) = module.object().section(row.index) else { return };
         let (table, _) = RelaTable::whole_entries(module.object().section_bytes(&section));
-        let rules = module.profile().rules();
+        let rules = module.profile().reloc_flags();
         // Types come in runs.
         let mut last = (0, 0);
         for (entry, rela) in (0..).zip(table.iter()) {
             if rela.r_type != last.0 {
                 last = (rela.r_type, reloc::howto(rela.r_type, rules).map_or(0, |howto| howto.size));
             }
-            self.lanes.add(target, kind, rela.offset, last.1.into());
+            self.lanes.add(target, kind, rela.r_offset, last.1.into());
             let spoken_of = !self.spoken_of.is_empty() && self.spoken_of.contains(&(row.index, entry));
             if kind != LaneKind::Ordinary || spoken_of {
                 let clash =
@@ -156,11 +156,11 @@ impl Walk<'_> {
                         entry,
                         class: row.class,
                         target,
-                        offset: rela.offset,
+                        offset: rela.r_offset,
                         size: last.1,
                         r_type: rela.r_type,
-                        symbol: rela.symbol,
-                        addend: rela.addend,
+                        symbol: rela.r_sym,
+                        addend: rela.r_addend,
                         clash,
                     },
                     spoken_of,
@@ -171,7 +171,7 @@ impl Walk<'_> {
 
     fn clash(&self, target: u32, rela: &Rela, size: u8) -> Option<Clash> {
         let read = || self.too_late.get(&target).map(|name| Clash::Read(name));
-        self.ranges.touched(target, rela.offset, size.into()).map(Clash::Rewritten).or_else(read)
+        self.ranges.touched(target, rela.r_offset, size.into()).map(Clash::Rewritten).or_else(read)
     }
 
     fn site(&mut self, site: Site, spoken_of: bool) {
@@ -186,7 +186,7 @@ impl Walk<'_> {
 
 /// The lanes while they fill.
 struct Lanes<'a> {
-    placed: &'a BTreeMap<u32, Placed>,
+    placed: &'a BTreeMap<u32, Assigned>,
     numbers: HashMap<(u32, LaneKind), usize>,
     lanes: Vec<((u32, LaneKind), u64, Lane)>,
     /// The lane that was used last.
@@ -194,7 +194,7 @@ struct Lanes<'a> {
 }
 
 impl<'a> Lanes<'a> {
-    fn new(placed: &'a BTreeMap<u32, Placed>) -> Self {
+    fn new(placed: &'a BTreeMap<u32, Assigned>) -> Self {
         Self { placed, numbers: HashMap::new(), lanes: Vec::new(), last: None }
     }
 
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn marks_are_exact_while_few_and_counted_where_they_are_many() {
         let size = 10_000;
-        let placed = BTreeMap::from([(1, Placed { section: 1, start: 0, size, address: None })]);
+        let placed = BTreeMap::from([(1, Assigned { section: 1, start: 0, size, address: None })]);
         for count in [1, MARKS, MARKS + 1, 5 * MARKS] {
             let mut lanes = Lanes::new(&placed);
             lanes.expect(1, LaneKind::Early, count);
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_lies_outside_of_its_section_is_not_drawn() {
-        let placed = BTreeMap::from([(1, Placed { section: 1, start: 0, size: 16, address: None })]);
+        let placed = BTreeMap::from([(1, Assigned { section: 1, start: 0, size: 16, address: None })]);
         let mut lanes = Lanes::new(&placed);
         lanes.expect(1, LaneKind::Ordinary, 3);
         lanes.expect(7, LaneKind::Ordinary, 1);

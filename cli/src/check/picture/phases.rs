@@ -4,8 +4,8 @@
 use crate::check::report;
 use crate::inspect::report::{Kind, Report as Told};
 use relakit::Module;
-use relakit::elf::SymbolPlace;
-use relakit::special::{self, ReadAt, SPECIALS, Version};
+use relakit::elf::SymbolLocation;
+use relakit_linux::special::{self, ReadAt, SPECIALS, Version};
 
 /// One step.
 #[derive(Debug)]
@@ -181,9 +181,9 @@ fn counts(module: &Module<'_>) -> Vec<String> {
     let (mut undefined, mut livepatch) = (0u64, 0u64);
     for index in 1..table.len() {
         let Some(symbol) = table.get(index) else { break };
-        let count = match table.place(index, &symbol) {
-            SymbolPlace::Undefined => &mut undefined,
-            SymbolPlace::Livepatch => &mut livepatch,
+        let count = match table.location(&symbol) {
+            SymbolLocation::Undefined => &mut undefined,
+            SymbolLocation::Livepatch => &mut livepatch,
             _ => continue,
         };
         *count = count.saturating_add(1);

@@ -61,7 +61,7 @@ fn every_fault_and_finding_is_a_result() {
 fn every_rule_is_there_with_what_github_requires() {
     let log = log(Vec::new());
     let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
-    assert_eq!(rules.len(), Rule::ALL.len() + KernelRule::ALL.len());
+    assert_eq!(rules.len(), Lint::ALL.len() + KernelRule::ALL.len());
     for rule in rules {
         for pointer in
             ["/id", "/name", "/shortDescription/text", "/fullDescription/text", "/help/text", "/helpUri"]
@@ -121,7 +121,7 @@ fn fingerprints_stay_when_a_module_is_built_again_and_are_all_different() {
     let first = fingerprints(vec![samples::rejected()]);
     assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), first.len(), "{first:?}");
     let mut again = samples::rejected();
-    let moved = |place: &mut Place| {
+    let moved = |place: &mut SectionMemory| {
         for index in [&mut place.section, &mut place.symbol, &mut place.target].into_iter().flatten() {
             *index += 3;
         }
@@ -130,7 +130,7 @@ fn fingerprints_stay_when_a_module_is_built_again_and_are_all_different() {
     };
     again.findings.iter_mut().for_each(|row| moved(&mut row.place));
     for step in &mut again.steps {
-        step.answer.faults.iter_mut().for_each(|fault| moved(&mut fault.place));
+        step.answer.errors.iter_mut().for_each(|fault| moved(&mut fault.place));
     }
     assert_eq!(fingerprints(vec![again]), first);
     // Nor do they change with what else there is to say.
@@ -147,7 +147,7 @@ fn fingerprints_tell_other_rules_symbols_and_events_apart_and_count_what_is_alik
         fingerprints(vec![report])
     };
     let first = fingerprints(vec![one()]);
-    assert_ne!(with(|row| row.rule = Rule::SharedSymbol), first);
+    assert_ne!(with(|row| row.rule = Lint::SharedSymbol), first);
     assert_ne!(with(|row| row.place.symbol_name = None), first);
     assert_ne!(with(|row| row.place.section_name = Some(".klp.rela.ext4..text".to_owned())), first);
     let mut other = one();

@@ -1,7 +1,7 @@
 //! Reports made by hand, for the tests of everything that prints them.
 
-use crate::check::report::{Answer, Fault, FindingRow, Phase, Place, Report, Step, Verdict};
-use relakit::check::Rule;
+use crate::check::report::{Answer, Fault, FindingRow, Phase, Report, SectionMemory, Step, Verdict};
+use relakit_linux::findings::Lint;
 
 /// A livepatch without anything to say about it.
 pub(crate) fn accepted() -> Report {
@@ -27,28 +27,28 @@ pub(crate) fn rejected() -> Report {
         errno: Some("EINVAL"),
         phase: Some(Phase::Coming),
         message: Some(message),
-        faults: vec![Fault { numbers: vec![("position", 0)], ..fault }],
+        errors: vec![Fault { numbers: vec![("position", 0)], ..fault }],
     };
-    let mut half = row(Rule::HalfApplied, late(3));
+    let mut half = row(Lint::HalfApplied, late(3));
     half.numbers = vec![("relocations left", 2)];
     half.details = vec!["when nfs comes".to_owned()];
-    let mut rewritten = row(Rule::LateIntoRewritten, late(0));
+    let mut rewritten = row(Lint::LateIntoRewritten, late(0));
     rewritten.other = Some((
         "entry that rewrites it",
-        Place {
+        SectionMemory {
             section: Some(12),
             section_name: Some(".altinstructions".to_owned()),
             entry: Some(0),
-            ..Place::default()
+            ..SectionMemory::default()
         },
     ));
     rewritten.numbers = vec![("range", 0x40), ("range size", 5)];
     rewritten.details = vec!["apply_alternatives reads it when the module is loaded".to_owned()];
-    let mut hyphen = row(Rule::ObjectNameHyphen, section(42, ".klp.rela.dm-mod..text"));
+    let mut hyphen = row(Lint::ObjectNameHyphen, section(42, ".klp.rela.dm-mod..text"));
     hyphen.more = 17;
-    let mut passed = row(Rule::PassedOver, section(50, ".rela.debug_info"));
+    let mut passed = row(Lint::Skipped, section(50, ".rela.debug_info"));
     passed.place.target_name = Some(".debug_info".to_owned());
-    let mut again = row(Rule::PassedOver, section(52, ".rela.debug_line"));
+    let mut again = row(Lint::Skipped, section(52, ".rela.debug_line"));
     again.more = 3;
     Report {
         steps: vec![
@@ -82,7 +82,7 @@ pub(crate) fn hostile() -> Report {
             errno: None,
             phase: Some(Phase::Relocation),
             message: Some(message),
-            faults: vec![fault],
+            errors: vec![fault],
         },
         ..accepted()
     }
@@ -95,14 +95,18 @@ pub(crate) fn others() -> Report {
         errno: Some("ENOENT"),
         phase: Some(Phase::Symbols),
         message: Some("nfs: unknown symbol nfs_debug (-ENOENT)".to_owned()),
-        faults: vec![Fault {
+        errors: vec![Fault {
             errno: Some("ENOENT"),
             help: Some("no symbol file has it: is a module's list missing?".to_owned()),
             more: 0,
             ..fault(
                 "UnknownSymbol",
                 "unknown symbol",
-                Place { symbol: Some(5), symbol_name: Some("nfs_debug".to_owned()), ..Place::default() },
+                SectionMemory {
+                    symbol: Some(5),
+                    symbol_name: Some("nfs_debug".to_owned()),
+                    ..SectionMemory::default()
+                },
             )
         }],
     };
@@ -116,14 +120,14 @@ pub(crate) fn others() -> Report {
         errno: Some("EEXIST"),
         phase: Some(Phase::Validity),
         message: Some("ext4: is loaded already".to_owned()),
-        faults: Vec::new(),
+        errors: Vec::new(),
     };
     let going = Answer {
         verdict: Verdict::Rejected,
         errno: Some("ENOENT"),
         phase: Some(Phase::Going),
         message: Some("nfs: is not loaded".to_owned()),
-        faults: Vec::new(),
+        errors: Vec::new(),
     };
     let steps =
         [("coming:nfs", symbols), ("coming:ceph", unknown), ("coming:ext4", twice), ("going:nfs", going)];
@@ -132,7 +136,7 @@ pub(crate) fn others() -> Report {
 
 /// One that loads, with a warning.
 pub(crate) fn warned() -> Report {
-    let mut third = row(Rule::ThirdModule, late(1));
+    let mut third = row(Lint::ThirdModule, late(1));
     third.details = vec!["the symbol is sunrpc's".to_owned()];
     Report { findings: vec![third], steps: vec![step("coming:nfs", Answer::default())], ..accepted() }
 }
@@ -152,7 +156,7 @@ fn step(event: &str, answer: Answer) -> Step {
     Step { event: event.to_owned(), answer }
 }
 
-fn fault(kind: &str, message: &str, place: Place) -> Fault {
+fn fault(kind: &str, message: &str, place: SectionMemory) -> Fault {
     Fault {
         kind: kind.to_owned(),
         message: message.to_owned(),
@@ -165,8 +169,8 @@ fn fault(kind: &str, message: &str, place: Place) -> Fault {
 }
 
 /// A relocation of .klp.rela.nfs..text.
-fn late(entry: u64) -> Place {
-    Place {
+fn late(entry: u64) -> SectionMemory {
+    SectionMemory {
         entry: Some(entry),
         r_type: Some("R_X86_64_PLT32".to_owned()),
         target: Some(1),
@@ -178,11 +182,11 @@ fn late(entry: u64) -> Place {
     }
 }
 
-fn section(index: u32, name: &str) -> Place {
-    Place { section: Some(index), section_name: Some(name.to_owned()), ..Place::default() }
+fn section(index: u32, name: &str) -> SectionMemory {
+    SectionMemory { section: Some(index), section_name: Some(name.to_owned()), ..SectionMemory::default() }
 }
 
-fn row(rule: Rule, place: Place) -> FindingRow {
+fn row(rule: Lint, place: SectionMemory) -> FindingRow {
     FindingRow {
         rule,
         severity: rule.severity(),

@@ -66,7 +66,7 @@ impl Drop for Arena {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Manner {
     /// There is one.
-    pub hooked: bool,
+    pub with_writer: bool,
     /// It writes to another program, which is a copy of the arena.
     pub foreign: bool,
     /// The calls that fail, counted from 1.
@@ -99,7 +99,7 @@ pub struct Port {
 impl Port {
     /// It may be asked for `sections`, and lies in the first `lieable` bytes.
     pub fn new(arena: &Arena, manner: Manner, sections: Vec<Range<usize>>, lieable: usize) -> Self {
-        let copy = (manner.hooked && manner.foreign).then(|| {
+        let copy = (manner.with_writer && manner.foreign).then(|| {
             let mut copy = Arena::new(arena.size());
             copy.put(0, &arena.bytes());
             copy
@@ -264,7 +264,7 @@ impl Trial<'_> {
     pub fn step(&mut self, what: &str, act: Act<'_>) -> Result<i32, Told> {
         let (before, failed) = (self.image(), self.port.failed);
         let writer = self.port.for_c();
-        let answer = act(if self.port.manner.hooked { &raw const writer } else { ptr::null() });
+        let answer = act(if self.port.manner.with_writer { &raw const writer } else { ptr::null() });
         assert!(self.port.outside.is_none(), "{what}, out of bounds: {:x?}, {answer:?}", self.port.outside);
         if self.port.manner.lies != 0 {
             return answer;

@@ -39,9 +39,9 @@ struct Life {
 
 /// Runs one input.
 pub fn run(bytes: &mut Bytes<'_>) -> Option<()> {
-    let [how, hooked] = [bytes.byte(), bytes.byte()];
+    let [how, with_writer] = [bytes.byte(), bytes.byte()];
     let manner = Manner {
-        hooked: true,
+        with_writer: true,
         foreign: how & 3 == 3,
         fails: [bytes.byte(), bytes.byte()],
         lies: if how & 0x0c == 0x0c { bytes.byte() } else { 0 },
@@ -55,16 +55,17 @@ pub fn run(bytes: &mut Bytes<'_>) -> Option<()> {
     }
     let parsed = Module::parse(&file, profile.1).ok()?;
     let mut life = Life::new(&file, &parsed, profile.0);
-    life.place(&parsed, how, hooked, aliases);
+    life.place(&parsed, how, with_writer, aliases);
     life.run(manner);
     Some(())
 }
 
 impl Life {
     fn new(file: &[u8], module: &Module<'_>, profile: u32) -> Self {
-        let memory = module.object().sections().map(|(_, section)| section.size.min(LARGEST) as usize + 8);
+        let memory = module.object().sections().map(|(_, section)| section.sh_size.min(LARGEST) as usize + 8);
         let counts = (module.object().symbols().len() as usize, module.object().section_count() as usize);
-        let lent = 8 * counts.0 + KEPT + relakit_module_size() + counts.1 * size_of::<relakit_place>();
+        let lent =
+            8 * counts.0 + KEPT + relakit_module_size() + counts.1 * size_of::<relakit_section_memory>();
         let mut arena = Arena::new(file.len() + lent + memory.sum::<usize>() + 128);
         let _guard = arena.part(64);
         let (in_file, values) = (arena.part(file.len()), arena.part(8 * counts.0));
@@ -86,29 +87,29 @@ impl Life {
     }
 
     /// Gives the sections memory: some of it shared, some of it behind the writer.
-    fn place(&mut self, module: &Module<'_>, how: u8, hooked: u8, aliases: [[u8; 3]; ALIASES]) {
+    fn place(&mut self, module: &Module<'_>, how: u8, with_writer: u8, aliases: [[u8; 3]; ALIASES]) {
         let mut places = Vec::new();
         for (index, section) in module.object().sections() {
             let is_in_memory = module.is_allocated(index) || module.per_cpu_section() == Some(index);
-            if !is_in_memory || section.size > LARGEST {
+            if !is_in_memory || section.sh_size > LARGEST {
                 places.push(NOWHERE);
                 continue;
             }
-            let size = section.size as usize;
+            let size = section.sh_size as usize;
             let shared = aliases.iter().find(|alias| u32::from(alias[0]) == index + 1);
             let part = match shared {
                 Some([_, what, at]) => self.shared(*what, *at, size),
                 None => self.arena.part(size),
             };
-            let is_hooked = how & 0x10 != 0 || hooked >> (index % 8) & 1 != 0;
+            let is_hooked = how & 0x10 != 0 || with_writer >> (index % 8) & 1 != 0;
             if shared.is_none() && is_hooked {
                 self.arena.put(part.start, module.object().section_bytes(&section));
             }
             let bytes = self.arena.pointer(part.start).cast();
-            places.push(relakit_place {
-                flags: RELAKIT_PLACED | if is_hooked { RELAKIT_PLACE_WRITER } else { 0 },
+            places.push(relakit_section_memory {
+                flags: RELAKIT_MEMORY_PRESENT | if is_hooked { RELAKIT_MEMORY_WRITER } else { 0 },
                 bytes: if is_hooked || size == 0 { core::ptr::null_mut() } else { bytes },
-                size: section.size,
+                size: section.sh_size,
                 address: self.arena.address(part.start),
                 ..NOWHERE
             });
@@ -117,12 +118,12 @@ impl Life {
         }
         // What leads to everything else comes last: a writer that lies does not reach it.
         self.state = self.arena.part(relakit_module_size());
-        self.places = self.arena.part(places.len() * size_of::<relakit_place>());
+        self.places = self.arena.part(places.len() * size_of::<relakit_section_memory>());
         // SAFETY: plain numbers and pointers, without padding.
         let bytes = unsafe {
             core::slice::from_raw_parts(
                 places.as_ptr().cast::<u8>(),
-                places.len() * size_of::<relakit_place>(),
+                places.len() * size_of::<relakit_section_memory>(),
             )
         };
         self.arena.put(self.places.start, bytes);
@@ -176,7 +177,7 @@ impl Life {
                 struct_size: size_of::<relakit_memory>() as u32,
                 flags: 0,
                 places: self.arena.pointer(self.places.start).cast_const().cast(),
-                count: self.places.len() / size_of::<relakit_place>(),
+                count: self.places.len() / size_of::<relakit_section_memory>(),
                 writer,
             };
             call_trusted(what, is_honest, |error| act(&raw const memory, error))
@@ -229,8 +230,8 @@ impl Life {
                 let options = &raw const options;
                 relakit_module_init(state, state_size, start, size, options, &raw mut module, error)
             })?;
-            let placed = self.step(trial, "relakit_module_place", false, &mut |memory, error| {
-                relakit_module_place(module, memory, error)
+            let placed = self.step(trial, "relakit_module_assign", false, &mut |memory, error| {
+                relakit_module_assign(module, memory, error)
             });
             judge(&placed, &[&self.file, &self.state]);
             placed?;
@@ -238,7 +239,7 @@ impl Life {
                 relakit_module_early(module, memory, values, count, resolver, error)
             };
             let too_early = self.step(trial, "relakit_module_early", false, early);
-            let stage = RELAKIT_STAGE_PLACED as u64;
+            let stage = RELAKIT_STAGE_ASSIGNED as u64;
             assert_eq!(too_early, Err((RELAKIT_ERR_ORDER, [None; 4], [0, stage, 0])), "nothing is filled");
             let filled = self.step(trial, "relakit_module_fill", true, &mut |memory, error| {
                 relakit_module_fill(module, memory, error)
@@ -248,11 +249,11 @@ impl Life {
             let loaded = self.step(trial, "relakit_module_early", true, early);
             judge(&loaded, &[&self.file, &self.values, &self.state]);
             loaded?;
-            self.step(trial, "relakit_module_late_size", false, &mut |_, error| {
-                relakit_module_late_size(module, values, count, &raw mut late, error)
+            self.step(trial, "relakit_module_retained_size", false, &mut |_, error| {
+                relakit_module_retained_size(module, values, count, &raw mut late, error)
             })?;
-            let late = self.step(trial, "relakit_module_keep", false, &mut |memory, error| {
-                relakit_module_keep(module, memory, values, count, kept, kept_size, error)
+            let late = self.step(trial, "relakit_module_retain", false, &mut |memory, error| {
+                relakit_module_retain(module, memory, values, count, kept, kept_size, error)
             });
             judge(&late, &[&self.file, &self.values, &self.kept, &self.state]);
             late?;

@@ -59,10 +59,10 @@ impl Shape {
         let at = |header: &Header| {
             u128::from(header.address)..u128::from(header.address) + u128::from(header.size)
         };
-        let (place, is_plain) = (at(&target), !self.manner.hooked);
+        let (place, is_plain) = (at(&target), !self.manner.with_writer);
         let wraps = target.size != 0 && place.end > 1 << 64;
         if is_plain && target.size != 0 && (target.address == 0 || wraps || target.size > i64::MAX as u64) {
-            return Some(RELAKIT_ERR_NOT_PLACED);
+            return Some(RELAKIT_ERR_NOT_ASSIGNED);
         }
         let mut lent = vec![at(section), self.addresses(&self.table), self.addresses(&self.symtab)];
         if self.is_livepatch {
@@ -98,7 +98,7 @@ impl Shape {
             RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE,
             RELAKIT_ERR_TARGET_IS_RELOCATIONS,
             RELAKIT_ERR_TARGET_OVERLAPS,
-            RELAKIT_ERR_NOT_PLACED,
+            RELAKIT_ERR_NOT_ASSIGNED,
             RELAKIT_ERR_ADDRESS_WRAPS,
         ];
         let status = answer.as_ref().err().map(|told| told.0);
@@ -110,7 +110,7 @@ impl Shape {
         let section = self.headers[self.relsec as usize];
         let start = (section.address - self.arena.address(0)) as usize;
         let table = &before[start..start + section.size as usize];
-        let is_allowed = self.flags & RELAKIT_ALLOW_ZERO_SYMBOLS != 0;
+        let is_allowed = self.flags & RELAKIT_OPT_ALLOW_ZERO_SYMBOLS != 0;
         let symtab = &before[self.symtab.start..][..SYMBOLS * SYM_SIZE];
         stops_at_unresolved(answer, first_unresolved(table, symtab).filter(|_| !is_allowed));
     }

@@ -83,7 +83,7 @@ impl Shape {
         let how = bytes.byte();
         let fails = [bytes.byte(), bytes.byte()];
         let manner = Manner {
-            hooked: how & 2 != 0,
+            with_writer: how & 2 != 0,
             foreign: how & 0x0c == 0x0c,
             fails,
             lies: if how & 0x30 == 0x30 { bytes.byte() } else { 0 },
@@ -114,7 +114,7 @@ impl Shape {
         };
         let flags = bytes.byte();
         shape.flags = match is_livepatch {
-            true => u32::from(flags) & RELAKIT_CHECK_PC32,
+            true => u32::from(flags) & RELAKIT_OPT_CHECK_PC32,
             false => u32::from(flags & 31),
         };
         shape.relsec = bytes.below(SECTIONS) as u32 + 1;
@@ -195,7 +195,7 @@ impl Shape {
         match what {
             0xd0 => self.headers[number].address = 0,
             0xd4 => self.headers[number].size = u64::MAX - 8 * u64::from(info),
-            0xd8 if self.manner.hooked => self.headers[number].address = u64::MAX - 39,
+            0xd8 if self.manner.with_writer => self.headers[number].address = u64::MAX - 39,
             _ => {}
         }
     }
@@ -256,7 +256,7 @@ impl Shape {
         };
         let plain = Vec::new();
         let mut trial = Trial { arena: &self.arena, port, scratch, written: targets, plain, results };
-        let is_inverse = self.flags & RELAKIT_ALLOW_NONZERO == 0;
+        let is_inverse = self.flags & RELAKIT_OPT_ALLOW_NONZERO == 0;
         let _ = match self.is_livepatch {
             true => trial.run(is_inverse, &mut |writer| self.livepatch(true, writer), &mut |writer| {
                 self.livepatch(false, writer)
@@ -296,8 +296,8 @@ impl Shape {
 
     fn livepatch(&self, applies: bool, writer: *const relakit_writer) -> Result<i32, Told> {
         let pointer = |part: &Range<usize>| self.arena.pointer(part.start);
-        let image = relakit_image {
-            struct_size: size_of::<relakit_image>() as u32,
+        let image = relakit_sechdrs {
+            struct_size: size_of::<relakit_sechdrs>() as u32,
             flags: 0,
             sechdrs: pointer(&self.table).cast_const().cast(),
             section_count: HEADERS as u32,
@@ -315,7 +315,7 @@ impl Shape {
             flags: 0,
             ctx: (&raw const self.resolved).cast_mut().cast(),
             exported: None,
-            candidate: Some(candidate),
+            nth_symbol: Some(nth_symbol),
         };
         let options = options(self.flags, self.profile);
         let object = if self.is_vmlinux { c"vmlinux" } else { c"m" }.as_ptr();
@@ -364,7 +364,7 @@ pub fn entry(bytes: &mut Bytes<'_>) -> Vec<u8> {
 }
 
 /// There is one symbol of each name, and its value is that of its letter.
-unsafe extern "C" fn candidate(
+unsafe extern "C" fn nth_symbol(
     ctx: *mut c_void,
     _object: *const c_char,
     _object_len: usize,
@@ -383,6 +383,6 @@ unsafe extern "C" fn candidate(
             unsafe { value.write(*found) };
             RELAKIT_OK
         }
-        None => RELAKIT_NONE,
+        None => RELAKIT_NOT_FOUND,
     }
 }

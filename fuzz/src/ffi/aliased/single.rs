@@ -53,7 +53,7 @@ pub fn run(bytes: &mut Bytes<'_>) {
 impl Single {
     fn read(how: u8, bytes: &mut Bytes<'_>) -> Self {
         let manner = Manner {
-            hooked: how & 1 != 0,
+            with_writer: how & 1 != 0,
             foreign: how & 0x30 == 0x30,
             fails: [bytes.byte(), bytes.byte()],
             lies: if how & 0xc0 == 0xc0 { bytes.byte() } else { 0 },
@@ -150,11 +150,11 @@ impl Single {
         };
         let is_refusal = |told: &Told| [RELAKIT_ERR_OVERLAP, RELAKIT_ERR_ADDRESS_WRAPS].contains(&told.0);
         assert_eq!(answer.err().filter(is_refusal), expected, "{answer:x?}");
-        let unordered = answer.is_err_and(|told| told.0 == RELAKIT_ERR_UNORDERED);
+        let unordered = answer.is_err_and(|told| told.0 == RELAKIT_ERR_FIELDS_NOT_ASCENDING);
         if expected.is_some() || !applies || unordered {
             return;
         }
-        let is_refused = self.is_symtab && self.options.flags & RELAKIT_ALLOW_ZERO_SYMBOLS == 0;
+        let is_refused = self.is_symtab && self.options.flags & RELAKIT_OPT_ALLOW_ZERO_SYMBOLS == 0;
         let first = first_unresolved(&before[self.table.clone()], &before[self.symbols.clone()]);
         stops_at_unresolved(answer, first.filter(|_| is_refused));
     }
@@ -174,7 +174,7 @@ impl Single {
 
     fn applies(&self) {
         let bytes = self.arena.pointer(self.target.start);
-        let is_inverse = self.options.flags & RELAKIT_ALLOW_NONZERO == 0;
+        let is_inverse = self.options.flags & RELAKIT_OPT_ALLOW_NONZERO == 0;
         let _ = self.trial().run(
             is_inverse,
             &mut |writer| self.call(("relakit_apply", relakit_apply), bytes, writer),
@@ -186,11 +186,12 @@ impl Single {
     fn checks(&self) {
         let bytes = self.arena.pointer(self.target.start);
         let mut trial = Trial { written: Vec::new(), ..self.trial() };
-        let _ = trial.step("check", &mut |writer| self.call(("relakit_check", relakit_check), bytes, writer));
+        let _ =
+            trial.step("check", &mut |writer| self.call(("relakit_dry_run", relakit_dry_run), bytes, writer));
     }
 
     fn checks_read_only_memory(&self) {
         let bytes = ZEROS.as_ptr().cast_mut();
-        let _ = self.call(("relakit_check", relakit_check), bytes, ptr::null());
+        let _ = self.call(("relakit_dry_run", relakit_dry_run), bytes, ptr::null());
     }
 }

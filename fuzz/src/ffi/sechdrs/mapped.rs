@@ -8,7 +8,7 @@ use core::{ptr, slice};
 use relakit::abi::{SHDR_SIZE, SHT_NOBITS, SYM_SIZE};
 use relakit::elf::Section;
 use relakit::sechdrs::Mapping;
-use relakit::{ErrorKind, HookError, Target, Writer};
+use relakit::{CallbackError, ErrorKind, Target, Writer};
 use relakit_ffi::{RELAKIT_WRITER_FOREIGN, relakit_writer};
 use std::ffi::CString;
 
@@ -86,7 +86,7 @@ pub struct Mapped {
     /// The memory of each section; NULL for one that has none.
     starts: Vec<*mut u8>,
     pub device: Device,
-    pub hooked: bool,
+    pub with_writer: bool,
     /// The writer's addresses are those of another program.
     foreign: bool,
     /// What the call through C is given, by addresses: no target may overlap it.
@@ -110,7 +110,7 @@ impl Mapped {
         for ((header, address), bytes) in image.headers.iter_mut().zip(addresses).zip(&image.bytes) {
             let address = address.expose_provenance() as u64;
             header[16..24].copy_from_slice(&address.to_le_bytes());
-            if let Some(bytes) = bytes.as_ref().filter(|_| case.hooked) {
+            if let Some(bytes) = bytes.as_ref().filter(|_| case.with_writer) {
                 behind.push((address, bytes.clone()));
             }
         }
@@ -118,7 +118,7 @@ impl Mapped {
             device: Device::new(behind, case.fails),
             image,
             starts,
-            hooked: case.hooked,
+            with_writer: case.with_writer,
             foreign: case.foreign,
             lent: Vec::new(),
             written: None,
@@ -163,17 +163,19 @@ impl Mapped {
     /// is refused for that.
     fn overlaps(&self, section: &Section) -> bool {
         let (start, end) =
-            (u128::from(section.address), u128::from(section.address) + u128::from(section.size));
+            (u128::from(section.sh_addr), u128::from(section.sh_addr) + u128::from(section.sh_size));
         let shares = |other: &Range<u64>| {
             !other.is_empty() && start < u128::from(other.end) && u128::from(other.start) < end
         };
-        end <= 1 << 64 && section.size != 0 && (self.lent.iter().any(shares) || shares(&self.table.borrow()))
+        end <= 1 << 64
+            && section.sh_size != 0
+            && (self.lent.iter().any(shares) || shares(&self.table.borrow()))
     }
 }
 
 impl<'m> Mapping<'m> for Mapped {
     fn table(&self, index: u32, section: &Section) -> Option<&'m [u8]> {
-        let size = usize::try_from(section.size).ok()?;
+        let size = usize::try_from(section.sh_size).ok()?;
         if size == 0 {
             self.table.replace(0..0);
             return Some(&[]);
@@ -181,31 +183,31 @@ impl<'m> Mapping<'m> for Mapped {
         if self.start(index).is_null() || self.written == Some(index) {
             return None;
         }
-        self.table.replace(section.address..section.address + section.size);
+        self.table.replace(section.sh_addr..section.sh_addr + section.sh_size);
         // SAFETY: the memory of the section; a table is neither its own target nor the symbols.
         Some(unsafe { slice::from_raw_parts(self.start(index), size) })
     }
 
     fn target(&mut self, index: u32, section: &Section) -> Result<Target<'_>, ErrorKind> {
-        let (start, size) = (self.start(index), usize::try_from(section.size).unwrap_or(usize::MAX));
-        if !self.hooked && size != 0 && start.is_null() {
-            return Err(ErrorKind::NotPlaced);
+        let (start, size) = (self.start(index), usize::try_from(section.sh_size).unwrap_or(usize::MAX));
+        if !self.with_writer && size != 0 && start.is_null() {
+            return Err(ErrorKind::NotAssigned);
         }
         if !self.foreign && self.overlaps(section) {
             return Err(ErrorKind::TargetOverlaps);
         }
-        if self.hooked {
-            return Ok(Target::hooked(section.size, section.address, &mut self.device));
+        if self.with_writer {
+            return Ok(Target::with_writer(section.sh_size, section.sh_addr, &mut self.device));
         }
         let bytes: &mut [u8] = match size {
             0 => &mut [],
             // SAFETY: the memory of the section, which nobody reads now.
             _ => unsafe { slice::from_raw_parts_mut(start, size) },
         };
-        Ok(Target::new(bytes, section.address))
+        Ok(Target::new(bytes, section.sh_addr))
     }
 
-    fn sync(&mut self) -> Result<(), HookError> {
-        if self.hooked { self.device.sync() } else { Ok(()) }
+    fn sync(&mut self) -> Result<(), CallbackError> {
+        if self.with_writer { self.device.sync() } else { Ok(()) }
     }
 }

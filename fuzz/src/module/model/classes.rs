@@ -15,7 +15,7 @@ pub(super) enum Class {
     FailsComing(usize, ErrorKind),
     /// Its name is malformed, and the early pass does not see it.
     FailsAnyComing(ErrorKind),
-    PassedOver,
+    Skipped,
 }
 
 /// What `sh_info` leads to.
@@ -103,7 +103,7 @@ impl Model<'_, '_> {
             _ if !is_seen && has_no_target && !is_empty && self.plan.linux().is_none() => {
                 Class::FailsLoad(TargetOutOfRange)
             }
-            _ if !is_seen => Class::PassedOver,
+            _ if !is_seen => Class::Skipped,
             _ if section.kind == SHT_REL && section.whose == Whose::Ordinary => Class::FailsLoad(RelSection),
             _ if is_empty => Class::Early,
             Leads::Unused => Class::FailsLoad(TargetOutOfRange),

@@ -35,7 +35,7 @@ impl Model<'_, '_> {
         let at = usize::try_from(relocation.offset).unwrap();
         let zero = || match spot.bytes.get(at..).and_then(|rest| rest.get(..size)) {
             None => Err(OffsetOutside),
-            Some(field) if field.iter().any(|byte| *byte != 0) => Err(NonZero),
+            Some(field) if field.iter().any(|byte| *byte != 0) => Err(TargetNotZero),
             Some(_) => Ok(()),
         };
         match self.plan.is_before((6, 3)) {

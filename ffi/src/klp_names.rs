@@ -1,0 +1,158 @@
+//! Parsers of the names of livepatch sections and symbols.
+
+use crate::error::{Report, answer};
+use crate::pointers::{Piece, VersionedOut};
+use crate::relocate::profile;
+use crate::status::*;
+use crate::types::*;
+use core::ffi::c_char;
+use core::ptr;
+use relakit::abi::{KLP_RELA_PREFIX, KLP_SYM_PREFIX};
+use relakit::klp::{RelaName, SymName};
+
+/// The parts of a section name ".klp.rela.<object>.<section>". The pointers lead into the name; the
+/// parts do not end with NUL.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct relakit_klp_section_name {
+    /// sizeof(struct relakit_klp_section_name), set by the caller.
+    pub struct_size: u32,
+    /// 1 if the object is "vmlinux", so that the section is applied early. Otherwise 0.
+    pub is_early: u32,
+    /// The patched object: 1 to 55 bytes without a dot.
+    pub object: *const c_char,
+    /// Length of object in bytes. Linux cuts a longer name to 55 bytes, and so does relakit. Then
+    /// the byte after it is not a dot.
+    pub object_len: usize,
+    /// The name of the target section, if the name follows the convention. Otherwise NULL. Linux
+    /// ignores this part; the target is sh_info.
+    pub section: *const c_char,
+    /// Length of section in bytes.
+    pub section_len: usize,
+}
+
+/// The parts of a symbol name ".klp.sym.<object>.<name>,<position>". The pointers lead into the
+/// name; the parts do not end with NUL.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct relakit_klp_symbol_name {
+    /// sizeof(struct relakit_klp_symbol_name), set by the caller.
+    pub struct_size: u32,
+    /// 1 if the object is "vmlinux", otherwise 0.
+    pub is_vmlinux: u32,
+    /// The patched object: 1 to 55 bytes without a dot.
+    pub object: *const c_char,
+    /// Length of object in bytes.
+    pub object_len: usize,
+    /// The symbol: 1 to 511 bytes without a comma, or 1 to 127 before Linux 6.1.
+    pub name: *const c_char,
+    /// Length of name in bytes.
+    pub name_len: usize,
+    /// The position (Linux: sympos). 0 means the only symbol of that name in the object; N means
+    /// symbol number N of that name, counted from 1.
+    pub sympos: u64,
+    /// Number of bytes after the position. Linux ignores them.
+    pub trailing: usize,
+}
+
+fn flag(value: bool) -> u32 {
+    u32::from(value)
+}
+
+/// Splits the name of a livepatch section into its parts, by the rules of Linux.
+///
+/// name has name_len bytes without a NUL. The flag SHF_RELA_LIVEPATCH decides whether a section is
+/// a livepatch section, not its name. With the flag, Linux requires such a name. Without it, Linux
+/// applies the section as ordinary relocations, whatever its name is.
+///
+/// *parts is filled only if the result is RELAKIT_OK. Returns RELAKIT_OK or:
+/// RELAKIT_NOT_FOUND                      the name does not begin with ".klp.rela.";
+/// RELAKIT_ERR_BAD_KLP_SECTION_NAME  the name begins with it, but no object follows;
+/// RELAKIT_ERR_NULL                  a required pointer is NULL;
+/// RELAKIT_ERR_LENGTH                name_len is more than PTRDIFF_MAX, or the name would end after
+///                                   the end of the address space;
+/// RELAKIT_ERR_ALIGNMENT             parts is not aligned to 8 bytes;
+/// RELAKIT_ERR_STRUCT_SIZE           parts->struct_size is invalid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_parse_klp_section_name(
+    name: *const c_char,
+    name_len: usize,
+    parts: *mut relakit_klp_section_name,
+) -> relakit_status {
+    let parse = |report: &mut Report| {
+        // SAFETY: `Piece::new` checks the pointer and length; the caller promises readable bytes.
+        let name: &[u8] = unsafe { Piece::new(name.cast(), name_len, 1, report)?.read() };
+        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
+        let parts = unsafe { VersionedOut::new(parts, 40, 3, report) }?;
+        if !name.starts_with(KLP_RELA_PREFIX) {
+            return Ok(RELAKIT_NOT_FOUND);
+        }
+        let Some(name) = RelaName::parse(name) else {
+            return Err(report.refuse(RELAKIT_ERR_BAD_KLP_SECTION_NAME, 0, 0));
+        };
+        parts.set(&relakit_klp_section_name {
+            struct_size: 0,
+            is_early: flag(name.object == relakit::abi::VMLINUX),
+            object: name.object.as_ptr().cast(),
+            object_len: name.object.len(),
+            section: name.section().map_or(ptr::null(), |section| section.as_ptr().cast()),
+            section_len: name.section().map_or(0, <[u8]>::len),
+        });
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: `answer` accepts NULL.
+    unsafe { answer(ptr::null_mut(), parse) }
+}
+
+/// Splits the name of a livepatch symbol into its parts, by the rules of Linux.
+///
+/// name has name_len bytes without a NUL. profile is that of struct relakit_options. It decides how
+/// long the symbol may be, and which position results from a number that does not fit 64 bits.
+/// st_shndx decides whether a symbol is a livepatch symbol (SHN_LIVEPATCH, 0xff20), not its name.
+///
+/// *parts is filled only if the result is RELAKIT_OK. Returns RELAKIT_OK or:
+/// RELAKIT_NOT_FOUND                     the name does not begin with ".klp.sym.";
+/// RELAKIT_ERR_BAD_KLP_SYMBOL_NAME  the name begins with it, but the rest is not
+///                                  <object>.<name>,<position>;
+/// RELAKIT_ERR_PROFILE              profile is unknown;
+/// RELAKIT_ERR_NULL                 a required pointer is NULL;
+/// RELAKIT_ERR_LENGTH               name_len is more than PTRDIFF_MAX, or the name would end after
+///                                  the end of the address space;
+/// RELAKIT_ERR_ALIGNMENT            parts is not aligned to 8 bytes;
+/// RELAKIT_ERR_STRUCT_SIZE          parts->struct_size is invalid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_parse_klp_symbol_name(
+    name: *const c_char,
+    name_len: usize,
+    profile: u32,
+    parts: *mut relakit_klp_symbol_name,
+) -> relakit_status {
+    let parse = |report: &mut Report| {
+        // SAFETY: `Piece::new` checks the pointer and length; the caller promises readable bytes.
+        let name: &[u8] = unsafe { Piece::new(name.cast(), name_len, 1, report)?.read() };
+        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
+        let parts = unsafe { VersionedOut::new(parts, 56, 4, report) }?;
+        let Some(rules) = self::profile(profile) else {
+            return Err(report.refuse(RELAKIT_ERR_PROFILE, u64::from(profile), 0));
+        };
+        if !name.starts_with(KLP_SYM_PREFIX) {
+            return Ok(RELAKIT_NOT_FOUND);
+        }
+        let Some(name) = SymName::parse(name, rules) else {
+            return Err(report.refuse(RELAKIT_ERR_BAD_KLP_SYMBOL_NAME, 0, 0));
+        };
+        parts.set(&relakit_klp_symbol_name {
+            struct_size: 0,
+            is_vmlinux: flag(name.object == relakit::abi::VMLINUX),
+            object: name.object.as_ptr().cast(),
+            object_len: name.object.len(),
+            name: name.name.as_ptr().cast(),
+            name_len: name.name.len(),
+            sympos: name.sympos,
+            trailing: name.rest.len(),
+        });
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: `answer` accepts NULL.
+    unsafe { answer(ptr::null_mut(), parse) }
+}

@@ -1,0 +1,108 @@
+//! The section memory of a module, from struct relakit_memory.
+
+use crate::callbacks::CWriter;
+use crate::error::{Failed, Report};
+use crate::pointers::{Piece, Span, bytes_mut, versioned};
+use crate::status::*;
+use crate::types::*;
+use relakit::{CallbackError, Memory, Target, Writer};
+
+/// The section memory of a module, after the checks.
+pub(crate) struct Places<'a> {
+    places: &'a [relakit_section_memory],
+    writer: Option<CWriter>,
+}
+
+impl Places<'_> {
+    /// Reads argument `number`. Section memory must not overlap one of `others`.
+    ///
+    /// # Safety
+    /// If not NULL, the struct, its array, its writer and the section memory are valid while the
+    /// returned value lives.
+    pub(crate) unsafe fn new(
+        memory: *const relakit_memory,
+        number: u64,
+        others: &[Span],
+        report: &mut Report,
+    ) -> Result<Self, Failed> {
+        // SAFETY: the caller promises that `memory` is NULL or readable for its struct_size.
+        let memory = unsafe { versioned(memory, number, report) }?;
+        if memory.flags != 0 {
+            return Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(memory.flags)));
+        }
+        // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
+        let writer = unsafe { CWriter::new(memory.writer, number, report) }?;
+        let array = Piece::new(memory.places, memory.count, number, report)?;
+        // SAFETY: `Piece::new` checked it; the caller promises `count` readable elements.
+        let places = unsafe { array.read() };
+        for (index, place) in (0..u32::MAX).zip(places) {
+            check(place, writer.as_ref(), &[&[array.span], others], number, report)
+                .map_err(|stopped| report.in_section(stopped, index))?;
+        }
+        Ok(Self { places, writer })
+    }
+
+    fn get(&self, section: u32) -> Option<&relakit_section_memory> {
+        let place = self.places.get(usize::try_from(section).ok()?)?;
+        (place.flags & RELAKIT_MEMORY_PRESENT != 0).then_some(place)
+    }
+}
+
+fn check(
+    place: &relakit_section_memory,
+    writer: Option<&CWriter>,
+    others: &[&[Span]],
+    number: u64,
+    report: &mut Report,
+) -> Result<(), Failed> {
+    let relakit_section_memory { flags, reserved, bytes, size, address, symbols_at } = *place;
+    if flags & !(RELAKIT_MEMORY_PRESENT | RELAKIT_MEMORY_WRITER | RELAKIT_MEMORY_SYMBOLS_AT) != 0 {
+        return Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(flags)));
+    }
+    let is_placed = flags & RELAKIT_MEMORY_PRESENT != 0;
+    let is_hooked = flags & RELAKIT_MEMORY_WRITER != 0;
+    let must_be_zero = [
+        u64::from(reserved),
+        if is_placed { 0 } else { u64::from(flags) | size | address },
+        if is_placed && !is_hooked { 0 } else { bytes.addr() as u64 },
+        if flags & RELAKIT_MEMORY_SYMBOLS_AT != 0 { 0 } else { symbols_at },
+    ];
+    if must_be_zero.iter().any(|value| *value != 0) {
+        return Err(report.refuse(RELAKIT_ERR_RESERVED, number, 0));
+    }
+    if is_hooked {
+        return match writer {
+            None => Err(report.refuse(RELAKIT_ERR_CALLBACK, number, 0)),
+            Some(writer) if writer.overlaps(address, size, others.iter().copied().flatten().copied()) => {
+                Err(report.refuse(RELAKIT_ERR_OVERLAP, number, 0))
+            }
+            Some(_) => Ok(()),
+        };
+    }
+    let Ok(size) = usize::try_from(size) else {
+        return Err(report.refuse(RELAKIT_ERR_LENGTH, number, size));
+    };
+    let span = Span::items(bytes.cast::<u8>(), size, number, report)?;
+    others.iter().try_for_each(|others| span.apart_from(others, number, report))
+}
+
+impl Memory for Places<'_> {
+    fn base(&self, section: u32) -> Option<u64> {
+        let place = self.get(section)?;
+        Some(if place.flags & RELAKIT_MEMORY_SYMBOLS_AT == 0 { place.address } else { place.symbols_at })
+    }
+
+    fn target(&mut self, section: u32) -> Option<Target<'_>> {
+        let relakit_section_memory { flags, bytes, size, address, .. } = *self.get(section)?;
+        if flags & RELAKIT_MEMORY_WRITER != 0 {
+            return Some(Target::with_writer(size, address, self.writer.as_mut()?));
+        }
+        // SAFETY: `check` kept it apart from buffers in use; `new`'s caller promised the memory.
+        let bytes = unsafe { bytes_mut(bytes.cast(), usize::try_from(size).ok()?) }?;
+        Some(Target::new(bytes, address))
+    }
+
+    fn sync(&mut self) -> Result<(), CallbackError> {
+        self.writer.as_mut().map_or(Ok(()), CWriter::sync)
+    }
+}

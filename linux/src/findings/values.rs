@@ -1,0 +1,63 @@
+//! Findings about values and fields (Linux semantics 9).
+
+use super::{Field, Finding, Lint};
+use relakit::abi::{R_X86_64_PC32, R_X86_64_PLT32};
+use relakit::elf::RelaTable;
+use relakit::reloc::Values;
+
+/// Reports the PC32 and PLT32 relocations of `table` that do not fit and are truncated, when the target is at `address`
+/// and symbols have these `values`. `section` is the index of the section that holds them.
+pub fn truncated(
+    table: RelaTable<'_>,
+    values: Values<'_>,
+    address: u64,
+    section: u32,
+    report: &mut dyn FnMut(Finding),
+) {
+    for (entry, rela) in table.numbered() {
+        let Some(value) = values.value(rela.r_sym) else { continue };
+        let place = address.wrapping_add(rela.r_offset);
+        let distance = value.wrapping_add(rela.r_addend.cast_unsigned()).wrapping_sub(place);
+        let is_short = matches!(rela.r_type, R_X86_64_PC32 | R_X86_64_PLT32);
+        if is_short && i32::try_from(distance.cast_signed()).is_err() {
+            report(Finding {
+                section: Some(section),
+                entry: Some(entry as u64),
+                symbol: Some(rela.r_sym),
+                offset: rela.r_offset,
+                value: distance,
+                ..Finding::new(Lint::Pc32Truncated)
+            });
+        }
+    }
+}
+
+/// Reports fields that overlap. `sorted` are the fields of [`fields`](super::fields), or those of some sections, sorted
+/// by their natural order: target, offset, size.
+pub fn overlaps(sorted: &[Field], report: &mut dyn FnMut(Finding)) {
+    let mut furthest: Option<Field> = None;
+    for field in sorted {
+        if let Some(other) =
+            furthest.filter(|other| other.target == field.target && end(other) > field.offset)
+        {
+            let is_same = (other.offset, other.size) == (field.offset, field.size);
+            let rule = if is_same { Lint::RepeatedField } else { Lint::OverlappingFields };
+            report(Finding {
+                section: Some(field.section),
+                entry: Some(field.entry),
+                other_section: Some(other.section),
+                other_entry: Some(other.entry),
+                offset: field.offset,
+                ..Finding::new(rule)
+            });
+        }
+        if furthest.is_none_or(|other| other.target != field.target || end(&other) <= end(field)) {
+            furthest = Some(*field);
+        }
+    }
+}
+
+const fn end(field: &Field) -> u64 {
+    // A cast between integers of known width; `u64::from` is not const.
+    field.offset.saturating_add(field.size as u64)
+}

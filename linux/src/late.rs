@@ -1,0 +1,253 @@
+//! Late relocations as Linux applies and clears them, which is not all or nothing (Linux semantics
+//! 10 and 15). It is for tools that predict what Linux leaves in memory. Loaders use
+//! [`Late`](crate::Late).
+//!
+//! Each pass reads all section headers, as Linux does. So the time of passes for many objects is
+//! the number of passes times the number of sections.
+
+use crate::findings::object_of;
+use relakit::abi;
+use relakit::elf::{Rela, RelaTable, SectionFlags};
+use relakit::reloc::{self, RelocFlags, Target, Values, View};
+use relakit::{Class, Error, ErrorKind, FailsAt, Memory, Module, Profile, Resolver};
+
+/// What the kernel makes of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It refuses, with this positive `errno`.
+    Refused(i32),
+    /// It does not look, and reads or writes where it must not.
+    Unsafe,
+}
+
+/// What a kernel with these rules makes of a fault that a [`Module`] can have.
+pub const fn outcome(kind: ErrorKind, profile: &Profile) -> Outcome {
+    match (kind, kind.linux_errno()) {
+        // Linux 6.13 was the first to look (Linux semantics 3 and 16).
+        (ErrorKind::BadSectionName | ErrorKind::BadSymbolName, _) if !profile.checks_strings => {
+            Outcome::Unsafe
+        }
+        (_, 0) => Outcome::Unsafe,
+        (_, errno) => Outcome::Refused(errno),
+    }
+}
+
+/// The late relocations of a loaded module as Linux treats them: fields are written one after the other, and stay
+/// written when one fails; symbol values are the symbol table's, so one that two objects share goes stale.
+#[derive(Debug)]
+pub struct LinuxLate<'a, 'f> {
+    module: &'a Module<'f>,
+    values: &'a mut [u64],
+}
+
+/// A coming as Linux does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinuxComing {
+    /// What stopped it.
+    pub error: Option<Error>,
+    /// Relocations that were written, and stay so.
+    pub written: u64,
+}
+
+impl<'a, 'f> LinuxLate<'a, 'f> {
+    /// `values` are those of the early pass.
+    pub const fn new(module: &'a Module<'f>, values: &'a mut [u64]) -> Self {
+        Self { module, values }
+    }
+
+    /// The symbols' values as of now.
+    pub const fn values(&self) -> &[u64] {
+        self.values
+    }
+
+    /// Applies the relocations for `object`, in section order, up to the first fault.
+    pub fn coming<M: Memory + ?Sized>(
+        &mut self,
+        object: &[u8],
+        memory: &mut M,
+        resolver: &mut dyn Resolver,
+    ) -> LinuxComing {
+        let mut written = 0;
+        let done = sections_for(self.module, object)
+            .try_for_each(|index| self.apply(index, object, memory, resolver, &mut written));
+        LinuxComing { error: done.err(), written }
+    }
+
+    /// Reports every fault that the coming of `object` can have, not only the one that stops it, and leaves memory as it
+    /// is. Relocations are judged only in sections whose symbols are all known, and each by itself. The symbols' values
+    /// are lost: make one of these for it, with a copy.
+    pub fn errors<M: Memory + ?Sized>(
+        &mut self,
+        object: &[u8],
+        memory: &mut M,
+        resolver: &mut dyn Resolver,
+        report: &mut dyn FnMut(Error),
+    ) {
+        for index in sections_for(self.module, object) {
+            let mut report = |error: Error| report(somewhere(error, index));
+            if let Some(error) = self.stops(index, object) {
+                report(error);
+            }
+            let Some((target, table)) = self.late_section(index, object) else { continue };
+            let mut resolved = true;
+            for error in self.module.resolve_livepatch(object, table, self.values, resolver) {
+                resolved = false;
+                report(error);
+            }
+            match memory.target(target) {
+                Some(mut target) if resolved => {
+                    reloc::errors(
+                        table,
+                        Values::Dense(self.values),
+                        &mut View::from(&mut target),
+                        self.reloc_flags(),
+                    )
+                    .for_each(report);
+                }
+                None if resolved && !table.is_empty() => report(self.not_placed(target)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Clears the relocations for `object`. Where a field does not hold what it should, the rest of its section stays;
+    /// `report` hears of each.
+    pub fn going<M: Memory + ?Sized>(
+        &mut self,
+        object: &[u8],
+        memory: &mut M,
+        report: &mut dyn FnMut(Error),
+    ) {
+        if !self.module.profile().clears_on_going {
+            return;
+        }
+        for index in sections_for(self.module, object) {
+            let Some((target, table)) = self.late_section(index, object) else { continue };
+            let cleared = each(table, |entry| {
+                let mut target = memory.target(target).ok_or_else(|| self.not_placed(target))?;
+                reloc::clear(entry, Values::Dense(self.values), &mut target, self.reloc_flags())
+            });
+            if let Err(error) = cleared {
+                report(somewhere(error, index));
+            }
+        }
+    }
+
+    fn apply<M: Memory + ?Sized>(
+        &mut self,
+        index: u32,
+        object: &[u8],
+        memory: &mut M,
+        resolver: &mut dyn Resolver,
+        written: &mut u64,
+    ) -> Result<(), Error> {
+        if let Some(error) = self.stops(index, object) {
+            return Err(error);
+        }
+        let Some((target, table)) = self.late_section(index, object) else { return Ok(()) };
+        let unresolved = self.module.resolve_livepatch(object, table, self.values, resolver).next();
+        unresolved
+            .map_or(Ok(()), Err)
+            .and_then(|()| {
+                each(table, |entry| {
+                    let mut target = memory.target(target).ok_or_else(|| self.not_placed(target))?;
+                    let applied =
+                        reloc::apply(entry, Values::Dense(self.values), &mut target, self.reloc_flags());
+                    match applied {
+                        Ok(()) => *written = written.saturating_add(u64::from(self.has_field(entry))),
+                        Err(error) if self.writes_before_range(&error) => {
+                            *written = written.saturating_add(1);
+                            self.truncate(entry, &mut target);
+                        }
+                        Err(_) => {}
+                    }
+                    applied
+                })
+            })
+            .map_err(|error| somewhere(error, index))
+    }
+
+    /// What is known to be wrong with section `index`, if the coming of `object` looks at it.
+    fn stops(&self, index: u32, object: &[u8]) -> Option<Error> {
+        match self.module.class(index)?.class {
+            Class::Malformed { fails: FailsAt::AnyComing, .. } => self.module.malformed(index),
+            Class::Malformed { fails: FailsAt::Coming(of), .. } if of == object => {
+                self.module.malformed(index)
+            }
+            _ => None,
+        }
+    }
+
+    /// The target and the relocations of section `index`, if it is one of `object`'s.
+    fn late_section(&self, index: u32, object: &[u8]) -> Option<(u32, RelaTable<'f>)> {
+        match self.module.class(index)?.class {
+            Class::KlpLate { object: of, target } if of == object => {
+                Some((target, self.module.relocations(index)))
+            }
+            _ => None,
+        }
+    }
+
+    fn not_placed(&self, target: u32) -> Error {
+        let size = self.module.object().section(target).map_or(0, |section| section.sh_size);
+        Error::new(ErrorKind::NotAssigned, size, 0).in_section(target)
+    }
+
+    fn reloc_flags(&self) -> RelocFlags {
+        self.module.profile().reloc_flags()
+    }
+
+    /// Linux before 6.3 looks at the range when it has written (Linux semantics 15).
+    fn writes_before_range(&self, error: &Error) -> bool {
+        self.module.profile().reports_nonzero_first && error.kind == ErrorKind::Overflow
+    }
+
+    /// Whether an entry writes anything: `R_X86_64_NONE` does not.
+    fn has_field(&self, entry: RelaTable<'_>) -> bool {
+        entry
+            .get(0)
+            .and_then(|rela| reloc::howto(rela.r_type, self.reloc_flags()))
+            .is_some_and(|howto| howto.size != 0)
+    }
+
+    /// Writes the low 32 bits of a value that does not fit, as PC32 does with P taken out.
+    fn truncate(&self, entry: RelaTable<'_>, target: &mut Target<'_>) {
+        let Some(rela) = entry.get(0) else { return };
+        let place = target.address().wrapping_add(rela.r_offset).cast_signed();
+        let rela = Rela { r_type: abi::R_X86_64_PC32, r_addend: rela.r_addend.wrapping_add(place), ..rela };
+        let entry = [rela.to_bytes()];
+        // The range and the field were looked at: what can fail has failed.
+        let _ = reloc::apply(
+            RelaTable::from_entries(&entry),
+            Values::Dense(self.values),
+            target,
+            RelocFlags::empty(),
+        );
+    }
+}
+
+/// Every section that Linux may read further than its name when `object` is coming or going.
+///
+/// Each pass looks at all sections, so those for other objects are skipped without reading their
+/// whole names. The name of an `SHT_NULL` section may be outside of the file.
+fn sections_for<'a>(module: &'a Module<'_>, object: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
+    let sections = module.object().sections().filter(move |(index, section)| {
+        *index != 0
+            && section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH)
+            && (section.sh_type == abi::SHT_NULL || object_of(module, *index).is_none_or(|of| of == object))
+    });
+    sections.map(|(index, _)| index)
+}
+
+/// Does `act` with each entry, as a table of its own, up to the first fault.
+fn each(table: RelaTable<'_>, mut act: impl FnMut(RelaTable<'_>) -> Result<(), Error>) -> Result<(), Error> {
+    (0..table.len()).try_for_each(|index| {
+        let entry = table.entries().get(index..).and_then(|rest| rest.get(..1)).unwrap_or_default();
+        act(RelaTable::from_entries(entry)).map_err(|error| error.in_entry(index as u64))
+    })
+}
+
+/// A fault of section `index`; one about memory keeps the section that has none.
+fn somewhere(error: Error, index: u32) -> Error {
+    if error.kind == ErrorKind::NotAssigned { error } else { error.in_section(index) }
+}

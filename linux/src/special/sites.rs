@@ -1,0 +1,191 @@
+//! Which code the readers of special sections rewrite: the entries of a section that is relocated, as ranges of
+//! addresses.
+
+use super::{Special, Version};
+use crate::bytes::{u8_at, u32_at, u64_at};
+
+/// What is done with the code at a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// An instruction that `.altinstructions` may replace.
+    Alternative,
+    /// What `.altinstructions` replaces it with: copied from here while the module loads, and not read again.
+    Replacement,
+    /// A call or jump to a retpoline.
+    Retpoline,
+    /// A jump to the return thunk.
+    Return,
+    /// A direct call, when call depth is tracked.
+    Call,
+    /// An ENDBR that nothing needs.
+    Endbr,
+    /// A function's CFI preamble with the ENDBR behind it.
+    CfiPreamble,
+    /// A lock prefix.
+    Lock,
+    /// A paravirt call.
+    Paravirt,
+    /// A jump label: a NOP or a jump, now and whenever its key changes.
+    JumpLabel,
+    /// A static call: now and whenever its key changes.
+    StaticCall,
+    /// The trampoline of a static call of this module: whenever its key changes.
+    Trampoline,
+    /// A call to the function tracer: now and whenever the function is traced.
+    Trace,
+}
+
+/// A range of code that an entry of a special section leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Number of the entry, counted from 0.
+    pub entry: u64,
+    /// Address of the first byte when it runs.
+    pub address: u64,
+    /// Bytes. An instruction that may be shorter or longer counts with its usual size; see [`size_in`](Self::size_in).
+    pub size: u64,
+    /// What is done there.
+    pub role: Role,
+}
+
+impl Site {
+    /// Bytes of the site where `code` is what is at its address, relocated or not.
+    ///
+    /// A jump label is a short jump or NOP, or a near one. A static call or a retpoline is a near call or jump; one more
+    /// byte if it is conditional, and for retpolines one more if it has a CS prefix, which compilers pad them with.
+    pub fn size_in(&self, code: &[u8]) -> u64 {
+        let is_padded = self.role == Role::Retpoline && u8_at(code, 0) == Some(0x2e);
+        let opcode = usize::from(is_padded);
+        let size = match (self.role, u8_at(code, opcode), u8_at(code, opcode.saturating_add(1))) {
+            (Role::JumpLabel, Some(0xeb), _) | (Role::JumpLabel, Some(0x66), Some(0x90)) => 2,
+            (Role::StaticCall | Role::Retpoline, Some(0x0f), Some(0x80..=0x8f)) => 6,
+            _ => self.size,
+        };
+        size.saturating_add(u64::from(is_padded))
+    }
+}
+
+/// How the entries of a section say where their code is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    /// A 32-bit offset from the entry's own address; the code has so many bytes.
+    Offset(u64),
+    /// A 64-bit address; the code has so many bytes.
+    Address(u64),
+    /// The entry is code itself, and so many bytes of it are rewritten.
+    Here(u64),
+    /// A 64-bit address, a type, and how many bytes the code has.
+    Paravirt,
+    /// Two 32-bit offsets from their own addresses, then a feature and flags, then how many bytes each has.
+    Alternative,
+}
+
+/// Sections whose readers rewrite code, and how to find it. Which kernels read them, and how large an entry is in each, is
+/// in the table of special sections.
+///
+/// Facts only, from Linux as Debian ships it, 6.1.192 and 6.12.117: the struct or function named with each row, in
+/// `arch/x86` where nothing else is said. Left out is what no relocation can lie in: padding that must be NOPs for its
+/// owner to write there (`patch_dest` of call depth tracking), and the hash in front of a retpoline, a constant of the
+/// compiler (`cfi_rewrite_callers`). ITS mitigation changes targets at retpoline and return sites, not their extent.
+#[rustfmt::skip]
+const FORMATS: &[(&str, Layout, Role)] = &[
+    // struct alt_instr (asm/alternative.h), apply_alternatives.
+    (".altinstructions", Layout::Alternative, Role::Alternative),
+    // apply_retpolines and apply_returns replace whole instructions: patch_retpoline, patch_return.
+    (".retpoline_sites", Layout::Offset(5), Role::Retpoline),
+    (".return_sites", Layout::Offset(5), Role::Return),
+    // patch_call (kernel/callthunks.c), only where a call is.
+    (".call_sites", Layout::Offset(5), Role::Call),
+    // apply_ibt_endbr, later apply_seal_endbr: 4 bytes. The hash that the latter clears is in the preamble below.
+    (".ibt_endbr_seal", Layout::Offset(4), Role::Endbr),
+    // cfi_rewrite_preamble, cfi_rewrite_endbr: 16 bytes before the function, and its ENDBR.
+    (".cfi_sites", Layout::Offset(20), Role::CfiPreamble),
+    // alternatives_smp_unlock: the prefix alone.
+    (".smp_locks", Layout::Offset(1), Role::Lock),
+    // struct paravirt_patch_site (asm/paravirt_types.h).
+    (".parainstructions", Layout::Paravirt, Role::Paravirt),
+    // struct jump_entry (include/linux/jump_label.h); arch_jump_entry_size takes it from the instruction, from 5.14 on.
+    ("__jump_table", Layout::Offset(5), Role::JumpLabel),
+    // struct static_call_site (include/linux/static_call_types.h): the flags are in the key's offset, not in this one.
+    (".static_call_sites", Layout::Offset(5), Role::StaticCall),
+    // ARCH_DEFINE_STATIC_CALL_TRAMP (asm/static_call.h): a jump or return, and 3 bytes of signature or padding.
+    (".static_call.text", Layout::Here(5), Role::Trampoline),
+    // MCOUNT_INSN_SIZE (asm/ftrace.h); ftrace_call_adjust leaves the address as it is.
+    ("__mcount_loc", Layout::Address(5), Role::Trace),
+];
+
+/// The sites of a special section in kernels of this version: `bytes` is the section as it is right after the early pass,
+/// `address` where it runs. Empty for a section that no code is rewritten for, and for one that those kernels do not read.
+/// Addresses are what the entries say, be it in the module or not.
+pub fn sites<'b>(special: &Special, version: Version, bytes: &'b [u8], address: u64) -> Sites<'b> {
+    let is_read = special.is_read_by(version);
+    let format = FORMATS.iter().find(|(name, ..)| is_read && *name == special.name);
+    let (size, format) = match (special.entry_size(version), format) {
+        (Some(size), Some(&(_, layout, role))) => (usize::from(size), Some((layout, role))),
+        _ => (0, None),
+    };
+    Sites { format, size, rest: bytes, address, entry: 0, replacement: None }
+}
+
+/// See [`sites`].
+#[derive(Clone, Debug)]
+pub struct Sites<'b> {
+    format: Option<(Layout, Role)>,
+    /// Bytes of an entry; 0 without a format.
+    size: usize,
+    rest: &'b [u8],
+    /// Address of `rest`.
+    address: u64,
+    entry: u64,
+    /// The second site of the entry before.
+    replacement: Option<Site>,
+}
+
+impl Sites<'_> {
+    /// Bytes at the end of the section that are not a whole entry, and lead to no site. 0 unless the section is cut off, or
+    /// made for kernels whose entries have another size. Readers of Finalize then read on behind the section; the others
+    /// ignore the rest.
+    pub fn left_over(&self) -> usize {
+        self.rest.len().checked_rem(self.size).unwrap_or(0)
+    }
+}
+
+impl Iterator for Sites<'_> {
+    type Item = Site;
+
+    fn next(&mut self) -> Option<Site> {
+        if let Some(replacement) = self.replacement.take() {
+            return Some(replacement);
+        }
+        let (layout, role) = self.format?;
+        let (bytes, rest) = self.rest.split_at_checked(self.size)?;
+        let (here, entry) = (self.address, self.entry);
+        (self.rest, self.address) = (rest, here.wrapping_add(self.size as u64));
+        self.entry = entry.saturating_add(1);
+        // An offset counts from its own address.
+        let offset_at = |at: usize| {
+            let offset = i64::from(u32_at(bytes, at).unwrap_or(0).cast_signed());
+            here.wrapping_add(at as u64).wrapping_add(offset.cast_unsigned())
+        };
+        let address = || u64_at(bytes, 0).unwrap_or(0);
+        let length_at = |at: usize| u64::from(u8_at(bytes, at).unwrap_or(0));
+        let site = |address, size, role| Site { entry, address, size, role };
+        Some(match layout {
+            Layout::Offset(size) => site(offset_at(0), size, role),
+            Layout::Address(size) => site(address(), size, role),
+            Layout::Here(size) => site(here, size, role),
+            Layout::Paravirt => site(address(), length_at(9), role),
+            Layout::Alternative => {
+                // Feature and flags share 2 bytes, and have 4 in entries of 14.
+                let (original, replacement) = match self.size {
+                    14 => (length_at(12), length_at(13)),
+                    _ => (length_at(10), length_at(11)),
+                };
+                self.replacement = Some(site(offset_at(4), replacement, Role::Replacement));
+                // One that is longer, which assemblers do not make, is copied whole by 6.1 and 6.12.
+                site(offset_at(0), original.max(replacement), role)
+            }
+        })
+    }
+}
