@@ -2,7 +2,7 @@
 
 use crate::engines::{APPLY, ENGINES, FLOOR, number};
 use crate::modules::{Job, Work};
-use relakit::abi::{R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86_64_PLT32};
+use relakit::arch::{R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86_64_PLT32};
 use relakit::elf::Rela;
 use std::hint::black_box;
 use std::time::Instant;

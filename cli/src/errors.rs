@@ -1,7 +1,7 @@
 //! Faults as people and scripts want to read them.
 
 use relakit::elf::Section;
-use relakit::{Error, Module, abi};
+use relakit::{Error, Module, arch};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::Path;
@@ -99,7 +99,7 @@ pub(crate) fn print(
     writeln!(out)?;
     let line = |out: &mut dyn Write, what: &str| writeln!(out, "   {blue}={blue:#} {what}");
     if let Some(r_type) = error.r_type {
-        let name = abi::type_name(r_type).map_or_else(|| format!("type {r_type}"), str::to_owned);
+        let name = arch::type_name(r_type).map_or_else(|| format!("type {r_type}"), str::to_owned);
         line(out, &format!("relocation: {name}"))?;
     }
     if let Some(symbol) = error.symbol {
@@ -133,7 +133,7 @@ pub(crate) fn to_json(module: Option<&Module<'_>>, error: &Error) -> Value {
         "entry": error.entry,
         "target_name": names.target,
         "type": error.r_type,
-        "type_name": error.r_type.and_then(abi::type_name),
+        "type_name": error.r_type.and_then(arch::type_name),
         "symbol": error.symbol,
         "symbol_name": names.symbol,
         "numbers": numbers,

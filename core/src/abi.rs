@@ -1,6 +1,4 @@
-//! Constants of the formats: the gABI (System V ABI, chapter 4), the x86-64 psABI and Linux livepatch.
-
-use core::ffi::CStr;
+//! Constants of the formats: the gABI (System V ABI, chapter 4) and Linux livepatch.
 
 /// Size of `Elf64_Ehdr`, in bytes (gABI 4, "ELF Header").
 pub const EHDR_SIZE: usize = 64;
@@ -21,8 +19,6 @@ pub const ELFDATA2LSB: u8 = 1;
 pub const EV_CURRENT: u8 = 1;
 /// `e_type` of a relocatable object.
 pub const ET_REL: u16 = 1;
-/// `e_machine` of x86-64 (psABI 4.1).
-pub const EM_X86_64: u16 = 62;
 
 /// `sh_type`: an unused section header.
 pub const SHT_NULL: u32 = 0;
@@ -38,7 +34,7 @@ pub const SHT_RELA: u32 = 4;
 pub const SHT_NOTE: u32 = 7;
 /// `sh_type`: occupies no bytes in the file, zeros in memory.
 pub const SHT_NOBITS: u32 = 8;
-/// `sh_type`: relocations without addends; x86-64 does not use them (psABI 4.4).
+/// `sh_type`: relocations without addends (gABI 4, "Relocation").
 pub const SHT_REL: u32 = 9;
 /// `sh_type`: the section indices that `st_shndx` is too small for.
 pub const SHT_SYMTAB_SHNDX: u32 = 18;
@@ -62,87 +58,6 @@ pub const STB_LOCAL: u8 = 0;
 pub const STB_GLOBAL: u8 = 1;
 /// Symbol binding `STB_WEAK`.
 pub const STB_WEAK: u8 = 2;
-
-/// No relocation (psABI table 4.10).
-pub const R_X86_64_NONE: u32 = 0;
-/// word64, S + A.
-pub const R_X86_64_64: u32 = 1;
-/// word32, S + A - P.
-pub const R_X86_64_PC32: u32 = 2;
-/// word32, L + A - P; without a PLT, S + A - P.
-pub const R_X86_64_PLT32: u32 = 4;
-/// word32, S + A, zero-extended.
-pub const R_X86_64_32: u32 = 10;
-/// word32, S + A, sign-extended.
-pub const R_X86_64_32S: u32 = 11;
-/// word16, S + A.
-pub const R_X86_64_16: u32 = 12;
-/// word16, S + A - P.
-pub const R_X86_64_PC16: u32 = 13;
-/// word8, S + A.
-pub const R_X86_64_8: u32 = 14;
-/// word8, S + A - P.
-pub const R_X86_64_PC8: u32 = 15;
-/// word64, S + A - P.
-pub const R_X86_64_PC64: u32 = 24;
-
-/// The psABI's name of a type, also of types that are not applied.
-pub const fn type_name(r_type: u32) -> Option<&'static str> {
-    match type_c_name(r_type) {
-        Some(name) => match name.to_str() {
-            Ok(name) => Some(name),
-            Err(_) => None,
-        },
-        None => None,
-    }
-}
-
-/// The same, for C.
-pub const fn type_c_name(r_type: u32) -> Option<&'static CStr> {
-    Some(match r_type {
-        R_X86_64_NONE => c"R_X86_64_NONE",
-        R_X86_64_64 => c"R_X86_64_64",
-        R_X86_64_PC32 => c"R_X86_64_PC32",
-        3 => c"R_X86_64_GOT32",
-        R_X86_64_PLT32 => c"R_X86_64_PLT32",
-        5 => c"R_X86_64_COPY",
-        6 => c"R_X86_64_GLOB_DAT",
-        7 => c"R_X86_64_JUMP_SLOT",
-        8 => c"R_X86_64_RELATIVE",
-        9 => c"R_X86_64_GOTPCREL",
-        R_X86_64_32 => c"R_X86_64_32",
-        R_X86_64_32S => c"R_X86_64_32S",
-        R_X86_64_16 => c"R_X86_64_16",
-        R_X86_64_PC16 => c"R_X86_64_PC16",
-        R_X86_64_8 => c"R_X86_64_8",
-        R_X86_64_PC8 => c"R_X86_64_PC8",
-        16 => c"R_X86_64_DTPMOD64",
-        17 => c"R_X86_64_DTPOFF64",
-        18 => c"R_X86_64_TPOFF64",
-        19 => c"R_X86_64_TLSGD",
-        20 => c"R_X86_64_TLSLD",
-        21 => c"R_X86_64_DTPOFF32",
-        22 => c"R_X86_64_GOTTPOFF",
-        23 => c"R_X86_64_TPOFF32",
-        R_X86_64_PC64 => c"R_X86_64_PC64",
-        25 => c"R_X86_64_GOTOFF64",
-        26 => c"R_X86_64_GOTPC32",
-        27 => c"R_X86_64_GOT64",
-        28 => c"R_X86_64_GOTPCREL64",
-        29 => c"R_X86_64_GOTPC64",
-        31 => c"R_X86_64_PLTOFF64",
-        32 => c"R_X86_64_SIZE32",
-        33 => c"R_X86_64_SIZE64",
-        34 => c"R_X86_64_GOTPC32_TLSDESC",
-        35 => c"R_X86_64_TLSDESC_CALL",
-        36 => c"R_X86_64_TLSDESC",
-        37 => c"R_X86_64_IRELATIVE",
-        38 => c"R_X86_64_RELATIVE64",
-        41 => c"R_X86_64_GOTPCRELX",
-        42 => c"R_X86_64_REX_GOTPCRELX",
-        _ => return None,
-    })
-}
 
 /// What a KLP relocation section's name begins with (Linux semantics 1).
 pub const KLP_RELA_PREFIX: &[u8] = b".klp.rela.";

@@ -265,7 +265,7 @@ impl fmt::Display for Error {
             part(f, "entry", format_args!("{entry}"))?;
         }
         if let Some(r_type) = self.r_type {
-            match crate::abi::type_name(r_type) {
+            match crate::arch::type_name(r_type) {
                 Some(name) => part(f, "type", format_args!("{name}"))?,
                 None => part(f, "type", format_args!("{r_type}"))?,
             }

@@ -63,8 +63,10 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
+pub mod arch;
 pub mod elf;
 mod error;
+mod flags;
 pub mod index;
 pub mod klp;
 mod module;

@@ -31,6 +31,17 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     int(bytes, at)
 }
 
+/// Low half, spelled once so the truncation is deliberate.
+#[expect(clippy::cast_possible_truncation, reason = "keeps the low 32 bits")]
+pub(crate) const fn low32(value: u64) -> u32 {
+    value as u32
+}
+
+/// High half.
+pub(crate) const fn high32(value: u64) -> u32 {
+    low32(value >> 32)
+}
+
 /// A file offset or size as an index, `None` where the machine's `usize` is too small for it.
 pub(crate) fn index(value: u64) -> Option<usize> {
     usize::try_from(value).ok()

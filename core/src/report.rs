@@ -93,8 +93,8 @@ impl Report {
     /// The fault in the report, a writer's, could not be undone.
     #[cold]
     #[inline(never)]
-    pub(crate) fn not_undone(&mut self, stopped: Failed) -> Failed {
+    pub(crate) fn not_undone(&mut self) -> Failed {
         self.0 = Error::new(ErrorKind::NotUndone, self.0.value, self.0.limit);
-        stopped
+        Failed(())
     }
 }

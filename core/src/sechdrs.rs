@@ -9,7 +9,7 @@ use crate::module::is_relocations;
 use crate::module::{KlpSymbols, Resolver};
 use crate::profile::Profile;
 use crate::read::u64_at;
-use crate::reloc::{Direction, Pass, RelocFlags, Sections, SymtabValues, Target, Transaction, Values};
+use crate::reloc::{Op, Pass, RelocFlags, Sections, SymtabValues, Target, Transaction, Values};
 use crate::report::{Failed, Report, capture};
 use core::ops::Range;
 
@@ -55,7 +55,7 @@ impl<'a> Sechdrs<'a> {
         mapping: &mut dyn Mapping<'_>,
         rules: RelocFlags,
     ) -> Result<(), Error> {
-        capture(|report| self.run(Direction::Apply, index, symbols, mapping, rules, report))
+        capture(|report| self.run(Op::Apply, index, symbols, mapping, rules, report))
     }
 
     /// Sets every field of relocation section `index` back to zero, or changes nothing. `symbols` must have the values
@@ -70,7 +70,7 @@ impl<'a> Sechdrs<'a> {
         mapping: &mut dyn Mapping<'_>,
         rules: RelocFlags,
     ) -> Result<(), Error> {
-        capture(|report| self.run(Direction::Clear, index, symbols, mapping, rules, report))
+        capture(|report| self.run(Op::Clear, index, symbols, mapping, rules, report))
     }
 
     /// The livepatch sections of `object`: "vmlinux", or the name of a module. `names` are the section names.
@@ -96,7 +96,7 @@ impl<'a> Sechdrs<'a> {
 
     fn run(
         &self,
-        direction: Direction,
+        op: Op,
         index: u32,
         symbols: SymtabValues<'_>,
         mapping: &mut dyn Mapping<'_>,
@@ -106,7 +106,7 @@ impl<'a> Sechdrs<'a> {
         let section = self.relocations(index, mapping, report)?;
         let Some(mut target) = section.target(mapping, report)? else { return Ok(()) };
         let pass = Pass { table: section.table, values: symbols.into(), rules };
-        pass.run(direction, &mut target, report).map_err(|stopped| report.in_section(stopped, index))
+        pass.run(op, &mut target, report).map_err(|stopped| report.in_section(stopped, index))
     }
 
     /// Relocation section `index` with its target.
@@ -216,7 +216,7 @@ impl Klp<'_> {
             let klp_symbols = KlpSymbols { symbols: &table, profile: &profile, object: self.object };
             let source = Source::Resolved { symbols: &klp_symbols, values, resolver };
             let mut sections = KlpSections { klp: *self, source, mapping, rules: profile.reloc_flags() };
-            let applied = Transaction::new(&mut sections, self.sections(), Direction::Apply).run(report)?;
+            let applied = Transaction::new(&mut sections, self.sections(), Op::Apply).run(report)?;
             for index in self.sections() {
                 let Some(section) = self.section(index, mapping, report)? else { continue };
                 for rela in section.table.iter() {
@@ -244,7 +244,7 @@ impl Klp<'_> {
     ) -> Result<usize, Error> {
         let source = Source::Applied(symbols);
         let mut sections = KlpSections { klp: *self, source, mapping, rules: profile.reloc_flags() };
-        capture(|report| Transaction::new(&mut sections, self.sections(), Direction::Clear).run(report))
+        capture(|report| Transaction::new(&mut sections, self.sections(), Op::Clear).run(report))
     }
 
     fn sections(&self) -> Range<u32> {

@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up. A module imports none that stands after it.
-const LAYERS: [&str; 12] = [
-    "abi", "read", "sort", "error", "report", "elf", "reloc", "profile", "klp", "index", "module", "sechdrs",
+const LAYERS: [&str; 14] = [
+    "abi", "read", "sort", "flags", "arch", "error", "report", "elf", "reloc", "profile", "klp", "index",
+    "module", "sechdrs",
 ];
 
 /// Every Rust file below a folder.
@@ -22,11 +23,16 @@ fn module(source: &Path, file: &Path) -> String {
     first.to_str().unwrap().trim_end_matches(".rs").to_owned()
 }
 
-/// The modules that a text imports. Comments and tests inside of a file do not count.
-fn imports(text: &str) -> BTreeSet<String> {
-    let code = text.split("#[cfg(test)]").next().unwrap();
+/// The text without comments and without the tests at its end.
+fn code(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let code = lines.collect::<Vec<_>>().join("\n");
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The modules that a text imports.
+fn imports(text: &str) -> BTreeSet<String> {
+    let code = code(text);
     let after = code.split("crate::").skip(1);
     after
         .map(|rest| rest.chars().take_while(|char| char.is_alphanumeric() || *char == '_').collect())
@@ -69,5 +75,51 @@ fn an_import_that_runs_upwards_is_noticed() {
         ("another", "", 1),
     ] {
         assert_eq!(wrong(module, &imports(text)).len(), expected, "{module}: {text}");
+    }
+}
+
+/// What a text names that only `arch` may name. The error about another machine is an exception:
+/// its name is part of the interface.
+fn names_of_the_machine(text: &str) -> Vec<String> {
+    let code = code(text);
+    let words = code.split(|char: char| !char.is_alphanumeric() && char != '_');
+    let named = words.filter(|word| word.contains("X86_64"));
+    let not_named = ["NotX86_64", "RELAKIT_ERR_NOT_X86_64"];
+    named.filter(|word| !not_named.contains(word)).map(str::to_owned).collect()
+}
+
+/// The files that only tests use.
+fn is_test(file: &Path) -> bool {
+    ["tests.rs", "samples.rs", "recorded.rs"].iter().any(|name| file.ends_with(name))
+}
+
+#[test]
+fn only_arch_names_the_machine() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let arch = root.join("src/arch");
+    let mut inside = 0;
+    for file in ["src", "../ffi/src", "../cli/src"].iter().flat_map(|folder| files(&root.join(folder))) {
+        let found = names_of_the_machine(&fs::read_to_string(&file).unwrap());
+        if file.starts_with(&arch) {
+            inside += found.len();
+        } else if !is_test(&file) {
+            assert!(found.is_empty(), "{}: {found:?}", file.display());
+        }
+    }
+    assert!(inside > 50, "arch names the machine");
+}
+
+#[test]
+fn a_name_of_the_machine_is_noticed() {
+    for (text, expected) in [
+        ("use crate::arch::R_X86_64_64;", 1),
+        ("abi::EM_X86_64", 1),
+        ("name.strip_prefix(\"R_X86_64_\")", 1),
+        ("/// `R_X86_64_64`\nuse crate::arch::MACHINE;", 0),
+        ("ErrorKind::NotX86_64", 0),
+        ("use crate::arch;\n#[cfg(test)]\nmod tests { R_X86_64_64 }", 0),
+        ("#[cfg(test)]\nmod tests;\nR_X86_64_64", 1),
+    ] {
+        assert_eq!(names_of_the_machine(text).len(), expected, "{text}");
     }
 }

@@ -3,7 +3,7 @@
 use crate::describe::*;
 use core::ffi::{CStr, c_char};
 use core::ptr;
-use relakit::abi::type_c_name;
+use relakit::arch::type_c_name;
 use relakit_linux::special::ReadAt;
 
 /// Version of this ABI. A program and a library with the same number work together, even if one of

@@ -1,11 +1,12 @@
 //! What fuzzers would not guess: names and numbers of the formats, as entries of a libFuzzer dictionary.
 
 use relakit::abi::{
-    EHDR_SIZE, ELF_MAGIC, ELFCLASS64, ELFDATA2LSB, EM_X86_64, ET_REL, EV_CURRENT, KLP_ARCH_PREFIX,
+    EHDR_SIZE, ELF_MAGIC, ELFCLASS64, ELFDATA2LSB, ET_REL, EV_CURRENT, KLP_ARCH_PREFIX,
     KLP_RELA_PREFIX, KLP_SYM_PREFIX, OBJECT_NAME_MAX, RELA_SIZE, SHDR_SIZE, SHN_ABS, SHN_COMMON,
     SHN_LIVEPATCH, SHN_LORESERVE, SHN_XINDEX, SHT_NOBITS, SHT_NOTE, SHT_PROGBITS, SHT_REL, SHT_RELA,
     SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX, STB_GLOBAL, STB_WEAK, SYM_SIZE, VMLINUX,
 };
+use relakit::arch::MACHINE;
 use relakit::elf::SectionFlags;
 use relakit::reloc::HOWTOS;
 use relakit::{Profile, UNASSIGNED};
@@ -35,7 +36,7 @@ pub fn text() -> String {
     for special in special::SPECIALS {
         add(special.name.as_bytes());
     }
-    for number in [ET_REL, EM_X86_64, SHN_LORESERVE, SHN_LIVEPATCH, SHN_ABS, SHN_COMMON, SHN_XINDEX] {
+    for number in [ET_REL, MACHINE, SHN_LORESERVE, SHN_LIVEPATCH, SHN_ABS, SHN_COMMON, SHN_XINDEX] {
         add(&number.to_le_bytes());
     }
     let types =

@@ -3,7 +3,7 @@
 
 mod copy;
 
-use relakit::abi::type_name;
+use relakit::arch::type_name;
 use relakit::abi::{RELA_SIZE, SHDR_SIZE, SHT_NOBITS, SHT_NULL};
 use relakit::elf::{NAME_MAX, Object, RelaTable, Section, SymbolLocation};
 use relakit::klp::SymName;

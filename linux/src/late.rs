@@ -6,10 +6,10 @@
 //! the number of passes times the number of sections.
 
 use crate::findings::object_of;
-use relakit::abi;
 use relakit::elf::{Rela, RelaTable, SectionFlags};
 use relakit::reloc::{self, RelocFlags, Target, Values, View};
 use relakit::{Class, Error, ErrorKind, FailsAt, Memory, Module, Profile, Resolver};
+use relakit::{abi, arch};
 
 /// What the kernel makes of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,7 +214,7 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
     fn truncate(&self, entry: RelaTable<'_>, target: &mut Target<'_>) {
         let Some(rela) = entry.get(0) else { return };
         let place = target.address().wrapping_add(rela.r_offset).cast_signed();
-        let rela = Rela { r_type: abi::R_X86_64_PC32, r_addend: rela.r_addend.wrapping_add(place), ..rela };
+        let rela = Rela { r_type: arch::TRUNCATED, r_addend: rela.r_addend.wrapping_add(place), ..rela };
         let entry = [rela.to_bytes()];
         // The range and the field were looked at: what can fail has failed.
         let _ = reloc::apply(

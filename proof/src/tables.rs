@@ -2,7 +2,7 @@
 
 use core::hint::black_box;
 use relakit::reloc::{self, RelocFlags};
-use relakit::{Error, ErrorKind, Profile, Reason, abi};
+use relakit::{Error, ErrorKind, Profile, Reason, arch};
 use relakit_linux::findings::{Finding, Lint};
 use relakit_linux::loader_check::LoaderCheck;
 use relakit_linux::special;
@@ -47,9 +47,11 @@ fn lints(wanted: &Wanted<'_>) {
 
 fn types(wanted: &Wanted<'_>) {
     #[cfg(not(feature = "control"))]
-    black_box(abi::type_name(wanted.number));
+    black_box(arch::type_name(wanted.number));
 
-    black_box(abi::type_c_name(wanted.number));
+    black_box(arch::type_c_name(wanted.number));
+    black_box((arch::short_type_name(wanted.number), arch::section_type_name(wanted.number)));
+    black_box((arch::is_none(wanted.number), arch::is_pointer(wanted.number)));
     let [s, a, p] = wanted.values;
     if let Some(howto) = reloc::howto(wanted.number, wanted.rules) {
         let value = howto.value(s, a.cast_signed(), p);

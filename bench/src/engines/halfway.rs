@@ -2,7 +2,7 @@
 //! takes longer than this is what all-or-nothing costs.
 
 use crate::modules::Work;
-use relakit::abi::{R_X86_64_32S, R_X86_64_64, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32};
+use relakit::arch::{R_X86_64_32S, R_X86_64_64, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32};
 use relakit::elf::Rela;
 
 pub fn apply(work: &Work, image: &mut [u8]) -> bool {

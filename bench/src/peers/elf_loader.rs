@@ -19,7 +19,7 @@ use elf_loader::relocation::RelocationArch;
 use elf_loader::tls::TlsResolver;
 use elf_loader::{AddressSpaceId, Domain, Loader, Relocator, Result as Loaded};
 use relakit::Profile;
-use relakit::abi::type_name;
+use relakit::arch::type_name;
 use relakit::elf::Section;
 use std::time::Instant;
 

@@ -273,7 +273,7 @@ pub(crate) fn place(module: Option<&Module<'_>>, error: &Error) -> SectionMemory
 }
 
 pub(crate) fn type_name(r_type: u32) -> String {
-    relakit::abi::type_name(r_type).map_or_else(|| format!("type {r_type}"), str::to_owned)
+    relakit::arch::type_name(r_type).map_or_else(|| format!("type {r_type}"), str::to_owned)
 }
 
 pub(crate) fn section_name(module: &Module<'_>, index: u32) -> Option<String> {

@@ -9,7 +9,7 @@ use super::{special, symbols};
 use crate::kernel;
 use relakit::elf::{RelaTable, Section, SectionFlags};
 use relakit::klp::RelaName;
-use relakit::{Class, Classified, FailsAt, Module, Profile, Reason, abi, reloc};
+use relakit::{Class, Classified, FailsAt, Module, Profile, Reason, abi, arch, reloc};
 use relakit_linux::loader_check::modinfo;
 use relakit_linux::special as specials;
 use std::collections::HashMap;
@@ -110,8 +110,8 @@ impl<'f> Walk<'f> {
             count(types.entry(rela.r_type).or_default());
             let is_watched =
                 || usize::try_from(rela.r_sym).ok().and_then(|symbol| watched.get(symbol)) == Some(&true);
-            // An ordinary R_X86_64_NONE does not even look at its symbol.
-            let uses_it = klp || rela.r_type != abi::R_X86_64_NONE && is_watched();
+            // An ordinary relocation of type NONE does not even look at its symbol.
+            let uses_it = klp || !arch::is_none(rela.r_type) && is_watched();
             if row.class == Kind::Skipped || !uses_it {
                 continue;
             }
@@ -125,7 +125,7 @@ impl<'f> Walk<'f> {
             .into_iter()
             .map(|(r_type, relocations)| TypeCount {
                 r_type,
-                name: abi::type_name(r_type),
+                name: arch::type_name(r_type),
                 relocations,
                 applied: reloc::howto(r_type, profile.reloc_flags()).is_some(),
             })

@@ -1,5 +1,6 @@
 //! Numbers of the ELF format as readelf names them (gABI 4, "Sections"; GNU and LLVM additions).
 
+use relakit::arch;
 use relakit::elf::SectionFlags;
 
 /// `sh_type`.
@@ -24,8 +25,10 @@ pub(crate) fn section_type(sh_type: u32) -> String {
         18 => "SYMTAB_SHNDX",
         19 => "RELR",
         0x6fff_4c03 => "LLVM_ADDRSIG",
-        0x7000_0001 => "X86_64_UNWIND",
-        _ => return format!("{sh_type:#x}"),
+        _ => match arch::section_type_name(sh_type) {
+            Some(name) => name,
+            None => return format!("{sh_type:#x}"),
+        },
     };
     name.to_owned()
 }

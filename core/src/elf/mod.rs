@@ -8,9 +8,9 @@ mod section;
 mod strtab;
 mod symbol;
 
+pub(crate) use crate::read::low32;
 pub use object::Object;
 pub(crate) use object::Strictness;
-pub(crate) use rela::low32;
 pub use rela::{Rela, RelaTable};
 pub use section::{Section, SectionFlags};
 pub use strtab::{NAME_MAX, Strings};

@@ -4,6 +4,7 @@ use super::section::Section;
 use super::strtab::Strings;
 use super::symbol::SymbolTable;
 use crate::abi;
+use crate::arch;
 use crate::error::{Error, ErrorKind};
 use crate::read::{index, range, u8_at, u16_at, u32_at, u64_at};
 use crate::report::{Failed, Report, capture};
@@ -249,7 +250,7 @@ fn header<'f>(
     }
     let half = |at| u16_at(header, at).unwrap_or(0);
     for (at, expected, kind) in
-        [(16, abi::ET_REL, ErrorKind::NotRelocatable), (18, abi::EM_X86_64, ErrorKind::NotX86_64)]
+        [(16, abi::ET_REL, ErrorKind::NotRelocatable), (18, arch::MACHINE, ErrorKind::NotX86_64)]
     {
         if half(at) != expected {
             return Err(report.fail(kind, u64::from(half(at)), u64::from(expected)));

@@ -2,7 +2,7 @@
 
 use crate::abi::RELA_SIZE;
 use crate::error::{Error, ErrorKind};
-use crate::read::u64_at;
+use crate::read::{high32, low32, u64_at};
 use crate::report::{Failed, Report};
 
 /// One relocation, host-order. `Copy`, so nothing borrows the file.
@@ -44,17 +44,6 @@ impl Rela {
         }
         entry
     }
-}
-
-/// Low half, spelled once so the truncation is deliberate.
-#[expect(clippy::cast_possible_truncation, reason = "keeps the low 32 bits")]
-pub(crate) const fn low32(value: u64) -> u32 {
-    value as u32
-}
-
-/// High half.
-pub(crate) const fn high32(value: u64) -> u32 {
-    low32(value >> 32)
 }
 
 /// A table of whole relocation entries, as it stands in the file.

@@ -7,9 +7,7 @@ use crate::abi::{self, SYM_SIZE};
 use crate::elf::{Rela, RelaTable};
 use crate::error::{CallbackError, Error, ErrorKind};
 use crate::profile::Profile;
-use crate::reloc::{
-    self, Direction, Pass, RelocFlags, Sections, SymtabValues, Target, Transaction, Values, View,
-};
+use crate::reloc::{self, Op, Pass, RelocFlags, Sections, SymtabValues, Target, Transaction, Values, View};
 use crate::report::{Failed, Report, capture};
 use core::ops::Range;
 
@@ -84,9 +82,9 @@ impl<'k> Late<'k> {
     ) -> Result<usize, Failed> {
         let comes = resolver.is_some();
         self.check_is_live(object, !comes, report)?;
-        let direction = if comes { Direction::Apply } else { Direction::Clear };
+        let op = if comes { Op::Apply } else { Op::Clear };
         let (numbers, mut sections) = (self.numbers(), LateSections { late: self, object, memory, resolver });
-        let count = Transaction::new(&mut sections, numbers, direction).run(report)?;
+        let count = Transaction::new(&mut sections, numbers, op).run(report)?;
         self.set_live(object, comes);
         Ok(count)
     }

@@ -7,7 +7,7 @@ use crate::abi;
 use crate::elf::RelaTable;
 use crate::error::{CallbackError, Error, ErrorKind};
 use crate::module::{Class, FailsAt};
-use crate::reloc::{self, Direction, Pass, Sections, Target, Transaction, Values, View};
+use crate::reloc::{self, Op, Pass, Sections, Target, Transaction, Values, View};
 use crate::report::{Failed, Report, capture};
 
 /// A module that has memory for every section that is relocated early.
@@ -131,7 +131,7 @@ impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
             let some_unplaced = Symbols { module, memory: &*memory }.resolve(values, resolver, report)?;
             let mut early = Early { module, memory, values, some_unplaced, resolver };
             let sections = 1..module.object.section_count();
-            Transaction::new(&mut early, sections, Direction::Apply).run(report)
+            Transaction::new(&mut early, sections, Op::Apply).run(report)
         })?;
         Ok(Loaded { module: module.clone() })
     }

@@ -1,4 +1,4 @@
-//! What is relocated: bytes to read and write, and the address they will have when they run.
+//! The memory that is relocated, and its run-time address.
 
 use crate::error::{CallbackError, ErrorKind};
 use crate::read::index;
@@ -6,63 +6,65 @@ use crate::report::{Failed, Report};
 use core::fmt;
 use core::ops::Range;
 
-/// Reads and writes memory that is not a plain slice: text behind `text_poke`, a guest, a bounce buffer.
+/// Reads and writes memory that is not a plain slice: kernel text, a guest, a bounce buffer.
 ///
-/// A pass first reads every field, and only when all of them are right writes them: one call a field, `offset`
-/// bytes into the section, at run-time address `address`, 1, 2, 4 or 8 bytes. It reads each field once more right before
-/// it writes it. (Fields that overlap or do not ascend are cleared without the first reading.) Then `sync` is called,
-/// once. A pass that fails while it writes puts back what it has written, in the reverse order, through `write`, and
-/// calls `sync`.
+/// A pass first reads and checks every field. Then it writes each field with one call and reads the
+/// field once more just before. Then it calls `sync` once. Fields that overlap or do not ascend are
+/// cleared without the first step. If a call fails after the first write, the pass restores the
+/// fields in the reverse order with `write`, and calls `sync`.
+///
+/// `address` is the run-time address of the field, `offset` its offset in the section in bytes. A
+/// field has 1, 2, 4 or 8 bytes.
 pub trait Writer {
-    /// Reads the bytes now in memory into `bytes`.
+    /// Reads the present content of a field into `bytes`.
     ///
     /// # Errors
-    /// Any number; the pass then fails with [`ErrorKind::Writer`].
+    /// Any number. The pass fails with [`ErrorKind::Writer`].
     fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError>;
 
-    /// Writes `bytes`, or changes nothing.
+    /// Writes `bytes`, or fails and changes nothing.
     ///
     /// # Errors
-    /// Any number; the pass then fails with [`ErrorKind::Writer`] after what it wrote is undone.
+    /// Any number. The pass fails with [`ErrorKind::Writer`] after its rollback.
     fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError>;
 
-    /// Makes all writes of the pass visible where they will run.
+    /// Makes all writes of the pass visible to the code that uses them.
     ///
     /// # Errors
-    /// Any number; the pass then fails with [`ErrorKind::Sync`] after what it wrote is undone.
+    /// Any number. The pass fails with [`ErrorKind::Sync`] after its rollback.
     fn sync(&mut self) -> Result<(), CallbackError> {
         Ok(())
     }
 }
 
-/// A section in memory: its bytes, and the address that its first byte will have when it runs. The two differ in a
-/// bootloader, a hypervisor and a test; P is always `address + r_offset`.
+/// Memory of a section: its bytes, and the address that its first byte will have at run time.
+///
+/// The two differ in a bootloader, a hypervisor and a test. P is always `address + r_offset`.
 pub struct Target<'a> {
-    pub(super) memory: Memory<'a>,
-    pub(super) address: u64,
+    backing: Backing<'a>,
+    size: u64,
+    address: u64,
 }
 
-pub(super) enum Memory<'a> {
+/// Where the bytes of a target are.
+enum Backing<'a> {
     Plain(&'a mut [u8]),
-    /// In a [`View`] only, so no pass that writes gets it.
+    /// Only a [`View`] has it, so it is never written.
     ReadOnly(&'a [u8]),
-    Hooked {
-        size: u64,
-        writer: &'a mut dyn Writer,
-    },
+    Writer(&'a mut dyn Writer),
 }
 
-/// A section in memory that is only read, for a dry run.
+/// Memory of a section that is only read, for a dry run.
 #[derive(Debug)]
 pub struct View<'a>(pub(super) Target<'a>);
 
 impl<'a> View<'a> {
-    /// Plain memory. `address` is that of the first byte when it runs.
+    /// Plain memory. `address` is the run-time address of the first byte.
     pub const fn new(bytes: &'a [u8], address: u64) -> Self {
-        Self(Target { memory: Memory::ReadOnly(bytes), address })
+        Self(Target { backing: Backing::ReadOnly(bytes), size: bytes.len() as u64, address })
     }
 
-    /// `size` bytes behind a writer, of which only [`Writer::read`] is called.
+    /// `size` bytes behind a writer. Only [`Writer::read`] is called.
     pub const fn with_writer(size: u64, address: u64, writer: &'a mut dyn Writer) -> Self {
         Self(Target::with_writer(size, address, writer))
     }
@@ -70,11 +72,11 @@ impl<'a> View<'a> {
 
 impl<'a> From<&'a mut Target<'_>> for View<'a> {
     fn from(target: &'a mut Target<'_>) -> Self {
-        let Target { memory, address } = target;
-        match memory {
-            Memory::Plain(bytes) => Self::new(bytes, *address),
-            Memory::ReadOnly(bytes) => Self::new(bytes, *address),
-            Memory::Hooked { size, writer } => Self::with_writer(*size, *address, &mut **writer),
+        let Target { backing, size, address } = target;
+        match backing {
+            Backing::Plain(bytes) => Self::new(bytes, *address),
+            Backing::ReadOnly(bytes) => Self::new(bytes, *address),
+            Backing::Writer(writer) => Self::with_writer(*size, *address, &mut **writer),
         }
     }
 }
@@ -86,84 +88,78 @@ impl fmt::Debug for Target<'_> {
 }
 
 impl<'a> Target<'a> {
-    /// Plain memory; the fast path.
+    /// Plain memory. `address` is the run-time address of the first byte.
     pub const fn new(bytes: &'a mut [u8], address: u64) -> Self {
-        Self { memory: Memory::Plain(bytes), address }
+        Self { size: bytes.len() as u64, backing: Backing::Plain(bytes), address }
     }
 
-    /// `size` bytes behind a writer.
+    /// `size` bytes behind a writer. `address` is the run-time address of the first byte.
     pub const fn with_writer(size: u64, address: u64, writer: &'a mut dyn Writer) -> Self {
-        Self { memory: Memory::Hooked { size, writer }, address }
+        Self { backing: Backing::Writer(writer), size, address }
     }
 
-    /// Bytes of the section.
+    /// Size in bytes.
     pub const fn size(&self) -> u64 {
-        match &self.memory {
-            Memory::Plain(bytes) => bytes.len() as u64,
-            Memory::ReadOnly(bytes) => bytes.len() as u64,
-            Memory::Hooked { size, .. } => *size,
-        }
+        self.size
     }
 
-    /// Address of the first byte when it runs.
+    /// Run-time address of the first byte.
     pub const fn address(&self) -> u64 {
         self.address
     }
 
-    /// The bytes, where they are plain memory.
+    /// The bytes, or `None` behind a writer.
     pub const fn bytes(&self) -> Option<&[u8]> {
-        match &self.memory {
-            Memory::Plain(bytes) => Some(bytes),
-            Memory::ReadOnly(bytes) => Some(bytes),
-            Memory::Hooked { .. } => None,
+        match &self.backing {
+            Backing::Plain(bytes) => Some(bytes),
+            Backing::ReadOnly(bytes) => Some(bytes),
+            Backing::Writer(_) => None,
+        }
+    }
+
+    /// The bytes, if they are plain memory that can be written.
+    pub(super) const fn bytes_mut(&mut self) -> Option<&mut [u8]> {
+        match &mut self.backing {
+            Backing::Plain(bytes) => Some(bytes),
+            _ => None,
         }
     }
 
     /// Makes the writes of a pass visible.
-    pub(crate) fn sync(&mut self) -> Result<(), CallbackError> {
-        match &mut self.memory {
-            Memory::Plain(_) | Memory::ReadOnly(_) => Ok(()),
-            Memory::Hooked { writer, .. } => writer.sync(),
+    pub(super) fn sync(&mut self) -> Result<(), CallbackError> {
+        match &mut self.backing {
+            Backing::Writer(writer) => writer.sync(),
+            _ => Ok(()),
         }
     }
 
-    /// Refuses a section whose last byte would have an address past 2^64 - 1.
+    /// Returns `AddressWraps` if the address of the last byte is above 2^64 - 1.
     pub(crate) fn check_address(&self, report: &mut Report) -> Result<(), Failed> {
-        let (address, size) = (self.address, self.size());
-        match address.checked_add(size.saturating_sub(1)) {
-            Some(_) => Ok(()),
-            None => Err(report.fail(ErrorKind::AddressWraps, address, size)),
-        }
+        let (address, size) = (self.address, self.size);
+        let last = address.checked_add(size.saturating_sub(1));
+        last.map(|_| ()).ok_or_else(|| report.fail(ErrorKind::AddressWraps, address, size))
     }
 
-    /// Where the field of `size` bytes at `offset` begins and ends, if all of it is in the section. Each access asks anew: what
-    /// an offset was read from may have changed since.
+    /// The range of the field of `size` bytes at `offset`, if the section contains it. Every access calls
+    /// this, because the entry with the offset may have changed since the last access.
     fn field(&self, offset: u64, size: u8, report: &mut Report) -> Result<Range<usize>, Failed> {
-        let section = self.size();
+        let section = self.size;
         let end = offset.checked_add(u64::from(size)).filter(|end| *end <= section);
-        match index(offset).zip(end.and_then(index)) {
-            Some((start, end)) => Ok(start..end),
-            None => Err(report.fail(ErrorKind::OffsetOutside, u64::from(size), section)),
-        }
+        let range = index(offset).zip(end.and_then(index)).map(|(start, end)| start..end);
+        range.ok_or_else(|| report.fail(ErrorKind::OffsetOutside, u64::from(size), section))
     }
 
-    /// The field of `size` bytes at `offset`, zero-extended.
+    /// Returns the content of the field of `size` bytes at `offset`, zero-extended.
     pub(super) fn read(&mut self, offset: u64, size: u8, report: &mut Report) -> Result<u64, Failed> {
         let range = self.field(offset, size, report)?;
         let address = self.address.wrapping_add(offset);
         let mut field = [0; 8];
         let part = field.get_mut(..usize::from(size)).unwrap_or_default();
-        let plain: &[u8] = match &mut self.memory {
-            Memory::Plain(bytes) => bytes,
-            Memory::ReadOnly(bytes) => bytes,
-            Memory::Hooked { writer, .. } => {
-                let read = writer.read(address, offset, part);
-                read.map_err(|error| report.fail(ErrorKind::Writer, error.number(), 0))?;
-                return Ok(u64::from_le_bytes(field));
-            }
-        };
-        for (to, from) in part.iter_mut().zip(plain.get(range).unwrap_or_default()) {
-            *to = *from;
+        if let Backing::Writer(writer) = &mut self.backing {
+            let read = writer.read(address, offset, part);
+            read.map_err(|error| report.fail(ErrorKind::Writer, error.number(), 0))?;
+        } else {
+            copy(part, self.bytes().and_then(|bytes| bytes.get(range)).unwrap_or_default());
         }
         Ok(u64::from_le_bytes(field))
     }
@@ -180,32 +176,35 @@ impl<'a> Target<'a> {
         let address = self.address.wrapping_add(offset);
         let field = value.to_le_bytes();
         let from = field.get(..usize::from(size)).unwrap_or_default();
-        match &mut self.memory {
-            Memory::Plain(bytes) => {
-                for (to, from) in bytes.get_mut(range).unwrap_or_default().iter_mut().zip(from) {
-                    *to = *from;
-                }
-                Ok(())
-            }
-            Memory::ReadOnly(bytes) => {
-                Err(report.fail(ErrorKind::OffsetOutside, u64::from(size), bytes.len() as u64))
-            }
-            Memory::Hooked { writer, .. } => writer
+        match &mut self.backing {
+            Backing::Writer(writer) => writer
                 .write(address, offset, from)
                 .map_err(|error| report.fail(ErrorKind::Writer, error.number(), 0)),
+            Backing::Plain(bytes) => {
+                copy(bytes.get_mut(range).unwrap_or_default(), from);
+                Ok(())
+            }
+            Backing::ReadOnly(bytes) => {
+                Err(report.fail(ErrorKind::OffsetOutside, u64::from(size), bytes.len() as u64))
+            }
         }
     }
-}
 
-impl Target<'_> {
-    /// Sets plain memory to `content`, followed by zeros; does nothing behind a writer.
+    /// Sets plain memory to `content`, followed by zeros. Does nothing behind a writer.
     pub(crate) fn fill(&mut self, content: &[u8]) {
-        if let Memory::Plain(bytes) = &mut self.memory
+        if let Some(bytes) = self.bytes_mut()
             && let Some((head, tail)) = bytes.split_at_mut_checked(content.len())
         {
             head.copy_from_slice(content);
             tail.fill(0);
         }
+    }
+}
+
+/// Copies a field byte by byte, without a call of `memcpy`.
+fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
     }
 }
 

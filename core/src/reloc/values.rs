@@ -1,15 +1,16 @@
-//! Where symbol values come from.
+//! Symbol values.
 
 use crate::abi::{SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK, SYM_SIZE};
+use crate::arch::Lookup;
 use crate::error::{Error, ErrorKind};
 use crate::read::{u8_at, u16_at, u64_at};
 
 /// Symbol values by index, for a whole symbol table.
 #[derive(Clone, Copy, Debug)]
 pub enum Values<'a> {
-    /// One after the other: eight bytes a symbol, and the fastest.
+    /// An array with one value for each symbol. This is the fastest form.
     Dense(&'a [u64]),
-    /// In an `Elf64_Sym` table.
+    /// The `st_value` members of an `Elf64_Sym` table.
     Symtab(SymtabValues<'a>),
 }
 
@@ -26,7 +27,7 @@ impl<'a> From<SymtabValues<'a>> for Values<'a> {
 }
 
 impl Values<'_> {
-    /// The value of symbol `index`; `None` when there is no such symbol.
+    /// Returns the value of symbol `index`, or `None` if the symbol does not exist.
     pub fn value(&self, index: u32) -> Option<u64> {
         match self {
             Self::Dense(values) => values.value(index),
@@ -34,8 +35,8 @@ impl Values<'_> {
         }
     }
 
-    /// The `st_shndx` of symbol `index` where the value is in a symbol table and was not resolved: `SHN_LIVEPATCH`, or `SHN_UNDEF`
-    /// and not weak, with value 0. Symbol 0 has its value 0 rightly.
+    /// Returns the `st_shndx` of symbol `index` if a symbol table has the value 0 for it although it is
+    /// a livepatch symbol, or undefined and not weak. Symbol 0 always has the value 0.
     pub(super) fn unresolved(&self, index: u32) -> Option<u16> {
         match self {
             Self::Dense(_) => None,
@@ -52,12 +53,6 @@ impl Values<'_> {
     }
 }
 
-/// One kind of values, for the loops that are made for each.
-pub(super) trait Lookup: Copy {
-    /// The value of symbol `index`; `None` when there is no such symbol, or its value is for `Pass::one` to judge.
-    fn value(self, index: u32) -> Option<u64>;
-}
-
 impl Lookup for &[u64] {
     #[inline(always)]
     fn value(self, index: u32) -> Option<u64> {
@@ -65,15 +60,15 @@ impl Lookup for &[u64] {
     }
 }
 
-/// The `st_value` fields of an `Elf64_Sym` table in memory, for a loader that keeps its resolved symbols there.
+/// The `st_value` members of a resolved `Elf64_Sym` table in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct SymtabValues<'a>(&'a [[u8; SYM_SIZE]]);
 
 impl<'a> SymtabValues<'a> {
-    /// Values from `bytes`, an `Elf64_Sym` table in little-endian order.
+    /// Values of `bytes`, a little-endian `Elf64_Sym` table.
     ///
     /// # Errors
-    /// [`ErrorKind::PartialEntry`] when the size is not a multiple of 24.
+    /// [`ErrorKind::PartialEntry`]: the size is not a multiple of 24 bytes.
     pub const fn new(bytes: &'a [u8]) -> Result<Self, Error> {
         match bytes.as_chunks() {
             (entries, []) => Ok(Self(entries)),
@@ -81,7 +76,7 @@ impl<'a> SymtabValues<'a> {
         }
     }
 
-    /// Values from entries, 24 bytes each.
+    /// Values of the entries of a table.
     pub const fn from_entries(entries: &'a [[u8; SYM_SIZE]]) -> Self {
         Self(entries)
     }
@@ -92,7 +87,7 @@ impl SymtabValues<'_> {
         u64_at(self.0.get(usize::try_from(index).ok()?)?, 8)
     }
 
-    /// The `st_shndx` of symbol `index`, if its value says that nobody has resolved it.
+    /// See [`Values::unresolved`].
     fn unresolved(self, index: u32) -> Option<u16> {
         let symbol = self.0.get(usize::try_from(index).ok()?)?;
         let (binding, shndx) = (u8_at(symbol, 4)? >> 4, u16_at(symbol, 6)?);
@@ -101,7 +96,7 @@ impl SymtabValues<'_> {
     }
 }
 
-/// A value of 0 may be that of an unresolved symbol, so it is not common.
+/// The loops return at the value 0, because it may be the value of an unresolved symbol.
 impl Lookup for SymtabValues<'_> {
     #[inline(always)]
     fn value(self, index: u32) -> Option<u64> {

@@ -6,7 +6,7 @@ use crate::tables::{Case, addend, flags, number, rela};
 use proptest::prelude::*;
 use proptest::sample::select;
 use relakit::ErrorKind;
-use relakit::reloc::{Formula, HOWTOS, Range, RelocFlags, howto};
+use relakit::reloc::{Formula, HOWTOS, Overflow, RelocFlags, howto};
 
 proptest! {
     #![proptest_config(config())]
@@ -74,18 +74,18 @@ fn the_table_of_types_is_the_psabis() {
             (_, false) => Formula::Absolute,
         };
         let range = match fit {
-            model::Fit::Any => Range::Any,
-            model::Fit::Zext => Range::Unsigned,
-            model::Fit::Sext => Range::Signed,
-            model::Fit::SextIfAsked => Range::SignedIfChecked,
-            model::Fit::Both => Range::Either,
+            model::Fit::Any => Overflow::None,
+            model::Fit::Zext => Overflow::Unsigned,
+            model::Fit::Sext => Overflow::Signed,
+            model::Fit::SextIfAsked => Overflow::SignedIfChecked,
+            model::Fit::Both => Overflow::Bitfield,
         };
         assert_eq!(
-            (howto.formula, howto.range, u32::from(howto.size) * 8),
+            (howto.formula, howto.overflow, u32::from(howto.size) * 8),
             (formula, range, bits),
             "{r_type}"
         );
-        assert_eq!((howto.r_type, howto.more), (r_type, !linux));
+        assert_eq!((howto.r_type, howto.extension), (r_type, !linux));
     }
 }
 

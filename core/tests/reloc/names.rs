@@ -1,7 +1,7 @@
 //! Types have the names that another library has for them.
 
 use object::elf::{NAMES_R_X86_64, RelocationType};
-use relakit::abi::{type_c_name, type_name};
+use relakit::arch::{type_c_name, type_name};
 
 #[test]
 fn every_type_of_the_psabi_has_its_name_and_no_other_number_has_one() {

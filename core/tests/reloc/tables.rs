@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use relakit::elf::{Rela, RelaTable};
 use relakit::reloc::{RelocFlags, Target, Values, View, apply};
-use relakit::{Error, abi};
+use relakit::{Error, arch};
 
 /// A memory and a table for it.
 #[derive(Clone, Debug)]
@@ -142,7 +142,7 @@ pub fn good(flags: impl Strategy<Value = RelocFlags>) -> impl Strategy<Value = C
 pub fn wild(flags: impl Strategy<Value = RelocFlags>) -> impl Strategy<Value = Case> {
     let byte = prop_oneof![40 => Just(0u8), 1 => any::<u8>()];
     let which = prop_oneof![
-        16 => select(vec![abi::R_X86_64_64, 2, 4, 10, 11, 24]),
+        16 => select(vec![arch::R_X86_64_64, 2, 4, 10, 11, 24]),
         3 => select(TYPES.map(|row| row.0).to_vec()),
         1 => prop_oneof![0u32..64, any::<u32>()],
     ];

@@ -4,7 +4,7 @@ use super::told;
 use crate::module::mutated::Hashed;
 use crate::module::world::{Names, World};
 use relakit::ErrorKind::{AssignedSize, NotAssigned, TargetNotZero};
-use relakit::abi::{R_X86_64_PC32, R_X86_64_PLT32};
+use relakit::arch::{R_X86_64_PC32, R_X86_64_PLT32};
 use relakit::elf::RelaTable;
 use relakit::reloc::{Values, howto};
 use relakit::{Class, Error, Loaded, Memory, Module};

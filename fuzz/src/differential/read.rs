@@ -1,7 +1,8 @@
 //! A file in the terms that all readers have.
 
 use super::Excuse;
-use relakit::abi::{ELFCLASS64, ELFDATA2LSB, EM_X86_64, ET_REL, SHN_LORESERVE, SHN_XINDEX, SHT_RELA};
+use relakit::abi::{ELFCLASS64, ELFDATA2LSB, ET_REL, SHN_LORESERVE, SHN_XINDEX, SHT_RELA};
+use relakit::arch::MACHINE;
 use relakit::elf::{Object, RelaTable, SymbolLocation};
 
 /// What a reader sees.
@@ -133,7 +134,7 @@ pub fn by_relakit<'d>(object: &Object<'d>) -> Reading<'d> {
     });
     Reading {
         // The one kind of file that it reads.
-        header: [u64::from(ELFCLASS64), u64::from(ELFDATA2LSB), u64::from(ET_REL), u64::from(EM_X86_64)],
+        header: [u64::from(ELFCLASS64), u64::from(ELFDATA2LSB), u64::from(ET_REL), u64::from(MACHINE)],
         sections: sections.collect(),
         symbols: Seen::Is(symbols.collect()),
     }

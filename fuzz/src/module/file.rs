@@ -2,6 +2,7 @@
 
 use super::plan::{Plan, Relocations, Symbol};
 use relakit::abi::*;
+use relakit::arch::MACHINE;
 
 /// A section header to be, without its name: type, flags, size, link, info, and its bytes.
 struct Header<'a> {
@@ -116,7 +117,7 @@ fn write(sections: Vec<Header<'_>>, shstrndx: usize) -> Vec<u8> {
     let table = file.len() as u64;
     file[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT]);
     for (at, half) in
-        [(16, ET_REL), (18, EM_X86_64), (20, 1), (52, 64), (58, 64), (60, count), (62, shstrndx_half)]
+        [(16, ET_REL), (18, MACHINE), (20, 1), (52, 64), (58, 64), (60, count), (62, shstrndx_half)]
     {
         file[at..at + 2].copy_from_slice(&u16::to_le_bytes(half));
     }

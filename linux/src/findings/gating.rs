@@ -5,7 +5,8 @@ use super::objects::object_of;
 use super::{Finding, Lint};
 use crate::bytes::index as to_index;
 use crate::bytes::low32;
-use relakit::abi::{KLP_RELA_PREFIX, KLP_SYM_PREFIX, R_X86_64_NONE, VMLINUX};
+use relakit::abi::{KLP_RELA_PREFIX, KLP_SYM_PREFIX, VMLINUX};
+use relakit::arch::is_none;
 use relakit::elf::{RelaTable, Section, SymbolLocation};
 use relakit::klp::SymName;
 use relakit::{Class, Module};
@@ -112,7 +113,7 @@ fn ordinary(
     for (entry, rela) in RelaTable::whole_entries(object.section_bytes(section)).0.numbered() {
         let is_livepatch =
             table.get(rela.r_sym).is_some_and(|symbol| table.location(&symbol) == SymbolLocation::Livepatch);
-        if is_livepatch && rela.r_type != R_X86_64_NONE {
+        if is_livepatch && !is_none(rela.r_type) {
             report(Finding {
                 section: Some(index),
                 entry: Some(entry as u64),

@@ -4,7 +4,8 @@ use super::{Finding, Lint};
 use crate::bytes::index as to_index;
 use crate::loader_check::enables_patch;
 use core::cmp::Ordering;
-use relakit::abi::{KLP_RELA_PREFIX, OBJECT_NAME_MAX, R_X86_64_64};
+use relakit::abi::{KLP_RELA_PREFIX, OBJECT_NAME_MAX};
+use relakit::arch::is_pointer;
 use relakit::elf::{RelaTable, SymbolLocation};
 use relakit::klp::RelaName;
 use relakit::sort::sort;
@@ -45,7 +46,7 @@ fn pointed_texts<'a, 'f>(module: &'a Module<'f>) -> impl Iterator<Item = &'f [u8
         let Class::Ordinary { .. } = class.class else { return None };
         Some(RelaTable::whole_entries(object.section_bytes(&object.section(index)?)).0)
     });
-    let pointers = tables.flat_map(|table| table.iter()).filter(|rela| rela.r_type == R_X86_64_64);
+    let pointers = tables.flat_map(|table| table.iter()).filter(|rela| is_pointer(rela.r_type));
     pointers.filter_map(move |rela| text(rela.r_sym, rela.r_addend))
 }
 

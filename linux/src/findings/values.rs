@@ -1,9 +1,8 @@
 //! Findings about values and fields (Linux semantics 9).
 
 use super::{Field, Finding, Lint};
-use relakit::abi::{R_X86_64_PC32, R_X86_64_PLT32};
 use relakit::elf::RelaTable;
-use relakit::reloc::Values;
+use relakit::reloc::{RelocFlags, Values, howto};
 
 /// Reports the PC32 and PLT32 relocations of `table` that do not fit and are truncated, when the target is at `address`
 /// and symbols have these `values`. `section` is the index of the section that holds them.
@@ -17,15 +16,15 @@ pub fn truncated(
     for (entry, rela) in table.numbered() {
         let Some(value) = values.value(rela.r_sym) else { continue };
         let place = address.wrapping_add(rela.r_offset);
-        let distance = value.wrapping_add(rela.r_addend.cast_unsigned()).wrapping_sub(place);
-        let is_short = matches!(rela.r_type, R_X86_64_PC32 | R_X86_64_PLT32);
-        if is_short && i32::try_from(distance.cast_signed()).is_err() {
+        let Some(howto) = howto(rela.r_type, RelocFlags::empty()) else { continue };
+        let value = howto.value(value, rela.r_addend, place);
+        if howto.fits(value, RelocFlags::empty()) && !howto.fits(value, RelocFlags::CHECK_PC32) {
             report(Finding {
                 section: Some(section),
                 entry: Some(entry as u64),
                 symbol: Some(rela.r_sym),
                 offset: rela.r_offset,
-                value: distance,
+                value,
                 ..Finding::new(Lint::Pc32Truncated)
             });
         }

@@ -46,9 +46,9 @@ const CALLS: &[Row] = &[
         ],
     ),
     // Passes.
-    row(&["relakit_ffi::relocate::run"], "relakit_apply", &["relakit::reloc::apply::apply"]),
-    row(&["relakit_ffi::relocate::run"], "relakit_clear", &["relakit::reloc::apply::clear"]),
-    row(&["relakit_ffi::relocate::run"], "relakit_dry_run", &["relakit::reloc::apply::check"]),
+    row(&["relakit_ffi::relocate::run"], "relakit_apply", &["relakit::reloc::pass::apply"]),
+    row(&["relakit_ffi::relocate::run"], "relakit_clear", &["relakit::reloc::pass::clear"]),
+    row(&["relakit_ffi::relocate::run"], "relakit_dry_run", &["relakit::reloc::dry_run::check"]),
     row(
         &["relakit_ffi::sechdrs::one_section"],
         "relakit_apply_relocate_add",

@@ -6,7 +6,7 @@ use crate::check::picture::{Clash, Site};
 use crate::errors;
 use crate::inspect::report::{Kind, SectionRow};
 use maud::{Markup, html};
-use relakit::abi;
+use relakit::arch;
 
 /// Livepatch relocations, and those that a finding or a fault speaks of.
 pub(super) fn relocations(view: &View<'_>) -> Markup {
@@ -119,8 +119,7 @@ pub(super) fn symbol_text(view: &View<'_>, site: &Site) -> String {
 }
 
 fn type_text(r_type: u32) -> String {
-    let name = abi::type_name(r_type).and_then(|name| name.strip_prefix("R_X86_64_"));
-    name.map_or_else(|| format!("type {r_type}"), str::to_owned)
+    arch::short_type_name(r_type).map_or_else(|| format!("type {r_type}"), str::to_owned)
 }
 
 /// Every section of the file.

@@ -3,7 +3,7 @@
 use super::{LISTED, class_text, class_tone, counted};
 use crate::inspect::report::{Kind, PassRow};
 use crate::inspect::table::{Column, Table, Tone, cell, plain};
-use relakit::abi;
+use relakit::arch;
 use relakit::reloc::HOWTOS;
 use std::io::{self, Write};
 
@@ -19,9 +19,8 @@ pub(super) fn relocations(out: &mut impl Write, passes: &[PassRow<'_>]) -> io::R
         pass.types.iter().filter(|found| !found.applied).map(|found| found.relocations).sum()
     };
     let has_others = passes.iter().any(|pass| others(pass) != 0);
-    let short = |r_type| abi::type_name(r_type).and_then(|name| name.strip_prefix("R_X86_64_"));
-    let columns: Vec<_> = std::iter::once(Column::Name("R_X86_64_..."))
-        .chain(applied.iter().filter_map(|&r_type| short(r_type)).map(Column::Number))
+    let columns: Vec<_> = std::iter::once(Column::Name(arch::TYPES_HEADING))
+        .chain(applied.iter().filter_map(|&r_type| arch::short_type_name(r_type)).map(Column::Number))
         .chain(has_others.then_some(Column::Number("others")))
         .chain([Column::Number("all")])
         .collect();

@@ -1,0 +1,9 @@
+//! x86-64 (System V ABI, AMD64 supplement).
+
+mod fast_loop;
+mod howto;
+mod types;
+
+pub(crate) use fast_loop::{apply_run, check_run, clear_run};
+pub use howto::{Formula, HOWTOS, Howto, Overflow, howto};
+pub use types::*;

@@ -1,0 +1,27 @@
+//! Flags of a pass: which relocations are errors.
+
+use bitflags::bitflags;
+
+bitflags! {
+    /// Which relocations are errors. Without a flag the rules are those of Linux 6.3 and later (Linux
+    /// semantics 9). All other bits are reserved and must be 0.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct RelocFlags: u32 {
+        /// A PC32 or PLT32 value that does not fit is an error, as in the psABI. Without this flag its
+        /// low 32 bits are written, as in Linux.
+        const CHECK_PC32 = 1 << 0;
+        /// A field may have any content before its relocation, for loaders that reuse memory. Without
+        /// this flag the content must be zero, as in Linux.
+        const ALLOW_NONZERO = 1 << 1;
+        /// The content of the field is checked before the range of the value, as in Linux before 6.3.
+        /// The order decides which error is returned if both checks fail.
+        const REPORT_NONZERO_FIRST = 1 << 2;
+        /// The types 8, 16, PC8 and PC16 are applied too. Linux does not know them.
+        const EXTRA_TYPES = 1 << 3;
+        /// In a symbol table, the value of an undefined symbol or of a livepatch symbol may be 0.
+        /// Without this flag an entry that uses such a symbol is an error, because the symbol table of
+        /// a file that no loader has resolved has these values. Linux needs this flag: the resolved
+        /// value of `fixed_percpu_data` is 0.
+        const ALLOW_ZERO_SYMBOLS = 1 << 4;
+    }
+}

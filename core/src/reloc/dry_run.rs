@@ -1,0 +1,92 @@
+//! The passes that only read.
+
+use super::entry::{Op, Phase};
+use super::pass::{Pass, Run};
+use super::{RelocFlags, Values, View};
+use crate::arch;
+use crate::elf::RelaTable;
+use crate::error::{Error, ErrorKind};
+use crate::report::{Failed, capture};
+
+/// Checks whether [`apply`](super::apply) would succeed. Only reads.
+///
+/// # Errors
+/// - The error that `apply` would return.
+/// - [`FieldsNotAscending`](ErrorKind::FieldsNotAscending): a field begins before the end of the field before it.
+///   Then the content that one entry writes may decide about a later entry. The tables of linkers
+///   ascend. With [`RelocFlags::ALLOW_NONZERO`] the order does not matter.
+pub fn dry_run(
+    table: RelaTable<'_>,
+    values: Values<'_>,
+    target: &mut View<'_>,
+    rules: RelocFlags,
+) -> Result<(), Error> {
+    let pass = Pass { table, values, rules };
+    capture(|report| {
+        let target = &mut target.0;
+        target.check_address(report)?;
+        let Some(index) = (Run { pass: &pass, target, report, syncs: false }).check_all()? else {
+            return Ok(());
+        };
+        if pass.overwrites(Op::Apply) {
+            return Ok(());
+        }
+        let offset = table.get(index).map_or(0, |rela| rela.r_offset);
+        let stopped = report.fail(ErrorKind::FieldsNotAscending, 0, 0);
+        Err(report.of_entry(stopped, index, offset))
+    })
+}
+
+/// Returns the errors of all entries. Each entry is checked by itself against the present bytes.
+///
+/// This is for tools that list all errors. [`apply`](super::apply) returns the first.
+pub fn errors<'a>(
+    table: RelaTable<'a>,
+    values: Values<'a>,
+    target: &'a mut View<'_>,
+    rules: RelocFlags,
+) -> impl Iterator<Item = Error> {
+    let pass = Pass { table, values, rules };
+    let target = &mut target.0;
+    (0..table.len()).filter_map(move |index| {
+        capture(|report| {
+            Run { pass: &pass, target, report, syncs: false }.entry(Op::Apply, Phase::Check, index)
+        })
+        .err()
+    })
+}
+
+impl Run<'_, '_> {
+    /// Checks every entry by itself. Returns the first entry whose field begins before the end of the
+    /// field before it. In plain memory whose fields must be zero the checks end there, because only
+    /// writing can tell which error comes first.
+    pub(super) fn check_all(&mut self) -> Result<Option<usize>, Failed> {
+        let Pass { table, values, .. } = *self.pass;
+        let (mut index, mut end, mut unordered) = (0usize, 0u64, None);
+        loop {
+            if let Some(bytes) = self.target.bytes() {
+                let rest = table.entries().get(index..).unwrap_or_default();
+                let address = self.target.address();
+                let (run, last) = match values {
+                    Values::Dense(values) => arch::check_run(rest, values, bytes, address, end),
+                    Values::Symtab(values) => arch::check_run(rest, values, bytes, address, end),
+                };
+                index = index.saturating_add(run);
+                end = last;
+            }
+            let Some(rela) = table.get(index) else { return Ok(unordered) };
+            let size = self.pass.field_size(rela);
+            if size != 0 && rela.r_offset < end {
+                unordered = unordered.or(Some(index));
+                if self.target.bytes().is_some() && !self.pass.overwrites(Op::Apply) {
+                    return Ok(unordered);
+                }
+            }
+            self.entry(Op::Apply, Phase::Check, index)?;
+            if size != 0 {
+                end = rela.r_offset.saturating_add(size);
+            }
+            index = index.saturating_add(1);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The whole semantics of one relocation. The loops of `arch` do the same for the frequent types.
+
+use super::pass::Run;
+use super::{Howto, Pass, RelocFlags, howto};
+use crate::elf::Rela;
+use crate::error::ErrorKind;
+use crate::report::Failed;
+
+/// What a pass does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// It relocates, in the order of the table.
+    Apply,
+    /// It restores the content before `Apply`, in the reverse order.
+    Clear,
+}
+
+/// The part of a pass to which an entry belongs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Check the entry. Write nothing.
+    Check,
+    /// Check the entry, then write the field.
+    Commit,
+    /// Rollback: undo `Commit` without checking the content of the field.
+    Revert,
+}
+
+impl Op {
+    /// The entry that comes after `done` others, of a table with `count` entries.
+    pub(super) const fn index(self, done: usize, count: usize) -> usize {
+        match self {
+            Self::Apply => done,
+            Self::Clear => count.saturating_sub(done).saturating_sub(1),
+        }
+    }
+}
+
+impl Run<'_, '_> {
+    /// Does one phase of one operation with entry `index`. Does nothing after the last entry.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn entry(&mut self, op: Op, phase: Phase, index: usize) -> Result<(), Failed> {
+        let Some(rela) = self.pass.table.get(index) else { return Ok(()) };
+        self.relocate(op, phase, rela).map_err(|stopped| rela.locate(index, stopped, self.report))
+    }
+
+    /// The order of checks is that of Linux (Linux semantics 9): type, range, existing bytes. Linux
+    /// does not check the symbol index and `r_offset`. They are checked before they are used.
+    fn relocate(&mut self, op: Op, phase: Phase, rela: Rela) -> Result<(), Failed> {
+        let Pass { values, rules, .. } = *self.pass;
+        let Some(s) = values.value(rela.r_sym) else {
+            return Err(self.report.fail(ErrorKind::SymbolIndex, 0, values.count() as u64));
+        };
+        let Some(howto) = howto(rela.r_type, rules) else {
+            return Err(self.report.fail(ErrorKind::UnknownType, 0, 0));
+        };
+        if howto.size == 0 {
+            return Ok(());
+        }
+        let value = howto.value(s, rela.r_addend, self.target.address().wrapping_add(rela.r_offset));
+        if phase != Phase::Revert {
+            if op == Op::Apply
+                && !rules.contains(RelocFlags::ALLOW_ZERO_SYMBOLS)
+                && let Some(shndx) = values.unresolved(rela.r_sym)
+            {
+                return Err(self.report.fail(ErrorKind::SymbolUnresolved, u64::from(shndx), 0));
+            }
+            let zero_first = rules.contains(RelocFlags::REPORT_NONZERO_FIRST);
+            if !zero_first {
+                self.check_range(&howto, value)?;
+            }
+            let existing = self.target.read(rela.r_offset, howto.size, self.report)?;
+            self.check_existing(op, value, value & howto.mask(), existing)?;
+            if zero_first {
+                self.check_range(&howto, value)?;
+            }
+        }
+        let content = if (op == Op::Apply) == (phase == Phase::Commit) { value } else { 0 };
+        match phase {
+            Phase::Check => Ok(()),
+            _ => self.target.write(rela.r_offset, howto.size, content, self.report),
+        }
+    }
+
+    fn check_range(&mut self, howto: &Howto, value: u64) -> Result<(), Failed> {
+        match howto.largest(self.pass.rules) {
+            Some(largest) if !howto.fits(value, self.pass.rules) => {
+                Err(self.report.fail(ErrorKind::Overflow, value, largest))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_existing(&mut self, op: Op, value: u64, content: u64, existing: u64) -> Result<(), Failed> {
+        match op {
+            Op::Apply if existing != 0 && !self.pass.rules.contains(RelocFlags::ALLOW_NONZERO) => {
+                Err(self.report.fail(ErrorKind::TargetNotZero, value, existing))
+            }
+            Op::Clear if existing != content => {
+                Err(self.report.fail(ErrorKind::TargetMismatch, content, existing))
+            }
+            _ => Ok(()),
+        }
+    }
+}

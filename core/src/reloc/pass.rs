@@ -1,0 +1,123 @@
+//! The passes over one table that write, all or nothing, and their rollback.
+
+use super::entry::{Op, Phase};
+use super::{RelocFlags, Target, Values, howto};
+use crate::elf::{Rela, RelaTable};
+use crate::error::Error;
+use crate::report::{Failed, Report, capture};
+
+/// Applies every relocation of `table` to `target`, or changes nothing.
+///
+/// `values` has the symbol values by symbol index. Behind a [`Writer`](super::Writer), `sync` is
+/// called once at the end.
+///
+/// # Errors
+/// - [`AddressWraps`](crate::ErrorKind::AddressWraps): the target wraps past 2^64.
+/// - The error of the first entry that cannot be applied, with its numbers: `SymbolIndex`,
+///   `UnknownType`, `SymbolUnresolved`, `Overflow`, `OffsetOutside`, `TargetNotZero`. Behind a writer,
+///   an error of an entry by itself comes before an error because fields overlap.
+/// - `Writer`, `Sync`: a callback failed.
+/// - [`NotUndone`](crate::ErrorKind::NotUndone): a writer failed, and failed again during rollback,
+///   or rollback is impossible because of [`RelocFlags::ALLOW_NONZERO`]. Only this error changes memory.
+///   It names the last entry that remains applied.
+pub fn apply(
+    table: RelaTable<'_>,
+    values: Values<'_>,
+    target: &mut Target<'_>,
+    rules: RelocFlags,
+) -> Result<(), Error> {
+    capture(|report| Pass { table, values, rules }.run(Op::Apply, target, report))
+}
+
+/// Sets every field of `table` back to zero, or changes nothing.
+///
+/// Each field must hold the value that [`apply`] wrote with these `values`. The last entry is cleared
+/// first, so that fields that overlap get their content back.
+///
+/// # Errors
+/// - [`TargetMismatch`](crate::ErrorKind::TargetMismatch): a field does not hold its value.
+/// - The errors of [`apply`], except `TargetNotZero` and `SymbolUnresolved`. For `NotUndone`, the entries up
+///   to the named one hold their values and those after it are cleared.
+pub fn clear(
+    table: RelaTable<'_>,
+    values: Values<'_>,
+    target: &mut Target<'_>,
+    rules: RelocFlags,
+) -> Result<(), Error> {
+    capture(|report| Pass { table, values, rules }.run(Op::Clear, target, report))
+}
+
+/// A relocation table with its symbol values and flags.
+#[derive(Clone, Copy)]
+pub(crate) struct Pass<'a> {
+    pub(crate) table: RelaTable<'a>,
+    pub(crate) values: Values<'a>,
+    pub(crate) rules: RelocFlags,
+}
+
+impl Pass<'_> {
+    /// Applies or clears every field and calls `sync`, or changes nothing.
+    pub(crate) fn run(&self, op: Op, target: &mut Target<'_>, report: &mut Report) -> Result<(), Failed> {
+        Run { pass: self, target, report, syncs: true }.run(op)
+    }
+
+    /// Whether `op` overwrites content that is unknown later. Then rollback is impossible.
+    pub(super) fn overwrites(&self, op: Op) -> bool {
+        op == Op::Apply && self.rules.contains(RelocFlags::ALLOW_NONZERO)
+    }
+
+    /// Size of the field in bytes. 0 for types that have none or are unknown.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn field_size(&self, rela: Rela) -> u64 {
+        howto(rela.r_type, self.rules).map_or(0, |howto| u64::from(howto.size))
+    }
+}
+
+/// A pass over a target. It stores its error in a report.
+pub(super) struct Run<'r, 't> {
+    pub(super) pass: &'r Pass<'r>,
+    pub(super) target: &'r mut Target<'t>,
+    pub(super) report: &'r mut Report,
+    /// Whether the pass calls `sync`. A transaction calls it itself.
+    pub(super) syncs: bool,
+}
+
+impl Run<'_, '_> {
+    /// Applies or clears every field, or changes nothing.
+    pub(super) fn run(&mut self, op: Op) -> Result<(), Failed> {
+        self.target.check_address(self.report)?;
+        if self.target.bytes().is_some() { self.in_place(op) } else { self.through_writer(op) }
+    }
+
+    /// Reverts the first `done` entries of `op`, the last one first.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn revert(&mut self, op: Op, done: usize) -> Result<(), Failed> {
+        let count = self.pass.table.len();
+        if self.pass.overwrites(op) {
+            let has_field = |(index, rela): &(usize, Rela)| *index < done && self.pass.field_size(*rela) != 0;
+            return match self.pass.table.numbered().rfind(has_field) {
+                Some((index, _)) => Err(self.not_undone(Some(index))),
+                None => Ok(()),
+            };
+        }
+        for index in (0..done).rev().map(|step| op.index(step, count)) {
+            if self.entry(op, Phase::Revert, index).is_err() {
+                // A cleared field that cannot be written again does not hold its value.
+                let last = if op == Op::Apply { Some(index) } else { index.checked_sub(1) };
+                return Err(self.not_undone(last));
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the error in the report to `NotUndone`. `last` is the last entry that holds its value.
+    fn not_undone(&mut self, last: Option<usize>) -> Failed {
+        let stopped = self.report.not_undone();
+        match last.and_then(|index| Some((index, self.pass.table.get(index)?))) {
+            Some((index, rela)) => rela.locate(index, stopped, self.report),
+            None => stopped,
+        }
+    }
+}
