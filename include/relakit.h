@@ -54,13 +54,24 @@
 
 /**
  * Accepts fields that are not zero before their relocation, for loaders that reuse memory. Without
- * this flag such a field is an error, as in Linux.
+ * this flag or RELAKIT_OPT_ADD_TO_FIELD such a field is an error, as in Linux.
  *
  * With this flag the old content is unknown, so a pass through a writer cannot be rolled back: if
  * the writer fails after the first write, the function returns RELAKIT_ERR_NOT_UNDONE. In plain
  * memory a pass still applies all entries or changes nothing.
  */
 #define RELAKIT_OPT_ALLOW_NONZERO 2
+
+/**
+ * Adds the value to the content of the field, for formats that store a part of the addend there.
+ * The content is read with the size of the field. It is sign-extended, except for the types 64,
+ * PC64 and 32. The sum must fit; error->value is the sum. RELAKIT_OPT_REPORT_NONZERO_FIRST has no effect.
+ *
+ * Rollback and relakit_clear subtract the value, so they restore the old content exactly. Clearing
+ * cannot detect that a field was changed in between: it returns RELAKIT_ERR_OVERFLOW only if the
+ * relocation could not have been applied. The flag cannot be combined with RELAKIT_OPT_ALLOW_NONZERO.
+ */
+#define RELAKIT_OPT_ADD_TO_FIELD 32
 
 /**
  * Checks that the field is zero before it checks that the value fits. The order decides which
@@ -572,6 +583,12 @@
  * (value: file offset; limit: size)
  */
 #define RELAKIT_ERR_NULL_OUTSIDE -67
+
+/**
+ * RELAKIT_OPT_ALLOW_NONZERO and RELAKIT_OPT_ADD_TO_FIELD are both set.
+ * (value: the flags, including those of the profile)
+ */
+#define RELAKIT_ERR_FLAGS_CONFLICT -68
 
 /**
  * A pointer that must not be NULL is NULL.
@@ -1615,9 +1632,8 @@ const char *relakit_class_name(uint32_t section_class);
  * - options and error may be NULL. options take every flag.
  *
  * In plain memory the function checks and writes the entries one after the other. If an entry
- * fails, it sets the fields written so far back to zero. With a writer or with
- * RELAKIT_OPT_ALLOW_NONZERO it checks all entries before the first write. The time is linear in
- * rela_size.
+ * fails, it restores the fields written so far. With a writer or with RELAKIT_OPT_ALLOW_NONZERO it
+ * checks all entries before the first write. The time is linear in rela_size.
  *
  * Returns RELAKIT_OK or:
  * RELAKIT_ERR_PARTIAL_ENTRY      rela_size is not a multiple of 24;
@@ -1634,6 +1650,7 @@ const char *relakit_class_name(uint32_t section_class);
  * RELAKIT_ERR_NOT_UNDONE         the writer failed and there was no rollback: the entries 0 to
  *                                error->entry are written;
  * RELAKIT_ERR_PROFILE            options->profile is unknown; error->value holds it;
+ * RELAKIT_ERR_FLAGS_CONFLICT     two flags exclude each other;
  * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
  *     _SYMBOLS
  *                                an argument is invalid, error->value is its number.
@@ -1649,8 +1666,8 @@ relakit_status relakit_apply(const void *rela,
  * Sets every field of one relocation table back to zero, or changes nothing.
  *
  * Before that, each field must hold the value that relakit_apply wrote with the same symbol values
- * and options. Entries are cleared from the last to the first. The arguments are those of
- * relakit_apply.
+ * and options. Entries are cleared from the last to the first. With RELAKIT_OPT_ADD_TO_FIELD the
+ * value is subtracted from the field instead. The arguments are those of relakit_apply.
  *
  * Returns RELAKIT_OK or:
  * RELAKIT_ERR_TARGET_MISMATCH        a field does not hold the relocated value: error->value is the
@@ -1664,8 +1681,9 @@ relakit_status relakit_apply(const void *rela,
  * RELAKIT_ERR_WRITER          read or write of the writer failed; nothing is changed;
  * RELAKIT_ERR_SYNC            sync of the writer failed; nothing is changed;
  * RELAKIT_ERR_NOT_UNDONE      the writer failed and the rollback failed too: the entries 0 to
- *                             error->entry hold their values, the later ones are zero;
+ *                             error->entry hold their values, the later ones are cleared;
  * RELAKIT_ERR_PROFILE         options->profile is unknown; error->value holds it;
+ * RELAKIT_ERR_FLAGS_CONFLICT  two flags exclude each other;
  * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
  *     _SYMBOLS
  *                             an argument is invalid, error->value is its number.
@@ -1699,6 +1717,7 @@ relakit_status relakit_clear(const void *rela,
  * RELAKIT_ERR_ADDRESS_WRAPS      the address of the target's last byte is greater than 2^64 - 1;
  * RELAKIT_ERR_WRITER             read of the writer failed;
  * RELAKIT_ERR_PROFILE            options->profile is unknown; error->value holds it;
+ * RELAKIT_ERR_FLAGS_CONFLICT     two flags exclude each other;
  * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
  *     _SYMBOLS
  *                                an argument is invalid, error->value is its number.
@@ -1758,6 +1777,7 @@ relakit_status relakit_dry_run(const void *rela,
  * RELAKIT_ERR_NOT_UNDONE              the writer failed and there was no rollback: the entries 0
  *                                     to error->entry are written;
  * RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
+ * RELAKIT_ERR_FLAGS_CONFLICT          two flags exclude each other;
  * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
  *                                     an argument is invalid, error->value is its number.
  */
@@ -1804,6 +1824,7 @@ relakit_status relakit_apply_relocate_add(const void *sechdrs,
  * RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
  *                                     to error->entry hold their values, the later ones are zero;
  * RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
+ * RELAKIT_ERR_FLAGS_CONFLICT          two flags exclude each other;
  * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
  *                                     an argument is invalid, error->value is its number.
  */

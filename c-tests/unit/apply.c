@@ -319,6 +319,57 @@ static void options_decide_what_is_refused(void)
     SAME(full, before, 8);
 }
 
+static void values_are_added_to_fields_if_that_is_asked_for(void)
+{
+    static const struct {
+        uint32_t type;
+        uint64_t s, content;
+        relakit_status status;
+        uint64_t sum;
+    } rows[] = {
+        {R_X86_64_64, 2, UINT64_MAX, RELAKIT_OK, 1},
+        {R_X86_64_32, 0x7fffffff, 0x80000000, RELAKIT_OK, 0xffffffff},
+        {R_X86_64_32, 0x80000000, 0x80000000, RELAKIT_ERR_OVERFLOW, 0x100000000},
+        {R_X86_64_32S, 0x80000003, 0xfffffffc, RELAKIT_OK, 0x7fffffff},
+        {R_X86_64_32S, 0x80000004, 0xfffffffc, RELAKIT_ERR_OVERFLOW, 0x80000000},
+        {R_X86_64_PC32, 0x80001003, 0xfffffffc, RELAKIT_OK, 0x7fffffff},
+        {R_X86_64_PC32, 0x80001004, 0xfffffffc, RELAKIT_ERR_OVERFLOW, 0x80000000},
+    };
+    const uint32_t flags = RELAKIT_OPT_ADD_TO_FIELD | RELAKIT_OPT_CHECK_PC32;
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        uint64_t values[2] = {0, rows[row].s};
+        size_t size = rows[row].type == R_X86_64_64 ? 8 : 4;
+        unsigned char bytes[16] = {0}, before[16];
+        Elf64_Rela two[2];
+        struct relakit_symbols symbols = {values, NULL, 2};
+        struct relakit_target target = {bytes, sizeof bytes, 0x1000, NULL};
+        struct relakit_options options = {sizeof options, flags, 0, 0};
+        two[0] = rela(8, 0, R_X86_64_64, 5);
+        two[1] = rela(0, 1, rows[row].type, 0);
+        memcpy(bytes, &rows[row].content, size);
+        bytes[15] = 0xff;
+        memcpy(before, bytes, sizeof bytes);
+        if (rows[row].status == RELAKIT_OK) {
+            ACCEPTS(relakit_apply(two, sizeof two, &symbols, &target, &options, fresh()));
+            EQ(load(bytes, size), rows[row].sum);
+            EQ(load(bytes + 8, 8), 0xff00000000000005);
+            ACCEPTS(relakit_clear(two, sizeof two, &symbols, &target, &options, fresh()));
+        } else {
+            REFUSES(rows[row].status, rows[row].sum,
+                    relakit_apply(two, sizeof two, &symbols, &target, &options, fresh()));
+            EQ(fault.entry, 1);
+        }
+        SAME(bytes, before, sizeof bytes);
+    }
+    /* The flag excludes ALLOW_NONZERO. */
+    Elf64_Rela small = rela(3, 2, R_X86_64_32, 0);
+    unsigned char bytes[8] = {0};
+    uint32_t both = RELAKIT_OPT_ADD_TO_FIELD | RELAKIT_OPT_ALLOW_NONZERO;
+    for (int clear = 0; clear < 2; clear++)
+        REFUSES(RELAKIT_ERR_FLAGS_CONFLICT, both, run(clear, &small, 1, bytes, 8, both, 0));
+    EQ(load(bytes, 8), 0);
+}
+
 static void nothing_to_do_is_done(void)
 {
     struct relakit_symbols none = {NULL, NULL, 0};
@@ -363,6 +414,7 @@ int main(void)
     clearing_wants_what_was_applied_in_every_field();
     fields_that_overlap_are_applied_if_they_can_be_and_not_checked();
     options_decide_what_is_refused();
+    values_are_added_to_fields_if_that_is_asked_for();
     nothing_to_do_is_done();
     tables_and_symbols_need_no_alignment();
     return test_end("apply");

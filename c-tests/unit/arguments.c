@@ -177,7 +177,7 @@ static void structs_of_every_size(void)
     takes_struct(with_options, &options, sizeof options, 5, 4, NULL_IS_TAKEN);
     takes_no_flags(with_options, &options, sizeof options, 5,
                    RELAKIT_OPT_CHECK_PC32 | RELAKIT_OPT_ALLOW_NONZERO | RELAKIT_OPT_REPORT_NONZERO_FIRST | RELAKIT_OPT_EXTRA_TYPES |
-                       RELAKIT_OPT_ALLOW_ZERO_SYMBOLS);
+                       RELAKIT_OPT_ALLOW_ZERO_SYMBOLS | RELAKIT_OPT_ADD_TO_FIELD);
     takes_struct(with_writer, &writer, sizeof writer, 4, 8, NULL_IS_SOMETHING_ELSE);
     takes_no_flags(with_writer, &writer, sizeof writer, 4, RELAKIT_WRITER_FOREIGN);
 }

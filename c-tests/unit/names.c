@@ -78,6 +78,7 @@ static const struct status {
     {RELAKIT_ERR_KLP_NAME_OUTSIDE, -65, 0, {"", "sh_name", "table size"}},
     {RELAKIT_ERR_SHARED_BYTES, -66, 0, {"", "file offset", "size"}},
     {RELAKIT_ERR_NULL_OUTSIDE, -67, 0, {"", "file offset", "size"}},
+    {RELAKIT_ERR_FLAGS_CONFLICT, -68, 0, {"", "flags", ""}},
     {RELAKIT_ERR_NULL, -101, 0, {"", "argument", ""}},
     {RELAKIT_ERR_LENGTH, -102, 0, {"", "argument", "length"}},
     {RELAKIT_ERR_ALIGNMENT, -103, 0, {"", "argument", "multiple of"}},

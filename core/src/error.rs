@@ -198,6 +198,8 @@ kinds! {
     SharedBytes = -66, c"section shares bytes of the file with what Linux writes while it loads", [c"" c"file offset" c"size"], NONE;
     /// An unused header (`SHT_NULL`) has `SHF_ALLOC` and leads outside of the file. Linux copies from there.
     NullOutside = -67, c"unused section header has SHF_ALLOC and leads outside of the file", [c"" c"file offset" c"size"], NONE;
+    /// The flags of the pass exclude each other: a field cannot be both overwritten and added to.
+    FlagsConflict = -68, c"flags exclude each other", [c"" c"flags" c""], NONE;
 }
 
 impl fmt::Display for ErrorKind {

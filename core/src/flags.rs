@@ -11,7 +11,7 @@ bitflags! {
         /// low 32 bits are written, as in Linux.
         const CHECK_PC32 = 1 << 0;
         /// A field may have any content before its relocation, for loaders that reuse memory. Without
-        /// this flag the content must be zero, as in Linux.
+        /// this flag the content must be zero, as in Linux. Excludes `ADD_TO_FIELD`.
         const ALLOW_NONZERO = 1 << 1;
         /// The content of the field is checked before the range of the value, as in Linux before 6.3.
         /// The order decides which error is returned if both checks fail.
@@ -23,5 +23,9 @@ bitflags! {
         /// a file that no loader has resolved has these values. Linux needs this flag: the resolved
         /// value of `fixed_percpu_data` is 0.
         const ALLOW_ZERO_SYMBOLS = 1 << 4;
+        /// The value is added to the content of the field, as in GRUB and illumos. The content is
+        /// sign-extended if the range of the type is signed. The sum must fit, and is known only after
+        /// the field is read, so `REPORT_NONZERO_FIRST` has no effect. Excludes `ALLOW_NONZERO`.
+        const ADD_TO_FIELD = 1 << 5;
     }
 }

@@ -20,9 +20,8 @@ use relakit::{Error, Profile, Target, View};
 /// - options and error may be NULL. options take every flag.
 ///
 /// In plain memory the function checks and writes the entries one after the other. If an entry
-/// fails, it sets the fields written so far back to zero. With a writer or with
-/// RELAKIT_OPT_ALLOW_NONZERO it checks all entries before the first write. The time is linear in
-/// rela_size.
+/// fails, it restores the fields written so far. With a writer or with RELAKIT_OPT_ALLOW_NONZERO it
+/// checks all entries before the first write. The time is linear in rela_size.
 ///
 /// Returns RELAKIT_OK or:
 /// RELAKIT_ERR_PARTIAL_ENTRY      rela_size is not a multiple of 24;
@@ -39,6 +38,7 @@ use relakit::{Error, Profile, Target, View};
 /// RELAKIT_ERR_NOT_UNDONE         the writer failed and there was no rollback: the entries 0 to
 ///                                error->entry are written;
 /// RELAKIT_ERR_PROFILE            options->profile is unknown; error->value holds it;
+/// RELAKIT_ERR_FLAGS_CONFLICT     two flags exclude each other;
 /// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
 ///     _SYMBOLS
 ///                                an argument is invalid, error->value is its number.
@@ -58,8 +58,8 @@ pub unsafe extern "C" fn relakit_apply(
 /// Sets every field of one relocation table back to zero, or changes nothing.
 ///
 /// Before that, each field must hold the value that relakit_apply wrote with the same symbol values
-/// and options. Entries are cleared from the last to the first. The arguments are those of
-/// relakit_apply.
+/// and options. Entries are cleared from the last to the first. With RELAKIT_OPT_ADD_TO_FIELD the
+/// value is subtracted from the field instead. The arguments are those of relakit_apply.
 ///
 /// Returns RELAKIT_OK or:
 /// RELAKIT_ERR_TARGET_MISMATCH        a field does not hold the relocated value: error->value is the
@@ -73,8 +73,9 @@ pub unsafe extern "C" fn relakit_apply(
 /// RELAKIT_ERR_WRITER          read or write of the writer failed; nothing is changed;
 /// RELAKIT_ERR_SYNC            sync of the writer failed; nothing is changed;
 /// RELAKIT_ERR_NOT_UNDONE      the writer failed and the rollback failed too: the entries 0 to
-///                             error->entry hold their values, the later ones are zero;
+///                             error->entry hold their values, the later ones are cleared;
 /// RELAKIT_ERR_PROFILE         options->profile is unknown; error->value holds it;
+/// RELAKIT_ERR_FLAGS_CONFLICT  two flags exclude each other;
 /// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
 ///     _SYMBOLS
 ///                             an argument is invalid, error->value is its number.
@@ -112,6 +113,7 @@ pub unsafe extern "C" fn relakit_clear(
 /// RELAKIT_ERR_ADDRESS_WRAPS      the address of the target's last byte is greater than 2^64 - 1;
 /// RELAKIT_ERR_WRITER             read of the writer failed;
 /// RELAKIT_ERR_PROFILE            options->profile is unknown; error->value holds it;
+/// RELAKIT_ERR_FLAGS_CONFLICT     two flags exclude each other;
 /// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
 ///     _SYMBOLS
 ///                                an argument is invalid, error->value is its number.

@@ -94,6 +94,7 @@ pub struct relakit_sechdrs {
 /// RELAKIT_ERR_NOT_UNDONE              the writer failed and there was no rollback: the entries 0
 ///                                     to error->entry are written;
 /// RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
+/// RELAKIT_ERR_FLAGS_CONFLICT          two flags exclude each other;
 /// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
 ///                                     an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]
@@ -146,6 +147,7 @@ pub unsafe extern "C" fn relakit_apply_relocate_add(
 /// RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
 ///                                     to error->entry hold their values, the later ones are zero;
 /// RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
+/// RELAKIT_ERR_FLAGS_CONFLICT          two flags exclude each other;
 /// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
 ///                                     an argument is invalid, error->value is its number.
 #[unsafe(no_mangle)]

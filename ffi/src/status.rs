@@ -230,6 +230,9 @@ pub const RELAKIT_ERR_SHARED_BYTES: i32 = -66;
 /// that content.
 /// (value: file offset; limit: size)
 pub const RELAKIT_ERR_NULL_OUTSIDE: i32 = -67;
+/// RELAKIT_OPT_ALLOW_NONZERO and RELAKIT_OPT_ADD_TO_FIELD are both set.
+/// (value: the flags, including those of the profile)
+pub const RELAKIT_ERR_FLAGS_CONFLICT: i32 = -68;
 
 // Errors of the call itself.
 /// A pointer that must not be NULL is NULL.

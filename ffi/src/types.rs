@@ -10,12 +10,20 @@ pub type relakit_status = i32;
 /// flag the function writes the low 32 bits, as Linux does.
 pub const RELAKIT_OPT_CHECK_PC32: u32 = 1;
 /// Accepts fields that are not zero before their relocation, for loaders that reuse memory. Without
-/// this flag such a field is an error, as in Linux.
+/// this flag or RELAKIT_OPT_ADD_TO_FIELD such a field is an error, as in Linux.
 ///
 /// With this flag the old content is unknown, so a pass through a writer cannot be rolled back: if
 /// the writer fails after the first write, the function returns RELAKIT_ERR_NOT_UNDONE. In plain
 /// memory a pass still applies all entries or changes nothing.
 pub const RELAKIT_OPT_ALLOW_NONZERO: u32 = 2;
+/// Adds the value to the content of the field, for formats that store a part of the addend there.
+/// The content is read with the size of the field. It is sign-extended, except for the types 64,
+/// PC64 and 32. The sum must fit; error->value is the sum. RELAKIT_OPT_REPORT_NONZERO_FIRST has no effect.
+///
+/// Rollback and relakit_clear subtract the value, so they restore the old content exactly. Clearing
+/// cannot detect that a field was changed in between: it returns RELAKIT_ERR_OVERFLOW only if the
+/// relocation could not have been applied. The flag cannot be combined with RELAKIT_OPT_ALLOW_NONZERO.
+pub const RELAKIT_OPT_ADD_TO_FIELD: u32 = 32;
 /// Checks that the field is zero before it checks that the value fits. The order decides which
 /// error is returned if both checks fail. Profiles of Linux before 6.3 always use this order.
 pub const RELAKIT_OPT_REPORT_NONZERO_FIRST: u32 = 4;

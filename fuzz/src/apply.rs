@@ -46,7 +46,7 @@ fn addresses_that_wrap_are_refused(case: &Case, wraps: Fault) {
     for pass in [apply, clear] {
         let (mut bytes, values) = (case.world.bytes.clone(), Values::Dense(&case.world.values));
         let mut target = Target::new(&mut bytes, case.world.address);
-        let plain = pass(case.entries(), values, &mut target, case.world.rules);
+        let plain = pass(case.entries(), values, &mut target, case.world.flags);
         assert_eq!((plain.map_err(fault), &bytes), (Err(wraps), &case.world.bytes));
         let mut guest = Guest::reading(&case.world);
         assert_eq!((guest.run(case, pass).map_err(fault), guest.calls), (Err(wraps), 0));
@@ -59,14 +59,14 @@ fn addresses_that_wrap_are_refused(case: &Case, wraps: Fault) {
 /// A dry run on plain memory.
 fn checked(case: &Case, values: Values<'_>) -> Result<(), Error> {
     let mut view = View::new(&case.world.bytes, case.world.address);
-    dry_run(case.entries(), values, &mut view, case.world.rules)
+    dry_run(case.entries(), values, &mut view, case.world.flags)
 }
 
 /// The error of a dry run, which knows the memory as it is and stops at the first field that does not ascend. `judge` is
 /// the error of one entry by itself. Behind a writer every entry is judged first.
 fn dry(case: &Case, is_plain: bool, judge: impl Fn(usize) -> Option<Fault>) -> Result<(), Fault> {
-    let overwrites = case.world.rules.contains(RelocFlags::ALLOW_NONZERO);
-    let unordered = first_unordered(&case.table, case.world.rules).filter(|_| !overwrites);
+    let overwrites = case.world.flags.contains(RelocFlags::ALLOW_NONZERO);
+    let unordered = first_unordered(&case.table, case.world.flags).filter(|_| !overwrites);
     let judged = unordered.filter(|_| is_plain).unwrap_or(case.table.len());
     match ((0..judged).find_map(judge), unordered) {
         (Some(fault), _) => Err(fault),
@@ -80,7 +80,7 @@ fn dry(case: &Case, is_plain: bool, judge: impl Fn(usize) -> Option<Fault>) -> R
 
 /// Applied to `bytes`, with the values one after the other or in a symbol table.
 fn applied(case: &Case, bytes: &mut [u8], values: Values<'_>) -> Result<(), Error> {
-    apply(case.entries(), values, &mut Target::new(bytes, case.world.address), case.world.rules)
+    apply(case.entries(), values, &mut Target::new(bytes, case.world.address), case.world.flags)
 }
 
 fn plain_memory(case: &Case, expected: &Result<Vec<u8>, Fault>) {
@@ -93,7 +93,7 @@ fn plain_memory(case: &Case, expected: &Result<Vec<u8>, Fault>) {
         assert_eq!(format!("{target:?}"), text);
     }
     let values = Values::Dense(&case.world.values);
-    let dry_run = dry_run(case.entries(), values, &mut View::from(&mut target), case.world.rules);
+    let dry_run = dry_run(case.entries(), values, &mut View::from(&mut target), case.world.flags);
     assert_eq!(&bytes, before, "a dry run changes nothing");
     assert_eq!(dry_run, checked(case, values), "of memory that can be written, and of memory that cannot");
     let judge = |index: usize| case.world.judge(index, case.table[index]).err();
@@ -123,14 +123,14 @@ fn in_a_symbol_table(case: &Case) {
         |index: usize| case.unresolved(index).or_else(|| case.world.judge(index, case.table[index]).err());
     assert_eq!(checked(case, symtab.into()).map_err(fault), dry(case, true, judge));
     let mut view = View::new(before, case.world.address);
-    let found = errors(case.entries(), symtab.into(), &mut view, case.world.rules).map(fault);
+    let found = errors(case.entries(), symtab.into(), &mut view, case.world.flags).map(fault);
     assert!(found.eq((0..case.table.len()).filter_map(judge)), "each entry by itself");
 }
 
 fn every_fault(case: &Case) {
     let mut view = View::new(&case.world.bytes, case.world.address);
     let values = Values::Dense(&case.world.values);
-    let found = errors(case.entries(), values, &mut view, case.world.rules).map(fault);
+    let found = errors(case.entries(), values, &mut view, case.world.flags).map(fault);
     assert!(found.eq(case.world.errors(&case.table)), "each entry by itself");
 }
 
@@ -147,11 +147,11 @@ fn decodes(case: &Case, applied: &[u8]) {
         if size == 0 || case.table[index + 1..].iter().any(overlaps) {
             continue;
         }
-        let row = row(rela.r_type, case.world.rules).expect("applied");
+        let row = row(rela.r_type, case.world.flags).expect("applied");
         let p = case.world.address.wrapping_add(rela.r_offset);
         let wanted = value(row, case.world.values[rela.r_sym as usize], rela.r_addend, p);
         assert_eq!(number(&applied[at..at + size]), wanted & ((1 << (8 * size)) - 1));
-        assert!(fits(row, wanted, case.world.rules));
+        assert!(fits(row, wanted, case.world.flags));
     }
     let changed = applied.iter().zip(&case.world.bytes).map(|(now, before)| now != before);
     assert!(changed.zip(named).all(|(changed, named)| named || !changed), "only what is named");
@@ -169,7 +169,7 @@ fn behind_a_writer(case: &Case, expected: &Result<Vec<u8>, Fault>) {
     let mut quiet = Guest::new(&case.world);
     let mut writer = Quiet(&mut quiet);
     let mut target = Target::with_writer(before.len() as u64, case.world.address, &mut writer);
-    let quietly = apply(case.entries(), Values::Dense(&case.world.values), &mut target, case.world.rules);
+    let quietly = apply(case.entries(), Values::Dense(&case.world.values), &mut target, case.world.flags);
     assert_eq!((quietly, &quiet.bytes), (result, &guest.bytes), "nothing to sync");
     if guest.calls == 0 {
         return;
@@ -177,8 +177,8 @@ fn behind_a_writer(case: &Case, expected: &Result<Vec<u8>, Fault>) {
     dry_run_behind_a_writer(case);
     let fails = usize::from(case.fails) % guest.calls;
     // What a writer has overwritten it cannot be asked for again. And where fields overlap, only writing tells of some errors.
-    let overwrites = case.world.rules.contains(RelocFlags::ALLOW_NONZERO);
-    let may_be_left = overwrites || expected.is_err() && !ascends(&case.table, case.world.rules);
+    let overwrites = case.world.flags.contains(RelocFlags::ALLOW_NONZERO);
+    let may_be_left = overwrites || expected.is_err() && !ascends(&case.table, case.world.flags);
     let once = Guest::failing(&case.world, fails, false);
     let kind = fails_as_told(case, once);
     assert!(kind != ErrorKind::NotUndone || may_be_left, "one failure is undone");

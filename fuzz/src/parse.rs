@@ -3,8 +3,8 @@
 
 mod copy;
 
-use relakit::arch::type_name;
 use relakit::abi::{RELA_SIZE, SHDR_SIZE, SHT_NOBITS, SHT_NULL};
+use relakit::arch::type_name;
 use relakit::elf::{NAME_MAX, Object, RelaTable, Section, SymbolLocation};
 use relakit::klp::SymName;
 use relakit::{Class, Error, ErrorKind, Module, Objects, Profile};

@@ -23,11 +23,10 @@ pub fn dry_run(
 ) -> Result<(), Error> {
     let pass = Pass { table, values, rules };
     capture(|report| {
-        let target = &mut target.0;
-        target.check_address(report)?;
-        let Some(index) = (Run { pass: &pass, target, report, syncs: false }).check_all()? else {
-            return Ok(());
-        };
+        let mut run = Run { pass: &pass, target: &mut target.0, report, syncs: false };
+        run.check_flags()?;
+        run.target.check_address(run.report)?;
+        let Some(index) = run.check_all()? else { return Ok(()) };
         if pass.overwrites(Op::Apply) {
             return Ok(());
         }
@@ -39,7 +38,8 @@ pub fn dry_run(
 
 /// Returns the errors of all entries. Each entry is checked by itself against the present bytes.
 ///
-/// This is for tools that list all errors. [`apply`](super::apply) returns the first.
+/// This is for tools that list all errors. [`apply`](super::apply) returns the first. If flags exclude
+/// each other, every entry has the error [`FlagsConflict`](ErrorKind::FlagsConflict).
 pub fn errors<'a>(
     table: RelaTable<'a>,
     values: Values<'a>,
@@ -50,7 +50,9 @@ pub fn errors<'a>(
     let target = &mut target.0;
     (0..table.len()).filter_map(move |index| {
         capture(|report| {
-            Run { pass: &pass, target, report, syncs: false }.entry(Op::Apply, Phase::Check, index)
+            let mut run = Run { pass: &pass, target, report, syncs: false };
+            run.check_flags()?;
+            run.entry(Op::Apply, Phase::Check, index)
         })
         .err()
     })

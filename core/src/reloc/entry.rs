@@ -59,27 +59,44 @@ impl Run<'_, '_> {
             return Ok(());
         }
         let value = howto.value(s, rela.r_addend, self.target.address().wrapping_add(rela.r_offset));
-        if phase != Phase::Revert {
-            if op == Op::Apply
-                && !rules.contains(RelocFlags::ALLOW_ZERO_SYMBOLS)
-                && let Some(shndx) = values.unresolved(rela.r_sym)
-            {
-                return Err(self.report.fail(ErrorKind::SymbolUnresolved, u64::from(shndx), 0));
-            }
-            let zero_first = rules.contains(RelocFlags::REPORT_NONZERO_FIRST);
-            if !zero_first {
-                self.check_range(&howto, value)?;
-            }
-            let existing = self.target.read(rela.r_offset, howto.size, self.report)?;
-            self.check_existing(op, value, value & howto.mask(), existing)?;
-            if zero_first {
-                self.check_range(&howto, value)?;
-            }
+        let checks = phase != Phase::Revert;
+        if checks
+            && op == Op::Apply
+            && !rules.contains(RelocFlags::ALLOW_ZERO_SYMBOLS)
+            && let Some(shndx) = values.unresolved(rela.r_sym)
+        {
+            return Err(self.report.fail(ErrorKind::SymbolUnresolved, u64::from(shndx), 0));
         }
-        let content = if (op == Op::Apply) == (phase == Phase::Commit) { value } else { 0 };
+        let adds = rules.contains(RelocFlags::ADD_TO_FIELD);
+        let range_first = !adds && !rules.contains(RelocFlags::REPORT_NONZERO_FIRST);
+        if checks && range_first {
+            self.check_range(&howto, value)?;
+        }
+        let existing = match checks || adds {
+            true => self.target.read(rela.r_offset, howto.size, self.report)?,
+            false => 0,
+        };
+        // The content after `Apply` is the sum of the value and the content before. A field that must
+        // be zero, or whose content is ignored, counts as zero before.
+        let forward = (op == Op::Apply) == checks;
+        let before = match (adds, forward) {
+            (false, _) => 0,
+            (true, true) => existing,
+            (true, false) => existing.wrapping_sub(value) & howto.mask(),
+        };
+        let after = howto.extend(before).wrapping_add(value);
+        if checks {
+            self.check_existing(op, after, after & howto.mask(), existing)?;
+        }
+        if checks && !range_first {
+            self.check_range(&howto, after)?;
+        }
         match phase {
             Phase::Check => Ok(()),
-            _ => self.target.write(rela.r_offset, howto.size, content, self.report),
+            _ => {
+                let content = if forward { after } else { before };
+                self.target.write(rela.r_offset, howto.size, content, self.report)
+            }
         }
     }
 
@@ -93,8 +110,10 @@ impl Run<'_, '_> {
     }
 
     fn check_existing(&mut self, op: Op, value: u64, content: u64, existing: u64) -> Result<(), Failed> {
+        let must_be_zero =
+            !self.pass.rules.intersects(RelocFlags::ALLOW_NONZERO.union(RelocFlags::ADD_TO_FIELD));
         match op {
-            Op::Apply if existing != 0 && !self.pass.rules.contains(RelocFlags::ALLOW_NONZERO) => {
+            Op::Apply if existing != 0 && must_be_zero => {
                 Err(self.report.fail(ErrorKind::TargetNotZero, value, existing))
             }
             Op::Clear if existing != content => {

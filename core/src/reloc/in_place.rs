@@ -26,6 +26,9 @@ impl Run<'_, '_> {
     }
 
     /// Continues after `done` entries with the loop for frequent types. Returns how many are done then.
+    ///
+    /// The loop returns at a field that is not zero before `Apply`. Therefore it is correct for fields
+    /// to which the value is added, too.
     fn frequent_types(&mut self, op: Op, done: usize) -> usize {
         let (Pass { table, values, .. }, address) = (*self.pass, self.target.address());
         let Some(bytes) = self.target.bytes_mut() else { return done };

@@ -3,7 +3,7 @@
 use super::entry::{Op, Phase};
 use super::{RelocFlags, Target, Values, howto};
 use crate::elf::{Rela, RelaTable};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::report::{Failed, Report, capture};
 
 /// Applies every relocation of `table` to `target`, or changes nothing.
@@ -12,12 +12,13 @@ use crate::report::{Failed, Report, capture};
 /// called once at the end.
 ///
 /// # Errors
-/// - [`AddressWraps`](crate::ErrorKind::AddressWraps): the target wraps past 2^64.
+/// - [`FlagsConflict`](ErrorKind::FlagsConflict): `rules` has flags that exclude each other.
+/// - [`AddressWraps`](ErrorKind::AddressWraps): the target wraps past 2^64.
 /// - The error of the first entry that cannot be applied, with its numbers: `SymbolIndex`,
 ///   `UnknownType`, `SymbolUnresolved`, `Overflow`, `OffsetOutside`, `TargetNotZero`. Behind a writer,
 ///   an error of an entry by itself comes before an error because fields overlap.
 /// - `Writer`, `Sync`: a callback failed.
-/// - [`NotUndone`](crate::ErrorKind::NotUndone): a writer failed, and failed again during rollback,
+/// - [`NotUndone`](ErrorKind::NotUndone): a writer failed, and failed again during rollback,
 ///   or rollback is impossible because of [`RelocFlags::ALLOW_NONZERO`]. Only this error changes memory.
 ///   It names the last entry that remains applied.
 pub fn apply(
@@ -34,8 +35,12 @@ pub fn apply(
 /// Each field must hold the value that [`apply`] wrote with these `values`. The last entry is cleared
 /// first, so that fields that overlap get their content back.
 ///
+/// With [`RelocFlags::ADD_TO_FIELD`] the value is subtracted from the field instead, modulo its width.
+/// The old content is unknown, so a field that was changed since `apply` is not detected. An entry
+/// is refused only if `apply` would have refused it with the restored content.
+///
 /// # Errors
-/// - [`TargetMismatch`](crate::ErrorKind::TargetMismatch): a field does not hold its value.
+/// - [`TargetMismatch`](ErrorKind::TargetMismatch): a field does not hold its value.
 /// - The errors of [`apply`], except `TargetNotZero` and `SymbolUnresolved`. For `NotUndone`, the entries up
 ///   to the named one hold their values and those after it are cleared.
 pub fn clear(
@@ -84,8 +89,18 @@ pub(super) struct Run<'r, 't> {
 }
 
 impl Run<'_, '_> {
+    /// Returns `FlagsConflict` if flags exclude each other.
+    pub(super) fn check_flags(&mut self) -> Result<(), Failed> {
+        let rules = self.pass.rules;
+        if rules.contains(RelocFlags::ALLOW_NONZERO.union(RelocFlags::ADD_TO_FIELD)) {
+            return Err(self.report.fail(ErrorKind::FlagsConflict, u64::from(rules.bits()), 0));
+        }
+        Ok(())
+    }
+
     /// Applies or clears every field, or changes nothing.
     pub(super) fn run(&mut self, op: Op) -> Result<(), Failed> {
+        self.check_flags()?;
         self.target.check_address(self.report)?;
         if self.target.bytes().is_some() { self.in_place(op) } else { self.through_writer(op) }
     }

@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::model::{World, ascends, fault};
-use crate::tables::{Case, Pass, check, file, flags, good, rela, rules_zero, size, wild};
+use crate::tables::{Case, Pass, check, file, flags, good, rela, flags_zero, size, wild};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use relakit::ErrorKind;
@@ -38,7 +38,7 @@ proptest! {
 
     #[test]
     fn one_bad_entry_anywhere_is_named_and_nothing_is_changed(
-        case in good(rules_zero()), at: Index, which in 0usize..6, more: Index,
+        case in good(flags_zero()), at: Index, which in 0usize..6, more: Index,
     ) {
         let mut case = case;
         let at = at.index(case.table.len() + 1);
@@ -124,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn a_second_time_is_refused_unless_every_value_is_zero(case in good(rules_zero()), r_type in select(vec![1u32, 24])) {
+    fn a_second_time_is_refused_unless_every_value_is_zero(case in good(flags_zero()), r_type in select(vec![1u32, 24])) {
         let mut case = case;
         case.table.push(rela(case.world.bytes.len() as u64, 0, r_type, 1));
         case.world.bytes.extend([0; 8]);

@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::model::World;
-use crate::tables::{Case, Pass, flags, good, rules_zero, wild};
+use crate::tables::{Case, Pass, flags, good, flags_zero, wild};
 use crate::writer::{Call, Guest, after, hook_number, with_writer};
 use proptest::prelude::*;
 use relakit::reloc::{RelocFlags, apply, clear};
@@ -115,7 +115,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..config() })]
 
     #[test]
-    fn applying_is_undone_or_its_state_is_named(case in good(rules_zero())) {
+    fn applying_is_undone_or_its_state_is_named(case in good(flags_zero())) {
         let case = short(case);
         Run { start: &case, case: &case, pass: apply }.every_failure();
     }
@@ -128,7 +128,7 @@ proptest! {
     }
 
     #[test]
-    fn clearing_is_undone_or_its_state_is_named(case in good(rules_zero())) {
+    fn clearing_is_undone_or_its_state_is_named(case in good(flags_zero())) {
         let case = short(case);
         let now = after(&case);
         Run { start: &case, case: &now, pass: clear }.every_failure();
@@ -140,7 +140,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..config() })]
 
     #[test]
-    fn overlapping_fields_are_undone_too(case in wild(rules_zero())) {
+    fn overlapping_fields_are_undone_too(case in wild(flags_zero())) {
         if case.apply().0.is_ok() {
             Run { start: &case, case: &case, pass: apply }.every_failure();
             Run { start: &case, case: &after(&case), pass: clear }.every_failure();

@@ -10,6 +10,7 @@
     reason = "test code"
 )]
 
+mod add_to_field;
 mod all_or_nothing;
 mod clearing;
 #[path = "../common/mod.rs"]

@@ -67,7 +67,7 @@ pub fn flags() -> impl Strategy<Value = RelocFlags> {
 }
 
 /// Every set of rules that wants fields to be zero.
-pub fn rules_zero() -> impl Strategy<Value = RelocFlags> {
+pub fn flags_zero() -> impl Strategy<Value = RelocFlags> {
     flags().prop_map(|flags| flags - RelocFlags::ALLOW_NONZERO)
 }
 

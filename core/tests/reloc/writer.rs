@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::model::{World, ascends, fault};
-use crate::tables::{Case, Pass, file, flags, good, rules_zero, size, wild};
+use crate::tables::{Case, Pass, file, flags, good, flags_zero, size, wild};
 use proptest::prelude::*;
 use relakit::elf::{Rela, RelaTable};
 use relakit::reloc::{RelocFlags, Values, apply, clear};
@@ -120,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn clearing_reads_then_zeroes_once_a_field_then_syncs_once(case in good(rules_zero())) {
+    fn clearing_reads_then_zeroes_once_a_field_then_syncs_once(case in good(flags_zero())) {
         let now = after(&case);
         let mut guest = Guest::new(&now.world);
         prop_assert_eq!(with_writer(&now, &mut guest, clear), Ok(()));
@@ -172,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn a_pass_that_undoes_an_overlap_through_a_writer_syncs(case in wild(rules_zero())) {
+    fn a_pass_that_undoes_an_overlap_through_a_writer_syncs(case in wild(flags_zero())) {
         let mut guest = Guest::new(&case.world);
         let result = with_writer(&case, &mut guest, apply);
         let wrote = guest.calls.iter().any(|call| matches!(call, Call::Write { .. }));

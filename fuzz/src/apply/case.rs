@@ -68,7 +68,7 @@ impl Case {
     pub fn new(data: &[u8]) -> Result<Self> {
         let u = &mut Unstructured::new(data);
         let [rules, fails, symbols, length, content] = u.arbitrary()?;
-        let rules = RelocFlags::from_bits_truncate(u32::from(rules));
+        let rules = RelocFlags::from_bits_truncate(u32::from(rules)) - RelocFlags::ADD_TO_FIELD;
         let address = near_an_edge(u)?;
         let count = usize::from(symbols) % (MAX_SYMBOLS + 1);
         let values = (0..count).map(|_| near_an_edge(u)).collect::<Result<Vec<_>>>()?;
@@ -101,7 +101,7 @@ impl Case {
             entry[6..8].copy_from_slice(&kind.1.to_le_bytes());
             entry[8..16].copy_from_slice(&value.to_le_bytes());
         }
-        Ok(Self { world: World { bytes, address, values, rules }, table, file, symtab, kind, fails })
+        Ok(Self { world: World { bytes, address, values, flags: rules }, table, file, symtab, kind, fails })
     }
 
     /// The table as relakit reads it.
@@ -122,10 +122,10 @@ impl Case {
     pub fn unresolved(&self, index: usize) -> Option<Fault> {
         let (rela, (binding, shndx)) = (self.table[index], self.kind);
         let is_open = shndx == SHN_LIVEPATCH || shndx == SHN_UNDEF && binding != STB_WEAK;
-        let has_field = row(rela.r_type, self.world.rules).is_some_and(|row| row.2 != 0);
+        let has_field = row(rela.r_type, self.world.flags).is_some_and(|row| row.2 != 0);
         let is_zero = rela.r_sym != 0 && self.world.values.get(rela.r_sym as usize) == Some(&0);
         let is_refused =
-            is_open && has_field && is_zero && !self.world.rules.contains(RelocFlags::ALLOW_ZERO_SYMBOLS);
+            is_open && has_field && is_zero && !self.world.flags.contains(RelocFlags::ALLOW_ZERO_SYMBOLS);
         let kind = ErrorKind::SymbolUnresolved;
         let at = (Some(index as u64), Some(rela.r_sym), Some(rela.r_type), rela.r_offset);
         is_refused.then_some((kind, at.0, at.1, at.2, at.3, u64::from(shndx), 0))
@@ -133,7 +133,7 @@ impl Case {
 
     /// Where the field of an entry that can be applied begins, and its bytes.
     pub fn field(&self, rela: &Rela) -> (usize, usize) {
-        let size = row(rela.r_type, self.world.rules).map_or(0, |row| row.2 as usize / 8);
+        let size = row(rela.r_type, self.world.flags).map_or(0, |row| row.2 as usize / 8);
         if size == 0 { (0, 0) } else { (rela.r_offset as usize, size) }
     }
 }

@@ -12,7 +12,7 @@ pub fn run(case: &Case, applied: Option<&[u8]>) {
     let Some(applied) = applied else { return };
     let world = World { bytes: applied.to_vec(), ..case.world.clone() };
     in_every_way(case, &world);
-    if !world.rules.contains(RelocFlags::ALLOW_NONZERO) {
+    if !world.flags.contains(RelocFlags::ALLOW_NONZERO) {
         assert_eq!(cleared(case, &world, 0).as_ref(), Ok(&case.world.bytes), "clearing takes applying back");
     }
 }
@@ -21,12 +21,12 @@ fn in_every_way(case: &Case, world: &World) {
     let expected = cleared(case, world, 0);
     let mut bytes = world.bytes.clone();
     let mut target = Target::new(&mut bytes, world.address);
-    let result = clear(case.entries(), Values::Dense(&world.values), &mut target, world.rules);
+    let result = clear(case.entries(), Values::Dense(&world.values), &mut target, world.flags);
     assert_eq!(result.err().map(fault), expected.as_ref().err().copied());
     assert_eq!(&bytes, expected.as_ref().unwrap_or(&world.bytes), "all or nothing");
 
     // Fields that do not overlap are looked at before the first of them is written.
-    let only_read = expected.is_err() && ascends(&case.table, world.rules);
+    let only_read = expected.is_err() && ascends(&case.table, world.flags);
     let mut guest = if only_read { Guest::reading(world) } else { Guest::new(world) };
     let found = guest.run(case, clear).err().map(fault);
     assert_eq!(found.is_some(), expected.is_err());
@@ -61,7 +61,7 @@ fn a_call_fails(
     };
     assert_eq!(Ok(&guest.bytes), cleared(case, world, left).as_ref(), "{error}");
     // Of fields that overlap some are cleared before the fault is seen; then the call may be one that sets them again.
-    let may_be_left = for_good || expected.is_err() && !ascends(&case.table, world.rules);
+    let may_be_left = for_good || expected.is_err() && !ascends(&case.table, world.flags);
     assert!(error.kind != ErrorKind::NotUndone || may_be_left, "one failure is undone");
     if !matches!(error.kind, ErrorKind::Writer | ErrorKind::Sync | ErrorKind::NotUndone) {
         assert!(expected.is_err() && is_a_reason(case, world, Some(fault(error)), expected), "{error}");
@@ -70,7 +70,7 @@ fn a_call_fails(
 
 /// The world in which an entry is judged without a look at what its field holds.
 fn judging(world: &World) -> World {
-    World { rules: world.rules | RelocFlags::ALLOW_NONZERO, ..world.clone() }
+    World { flags: world.flags | RelocFlags::ALLOW_NONZERO, ..world.clone() }
 }
 
 /// Where the field of an entry is that holds its value; or why it cannot be cleared.
@@ -83,7 +83,7 @@ fn holds(case: &Case, judged: &World, index: usize) -> Result<(usize, usize), Fa
         Ok(Some((_, field))) => number(field),
         // The field is looked at before the range, if it is inside.
         Err((ErrorKind::Overflow, .., value, _))
-            if judged.rules.contains(RelocFlags::REPORT_NONZERO_FIRST) =>
+            if judged.flags.contains(RelocFlags::REPORT_NONZERO_FIRST) =>
         {
             i128::from(*value) & ((1 << (8 * size)) - 1)
         }

@@ -45,7 +45,7 @@ impl Guest {
     }
 
     pub fn run(&mut self, case: &Case, pass: Pass) -> Result<(), Error> {
-        let World { bytes, address, values, rules } = &case.world;
+        let World { bytes, address, values, flags: rules } = &case.world;
         let mut target = Target::with_writer(bytes.len() as u64, *address, self);
         let result = pass(case.entries(), Values::Dense(values), &mut target, *rules);
         self.is_told(&result);
@@ -54,7 +54,7 @@ impl Guest {
 
     /// A dry run.
     pub fn dry_run(&mut self, case: &Case) -> Result<(), Error> {
-        let World { bytes, address, values, rules } = &case.world;
+        let World { bytes, address, values, flags: rules } = &case.world;
         let mut view = View::with_writer(bytes.len() as u64, *address, self);
         let result = dry_run(case.entries(), Values::Dense(values), &mut view, *rules);
         self.is_told(&result);

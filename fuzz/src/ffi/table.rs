@@ -266,7 +266,7 @@ impl Case<'_> {
                 (RELAKIT_ERR_STRUCT_SIZE, Some(5))
             }
             18 => {
-                newer[0].flags |= 32 << (wrong / 24);
+                newer[0].flags |= 64 << (wrong / 24);
                 (RELAKIT_ERR_FLAGS, Some(5))
             }
             19 => {

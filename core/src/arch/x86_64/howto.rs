@@ -116,6 +116,16 @@ impl Howto {
         }
     }
 
+    /// The number that the content of a field stands for: sign-extended, except for types whose
+    /// values are unsigned or not checked.
+    pub(crate) const fn extend(&self, content: u64) -> u64 {
+        let sign = self.mask() ^ self.mask() >> 1;
+        match self.overflow {
+            Overflow::None | Overflow::Unsigned => content,
+            _ => (content ^ sign).wrapping_sub(sign),
+        }
+    }
+
     /// A mask of the bits that the field holds.
     pub const fn mask(&self) -> u64 {
         // A field without bytes has no bits: the shift by 64 returns `None`.
