@@ -31,7 +31,7 @@ const ASK: &[&str] = &[
 const RELOCATE: &[&str] = &["relakit::reloc::transaction::Transaction>::relocate"];
 const RESOLVER: &[&str] = &["relakit_ffi::callbacks::CResolver as "];
 const WRITER: &[&str] = &["relakit_ffi::callbacks::CWriter as "];
-const MAPPING: &[&str] = &["relakit_ffi::addresses::Addresses as "];
+const MAPPING: &[&str] = &["relakit_ffi::sechdrs_memory::Addresses as "];
 
 const CALLS: &[Row] = &[
     // A call on the state of a module: that of the function itself.
@@ -48,7 +48,7 @@ const CALLS: &[Row] = &[
     // Passes.
     row(&["relakit_ffi::relocate::run"], "relakit_apply", &["relakit::reloc::pass::apply"]),
     row(&["relakit_ffi::relocate::run"], "relakit_clear", &["relakit::reloc::pass::clear"]),
-    row(&["relakit_ffi::relocate::run"], "relakit_dry_run", &["relakit::reloc::dry_run::check"]),
+    row(&["relakit_ffi::relocate::run"], "relakit_dry_run", &["relakit::reloc::dry_run::dry_run"]),
     row(
         &["relakit_ffi::sechdrs::one_section"],
         "relakit_apply_relocate_add",
@@ -116,7 +116,7 @@ const CALLS: &[Row] = &[
     row(&["relakit_klp_"], "", MAPPING),
     // The C caller's.
     row(&["relakit_ffi::callbacks::"], "", &[]),
-    row(&["relakit_ffi::addresses::Addresses as "], "", &[]),
+    row(&["relakit_ffi::sechdrs_memory::Addresses as "], "", &[]),
     row(&["relakit_ffi::findings::"], "", &[]),
     // What reports a finding, which calls it.
     row(&["relakit::check::"], "", &["relakit_ffi::findings::*::{closure#0}::{closure#1}"]),
