@@ -38,12 +38,12 @@ pub fn svg(measured: &Measured) -> String {
         loads.push((peer.name, mean(&measured.peer_loads[index]), Other));
     }
     let panels =
-        [("One relocation, in ns", loops), ("A whole module from its file, in ns a relocation", loads)];
+        [("One relocation, in ns", loops), ("A whole module from its file, in ns per relocation", loads)];
     let rows: usize = panels.iter().map(|(_, bars)| bars.len()).sum();
     let height = panels.len() as f64 * PANEL + rows as f64 * ROW + 6.0;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
-         role=\"img\">\n<title>Nanoseconds a relocation, shorter is better</title>\n{STYLE}"
+         role=\"img\">\n<title>Nanoseconds per relocation, shorter is better</title>\n{STYLE}"
     );
     let mut y = 0.0;
     for (title, mut bars) in panels {

@@ -7,12 +7,12 @@ use relakit::elf::Rela;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Nanoseconds a relocation for sections of one size.
+/// Nanoseconds per relocation for sections of one size.
 pub struct Row {
     pub relocations: usize,
     pub apply: f64,
     pub floor: f64,
-    /// A memcpy of as many bytes.
+    /// A memcpy of the same number of bytes.
     pub copy: f64,
 }
 

@@ -257,7 +257,7 @@ impl Report {
     pub fn to_markdown(&self) -> String {
         let mut text = String::new();
         let mut rows = |title: String, rows: &[Row]| {
-            _ = write!(text, "| {title} | ns a lookup | C / this |\n|---|--:|--:|\n");
+            _ = write!(text, "| {title} | ns per lookup | C / this |\n|---|--:|--:|\n");
             let first = rows.first().map_or(0.0, |row| row.time);
             for Row { what, time } in rows {
                 _ = writeln!(text, "| {what} | {time:.1} | {:.2} |", first / time);
@@ -270,18 +270,18 @@ impl Report {
         );
         rows(
             format!(
-                "each of {SYMBOLS} symbols by name and position: {} names, up to {} symbols of one",
+                "each of {SYMBOLS} symbols by name and sympos: {} names, up to {} symbols with the same name",
                 self.names, self.most
             ),
             &self.symbols,
         );
-        text.push_str("| making an index of | ns a name | bytes a name |\n|---|--:|--:|\n");
+        text.push_str("| building an index of | ns per name | bytes a name |\n|---|--:|--:|\n");
         for Build { what, time, bytes } in &self.builds {
             _ = writeln!(text, "| {what} | {time:.1} | {bytes:.2} |");
         }
         _ = write!(
             text,
-            "\nOf several symbols of one name bsearch finds any; relakit finds the one that is asked for. The slowest of the {SYMBOLS} symbols, each looked up by itself with the index, takes {:.0} ns, the clock included.\n",
+            "\nIf several symbols have the same name, bsearch finds any of them; relakit finds the requested one. With the index, the slowest of {SYMBOLS} separate lookups takes {:.0} ns, including the clock.\n",
             self.slowest
         );
         text

@@ -21,7 +21,7 @@ const GROUPS: [Group; 5] = [
 ];
 
 impl Measured {
-    /// Nanoseconds a relocation, over the modules of a group that both `times` and `also` have a figure for.
+    /// Nanoseconds per relocation, over the modules of a group that both `times` and `also` have a figure for.
     pub fn mean(&self, times: &Times, also: &Times, (_, from, to): Group) -> f64 {
         let (mut time, mut count) = (0.0, 0);
         for ((work, best), also) in self.works.iter().zip(times).zip(also) {
@@ -65,7 +65,7 @@ impl Measured {
             ENGINES.iter().zip(&self.warm).map(|(engine, times)| (engine.name, times)).collect();
         rows.splice(2..2, PEERS.iter().zip(&self.peer_loops).map(|(peer, times)| (peer.name, times)));
         self.table(
-            "ns a relocation, by relocations of the module",
+            "ns per relocation, by number of relocations in the module",
             &rows,
             &[("apply", apply), ("floor", floor)],
         )
@@ -75,11 +75,7 @@ impl Measured {
         let (apply, floor) = (&self.cold[number(APPLY)], &self.cold[number(FLOOR)]);
         let rows: Vec<_> =
             ENGINES.iter().zip(&self.cold).map(|(engine, times)| (engine.name, times)).collect();
-        self.table(
-            "ns a relocation, all flushed from the caches",
-            &rows,
-            &[("apply", apply), ("floor", floor)],
-        )
+        self.table("ns per relocation, with all caches flushed", &rows, &[("apply", apply), ("floor", floor)])
     }
 
     fn whole(&self) -> String {
@@ -89,7 +85,7 @@ impl Measured {
             ("memcpy of the file", &self.copy),
         ];
         rows.splice(2..2, PEERS.iter().zip(&self.peer_loads).map(|(peer, times)| (peer.name, times)));
-        self.table("ns a relocation", &rows, &[("early pass", &self.early)])
+        self.table("ns per relocation", &rows, &[("early pass", &self.early)])
     }
 
     /// The module with the most relocations.
@@ -122,10 +118,10 @@ fn growth(rows: &[Row]) -> String {
     _ = writeln!(text, "\n|---|{}", "--:|".repeat(rows.len()));
     type Value = fn(&Row) -> f64;
     let kinds: [(&str, Value); 4] = [
-        ("relakit apply, ns a relocation", |row| row.apply),
+        ("relakit apply, ns per relocation", |row| row.apply),
         ("floor (read entry, gather value, store)", |row| row.floor),
-        ("memcpy of as many bytes", |row| row.copy),
-        ("apply less floor", |row| row.apply - row.floor),
+        ("memcpy of the same number of bytes", |row| row.copy),
+        ("apply minus floor", |row| row.apply - row.floor),
     ];
     for (name, value) in kinds {
         _ = write!(text, "| {name} |");
@@ -141,11 +137,11 @@ pub fn markdown(measured: &Measured, rows: &[Row], names: &lookup::Report, sourc
     let micros = |times: &Times| times[largest] / 1000.0;
     format!(
         "# Benchmarks\n\nMade by `bench/fetch && cargo run --release --manifest-path bench/Cargo.toml` on {date}: {count} modules \
-         of {source},\n{relocations} relocations, the fastest of {rounds} rounds of each module and engine. {cpu}, {rustc}, {cc}.\n\n\
-         {demands}\n![nanoseconds a relocation](bench/chart.svg)\n\n\
-         ## Relocation loops\n\n{loops}\n## The same with cold caches\n\n{cold}\n\
-         ## Whole modules\n\n{whole}\nThe largest, {name} ({in_it} relocations, {size:.1} MB): {load:.0} us from the file to relocated \
-         sections, the early pass\n{early:.0} us of them; memcpy of the file {copy:.0} us.\n\n\
+         of {source},\n{relocations} relocations, the fastest of {rounds} rounds for each module and engine. {cpu}, {rustc}, {cc}.\n\n\
+         {demands}\n![nanoseconds per relocation](bench/chart.svg)\n\n\
+         ## Relocation loops\n\n{loops}\n## Relocation loops with cold caches\n\n{cold}\n\
+         ## Whole modules\n\n{whole}\nThe largest, {name} ({in_it} relocations, {size:.1} MB), takes {load:.0} us from the file to relocated \
+         sections.\nThe early pass takes {early:.0} us of them. memcpy of the file takes {copy:.0} us.\n\n\
          ## Growth\n\n{growth}\n{GROWTH}\n## Names\n\n{names}\n## Peers\n\n{peers}\n## How it is measured\n\n{HOW}\n## Instructions\n\n{INSTRUCTIONS}\n{BUDGET}",
         date = output("date", &["+%Y-%m-%d"]),
         count = measured.works.len(),
@@ -170,27 +166,33 @@ pub fn markdown(measured: &Measured, rows: &[Row], names: &lookup::Report, sourc
 }
 
 const GROWTH: &str = "\
-One section against a thousand symbols, one relocation in eight a 64, the others PC32, PLT32 and 32S at random; small sections several
-at a time, so that the clock is not seen. Ten relocations pay for the call. Where a section does not fit the caches the floor grows: that
-is memory, 24 bytes read and 12 passed over for each. The last row is what relakit adds to it.
+One section and a thousand symbols. One relocation in eight has type 64; the others have type PC32,
+PLT32 or 32S at random. Several small sections are measured together, because one is too short for
+the clock. With ten relocations the cost of the call shows. If a section does not fit the caches,
+the floor grows, because every entry has to come from memory. The last row is the time that relakit
+adds to the floor.
 ";
 
 const HOW: &str = "\
-- All on the same bytes in one process, interleaved, each module once a round, every round in another order; before each the image
-  is copied anew, after each it must be right byte for byte. A module's figure is its fastest round; a row is the sum over modules,
-  divided by their relocations. Absolute figures move with the machine, ratios in one run hold.
-- relakit checks everything and is all or nothing. The C loop (`bench/c/loop.c`) does what Linux does: no bounds, and it stops half-way.
-  `object + match` has relakit's checks, written as one would write them with that crate. `stopping half-way` is relakit's loop copied
-  into the benchmark without a way back.
-- The floors relocate nothing: they show what reading the entries, looking values up and storing cost, with no check and no look at the
-  type.
-- Whole modules: every loader gets the answers to its names from the same hash map. \"Early pass\" is all of relakit's work (the file
-  read and checked, sections classified, symbol values, names, relocations); what it does not do is copy the sections. Peers copy them.
-- Cold: entries, values and image are flushed (clflush) before every single run.
+- All engines relocate the same bytes in one process, in turns: each module once per round, and each
+  round in another order. Before each run the image is copied again. After each run it is compared
+  byte for byte. The time of a module is that of its fastest round. A row is the sum of all modules,
+  divided by their relocations. Absolute times depend on the machine; compare ratios of one run.
+- relakit checks everything and applies all or nothing. The C loop (`bench/c/loop.c`) does what Linux
+  does: it checks no bounds, and an error leaves the module half relocated. `object + match` has
+  relakit's checks and is written with the crate `object`. `without rollback` is a copy of relakit's
+  loop in the benchmark.
+- The floors relocate nothing and check nothing. They show the cost of reading entries, looking
+  values up and storing them.
+- Whole modules: all loaders resolve names with the same hash map. \"Early pass\" is all of relakit's
+  work: reading and checking the file, classes of sections, symbol values, names, relocations. It
+  does not include copying the sections. The other loaders copy them.
+- Cold caches: entries, values and image are flushed with clflush before each run.
 ";
 
 const INSTRUCTIONS: &str = "\
-Counted by callgrind (`bench/budget`, which fails when a row changes by 2 %); a section's with its call.
+callgrind counted these instructions. `bench/budget` counts them again, and fails if a row changes by
+2 %. The count of a section includes the call.
 ";
 
 /// What `bench/budget` has recorded.

@@ -26,11 +26,11 @@ const MANY: usize = 1000;
 
 const ROWS: [Row; 12] = [
     row("apply, a PC32", MANY, || pass(APPLY, MANY, Types::OnlyPc32)),
-    row("apply, a relocation", MANY, || pass(APPLY, MANY, Types::Mixed)),
-    row("apply through the C ABI, a relocation", MANY, || pass(APPLY_C, MANY, Types::Mixed)),
-    row("the same loop, stopping half-way, a relocation", MANY, || pass(HALFWAY, MANY, Types::Mixed)),
-    row("check, a relocation", MANY, || pass(CHECK, MANY, Types::Mixed)),
-    row("clear, a relocation", MANY, || pass(CLEAR, MANY, Types::Mixed)),
+    row("apply, per relocation", MANY, || pass(APPLY, MANY, Types::Mixed)),
+    row("apply through the C ABI, per relocation", MANY, || pass(APPLY_C, MANY, Types::Mixed)),
+    row("the same loop, without rollback, per relocation", MANY, || pass(HALFWAY, MANY, Types::Mixed)),
+    row("dry run, per relocation", MANY, || pass(CHECK, MANY, Types::Mixed)),
+    row("clear, per relocation", MANY, || pass(CLEAR, MANY, Types::Mixed)),
     row("floor: read entry, gather value, store", MANY, || pass(FLOOR, MANY, Types::Mixed)),
     row("apply, a section of 1", 1, || pass(APPLY, 1, Types::OnlyPc32)),
     row("apply, a section of 7", 1, || pass(APPLY, 7, Types::Mixed)),

@@ -36,13 +36,13 @@ const fn engine(name: &'static str, does: Does, run: Run) -> Engine {
     Engine { name, does, run }
 }
 
-pub const LINUX: &str = "C loop by Linux's rules";
+pub const LINUX: &str = "C loop with Linux's rules";
 pub const OBJECT: &str = "object + match";
 pub const APPLY: &str = "relakit apply";
-pub const HALFWAY: &str = "the same loop, stopping half-way";
+pub const HALFWAY: &str = "the same loop, without rollback";
 pub const APPLY_C: &str = "relakit apply through the C ABI";
 pub const CLEAR: &str = "relakit clear";
-pub const CHECK: &str = "relakit check";
+pub const CHECK: &str = "relakit dry run";
 pub const FLOOR: &str = "floor: read entry, gather value, store";
 
 pub const ENGINES: [Engine; 12] = [

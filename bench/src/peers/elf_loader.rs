@@ -25,9 +25,10 @@ use std::time::Instant;
 
 pub const PEER: Peer = Peer { name: "elf_loader 0.18.0", how: HOW, load, compare };
 
-const HOW: &str = "As published it loads no relocatable object in an optimised build (its section groups are made inside of
-  `debug_assert_eq!`); the benchmark hands them in. Its loop: from its first call of an observer to the one behind the last relocation. Memory is
-  there before the clock starts, so its system calls are not counted. It does not look whether a field is zero, and stops half-way.";
+const HOW: &str = "The published crate loads no relocatable object in an optimised build, because it creates its
+  section groups inside `debug_assert_eq!`. The benchmark provides them. The time of its loop is the time between its first and its last call of
+  an observer. Memory is mapped before the clock starts, so system calls are not counted. It does not check that a field is zero, and an error
+  leaves the module half relocated.";
 
 /// The arena as its source of memory.
 struct Memory;

@@ -19,9 +19,9 @@ use std::time::Instant;
 
 pub const PEER: Peer = Peer { name: "kmod-loader 0.3.1", how: HOW, load, compare };
 
-const HOW: &str = "Its loop has no door of its own: the time between two of its log messages, once with the relocations and
-  once with relocation sections of size 0; the difference is the loop, without what it does once a section. Its load is timed by itself,
-  with logging off. It does not check bounds, nor that a PC32 fits, and stops half-way.";
+const HOW: &str = "Its loop cannot be called alone. The benchmark takes the time between two of its log messages, once with the
+  relocations and once with relocation sections of size 0. The difference is the loop, without the work per section. Its load is timed
+  separately, with logging off. It checks neither bounds nor that a PC32 fits, and an error leaves the module half relocated.";
 
 struct Helper;
 
