@@ -1,5 +1,5 @@
 //! A pass over plain memory: one loop that checks and writes each field. After an error, the entries
-//! before it are reverted. This needs no journal, because the old content of their fields is known.
+//! before it are reverted. This needs no journal: a field was zero, or the value is subtracted again.
 
 use super::entry::{Op, Phase};
 use super::pass::{Pass, Run};

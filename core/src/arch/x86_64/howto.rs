@@ -116,8 +116,8 @@ impl Howto {
         }
     }
 
-    /// The number that the content of a field stands for: sign-extended, except for types whose
-    /// values are unsigned or not checked.
+    /// The number that the content of a field stands for: sign-extended, except for the unsigned and
+    /// the 64-bit types.
     pub(crate) const fn extend(&self, content: u64) -> u64 {
         let sign = self.mask() ^ self.mask() >> 1;
         match self.overflow {
