@@ -1,9 +1,11 @@
-//! Makes a livepatch module of a compiled object: what `klp-convert` and kpatch-build do, in its simplest form.
+//! Converts a compiled object to a livepatch module, as `klp-convert` and kpatch-build do, but
+//! simpler.
 //!
-//! In the object, a symbol `.klp.sym.<object>.<name>.<sympos>` stands for a symbol of the kernel (object `vmlinux`) or
-//! of a module that nobody exports. Every relocation against such a symbol moves from `.rela<section>` to a section
-//! `.klp.rela.<object>.<section>`, and the symbol becomes `.klp.sym.<object>.<name>,<sympos>` in `SHN_LIVEPATCH`.
-//! `make-demo` and the test of the committed `livepatch.ko` share this file.
+//! In the object, a symbol `.klp.sym.<object>.<name>.<sympos>` is a symbol of the kernel (object
+//! `vmlinux`) or of a module that is not exported. Each relocation that uses such a symbol moves
+//! from `.rela<section>` to a section `.klp.rela.<object>.<section>`, and the symbol becomes
+//! `.klp.sym.<object>.<name>,<sympos>` in `SHN_LIVEPATCH`. `make-demo` and the test of the
+//! committed `livepatch.ko` share this file.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::error::Error;
@@ -17,26 +19,27 @@ use object::elf::{self, SectionFlags, SymbolSection};
 const SHF_RELA_LIVEPATCH: u64 = 0x0010_0000;
 /// `st_shndx` of a symbol that only the livepatch code resolves (Linux `uapi/linux/elf.h`).
 const SHN_LIVEPATCH: SymbolSection = SymbolSection(0xff20);
-/// What both spellings of a KLP symbol begin with.
+/// The prefix of both spellings of a livepatch symbol.
 const KLP_SYM: &str = ".klp.sym.";
 /// Longest object name that Linux reads, in bytes (`MODULE_NAME_LEN` - 1).
 const MAX_OBJECT: usize = 55;
 /// Longest symbol name that Linux reads, in bytes (`KSYM_NAME_LEN` - 1, since 6.1).
 const MAX_NAME: usize = 511;
-/// Largest section alignment taken, in bytes; no section of a module needs more than a page.
+/// Largest section alignment that is accepted, in bytes. Modules need at most a page.
 const MAX_ALIGN: u64 = 4096;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The objects that KLP symbols belong to, by the index of the symbol in the builder's table.
+/// The objects of livepatch symbols, by symbol index.
 type KlpObjects = HashMap<usize, String>;
 
 /// Converts the compiled `object`, an x86-64 `ET_REL` file, and returns the livepatch module.
 ///
-/// Sections that a loader would not load (comments, notes, debug information) are left out.
+/// Sections that a loader does not load (comments, notes, debug information) are removed.
 ///
 /// # Errors
-/// `object` is no such file, a KLP symbol is defined or badly named, or a section needs one that was left out.
+/// `object` is not such a file, a livepatch symbol is defined or has a malformed name, or a section
+/// needs a section that was removed.
 pub fn convert(object: &[u8]) -> Result<Vec<u8>> {
     let mut module = Builder::read(object).map_err(|e| format!("not an object file to convert: {e}"))?;
     check_header(&module)?;
@@ -44,14 +47,13 @@ pub fn convert(object: &[u8]) -> Result<Vec<u8>> {
     let objects = rename_klp_symbols(&mut module)?;
     move_klp_relocations(&mut module, &objects)?;
     if !module.sections.iter().any(|section| matches!(section.data, SectionData::SectionString)) {
-        add_section_names(&mut module); // clang keeps all names in one table
+        add_section_names(&mut module); // clang has all names in one table
     }
     let mut out = Vec::new();
     module.write(&mut out)?;
     Ok(out)
 }
 
-/// Accepts only what the rest of this file was written for.
 fn check_header(module: &Builder<'_>) -> Result<()> {
     let header = &module.header;
     if !module.is_64 || header.e_machine != elf::EM_X86_64 || header.e_type != elf::ET_REL {
@@ -60,13 +62,13 @@ fn check_header(module: &Builder<'_>) -> Result<()> {
     for section in &module.sections {
         let align = section.sh_addralign;
         if align > MAX_ALIGN || (align != 0 && !align.is_power_of_two()) {
-            return Err(format!("section {}: alignment {align} is no use", section.name).into());
+            return Err(format!("section {}: alignment {align} is not supported", section.name).into());
         }
     }
     Ok(())
 }
 
-/// Leaves out every section that is not loaded, with its relocations.
+/// Removes the sections that are not loaded, and their relocations.
 fn drop_unloaded(module: &mut Builder<'_>) -> Result<()> {
     let mut dropped = HashSet::new();
     for section in &mut module.sections {
@@ -83,10 +85,10 @@ fn drop_unloaded(module: &mut Builder<'_>) -> Result<()> {
     for section in &mut module.sections {
         let SectionData::Relocation(relocations) = &section.data else { continue };
         if section.sh_type != elf::SHT_RELA {
-            return Err(format!("section {}: not SHT_RELA, which is all x86-64 has", section.name).into());
+            return Err(format!("section {}: not SHT_RELA, the only kind of x86-64", section.name).into());
         }
         let Some(target) = section.sh_info_section else {
-            return Err(format!("section {}: sh_info does not name its target", section.name).into());
+            return Err(format!("section {}: sh_info is not the relocated section", section.name).into());
         };
         if dropped.contains(&target.index()) {
             section.delete = true;
@@ -101,7 +103,7 @@ fn drop_unloaded(module: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Gives KLP symbols the name and the section index that Linux looks for.
+/// Gives livepatch symbols the name and the section index that Linux expects.
 fn rename_klp_symbols(module: &mut Builder<'_>) -> Result<KlpObjects> {
     let mut objects = KlpObjects::new();
     for symbol in &mut module.symbols {
@@ -120,10 +122,10 @@ fn rename_klp_symbols(module: &mut Builder<'_>) -> Result<KlpObjects> {
     Ok(objects)
 }
 
-/// Splits `<object>.<name>.<sympos>`; the name may have dots of its own, as in `foo.isra.0`.
+/// Splits `<object>.<name>.<sympos>`. The name may have dots, as in `foo.isra.0`.
 fn split_name(rest: &str) -> std::result::Result<(&str, &str, u64), &'static str> {
     let (object, rest) = rest.split_once('.').ok_or("no symbol name")?;
-    let (name, sympos) = rest.rsplit_once('.').ok_or("no position")?;
+    let (name, sympos) = rest.rsplit_once('.').ok_or("no sympos")?;
     if object.is_empty() || object.len() > MAX_OBJECT {
         return Err("the object name must have 1 to 55 bytes");
     }
@@ -131,24 +133,22 @@ fn split_name(rest: &str) -> std::result::Result<(&str, &str, u64), &'static str
         return Err("the symbol name must have 1 to 511 bytes and no comma");
     }
     if !sympos.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("the position must be a decimal number");
+        return Err("the sympos must be a decimal number");
     }
-    Ok((object, name, sympos.parse().map_err(|_| "the position must be a decimal number")?))
+    Ok((object, name, sympos.parse().map_err(|_| "the sympos must be a decimal number")?))
 }
 
-/// One `.klp.rela.<object>.<section>` to be added.
+/// A new section `.klp.rela.<object>.<section>`.
 struct KlpSection<'a> {
-    /// Object whose loading its symbols wait for.
     object: &'a str,
-    /// Section that it is applied to.
+    /// The relocated section.
     target: SectionId,
-    /// The symbol table.
     symtab: Option<SectionId>,
-    /// What moved here, in the order that it had.
+    /// The moved relocations, in their original order.
     relocations: Vec<Relocation>,
 }
 
-/// Moves each relocation against a KLP symbol to the section of its target and object.
+/// Moves each relocation that uses a livepatch symbol to the section of its target and object.
 fn move_klp_relocations(module: &mut Builder<'_>, objects: &KlpObjects) -> Result<()> {
     let mut moved = Vec::new();
     for section in &mut module.sections {
@@ -191,7 +191,6 @@ fn move_klp_relocations(module: &mut Builder<'_>, objects: &KlpObjects) -> Resul
     Ok(())
 }
 
-/// Adds the section name table.
 fn add_section_names(module: &mut Builder<'_>) {
     let section = module.sections.add();
     section.name = ".shstrtab".into();

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The livepatch that `relakit demo` works on. It replaces diskstats_show() of the kernel and demo_submit() of a module
- * demo_disk. No kernel headers: what a kernel reads is laid out here as Linux 6.12 on x86_64 has it, except where a
- * comment says "stands in". It is there to be looked at; no kernel would load it (no vermagic, no real struct module).
+ * The livepatch of `relakit demo`. It replaces diskstats_show() of the kernel and demo_submit() of the module demo_disk.
+ * It needs no kernel headers: the structures are those of Linux 6.12 on x86_64, unless a comment says "simplified".
+ * It is an example. No kernel can load it, because it has no vermagic and no real struct module.
  *
- * How livepatch.ko is made of it, in this folder:
+ * To make livepatch.ko, run in this folder:
  *   gcc $(cat cflags.txt) -c livepatch.c -o /tmp/livepatch.o
  *   cargo run -p relakit-cli --example make-demo -- /tmp/livepatch.o livepatch.ko
  */
 typedef unsigned int u32;
 typedef unsigned long u64;
 
-/* The kernel's name for a symbol that a livepatch needs but that is not exported. sympos 0: the name is unique in the
- * object; n: the n-th of that name. The kernel wants a comma before sympos, assemblers do not: make-demo puts it in. */
+/* The kernel's name for a symbol that is not exported. sympos 0: the name is unique in the object; n: the n-th symbol of
+ * this name. The kernel requires a comma before sympos, but assemblers refuse it. make-demo adds it. */
 #define KLP_SYM(object, name, sympos) __asm__(".klp.sym." #object "." #name "." #sympos)
 #define SECTION(name) __attribute__((section(name), used))
 
@@ -21,21 +21,21 @@ struct klp_patch;
 struct static_key { int enabled; void *entries; };
 struct request { u32 direction, sectors; };
 
-/* Exported by vmlinux: ordinary undefined symbols, ordinary relocations. */
+/* Exported by vmlinux: ordinary undefined symbols and ordinary relocations. */
 extern int _printk(const char *format, ...);
 extern void seq_printf(struct seq_file *m, const char *format, ...);
 extern int klp_enable_patch(struct klp_patch *patch);
 
-/* Not exported by vmlinux: early, .klp.rela.vmlinux.*. Two files of the kernel have a static part_in_flight(). */
+/* Not exported by vmlinux: early, .klp.rela.vmlinux.*. The kernel has two static functions part_in_flight(). */
 extern struct static_key diskstats_key KLP_SYM(vmlinux, diskstats_key, 0);
 extern u32 part_in_flight(const void *part) KLP_SYM(vmlinux, part_in_flight, 2);
 
-/* Of the module demo_disk: late, .klp.rela.demo_disk.*, each time the module comes. */
+/* In the module demo_disk: late, .klp.rela.demo_disk.*, applied each time the module is loaded. */
 extern int demo_queue(struct request *request) KLP_SYM(demo_disk, demo_queue, 0);
 extern u32 demo_requests KLP_SYM(demo_disk, demo_requests, 0);
 extern u32 demo_limits[2] KLP_SYM(demo_disk, demo_limits, 0);
 
-/* A jump that the kernel switches on and off, a no-op in the file: struct jump_entry in __jump_table. */
+/* A jump that the kernel switches on and off. In the file it is a no-op. struct jump_entry in __jump_table. */
 static inline __attribute__((always_inline)) int static_branch(struct static_key *key)
 {
 	__asm__ goto("1: .byte 0x0f, 0x1f, 0x44, 0x00, 0x00\n"
@@ -50,7 +50,7 @@ yes:
 	return 1;
 }
 
-/* rdtsc, after an lfence on a CPU with X86_FEATURE_LFENCE_RDTSC (3*32 + 18): struct alt_instr in .altinstructions. */
+/* rdtsc, with an lfence if the CPU has X86_FEATURE_LFENCE_RDTSC (3*32 + 18). struct alt_instr in .altinstructions. */
 static inline u64 rdtsc_ordered(void)
 {
 	u32 low, high;
@@ -68,7 +68,7 @@ static inline u64 rdtsc_ordered(void)
 	return (u64)high << 32 | low;
 }
 
-/* Reads what may not be there; a fault leaves 0 (EX_TYPE_DEFAULT, 1): struct exception_table_entry in __ex_table. */
+/* A read that may fault; the result is then 0 (EX_TYPE_DEFAULT, 1). struct exception_table_entry in __ex_table. */
 static inline u32 read_nofault(const u32 *from)
 {
 	u32 value = 0;
@@ -83,7 +83,7 @@ static inline u32 read_nofault(const u32 *from)
 	return value;
 }
 
-/* An atomic increment. With one CPU the kernel takes the lock prefix away: its address in .smp_locks. */
+/* An atomic increment. On one CPU, the kernel removes the lock prefix. Its address is in .smp_locks. */
 static inline void atomic_inc(u32 *counter)
 {
 	__asm__ volatile(".pushsection .smp_locks, \"a\"\n"
@@ -93,7 +93,7 @@ static inline void atomic_inc(u32 *counter)
 			 "1: lock incl %0" : "+m"(*counter));
 }
 
-/* A warning (BUGFLAG_WARNING, 1): struct bug_entry in __bug_table. */
+/* A warning (BUGFLAG_WARNING, 1). struct bug_entry in __bug_table. */
 static inline void warn(void)
 {
 	__asm__ volatile("1: ud2\n"
@@ -105,7 +105,7 @@ static inline void warn(void)
 			 ".popsection" : : "i"("livepatch.c"), "i"(__LINE__));
 }
 
-/* NULL until demo_disk comes, and again when it has gone. */
+/* NULL unless demo_disk is loaded. */
 static struct { u32 *requests; u64 last; } stats __attribute__((used)) = { .requests = &demo_requests };
 
 static int new_diskstats_show(struct seq_file *m, const void *part)
@@ -127,7 +127,7 @@ static int new_demo_submit(struct request *request)
 	return demo_queue(request);
 }
 
-/* These stand in for the kernel's structures of the same names. */
+/* Simplified structures of the kernel. */
 struct klp_func { const char *old_name; void *new_func; u64 old_sympos; };
 struct klp_object { const char *name; struct klp_func *funcs; };
 struct klp_patch { void *module; struct klp_object *objects; };

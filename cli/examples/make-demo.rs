@@ -1,6 +1,6 @@
-//! Makes the livepatch module that `relakit demo` works on: `make-demo <livepatch.o> <livepatch.ko>`.
+//! Makes the livepatch module of `relakit demo`: `make-demo <livepatch.o> <livepatch.ko>`.
 //!
-//! `demo/livepatch.c` says how the object is compiled, `demo/convert.rs` what is done to it.
+//! `demo/livepatch.c` says how to compile the object. `demo/convert.rs` converts it.
 
 #[path = "../demo/convert.rs"]
 mod convert;
@@ -26,7 +26,6 @@ fn main() -> ExitCode {
     }
 }
 
-/// Converts the file `object` and writes the result to `module`.
 fn make(object: &Path, module: &Path) -> Result<(), Box<dyn Error>> {
     let bytes = fs::read(object).map_err(|e| format!("{}: {e}", object.display()))?;
     let converted = convert::convert(&bytes).map_err(|e| format!("{}: {e}", object.display()))?;

@@ -1,12 +1,18 @@
-//! `relakit apply`: the passes in the order given, and the bytes after each.
+//! `relakit apply`: runs the passes in the given order, and writes the memory after each.
 
 use crate::args::{ApplyArgs, Format, Step};
-use crate::image::{self, Image};
-use crate::input::{self, Kind};
+use crate::console;
+use crate::diagnostics::Diagnostic;
+use crate::failure::Failure;
+use crate::input::files::{self, Kind};
+use crate::input::kernel::Kernel;
+use crate::input::memory;
+use crate::input::symbols::Symbols;
+use crate::output::text;
 use crate::progress::Progress;
-use crate::symbols::Symbols;
-use crate::{Failure, errors, kernel, output, place};
-use relakit::{Error, Late, Memory, Module, SectionMemory};
+use crate::simulate::memory::{ModuleMemory, find_per_cpu_base};
+use crate::view::{error, names::plural};
+use relakit::{Class, Error, Late, Module};
 use serde_json::json;
 use std::collections::HashSet;
 use std::fs;
@@ -14,34 +20,32 @@ use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
-    let profile = kernel::profile(&args.rules.kernel)?;
+    let kernel = Kernel::new(&args.kernel)?;
     let progress = Progress::new();
     progress.say("reading the module");
-    let file = input::read(&args.module, Kind::Module)?;
-    let mut places = place::read(&args.place)?;
+    let file = files::read(&args.module, Kind::Module)?;
+    let mut sections = memory::read(&args.memory)?;
     progress.say("reading symbols");
     let mut symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;
     progress.say("relocating");
-    let mut report =
-        Report { path: &args.module, format: args.format, progress: &progress, steps: Vec::new() };
-    let module = match Module::parse(&file, profile) {
+    let mut report = Report { args, progress: &progress, steps: Vec::new() };
+    let module = match Module::parse(&file, kernel.profile) {
         Ok(module) => module,
         Err(error) => return report.failed(None, "parse", &error.into()),
     };
-    if let Some(note) = image::find_per_cpu_base(&module, &args.module, &mut places, &symbols) {
-        output::note(&note)?;
+    if let Some(note) = find_per_cpu_base(&module, &args.module, &mut sections, &symbols) {
+        console::note(&note)?;
     }
-    let mut image = Image::new(&module, places)?;
-    let mut memory = image.memory();
+    let mut memory = ModuleMemory::zeroed(&module, &sections)?;
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap_or(usize::MAX)];
-
     let mut buffer = Vec::new();
     let mut late = match early(&module, &mut memory, &mut values, &mut symbols, &mut buffer) {
         Ok(late) => late,
         Err(errors) => return report.failed(Some(&module), "0-early", &errors),
     };
-    let sections = module.classes().filter(|(_, class)| is_early(class)).count();
-    report.done(args, "0-early", sections, &mut memory)?;
+    let is_early = |class: &Class<'_>| matches!(class, Class::Ordinary { .. } | Class::KlpEarly { .. });
+    let sections = module.classes().filter(|(_, class)| is_early(&class.class)).count();
+    report.done("0-early", sections, &memory)?;
 
     for (number, step) in (1usize..).zip(steps) {
         let name = match step {
@@ -49,31 +53,30 @@ pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
             Step::Going { object } => format!("{number}-going-{object}"),
         };
         progress.say(&name);
-        match self::step(step, &mut late, &mut memory[..], &mut symbols)? {
-            Ok(sections) => report.done(args, &name, sections, &mut memory)?,
+        match run_step(step, &mut late, &mut memory, &mut symbols)? {
+            Ok(sections) => report.done(&name, sections, &memory)?,
             Err(errors) => return report.failed(Some(&module), &name, &errors),
         }
     }
     progress.finish();
-    report.finish()
+    match args.format {
+        Format::Text => Ok(()),
+        Format::Json => report.print_json(None, &Errors::default(), None),
+    }
 }
 
-fn is_early(class: &relakit::Classified<'_>) -> bool {
-    matches!(class.class, relakit::Class::Ordinary { .. } | relakit::Class::KlpEarly { .. })
-}
-
-/// Places, fills and relocates the module, and keeps what is needed later. On failure every fault, the first one first.
+/// Runs the early pass, and retains what late passes need. Returns all errors, the first one first.
 fn early<'k>(
     module: &Module<'_>,
-    memory: &mut [Option<SectionMemory<'_>>],
+    memory: &mut ModuleMemory,
     values: &mut [u64],
     symbols: &mut Symbols,
     buffer: &'k mut Vec<u8>,
 ) -> Result<Late<'k>, Errors> {
-    let mut unplaced = Errors::default();
-    module.assign_errors(memory).for_each(|error| unplaced.add(error));
-    if !unplaced.listed.is_empty() {
-        return Err(unplaced);
+    let mut missing = Errors::default();
+    module.assign_errors(memory).for_each(|error| missing.add(error));
+    if !missing.listed.is_empty() {
+        return Err(missing);
     }
     let filled = module.assign(memory)?.fill()?;
     let first = match filled.early(values, symbols) {
@@ -89,45 +92,45 @@ fn early<'k>(
     Err(errors)
 }
 
-/// One coming or going: the number of sections, or every fault.
-fn step(
+/// Runs one late pass. Returns the number of sections, or all errors.
+fn run_step(
     step: &Step,
     late: &mut Late<'_>,
-    memory: &mut [Option<SectionMemory<'_>>],
+    memory: &mut ModuleMemory,
     symbols: &mut Symbols,
 ) -> Result<Result<usize, Errors>, Failure> {
     match step {
         Step::Coming { object, symbols: file } => {
-            symbols.coming(object);
+            symbols.set_loaded(object, true);
             if let Some(file) = file {
                 symbols.replace(file)?;
             }
             let first = match late.coming(object.as_bytes(), memory, symbols) {
                 Ok(sections) => {
                     if sections == 0 {
-                        output::note(&format!("the module has no relocations for \"{object}\""))?;
+                        console::note(&format!("the module has no relocations for \"{object}\""))?;
                     }
                     return Ok(Ok(sections));
                 }
                 Err(first) => first,
             };
             let mut errors = Errors::from(first);
-            // It answers only what the coming answered first.
+            // The result is the error that `coming` returned.
             let _ = late.errors(object.as_bytes(), memory, symbols, &mut |error| errors.add(error));
             Ok(Err(errors))
         }
         Step::Going { object } => {
-            let gone = late.going(object.as_bytes(), memory).map_err(Errors::from);
-            symbols.going(object);
-            Ok(gone)
+            let result = late.going(object.as_bytes(), memory).map_err(Errors::from);
+            symbols.set_loaded(object, false);
+            Ok(result)
         }
     }
 }
 
-/// Most errors that are reported one by one.
+/// Most errors that are listed.
 const LISTED: usize = 1000;
 
-/// Each fault once, in the order found. Those beyond [`LISTED`] are counted.
+/// Each error once, in order. Errors after the first [`LISTED`] ones are counted.
 #[derive(Debug, Default)]
 struct Errors {
     listed: Vec<Error>,
@@ -153,32 +156,20 @@ impl From<Error> for Errors {
     }
 }
 
-/// What is told of a run.
+/// Prints the results of the steps.
 struct Report<'a> {
-    path: &'a Path,
-    format: Format,
+    args: &'a ApplyArgs,
     progress: &'a Progress,
     steps: Vec<serde_json::Value>,
 }
 
 impl Report<'_> {
-    /// Writes the bytes of every placed section, all or none, and notes the step.
-    fn done(
-        &mut self,
-        args: &ApplyArgs,
-        step: &str,
-        relocated: usize,
-        memory: &mut [Option<SectionMemory<'_>>],
-    ) -> Result<(), Failure> {
-        let written = write(&args.out, step, memory)?;
-        let plural =
-            |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-        if self.format == Format::Text {
-            output::print(&format!(
-                "{step}: {}, {} written\n",
-                plural(relocated, "relocation section"),
-                plural(written, "file")
-            ))?;
+    /// Writes the memory after a step, and reports the step.
+    fn done(&mut self, step: &str, relocated: usize, memory: &ModuleMemory) -> Result<(), Failure> {
+        let written = write(&self.args.out, step, memory)?;
+        if self.args.format == Format::Text {
+            let relocated = plural(relocated as u64, "relocation section");
+            console::print(&format!("{step}: {relocated}, {} written\n", plural(written as u64, "file")))?;
         }
         self.steps.push(json!({"step": step, "relocation_sections": relocated, "files": written}));
         Ok(())
@@ -188,49 +179,53 @@ impl Report<'_> {
         self.progress.finish();
         let Errors { listed, more, .. } = errors;
         let count = (listed.len() as u64).saturating_add(*more);
-        output::to_stderr(|mut out| {
-            listed.iter().try_for_each(|error| errors::print(&mut out, module, self.path, error))?;
+        let file = self.args.module.display().to_string();
+        console::to_stderr(|mut out| {
+            listed.iter().try_for_each(|error| {
+                text::diagnostic(&Diagnostic::of_error(module, error), &file, &mut out)
+            })?;
             if *more != 0 {
                 writeln!(out, "and {more} more errors")?;
             }
-            writeln!(out, "{step}: {count} error{}, nothing written", if count == 1 { "" } else { "s" })
+            writeln!(out, "{step}: {}, nothing written", plural(count, "error"))
         })?;
-        if self.format == Format::Json {
-            let errors: Vec<_> = listed.iter().map(|error| errors::to_json(module, error)).collect();
-            let failed = json!({"steps": self.steps, "failed": step, "errors": errors, "more_errors": more});
-            output::print_json(&failed)?;
+        if self.args.format == Format::Json {
+            self.print_json(Some(step), errors, module)?;
         }
-        Err(Failure::Faults)
+        Err(Failure::Module)
     }
 
-    fn finish(&self) -> Result<(), Failure> {
-        match self.format {
-            Format::Text => Ok(()),
-            Format::Json => output::print_json(
-                &json!({"steps": self.steps, "failed": null, "errors": [], "more_errors": 0}),
-            ),
-        }
+    fn print_json(
+        &self,
+        failed: Option<&str>,
+        errors: &Errors,
+        module: Option<&Module<'_>>,
+    ) -> Result<(), Failure> {
+        let listed: Vec<_> = errors.listed.iter().map(|error| error::to_json(module, error)).collect();
+        console::print_json(
+            &json!({"steps": self.steps, "failed": failed, "errors": listed, "more_errors": errors.more}),
+        )
     }
 }
 
-/// Writes every placed section into `out/step`, which appears when it is complete.
-fn write(out: &Path, step: &str, memory: &mut [Option<SectionMemory<'_>>]) -> Result<usize, Failure> {
-    let failed = |path: &Path, error: std::io::Error| Failure::File(format!("{}: {error}", path.display()));
+/// Writes the sections to the folder `out/step`. The folder gets this name when it is complete.
+fn write(out: &Path, step: &str, memory: &ModuleMemory) -> Result<usize, Failure> {
     let (done, partial) = (out.join(step), out.join(format!(".{step}.partial")));
     for old in [&partial, &done] {
         match fs::remove_dir_all(old) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(old, error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Failure::file(old, error));
+            }
             _ => {}
         }
     }
-    fs::create_dir_all(&partial).map_err(|error| failed(&partial, error))?;
+    fs::create_dir_all(&partial).map_err(|error| Failure::file(&partial, error))?;
     let mut written = 0usize;
-    for (index, _) in (0u32..).zip(0..memory.len()) {
-        let Some(target) = memory.target(index) else { continue };
+    for (index, bytes) in memory.contents() {
         let path = partial.join(format!("{index}.bin"));
-        fs::write(&path, target.bytes().unwrap_or_default()).map_err(|error| failed(&path, error))?;
+        fs::write(&path, bytes).map_err(|error| Failure::file(&path, error))?;
         written = written.saturating_add(1);
     }
-    fs::rename(&partial, &done).map_err(|error| failed(&done, error))?;
+    fs::rename(&partial, &done).map_err(|error| Failure::file(&done, error))?;
     Ok(written)
 }

@@ -1,52 +1,45 @@
-//! `relakit inspect`: what a loader sees in a module. It shows and does not judge: only a file that cannot be read as
-//! a module ends in a fault.
-
-pub(crate) mod collect;
-pub(crate) mod names;
-pub(crate) mod report;
-mod special;
-mod symbols;
-mod table;
-mod text;
+//! `relakit inspect`: what a loader sees in a module. Only a file that is not a module is an error.
 
 use crate::args::{InspectArgs, InspectFormat};
-use crate::check::html;
-use crate::check::picture::{Known, Picture};
-use crate::input::{self, Kind};
+use crate::console;
+use crate::diagnostics::Diagnostic;
+use crate::failure::Failure;
+use crate::input::files::{self, Kind};
+use crate::input::kernel::Kernel;
+use crate::output::{html, text};
 use crate::progress::Progress;
-use crate::{Failure, errors, kernel, output};
-use collect::Kernel;
+use crate::simulate::resolved::Resolved;
+use crate::view::{ModuleView, error};
 use relakit::Module;
 use serde_json::json;
 
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
-    let kernel = Kernel::new(&args.rules.kernel, kernel::profile(&args.rules.kernel)?);
+    let kernel = Kernel::new(&args.kernel)?;
     let progress = Progress::new();
     progress.say("reading the module");
-    let file = input::read(&args.module, Kind::Module)?;
+    let file = files::read(&args.module, Kind::Module)?;
+    let path = args.module.display().to_string();
     let module = match Module::parse(&file, kernel.profile) {
         Ok(module) => module,
         Err(error) => {
             progress.finish();
-            output::to_stderr(|mut out| errors::print(&mut out, None, &args.module, &error))?;
+            let diagnostic = Diagnostic::of_error(None, &error);
+            console::to_stderr(|mut out| text::diagnostic(&diagnostic, &path, &mut out))?;
             if args.format == InspectFormat::Json {
-                let path = args.module.display().to_string();
-                output::print_json(&json!({"file": path, "errors": [errors::to_json(None, &error)]}))?;
+                console::print_json(&json!({"file": path, "errors": [error::to_json(None, &error)]}))?;
             }
-            return Err(Failure::Faults);
+            return Err(Failure::Module);
         }
     };
-    let report = collect::report(args.module.display().to_string(), &module, &kernel);
+    let view = ModuleView::new(path, &module, &kernel);
     progress.finish();
-    output::to_stdout(|mut out| {
-        output::stdout(match args.format {
-            InspectFormat::Text => text::print(&mut out, &report),
-            InspectFormat::Json => output::json(out, &report),
-            InspectFormat::Html => {
-                let picture = Picture::new(&module, report, &Known::default(), None);
-                out.write_all(html::page(&picture, None).as_bytes())
-            }
-        })
+    console::to_stdout(|mut out| match args.format {
+        InspectFormat::Text => text::module(&mut out, &view),
+        InspectFormat::Json => console::json(out, &view),
+        InspectFormat::Html => {
+            let picture = html::Picture::new(&module, view, kernel.version, &Resolved::default(), None);
+            out.write_all(html::render(&picture, None).as_bytes())
+        }
     })
 }

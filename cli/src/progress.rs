@@ -1,14 +1,14 @@
-//! A sign of life on a terminal when work takes longer than about a second.
+//! A progress indicator on terminals, for work that takes longer than about a second.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-/// Shows what is being done, on a terminal and after a second; gone when dropped.
+/// Appears after one second, and disappears when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
-    /// Closed when this is dropped, which ends the thread.
+    /// Dropping the sender ends the thread.
     _alive: mpsc::Sender<()>,
 }
 
@@ -21,7 +21,7 @@ impl Progress {
         std::thread::spawn(move || {
             let still_alive = over.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout);
             if still_alive && !late.is_finished() {
-                // Draws nothing when standard error is no terminal.
+                // Draws nothing if standard error is not a terminal.
                 late.set_draw_target(ProgressDrawTarget::stderr());
                 late.enable_steady_tick(Duration::from_millis(120));
             }
@@ -29,12 +29,12 @@ impl Progress {
         Self { bar, _alive: alive }
     }
 
-    /// Says what is being done now.
+    /// Shows what the program does now.
     pub(crate) fn say(&self, what: &str) {
         self.bar.set_message(what.to_owned());
     }
 
-    /// Makes room for what is to be printed; the end of it.
+    /// Removes the indicator, so that the program can print.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }

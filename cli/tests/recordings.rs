@@ -1,8 +1,12 @@
-//! Replays recordings of a real Linux kernel through the built `relakit apply` and compares the memory.
+//! Replays recordings of a real Linux kernel with `relakit apply`, and compares the memory.
 //!
-//! `testdata/README.md` says what the recordings are. The small set in the repository is always replayed, the
-//! full set (`RELAKIT_ORACLE`, or `shared/oracle` beside the repository) when it is there.
+//! `testdata/README.md` describes the recordings. The small set in the repository is always
+//! replayed. The full set (`RELAKIT_ORACLE`, or `shared/oracle` beside the repository) is replayed
+//! if it exists.
 
+#[cfg(test)]
+#[expect(dead_code, reason = "the tests in `cli` use the rest")]
+mod reader;
 #[cfg(test)]
 mod replay;
 
@@ -10,7 +14,7 @@ use replay::compare::{Difference, Image, differences, whole};
 use replay::{LIVEPATCH, PLAIN, Report, klp, plain, roots};
 
 #[test]
-fn distribution_modules_get_the_bytes_that_the_kernel_gave_them() {
+fn distribution_modules_have_the_recorded_bytes() {
     let mut report = Report::new(PLAIN);
     for recording in roots().iter().flat_map(|root| root.recordings(PLAIN)) {
         plain::replay(&recording, &mut report);
@@ -19,7 +23,7 @@ fn distribution_modules_get_the_bytes_that_the_kernel_gave_them() {
 }
 
 #[test]
-fn livepatches_get_the_bytes_that_the_kernel_gave_them_while_targets_come_and_go() {
+fn livepatches_have_the_recorded_bytes_after_each_step() {
     let mut report = Report::new(LIVEPATCH);
     for recording in roots().iter().flat_map(|root| root.recordings(LIVEPATCH)) {
         klp::replay(&recording, &mut report);

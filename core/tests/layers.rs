@@ -1,80 +1,47 @@
-//! The modules of the crate are layers: each imports only what stands below it.
-#![expect(clippy::unwrap_used, reason = "test code")]
+//! The modules of the crate are layers. A module imports only layers below its own.
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "test code"
+)]
 
-use std::collections::BTreeSet;
+mod layering;
+
+use layering::{Layers, code, files};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// From the ground up. A module imports none that stands after it.
-const LAYERS: [&str; 14] = [
-    "abi", "read", "sort", "flags", "arch", "error", "report", "elf", "reloc", "profile", "klp", "index",
-    "module", "sechdrs",
-];
-
-/// Every Rust file below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
-/// The module that a file belongs to: its folder or its own name at the top.
-fn module(source: &Path, file: &Path) -> String {
-    let first = file.strip_prefix(source).unwrap().iter().next().unwrap();
-    first.to_str().unwrap().trim_end_matches(".rs").to_owned()
-}
-
-/// The text without comments and without the tests at its end.
-fn code(text: &str) -> String {
-    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The modules that a text imports.
-fn imports(text: &str) -> BTreeSet<String> {
-    let code = code(text);
-    let after = code.split("crate::").skip(1);
-    after
-        .map(|rest| rest.chars().take_while(|char| char.is_alphanumeric() || *char == '_').collect())
-        .collect()
-}
-
-/// What is wrong with a file of a module.
-fn wrong(module: &str, imports: &BTreeSet<String>) -> Vec<String> {
-    let layer = |name: &str| LAYERS.iter().position(|layer| *layer == name);
-    let Some(own) = layer(module) else { return vec![format!("{module} is no layer")] };
-    let wrong = imports.iter().filter(|import| layer(import).is_none_or(|import| import > own));
-    wrong.map(|import| format!("{module} imports {import:?}")).collect()
+#[test]
+fn no_module_imports_a_higher_layer() {
+    let order = [
+        "abi", "read", "sort", "flags", "arch", "error", "report", "elf", "reloc", "profile", "klp", "index",
+        "module", "sechdrs",
+    ];
+    let layers = Layers { order: &order, exceptions: &[] };
+    layers.check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
 }
 
 #[test]
-fn no_module_imports_a_layer_above_it() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut seen = BTreeSet::new();
-    for file in files(&source) {
-        let module = module(&source, &file);
-        if module == "lib" {
-            continue;
-        }
-        let found = wrong(&module, &imports(&fs::read_to_string(&file).unwrap()));
-        assert!(found.is_empty(), "{}: {found:?}", file.display());
-        seen.insert(module);
-    }
-    assert_eq!(seen, LAYERS.map(str::to_owned).into(), "each layer is a module");
-}
-
-#[test]
-fn an_import_that_runs_upwards_is_noticed() {
-    for (module, text, expected) in [
-        ("error", "use crate::reloc::type_name;", 1),
-        ("report", "fn f() { crate::elf::Rela::read(x) }", 1),
-        ("elf", "use crate::{Error, ErrorKind};", 1),
-        ("elf", "/// See [`x`](crate::module)\nuse crate::error::Error;", 0),
-        ("elf", "use crate::error::Error;\n#[cfg(test)]\nmod tests { use crate::module::Module; }", 0),
-        ("module", "use crate::klp::RelaName;\nuse crate::module::Module;", 0),
-        ("another", "", 1),
+fn an_import_of_a_higher_layer_is_an_error() {
+    let layers = Layers { order: &["ground", "middle", "top"], exceptions: &[] };
+    for (module, text, errors) in [
+        ("ground", "use crate::top::x;", 1),
+        ("ground", "fn f() { crate::middle::f(x) }", 1),
+        ("middle", "use crate::{ground::{a, b}, top};", 1),
+        ("middle", "use crate::{ground::{a, top}, middle::b};", 0),
+        ("middle", "use crate::*;", 1),
+        ("middle", "use super::top::x;", 1),
+        ("middle::file", "use super::top;", 0),
+        ("middle::file", "use super::super::top;", 1),
+        ("middle", "/// See [`x`](crate::top)\nuse crate::ground::x;", 0),
+        ("middle", "use crate::ground::x;\n#[cfg(test)]\nmod tests { use crate::top::x; }", 0),
+        ("middle", "#[cfg(test)]\nmod other;\nuse crate::top::x;", 1),
+        ("top", "use crate::middle::x;\nuse crate::top::y;", 0),
+        ("another", "use crate::ground::x;", 1),
     ] {
-        assert_eq!(wrong(module, &imports(text)).len(), expected, "{module}: {text}");
+        let path: Vec<_> = module.split("::").map(str::to_owned).collect();
+        assert_eq!(layers.errors(&path, text).len(), errors, "{module}: {text}");
     }
 }
 

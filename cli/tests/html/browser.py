@@ -1,6 +1,6 @@
-"""A headless Chromium, spoken to over a pipe: its DevTools protocol, messages of JSON that end with NUL.
+"""Controls a headless Chromium through a pipe with the DevTools protocol (JSON messages that end with NUL).
 
-The flags for headless pictures cannot turn scripts off for the page alone, and do not say what a page fetches.
+Chromium's flags for pictures cannot disable the scripts of a page, and do not report what it fetches.
 """
 
 import base64
@@ -10,14 +10,14 @@ import subprocess
 
 
 class Browser:
-    """One browser with one tab."""
+    """A browser with one tab."""
 
     def __init__(self, profile):
         ours_in, theirs_out = os.pipe()
         theirs_in, ours_out = os.pipe()
 
         def pipes():
-            # The browser reads from 3 and writes to 4; neither may be in the way of the other.
+            # The browser reads from 3 and writes to 4. The copies avoid a collision.
             read, write = os.dup(theirs_in), os.dup(theirs_out)
             os.dup2(read, 3)
             os.dup2(write, 4)
@@ -46,7 +46,7 @@ class Browser:
         return json.loads(message)
 
     def call(self, method, **parameters):
-        """Does something; answers its result."""
+        """Calls a method, and returns its result."""
         self.number += 1
         message = {"id": self.number, "method": method, "params": parameters}
         if self.session:
@@ -62,7 +62,7 @@ class Browser:
             self.events.append(answer)
 
     def open(self, path, scripts=True, dark=False, width=1300):
-        """Opens a page. Answers what was fetched, and what the browser had to complain about."""
+        """Opens a page. Returns what was fetched, and the browser's complaints."""
         theme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=theme)
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
@@ -73,7 +73,7 @@ class Browser:
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events[seen:]):
             seen = len(self.events)
             self.events.append(self._receive())
-        # An answer comes after all that happened before it.
+        # The result of this call arrives after all earlier events.
         self.call("Page.getLayoutMetrics")
         of = lambda name: [event["params"] for event in self.events if event.get("method") == name]
         fetched = [event["request"]["url"] for event in of("Network.requestWillBeSent")]

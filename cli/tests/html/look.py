@@ -1,8 +1,8 @@
-"""Looks at pages of --format html, for cli/tests/html/run:
+"""Checks pages of --format html, for cli/tests/html/run:
 
-  look.py OUT NAME...     OUT/NAME.html; pictures and the printed page are left beside it
+  look.py OUT NAME...     checks OUT/NAME.html, and writes pictures and a PDF beside it
 
-A line a thing looked at; exit status 1 if anything is wrong. What must be on a page is in EXPECTED.
+Prints a line for each check. The exit status is 1 if a check fails. EXPECTED has texts of each page.
 """
 
 import re
@@ -17,13 +17,13 @@ from browser import Browser
 
 EXPECTED = {
     "inspect": ["Load, step by step", "apply_alternatives", "part_in_flight", ".klp.rela.vmlinux.__jump_table"],
-    "check": ["Accepted", "coming:demo_disk", "0xffffffffc0a12040", "Every early relocation is written"],
+    "check": ["Accepted", "coming:demo_disk", "0xffffffffc0a12040", "All early relocations are written"],
     "big": ["Load, step by step", "apply_returns", "__mcount_loc"],
 }
 LIGHT, DARK = (0xFC, 0xFC, 0xFD), (0x14, 0x17, 0x1C)
 
 HTML = "{http://www.w3.org/1999/xhtml}"
-# What makes a browser fetch something.
+# Attributes and elements that make a browser fetch something.
 FETCHES = {"src", "srcset", "data", "action", "formaction", "poster", "ping", "{http://www.w3.org/1999/xlink}href"}
 TAGS = {"link", "iframe", "object", "embed", "img", "image", "use", "base", "audio", "video", "source", "form"}
 
@@ -31,7 +31,7 @@ failed = False
 
 
 def check(what, function, *arguments):
-    """Prints what a check answers, or how it fails."""
+    """Prints the result of a check, or its failure."""
     global failed
     try:
         print(f"{what}: ok, {function(*arguments)}")
@@ -49,7 +49,7 @@ def named(tree, *tags):
 
 
 def text_of(tree):
-    """All that can be read, but what the script adds."""
+    """The text of the page, without the additions of the script."""
     parts = []
 
     def walk(element):
@@ -68,10 +68,10 @@ def is_valid(text):
     tree = html5lib.HTMLParser(strict=True).parse(text)
     every = elements(tree)
     ids = [element.get("id") for element in every if element.get("id")]
-    assert len(ids) == len(set(ids)), "an anchor is there twice"
+    assert len(ids) == len(set(ids)), "an anchor exists twice"
     links = [element.get("href") for element in every if element.get("href")]
     for link in links:
-        assert link.startswith("#") and link[1:] in set(ids), f"{link} leads nowhere"
+        assert link.startswith("#") and link[1:] in set(ids), f"{link} has no target"
     return f"{len(links)} links to {len(ids)} anchors"
 
 
@@ -80,7 +80,7 @@ def is_self_contained(text):
     for element in elements(tree):
         assert not FETCHES & set(element.attrib), f"{element.tag} has {element.attrib}"
         assert element.tag.split("}")[-1] not in TAGS, element.tag
-        assert not element.get("style"), f"{element.tag} has a style of its own"
+        assert not element.get("style"), f"{element.tag} has a style attribute"
     style = "".join(element.text or "" for element in named(tree, "style"))
     assert style and "url(" not in style and "@import" not in style
     return "nothing to fetch"
@@ -90,12 +90,12 @@ def is_accessible(text):
     tree = html5lib.parse(text)
     levels = [int(element.tag[-1]) for element in named(tree, "h1", "h2", "h3", "h4", "h5", "h6")]
     assert levels.count(1) == 1 and levels[0] == 1, levels
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:])), "a level of headings is left out"
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:])), "a level of headings is missing"
     tables = named(tree, "table")
     for table in tables:
         columns = [cell for cell in table.iter(HTML + "th") if cell.get("scope") == "col"]
         rows = [row for row in table.iter(HTML + "tr")]
-        assert all(len(list(row)) == len(columns) for row in rows), "a row with other columns than its header"
+        assert all(len(list(row)) == len(columns) for row in rows), "a row has other columns than its header"
     drawings = [element for element in elements(tree) if element.tag.endswith("}svg") and element.get("role")]
     assert all(drawing.get("aria-label") for drawing in drawings), "a drawing without a name"
     shapes = [element for element in elements(tree) if element.tag.endswith("}a") and not "".join(element.itertext()).strip()]
@@ -112,7 +112,7 @@ def shows(browser, path, expected, scripts):
         wanted = text_of(html5lib.parse(file.read()))
     made = html5lib.parse(browser.document())
     text = text_of(made)
-    assert text == wanted, "the browser shows other text than the page has"
+    assert text == wanted, "the browser shows another text than the page"
     assert all(part in text for part in expected), [part for part in expected if part not in text]
     filters = [label for label in named(made, "label") if label.get("class") == "filter"]
     assert bool(filters) == scripts, f"{len(filters)} filters"
@@ -122,7 +122,7 @@ def shows(browser, path, expected, scripts):
 def looks(browser, path, picture, background, **how):
     browser.open(path, **how)
     width, height = browser.size()
-    assert width <= how.get("width", 1300), f"{width} pixels wide: it has to be scrolled sideways"
+    assert width <= how.get("width", 1300), f"{width} pixels wide: wider than the screen"
     browser.picture(picture)
     image = Image.open(picture).convert("RGB")
     colours = sorted(image.getcolors(1 << 24), reverse=True)
@@ -148,7 +148,7 @@ def main(out, *names):
             path = f"{out}/{name}.html"
             with open(path, encoding="utf-8") as file:
                 text = file.read()
-            check(f"{name}, HTML5 without a fault, links", is_valid, text)
+            check(f"{name}, valid HTML5 and links", is_valid, text)
             check(f"{name}, self-contained", is_self_contained, text)
             check(f"{name}, accessible", is_accessible, text)
             check(f"{name}, in the browser", shows, browser, path, EXPECTED[name], True)

@@ -1,4 +1,4 @@
-//! Compares memory images, whole or at chosen spots.
+//! Compares memory images, completely or at selected spots.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,20 +9,18 @@ pub type Image = BTreeMap<u32, Vec<u8>>;
 /// A stretch of a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spot {
-    /// Index of the section.
     pub section: u32,
-    /// First byte.
     pub offset: usize,
     /// One past the last byte.
     pub end: usize,
 }
 
-/// One way in which an image is not as recorded.
+/// A difference between the recorded image and the one that relakit made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// The section has another size, or none.
+    /// The section has another size, or is missing.
     Size { section: u32, recorded: usize, made: Option<usize> },
-    /// Bytes of one spot differ, `offset` being the first that does.
+    /// Bytes of one spot differ. `offset` is that of the first one.
     Bytes { section: u32, offset: usize, count: usize, recorded: Vec<u8>, made: Vec<u8> },
 }
 
@@ -32,7 +30,6 @@ impl Spot {
         Self { section, offset, end: offset.saturating_add(size) }
     }
 
-    /// Bytes in it.
     pub fn size(&self) -> usize {
         self.end.saturating_sub(self.offset)
     }
@@ -42,18 +39,18 @@ impl Spot {
     }
 }
 
-/// One spot for each section, all of it.
+/// A spot for each whole section.
 pub fn whole(image: &Image) -> Vec<Spot> {
     image.iter().map(|(&section, bytes)| Spot::new(section, 0, bytes.len())).collect()
 }
 
-/// The spots that lie in the sections of the image.
+/// The spots that are in bounds of the image.
 pub fn within(spots: Vec<Spot>, image: &Image) -> Vec<Spot> {
     let inside = |spot: &Spot| image.get(&spot.section).is_some_and(|bytes| spot.end <= bytes.len());
     spots.into_iter().filter(inside).collect()
 }
 
-/// All differences at the spots, each of which is in a recorded section.
+/// All differences at the spots. Each spot must be in a recorded section.
 pub fn differences(recorded: &Image, made: &Image, spots: &[Spot]) -> Vec<Difference> {
     let mut found = Vec::new();
     let sections: BTreeSet<u32> = spots.iter().map(|spot| spot.section).collect();
@@ -85,7 +82,7 @@ pub fn differences(recorded: &Image, made: &Image, spots: &[Spot]) -> Vec<Differ
     found
 }
 
-/// The spots whose bytes are not the same in both images.
+/// The spots whose bytes differ between the images.
 pub fn changed(before: &Image, after: &Image, spots: &[Spot]) -> BTreeSet<Spot> {
     let in_both = |spot: &&Spot| before.contains_key(&spot.section) && after.contains_key(&spot.section);
     spots.iter().filter(in_both).filter(|spot| spot.of(before) != spot.of(after)).copied().collect()
@@ -119,7 +116,7 @@ impl fmt::Display for Difference {
                     f,
                     "section {section} offset {offset:#x}: expected {recorded:02x?}, made {made:02x?}"
                 )?;
-                write!(f, ", {count} bytes of this place differ")
+                write!(f, ", {count} bytes of this spot differ")
             }
         }
     }

@@ -1,4 +1,5 @@
-//! A livepatch: the recorded steps become late passes, and each recorded state is compared at the relocated fields.
+//! Livepatches: the recorded steps become late passes. Each recorded state is compared at the
+//! relocated fields.
 
 use std::path::{Path, PathBuf};
 
@@ -10,51 +11,51 @@ use super::plain::compare_early;
 use super::run::{Pass, Run, apply, mentions, target_symbols};
 use super::{Recording, Report, find};
 
-/// The late passes that the recorded steps amount to, and what is known after each.
+/// The late passes that correspond to the recorded steps.
 struct Script {
     passes: Vec<Pass>,
-    /// Label of a recorded state, and how many passes come before it.
+    /// The label of each recorded state, and the number of passes before it.
     states: Vec<(String, usize)>,
-    /// The livepatch was refused before its memory was recorded: so must be the early pass.
+    /// The kernel refused the livepatch before its memory was recorded. The early pass must fail.
     early_refused: bool,
-    /// The livepatch was refused after that: so must be one of the passes, not said which.
+    /// The kernel refused the livepatch after that. One of the passes must fail.
     late_refused: bool,
-    /// This pass, the last, must be refused. Counts from 1.
+    /// This pass, the last one, must fail. Counted from 1.
     refused: Option<usize>,
-    /// The symbols of the modules, the livepatch among them, when it had been loaded.
+    /// The symbols of the modules after the livepatch was loaded.
     more_symbols: Option<PathBuf>,
-    /// Holds the symbol files that were made for the script.
+    /// The folder of the generated symbol files.
     folder: TempDir,
 }
 
-/// Takes the livepatch through all recorded steps.
+/// Replays all recorded steps of a livepatch.
 pub fn replay(recording: &Recording, report: &mut Report) {
     report.begin();
     let script = match Script::read(recording) {
         Ok(script) => script,
-        Err(fault) => return report.fail(format!("{}: {fault}", recording.title())),
+        Err(error) => return report.error(format!("{}: {error}", recording.title())),
     };
     let run = apply(recording, script.more_symbols.as_deref(), &script.passes);
-    let mut fault = |text: String| report.fail(format!("{}: {text}", recording.title()));
+    let mut error = |text: String| report.error(format!("{}: {text}", recording.title()));
 
     let refused = script.early_refused || script.late_refused || script.refused.is_some();
     let expected = i32::from(refused);
     if run.code() != Some(expected) {
-        fault(format!("exit code {:?}, expected {expected}: {}", run.code(), run.stderr()));
+        error(format!("exit code {:?}, expected {expected}: {}", run.code(), run.stderr()));
     }
     if refused && run.stderr().is_empty() {
-        fault("a refusal without a word on stderr".to_owned());
+        error("the error is not on standard error".to_owned());
     }
     if script.early_refused {
         if run.wrote("0-early") {
-            fault("0-early: written although the kernel refused the livepatch".to_owned());
+            error("0-early: written although the kernel refused the livepatch".to_owned());
         }
         return;
     }
     if let Some(step) = script.refused {
         let folder = script.output(step);
         if run.wrote(&folder) {
-            fault(format!("{folder}: written although the kernel refused the target"));
+            error(format!("{folder}: written although the kernel refused the target"));
         }
     }
     if recording.layout.has_state("early") {
@@ -67,7 +68,7 @@ pub fn replay(recording: &Recording, report: &mut Report) {
     compare_states(recording, &script, &run, report);
 }
 
-/// Each pass writes at the fields of its own object and nowhere else.
+/// Each pass writes only the fields of its own object.
 fn compare_passes(recording: &Recording, script: &Script, run: &Run, report: &mut Report) {
     let mut before = run.image("0-early");
     for (i, pass) in script.passes.iter().enumerate().take(script.done()) {
@@ -76,14 +77,14 @@ fn compare_passes(recording: &Recording, script: &Script, run: &Run, report: &mu
         let (Pass::Coming(object, _) | Pass::Going(object)) = pass;
         let fields = recording.module.late_fields(Some(object));
         if let Some(difference) = stray(&before, &after, &fields) {
-            report.fail(format!("{}: {folder}: not a field of {object}: {difference}", recording.title()));
+            report.error(format!("{}: {folder}: not a field of {object}: {difference}", recording.title()));
         }
         before = after;
     }
 }
 
-/// At every recorded state all late fields are as recorded, those of absent objects too; and from one to the next the
-/// same fields change.
+/// In each recorded state, all late fields are as recorded, also those of objects that are not
+/// loaded. From one state to the next, the same fields change.
 fn compare_states(recording: &Recording, script: &Script, run: &Run, report: &mut Report) {
     let fields = recording.module.late_fields(None);
     let mut before: Option<(&str, Image, Image)> = None;
@@ -93,7 +94,7 @@ fn compare_states(recording: &Recording, script: &Script, run: &Run, report: &mu
         let spots = within(fields.clone(), &recorded);
         let found = differences(&recorded, &made, &spots);
         for difference in &found {
-            report.fail(format!("{}: {label}: {difference}", recording.title()));
+            report.error(format!("{}: {label}: {difference}", recording.title()));
         }
         report.compared(spots.iter().map(Spot::size).sum());
         if !found.is_empty() {
@@ -105,7 +106,7 @@ fn compare_states(recording: &Recording, script: &Script, run: &Run, report: &mu
             let by_us = changed(made_before, &made, &spots);
             if by_kernel != by_us {
                 let title = recording.title();
-                report.fail(format!(
+                report.error(format!(
                     "{title}: {from} to {label}: changed {by_us:x?}, in the kernel {by_kernel:x?}"
                 ));
             }
@@ -115,7 +116,7 @@ fn compare_states(recording: &Recording, script: &Script, run: &Run, report: &mu
 }
 
 impl Script {
-    /// Name of the folder that is written after that many passes.
+    /// The output folder after this number of passes.
     fn output(&self, passes: usize) -> String {
         match passes.checked_sub(1) {
             None => "0-early".to_owned(),
@@ -123,7 +124,7 @@ impl Script {
         }
     }
 
-    /// How many passes succeed.
+    /// The number of passes that succeed.
     fn done(&self) -> usize {
         self.refused.map_or(self.passes.len(), |refused| refused.saturating_sub(1))
     }
@@ -156,7 +157,7 @@ impl Script {
                     for (object, loaded) in
                         loaded_before.iter().filter(|(object, _)| objects.contains(object))
                     {
-                        script.comes(recording, object, &recording.layout.steps[*loaded], i, true)?;
+                        script.load(recording, object, &recording.layout.steps[*loaded], i, true)?;
                     }
                     script.late_refused = step.errno != 0 && !script.passes.is_empty();
                     if step.errno != 0 {
@@ -170,7 +171,7 @@ impl Script {
                 }
                 Action::Unload(object) if !patched => loaded_before.retain(|(loaded, _)| loaded != object),
                 Action::Load(object) if objects.contains(object.as_str()) => {
-                    script.comes(recording, object, step, i, false)?;
+                    script.load(recording, object, step, i, false)?;
                     if step.refused_by_livepatch() {
                         script.refused = Some(script.passes.len());
                         break;
@@ -190,9 +191,9 @@ impl Script {
         Ok(script)
     }
 
-    /// Adds the pass of an object that comes, with its symbols from the next recorded state, or, where it is not in
-    /// that (it was refused, or is gone again), from the recording of its load.
-    fn comes(
+    /// Adds the pass for the load of an object. Its symbols are in the next recorded state or, if
+    /// it was refused or unloaded before, in the recording of its load.
+    fn load(
         &mut self,
         recording: &Recording,
         object: &str,
@@ -211,7 +212,7 @@ impl Script {
     }
 }
 
-/// The module lines of kallsyms at the first state that was taken after a step.
+/// The module lines of kallsyms in the first state that was recorded after a step.
 fn next_state(recording: &Recording, step: usize) -> Option<PathBuf> {
     let label = recording.layout.steps[step..].iter().find_map(|step| match &step.action {
         Action::Take(label) => Some(label),

@@ -1,4 +1,5 @@
-//! `layout.json` and the state files: where a module was placed, what was done, what the memory held.
+//! `layout.json` and the state files: the addresses of a module, the steps, and the memory after
+//! them.
 
 use std::path::{Path, PathBuf};
 
@@ -7,33 +8,30 @@ use serde_json::Value;
 use super::compare::Image;
 use super::{need, read};
 
-/// What one recording says, the bytes of the states left on disk until they are asked for.
+/// A recording. The bytes of its states are read on demand.
 pub struct Layout {
-    /// The file itself.
+    /// The path of `layout.json`.
     pub path: PathBuf,
     /// Release of the kernel, as in `6.12.111+deb12-amd64`.
     pub kernel: Option<String>,
-    /// Name of the module.
     pub module: String,
-    /// What was done, in order. Empty for an ordinary module.
+    /// The steps in order. An ordinary module has none.
     pub steps: Vec<Step>,
-    /// The parsed file.
+    /// The content of `layout.json`.
     pub json: Value,
 }
 
-/// One step, and what came of it.
+/// A step and its result.
 pub struct Step {
-    /// What was done.
     pub action: Action,
     /// 0, or the positive errno.
     pub errno: i64,
-    /// What the kernel said.
+    /// The lines of the kernel's log.
     pub log: Vec<String>,
-    /// The file that tells where a loaded target was placed.
+    /// The file with the addresses of the loaded target.
     pub target: Option<String>,
 }
 
-/// What can be done to a livepatch.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Action {
     /// Load the livepatch.
@@ -49,7 +47,6 @@ pub enum Action {
 }
 
 impl Layout {
-    /// Reads the file.
     pub fn open(path: &Path) -> Self {
         let json: Value = serde_json::from_slice(&read(path)).unwrap();
         let text = |key: &str| json[key].as_str().map(str::to_owned);
@@ -115,7 +112,7 @@ impl Step {
         }
     }
 
-    /// The step failed because the livepatch did: a target that fails on its own account is cleared again instead.
+    /// Whether the step failed because of the livepatch, and not because of the target module.
     pub fn refused_by_livepatch(&self) -> bool {
         self.errno != 0 && self.log.iter().any(|line| line.contains("refusing to load module"))
     }

@@ -1,4 +1,4 @@
-//! Finds the recordings, and collects what is wrong with them.
+//! Finds the recordings, and collects the errors.
 
 pub mod compare;
 pub mod klp;
@@ -7,19 +7,22 @@ pub mod module;
 pub mod plain;
 pub mod run;
 
+use super::reader;
+use super::reader::read;
+
 use std::env;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use layout::Layout;
 use module::Module;
 
-/// Where the full set is, for those who have it.
+/// The variable that names the folder of the full set.
 const FULL_SET: &str = "RELAKIT_ORACLE";
 
-/// How the names of folders with recordings begin.
+/// The prefixes of folders with recordings.
 const KINDS: [&str; 2] = [PLAIN, LIVEPATCH];
 /// Ordinary modules.
 pub const PLAIN: &str = "plain-";
@@ -29,11 +32,11 @@ pub const LIVEPATCH: &str = "klp-";
 /// A folder with `klp-*` and `plain-*` folders.
 pub struct Root(PathBuf);
 
-/// The small set, then the full set if there is one.
+/// The small set, then the full set if it exists.
 pub fn roots() -> Vec<Root> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let small = here.join("../testdata/recordings");
-    assert!(small.is_dir(), "the recordings that belong to the repository are not at {}", small.display());
+    assert!(small.is_dir(), "the repository's recordings are missing: {}", small.display());
     let named = env::var_os(FULL_SET).map(PathBuf::from);
     let full = named.clone().unwrap_or_else(|| here.join("../../shared/oracle"));
     if full.is_dir() {
@@ -48,7 +51,7 @@ pub fn roots() -> Vec<Root> {
 }
 
 impl Root {
-    /// Every case of every folder whose name begins with `prefix`. A folder without any is a failure.
+    /// The cases of all folders with this prefix. A folder without a case is an error.
     pub fn recordings(&self, prefix: &str) -> Vec<Recording> {
         let families = folders(&self.0);
         let known = |family: &PathBuf| KINDS.iter().any(|kind| file_name(family).starts_with(kind));
@@ -66,13 +69,12 @@ impl Root {
     }
 }
 
-/// One module, what became of it in the kernel, and where to look for the symbols of that kernel.
+/// A module, its recorded states, and the symbols of the kernel.
 pub struct Recording {
     /// Name of its folder.
     pub name: String,
-    /// Its folder.
     pub path: PathBuf,
-    /// The folder that it shares with recordings of the same kernel.
+    /// The folder of all recordings of this kernel.
     pub family: PathBuf,
     /// `layout.json` or `layout.json.xz`.
     pub layout: Layout,
@@ -116,7 +118,7 @@ impl Recording {
     }
 }
 
-/// What has been replayed, and everything that was wrong.
+/// What was replayed, and all errors.
 pub struct Report {
     kind: &'static str,
     recordings: u32,
@@ -125,7 +127,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// Nothing replayed yet.
     pub fn new(kind: &'static str) -> Self {
         Self { kind, recordings: 0, bytes: 0, errors: Vec::new() }
     }
@@ -140,12 +141,11 @@ impl Report {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// Something is not as recorded.
-    pub fn fail(&mut self, text: String) {
+    pub fn error(&mut self, text: String) {
         self.errors.push(text);
     }
 
-    /// Fails with all errors.
+    /// Fails if there are errors.
     pub fn finish(self) {
         println!("{}*: {} recordings, {} bytes compared", self.kind, self.recordings, self.bytes);
         assert!(self.bytes > 0, "nothing was compared");
@@ -153,7 +153,7 @@ impl Report {
     }
 }
 
-/// Says something that must be seen even when the tests pass, so past the capture of `println!`.
+/// Prints a note also if the tests pass. The harness captures `println!`.
 fn say_once(text: &str) {
     static SAID: Once = Once::new();
     SAID.call_once(|| writeln!(std::io::stderr(), "note: {text}").unwrap());
@@ -164,22 +164,9 @@ pub fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     [name.to_owned(), format!("{name}.xz")].iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }
 
-/// The same, when it has to be there.
+/// The same, but the file must exist.
 fn need(folder: &Path, name: &str) -> PathBuf {
     find(folder, name).unwrap_or_else(|| panic!("{} has neither {name} nor {name}.xz", folder.display()))
-}
-
-/// The content of a file, unpacked if its name ends in `.xz`.
-pub fn read(path: &Path) -> Vec<u8> {
-    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    if path.extension().is_none_or(|extension| extension != "xz") {
-        return bytes;
-    }
-    let mut unpacked = Vec::new();
-    lzma_rust2::XzReader::new(bytes.as_slice(), true)
-        .read_to_end(&mut unpacked)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    unpacked
 }
 
 fn folders(path: &Path) -> Vec<PathBuf> {

@@ -1,4 +1,4 @@
-//! Calls `relakit apply` and reads what it wrote.
+//! Runs `relakit apply`, and reads its output.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::compare::Image;
 use super::{Recording, find, need, read};
 
-/// One call of `relakit apply`, and the folder that it writes to.
+/// A run of `relakit apply`, and its output folder.
 pub struct Run {
     folder: TempDir,
     output: Output,
@@ -19,14 +19,14 @@ pub struct Run {
 
 /// A late pass.
 pub enum Pass {
-    /// The object comes; the file says what is known of it from now on.
+    /// The object is loaded. The file has its symbols.
     Coming(String, PathBuf),
-    /// The object goes.
+    /// The object is unloaded.
     Going(String),
 }
 
 impl Pass {
-    /// Name of the folder that the tool writes for this pass, `step` counting from 1.
+    /// The output folder of this pass. Steps are counted from 1.
     pub fn folder(&self, step: usize) -> String {
         match self {
             Self::Coming(object, _) => format!("{step}-coming-{object}"),
@@ -35,14 +35,14 @@ impl Pass {
     }
 }
 
-/// Applies the recorded module at the recorded place.
+/// Relocates the module for its recorded addresses.
 pub fn apply(recording: &Recording, more_symbols: Option<&Path>, passes: &[Pass]) -> Run {
     let folder = TempDir::new().unwrap();
     let mut symbols = vec![recording.symbols()];
     symbols.extend(more_symbols.map(Path::to_path_buf));
     let mut command = Command::new(env!("CARGO_BIN_EXE_relakit"));
     command.arg("apply").arg(need(&recording.path, "module.ko"));
-    command.arg("--place").arg(place(recording, &symbols, folder.path()));
+    command.arg("--memory").arg(addresses(recording, &symbols, folder.path()));
     command.arg("--symbols").args(&symbols);
     for pass in passes {
         match pass {
@@ -60,17 +60,15 @@ pub fn apply(recording: &Recording, more_symbols: Option<&Path>, passes: &[Pass]
 }
 
 impl Run {
-    /// The exit code.
     pub fn code(&self) -> Option<i32> {
         self.output.status.code()
     }
 
-    /// What it said on stderr.
     pub fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.output.stderr).trim_end().to_owned()
     }
 
-    /// Whether anything was written for a step.
+    /// Whether a step wrote its folder.
     pub fn wrote(&self, step: &str) -> bool {
         self.folder.path().join("out").join(step).exists()
     }
@@ -87,9 +85,9 @@ impl Run {
     }
 }
 
-/// The recorded layout. Where the module's own symbols are in no symbol file (its init failed and it was gone when
-/// they were taken), a copy that says where its per-CPU symbols were.
-fn place(recording: &Recording, symbols: &[PathBuf], folder: &Path) -> PathBuf {
+/// The recorded addresses. If the symbol files do not list the module, because its init function
+/// failed before they were recorded, a copy has the base of its per-CPU symbols.
+fn addresses(recording: &Recording, symbols: &[PathBuf], folder: &Path) -> PathBuf {
     let layout = &recording.layout;
     let Some(section) = recording.module.per_cpu_section() else {
         return layout.path.clone();
@@ -97,31 +95,31 @@ fn place(recording: &Recording, symbols: &[PathBuf], folder: &Path) -> PathBuf {
     if symbols.iter().any(|file| mentions(file, &layout.module)) {
         return layout.path.clone();
     }
-    let mut defined = recording.module.defined().filter(|(_, symbol)| symbol.section == section);
+    let mut defined = recording.module.defined().filter(|(_, symbol)| symbol.shndx == section);
     let Some((index, symbol)) = defined.next() else {
         return layout.path.clone();
     };
     let base = layout.symbol_values()[index].wrapping_sub(symbol.value);
     let mut copy = layout.json.clone();
-    for place in copy["sections"].as_array_mut().unwrap() {
-        if place["index"] == section {
-            place["symbols_at"] = json!(format!("{base:#x}"));
+    for entry in copy["sections"].as_array_mut().unwrap() {
+        if entry["index"] == section {
+            entry["symbols_at"] = json!(format!("{base:#x}"));
         }
     }
-    let path = folder.join("place.json");
+    let path = folder.join("memory.json");
     fs::write(&path, serde_json::to_vec(&copy).unwrap()).unwrap();
     path
 }
 
-/// Whether a symbol file has lines of that module.
+/// Whether a symbol file lists this module.
 pub fn mentions(file: &Path, module: &str) -> bool {
     let text = read(file);
     let owner = format!("[{module}]");
     String::from_utf8_lossy(&text).lines().any(|line| line.ends_with(&owner))
 }
 
-/// The symbols of a target in the format of /proc/kallsyms, made from the recording of its load. While it comes the
-/// kernel sees all of them, later no longer those of its init sections.
+/// The symbols of a target module as in /proc/kallsyms, from the recording of its load. After the
+/// init function (`live`), those in init sections are missing.
 pub fn target_symbols(recording: &Recording, file: &str, live: bool, out: &Path) -> Option<PathBuf> {
     use super::layout::Layout;
     use super::module::Module;
@@ -130,7 +128,7 @@ pub fn target_symbols(recording: &Recording, file: &str, live: bool, out: &Path)
     let name = format!("{}.ko", layout.module);
     let target = Module::open(&find(&recording.path, &name).or_else(|| find(&recording.family, &name))?);
     let values = layout.symbol_values();
-    let seen = target.defined().filter(|(_, symbol)| !live || !target.is_init(symbol.section));
+    let seen = target.defined().filter(|(_, symbol)| !live || !target.is_init(symbol.shndx));
     let lines = seen
         .map(|(index, symbol)| format!("{:016x} t {}\t[{}]\n", values[index], symbol.name, layout.module));
     fs::write(out, lines.collect::<String>()).unwrap();

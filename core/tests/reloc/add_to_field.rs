@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::model::{Fault, Fit, TYPES, World, fault, first_unordered, fits, largest, number, row, value};
-use crate::tables::{Case, check, file, good, rela, flags_zero, wild};
+use crate::tables::{Case, check, file, flags_zero, good, rela, wild};
 use crate::writer::{Call, Guest, with_writer};
 use proptest::prelude::*;
 use relakit::elf::{Rela, RelaTable};

@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::model::{World, ascends, fault};
-use crate::tables::{Case, Pass, check, file, flags, good, rela, flags_zero, size, wild};
+use crate::tables::{Case, Pass, check, file, flags, flags_zero, good, rela, size, wild};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use relakit::ErrorKind;

@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::model::{World, fault};
-use crate::tables::{Case, flags, good, rela, flags_zero, size, wild};
+use crate::tables::{Case, flags, flags_zero, good, rela, size, wild};
 use crate::writer::{Guest, with_writer};
 use proptest::prelude::*;
 use proptest::sample::Index;

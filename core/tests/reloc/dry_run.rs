@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::model::{World, fault, first_unordered};
-use crate::tables::{Case, check, flags, good, rela, flags_zero, wild};
+use crate::tables::{Case, check, flags, flags_zero, good, rela, wild};
 use crate::writer::{Call, Guest, with_writer};
 use proptest::prelude::*;
 use relakit::elf::RelaTable;

@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::model::World;
-use crate::tables::{Case, Pass, flags, good, flags_zero, wild};
+use crate::tables::{Case, Pass, flags, flags_zero, good, wild};
 use crate::writer::{Call, Guest, after, hook_number, with_writer};
 use proptest::prelude::*;
 use relakit::reloc::{RelocFlags, apply, clear};

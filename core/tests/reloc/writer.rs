@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::model::{World, ascends, fault};
-use crate::tables::{Case, Pass, file, flags, good, flags_zero, size, wild};
+use crate::tables::{Case, Pass, file, flags, flags_zero, good, size, wild};
 use proptest::prelude::*;
 use relakit::elf::{Rela, RelaTable};
 use relakit::reloc::{RelocFlags, Values, apply, clear};

@@ -1,0 +1,341 @@
+//! The symbols of the kernel and its modules, from files in the format of /proc/kallsyms (or
+//! System.map) or of Module.symvers.
+
+use super::files::{self, Kind};
+use crate::failure::Failure;
+use relakit::{CallbackError, Resolver};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+
+const VMLINUX: &[u8] = b"vmlinux";
+
+/// Longest symbol name that is looked up, in bytes: `__ksymtab_` and the 511 bytes that a livepatch
+/// symbol can name.
+pub(crate) const NAME_MAX: usize = 521;
+
+#[derive(Clone, Copy, Debug)]
+struct Symbol {
+    address: u64,
+    kind: u8,
+}
+
+/// The symbols of vmlinux or of one module.
+#[derive(Debug, Default)]
+struct Object {
+    /// Symbols of one name are in the order in which sympos counts them.
+    by_name: HashMap<Box<[u8]>, Vec<Symbol>>,
+    unloaded: bool,
+}
+
+/// All objects that the symbol files list, vmlinux first.
+#[derive(Debug, Default)]
+pub(crate) struct Symbols {
+    objects: Vec<Object>,
+    numbers: BTreeMap<Box<[u8]>, usize>,
+    /// Exports without a known address. Each has a placeholder address.
+    exports: HashMap<Box<[u8]>, u64>,
+}
+
+/// The first placeholder address, in the kernel's own range.
+const PLACEHOLDER: u64 = 0xffff_ffff_8180_0000;
+
+impl Symbols {
+    /// Reads the files in order. Each file replaces the symbols of all objects that it lists.
+    pub(crate) fn read<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Result<Self, Failure> {
+        let mut symbols = Self::default();
+        symbols.number(VMLINUX);
+        for path in paths {
+            symbols.replace(path)?;
+        }
+        Ok(symbols)
+    }
+
+    /// Replaces the symbols of all objects that the file lists.
+    pub(crate) fn replace(&mut self, path: &Path) -> Result<(), Failure> {
+        let text = files::read(path, Kind::Symbols)?;
+        self.replace_with(&text).map_err(|error| Failure::file(path, error))
+    }
+
+    pub(crate) fn replace_with(&mut self, text: &[u8]) -> Result<(), String> {
+        if is_symvers(text) {
+            return self.add_symvers(text);
+        }
+        let mut listed = HashSet::new();
+        let mut all_zero = true;
+        for (number, line) in (1usize..).zip(text.split(|&byte| byte == b'\n')) {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            let (symbol, name, object) =
+                parse(line).ok_or_else(|| format!("line {number} is not \"address type name [module]\""))?;
+            all_zero &= symbol.address == 0;
+            let index = self.number(object);
+            let Some(object) = self.objects.get_mut(index) else { continue };
+            if listed.insert(index) {
+                *object = Object::default();
+            }
+            object.by_name.entry(name.into()).or_default().push(symbol);
+        }
+        match (listed.is_empty(), all_zero) {
+            (true, _) => return Err("the file has no symbols".to_owned()),
+            (_, true) => {
+                let reason = "all addresses are 0; /proc/kallsyms shows addresses only to root";
+                return Err(reason.to_owned());
+            }
+            _ => {}
+        }
+        // sympos counts by address in vmlinux, and in the order of the symbol table in modules.
+        if let Some(vmlinux) = self.objects.first_mut() {
+            vmlinux.by_name.values_mut().for_each(|same| same.sort_by_key(|symbol| symbol.address));
+        }
+        Ok(())
+    }
+
+    /// Adds the names in a Module.symvers. A line has CRC, name, module, kind, and perhaps a
+    /// namespace.
+    fn add_symvers(&mut self, text: &[u8]) -> Result<(), String> {
+        for (number, line) in (1usize..).zip(text.split(|&byte| byte == b'\n')) {
+            let mut fields = line.split(|&byte| byte == b'\t');
+            match (fields.next(), fields.next(), fields.next()) {
+                (Some(_), Some(name), Some(_)) if !name.is_empty() => self.add_export(name),
+                _ if line.trim_ascii().is_empty() => {}
+                _ => return Err(format!("line {number} is not \"CRC<tab>name<tab>module<tab>export\"")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds an export whose address is not known.
+    pub(crate) fn add_export(&mut self, name: &[u8]) {
+        let address = PLACEHOLDER.saturating_add((self.exports.len() as u64).saturating_mul(16));
+        self.exports.entry(name.into()).or_insert(address);
+    }
+
+    /// Replaces all symbols of a module. The symbols are in the order of its symbol table.
+    pub(crate) fn set<'n>(&mut self, object: &[u8], symbols: impl Iterator<Item = (&'n [u8], u64, u8)>) {
+        let number = self.number(object);
+        let mut known = Object::default();
+        for (name, address, kind) in symbols {
+            known.by_name.entry(name.into()).or_default().push(Symbol { address, kind });
+        }
+        if let Some(object) = self.objects.get_mut(number) {
+            *object = known;
+        }
+    }
+
+    /// Whether the object is known and loaded.
+    pub(crate) fn has(&self, object: &[u8]) -> bool {
+        self.object(object).is_some()
+    }
+
+    /// The address of the exported symbol `name`.
+    pub(crate) fn export(&self, name: &[u8]) -> Option<u64> {
+        let loaded = self.objects.iter().filter(|object| !object.unloaded);
+        loaded.filter_map(|object| object.exported(name)).next().or_else(|| self.exports.get(name).copied())
+    }
+
+    /// The address of the `sympos`-th symbol of a name, counted from 1.
+    pub(crate) fn nth(&self, object: &[u8], name: &[u8], sympos: u64) -> Option<u64> {
+        let nth = sympos.checked_sub(1).and_then(|nth| usize::try_from(nth).ok())?;
+        Some(self.object(object)?.defined(name).nth(nth)?.address)
+    }
+
+    /// Marks a module as loaded or unloaded. Its symbols are retained for the next load.
+    pub(crate) fn set_loaded(&mut self, object: &str, loaded: bool) {
+        let number = self.numbers.get(object.as_bytes());
+        if let Some(object) = number.and_then(|&number| self.objects.get_mut(number)) {
+            object.unloaded = !loaded;
+        }
+    }
+
+    /// The addresses of the per-CPU symbols called `name` in `object`.
+    pub(crate) fn per_cpu<'a>(&'a self, object: &str, name: &[u8]) -> impl Iterator<Item = u64> + use<'a> {
+        let same = self.object(object.as_bytes()).and_then(|object| object.by_name.get(name));
+        same.into_iter()
+            .flatten()
+            .filter(|symbol| symbol.kind.eq_ignore_ascii_case(&b'a'))
+            .map(|symbol| symbol.address)
+    }
+
+    fn object(&self, name: &[u8]) -> Option<&Object> {
+        self.objects.get(*self.numbers.get(name)?).filter(|object| !object.unloaded)
+    }
+
+    fn number(&mut self, name: &[u8]) -> usize {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = self.objects.len();
+        self.objects.push(Object::default());
+        self.numbers.insert(name.into(), number);
+        number
+    }
+}
+
+impl Symbol {
+    /// kallsyms lists a weak symbol as weak also if it is undefined, but then with address 0.
+    fn is_defined(&self) -> bool {
+        match self.kind {
+            b'u' | b'U' => false,
+            b'w' | b'v' => self.address != 0,
+            _ => true,
+        }
+    }
+}
+
+impl Object {
+    fn defined(&self, name: &[u8]) -> impl Iterator<Item = &Symbol> {
+        self.by_name.get(name).into_iter().flatten().filter(|symbol| symbol.is_defined())
+    }
+
+    /// The value of an exported symbol. If several symbols have the name, the exported one is the
+    /// global one. Its type is in upper case. If no type of a module is, the last symbol is the
+    /// global one, because a symbol table has its global symbols last.
+    fn exported(&self, name: &[u8]) -> Option<u64> {
+        self.by_name.get(&[b"__ksymtab_", name].concat()[..])?;
+        let global = self.defined(name).find(|symbol| symbol.kind.is_ascii_uppercase());
+        global.or_else(|| self.defined(name).last()).map(|symbol| symbol.address)
+    }
+}
+
+impl Resolver for Symbols {
+    fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError> {
+        Ok(self.export(name))
+    }
+
+    fn nth_symbol(&mut self, object: &[u8], name: &[u8], sympos: u64) -> Result<Option<u64>, CallbackError> {
+        Ok(self.nth(object, name, sympos))
+    }
+}
+
+/// Whether this is a Module.symvers: it begins with a CRC (`0x` and eight digits) and a tab.
+fn is_symvers(text: &[u8]) -> bool {
+    text.starts_with(b"0x") && text.get(10) == Some(&b'\t')
+}
+
+/// Parses `address type name`, optionally followed by a tab or blanks and `[module]`.
+fn parse(line: &[u8]) -> Option<(Symbol, &[u8], &[u8])> {
+    let mut parts = line.trim_ascii_start().splitn(3, |&byte| byte == b' ');
+    let (address, kind, rest) = (parts.next()?, parts.next()?, parts.next()?.trim_ascii_end());
+    let address = u64::from_str_radix(str::from_utf8(address).ok()?, 16).ok()?;
+    let &[kind] = kind else { return None };
+    let module = rest.strip_suffix(b"]").and_then(|rest| {
+        let open = rest.iter().rposition(|&byte| byte == b'[')?;
+        let (name, module) = rest.split_at_checked(open)?;
+        let name_end = name.trim_ascii_end();
+        (name_end.len() < name.len()).then_some((name_end, module.strip_prefix(b"[")?))
+    });
+    let (name, object) = module.unwrap_or((rest, VMLINUX));
+    (!name.is_empty()).then_some((Symbol { address, kind }, name, object))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn symbols(text: &str) -> Symbols {
+        let mut symbols = Symbols::read([]).unwrap();
+        symbols.replace_with(text.as_bytes()).unwrap();
+        symbols
+    }
+
+    #[test]
+    fn sympos_counts_by_address_in_vmlinux_and_by_line_in_a_module() {
+        let mut symbols = symbols("30 t f\n10 t f\n20 d f\n30 T f\n30 t f\t[m]\n10 t f\t[m]\n");
+        let mut all = |object: &[u8]| -> Vec<_> {
+            (0..5).map(|sympos| symbols.nth_symbol(object, b"f", sympos).unwrap()).collect()
+        };
+        assert_eq!(all(b"vmlinux"), [None, Some(0x10), Some(0x20), Some(0x30), Some(0x30)]);
+        assert_eq!(all(b"m"), [None, Some(0x30), Some(0x10), None, None]);
+        assert_eq!(all(b"other"), [None; 5]);
+        assert_eq!(symbols.nth_symbol(b"m", b"f", u64::MAX), Ok(None));
+    }
+
+    #[test]
+    fn a_symbol_is_exported_if_its_own_object_has_its_ksymtab() {
+        let mut symbols =
+            symbols("10 t f\n20 r __ksymtab_g\n30 t g\t[m]\n40 t h\t[m]\n50 r __ksymtab_h\t[m]\n");
+        assert_eq!(symbols.exported(b"f"), Ok(None));
+        assert_eq!(symbols.exported(b"g"), Ok(None));
+        assert_eq!(symbols.exported(b"h"), Ok(Some(0x40)));
+    }
+
+    #[test]
+    fn the_global_one_of_two_symbols_of_a_name_is_exported() {
+        let mut symbols = symbols("10 b count\n20 B count\n30 r __ksymtab_count\n");
+        assert_eq!(symbols.exported(b"count"), Ok(Some(0x20)));
+    }
+
+    #[test]
+    fn the_last_symbol_is_exported_if_a_module_marks_none_as_global() {
+        let mut symbols = symbols("90 t count\t[m]\n10 t count\t[m]\n30 r __ksymtab_count\t[m]\n");
+        assert_eq!(symbols.exported(b"count"), Ok(Some(0x10)));
+    }
+
+    #[test]
+    fn undefined_symbols_do_not_count() {
+        let mut symbols = symbols("10 u f\t[m]\n0 w f\t[m]\n20 t f\t[m]\n30 w f\t[m]\n");
+        assert_eq!(symbols.nth_symbol(b"m", b"f", 1), Ok(Some(0x20)));
+        assert_eq!(symbols.nth_symbol(b"m", b"f", 2), Ok(Some(0x30)));
+        assert_eq!(symbols.nth_symbol(b"m", b"f", 3), Ok(None));
+    }
+
+    #[test]
+    fn a_file_replaces_only_the_objects_that_it_lists() {
+        let mut symbols = symbols("1 t v\n10 t f\t[m]\n20 t g\t[n]\n");
+        symbols.replace_with(b"30 t f\t[m]\n").unwrap();
+        assert_eq!(symbols.nth_symbol(b"m", b"f", 1), Ok(Some(0x30)));
+        assert_eq!(symbols.nth_symbol(b"m", b"f", 2), Ok(None));
+        assert_eq!(symbols.nth_symbol(b"n", b"g", 1), Ok(Some(0x20)));
+        assert_eq!(symbols.nth_symbol(b"vmlinux", b"v", 1), Ok(Some(1)));
+    }
+
+    #[test]
+    fn an_unloaded_module_has_no_symbols_until_it_is_loaded_again() {
+        let mut symbols = symbols("10 t f\t[m]\n");
+        symbols.set_loaded("m", false);
+        assert_eq!(symbols.nth_symbol(b"m", b"f", 1), Ok(None));
+        symbols.set_loaded("m", true);
+        assert_eq!(symbols.nth_symbol(b"m", b"f", 1), Ok(Some(0x10)));
+    }
+
+    #[test]
+    fn lines_are_read_as_kallsyms_writes_them() {
+        let parts = |line: &'static str| {
+            parse(line.as_bytes()).map(|(symbol, name, object)| {
+                (symbol.address, symbol.kind, str::from_utf8(name).unwrap(), str::from_utf8(object).unwrap())
+            })
+        };
+        assert_eq!(
+            parts("ffffffff81000000 T _text"),
+            Some((0xffff_ffff_8100_0000, b'T', "_text", "vmlinux"))
+        );
+        assert_eq!(parts("0000000000039000 a v\t[m]"), Some((0x39000, b'a', "v", "m")));
+        assert_eq!(parts("1 ? .klp.sym.m.f,0\t[k]"), Some((1, b'?', ".klp.sym.m.f,0", "k")));
+        assert_eq!(parts("1 t a b\t[k]"), Some((1, b't', "a b", "k")));
+        assert_eq!(parts("1 t f[2]"), Some((1, b't', "f[2]", "vmlinux")));
+        for bad in ["", "1", "1 t", "1 t ", "x t f", "1 tt f", "g0 t f", "10000000000000000 t f"] {
+            assert_eq!(parts(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn each_name_of_a_symvers_file_is_exported_at_an_address_of_its_own() {
+        let mut symbols =
+            symbols("0x12345678\tf\tvmlinux\tEXPORT_SYMBOL\t\n0x00000000\tg\tfs/m\tEXPORT_SYMBOL_GPL\tNS\n");
+        let (f, g) = (symbols.export(b"f"), symbols.export(b"g"));
+        assert!(f.is_some() && g.is_some() && f != g);
+        assert_eq!(symbols.export(b"h"), None);
+        assert_eq!(symbols.nth(b"vmlinux", b"f", 1), None, "a livepatch symbol must have a real address");
+        assert!(symbols.replace_with(b"0x12345678\tf\n").unwrap_err().contains("line 1"));
+    }
+
+    #[test]
+    fn a_list_without_addresses_is_refused_with_the_reason() {
+        let mut symbols = Symbols::read([]).unwrap();
+        assert!(symbols.replace_with(b"0 t f\n0 t g\n").unwrap_err().contains("root"));
+        assert!(symbols.replace_with(b"\n\n").unwrap_err().contains("no symbols"));
+        assert!(symbols.replace_with(b"1 t f\nhello\n").unwrap_err().contains("line 2"));
+    }
+}

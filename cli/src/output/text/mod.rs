@@ -1,0 +1,8 @@
+//! Text for people.
+
+mod module;
+mod report;
+mod table;
+
+pub(crate) use module::print as module;
+pub(crate) use report::{diagnostic, print as report};

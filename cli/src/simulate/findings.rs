@@ -1,0 +1,240 @@
+//! Collects the findings of the library about a module, and adds names.
+
+use super::report::FindingRow;
+use super::seen::Seen;
+use super::world::World;
+use crate::view::location::Location;
+use crate::view::names::read_at;
+use relakit::elf::RelaTable;
+use relakit::reloc::Values;
+use relakit::{Class, Error, Loaded, Memory, Module, Resolver};
+use relakit_linux::findings;
+use relakit_linux::findings::{Finding, Lint, Severity};
+use relakit_linux::special::Version;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// Most findings of one rule that are listed in one section. docs/check.md has the same numbers.
+const LISTED: usize = 10;
+/// Most findings of one rule that are listed in all sections.
+const LISTED_OF_RULE: usize = 100;
+
+/// The result of a late pass.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Late {
+    pub(super) object: String,
+    /// The error that ended the load of the object.
+    pub(super) error: Option<Error>,
+    /// Relocations that remain written after a failed load.
+    pub(super) left: u64,
+    /// The errors that ended the clearing of sections.
+    pub(super) not_cleared: Vec<Error>,
+}
+
+/// The findings of one module: some of each rule, and the number of the others.
+pub(super) struct Findings<'m, 'f> {
+    module: &'m Module<'f>,
+    version: Version,
+    listed: Listed,
+}
+
+#[derive(Default)]
+struct Listed {
+    groups: BTreeMap<Group, Found>,
+    /// The number of listed findings of each rule.
+    of_rule: BTreeMap<Lint, usize>,
+    /// The number of findings of each rule in sections without a group.
+    elsewhere: BTreeMap<Lint, u64>,
+    /// Findings that were counted but are not listed.
+    seen: Seen,
+}
+
+/// Severity, rule and section: the worst first, then in the order of the file.
+type Group = (Reverse<Severity>, Lint, Option<u32>);
+
+/// The findings of one rule in one section.
+#[derive(Default)]
+struct Found {
+    /// Findings with their details.
+    listed: Vec<(Finding, Vec<String>)>,
+    /// The number of findings that are not listed.
+    more: u64,
+}
+
+impl Listed {
+    /// Adds a finding if it is new. `details` is called only if the finding is listed.
+    fn add(&mut self, finding: Finding, details: impl FnOnce() -> Vec<String>) {
+        let rule = finding.lint;
+        let same = |other: &Finding| (other.entry, other.symbol) == (finding.entry, finding.symbol);
+        let group = (Reverse(rule.severity()), rule, finding.section);
+        let of_rule = self.of_rule.entry(rule).or_default();
+        let has_room = *of_rule < LISTED_OF_RULE;
+        let found = match has_room {
+            true => Some(self.groups.entry(group).or_default()),
+            false => self.groups.get_mut(&group),
+        };
+        let mut known = found.iter().flat_map(|found| &found.listed).filter(|(other, _)| same(other));
+        match found.as_ref() {
+            Some(found) if has_room && found.listed.len() < LISTED => {
+                let details = details();
+                if known.any(|(_, other)| *other == details) {
+                    return;
+                }
+                *of_rule = of_rule.saturating_add(1);
+                self.groups.entry(group).or_default().listed.push((finding, details));
+            }
+            _ if known.next().is_some() => {}
+            found => {
+                let has_group = found.is_some();
+                if self.seen.is_new((rule as i32, finding.section, finding.entry, finding.symbol)) {
+                    let more = match has_group {
+                        true => &mut self.groups.entry(group).or_default().more,
+                        false => self.elsewhere.entry(rule).or_default(),
+                    };
+                    *more = more.saturating_add(1);
+                }
+            }
+        }
+    }
+}
+
+impl<'m, 'f> Findings<'m, 'f> {
+    pub(super) fn new(module: &'m Module<'f>, version: Version) -> Self {
+        Self { module, version, listed: Listed::default() }
+    }
+
+    /// Adds the findings that need only the file.
+    pub(super) fn file(&mut self) {
+        let listed = &mut self.listed;
+        let mut add = |finding| listed.add(finding, Vec::new);
+        let scratch = &mut vec![0; findings::scratch_len(self.module)];
+        let done = findings::file(self.module, self.version, scratch, &mut add);
+        debug_assert!(done.is_ok(), "the scratch buffer is long enough: {done:?}");
+        let mut fields: Vec<_> = findings::fields(self.module).collect();
+        fields.sort_unstable();
+        findings::overlaps(&fields, &mut add);
+    }
+
+    /// Adds the findings about sympos, with the symbols that are loaded now.
+    pub(super) fn sympos(&mut self, world: &mut World<'_>) {
+        let mut found = Vec::new();
+        findings::sympos(self.module, world, &mut |finding| found.push(finding));
+        for finding in found {
+            let module = self.module;
+            self.listed.add(finding, || candidates(module, finding, world));
+        }
+    }
+
+    /// Adds the findings of a late pass.
+    pub(super) fn late(&mut self, late: &Late) {
+        let finding = |rule, error: &Error| {
+            let mut finding = Finding::new(rule);
+            (finding.section, finding.entry, finding.symbol) = (error.section, error.entry, error.symbol);
+            (finding.offset, finding.value, finding.limit) = (error.offset, error.value, error.limit);
+            finding
+        };
+        if let (Some(error), 1..) = (&late.error, late.left) {
+            let mut finding = finding(Lint::HalfApplied, error);
+            (finding.value, finding.limit) = (late.left, 0);
+            self.listed.add(finding, || vec![format!("when {} is loaded", late.object)]);
+        }
+        for error in &late.not_cleared {
+            let details = || vec![format!("when {} is unloaded", late.object)];
+            self.listed.add(finding(Lint::NotCleared, error), details);
+        }
+    }
+
+    /// Adds the findings about computed values, after the early pass or after the load of `object`.
+    pub(super) fn values<M: Memory + ?Sized>(
+        &mut self,
+        memory: &mut M,
+        values: &[u64],
+        object: Option<&str>,
+    ) {
+        for (index, class) in self.module.classes() {
+            let target = match (class.class, object) {
+                (Class::Ordinary { target } | Class::KlpEarly { target }, None) => target,
+                (Class::KlpLate { object: of, target }, Some(object)) if of == object.as_bytes() => target,
+                _ => continue,
+            };
+            let (Some(section), Some(target)) = (self.module.object().section(index), memory.target(target))
+            else {
+                continue;
+            };
+            let table = RelaTable::whole_entries(self.module.object().section_bytes(&section)).0;
+            let mut add = |finding| self.listed.add(finding, Vec::new);
+            findings::truncated(table, Values::Dense(values), target.address(), index, &mut add);
+        }
+    }
+
+    /// Adds the late relocations in code that the readers of special sections rewrite.
+    pub(super) fn ordering<M: Memory + ?Sized>(&mut self, loaded: &Loaded<'f>, memory: &mut M) {
+        let mut late: Vec<_> = findings::late_fields(self.module, memory).collect();
+        late.sort_unstable();
+        let version = self.version;
+        findings::rewritten(loaded, memory, version, &late, &mut |finding| {
+            self.listed.add(finding, || {
+                let special = finding
+                    .other_section
+                    .and_then(|index| relakit_linux::special::of_section(loaded, index));
+                let read = special.and_then(|special| Some((special, special.first_read(version)?)));
+                let details = read.map(|(special, at)| {
+                    format!("{} reads {} {}", special.reader, special.name, read_at(at))
+                });
+                details.into_iter().collect()
+            });
+        });
+    }
+
+    /// All findings, the worst first, then in the order of the file.
+    pub(super) fn finish(mut self) -> Vec<FindingRow> {
+        let mut rows: Vec<FindingRow> = Vec::new();
+        for Found { listed, more } in self.listed.groups.values() {
+            let first = rows.len();
+            rows.extend(listed.iter().map(|(finding, details)| self.row(finding, details)));
+            if let Some(last) = rows.get_mut(first..).and_then(<[_]>::last_mut) {
+                last.more = *more;
+            }
+        }
+        // The last row of a rule also counts the sections that are not listed.
+        for row in rows.iter_mut().rev() {
+            row.more = row.more.saturating_add(self.listed.elsewhere.remove(&row.rule).unwrap_or(0));
+        }
+        rows
+    }
+
+    fn row(&self, finding: &Finding, details: &[String]) -> FindingRow {
+        let rule = finding.lint;
+        let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+        let names = rule.field_c_names().map(|name| name.to_str().unwrap_or_default());
+        let numbers = [finding.offset, finding.value, finding.limit];
+        let named = names.into_iter().zip(numbers).filter(|(name, _)| !name.is_empty() && *name != "offset");
+        let other = rule.other_c_name().to_str().ok().filter(|_| finding.other_section.is_some());
+        FindingRow {
+            rule,
+            severity: rule.severity(),
+            message: text(rule.message()),
+            location: Location::new(self.module, finding.section, finding.entry, finding.symbol),
+            other: other.map(|what| {
+                (what, Location::new(self.module, finding.other_section, finding.other_entry, None))
+            }),
+            numbers: named.collect(),
+            details: details.to_vec(),
+            help: text(rule.help()),
+            more: 0,
+        }
+    }
+}
+
+/// The addresses of the symbols with the name that the finding is about.
+fn candidates(module: &Module<'_>, finding: Finding, world: &mut World<'_>) -> Vec<String> {
+    let name = finding.symbol.and_then(|index| {
+        let table = module.object().symbols();
+        let name = table.name(&table.get(index)?).ok()?;
+        relakit::klp::SymName::parse(name, module.profile())
+    });
+    let Some(name) = name else { return Vec::new() };
+    let mut nth = |sympos| world.nth_symbol(name.object, name.name, sympos).ok().flatten();
+    let addresses = (1..=LISTED as u64).map_while(|sympos| Some((sympos, nth(sympos)?)));
+    addresses.map(|(sympos, address)| format!("sympos {sympos} is at {address:#x}")).collect()
+}

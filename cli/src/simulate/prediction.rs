@@ -1,0 +1,243 @@
+//! From errors to what the kernel returns.
+
+use super::kernel_log;
+use super::memory::ModuleMemory;
+use super::report::{ErrorRow, Phase, Prediction, Verdict};
+use super::seen::Seen;
+use crate::view::error::{help, numbers};
+use crate::view::location::Location;
+use crate::view::names::errno;
+use relakit::{Error, ErrorKind, Loaded, Module, Profile, Resolver};
+use relakit_linux::late::Outcome;
+use relakit_linux::loader_check::LoaderFinding;
+use relakit_linux::{late, loader_check};
+use std::collections::{HashMap, HashSet};
+
+/// Most errors of one kind and phase that are listed. docs/check.md has the same number.
+const LISTED: u64 = 100;
+
+/// Collects the errors of a load or of an event.
+pub(super) struct Errors<'m, 'f> {
+    module: &'m Module<'f>,
+    /// The module's name in the kernel's messages.
+    name: &'m str,
+    found: Vec<Found>,
+    /// The number of errors of each kind, listed or not.
+    counts: HashMap<Kind, u64>,
+    seen: Seen,
+}
+
+/// Errors of one kind are counted together: phase, and kind of error or check of the loader.
+type Kind = (Phase, Option<i32>, Option<u32>);
+
+/// Two errors with the same identity are the same: kind and numbers, and the location.
+type Identity = ([u64; 4], Option<u32>, Option<u64>, Option<u32>, Option<u32>);
+
+struct Found {
+    kind: Kind,
+    identity: Identity,
+    outcome: Outcome,
+    message: String,
+    row: ErrorRow,
+}
+
+impl Prediction {
+    /// For a file that is not a module.
+    pub(super) fn unreadable(name: &str, error: Error, profile: &Profile) -> Self {
+        predict(vec![found(None, name, Phase::Validity, &error, profile)], &HashMap::new())
+    }
+
+    /// For an event that the kernel refuses for every module.
+    pub(crate) fn refused(phase: Phase, errno_number: i32, message: String) -> Self {
+        Self {
+            verdict: Verdict::Rejected,
+            errno: errno(errno_number),
+            phase: Some(phase),
+            message: Some(message),
+            errors: Vec::new(),
+        }
+    }
+
+    pub(crate) fn not_judged(reason: String) -> Self {
+        Self { verdict: Verdict::NotJudged, message: Some(reason), ..Self::default() }
+    }
+}
+
+impl<'m, 'f> Errors<'m, 'f> {
+    pub(super) fn new(module: &'m Module<'f>, name: &'m str) -> Self {
+        Self { module, name, found: Vec::new(), counts: HashMap::new(), seen: Seen::default() }
+    }
+
+    /// Adds the errors of the loader's checks before relocation.
+    pub(super) fn loader(&mut self) {
+        let module = self.module;
+        loader_check::loader(module, &mut |error| self.add_loader_error(&error));
+        let object = module.object();
+        let mut sorted: Vec<u32> = object.sections().map(|(index, _)| index).collect();
+        sorted
+            .sort_by_cached_key(|index| object.section(*index).map(|section| object.section_name(&section)));
+        loader_check::same_names(module, &sorted, &mut |error| self.add_loader_error(&error));
+    }
+
+    /// Runs the early pass, and adds its errors.
+    pub(super) fn early(
+        &mut self,
+        memory: &mut ModuleMemory,
+        values: &mut [u64],
+        resolver: &mut dyn Resolver,
+    ) -> Option<Loaded<'f>> {
+        let module = self.module;
+        let mut add = |error: Error| self.add(early_phase(error.kind), &error);
+        match module.assign(memory).and_then(|placed| placed.assume_filled().early(values, resolver)) {
+            Ok(loaded) => return Some(loaded),
+            Err(first) => add(first),
+        }
+        // This fails only for a reason that was already added.
+        if let Ok(placed) = module.assign(memory) {
+            let _ = placed.assume_filled().errors(values, resolver, &mut add);
+        }
+        None
+    }
+
+    pub(super) fn add(&mut self, phase: Phase, error: &Error) {
+        let kind = (phase, Some(error.kind as i32), None);
+        if self.seen.is_new(identity(error)) && self.count(kind, 1) {
+            self.found.push(found(Some(self.module), self.name, phase, error, self.module.profile()));
+        }
+    }
+
+    fn add_loader_error(&mut self, error: &LoaderFinding) {
+        let found = loader_error(self.module, self.name, error);
+        if self.count(found.kind, 1) {
+            self.found.push(found);
+        }
+    }
+
+    /// Adds other errors of the same module.
+    pub(super) fn append(&mut self, other: Errors<'_, '_>) {
+        for found in other.found {
+            if self.seen.is_new(found.identity) && self.count(found.kind, 1) {
+                self.found.push(found);
+            }
+        }
+        for (kind, count) in other.counts {
+            self.count(kind, count.saturating_sub(LISTED));
+        }
+    }
+
+    /// Counts errors. Returns whether the first of them is listed.
+    fn count(&mut self, kind: Kind, errors: u64) -> bool {
+        let count = self.counts.entry(kind).or_default();
+        *count = count.saturating_add(errors);
+        *count <= LISTED
+    }
+
+    pub(super) fn finish(self) -> Prediction {
+        predict(self.found, &self.counts)
+    }
+
+    /// The prediction if the passes cannot be simulated for this reason.
+    pub(super) fn finish_without(self, reason: String) -> Prediction {
+        match self.found.is_empty() {
+            true => Prediction::not_judged(reason),
+            false => self.finish(),
+        }
+    }
+}
+
+/// The first error of the earliest phase is decisive.
+fn predict(mut found: Vec<Found>, counts: &HashMap<Kind, u64>) -> Prediction {
+    let phase = |found: &Found| found.kind.0;
+    found.sort_by_key(phase);
+    let mut seen = HashSet::new();
+    found.retain(|found| seen.insert((found.message.clone(), format!("{:?}", found.row.location))));
+    // The last listed error of a kind has the number of those that are not listed.
+    let mut more: HashMap<Kind, u64> =
+        counts.iter().map(|(kind, count)| (*kind, count.saturating_sub(LISTED))).collect();
+    for found in found.iter_mut().rev() {
+        found.row.more = more.remove(&found.kind).unwrap_or(0);
+    }
+    let Some(first) = found.first() else { return Prediction::default() };
+    let verdict = match first.outcome {
+        Outcome::Refused(_) => Verdict::Rejected,
+        Outcome::Unsafe => Verdict::Unsafe,
+    };
+    Prediction {
+        verdict,
+        errno: errno_of(first.outcome),
+        phase: Some(phase(first)),
+        message: Some(first.message.clone()),
+        errors: found.into_iter().map(|found| found.row).collect(),
+    }
+}
+
+const fn errno_of(outcome: Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Refused(number) => errno(number),
+        Outcome::Unsafe => None,
+    }
+}
+
+const fn early_phase(kind: ErrorKind) -> Phase {
+    match kind {
+        ErrorKind::UnknownSymbol
+        | ErrorKind::CommonSymbol
+        | ErrorKind::SymbolSection
+        | ErrorKind::BadSymbolName => Phase::Symbols,
+        _ => Phase::Relocation,
+    }
+}
+
+fn identity(error: &Error) -> Identity {
+    let kind = u64::from((error.kind as i32).cast_unsigned());
+    let numbers = [kind, error.offset, error.value, error.limit];
+    (numbers, error.section, error.entry, error.r_type, error.symbol)
+}
+
+fn found(module: Option<&Module<'_>>, name: &str, phase: Phase, error: &Error, profile: &Profile) -> Found {
+    let outcome = late::outcome(error.kind, profile);
+    let location = Location::of_error(module, error);
+    Found {
+        kind: (phase, Some(error.kind as i32), None),
+        identity: identity(error),
+        outcome,
+        message: kernel_log::message(name, error, &location),
+        row: ErrorRow {
+            kind: format!("{:?}", error.kind),
+            message: error.kind.to_string(),
+            location,
+            numbers: numbers(error).filter(|(name, _)| *name != "offset").collect(),
+            errno: errno_of(outcome),
+            help: help(error).map(str::to_owned),
+            more: 0,
+        },
+    }
+}
+
+fn loader_error(module: &Module<'_>, name: &str, error: &LoaderFinding) -> Found {
+    let sentence = error.check.message().to_string_lossy().into_owned();
+    let location = Location::of_section(module, error.section);
+    let phase = match error.check.phase() {
+        loader_check::Phase::Validity => Phase::Validity,
+        loader_check::Phase::Layout => Phase::Layout,
+        loader_check::Phase::Sysfs => Phase::Sysfs,
+        loader_check::Phase::Init => Phase::Init,
+    };
+    let of = location.section_name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    let outcome = Outcome::Refused(error.check.errno());
+    Found {
+        kind: (phase, None, Some(error.check as u32)),
+        identity: ([0; 4], error.section, None, Some(error.check as u32), None),
+        outcome,
+        message: format!("{name}: {sentence}{of}"),
+        row: ErrorRow {
+            kind: format!("{:?}", error.check),
+            message: sentence,
+            location,
+            numbers: Vec::new(),
+            errno: errno_of(outcome),
+            help: None,
+            more: 0,
+        },
+    }
+}

@@ -1,0 +1,71 @@
+//! What the tool adds to an error of the library: its location, the names of its numbers, and help.
+
+use super::location::Location;
+use super::names;
+use relakit::{Error, ErrorKind, Module, arch};
+use serde_json::{Value, json};
+
+/// What the user can do about an error, unless it is obvious.
+pub(crate) fn help(error: &Error) -> Option<&'static str> {
+    Some(match error.kind {
+        ErrorKind::UnknownSymbol => {
+            "no symbol file exports this symbol; add the file of the module that does"
+        }
+        ErrorKind::KlpNotFound => {
+            "check that the object is loaded at this step, and that its symbol file lists the symbol"
+        }
+        ErrorKind::KlpAmbiguous => "write the sympos of the intended symbol after the comma, counted from 1",
+        ErrorKind::NotAssigned => "add the section to the file of --memory",
+        ErrorKind::SymbolUnassigned => {
+            "add the symbol's section to the file of --memory; if the value is irrelevant, use any address"
+        }
+        ErrorKind::TargetNotZero => {
+            "the field was written before: two relocations have the same field, or it was not cleared when \
+             the target module was unloaded"
+        }
+        ErrorKind::TargetMismatch => {
+            "the field was changed after the relocation, by another relocation or by the code that reads a \
+             special section"
+        }
+        ErrorKind::VmlinuxFromModule => "move this relocation to a .klp.rela.vmlinux section",
+        ErrorKind::CommonSymbol => "compile with -fno-common",
+        ErrorKind::AlreadyLive => "unload the module first, with --going",
+        ErrorKind::NotLive => "load the module first, with --coming",
+        _ => return None,
+    })
+}
+
+/// The numbers of an error and their names.
+pub(crate) fn numbers(error: &Error) -> impl Iterator<Item = (&'static str, u64)> {
+    let numbers = [error.offset, error.value, error.limit];
+    error.kind.field_names().into_iter().zip(numbers).filter(|(name, _)| !name.is_empty())
+}
+
+/// What Linux returns for this error.
+pub(crate) fn errno(error: &Error) -> Option<&'static str> {
+    names::errno(error.kind.linux_errno())
+}
+
+/// An error in the JSON of `inspect` and `apply`. Keys are only ever added.
+pub(crate) fn to_json(module: Option<&Module<'_>>, error: &Error) -> Value {
+    let location = Location::of_error(module, error);
+    let numbers: serde_json::Map<_, _> = numbers(error)
+        .map(|(name, number)| (name.replace(' ', "_"), json!(format!("{number:#x}"))))
+        .collect();
+    json!({
+        "kind": format!("{:?}", error.kind),
+        "number": error.kind as i32,
+        "message": error.kind.to_string(),
+        "section": error.section,
+        "section_name": location.section_name,
+        "entry": error.entry,
+        "target_name": location.target_name,
+        "type": error.r_type,
+        "type_name": error.r_type.and_then(arch::type_name),
+        "symbol": error.symbol,
+        "symbol_name": error.symbol.filter(|_| module.is_some()).map(|_| location.symbol_name.unwrap_or_default()),
+        "numbers": numbers,
+        "errno": errno(error),
+        "help": help(error),
+    })
+}

@@ -1,0 +1,223 @@
+//! `relakit apply`, on the livepatch of the demo.
+
+use super::help::{Folder, code, json, relakit, stderr};
+use std::fs;
+use std::process::Output;
+
+/// Section numbers in the demo's livepatch.
+const TEXT: usize = 1;
+const DATA: usize = 3;
+
+/// `relakit apply`, with more arguments.
+fn apply(folder: &Folder, more: &str) -> Output {
+    apply_to(folder, "livepatch.ko", more)
+}
+
+fn apply_to(folder: &Folder, module: &str, more: &str) -> Output {
+    let space = if more.is_empty() { "" } else { " " };
+    folder.run(&format!("apply {module} --memory memory.json --symbols symbols.txt --out out{space}{more}"))
+}
+
+fn section(folder: &Folder, step: &str, index: usize) -> Vec<u8> {
+    fs::read(folder.path(&format!("out/{step}/{index}.bin"))).unwrap()
+}
+
+fn steps(folder: &Folder) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder.path("out")) else { return Vec::new() };
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+const FIRST: &str = "--coming demo_disk=demo_disk-first.txt";
+const SECOND: &str = "--coming demo_disk=demo_disk-second.txt";
+
+#[test]
+fn steps_run_in_the_given_order_and_each_writes_its_memory() {
+    let folder = Folder::new();
+    let done = apply(&folder, &format!("{FIRST} --going demo_disk {SECOND}"));
+    assert_eq!(code(&done), 0, "{}", stderr(&done));
+    let expected = ["0-early", "1-coming-demo_disk", "2-going-demo_disk", "3-coming-demo_disk"];
+    assert_eq!(steps(&folder), expected);
+    // stats.requests, an R_X86_64_64 against demo_requests.
+    let pointer = |step| u64::from_le_bytes(section(&folder, step, DATA)[0xd0..0xd8].try_into().unwrap());
+    assert_eq!(expected.map(pointer), [0, 0xffff_ffff_c0a1_2400, 0, 0xffff_ffff_c0b3_6400]);
+    assert_eq!(section(&folder, "0-early", TEXT), section(&folder, "2-going-demo_disk", TEXT));
+    // part_in_flight,2: the second by address, from the field at .text+0x5d.
+    let field = &section(&folder, "0-early", TEXT)[0x5d..0x61];
+    let distance = 0xffff_ffff_815b_7e60u64.wrapping_sub(0xffff_ffff_c090_1000 + 0x61);
+    assert_eq!(field, &distance.to_le_bytes()[..4]);
+}
+
+#[test]
+fn a_step_that_fails_writes_nothing_and_ends_the_run() {
+    let folder = Folder::new();
+    let failed = apply(&folder, "--coming demo_disk --going demo_disk");
+    assert_eq!(code(&failed), 1);
+    assert_eq!(steps(&folder), ["0-early"]);
+    let said = stderr(&failed);
+    // All symbols of both sections, not only the first one.
+    assert_eq!(said.matches("livepatch symbol not found").count(), 4, "{said}");
+    for part in
+        ["section 26 .klp.rela.demo_disk..text", "section 28", "EINVAL", "1-coming-demo_disk: 4 errors"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn an_early_pass_that_fails_reports_all_unknown_symbols() {
+    let folder = Folder::new();
+    folder.write("few.txt", "ffffffff81000000 T _text\n");
+    let failed = folder.run("apply livepatch.ko --memory memory.json --symbols few.txt --out out");
+    assert_eq!(code(&failed), 1);
+    assert!(steps(&folder).is_empty());
+    let said = stderr(&failed);
+    for name in ["_printk", "klp_enable_patch", "seq_printf"] {
+        assert!(said.contains(name), "{name}: {said}");
+    }
+    assert_eq!(said.matches("unknown symbol").count(), 3, "{said}");
+}
+
+#[test]
+fn unloading_first_and_loading_twice_are_refused() {
+    let folder = Folder::new();
+    assert!(stderr(&apply(&folder, "--going demo_disk")).contains("has not come"));
+    let twice = apply(&folder, &format!("{FIRST} {SECOND}"));
+    assert_eq!(code(&twice), 1);
+    assert!(stderr(&twice).contains("came before"));
+}
+
+#[test]
+fn linux_before_6_3_does_not_clear_and_so_cannot_apply_again() {
+    let folder = Folder::new();
+    let failed = apply(&folder, &format!("--kernel 6.1 {FIRST} --going demo_disk {FIRST}"));
+    assert_eq!(code(&failed), 1);
+    assert_eq!(section(&folder, "1-coming-demo_disk", TEXT), section(&folder, "2-going-demo_disk", TEXT));
+    assert!(stderr(&failed).contains("not zero"), "{}", stderr(&failed));
+}
+
+#[test]
+fn an_object_without_relocations_causes_a_note() {
+    let folder = Folder::new();
+    let done = apply(&folder, "--coming demo-disk");
+    assert_eq!(code(&done), 0);
+    assert!(stderr(&done).contains("no relocations for \"demo-disk\""));
+    assert_eq!(section(&folder, "0-early", TEXT), section(&folder, "1-coming-demo-disk", TEXT));
+}
+
+#[test]
+fn a_kernel_without_a_profile_uses_the_older_one_and_a_note_says_so() {
+    let folder = Folder::new();
+    let done = apply(&folder, "--kernel 6.8.0-45-generic");
+    assert_eq!(code(&done), 0);
+    assert!(stderr(&done).contains("uses the rules of Linux 6.3"), "{}", stderr(&done));
+    for wrong in ["5.7", "banana", ""] {
+        assert_eq!(code(&apply(&folder, &format!("--kernel {wrong}"))), 2, "{wrong}");
+    }
+}
+
+#[test]
+fn json_has_the_steps_and_the_errors() {
+    let folder = Folder::new();
+    let done = json(&apply(&folder, &format!("--format json {FIRST}")));
+    assert_eq!(done["failed"], serde_json::Value::Null);
+    assert_eq!(done["steps"][1]["step"], "1-coming-demo_disk");
+    assert_eq!(done["steps"][1]["relocation_sections"], 2);
+    let failed = json(&apply(&folder, "--format json --coming demo_disk"));
+    assert_eq!(failed["failed"], "1-coming-demo_disk");
+    let error = &failed["errors"][0];
+    assert_eq!(error["kind"], "KlpNotFound");
+    assert_eq!(error["errno"], "EINVAL");
+    assert_eq!(error["symbol_name"], ".klp.sym.demo_disk.demo_limits,0");
+    assert_eq!(error["numbers"]["offset"], "0xb");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_has_its_own_exit_code() {
+    let folder = Folder::new();
+    assert_eq!(code(&apply_to(&folder, "/nonexistent.ko", "")), 3);
+    assert_eq!(code(&apply(&folder, "--coming demo_disk=/nonexistent")), 3);
+    folder.write("memory.json", "{");
+    let failed = apply(&folder, "");
+    assert_eq!(code(&failed), 3);
+    assert!(stderr(&failed).contains("memory.json"));
+    folder.write("memory.json", r#"{"sections": [{"index": 99, "addr": 1}]}"#);
+    assert!(stderr(&apply(&folder, "")).contains("section 99"));
+}
+
+#[test]
+fn a_truncated_module_is_an_error() {
+    let folder = Folder::new();
+    let module = fs::read(folder.path("livepatch.ko")).unwrap();
+    folder.write("cut.ko", &module[..module.len() - 1]);
+    let failed = apply_to(&folder, "cut.ko", "");
+    assert_eq!(code(&failed), 1);
+    assert!(stderr(&failed).contains("reaches past the end of the file"), "{}", stderr(&failed));
+    assert!(stderr(&apply_to(&folder, "broken.ko", "")).contains("not an ELF file"));
+}
+
+#[test]
+fn a_relocated_section_needs_an_address() {
+    let folder = Folder::new();
+    folder.write("memory.json", r#"{"sections": [{"index": 1, "addr": "0xffffffffc0901000"}]}"#);
+    let failed = apply(&folder, "");
+    assert_eq!(code(&failed), 1);
+    // Each relocated section once.
+    assert_eq!(stderr(&failed).matches("was not placed").count(), 8, "{}", stderr(&failed));
+}
+
+#[test]
+fn names_that_cannot_be_modules_are_refused_on_the_command_line() {
+    let folder = Folder::new();
+    for step in ["--coming vmlinux", "--coming =x", "--coming a/../b", "--going "] {
+        assert_eq!(code(&apply(&folder, step)), 2, "{step}");
+    }
+}
+
+#[test]
+fn a_second_run_into_the_same_folder_leaves_no_old_files() {
+    let folder = Folder::new();
+    assert_eq!(code(&apply(&folder, "")), 0);
+    fs::write(folder.path("out/0-early/999.bin"), "old").unwrap();
+    assert_eq!(code(&apply(&folder, "")), 0);
+    assert!(!folder.path("out/0-early/999.bin").exists());
+}
+
+#[test]
+fn only_terminals_get_colours() {
+    let folder = Folder::new();
+    let failed = apply(&folder, "--coming demo_disk");
+    let demo = relakit().arg("demo").output().unwrap();
+    for text in [&failed.stdout, &failed.stderr, &demo.stdout] {
+        assert!(!text.contains(&0x1b));
+    }
+}
+
+#[test]
+fn the_demo_shows_all_steps() {
+    let demo = relakit().arg("demo").output().unwrap();
+    assert_eq!(code(&demo), 0);
+    let story = String::from_utf8(demo.stdout).unwrap();
+    for part in [
+        "early",
+        "__jump_table",
+        "Load demo_disk at",
+        "Unload",
+        "Load demo_disk again",
+        "Nothing was written",
+    ] {
+        assert!(story.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_are_made() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = relakit().args(["completions", shell]).output().unwrap();
+        assert!(String::from_utf8(script.stdout).unwrap().contains("inspect"), "{shell}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(code(&relakit().arg("man").arg(dir.path()).output().unwrap()), 0);
+    assert!(fs::read_to_string(dir.path().join("relakit-apply.1")).unwrap().contains("MEMORY.json"));
+}

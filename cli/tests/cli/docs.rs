@@ -1,0 +1,130 @@
+//! docs/findings has a page for each rule, with the text of the rule.
+
+use super::help::bless;
+use relakit_linux::findings::Lint;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Name, severity and sentence of the rules for errors of the kernel.
+const KERNEL: [(&str, &str, &str); 3] = [
+    ("kernel-rejects", "error", "the kernel refuses the module, or another one because of it"),
+    ("kernel-unsafe", "error", "the kernel does not check, and reads or writes out of bounds"),
+    ("not-judged", "warning", "the input is not enough to predict what the kernel does"),
+];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/findings")
+}
+
+/// Name, severity and sentence of every rule.
+fn rules() -> Vec<(&'static str, &'static str, &'static str)> {
+    let findings =
+        Lint::ALL.iter().map(|rule| (rule.name(), rule.severity().name(), rule.message().to_str().unwrap()));
+    findings.chain(KERNEL).collect()
+}
+
+/// The beginning of a page.
+fn head((name, severity, sentence): (&str, &str, &str)) -> String {
+    format!("# {name}\n\n**{severity}**: {sentence}.\n")
+}
+
+fn page(name: &str) -> (PathBuf, String) {
+    let path = folder().join(format!("{name}.md"));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    (path, text)
+}
+
+#[test]
+fn every_rule_has_a_page_with_its_sentence() {
+    for rule in rules() {
+        let (path, text) = page(rule.0);
+        let mut blocks = text.splitn(3, "\n\n");
+        let (Some(title), Some(sentence), Some(rest)) = (blocks.next(), blocks.next(), blocks.next()) else {
+            panic!("{}: no text", path.display());
+        };
+        if bless() {
+            fs::write(&path, format!("{}\n{rest}", head(rule))).unwrap();
+        }
+        let (_, text) = page(rule.0);
+        let found = format!("{title}\n\n{sentence}\n");
+        assert!(text.starts_with(&head(rule)), "{found}: RELAKIT_BLESS=1 corrects it");
+    }
+}
+
+#[test]
+fn every_page_has_an_example_a_correction_and_how_to_silence_it() {
+    for (name, ..) in rules() {
+        let (_, text) = page(name);
+        let titles: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        assert_eq!(titles.len(), 4, "{name}: {titles:?}");
+        assert!(
+            titles.ends_with(&["What it looks like", "What to do", "How to silence it"]),
+            "{name}: {titles:?}"
+        );
+        assert!(text.contains("\n```text\n"), "{name}");
+        let (_, silence) = text.split_once("## How to silence it\n\n").unwrap();
+        let is_the_kernels = KERNEL.iter().any(|(kernel, ..)| *kernel == name);
+        let expected =
+            if is_the_kernels { "It cannot be allowed".to_owned() } else { format!("`--allow {name}`. ") };
+        assert!(silence.starts_with(&expected), "{name}: {silence}");
+    }
+}
+
+#[test]
+fn every_page_belongs_to_a_rule() {
+    for entry in fs::read_dir(folder()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let name = name.strip_suffix(".md").unwrap();
+        assert!(name == "README" || rules().iter().any(|(rule, ..)| *rule == name), "{name}.md");
+    }
+}
+
+#[test]
+fn the_table_has_every_rule_in_the_order_of_the_numbers() {
+    let path = folder().join("README.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let (before, table) = text.split_once("\n| name |").expect("a table");
+    let (_, after) = table.split_once("\n\n").expect("text after the table");
+    let mut expected = "\n| name | severity | what is so |\n|---|---|---|\n".to_owned();
+    for (name, severity, sentence) in rules() {
+        writeln!(expected, "| [{name}]({name}.md) | {severity} | {} |", escaped(sentence)).unwrap();
+    }
+    let expected = format!("{before}{expected}\n{after}");
+    if bless() {
+        fs::write(&path, &expected).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), expected, "RELAKIT_BLESS=1 corrects it");
+}
+
+/// Escapes characters that have a meaning in Markdown.
+fn escaped(sentence: &str) -> String {
+    sentence.replace('<', "&lt;").replace('|', "\\|")
+}
+
+#[test]
+fn links_of_the_pages_have_a_target() {
+    let docs = folder().join("..");
+    let pages = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    for page in pages.chain([docs.join("check.md"), docs.join("ci/README.md")]) {
+        let text = fs::read_to_string(&page).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
+        for link in links.filter(|link| !link.starts_with("https://")) {
+            let (file, anchor) =
+                link.split_once('#').map_or((link, None), |(file, anchor)| (file, Some(anchor)));
+            let linked = page.parent().unwrap().join(file);
+            assert!(linked.exists(), "{}: {link}", page.display());
+            let Some(anchor) = anchor else { continue };
+            let headings = fs::read_to_string(&linked).unwrap();
+            let found = headings.lines().any(|line| slug(line).as_deref() == Some(anchor));
+            assert!(found, "{}: {link}", page.display());
+        }
+    }
+}
+
+/// The anchor that GitHub gives a heading.
+fn slug(line: &str) -> Option<String> {
+    let heading = line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#'))?;
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    Some(kept.collect::<String>().to_lowercase().replace(' ', "-"))
+}

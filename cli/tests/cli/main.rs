@@ -1,0 +1,31 @@
+//! Runs the tool as a user does, also with hostile input and with output that fails.
+#![expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
+
+#[cfg(test)]
+mod apply;
+#[cfg(test)]
+mod check;
+#[cfg(test)]
+mod ci;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod docs;
+#[cfg(test)]
+mod elf;
+#[cfg(test)]
+mod help;
+#[cfg(test)]
+mod input;
+#[cfg(test)]
+mod inspect;
+#[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod output;
+#[cfg(test)]
+#[expect(dead_code, reason = "the test `recordings` uses the rest")]
+#[path = "../reader/mod.rs"]
+mod reader;
+#[cfg(test)]
+mod verdict;

@@ -1,0 +1,49 @@
+//! The modules of the C ABI are layers. A module imports only layers below its own.
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "test code"
+)]
+
+#[path = "../../core/tests/layering/mod.rs"]
+mod layering;
+
+use layering::Layers;
+use std::path::Path;
+
+#[test]
+fn no_module_imports_a_higher_layer() {
+    let order = [
+        "types",
+        "status",
+        "error",
+        "pointers",
+        "callbacks",
+        "state",
+        "sechdrs_memory",
+        "memory",
+        "relocate",
+        "index",
+        "klp_names",
+        "image",
+        "sechdrs",
+        "module",
+        "late",
+        "describe",
+        "names",
+        "findings",
+        "panic",
+        "layout",
+    ];
+    let exceptions = [
+        // `relakit_sechdrs` is declared in `sechdrs`.
+        ("pointers", "sechdrs"),
+        ("image", "sechdrs"),
+        ("describe", "names"),
+        // The checks of struct layouts use every public item.
+        ("layout", "*"),
+    ];
+    let layers = Layers { order: &order, exceptions: &exceptions };
+    layers.check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+}
