@@ -117,6 +117,14 @@ struct guest_space {
     uint64_t next[2], end[2];
 };
 
+/* Room for modules: in small pages, and in the large one. */
+#define SMALL_PAGES { { MODULE_TEXT, MODULE_DATA }, \
+                      { MODULE_TEXT + MODULE_PAGES * PAGE, MODULE_DATA + MODULE_PAGES * PAGE } }
+#define IN_LARGE_PAGE { { MODULE_LARGE, MODULE_LARGE + LARGE_PAGE / 2 }, \
+                        { MODULE_LARGE + LARGE_PAGE / 2, MODULE_LARGE + LARGE_PAGE } }
+#define FOR_KERNEL { { KERNEL_TEXT, KERNEL_DATA }, \
+                     { KERNEL_TEXT + KERNEL_PAGES * PAGE, KERNEL_DATA + KERNEL_PAGES * PAGE } }
+
 struct module_symbol {
     const char *name; /* in the file */
     uint64_t address; /* guest-virtual */

@@ -3,8 +3,8 @@
  * life FOLDER [tcg]: loads a kernel, a livepatch and its target into a guest, and lets the guest's processor run them: by
  * KVM, or if there is none, or if it is told so, by QEMU's emulation. FOLDER has the modules and, for QEMU, start.elf.
  */
+#include "../loader/loader.h"
 #include "../unit/test.h"
-#include "files.h"
 #include "vcpu.h"
 
 #include <fcntl.h>
@@ -18,8 +18,7 @@ static struct relakit_writer hooks;
 static struct guest_names names;
 static struct relakit_resolver resolver;
 static struct guest_module kernel, patch, target;
-static struct guest_space small_pages = { { MODULE_TEXT, MODULE_DATA },
-                                          { MODULE_TEXT + MODULE_PAGES * PAGE, MODULE_DATA + MODULE_PAGES * PAGE } };
+static struct guest_space small_pages = SMALL_PAGES;
 static unsigned char before[IMAGE_SIZE];
 static uint64_t flushes, flushed_frames;
 static int use_tcg;
@@ -74,10 +73,9 @@ static void close_text(void)
     writer.open = writer.open_size = 0;
 }
 
-static void load_module(struct guest_module *module, const char *name, const char *path, struct guest_space *space)
+static void load_module(struct guest_module *module, const char *name, const void *file, size_t size,
+                        struct guest_space *space)
 {
-    size_t size;
-    const void *file = read_file(path, &size);
     const uint64_t flushes_before = flushes;
 
     open_text(space->next[0] & ~(PAGE - 1), (space->end[0] - space->next[0]) / PAGE + 1);
@@ -172,10 +170,10 @@ static unsigned char *open_ram(void)
 
 int main(int argc, char **argv)
 {
-    struct guest_space kernel_pages = { { KERNEL_TEXT, KERNEL_DATA },
-                                        { KERNEL_TEXT + KERNEL_PAGES * PAGE, KERNEL_DATA + KERNEL_PAGES * PAGE } };
-    struct guest_space large_page = { { MODULE_LARGE, MODULE_LARGE + LARGE_PAGE / 2 },
-                                      { MODULE_LARGE + LARGE_PAGE / 2, MODULE_LARGE + LARGE_PAGE } };
+    struct guest_space kernel_pages = FOR_KERNEL;
+    struct guest_space large_page = IN_LARGE_PAGE;
+    unsigned char *kernel_file, *patch_file, *target_file;
+    size_t kernel_size, patch_size, target_size;
     const char *why;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -188,20 +186,23 @@ int main(int argc, char **argv)
     printf("the guest's processor: %s%s%s\n", use_tcg ? "QEMU's emulation, TCG (KVM is not used: " : "KVM",
            use_tcg ? why : "", use_tcg ? ")" : "");
 
+    kernel_file = read_file("kernel.ko", &kernel_size);
+    patch_file = read_file("patch.ko", &patch_size);
+    target_file = read_file("target.ko", &target_size);
     ram = open_ram();
     guest_make(&guest, ram + IMAGE_BASE);
     writer.flush = flush;
     hooks = guest_hooks(&writer);
     resolver = guest_resolver(&names);
 
-    load_module(&kernel, "kernel", "kernel.ko", &kernel_pages);
+    load_module(&kernel, "kernel", kernel_file, kernel_size, &kernel_pages);
     names.kernel = &kernel;
     printf(" kernel\n");
     EQ(run(&kernel, "kernel_add", -7, VCPU_RETURNED), 993);
     run(&kernel, "kernel_writes_its_code", 1, VCPU_DIED); /* read-only for the guest, though the hooks wrote it */
     EQ(run(&kernel, "kernel_other", 1, VCPU_RETURNED), 40001);
 
-    load_module(&patch, "patch", "patch.ko", &small_pages);
+    load_module(&patch, "patch", patch_file, patch_size, &small_pages);
     printf(" livepatch, early\n");
     EQ(guest_module_symbol(&patch, "patch_early_edge") % PAGE, PAGE - 7); /* and their fields are in two pages each */
     EQ(guest_module_symbol(&patch, "patch_late_edge") % PAGE, PAGE - 6);
@@ -209,15 +210,17 @@ int main(int argc, char **argv)
     EQ(run(&patch, "patch_early", 5, VCPU_RETURNED), 7 * 5 + 20005);
     EQ(run(&patch, "patch_early_edge", 6, VCPU_RETURNED), 42);
 
-    load_module(&target, "target", "target.ko", &small_pages);
+    load_module(&target, "target", target_file, target_size, &small_pages);
     come_and_go();
-    load_module(&target, "target", "target.ko", &large_page); /* it comes back elsewhere: in a page of 2 MiB */
+    load_module(&target, "target", target_file, target_size, &large_page); /* it comes back elsewhere: in a page of 2 MiB */
     come_and_go();
     printf(" %llu times sync was called, with %llu frames to make visible\n", (unsigned long long)flushes,
            (unsigned long long)flushed_frames);
 
     kvm_close();
-    free_files();
+    free(kernel_file);
+    free(patch_file);
+    free(target_file);
     munmap(ram, RAM_SIZE);
     return test_end(use_tcg ? "life (TCG)" : "life (KVM)");
 }

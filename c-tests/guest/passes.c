@@ -1,26 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* passes FOLDER: every pass of level 3 with every call of a hook failing, for the modules that life.c runs. */
+#include "../loader/loader.h"
 #include "broken.h"
-#include "files.h"
 
 #include <unistd.h>
 
 static struct guest_module kernel, patch, target;
 static struct guest_names names;
 static struct relakit_resolver resolver;
-static const struct guest_space small_pages = { { MODULE_TEXT, MODULE_DATA },
-                                                { MODULE_TEXT + MODULE_PAGES * PAGE,
-                                                  MODULE_DATA + MODULE_PAGES * PAGE } };
-static const struct guest_space large_page = { { MODULE_LARGE, MODULE_LARGE + LARGE_PAGE / 2 },
-                                               { MODULE_LARGE + LARGE_PAGE / 2, MODULE_LARGE + LARGE_PAGE } };
+static const struct guest_space small_pages = SMALL_PAGES;
+static const struct guest_space large_page = IN_LARGE_PAGE;
 static const void *patch_file, *target_file;
 static size_t patch_size, target_size;
-
-static int32_t flush(void *ctx, const uint64_t *frames, size_t count)
-{
-    (void)ctx, (void)frames, (void)count;
-    return 0;
-}
 
 static relakit_status place_patch(void)
 {
@@ -82,7 +73,7 @@ static void wrong_files(void)
     } wrong[] = { { UINT64_C(1) << 40, 1 }, { LARGE_PAGE / 2 + 1, 1 }, { 4, 3 }, { 4, 2 * PAGE } };
     const void *good = target_file;
 
-    arm(BREAK_PAGE, 0, 0);
+    arm(BREAK_PAGE, 0);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         unsigned char *bad = copy_of(good, target_size);
         Elf64_Shdr section;
@@ -120,7 +111,7 @@ static void refusals(void)
 
     memcpy(image_before, image, IMAGE_SIZE);
     writer.open_size = 0;
-    arm(BREAK_PAGE, 0, 0);
+    arm(BREAK_PAGE, 0);
     REFUSES(RELAKIT_ERR_WRITER, (int64_t)GUEST_READ_ONLY, coming()); /* the guest's text, and nobody has opened it */
     same_image(image_before);
     writer.open_size = last_field + 3 - MODULE_TEXT;
@@ -131,7 +122,7 @@ static void refusals(void)
     ACCEPTS(going());
     writer.open_size = MODULE_PAGES * PAGE;
     names.target = NULL;
-    arm(BREAK_PAGE, 0, 0);
+    arm(BREAK_PAGE, 0);
     REFUSES(RELAKIT_ERR_KLP_NOT_FOUND, 2, coming());
     EQ(strchr(broken.log, 'w') != NULL, 0);
     same_image(image_before);
@@ -155,8 +146,7 @@ static void refusals(void)
 
 int main(int argc, char **argv)
 {
-    struct guest_space kernel_pages = { { KERNEL_TEXT, KERNEL_DATA },
-                                        { KERNEL_TEXT + KERNEL_PAGES * PAGE, KERNEL_DATA + KERNEL_PAGES * PAGE } };
+    struct guest_space kernel_pages = FOR_KERNEL;
     const void *kernel_file;
     size_t kernel_size;
 
@@ -167,7 +157,7 @@ int main(int argc, char **argv)
     kernel_file = read_file("kernel.ko", &kernel_size);
     patch_file = read_file("patch.ko", &patch_size);
     target_file = read_file("target.ko", &target_size);
-    make_hooks(flush);
+    make_hooks();
     resolver = guest_resolver(&names);
 
     writer.open = KERNEL_TEXT;
@@ -194,6 +184,5 @@ int main(int argc, char **argv)
     fail_each_call("going", going, coming);
     ACCEPTS(going());
     refusals();
-    free_files();
     return test_end("passes");
 }

@@ -4,52 +4,41 @@
 
 #include <string.h>
 
-int host_limit = 1000;
-int host_verbose = 0;
+int kernel_limit = 1000;
+int verbose = 0;
 
-int host_add(int n)
+int kernel_add(int n)
 {
-    return n + host_limit;
+    return n + kernel_limit;
 }
 
-/* What a livepatch may use although it is not exported. Two files of a kernel may each have a static host_scale. */
-static int host_secret(int n)
+/* What a livepatch may use although it is not exported. Two files of a kernel may each have a static function scale. */
+static int secret(int n)
 {
     return 7 * n;
 }
 
-static int host_scale_first(int n)
+static int scale_first(int n)
 {
     return n + 20000;
 }
 
-static int host_scale_second(int n)
+static int scale_second(int n)
 {
     return n + 40000;
 }
 
-/* One entry of what a kernel has as its symbol table; function or data. */
-struct host_symbol {
+/* What a kernel has as its symbol table. */
+static const struct host_symbol {
     const char *name;
-    int (*function)(int);
-    int *data;
+    uint64_t address;
     int is_exported;
-};
-
-static const struct host_symbol host_symbols[] = {
-    { "host_add", host_add, NULL, 1 },
-    { "host_limit", NULL, &host_limit, 1 },
-    { "host_secret", host_secret, NULL, 0 },
-    { "host_scale", host_scale_first, NULL, 0 },
-    { "host_scale", host_scale_second, NULL, 0 },
-    { "host_verbose", NULL, &host_verbose, 0 },
+} host_symbols[] = {
+    { "kernel_add", (uintptr_t)kernel_add, 1 }, { "kernel_limit", (uintptr_t)&kernel_limit, 1 },
+    { "secret", (uintptr_t)secret, 0 },         { "scale", (uintptr_t)scale_first, 0 },
+    { "scale", (uintptr_t)scale_second, 0 },    { "verbose", (uintptr_t)&verbose, 0 },
 };
 #define HOST_SYMBOLS (sizeof host_symbols / sizeof host_symbols[0])
-
-static uint64_t address_of(const struct host_symbol *symbol)
-{
-    return symbol->function ? (uint64_t)(uintptr_t)symbol->function : (uint64_t)(uintptr_t)symbol->data;
-}
 
 /* Names come from module files: so long, and not ended by NUL. */
 static int is_name(const char *ours, const char *name, size_t length)
@@ -62,7 +51,7 @@ int32_t host_exported(void *ctx, const char *name, size_t length, uint64_t *valu
     (void)ctx;
     for (size_t i = 0; i < HOST_SYMBOLS; i++) {
         if (host_symbols[i].is_exported && is_name(host_symbols[i].name, name, length)) {
-            *value = address_of(&host_symbols[i]);
+            *value = host_symbols[i].address;
             return RELAKIT_OK;
         }
     }
@@ -77,11 +66,10 @@ static uint64_t find_in_host(const char *name, size_t length, uint64_t position)
         if (!is_name(host_symbols[i].name, name, length))
             continue;
         for (size_t j = 0; j < HOST_SYMBOLS; j++)
-            if (is_name(host_symbols[j].name, name, length) &&
-                address_of(&host_symbols[j]) < address_of(&host_symbols[i]))
+            if (is_name(host_symbols[j].name, name, length) && host_symbols[j].address < host_symbols[i].address)
                 at++;
         if (at == position)
-            return address_of(&host_symbols[i]);
+            return host_symbols[i].address;
     }
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The third level: relakit_module_*. The loader decides where sections live, and who has which name. */
-#include "level3.h"
+#include "loader.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +35,7 @@ relakit_status level3_place(struct level3 *loader, const void *file, size_t size
                             struct relakit_error *error)
 {
     struct relakit_module_info info = { .struct_size = sizeof info };
-    /* Linux's rules, but for one: a PC32 that does not fit is refused. Linux would write half of it. */
-    const struct relakit_options options = { .struct_size = sizeof options, .flags = RELAKIT_OPT_CHECK_PC32 };
+    const struct relakit_options options = { .struct_size = sizeof options, .profile = RELAKIT_PROFILE_ELF };
     relakit_status status;
 
     memset(loader, 0, sizeof *loader);

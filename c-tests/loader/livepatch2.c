@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A livepatch at the second level: relakit_klp_apply for "vmlinux" while it loads, later for modules that come. */
-#include "level2.h"
+#include "loader.h"
 
 #include <string.h>
 
-struct relakit_sechdrs livepatch2_image(const struct level2 *loader)
+static struct relakit_sechdrs image_of(const struct level2 *loader)
 {
     const struct object *object = &loader->object;
     const Elf64_Shdr *names = &object->sections[object->shstrtab];
@@ -30,7 +30,7 @@ struct relakit_sechdrs livepatch2_image(const struct level2 *loader)
  */
 relakit_status livepatch2_early(struct level2 *loader, struct relakit_error *error)
 {
-    const struct relakit_sechdrs image = livepatch2_image(loader);
+    const struct relakit_sechdrs image = image_of(loader);
     const struct relakit_resolver resolver = host_resolver();
     relakit_status status = level2_relocate(loader, error);
 
@@ -62,7 +62,7 @@ relakit_status livepatch2_load(struct level2 *loader, const char *name, unsigned
 relakit_status livepatch2_coming(struct level2 *loader, const char *object, uint32_t *sections,
                                  struct relakit_error *error)
 {
-    const struct relakit_sechdrs image = livepatch2_image(loader);
+    const struct relakit_sechdrs image = image_of(loader);
     const struct relakit_resolver resolver = host_resolver();
     const struct relakit_writer writer = memory_writer(&loader->memory);
 
@@ -72,7 +72,7 @@ relakit_status livepatch2_coming(struct level2 *loader, const char *object, uint
 relakit_status livepatch2_going(struct level2 *loader, const char *object, uint32_t *sections,
                                 struct relakit_error *error)
 {
-    struct relakit_sechdrs image = livepatch2_image(loader);
+    struct relakit_sechdrs image = image_of(loader);
     const struct relakit_writer writer = memory_writer(&loader->memory);
 
     image.values = NULL; /* the symbol table still has what the coming put there */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A livepatch at the third level: relakit_module_retain, and then relakit_module_coming and _going. */
-#include "level3.h"
+#include "loader.h"
 
 #include <stddef.h>
 

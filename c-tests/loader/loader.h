@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the loaders share: memory to load into, the ELF file, and the program that modules are loaded into. */
+/* What the loaders share: memory, the ELF file, and the program that modules are loaded into. Then the three levels. */
 #ifndef LOADER_H
 #define LOADER_H
 
@@ -7,7 +7,6 @@
 #include <relakit.h>
 #include <stddef.h>
 #include <stdint.h>
-
 
 /* memory.c: where one module lives: its code, and right after it its data, as many bytes each. */
 struct memory {
@@ -25,13 +24,15 @@ void memory_unmap(struct memory *memory);
 /* A writer for memory that is sealed already: it opens the code, writes, and seals it again. */
 struct relakit_writer memory_writer(struct memory *memory);
 
+struct module;
+
 /* object.c: an ELF file whose tables are where they say; what levels 1 and 2 need, and level 3 does by itself. */
 struct object {
     unsigned char *file;
     size_t size;
-    Elf64_Shdr *sections; /* a copy */
+    Elf64_Shdr *sections; /* a copy, in which object_place sets sh_addr */
     uint32_t section_count;
-    Elf64_Sym *symbols; /* a copy */
+    Elf64_Sym *symbols; /* a copy, in which object_place sets st_value */
     uint32_t symbol_count;
     uint32_t symtab;   /* section index of the symbol table */
     uint32_t strtab;   /* section index of its strings */
@@ -39,9 +40,10 @@ struct object {
 };
 
 relakit_status object_open(struct object *object, unsigned char *file, size_t size, struct relakit_error *error);
+/* Gives sections their memory and symbols their values, and notes what the module defines. */
+relakit_status object_place(struct object *object, struct memory *memory, struct module *module,
+                            struct relakit_error *error);
 void object_close(struct object *object);
-const char *object_section_name(const struct object *object, uint32_t section);
-const char *object_symbol_name(const struct object *object, uint32_t symbol);
 /* Is `section` a table of ordinary relocations for something that is in memory? */
 int object_is_rela(const struct object *object, uint32_t section);
 
@@ -73,16 +75,100 @@ int32_t host_candidate(void *ctx, const char *object, size_t object_length, cons
                        uint64_t position, uint64_t *value);
 struct relakit_resolver host_resolver(void);
 
-/* What the host has and modules use. */
-int host_add(int n);
-extern int host_limit;
-extern int host_verbose;
+/* What the host, which plays the kernel, has for modules. */
+int kernel_add(int n);
+extern int kernel_limit;
+extern int verbose;
 
 /* report.c: what a person reads. */
 void print_error(const struct relakit_error *error);
-void check(int holds, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int report(void); /* prints how many checks there were; 0 when all held */
 void *allocate(size_t size); /* zeros; ends the program when there is no memory */
 unsigned char *read_file(const char *path, size_t *size);
+
+/* --- level1.c: the loader does everything else, and relakit applies one table to one section. --- */
+
+struct level1 {
+    struct module module;
+    struct object object;
+    struct memory memory;
+};
+
+/* Loads the object in `file`, which must stay as long as the module; or changes nothing and says why. */
+relakit_status level1_load(struct level1 *loader, const char *name, unsigned char *file, size_t size,
+                           struct relakit_error *error);
+void level1_unload(struct level1 *loader);
+
+/* The two halves of level1_load: all but the relocations, and these, all of them or none. */
+relakit_status level1_place(struct level1 *loader, unsigned char *file, size_t size, struct relakit_error *error);
+relakit_status level1_relocate(struct level1 *loader, struct relakit_error *error);
+
+/* --- level2.c: a loader like Linux's, whose section headers and symbols hold addresses. --- */
+
+extern const struct relakit_options level2_options;
+
+struct level2 {
+    struct module module;
+    struct object object; /* sh_addr: where the section is; st_value: what the symbol is worth */
+    struct memory memory;
+    uint64_t *values; /* of livepatch2.c: what relakit_klp_apply works in */
+};
+
+/* Loads the object in `file`, which must stay as long as the module; or changes nothing and says why. */
+relakit_status level2_load(struct level2 *loader, const char *name, unsigned char *file, size_t size,
+                           struct relakit_error *error);
+void level2_unload(struct level2 *loader);
+
+/* The two halves of level2_load: all but the relocations, and these, all of them or none. */
+relakit_status level2_place(struct level2 *loader, unsigned char *file, size_t size, struct relakit_error *error);
+relakit_status level2_relocate(struct level2 *loader, struct relakit_error *error);
+/* Takes the second one back. */
+void level2_unrelocate(struct level2 *loader);
+
+/* livepatch2.c: the same with livepatch sections, and a module that comes and goes. */
+relakit_status livepatch2_load(struct level2 *loader, const char *name, unsigned char *file, size_t size,
+                               struct relakit_error *error);
+relakit_status livepatch2_coming(struct level2 *loader, const char *object, uint32_t *sections,
+                                 struct relakit_error *error);
+relakit_status livepatch2_going(struct level2 *loader, const char *object, uint32_t *sections,
+                                struct relakit_error *error);
+/* The second half of livepatch2_load. */
+relakit_status livepatch2_early(struct level2 *loader, struct relakit_error *error);
+
+/* --- level3.c: relakit reads the file, and takes the module through its whole life. --- */
+
+/* It must stay where it is: relakit knows a module by the address of its state. */
+struct level3 {
+    uint64_t state[RELAKIT_MODULE_SIZE / sizeof(uint64_t)]; /* aligned to RELAKIT_MODULE_ALIGN, 8 */
+    struct relakit_module *module_state;
+    struct module module;
+    struct memory memory;
+    struct relakit_section_memory *places;
+    struct relakit_memory map; /* leads to the places; the same for every call */
+    struct relakit_writer writer;
+    uint64_t *values;
+    size_t value_count;
+    void *kept; /* of livepatch3.c */
+};
+
+/* Loads the object in `file`, which must stay as long as the module; or changes nothing and says why. */
+relakit_status level3_load(struct level3 *loader, const char *name, const void *file, size_t size,
+                           struct relakit_error *error);
+void level3_unload(struct level3 *loader);
+
+/* Two halves of level3_load: all but the relocations, and these. With a writer the code is behind it. */
+relakit_status level3_place(struct level3 *loader, const void *file, size_t size, int with_writer,
+                            struct relakit_error *error);
+relakit_status level3_relocate(struct level3 *loader, struct relakit_error *error);
+relakit_status level3_names(struct level3 *loader, struct relakit_error *error);
+
+/* livepatch3.c: the same with livepatch sections, and a module that comes and goes. */
+relakit_status livepatch3_load(struct level3 *loader, const char *name, const void *file, size_t size,
+                               struct relakit_error *error);
+relakit_status livepatch3_coming(struct level3 *loader, const char *object, uint32_t *sections,
+                                 struct relakit_error *error);
+relakit_status livepatch3_going(struct level3 *loader, const char *object, uint32_t *sections,
+                                struct relakit_error *error);
+/* Part of livepatch3_load: puts aside what comings need. */
+relakit_status livepatch3_keep(struct level3 *loader, struct relakit_error *error);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Opens an ELF file: after that every table is inside the file, every name ends inside its table, and every symbol's
- * section exists. Levels 1 and 2 begin where a loader has done this; it is as much as a loader must do to be safe.
+ * What a loader does before levels 1 and 2. object_open checks the ELF file: afterwards every table is inside the file, every
+ * name ends inside its table, and every symbol's section exists. object_place gives sections and symbols their addresses.
  */
 #include "loader.h"
 
@@ -70,6 +70,10 @@ static relakit_status open_sections(struct object *object, struct relakit_error 
         const Elf64_Shdr *section = &object->sections[i];
         if (section->sh_type != SHT_NOBITS && !is_inside(section->sh_offset, section->sh_size, object->size))
             return truncated(error, RELAKIT_ERROR_HAS_SECTION, i, section->sh_offset, section->sh_size, object->size);
+        if (section->sh_type == SHT_REL)
+            return fault(error, RELAKIT_ERR_REL_SECTION, RELAKIT_ERROR_HAS_SECTION, i);
+        if (section->sh_type == SHT_RELA && section->sh_info >= object->section_count)
+            return fault(error, RELAKIT_ERR_TARGET_OUT_OF_RANGE, RELAKIT_ERROR_HAS_SECTION, i);
         if (section->sh_type == SHT_SYMTAB)
             object->symtab = i;
     }
@@ -127,16 +131,63 @@ void object_close(struct object *object)
     memset(object, 0, sizeof *object);
 }
 
-const char *object_section_name(const struct object *object, uint32_t section)
+/* Gives every section that is needed while the module runs its memory and its content. The others stay in the file. */
+static int place_sections(struct object *object, struct memory *memory)
 {
-    return (const char *)object->file + object->sections[object->shstrtab].sh_offset +
-           object->sections[section].sh_name;
+    for (uint32_t i = 0; i < object->section_count; i++) {
+        Elf64_Shdr *section = &object->sections[i];
+        unsigned char *at = object->file + section->sh_offset;
+
+        if (section->sh_flags & SHF_ALLOC) {
+            at = memory_take(memory, section->sh_flags, section->sh_size, section->sh_addralign);
+            if (!at)
+                return -1;
+            if (section->sh_type != SHT_NOBITS)
+                memcpy(at, object->file + section->sh_offset, section->sh_size);
+        }
+        section->sh_addr = (Elf64_Addr)(uintptr_t)at;
+    }
+    object->sections[object->symtab].sh_addr = (Elf64_Addr)(uintptr_t)object->symbols; /* the copy, with values */
+    return 0;
 }
 
-const char *object_symbol_name(const struct object *object, uint32_t symbol)
+static const char *symbol_name(const struct object *object, uint32_t symbol)
 {
     return (const char *)object->file + object->sections[object->strtab].sh_offset +
            object->symbols[symbol].st_name;
+}
+
+/* Makes st_value the value of every symbol. Returns the first symbol that nobody has, or 0. */
+static uint32_t resolve_symbols(struct object *object, struct module *module)
+{
+    for (uint32_t i = 1; i < object->symbol_count; i++) {
+        Elf64_Sym *symbol = &object->symbols[i];
+        const char *name = symbol_name(object, i);
+
+        if (symbol->st_shndx == SHN_UNDEF) {
+            if (host_exported(NULL, name, strlen(name), &symbol->st_value) != RELAKIT_OK &&
+                ELF64_ST_BIND(symbol->st_info) != STB_WEAK) /* a weak one is 0 */
+                return i;
+        } else if (symbol->st_shndx != RELAKIT_SHN_LIVEPATCH) { /* these wait for relakit_klp_apply */
+            if (symbol->st_shndx < object->section_count)
+                symbol->st_value += object->sections[symbol->st_shndx].sh_addr;
+            module_define(module, name, symbol->st_value);
+        }
+    }
+    return 0;
+}
+
+relakit_status object_place(struct object *object, struct memory *memory, struct module *module,
+                            struct relakit_error *error)
+{
+    uint32_t unknown;
+
+    memset(error, 0, sizeof *error);
+    module->defined = allocate(object->symbol_count * sizeof(struct name));
+    if (memory_map(memory) != 0 || place_sections(object, memory) != 0)
+        return error->status = RELAKIT_ERR_NOT_ASSIGNED;
+    unknown = resolve_symbols(object, module);
+    return unknown == 0 ? RELAKIT_OK : fault(error, RELAKIT_ERR_UNKNOWN_SYMBOL, RELAKIT_ERROR_HAS_SYMBOL, unknown);
 }
 
 int object_is_rela(const struct object *object, uint32_t section)
@@ -144,5 +195,5 @@ int object_is_rela(const struct object *object, uint32_t section)
     const Elf64_Shdr *rela = &object->sections[section];
 
     return rela->sh_type == SHT_RELA && !(rela->sh_flags & RELAKIT_SHF_RELA_LIVEPATCH) &&
-           rela->sh_info < object->section_count && object->sections[rela->sh_info].sh_flags & SHF_ALLOC;
+           object->sections[rela->sh_info].sh_flags & SHF_ALLOC;
 }

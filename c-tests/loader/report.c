@@ -3,11 +3,8 @@
 #include "loader.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static unsigned checks, failures;
 
 /* What a callback has returned comes back sign-extended; all other numbers have no sign. */
 static int is_callback_number(relakit_status status, uint32_t which)
@@ -49,27 +46,6 @@ void print_error(const struct relakit_error *error)
     printf("%s\n", *before == ',' ? ")" : "");
 }
 
-void check(int holds, const char *format, ...)
-{
-    va_list arguments;
-
-    checks++;
-    if (holds)
-        return;
-    failures++;
-    printf("FAILED: ");
-    va_start(arguments, format);
-    vprintf(format, arguments);
-    va_end(arguments);
-    printf("\n");
-}
-
-int report(void)
-{
-    printf("%u checks, %u failed\n", checks, failures);
-    return failures == 0 && checks != 0 ? 0 : 1;
-}
-
 void *allocate(size_t size)
 {
     void *memory = calloc(1, size ? size : 1);
@@ -89,14 +65,14 @@ unsigned char *read_file(const char *path, size_t *size)
 
     if (file && fseek(file, 0, SEEK_END) == 0)
         length = ftell(file);
-    if (length > 0 && fseek(file, 0, SEEK_SET) == 0) {
+    if (length >= 0 && fseek(file, 0, SEEK_SET) == 0) {
         bytes = allocate((size_t)length);
         if (fread(bytes, 1, (size_t)length, file) != (size_t)length)
             length = -1;
     }
     if (file)
         fclose(file);
-    if (length <= 0) {
+    if (length < 0) {
         fprintf(stderr, "cannot read %s\n", path);
         exit(2);
     }

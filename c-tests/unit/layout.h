@@ -22,167 +22,91 @@
 #define ALWAYS(that) extern char GLUE(always_, __LINE__)[(that) ? 1 : -1]
 #endif
 
-#define SIZE(type, size) ALWAYS(sizeof(struct relakit_##type) == size)
-#define AT(type, member, offset, bytes) \
-    ALWAYS(offsetof(struct relakit_##type, member) == offset && \
-           sizeof(((struct relakit_##type *)0)->member) == bytes)
+/* The offset of every member, as in ffi/src/layout.rs. */
+#define LAYOUT(size, members) ALWAYS(sizeof(STRUCT) == size members)
+#define AT(member, offset) && offsetof(STRUCT, member) == offset
 
-SIZE(options, 16);
-AT(options, struct_size, 0, 4);
-AT(options, flags, 4, 4);
-AT(options, profile, 8, 4);
-AT(options, reserved, 12, 4);
+#define STRUCT struct relakit_options
+LAYOUT(16, AT(struct_size, 0) AT(flags, 4) AT(profile, 8) AT(reserved, 12));
+#undef STRUCT
 
-SIZE(error, 64);
-AT(error, status, 0, 4);
-AT(error, linux_errno, 4, 4);
-AT(error, has, 8, 4);
-AT(error, section, 12, 4);
-AT(error, symbol, 16, 4);
-AT(error, r_type, 20, 4);
-AT(error, entry, 24, 8);
-AT(error, offset, 32, 8);
-AT(error, value, 40, 8);
-AT(error, limit, 48, 8);
-AT(error, reserved, 56, 8);
+#define STRUCT struct relakit_error
+LAYOUT(64, AT(status, 0) AT(linux_errno, 4) AT(has, 8) AT(section, 12) AT(symbol, 16) AT(r_type, 20)
+       AT(entry, 24) AT(offset, 32) AT(value, 40) AT(limit, 48) AT(reserved, 56));
+#undef STRUCT
 
-SIZE(symbols, 24);
-AT(symbols, values, 0, 8);
-AT(symbols, symtab, 8, 8);
-AT(symbols, count, 16, 8);
+#define STRUCT struct relakit_symbols
+LAYOUT(24, AT(values, 0) AT(symtab, 8) AT(count, 16));
+#undef STRUCT
 
-SIZE(writer, 40);
-AT(writer, struct_size, 0, 4);
-AT(writer, flags, 4, 4);
-AT(writer, ctx, 8, 8);
-AT(writer, read, 16, 8);
-AT(writer, write, 24, 8);
-AT(writer, sync, 32, 8);
+#define STRUCT struct relakit_writer
+LAYOUT(40, AT(struct_size, 0) AT(flags, 4) AT(ctx, 8) AT(read, 16) AT(write, 24) AT(sync, 32));
+#undef STRUCT
 
-SIZE(resolver, 32);
-AT(resolver, struct_size, 0, 4);
-AT(resolver, flags, 4, 4);
-AT(resolver, ctx, 8, 8);
-AT(resolver, exported, 16, 8);
-AT(resolver, nth_symbol, 24, 8);
+#define STRUCT struct relakit_resolver
+LAYOUT(32, AT(struct_size, 0) AT(flags, 4) AT(ctx, 8) AT(exported, 16) AT(nth_symbol, 24));
+#undef STRUCT
 
-SIZE(target, 32);
-AT(target, bytes, 0, 8);
-AT(target, size, 8, 8);
-AT(target, address, 16, 8);
-AT(target, writer, 24, 8);
+#define STRUCT struct relakit_target
+LAYOUT(32, AT(bytes, 0) AT(size, 8) AT(address, 16) AT(writer, 24));
+#undef STRUCT
 
-SIZE(section_memory, 40);
-AT(section_memory, flags, 0, 4);
-AT(section_memory, reserved, 4, 4);
-AT(section_memory, bytes, 8, 8);
-AT(section_memory, size, 16, 8);
-AT(section_memory, address, 24, 8);
-AT(section_memory, symbols_at, 32, 8);
+#define STRUCT struct relakit_section_memory
+LAYOUT(40, AT(flags, 0) AT(reserved, 4) AT(bytes, 8) AT(size, 16) AT(address, 24)
+       AT(symbols_at, 32));
+#undef STRUCT
 
-SIZE(memory, 32);
-AT(memory, struct_size, 0, 4);
-AT(memory, flags, 4, 4);
-AT(memory, places, 8, 8);
-AT(memory, count, 16, 8);
-AT(memory, writer, 24, 8);
+#define STRUCT struct relakit_memory
+LAYOUT(32, AT(struct_size, 0) AT(flags, 4) AT(places, 8) AT(count, 16) AT(writer, 24));
+#undef STRUCT
 
-SIZE(sechdrs, 72);
-AT(sechdrs, struct_size, 0, 4);
-AT(sechdrs, flags, 4, 4);
-AT(sechdrs, sechdrs, 8, 8);
-AT(sechdrs, section_count, 16, 4);
-AT(sechdrs, symindex, 20, 4);
-AT(sechdrs, symbol_count, 24, 4);
-AT(sechdrs, reserved, 28, 4);
-AT(sechdrs, shstrtab, 32, 8);
-AT(sechdrs, shstrtab_size, 40, 8);
-AT(sechdrs, strtab, 48, 8);
-AT(sechdrs, strtab_size, 56, 8);
-AT(sechdrs, values, 64, 8);
+#define STRUCT struct relakit_sechdrs
+LAYOUT(72, AT(struct_size, 0) AT(flags, 4) AT(sechdrs, 8) AT(section_count, 16) AT(symindex, 20)
+       AT(symbol_count, 24) AT(reserved, 28) AT(shstrtab, 32) AT(shstrtab_size, 40) AT(strtab, 48)
+       AT(strtab_size, 56) AT(values, 64));
+#undef STRUCT
 
-SIZE(module_info, 24);
-AT(module_info, struct_size, 0, 4);
-AT(module_info, section_count, 4, 4);
-AT(module_info, symbol_count, 8, 4);
-AT(module_info, symbols_section, 12, 4);
-AT(module_info, per_cpu_section, 16, 4);
-AT(module_info, reserved, 20, 4);
+#define STRUCT struct relakit_module_info
+LAYOUT(24, AT(struct_size, 0) AT(section_count, 4) AT(symbol_count, 8) AT(symbols_section, 12)
+       AT(per_cpu_section, 16) AT(reserved, 20));
+#undef STRUCT
 
-SIZE(section, 104);
-AT(section, struct_size, 0, 4);
-AT(section, flags, 4, 4);
-AT(section, sh_type, 8, 4);
-AT(section, section_class, 12, 4);
-AT(section, target, 16, 4);
-AT(section, status, 20, 4);
-AT(section, reason, 24, 8);
-AT(section, name, 32, 8);
-AT(section, name_len, 40, 8);
-AT(section, object, 48, 8);
-AT(section, object_len, 56, 8);
-AT(section, content, 64, 8);
-AT(section, size, 72, 8);
-AT(section, align, 80, 8);
-AT(section, sh_flags, 88, 8);
-AT(section, link, 96, 4);
-AT(section, info, 100, 4);
+#define STRUCT struct relakit_section
+LAYOUT(104, AT(struct_size, 0) AT(flags, 4) AT(sh_type, 8) AT(section_class, 12) AT(target, 16)
+       AT(status, 20) AT(reason, 24) AT(name, 32) AT(name_len, 40) AT(object, 48) AT(object_len, 56)
+       AT(content, 64) AT(size, 72) AT(align, 80) AT(sh_flags, 88) AT(link, 96) AT(info, 100));
+#undef STRUCT
 
-SIZE(symbol, 48);
-AT(symbol, struct_size, 0, 4);
-AT(symbol, shndx, 4, 4);
-AT(symbol, info, 8, 4);
-AT(symbol, reserved, 12, 4);
-AT(symbol, name, 16, 8);
-AT(symbol, name_len, 24, 8);
-AT(symbol, value, 32, 8);
-AT(symbol, size, 40, 8);
+#define STRUCT struct relakit_symbol
+LAYOUT(48, AT(struct_size, 0) AT(shndx, 4) AT(info, 8) AT(reserved, 12) AT(name, 16)
+       AT(name_len, 24) AT(value, 32) AT(size, 40));
+#undef STRUCT
 
-SIZE(special, 16);
-AT(special, struct_size, 0, 4);
-AT(special, read_at, 4, 4);
-AT(special, entry_size, 8, 4);
-AT(special, rewrites_code, 12, 4);
+#define STRUCT struct relakit_special
+LAYOUT(16, AT(struct_size, 0) AT(read_at, 4) AT(entry_size, 8) AT(rewrites_code, 12));
+#undef STRUCT
 
-SIZE(klp_section_name, 40);
-AT(klp_section_name, struct_size, 0, 4);
-AT(klp_section_name, is_early, 4, 4);
-AT(klp_section_name, object, 8, 8);
-AT(klp_section_name, object_len, 16, 8);
-AT(klp_section_name, section, 24, 8);
-AT(klp_section_name, section_len, 32, 8);
+#define STRUCT struct relakit_klp_section_name
+LAYOUT(40, AT(struct_size, 0) AT(is_early, 4) AT(object, 8) AT(object_len, 16) AT(section, 24)
+       AT(section_len, 32));
+#undef STRUCT
 
-SIZE(klp_symbol_name, 56);
-AT(klp_symbol_name, struct_size, 0, 4);
-AT(klp_symbol_name, is_vmlinux, 4, 4);
-AT(klp_symbol_name, object, 8, 8);
-AT(klp_symbol_name, object_len, 16, 8);
-AT(klp_symbol_name, name, 24, 8);
-AT(klp_symbol_name, name_len, 32, 8);
-AT(klp_symbol_name, sympos, 40, 8);
-AT(klp_symbol_name, trailing, 48, 8);
+#define STRUCT struct relakit_klp_symbol_name
+LAYOUT(56, AT(struct_size, 0) AT(is_vmlinux, 4) AT(object, 8) AT(object_len, 16) AT(name, 24)
+       AT(name_len, 32) AT(sympos, 40) AT(trailing, 48));
+#undef STRUCT
 
-SIZE(finding, 64);
-AT(finding, lint, 0, 4);
-AT(finding, severity, 4, 4);
-AT(finding, has, 8, 4);
-AT(finding, section, 12, 4);
-AT(finding, symbol, 16, 4);
-AT(finding, other_section, 20, 4);
-AT(finding, entry, 24, 8);
-AT(finding, other_entry, 32, 8);
-AT(finding, offset, 40, 8);
-AT(finding, value, 48, 8);
-AT(finding, limit, 56, 8);
+#define STRUCT struct relakit_finding
+LAYOUT(64, AT(lint, 0) AT(severity, 4) AT(has, 8) AT(section, 12) AT(symbol, 16)
+       AT(other_section, 20) AT(entry, 24) AT(other_entry, 32) AT(offset, 40) AT(value, 48)
+       AT(limit, 56));
+#undef STRUCT
 
-SIZE(name_table, 48);
-AT(name_table, struct_size, 0, 4);
-AT(name_table, flags, 4, 4);
-AT(name_table, first, 8, 8);
-AT(name_table, stride, 16, 8);
-AT(name_table, count, 24, 8);
-AT(name_table, strings, 32, 8);
-AT(name_table, strings_size, 40, 8);
+#define STRUCT struct relakit_name_table
+LAYOUT(48, AT(struct_size, 0) AT(flags, 4) AT(first, 8) AT(stride, 16) AT(count, 24) AT(strings, 32)
+       AT(strings_size, 40));
+#undef STRUCT
+
 
 /* A status is a signed 32-bit number. */
 ALWAYS(sizeof(relakit_status) == 4);

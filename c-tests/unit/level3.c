@@ -60,36 +60,32 @@ static void its_parts_are_described(void)
     }
 }
 
+/* core/tests/module/sections.rs has every reason. */
 static void malformed_sections_say_what_is_wrong(void)
 {
-    struct relakit_section section = {.struct_size = sizeof section};
+    static const struct {
+        uint32_t section, flags, section_class;
+        relakit_status status;
+    } rows[] = {
+        {LATE1, RELAKIT_SECTION_FAILS_COMING, RELAKIT_CLASS_MALFORMED, RELAKIT_ERR_LATE_NOT_ALLOCATED},
+        {RELA_, RELAKIT_SECTION_FAILS_LOAD, RELAKIT_CLASS_MALFORMED, RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE},
+        {KLP_EARLY, RELAKIT_SECTION_IN_MEMORY, RELAKIT_CLASS_SKIPPED, RELAKIT_OK},
+    };
     module_reset(RELAKIT_STAGE_PARSED, 0, 0);
     file_build();
     file_header(LATE1)->sh_flags = LIVEPATCH;
-    file_header(LATE2)->sh_info = SECTIONS;
     file_header(RELA_)->sh_info = STRTAB;
     file_header(KLP_EARLY)->sh_info = COMMENT_;
-    file_header(COMMENT_)->sh_type = SHT_REL;
-    file_header(COMMENT_)->sh_info = TEXT_;
     ACCEPTS(module_start());
-    ACCEPTS(relakit_module_section(module, LATE1, &section, fresh()));
-    EQ(section.section_class, RELAKIT_CLASS_MALFORMED);
-    EQ(section.status, RELAKIT_ERR_LATE_NOT_ALLOCATED);
-    EQ(section.flags, RELAKIT_SECTION_FAILS_COMING);
-    NAME(section.object, section.object_len, "obj");
-    ACCEPTS(relakit_module_section(module, LATE2, &section, fresh()));
-    EQ(section.status, RELAKIT_ERR_TARGET_OUT_OF_RANGE);
-    EQ(section.flags, RELAKIT_SECTION_FAILS_COMING | RELAKIT_SECTION_IN_MEMORY);
-    ACCEPTS(relakit_module_section(module, RELA_, &section, fresh()));
-    EQ(section.section_class, RELAKIT_CLASS_MALFORMED);
-    EQ(section.status, RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE);
-    EQ(section.flags, RELAKIT_SECTION_FAILS_LOAD);
-    ACCEPTS(relakit_module_section(module, KLP_EARLY, &section, fresh()));
-    EQ(section.section_class, RELAKIT_CLASS_SKIPPED);
-    EQ(section.status, RELAKIT_OK);
-    ACCEPTS(relakit_module_section(module, COMMENT_, &section, fresh()));
-    EQ(section.status, RELAKIT_ERR_REL_SECTION);
-    EQ(section.flags, RELAKIT_SECTION_FAILS_LOAD);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct relakit_section section = {.struct_size = sizeof section};
+        ACCEPTS(relakit_module_section(module, rows[i].section, &section, fresh()));
+        EQ(section.section_class, rows[i].section_class);
+        EQ(section.status, rows[i].status);
+        EQ(section.flags, rows[i].flags);
+        if (rows[i].section == LATE1)
+            NAME(section.object, section.object_len, "obj");
+    }
 }
 
 static void it_is_loaded(int on_writer)
@@ -106,19 +102,17 @@ static void it_is_loaded(int on_writer)
         else
             memcpy(image + FLAT_AT(i), file_section(i), parts[i].size);
     SAME(flat, image, FLAT);
-    ACCEPTS(relakit_module_assign(module, &memory, fresh()));
+    ACCEPTS(place());
     EQ(relakit_module_stage(module), RELAKIT_STAGE_ASSIGNED);
     if (on_writer)
         ACCEPTS(relakit_module_filled(module, fresh()));
     else
-        ACCEPTS(relakit_module_fill(module, &memory, fresh()));
+        ACCEPTS(fill());
     EQ(relakit_module_stage(module), RELAKIT_STAGE_FILLED);
     SAME(flat, image, FLAT);
-    ACCEPTS(relakit_module_early(module, &memory, values, SYMBOLS, &names, fresh()));
+    ACCEPTS(early());
     EQ(relakit_module_stage(module), RELAKIT_STAGE_LOADED);
-    for (size_t i = 0; i < EARLY_FIELDS; i++)
-        for (size_t byte = 0; byte < early_fields[i].size; byte++)
-            image[early_fields[i].at + byte] = (unsigned char)(early_fields[i].value >> (8 * byte));
+    put_fields(image, early_fields, EARLY_FIELDS);
     SAME(flat, image, FLAT);
     SAME(values, want, sizeof want);
     ASKED(on_writer ? "exp_a exp_b weak_c r0 r8 r16 r24 r32 r40 r0 w0 r8 w8 r16 w16 r24 w24 r32 w32 r40 w40 "
@@ -126,31 +120,19 @@ static void it_is_loaded(int on_writer)
                     : "exp_a exp_b weak_c vmlinux:v:1 vmlinux:v:2");
 }
 
-static void special_sections_are_told_when_everything_is_in_place(void)
+/* Only when all early relocations are applied: level3_arguments.c has the stages. */
+static void special_sections_are_described(void)
 {
-    struct relakit_special special;
-    for (int stage = RELAKIT_STAGE_PARSED; stage <= RELAKIT_STAGE_LATE; stage++) {
-        module_reset(stage, 0, 0);
-        memset(&special, 0xa5, sizeof special);
-        special.struct_size = sizeof special;
-        if (stage != RELAKIT_STAGE_LOADED) {
-            REFUSES(RELAKIT_ERR_ORDER, stage, relakit_module_special(module, JUMP, &special, fresh()));
-            EQ(special.read_at, 0xa5a5a5a5);
-            continue;
-        }
-        ACCEPTS(relakit_module_special(module, JUMP, &special, fresh()));
-        EQ(special.read_at, RELAKIT_READ_AT_COMING);
-        EQ(special.entry_size, 16);
-        EQ(special.rewrites_code, 1);
-        memset(&special, 0xa5, sizeof special);
-        special.struct_size = sizeof special;
-        ANSWERS(RELAKIT_NOT_FOUND, relakit_module_special(module, DATA_, &special, fresh()));
-        ANSWERS(RELAKIT_NOT_FOUND, relakit_module_special(module, PERCPU, &special, fresh()));
-        ANSWERS(RELAKIT_NOT_FOUND, relakit_module_special(module, 0, &special, fresh()));
-        ANSWERS(RELAKIT_NOT_FOUND, relakit_module_special(module, SECTIONS, &special, fresh()));
-        ANSWERS(RELAKIT_NOT_FOUND, relakit_module_special(module, UINT32_MAX, &special, fresh()));
-        EQ(special.read_at, 0xa5a5a5a5);
-    }
+    static const uint32_t none[] = {0, DATA_, PERCPU, SECTIONS, UINT32_MAX};
+    struct relakit_special special = {.struct_size = sizeof special, .read_at = 0xa5};
+    module_reset(RELAKIT_STAGE_LOADED, 0, 0);
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        ANSWERS(RELAKIT_NOT_FOUND, relakit_module_special(module, none[i], &special, fresh()));
+    EQ(special.read_at, 0xa5);
+    ACCEPTS(relakit_module_special(module, JUMP, &special, fresh()));
+    EQ(special.read_at, RELAKIT_READ_AT_COMING);
+    EQ(special.entry_size, 16);
+    EQ(special.rewrites_code, 1);
     module_reset(RELAKIT_STAGE_LOADED, 0, RELAKIT_LINUX(5, 8));
     ACCEPTS(relakit_module_special(module, JUMP, &special, fresh()));
     EQ(special.read_at, RELAKIT_READ_AT_FINALIZE);
@@ -179,26 +161,23 @@ static void objects(unsigned live)
 static void objects_come_and_go_and_come_again(int on_writer)
 {
     unsigned char loaded[FLAT], with_obj[FLAT], with_both[FLAT];
-    uint32_t count = 9;
     module_reset(RELAKIT_STAGE_LATE, on_writer, 0);
     memcpy(loaded, flat, FLAT);
     memcpy(with_obj, loaded, FLAT);
-    for (size_t i = 0; i < OBJ_FIELDS; i++)
-        for (size_t byte = 0; byte < obj_fields[i].size; byte++)
-            with_obj[obj_fields[i].at + byte] = (unsigned char)(obj_fields[i].value >> (8 * byte));
+    put_fields(with_obj, obj_fields, OBJ_FIELDS);
     memcpy(with_both, with_obj, FLAT);
     memcpy(with_both + FLAT_AT(DATA_) + 32, "\x55\x55", 2);
     objects(0);
     for (int again = 0; again < 3; again++) {
         hooks_reset();
-        ACCEPTS(relakit_module_coming(module, "obj", &memory, &names, &count, fresh()));
+        ACCEPTS(coming());
         ASKED(on_writer ? "obj:f:1 r48 r56 r48 w48 r56 w56 obj:g:1 obj:g:2 obj:f:1 r16 r24 r16 w16 r24 w24 s"
                         : "obj:f:1 obj:g:1 obj:g:2 obj:f:1");
         EQ(count, 2);
         SAME(flat, with_obj, FLAT);
         objects(3);
         count = 9;
-        REFUSES(RELAKIT_ERR_ALREADY_LIVE, 0, relakit_module_coming(module, "obj", &memory, &names, &count, fresh()));
+        REFUSES(RELAKIT_ERR_ALREADY_LIVE, 0, coming());
         EQ(count, 9);
         REFUSES(RELAKIT_ERR_NOT_LIVE, 0, relakit_module_going(module, "two", &memory, &count, fresh()));
         ACCEPTS(relakit_module_coming(module, "two", &memory, &names, &count, fresh()));
@@ -208,7 +187,7 @@ static void objects_come_and_go_and_come_again(int on_writer)
         /* Somebody else changed a field. */
         flat[FLAT_AT(TEXT_) + 48] ^= 1;
         memcpy(with_both + FLAT_AT(TEXT_), flat + FLAT_AT(TEXT_), 64);
-        REFUSES(RELAKIT_ERR_TARGET_MISMATCH, 0x1111, relakit_module_going(module, "obj", &memory, &count, fresh()));
+        REFUSES(RELAKIT_ERR_TARGET_MISMATCH, 0x1111, going());
         EQ(fault.section, LATE1);
         EQ(fault.entry, 0);
         EQ(fault.symbol, F);
@@ -220,12 +199,12 @@ static void objects_come_and_go_and_come_again(int on_writer)
         ACCEPTS(relakit_module_going(module, "two", &memory, NULL, fresh()));
         SAME(flat, with_obj, FLAT);
         hooks_reset();
-        ACCEPTS(relakit_module_going(module, "obj", &memory, &count, fresh()));
+        ACCEPTS(going());
         ASKED(on_writer ? "r16 r24 r24 w24 r16 w16 r48 r56 r56 w56 r48 w48 s" : "");
         EQ(count, 2);
         SAME(flat, loaded, FLAT);
         objects(0);
-        REFUSES(RELAKIT_ERR_NOT_LIVE, 0, relakit_module_going(module, "obj", &memory, &count, fresh()));
+        REFUSES(RELAKIT_ERR_NOT_LIVE, 0, going());
     }
     ACCEPTS(relakit_module_coming(module, "nobody", &memory, &names, &count, fresh()));
     EQ(count, 0);
@@ -238,11 +217,67 @@ static void objects_come_and_go_and_come_again(int on_writer)
     SAME(flat, loaded, FLAT);
 }
 
+/* Before Linux 6.3, going clears nothing. */
+static void the_profile_decides_what_going_does(void)
+{
+    static const uint32_t profiles[] = {RELAKIT_LINUX(5, 8), RELAKIT_LINUX(6, 2), RELAKIT_LINUX(6, 3), RELAKIT_PROFILE_ELF};
+    for (size_t i = 0; i < 2 * sizeof profiles / sizeof *profiles; i++) {
+        int clears = i / 2 >= 2;
+        unsigned char loaded[FLAT], live[FLAT];
+        module_reset(RELAKIT_STAGE_LATE, i & 1, profiles[i / 2]);
+        memcpy(loaded, flat, FLAT);
+        ACCEPTS(coming());
+        memcpy(live, flat, FLAT);
+        hooks_reset();
+        ACCEPTS(going());
+        EQ(count, 2);
+        SAME(flat, clears ? loaded : live, FLAT);
+        if (clears)
+            ACCEPTS(coming());
+        else
+            REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, 0x1111, coming());
+    }
+}
+
+/* CHECK_PC32 is the only flag that a module accepts. */
+static void pc32_is_checked_if_the_flag_says_so(void)
+{
+    for (uint32_t flags = 0; flags <= RELAKIT_OPT_CHECK_PC32; flags++) {
+        module_reset(RELAKIT_STAGE_PARSED, 0, 0);
+        file_build();
+        ((Elf64_Rela *)file_section(RELA_))[1] = rela(8, ABS_, R_X86_64_PLT32, 0);
+        module_options.flags = flags;
+        ACCEPTS(module_start());
+        places[TEXT_].address = UINT64_C(0x123400000000); /* more than 2 GiB away from 0x1234 */
+        ACCEPTS(place());
+        ACCEPTS(fill());
+        if (flags == 0)
+            ACCEPTS(early());
+        else
+            REFUSES(RELAKIT_ERR_OVERFLOW, UINT64_C(0x1234) - UINT64_C(0x123400000008), early());
+    }
+}
+
+static void a_symbol_of_a_section_without_memory_has_the_sentinel(void)
+{
+    module_reset(RELAKIT_STAGE_PARSED, 0, 0);
+    memset(&places[PERCPU], 0, sizeof places[PERCPU]);
+    ACCEPTS(place());
+    ACCEPTS(fill());
+    REFUSES(RELAKIT_ERR_SYMBOL_UNASSIGNED, PERCPU, early());
+    EQ(fault.section, RELA_);
+    EQ(fault.symbol, PCPU);
+    EQ(values[PCPU], RELAKIT_UNASSIGNED);
+}
+
 int main(void)
 {
     its_parts_are_described();
     malformed_sections_say_what_is_wrong();
-    special_sections_are_told_when_everything_is_in_place();
+    special_sections_are_described();
+    the_profile_decides_what_going_does();
+    pc32_is_checked_if_the_flag_says_so();
+    a_symbol_of_a_section_without_memory_has_the_sentinel();
     for (int on_writer = 0; on_writer < 2; on_writer++) {
         it_is_loaded(on_writer);
         objects_come_and_go_and_come_again(on_writer);

@@ -1,53 +1,35 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Level 3: places that are wrong, for every call that takes them. */
+/* Level 3: section memory that is invalid or overlaps a buffer, for every call that takes it. */
 
 #include "module.h"
 
-static uint64_t scratch[SYMBOLS];
-static uint32_t count;
-
-static relakit_status place(const void *given) { return relakit_module_assign(module, (const struct relakit_memory *)given, fresh()); }
-static relakit_status fill(const void *given) { return relakit_module_fill(module, (const struct relakit_memory *)given, fresh()); }
-static relakit_status early(const void *given)
-{
-    return relakit_module_early(module, (const struct relakit_memory *)given, values, SYMBOLS, &names, fresh());
-}
-static relakit_status keep(const void *given)
-{
-    return relakit_module_retain(module, (const struct relakit_memory *)given, scratch, SYMBOLS, kept, kept_size, fresh());
-}
-static relakit_status coming(const void *given)
-{
-    return relakit_module_coming(module, "obj", (const struct relakit_memory *)given, &names, &count, fresh());
-}
-static relakit_status going(const void *given)
-{
-    return relakit_module_going(module, "obj", (const struct relakit_memory *)given, &count, fresh());
-}
+/* What a call reads or works in, a bit each. */
+enum { PLACES = 1, STATE = 2, FILE_ = 4, VALUES = 8, SCRATCH = 16, KEPT = 32 };
 
 static const struct {
     const char *name;
-    taker *call;
+    relakit_status (*call)(void);
     int stage;
     uint64_t argument;
-} calls[] = {
-    {"place", place, RELAKIT_STAGE_PARSED, 2}, {"fill", fill, RELAKIT_STAGE_ASSIGNED, 2},
-    {"early", early, RELAKIT_STAGE_FILLED, 2}, {"keep", keep, RELAKIT_STAGE_LOADED, 2},
-    {"coming", coming, RELAKIT_STAGE_LATE, 3}, {"going", going, RELAKIT_STAGE_LATE, 3},
+    unsigned uses;
+} passes[] = {
+    {"place", place, RELAKIT_STAGE_PARSED, 2, PLACES | STATE | FILE_},
+    {"fill", fill, RELAKIT_STAGE_ASSIGNED, 2, PLACES | STATE | FILE_},
+    {"early", early, RELAKIT_STAGE_FILLED, 2, PLACES | STATE | FILE_ | VALUES},
+    {"keep", keep, RELAKIT_STAGE_LOADED, 2, PLACES | STATE | FILE_ | SCRATCH | KEPT},
+    {"coming", coming, RELAKIT_STAGE_LATE, 3, PLACES | STATE | KEPT},
+    {"going", going, RELAKIT_STAGE_LATE, 3, PLACES | STATE | KEPT},
 };
-#define CALLS (sizeof calls / sizeof *calls)
+#define PASSES (sizeof passes / sizeof *passes)
 
 /* A module in which the call can be made. */
-static void prepare(size_t i)
+static void prepare(size_t i, int on_writer)
 {
-    module_reset(calls[i].stage, 0, 0);
-    if (calls[i].call == keep) {
-        free(kept);
-        ACCEPTS(relakit_module_retained_size(module, scratch, SYMBOLS, &kept_size, fresh()));
-        kept = heap(kept_size);
-    }
-    if (calls[i].call == going)
-        ACCEPTS(relakit_module_coming(module, "obj", &memory, &names, NULL, fresh()));
+    module_reset(passes[i].stage, on_writer, 0);
+    if (passes[i].call == keep)
+        kept_reset();
+    if (passes[i].call == going)
+        ACCEPTS(coming());
     hooks_reset();
 }
 
@@ -55,45 +37,69 @@ static void refused(size_t i, relakit_status status, int section)
 {
     unsigned char before[FLAT];
     memcpy(before, flat, FLAT);
-    if (!test_refused(__FILE__, __LINE__, calls[i].name, calls[i].call(&memory), status, calls[i].argument))
-        printf("    in %s, section %d\n", calls[i].name, section);
+    if (!test_refused(__FILE__, __LINE__, passes[i].name, passes[i].call(), status, passes[i].argument))
+        printf("    in %s, section %d\n", passes[i].name, section);
     SAME(flat, before, FLAT);
-    EQ(relakit_module_stage(module), calls[i].stage);
+    EQ(relakit_module_stage(module), passes[i].stage);
     EQ(fault.has, section >= 0 ? RELAKIT_ERROR_HAS_SECTION : 0);
     if (section >= 0)
         EQ(fault.section, section);
     places_reset(0);
 }
 
-static void places_that_are_wrong(size_t i)
+#define PLACE(section, member, value, status) \
+    {section, offsetof(struct relakit_section_memory, member), sizeof places->member, value, status}
+#define MEMORY(member, value, status) {-1, offsetof(struct relakit_memory, member), sizeof memory.member, value, status}
+
+static void members_that_are_wrong(size_t i)
 {
-    struct relakit_writer writer = hooked;
-    static const size_t too_long[] = {(size_t)PTRDIFF_MAX + 1, SIZE_MAX};
-    prepare(i);
-    for (int bit = 3; bit < 32; bit++) {
-        places[DATA_].flags |= (uint32_t)1 << bit;
-        refused(i, RELAKIT_ERR_FLAGS, DATA_);
-    }
+    static const struct {
+        int section; /* whose place; -1: struct relakit_memory */
+        size_t at, size;
+        uint64_t value;
+        relakit_status status;
+    } rows[] = {
+        /* Members without their flags. */
+        PLACE(DATA_, symbols_at, 1, RELAKIT_ERR_RESERVED),
+        PLACE(NONE, size, 1, RELAKIT_ERR_RESERVED),
+        PLACE(NONE, address, 1, RELAKIT_ERR_RESERVED),
+        PLACE(NONE, bytes, 0x1000, RELAKIT_ERR_RESERVED),
+        PLACE(NONE, symbols_at, 1, RELAKIT_ERR_RESERVED),
+        PLACE(NONE, flags, RELAKIT_MEMORY_WRITER, RELAKIT_ERR_RESERVED),
+        PLACE(NONE, flags, RELAKIT_MEMORY_SYMBOLS_AT, RELAKIT_ERR_RESERVED),
+        /* No bytes, or too many. */
+        PLACE(DATA_, bytes, 0, RELAKIT_ERR_NULL),
+        PLACE(DATA_, bytes, UINTPTR_MAX - 62, RELAKIT_ERR_LENGTH),
+        PLACE(DATA_, size, (uint64_t)PTRDIFF_MAX + 1, RELAKIT_ERR_LENGTH),
+        PLACE(DATA_, size, SIZE_MAX, RELAKIT_ERR_LENGTH),
+        MEMORY(count, (uint64_t)PTRDIFF_MAX + 1, RELAKIT_ERR_LENGTH),
+        MEMORY(count, SIZE_MAX, RELAKIT_ERR_LENGTH),
+        MEMORY(count, SIZE_MAX / sizeof *places + 2, RELAKIT_ERR_LENGTH),
+        MEMORY(places, 0, RELAKIT_ERR_NULL),
+        MEMORY(places, 4, RELAKIT_ERR_ALIGNMENT),
+    };
+    prepare(i, 0);
     for (int bit = 0; bit < 32; bit++) {
         places[TEXT_].reserved = (uint32_t)1 << bit;
         refused(i, RELAKIT_ERR_RESERVED, TEXT_);
+        if (bit < 3)
+            continue;
+        places[DATA_].flags |= (uint32_t)1 << bit;
+        refused(i, RELAKIT_ERR_FLAGS, DATA_);
     }
-    /* Members without their flags. */
-    places[DATA_].symbols_at = 1;
-    refused(i, RELAKIT_ERR_RESERVED, DATA_);
-    places[NONE].size = 1;
-    refused(i, RELAKIT_ERR_RESERVED, NONE);
-    places[NONE].address = 1;
-    refused(i, RELAKIT_ERR_RESERVED, NONE);
-    places[NONE].bytes = flat;
-    refused(i, RELAKIT_ERR_RESERVED, NONE);
-    places[NONE].symbols_at = 1;
-    refused(i, RELAKIT_ERR_RESERVED, NONE);
-    places[NONE].flags = RELAKIT_MEMORY_WRITER;
-    refused(i, RELAKIT_ERR_RESERVED, NONE);
-    places[NONE].flags = RELAKIT_MEMORY_SYMBOLS_AT;
-    refused(i, RELAKIT_ERR_RESERVED, NONE);
-    /* Behind a writer there are no bytes, and there is a writer. */
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        char *to = rows[row].section < 0 ? (char *)&memory : (char *)&places[rows[row].section];
+        memcpy(to + rows[row].at, &rows[row].value, rows[row].size);
+        refused(i, rows[row].status, rows[row].section);
+    }
+    ACCEPTS(passes[i].call());
+}
+
+/* Behind a writer there are no bytes, and there is a writer. */
+static void writers_that_are_wrong(size_t i)
+{
+    struct relakit_writer writer = hooked;
+    prepare(i, 0);
     memory.writer = &hooked;
     places[DATA_].flags |= RELAKIT_MEMORY_WRITER;
     refused(i, RELAKIT_ERR_RESERVED, DATA_);
@@ -111,56 +117,30 @@ static void places_that_are_wrong(size_t i)
     writer.flags = 0;
     writer.struct_size = 39;
     refused(i, RELAKIT_ERR_STRUCT_SIZE, -1);
-    /* Bytes that are not there, or too many. */
-    places[DATA_].bytes = NULL;
-    refused(i, RELAKIT_ERR_NULL, DATA_);
-    places[DATA_].bytes = (void *)(UINTPTR_MAX - 62);
-    refused(i, RELAKIT_ERR_LENGTH, DATA_);
-    for (size_t n = 0; n < 2; n++) {
-        places[DATA_].size = too_long[n];
-        refused(i, RELAKIT_ERR_LENGTH, DATA_);
-        memory.count = too_long[n];
-        refused(i, RELAKIT_ERR_LENGTH, -1);
-    }
-    memory.count = SIZE_MAX / sizeof *places + 2;
-    refused(i, RELAKIT_ERR_LENGTH, -1);
-    memory.places = NULL;
-    refused(i, RELAKIT_ERR_NULL, -1);
-    memory.places = (const struct relakit_section_memory *)((uintptr_t)places + 4);
-    memory.count = 2;
-    refused(i, RELAKIT_ERR_ALIGNMENT, -1);
-    EQ(fault.limit, 8);
-    /* What lies over something else that is lent. */
-    places[BSS_].bytes = places + 1;
-    refused(i, RELAKIT_ERR_OVERLAP, BSS_);
-    if (file != NULL) {
-        places[BSS_].bytes = file + file_size - 1;
-        refused(i, RELAKIT_ERR_OVERLAP, BSS_);
-        places[BSS_].bytes = file - 31;
-        refused(i, RELAKIT_ERR_OVERLAP, BSS_);
-    }
-    ACCEPTS(calls[i].call(&memory));
 }
 
-static taker *call_now;
-static size_t number_now;
+static size_t pass_now;
 
-static relakit_status anew(const void *given)
+static relakit_status with_memory(const void *given)
 {
-    prepare(number_now);
-    return call_now(given);
+    const struct relakit_memory *where = (const struct relakit_memory *)given;
+    prepare(pass_now, 0);
+    return passes[pass_now].call == place    ? relakit_module_assign(module, where, fresh())
+           : passes[pass_now].call == fill   ? relakit_module_fill(module, where, fresh())
+           : passes[pass_now].call == early  ? relakit_module_early(module, where, values, SYMBOLS, &names, fresh())
+           : passes[pass_now].call == keep   ? relakit_module_retain(module, where, scratch, SYMBOLS, kept, kept_size, fresh())
+           : passes[pass_now].call == coming ? relakit_module_coming(module, "obj", where, &names, &count, fresh())
+                                            : relakit_module_going(module, "obj", where, &count, fresh());
 }
 
 static void structs_of_every_size(void)
 {
-    for (size_t i = 0; i < CALLS; i++) {
+    for (pass_now = 0; pass_now < PASSES; pass_now++) {
         struct relakit_memory good;
         places_reset(0);
         good = memory;
-        call_now = calls[i].call;
-        number_now = i;
-        takes_struct(anew, &good, sizeof good, calls[i].argument, 8, NULL_IS_REFUSED);
-        takes_no_flags(anew, &good, sizeof good, calls[i].argument, 0);
+        takes_struct(with_memory, &good, sizeof good, passes[pass_now].argument, 8, NULL_IS_REFUSED);
+        takes_no_flags(with_memory, &good, sizeof good, passes[pass_now].argument, 0);
     }
 }
 
@@ -183,86 +163,123 @@ static void sections_that_need_a_place_have_one_of_their_size(void)
     for (int n = 0; n < 2; n++)
         for (size_t i = 0; i < 3; i++) {
             int section = needed[n];
-            prepare(i);
+            prepare(i, 0);
             places[section].flags = 0;
             memset(&places[section], 0, sizeof places[section]);
-            REFUSES(RELAKIT_ERR_NOT_ASSIGNED, parts[section].size, calls[i].call(&memory));
+            REFUSES(RELAKIT_ERR_NOT_ASSIGNED, parts[section].size, passes[i].call());
             EQ(fault.section, section);
-            EQ(relakit_module_stage(module), calls[i].stage);
+            EQ(relakit_module_stage(module), passes[i].stage);
             places_reset(0);
             memory.count = (size_t)section;
-            REFUSES(RELAKIT_ERR_NOT_ASSIGNED, parts[section].size, calls[i].call(&memory));
+            REFUSES(RELAKIT_ERR_NOT_ASSIGNED, parts[section].size, passes[i].call());
             EQ(fault.section, section);
             for (int more = -1; more < 2; more += 2) {
                 places_reset(0);
                 places[section].size += (uint64_t)(int64_t)more;
-                REFUSES(RELAKIT_ERR_ASSIGNED_SIZE, parts[section].size + (uint64_t)(int64_t)more, calls[i].call(&memory));
+                REFUSES(RELAKIT_ERR_ASSIGNED_SIZE, parts[section].size + (uint64_t)(int64_t)more, passes[i].call());
                 EQ(fault.limit, parts[section].size);
                 EQ(fault.section, section);
             }
             places_reset(0);
-            ACCEPTS(calls[i].call(&memory));
+            ACCEPTS(passes[i].call());
         }
-    /* Filling wants the right size of every section that has a place. */
-    prepare(1);
+    /* Filling needs the right size of every section that has memory. */
+    prepare(1, 0);
     places[DATA_].size--;
-    REFUSES(RELAKIT_ERR_ASSIGNED_SIZE, 63, fill(&memory));
+    REFUSES(RELAKIT_ERR_ASSIGNED_SIZE, 63, fill());
     EQ(fault.section, DATA_);
-    /* A symbol of a section that has none cannot be used. */
-    prepare(2);
-    memset(&places[PERCPU], 0, sizeof places[PERCPU]);
-    REFUSES(RELAKIT_ERR_SYMBOL_UNASSIGNED, PERCPU, early(&memory));
-    EQ(fault.section, RELA_);
-    EQ(fault.entry, 4);
-    EQ(fault.symbol, PCPU);
-    EQ(fault.offset, 32);
+    EQ(relakit_module_stage(module), RELAKIT_STAGE_ASSIGNED);
 }
 
 static void a_module_does_not_move(void)
 {
     for (size_t i = 4; i < 6; i++) {
-        prepare(i);
+        prepare(i, 0);
         places[DATA_].address++;
-        REFUSES(RELAKIT_ERR_SECTION_MOVED, BASE + FLAT_AT(DATA_) + 1, calls[i].call(&memory));
+        REFUSES(RELAKIT_ERR_SECTION_MOVED, BASE + FLAT_AT(DATA_) + 1, passes[i].call());
         EQ(fault.limit, BASE + FLAT_AT(DATA_));
         EQ(fault.section, DATA_);
         places_reset(0);
         places[TEXT_].size--;
-        REFUSES(RELAKIT_ERR_ASSIGNED_SIZE, 79, calls[i].call(&memory));
+        REFUSES(RELAKIT_ERR_ASSIGNED_SIZE, 79, passes[i].call());
         EQ(fault.section, TEXT_);
         places_reset(0);
         memset(&places[TEXT_], 0, sizeof places[TEXT_]);
-        REFUSES(RELAKIT_ERR_NOT_ASSIGNED, 80, calls[i].call(&memory));
+        REFUSES(RELAKIT_ERR_NOT_ASSIGNED, 80, passes[i].call());
         EQ(fault.section, TEXT_);
         places_reset(0);
-        ACCEPTS(calls[i].call(&memory));
+        ACCEPTS(passes[i].call());
     }
-    /* A late target without a place stops its object, and nothing else. */
-    module_reset(RELAKIT_STAGE_LOADED, 0, 0);
-    free(kept);
-    ACCEPTS(relakit_module_retained_size(module, scratch, SYMBOLS, &kept_size, fresh()));
-    kept = heap(kept_size);
-    memset(&places[DATA_], 0, sizeof places[DATA_]);
-    ACCEPTS(keep(&memory));
-    REFUSES(RELAKIT_ERR_NOT_ASSIGNED, 64, coming(&memory));
-    EQ(fault.section, DATA_);
-    ACCEPTS(relakit_module_coming(module, "nobody", &memory, &names, &count, fresh()));
 }
 
-/* The memory of the module's state is lent as well. (Only placing writes nothing.) */
-static void no_place_lies_over_the_state(void)
+/* Makes the call with the memory of .bss, which nothing relocates, at this address: plain or behind a writer. */
+static void try_at(size_t i, unsigned piece, uint64_t address, int on_writer)
 {
-    prepare(0);
-    places[BSS_].bytes = state;
-    refused(0, RELAKIT_ERR_OVERLAP, BSS_);
-    places[BSS_].bytes = (char *)state + relakit_module_size() - 1;
-    refused(0, RELAKIT_ERR_OVERLAP, BSS_);
+    struct relakit_writer foreign = hooked;
+    unsigned char before[FLAT];
+    memcpy(before, flat, FLAT);
+    places_reset(on_writer);
+    places[BSS_].address = address;
+    if (!on_writer)
+        places[BSS_].bytes = (void *)(uintptr_t)address;
+    if (!test_refused(__FILE__, __LINE__, passes[i].name, passes[i].call(), RELAKIT_ERR_OVERLAP, passes[i].argument))
+        printf("    %s, piece %u\n", passes[i].name, piece);
+    EQ(fault.has, RELAKIT_ERROR_HAS_SECTION);
+    EQ(fault.section, BSS_);
+    EQ(relakit_module_stage(module), passes[i].stage);
+    EQ(asked_count, 0);
+    SAME(flat, before, FLAT);
+    if (!on_writer)
+        return;
+    /* The same number is other memory in another address space. */
+    foreign.flags = RELAKIT_WRITER_FOREIGN;
+    memory.writer = &foreign;
+    if (!ACCEPTS(passes[i].call()))
+        printf("    %s, piece %u, foreign\n", passes[i].name, piece);
+    prepare(i, 1);
+}
+
+static void memory_that_overlaps_what_a_call_uses(void)
+{
+    for (size_t i = 0; i < PASSES; i++)
+        for (unsigned piece = PLACES; piece <= KEPT; piece <<= 1)
+            for (int n = 0; n < 12 && passes[i].uses & piece; n++) {
+                const void *at;
+                uint64_t start, end, size = parts[BSS_].size;
+                prepare(i, n & 1);
+                at = piece == PLACES    ? (const void *)places
+                     : piece == STATE   ? state
+                     : piece == FILE_   ? (const void *)file
+                     : piece == VALUES  ? (const void *)values
+                     : piece == SCRATCH ? (const void *)scratch
+                                        : kept;
+                start = (uint64_t)(uintptr_t)at;
+                end = start + (piece == PLACES    ? (PERCPU + 1) * sizeof *places
+                               : piece == STATE   ? relakit_module_size()
+                               : piece == FILE_   ? file_size
+                               : piece == VALUES  ? sizeof values
+                               : piece == SCRATCH ? SYMBOLS * sizeof *scratch
+                                                  : kept_size);
+                const uint64_t bad[] = {start, start - size + 1, end - 1, start + 8, end - 8, start + 1};
+                try_at(i, piece, bad[n / 2], n & 1);
+            }
+}
+
+static void plain_memory_with_any_address(void)
+{
+    /* The address of plain memory may be any number: only its bytes are memory of this program. */
+    module_reset(RELAKIT_STAGE_FILLED, 0, 0);
+    places[TEXT_].address = (uint64_t)(uintptr_t)file & ~UINT64_C(0xfff);
+    places[BSS_].address = (uint64_t)(uintptr_t)values;
+    ACCEPTS(early());
 }
 
 int main(void)
 {
-    for (size_t i = 0; i < CALLS; i++)
-        places_that_are_wrong(i);
+    for (size_t i = 0; i < PASSES; i++) {
+        members_that_are_wrong(i);
+        writers_that_are_wrong(i);
+    }
     structs_of_every_size();
     {
         struct relakit_resolver resolver = names;
@@ -273,6 +290,7 @@ int main(void)
     }
     sections_that_need_a_place_have_one_of_their_size();
     a_module_does_not_move();
-    no_place_lies_over_the_state();
+    memory_that_overlaps_what_a_call_uses();
+    plain_memory_with_any_address();
     return module_test_end("level3_memory");
 }

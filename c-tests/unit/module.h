@@ -3,7 +3,8 @@
 #ifndef MODULE_H
 #define MODULE_H
 
-#include "hooks.h"
+#include "callbacks.h"
+#include "life.h"
 
 #define LIVEPATCH ((uint64_t)RELAKIT_SHF_RELA_LIVEPATCH)
 #define SHN_KLP RELAKIT_SHN_LIVEPATCH
@@ -92,27 +93,16 @@ static inline void *file_section(uint32_t index)
 
 static inline void file_build(void)
 {
-    static const unsigned char ident[16] = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT};
-    Elf64_Ehdr *ehdr;
     Elf64_Rela *to;
-    size_t at = sizeof *ehdr, name = 1;
+    size_t at = sizeof(Elf64_Ehdr), name = 1;
     free(file);
-    file_size = sizeof *ehdr;
+    file_size = sizeof(Elf64_Ehdr);
     for (int i = 0; i < SECTIONS; i++)
         file_size += parts[i].type == SHT_NOBITS ? 0 : (parts[i].size + 7) / 8 * 8;
     file_size += SECTIONS * sizeof(Elf64_Shdr);
     file = (unsigned char *)heap(file_size);
     memset(file, 0, file_size);
-    ehdr = (Elf64_Ehdr *)(void *)file;
-    memcpy(ehdr->e_ident, ident, sizeof ident);
-    ehdr->e_type = ET_REL;
-    ehdr->e_machine = EM_X86_64;
-    ehdr->e_version = EV_CURRENT;
-    ehdr->e_shoff = file_size - SECTIONS * sizeof(Elf64_Shdr);
-    ehdr->e_ehsize = sizeof *ehdr;
-    ehdr->e_shentsize = sizeof(Elf64_Shdr);
-    ehdr->e_shnum = SECTIONS;
-    ehdr->e_shstrndx = SHSTRTAB;
+    put_elf_header(file, file_size - SECTIONS * sizeof(Elf64_Shdr), SECTIONS, SHSTRTAB);
     for (uint32_t i = 1; i < SECTIONS; i++) {
         Elf64_Shdr *header = file_header(i);
         header->sh_type = parts[i].type;
@@ -161,7 +151,6 @@ static inline void file_build(void)
 
 /* Where it goes: every section that is in memory, and the per-CPU template. */
 static struct relakit_section_memory places[SECTIONS];
-static struct relakit_memory memory;
 
 static inline void places_reset(int on_writer)
 {
@@ -181,9 +170,8 @@ static inline void places_reset(int on_writer)
     memory.writer = on_writer ? &hooked : NULL;
 }
 
-static struct relakit_module *module;
-static void *state, *kept;
-static size_t kept_size;
+static void *state;
+static uint64_t scratch[SECTIONS]; /* there are more sections than symbols */
 static struct relakit_options module_options;
 
 static inline relakit_status module_start(void)
@@ -191,8 +179,48 @@ static inline relakit_status module_start(void)
     free(state);
     state = heap(relakit_module_size());
     module = NULL;
+    given_values = values;
+    given_scratch = scratch;
+    given_resolver = &names;
+    value_count = SYMBOLS;
+    scratch_count = SECTIONS;
+    special_at = JUMP;
     return relakit_module_init(state, relakit_module_size(), file, file_size, &module_options, &module, fresh());
 }
+
+/* The buffer for what is retained: exactly as large as it must be. */
+static inline void kept_reset(void)
+{
+    ACCEPTS(relakit_module_retained_size(module, scratch, SYMBOLS, &kept_size, fresh()));
+    free(kept);
+    kept = heap(kept_size);
+}
+
+static inline relakit_status nobody_going(void) { return relakit_module_going(module, "nobody", &memory, NULL, fresh()); }
+
+/* Every function that takes a module, and the stages in which it can be called: bits 1 to 5. */
+static const struct {
+    const char *name;
+    relakit_status (*call)(void);
+    unsigned stages;
+} calls[] = {
+    {"place", place, 0xe},
+    {"fill", fill, 0xc},
+    {"filled", filled, 0xc},
+    {"early", early, 0x8},
+    {"retained_size", retained_size, 0x1e},
+    {"keep", keep, 0x10},
+    {"object", object, 0x20},
+    {"coming", coming, 0x20},
+    {"going", nobody_going, 0x20},
+    {"describe", describe, 0x1e},
+    {"section", section, 0x1e},
+    {"symbol", symbol, 0x1e},
+    {"special", special, 0x10},
+    {"findings", findings, 0x1e},
+    {"section_findings", section_findings, 0x1e},
+};
+#define CALLS (sizeof calls / sizeof *calls)
 
 /* The file, memory, and a module of some stage. */
 static inline void module_reset(int stage, int on_writer, uint32_t profile)
@@ -207,19 +235,16 @@ static inline void module_reset(int stage, int on_writer, uint32_t profile)
     ACCEPTS(module_start());
     places_reset(0);
     if (stage >= RELAKIT_STAGE_ASSIGNED) {
-        ACCEPTS(relakit_module_assign(module, &memory, fresh()));
+        ACCEPTS(place());
         if (stage >= RELAKIT_STAGE_FILLED)
-            ACCEPTS(relakit_module_fill(module, &memory, fresh()));
+            ACCEPTS(fill());
     }
     places_reset(on_writer);
     if (stage >= RELAKIT_STAGE_LOADED)
-        ACCEPTS(relakit_module_early(module, &memory, values, SYMBOLS, &names, fresh()));
+        ACCEPTS(early());
     if (stage >= RELAKIT_STAGE_LATE) {
-        uint64_t scratch[SYMBOLS];
-        ACCEPTS(relakit_module_retained_size(module, scratch, SYMBOLS, &kept_size, fresh()));
-        free(kept);
-        kept = heap(kept_size);
-        ACCEPTS(relakit_module_retain(module, &memory, scratch, SYMBOLS, kept, kept_size, fresh()));
+        kept_reset();
+        ACCEPTS(keep());
         /* The file is not needed any more. */
         memset(file, 0xee, file_size);
         free(file);

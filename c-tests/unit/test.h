@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define UNUSED __attribute__((unused))
+
 static unsigned long test_checks, test_failures;
 
 /* Are two numbers the same? */
@@ -160,6 +162,22 @@ static inline Elf64_Rela rela(uint64_t offset, uint32_t symbol, uint32_t type, i
     return entry;
 }
 
+/* The header of a relocatable file for x86-64, whose section names are in section `names`. */
+static inline void put_elf_header(void *file, uint64_t headers_at, size_t sections, uint16_t names)
+{
+    static const unsigned char ident[16] = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT};
+    Elf64_Ehdr *header = (Elf64_Ehdr *)file;
+    memcpy(header->e_ident, ident, sizeof ident);
+    header->e_type = ET_REL;
+    header->e_machine = EM_X86_64;
+    header->e_version = EV_CURRENT;
+    header->e_shoff = headers_at;
+    header->e_ehsize = sizeof *header;
+    header->e_shentsize = sizeof(Elf64_Shdr);
+    header->e_shnum = (uint16_t)sections;
+    header->e_shstrndx = names;
+}
+
 static inline uint64_t load(const void *bytes, size_t size)
 {
     uint64_t value = 0;
@@ -167,6 +185,30 @@ static inline uint64_t load(const void *bytes, size_t size)
     for (size_t i = size; i-- > 0;)
         value = value << 8 | at[i];
     return value;
+}
+
+/* A member of a struct with a value for which a call is refused, and error->value. */
+struct wrong {
+    void *member;
+    size_t size;
+    uint64_t value;
+    relakit_status status;
+    uint64_t number;
+};
+#define WRONG(member, value, status, number) {(void *)&(member), sizeof(member), (uint64_t)(value), status, number}
+#define REFUSES_EACH(rows, reset, call) test_refuses_each(__LINE__, rows, sizeof rows / sizeof *rows, reset, call)
+
+/* Makes the call with each of the members wrong by itself. */
+static inline void test_refuses_each(int line, const struct wrong *rows, size_t count, void (*reset)(void),
+                                     relakit_status (*call)(void))
+{
+    for (size_t i = 0; i < count; i++) {
+        reset();
+        memcpy(rows[i].member, &rows[i].value, rows[i].size);
+        if (!REFUSES(rows[i].status, rows[i].number, call()))
+            printf("    row %zu of line %d\n", i, line);
+    }
+    reset();
 }
 
 /* A call with one of its structs given; it uses fresh(). */

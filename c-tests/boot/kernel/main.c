@@ -94,7 +94,7 @@ void main(uint32_t protocol, uint32_t information)
     boot_open(protocol, information);
 
     load(&plain, "plain", "plain.ko");
-    check(module_call(&plain, "plain_run", 3) == 3004, "plain: it runs, calls the kernel and uses its data");
+    check(module_call(&plain, "plain_run", 3) == 3128, "plain: it runs, calls the kernel and uses its data");
     check(module_symbol(&plain, "plain_run") != (uint64_t)memory_alias(module_symbol(&plain, "plain_run")),
           "plain: it was written at another address than it runs at");
     module_unload(&plain);

@@ -2,7 +2,7 @@
 /*
  * A livepatch for relakit_first and relakit_second. It uses what nobody exports: of vmlinux, early, also in a special
  * section; of the two modules, late. KLP says whose symbol a name stands for, and which of that name: the only one (0), or
- * the n-th. klp-convert of c-tests/loader makes the livepatch sections of it.
+ * the n-th. c-tests/modules/klp-convert makes the livepatch sections of it.
  */
 #include <linux/jump_label.h>
 #include <linux/livepatch.h>
