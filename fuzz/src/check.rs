@@ -1,18 +1,20 @@
-//! What core says of a module before a kernel does: any bytes as a module, every finding about it, and what becomes of it.
+//! What core says of a module before a kernel does: any bytes as a module, every finding about it,
+//! and what becomes of it.
 //!
-//! A finding is about something that is there ([`findings`]); what is refused was announced, and what was announced is refused
-//! ([`passes`]); the simulation of Linux does what the passes do where Linux is all right ([`linux`]).
+//! A finding is about something that is there ([`findings`]); what is refused was announced, and
+//! what was announced is refused ([`passes`]); the simulation of Linux does what the passes do
+//! where Linux is all right ([`linux`]).
 
 mod findings;
 mod linux;
 mod passes;
 
 use crate::module::mutated::{self, Hashed};
-use crate::module::world::{Faults, Names};
 use relakit::{Error, Module};
 use relakit_linux::late;
 use relakit_linux::late::Outcome;
 use relakit_linux::special::Version;
+use relakit_model::world::{Faults, Names};
 
 /// Bytes of an input before the file: profile, kernel version, and which values symbols have.
 const HEAD: usize = 3;
@@ -36,7 +38,8 @@ pub fn run(data: &[u8]) {
     let mut world = mutated::world(&module, &errors);
     let Some((loaded, values)) = passes::early(&module, &mut world, names) else { return };
     findings::of_rewritten(&loaded, &mut world, version);
-    linux::compare(&loaded, &world, &values, &found, answers);
+    let scene = linux::Scene { loaded: &loaded, world: &world, values: &values, found: &found, answers };
+    scene.compare();
 }
 
 /// A fault has a text, and Linux an answer to it.

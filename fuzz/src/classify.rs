@@ -1,28 +1,11 @@
-//! `classify`: names of sections and symbols against a slow reader of `sscanf` formats, and what a section is to a loader
-//! against the conditions as Linux has them one after the other (Linux semantics 1, 5, 6, 10, 15).
+//! `classify`: names of sections and symbols, and the class of a section that bears the name,
+//! compared with the model.
 
-mod loader;
-mod scan;
-
-use loader::{Expected, Subject};
 use relakit::klp::{RelaName, SymName};
-use relakit::{Class, FailsAt, Module, Profile};
-use scan::{Item, scan};
-
-/// The formats, up to the width of a symbol's name.
-const SECTION: &[Item] = &[Item::Text(b".klp.rela."), Item::Until(b'.', 55)];
-
-fn symbol_format(profile: &Profile) -> [Item; 6] {
-    let width = if profile.since == (0, 0) || profile.since >= (6, 1) { 511 } else { 127 };
-    [
-        Item::Text(b".klp.sym."),
-        Item::Until(b'.', 55),
-        Item::Text(b"."),
-        Item::Until(b',', width),
-        Item::Text(b","),
-        Item::Number,
-    ]
-}
+use relakit::{Module, Profile};
+use relakit_model::class::check_class;
+use relakit_model::image::{ALLOC, Builder, LIVEPATCH, NOBITS, PROGBITS, REL, RELA, STRTAB, Sec};
+use relakit_model::{file, names};
 
 /// A name, and a section that bears it.
 pub fn run(data: &[u8]) {
@@ -30,29 +13,20 @@ pub fn run(data: &[u8]) {
     const MOST: usize = 700;
     let Some((&[profile, flags, kind, info, size, prefix], text)) = data.split_first_chunk() else { return };
     let profile = crate::profiles::of(profile);
-    let mut name = [0; MOST];
     let prefix = PREFIXES[usize::from(prefix) % PREFIXES.len()];
     let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
-    let text = &text[..text.len().min(MOST - prefix.len())];
-    let length = prefix.len() + text.len();
-    name[..prefix.len()].copy_from_slice(prefix);
-    name[prefix.len()..length].copy_from_slice(text);
-    let name = &name[..length];
-
-    section_name(name);
-    symbol_name(name, &profile);
-    let subject = Subject::new(name, flags, kind, info, size);
-    let mut file = [0; loader::MOST];
-    let file = subject.file(&mut file);
-    let module = Module::parse(file, profile).unwrap_or_else(|error| panic!("{error}"));
-    let class = module.class(loader::SUBJECT).expect("it is there").class;
-    assert_eq!(expected(class), subject.judge(&profile), "{subject:?}");
+    let name = [prefix, &text[..text.len().min(MOST - prefix.len())]].concat();
+    section_name(&name);
+    symbol_name(&name, &profile);
+    let file = image(&name, flags, kind, info, size);
+    let module = Module::parse(&file, profile).unwrap_or_else(|error| panic!("{error}"));
+    let class = module.class(SUBJECT).expect("it is there").class;
+    check_class(&file::Module::read(&file, (&profile).into()), SUBJECT, class);
 }
 
 fn section_name(name: &[u8]) {
-    let slow = scan(SECTION, name);
     let quick = RelaName::parse(name);
-    assert_eq!(quick.map(|name| (name.object, name.rest)), slow.all([1]).map(|[object]| (object, slow.rest)));
+    assert_eq!(quick.map(|name| (name.object, name.rest)), names::section(name));
     if let Some(quick) = quick {
         let whole = [b".klp.rela.", quick.object, quick.rest];
         assert!(whole.iter().flat_map(|part| part.iter()).eq(name), "no byte is lost");
@@ -64,28 +38,38 @@ fn section_name(name: &[u8]) {
 }
 
 fn symbol_name(name: &[u8], profile: &Profile) {
-    let slow = scan(&symbol_format(profile), name);
-    let quick = SymName::parse(name, profile);
-    let texts = quick.map(|name| (name.object, name.name, name.rest));
-    assert_eq!(texts, slow.all([1, 3, 5]).map(|[object, name, _]| (object, name, slow.rest)));
-    if let (Some(quick), Some([_, _, digits])) = (quick, slow.all([1, 3, 5])) {
-        let saturates = profile.since == (0, 0) || profile.since >= (7, 2);
-        assert_eq!(quick.sympos, scan::number(digits, saturates));
-    }
+    let quick = SymName::parse(name, profile).map(|name| names::Symbol {
+        object: name.object,
+        name: name.name,
+        sympos: name.sympos,
+        rest: name.rest,
+    });
+    assert_eq!(quick, names::symbol(name, profile.into()));
 }
 
-/// What of a class Linux's conditions tell.
-fn expected(class: Class<'_>) -> Expected<'_> {
-    match class {
-        Class::Ordinary { target } => Expected::Ordinary(target),
-        Class::KlpEarly { target } => Expected::Early(target),
-        Class::KlpLate { object, target } => Expected::Late(object, target),
-        Class::NotRelocation => Expected::Nothing,
-        Class::LegacyArch => Expected::Arch,
-        Class::Skipped => Expected::Skipped,
-        Class::Malformed { fails: FailsAt::Load, .. } => Expected::FailsLoad,
-        Class::Malformed { fails: FailsAt::AnyComing, .. } => Expected::FailsAnyComing,
-        Class::Malformed { fails: FailsAt::Coming(object), .. } => Expected::FailsComing(object),
-        other => panic!("{other:?}"),
+/// Index of the section in question.
+const SUBJECT: u32 = 5;
+
+/// A file of a few sections, of which one is in question.
+fn image(name: &[u8], flags: u8, kind: u8, info: u8, size: u8) -> Vec<u8> {
+    const KINDS: [u32; 7] = [RELA, PROGBITS, REL, NOBITS, STRTAB, 0x6fff_fff0, 0];
+    const COUNT: u32 = SUBJECT + 4;
+    // Not the symbol table and its strings, which no loader lets be written.
+    const INFOS: [u32; 9] = [1, 0, 2, 3, 4, SUBJECT, COUNT - 1, COUNT, u32::MAX];
+    const SIZES: [usize; 5] = [24, 0, 23, 47, 48];
+    let has = |bit: u8, flag: u64| if flags & bit != 0 { flag } else { 0 };
+    let mut builder = Builder::new();
+    for (name, flags) in [(".text", ALLOC), (".comment", 0), (".modinfo", ALLOC), (".data..percpu", ALLOC)] {
+        builder.section(name, PROGBITS, flags, vec![0]);
     }
+    builder.sections.push(Sec {
+        name: name.to_vec(),
+        flags: has(1, LIVEPATCH) | has(2, ALLOC) | has(4, 1) | has(8, 1 << 62),
+        kind: KINDS[usize::from(kind) % KINDS.len()],
+        info: INFOS[usize::from(info) % INFOS.len()],
+        bytes: vec![0; SIZES[usize::from(size) % SIZES.len()]],
+        link: SUBJECT + 1,
+        ..Sec::default()
+    });
+    builder.build()
 }

@@ -1,4 +1,5 @@
-//! What fuzzers would not guess: names and numbers of the formats, as entries of a libFuzzer dictionary.
+//! What fuzzers would not guess: names and numbers of the formats, as entries of a libFuzzer
+//! dictionary.
 
 use relakit::abi::{
     EHDR_SIZE, ELF_MAGIC, ELFCLASS64, ELFDATA2LSB, ET_REL, EV_CURRENT, KLP_ARCH_PREFIX, KLP_RELA_PREFIX,

@@ -1,8 +1,10 @@
-//! relakit and three other readers see the same file: every header, name, content, symbol and relocation. Where relakit
-//! refuses a file, or another reader does, there is a reason that is known here.
+//! relakit and three other readers see the same file: every header, name, content, symbol and
+//! relocation. Where relakit refuses a file, or another reader does, there is a reason that is
+//! known here.
 //!
-//! relakit may be stricter: `refusal` holds each of its refusals against the file as `object` reads it. Another may be
-//! stricter, or read something else: an [`Excuse`] each, which a reader may use only where its condition holds.
+//! relakit may be stricter: `refusal` holds each of its refusals against the file as `object` reads
+//! it. Another may be stricter, or read something else: an [`Excuse`] each, which a reader may use
+//! only where its condition holds.
 
 mod others;
 mod read;
@@ -32,37 +34,44 @@ pub fn run(data: &[u8]) {
 /// Why another reader may answer otherwise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Excuse {
-    /// gABI: an `e_shoff` of 0 is a file without section headers, to all others. relakit believes an `e_shnum` that is not 0
-    /// and reads headers from offset 0, as Linux does; then section 0 is not empty, which `Module::parse` refuses.
+    /// gABI: an `e_shoff` of 0 is a file without section headers, to all others. relakit believes
+    /// an `e_shnum` that is not 0 and reads headers from offset 0, as Linux does; then section
+    /// 0 is not empty, which `Module::parse` refuses.
     NoTable,
     /// With an extended `e_shnum` of 0 goblin still reads section 0, which it had to read to know.
     CountOfZero,
-    /// An `e_shstrndx` of 0 is a file without section names, which object refuses; goblin looks into section 0 for them.
+    /// An `e_shstrndx` of 0 is a file without section names, which object refuses; goblin looks
+    /// into section 0 for them.
     NoNames,
-    /// An extended `e_shstrndx` of 0 leads elf to section 0 for the names, and object refuses it. A plain 0 says to all that
-    /// there are none; so does this one to relakit.
+    /// An extended `e_shstrndx` of 0 leads elf to section 0 for the names, and object refuses it. A
+    /// plain 0 says to all that there are none; so does this one to relakit.
     NamesInSectionZero,
-    /// elf reads the program headers first. A relocatable object has none, and a loader of modules does not look.
+    /// elf reads the program headers first. A relocatable object has none, and a loader of modules
+    /// does not look.
     ProgramHeaders,
     /// Names are UTF-8 to goblin, bytes to the others.
     NotUtf8,
     /// goblin takes the rest of a table for a name that is not ended by NUL.
     NoNul,
-    /// relakit reads [`NAME_MAX`] bytes of a name and one more, so that a file of overlapping long names costs no more time.
+    /// relakit reads [`NAME_MAX`] bytes of a name and one more, so that a file of overlapping long
+    /// names costs no more time.
     LongName,
     /// An unused header (`SHT_NULL`) has neither name nor content here; others follow its fields.
     UnusedHeader,
     /// object takes tables of whole entries only; relakit and Linux pass over what is left.
     PartialEntry,
-    /// elf wants `sh_entsize` of the symbol table to be right; relakit and Linux know the size of a symbol.
+    /// elf wants `sh_entsize` of the symbol table to be right; relakit and Linux know the size of a
+    /// symbol.
     EntrySize,
-    /// elf takes the compression header off a section with `SHF_COMPRESSED`; a loader wants the bytes.
+    /// elf takes the compression header off a section with `SHF_COMPRESSED`; a loader wants the
+    /// bytes.
     Compressed,
     /// elf tells the visibility, two bits of `st_other`.
     Visibility,
     /// Reserved section indices are left to the caller by goblin and elf, extended ones too.
     ReservedIndex,
-    /// goblin refuses an empty table that begins at the end of the file; there is nothing in it to read.
+    /// goblin refuses an empty table that begins at the end of the file; there is nothing in it to
+    /// read.
     EmptyTable,
 }
 
@@ -99,7 +108,8 @@ fn same<T: PartialEq + core::fmt::Debug>(what: &str, ours: &Seen<T>, theirs: &Se
     }
 }
 
-/// relakit says 0xffff of a symbol whose index in the extended table is that, and of one that has none there.
+/// relakit says 0xffff of a symbol whose index in the extended table is that, and of one that has
+/// none there.
 fn section(what: &str, ours: &Seen<u64>, theirs: &Seen<u64>) {
     match (ours, theirs) {
         (Seen::Refused(_), Seen::Is(0xffff)) => {}

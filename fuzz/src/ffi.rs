@@ -1,6 +1,8 @@
-//! The C ABI answers what Rust answers; and no order of calls and no argument that the header allows brings it down.
+//! The C ABI answers what Rust answers; and no order of calls and no argument that the header
+//! allows brings it down.
 //!
-//! The first byte says what is tried. Each part is a short list of choices, followed by the file or the table.
+//! The first byte says what is tried. Each part is a short list of choices, followed by the file or
+//! the table.
 
 mod aliased;
 mod ask;

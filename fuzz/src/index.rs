@@ -1,4 +1,5 @@
-//! `index`: names looked up in a table, in order and with an index, against going through the whole table.
+//! `index`: names looked up in a table, in order and with an index, against going through the whole
+//! table.
 
 use relakit::ErrorKind;
 use relakit::elf::NAME_MAX;
@@ -6,7 +7,8 @@ use relakit::index::{Index, find_sorted};
 
 const MOST: usize = 48;
 
-/// The first byte says how the table is made, the others are names with line feeds between them. A name ends at its NUL.
+/// The first byte says how the table is made, the others are names with line feeds between them. A
+/// name ends at its NUL.
 pub fn run(data: &[u8]) {
     let Some((&how, names)) = data.split_first() else { return };
     let colliding: Vec<[u8; 24]> = colliding().take(usize::from(how >> 4)).collect();

@@ -1,5 +1,5 @@
-//! The bodies of the fuzz targets. Each takes any bytes, and panics when a property does not hold; so what a fuzzer has
-//! found is replayed by a test on stable Rust.
+//! The bodies of the fuzz targets. Each takes any bytes, and panics when a property does not hold;
+//! so what a fuzzer has found is replayed by a test on stable Rust.
 
 pub mod apply;
 pub mod check;
@@ -12,7 +12,16 @@ pub mod module;
 pub mod parse;
 mod profiles;
 
-/// The entry of a target: libFuzzer's, or without `--cfg fuzzing` one that replays the files of the command line.
+/// Members of a struct as numbers.
+macro_rules! words {
+    ($of:ident: $($member:ident $(($($argument:ident)?))? $(.$part:tt $(($($none:ident)?))?)*)*) => {
+        [$($of.$member $(($($argument)?))? $(.$part $(($($none)?))?)* as u64),*]
+    };
+}
+use words;
+
+/// The entry of a target: libFuzzer's, or without `--cfg fuzzing` one that replays the files of the
+/// command line.
 #[macro_export]
 macro_rules! target {
     ($name:ident) => {

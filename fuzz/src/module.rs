@@ -1,16 +1,15 @@
-//! Whole modules through their whole life: early, coming, going, coming again, in any order and with errors.
+//! Whole modules through their whole life: early, coming, going, coming again, in any order and
+//! with errors.
 //!
-//! The input is read as a plan of a module, which is right but for what the plan makes wrong, and of what happens to it. A
-//! model of its own keeps what must be in memory at each moment ([`life`]). Or the module's file is changed byte by byte
-//! ([`mutated`]); then nobody knows what it means, but a pass is all or nothing still, and writes nothing but its fields.
+//! The input is read as a plan of a module, which is right but for what the plan makes wrong, and
+//! of what happens to it. A model of its own keeps what must be in memory at each moment
+//! ([`life`]). Or the module's file is changed byte by byte ([`mutated`]); then nobody knows what
+//! it means, but a pass is all or nothing still, and writes nothing but its fields.
 
 mod bytes;
-mod file;
 mod life;
-mod model;
 pub(crate) mod mutated;
 mod plan;
-pub(crate) mod world;
 
 pub(crate) use bytes::Bytes;
 use plan::Plan;

@@ -1,7 +1,5 @@
-//! `parse`: any bytes as a module, by one kind of loader's rules; then everything that can be asked is asked, and the answers
-//! must agree with one another and with the file.
-
-mod copy;
+//! `parse`: any bytes as a module, by one kind of loader's rules; then everything that can be asked
+//! is asked, and the answers must agree with one another and with the file.
 
 use relakit::abi::{RELA_SIZE, SHDR_SIZE, SHT_NOBITS, SHT_NULL};
 use relakit::arch::type_name;
@@ -9,6 +7,8 @@ use relakit::elf::{NAME_MAX, Object, RelaTable, Section, SymbolLocation};
 use relakit::klp::SymName;
 use relakit::{Class, Error, ErrorKind, Module, Objects, Profile};
 use relakit_linux::special::{self, ReadAt, Special};
+use relakit_model::class::check_class;
+use relakit_model::file as model;
 
 /// The first byte is the profile, the others are the file.
 pub fn run(data: &[u8]) {
@@ -22,8 +22,9 @@ pub fn run(data: &[u8]) {
     match Module::parse(file, profile) {
         Ok(module) => {
             whole(module.object());
-            classes(&module);
-            assert_eq!(copy::refusal(module.object(), &profile), None, "accepted");
+            let model = model::Module::read(file, (&profile).into());
+            assert_eq!(model.refusal(), None, "accepted");
+            classes(&module, &model);
         }
         Err(error) => {
             told(&error, file);
@@ -32,13 +33,15 @@ pub fn run(data: &[u8]) {
                 ErrorKind::RelocationsTooLarge | ErrorKind::SharedBytes | ErrorKind::NullOutside
             );
             if let (Ok(object), true) = (&object, is_of_copy) {
-                assert_eq!(copy::refusal(object, &profile), Some((error.kind, error.section)));
+                let model = model::Module::read(object.bytes(), (&profile).into());
+                assert_eq!(model.refusal(), Some((error.kind, error.section)));
             }
         }
     }
 }
 
-/// A fault can be told, and names what there is room for; of the section names the header may say anything.
+/// A fault can be told, and names what there is room for; of the section names the header may say
+/// anything.
 fn told(error: &Error, file: &[u8]) {
     assert!(!error.to_string().is_empty());
     let room = file.len() / SHDR_SIZE;
@@ -75,7 +78,8 @@ fn whole(object: &Object<'_>) {
     symbols(object);
 }
 
-/// In every version it is read at one time or never, and once among those that are read when the module is made ready.
+/// In every version it is read at one time or never, and once among those that are read when the
+/// module is made ready.
 fn special_section(special: &'static Special) {
     for profile in Profile::LINUX {
         let version = profile.since;
@@ -144,26 +148,16 @@ fn symbols(object: &Object<'_>) {
     }
 }
 
-fn classes(module: &Module<'_>) {
+fn classes(module: &Module<'_>, model: &model::Module<'_>) {
     let sections = module.object().section_count();
     let mut late = Vec::new();
     for (index, class) in module.classes() {
         assert_eq!(module.class(index), Some(class));
         assert!(!class.reason.text().is_empty());
         assert_eq!(module.malformed(index).is_some(), matches!(class.class, Class::Malformed { .. }));
-        match class.class {
-            Class::Ordinary { target } | Class::KlpEarly { target } => {
-                assert!(target < sections);
-                let has_entries = module.object().section(index).is_some_and(|section| section.sh_size >= 24);
-                assert!(
-                    module.is_allocated(target) || Some(target) == module.per_cpu_section() || !has_entries
-                );
-            }
-            Class::KlpLate { object, .. } => {
-                assert!((1..=55).contains(&object.len()) && !object.contains(&b'.'));
-                late.push(object);
-            }
-            _ => {}
+        check_class(model, index, class.class);
+        if let Class::KlpLate { object, .. } = class.class {
+            late.push(object);
         }
         if let Some(error) = module.malformed(index) {
             assert_eq!(error.section, Some(index));

@@ -8,14 +8,10 @@
     reason = "test code: what is not as it should be is a failed test"
 )]
 
-#[path = "../../core/tests/module/builder.rs"]
-#[expect(dead_code, reason = "tests of whole modules need more of it")]
-mod builder;
 #[path = "../../core/tests/module/world.rs"]
 #[expect(dead_code, reason = "tests of whole modules need more of it")]
 mod world;
 
-use crate::builder::{ALLOC, Builder, GLOBAL, NOBITS, PROGBITS, R_32, R_64, R_NONE, Sec, UNDEF, WRITE};
 use crate::world::{Mem, Names, World, names, two_objects};
 use relakit::ErrorKind::{
     self, BadKlpSectionName, KlpNotFound, OffsetOutside, Overflow, TargetMismatch, TargetNotZero,
@@ -24,6 +20,7 @@ use relakit::{Error, Module, Profile};
 use relakit_linux::late::{LinuxComing, LinuxLate, Outcome};
 use relakit_linux::loader_check::LoaderCheck;
 use relakit_linux::{late, loader_check};
+use relakit_model::image::{ALLOC, Builder, GLOBAL, NOBITS, PROGBITS, R_32, R_64, R_NONE, Sec, UNDEF, WRITE};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 

@@ -174,9 +174,8 @@ impl<'m, 'f> Findings<'m, 'f> {
         let version = self.version;
         findings::rewritten(loaded, memory, version, &late, &mut |finding| {
             self.listed.add(finding, || {
-                let special = finding
-                    .other_section
-                    .and_then(|index| relakit_linux::special::of_section(loaded, index));
+                let special =
+                    finding.other_section.and_then(|index| relakit_linux::special::of_section(loaded, index));
                 let read = special.and_then(|special| Some((special, special.first_read(version)?)));
                 let details = read.map(|(special, at)| {
                     format!("{} reads {} {}", special.reader, special.name, read_at(at))

@@ -1,8 +1,8 @@
 //! Late sections with many symbols, several late sections of one target, and the sections that a Linux version drops.
 
-use crate::builder::{ALLOC, Builder, Entry, PROGBITS, R_64, R_PC32};
 use crate::world::{Mem, Names, World};
 use relakit::{ErrorKind, Module, Profile};
+use relakit_model::image::{ALLOC, Builder, Entry, PROGBITS, R_64, R_PC32};
 
 const A: &[u8] = b"a";
 

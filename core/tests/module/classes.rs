@@ -1,132 +1,12 @@
-//! Every section of every file has a class: random damage to modules, against a second reading of Linux semantics 5,
-//! 6, 10 and 15 that is written from the page and not from the crate.
+//! Every section of every file has a class: random damage to modules, compared with the model.
 
 use crate::world::{Mem, Spot};
 use crate::world::{names, two_objects};
 use proptest::prelude::*;
-use relakit::{Class, Classified, ErrorKind, FailsAt, Module, Profile, Reason};
+use relakit::{ErrorKind, Module, Profile, Reason};
+use relakit_model::class::check_class;
+use relakit_model::file;
 use std::collections::HashSet;
-
-/// What a section is, and when it fails; the fields of [`Class`] that the page speaks of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Expected {
-    Ordinary(u32),
-    Early(u32),
-    Late(Vec<u8>, u32),
-    NotRelocation,
-    LegacyArch,
-    Skipped,
-    LoadFails,
-    AnyComingFails,
-    ComingFails(Vec<u8>),
-}
-
-fn found(class: &Classified<'_>) -> Expected {
-    match class.class {
-        Class::Ordinary { target } => Expected::Ordinary(target),
-        Class::KlpEarly { target } => Expected::Early(target),
-        Class::KlpLate { object, target } => Expected::Late(object.to_vec(), target),
-        Class::NotRelocation => Expected::NotRelocation,
-        Class::LegacyArch => Expected::LegacyArch,
-        Class::Skipped => Expected::Skipped,
-        Class::Malformed { fails: FailsAt::Load, .. } => Expected::LoadFails,
-        Class::Malformed { fails: FailsAt::AnyComing, .. } => Expected::AnyComingFails,
-        Class::Malformed { fails: FailsAt::Coming(object), .. } => Expected::ComingFails(object.to_vec()),
-        other => panic!("a class that the page does not know: {other:?}"),
-    }
-}
-
-/// A file that is known to be readable, read by fixed offsets (gABI 4).
-struct File<'a>(&'a [u8]);
-
-impl File<'_> {
-    fn number(&self, at: usize, size: usize) -> u64 {
-        self.0[at..][..size].iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
-    }
-
-    fn count(&self) -> u64 {
-        self.number(60, 2)
-    }
-
-    /// The field of a section header at `at`.
-    fn field(&self, section: u64, at: usize, size: usize) -> u64 {
-        let header = self.number(40, 8) + section * 64;
-        self.number(usize::try_from(header).unwrap() + at, size)
-    }
-
-    fn name(&self, section: u64) -> &[u8] {
-        let names = self.number(62, 2);
-        let start = usize::try_from(self.field(names, 24, 8)).unwrap();
-        let size = usize::try_from(self.field(names, 32, 8)).unwrap();
-        let name = usize::try_from(self.field(section, 0, 4)).unwrap();
-        self.0[start..][..size]
-            .get(name..)
-            .and_then(|name| name.split(|&byte| byte == 0).next())
-            .unwrap_or_default()
-    }
-
-    fn has(&self, section: u64, flag: u64) -> bool {
-        self.field(section, 8, 8) & flag != 0
-    }
-
-    /// The first section of that name that is `SHF_ALLOC`.
-    fn allocated(&self, name: &str) -> Option<u64> {
-        (1..self.count()).find(|&section| self.has(section, 2) && self.name(section) == name.as_bytes())
-    }
-
-    fn expected(&self, section: u64, since: (u16, u16)) -> Expected {
-        let (kind, size) = (self.field(section, 4, 4), self.field(section, 32, 8));
-        let target = self.field(section, 44, 4);
-        let (livepatch, name) = (self.has(section, 0x0010_0000), self.name(section));
-        if section == 0 || !livepatch && !matches!(kind, 4 | 9) {
-            let arch = name.starts_with(b".klp.arch.");
-            return if arch { Expected::LegacyArch } else { Expected::NotRelocation };
-        }
-        let symbols = (1..self.count()).find(|&section| self.field(section, 4, 4) == 2).unwrap();
-        let is_table = target == symbols || target == self.field(symbols, 40, 4);
-        let exists = (1..self.count()).contains(&target);
-        let is_per_cpu = exists && self.allocated(".data..percpu") == Some(target);
-        let mut dropped = vec![".modinfo", "__versions"];
-        if since >= (6, 14) {
-            dropped.extend(["__version_ext_crcs", "__version_ext_names"]);
-        }
-        let is_dropped = dropped.into_iter().any(|name| exists && self.allocated(name) == Some(target));
-        let template = is_per_cpu && since >= (6, 16);
-        // An unused header is no section, and Linux does not ask.
-        let is_null = target == 0 || exists && self.field(target, 4, 4) == 0;
-        let is_zero = is_null && !is_table && self.has(target, 2) && !is_dropped && (!is_per_cpu || template);
-        let is_relocations = exists
-            && !is_table
-            && (matches!(self.field(target, 4, 4), 4 | 9) || self.has(target, 0x0010_0000));
-        let forbidden = is_table || is_zero || is_relocations;
-        let in_memory = || is_table || self.has(target, 2) && !is_dropped && (!is_per_cpu || template);
-        let reachable = is_zero || exists && in_memory();
-        let empty = size < 24;
-        let to = u32::try_from(target).unwrap();
-        if !livepatch {
-            return match (reachable, kind == 9 || forbidden && !empty) {
-                (false, _) => Expected::Skipped,
-                (true, true) => Expected::LoadFails,
-                (true, false) => Expected::Ordinary(to),
-            };
-        }
-        let object =
-            name.strip_prefix(b".klp.rela.").and_then(|rest| rest.split(|&byte| byte == b'.').next());
-        let unreadable = matches!(kind, 0 | 8);
-        match (object.map(|object| &object[..object.len().min(55)]), reachable) {
-            (None | Some(b""), true) => Expected::LoadFails,
-            (None | Some(b""), false) => Expected::AnyComingFails,
-            (Some(b"vmlinux"), false) => Expected::Skipped,
-            (Some(b"vmlinux"), true) if (forbidden || unreadable) && !empty => Expected::LoadFails,
-            (Some(b"vmlinux"), true) => Expected::Early(to),
-            (Some(object), _) if empty => Expected::Late(object.to_vec(), to),
-            (Some(object), true) if self.has(section, 2) && !forbidden && !unreadable && !template => {
-                Expected::Late(object.to_vec(), to)
-            }
-            (Some(object), _) => Expected::ComingFails(object.to_vec()),
-        }
-    }
-}
 
 /// A module with a section of every class.
 fn module() -> Vec<u8> {
@@ -174,7 +54,7 @@ fn damage() -> impl Strategy<Value = Damage> {
 
 fn damaged(damage: &[Damage]) -> Vec<u8> {
     let mut file = module();
-    let table = usize::try_from(File(&file).number(40, 8)).unwrap();
+    let table = usize::try_from(u64::from_le_bytes(*file[40..].first_chunk().unwrap())).unwrap();
     for damage in damage {
         match *damage {
             Damage::Header { section, field: (at, size), value } => {
@@ -255,12 +135,9 @@ proptest! {
             let Ok(module) = Module::parse(&file, profile) else { continue };
             let _ = live(&module);
             prop_assert_eq!(module.classes().count(), usize::try_from(module.object().section_count()).unwrap());
-            if profile == Profile::ELF {
-                continue;
-            }
+            let model = file::Module::read(&file, (&profile).into());
             for (index, class) in module.classes() {
-                let expected = File(&file).expected(u64::from(index), profile.since);
-                prop_assert_eq!(found(&class), expected, "section {}, {}", index, profile.name);
+                check_class(&model, index, class.class);
                 prop_assert!(!class.reason.text().is_empty());
                 prop_assert_eq!(module.class(index), Some(class));
                 let Some(error) = module.malformed(index) else { continue };

@@ -1,9 +1,5 @@
 //! The early pass as a whole: all of it or nothing, and what the embedder must bring.
 
-use crate::builder::{
-    ABS, ALLOC, Builder, Entry, GLOBAL, NOBITS, PROGBITS, R_32, R_32S, R_64, R_NONE, R_PC32, REL, UNDEF,
-    WRITE, table,
-};
 use crate::world::{Mem, Names, World};
 use proptest::prelude::*;
 use relakit::ErrorKind::{
@@ -11,6 +7,10 @@ use relakit::ErrorKind::{
     Resolver, SymbolIndex, Sync, TargetNotZero, UnknownType, ValuesTooShort,
 };
 use relakit::{Error, Memory, Module, Profile, SectionMemory};
+use relakit_model::image::{
+    ABS, ALLOC, Builder, Entry, GLOBAL, NOBITS, PROGBITS, R_32, R_32S, R_64, R_NONE, R_PC32, REL, UNDEF,
+    WRITE, table,
+};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 

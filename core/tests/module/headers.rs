@@ -1,6 +1,5 @@
 //! Linux-shaped loaders: what they get from section headers is what a whole module gets (Linux semantics 9 to 12).
 
-use crate::builder::{ABS, ALLOC, Builder, GLOBAL, LIVEPATCH, NOTE, R_32, R_64, R_PC32, REL, table};
 use crate::world::{Mem, Names, World};
 use crate::world::{names, two_objects};
 use relakit::ErrorKind::{self, *};
@@ -9,6 +8,7 @@ use relakit::elf::{Object, Section, Strings};
 use relakit::reloc::{RelocFlags, SymtabValues};
 use relakit::sechdrs::{Klp, Mapping, Sechdrs};
 use relakit::{CallbackError, Error, Memory, Profile, Target};
+use relakit_model::image::{ABS, ALLOC, Builder, GLOBAL, LIVEPATCH, NOTE, R_32, R_64, R_PC32, REL, table};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 

@@ -1,10 +1,10 @@
 //! Memory behind hooks: when it is made visible, and what happens when a hook fails.
 
-use crate::builder::{R_64, UNDEF};
 use crate::world::{Mem, Names, World};
 use crate::world::{names, two_objects};
 use relakit::ErrorKind::{NotUndone, Resolver, Sync, Writer as WriterFailed};
 use relakit::{CallbackError, Error, Late, Memory, Module, Profile, Target, Writer};
+use relakit_model::image::{R_64, UNDEF};
 use std::cell::RefCell;
 use std::rc::Rc;
 

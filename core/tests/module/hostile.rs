@@ -1,9 +1,5 @@
 //! Files that make a loader read what it has changed, or work longer than the file is large.
 
-use crate::builder::{
-    ABS, ALLOC, Builder, GLOBAL, LIVEPATCH, LOCAL, NOBITS, PROGBITS, R_64, R_NONE, REL, RELA, UNDEF, WEAK,
-    table,
-};
 use crate::world::{Mem, Names, World, address};
 use crate::world::{names, two_objects};
 use relakit::ErrorKind::{
@@ -12,6 +8,10 @@ use relakit::ErrorKind::{
 };
 use relakit::elf::NAME_MAX;
 use relakit::{Class, Error, FailsAt, Memory, Module, Profile, Target};
+use relakit_model::image::{
+    ABS, ALLOC, Builder, GLOBAL, LIVEPATCH, LOCAL, NOBITS, PROGBITS, R_64, R_NONE, REL, RELA, UNDEF, WEAK,
+    table,
+};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 
@@ -283,7 +283,7 @@ fn a_reserved_index_is_a_section_to_linux_if_there_are_so_many() {
         let data = builder.data(".data", 8);
         let symbol = builder.symbol("s", LOCAL, 0xff05, 3);
         builder.rela(data, &[(0, symbol, R_64, 0)]);
-        builder.sections.resize(before, crate::builder::Sec::default());
+        builder.sections.resize(before, relakit_model::image::Sec::default());
         let mut world = World::new(&builder, LINUX, Names::default());
         assert_eq!(world.early_fault(), Some(expected), "{before} sections");
     }

@@ -1,9 +1,9 @@
 //! Which sections are in memory while a module runs, and which of them may be relocated (Linux semantics 5 and 6).
 
-use crate::builder::{ALLOC, Builder, R_64};
 use crate::world::{Names, World};
 use relakit::ErrorKind::{self, TargetOutOfRange};
 use relakit::{Module, Profile};
+use relakit_model::image::{ALLOC, Builder, R_64};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 

@@ -1,12 +1,12 @@
 //! Objects come and go: what is applied and cleared, and when (Linux semantics 10 and 15).
 
-use crate::builder::{ABS, Builder, GLOBAL, R_32, R_64, table};
 use crate::world::{Names, World, address, names, two_objects};
 use relakit::ErrorKind::{
     self, AlreadyLive, BadKlpSectionName, KlpNotFound, NotAModule, NotLive, Overflow, RetainedTooShort,
     TargetMismatch, TargetNotZero, VmlinuxFromModule,
 };
 use relakit::{Error, MAX_OBJECTS, Module, Objects, Profile};
+use relakit_model::image::{ABS, Builder, GLOBAL, R_32, R_64, table};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 const A: &[u8] = b"a";

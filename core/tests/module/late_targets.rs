@@ -1,8 +1,5 @@
 //! The targets of late relocations: what is wrong with one is noticed when its object comes, and not before.
 
-use crate::builder::{
-    ALLOC, Builder, GLOBAL, LIVEPATCH, NOBITS, NOTE, PROGBITS, R_64, REL, RELA, Sec, table,
-};
 use crate::world::{Mem, World};
 use crate::world::{names, two_objects};
 use relakit::ErrorKind::{
@@ -10,6 +7,9 @@ use relakit::ErrorKind::{
     TargetNotAllocated, TargetOutOfRange, TargetPerCpu,
 };
 use relakit::{Class, Error, FailsAt, Module, Profile};
+use relakit_model::image::{
+    ALLOC, Builder, GLOBAL, LIVEPATCH, NOBITS, NOTE, PROGBITS, R_64, REL, RELA, Sec, table,
+};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 const A: &[u8] = b"a";

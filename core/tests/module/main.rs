@@ -9,7 +9,6 @@
 )]
 
 mod again;
-mod builder;
 mod classes;
 mod early;
 mod headers;

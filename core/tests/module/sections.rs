@@ -1,15 +1,15 @@
 //! What the early pass does with each section (Linux semantics 5, 6 and 15).
 
-use crate::builder::{
-    ALLOC, Builder, GLOBAL, LIVEPATCH, NOBITS, NOTE, PROGBITS, R_32, R_64, REL, RELA, SHN_LIVEPATCH, Sec,
-    WRITE, table,
-};
 use crate::world::{Names, World};
 use relakit::ErrorKind::{
     self, BadKlpSectionName, BadKlpSymbolName, KlpAmbiguous, KlpNotFound, KlpSympos, NotKlpSymbol, Overflow,
     RelSection, SymbolIndex, UnknownType,
 };
 use relakit::{Class, FailsAt, Module, Profile, Reason};
+use relakit_model::image::{
+    ALLOC, Builder, GLOBAL, LIVEPATCH, NOBITS, NOTE, PROGBITS, R_32, R_64, REL, RELA, SHN_LIVEPATCH, Sec,
+    WRITE, table,
+};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 

@@ -1,6 +1,5 @@
 //! Which files are modules (Linux semantics 3).
 
-use crate::builder::{ABS, ALLOC, Builder, GLOBAL, NOBITS, PROGBITS, STRTAB, SYMTAB, Sec, XINDEX};
 use crate::world::{Names, World};
 use proptest::prelude::*;
 use relakit::ErrorKind::{
@@ -9,6 +8,7 @@ use relakit::ErrorKind::{
     SharedBytes, SymbolSection, Truncated,
 };
 use relakit::{Module, Profile};
+use relakit_model::image::{ABS, ALLOC, Builder, GLOBAL, NOBITS, PROGBITS, STRTAB, SYMTAB, Sec, XINDEX};
 
 /// Text with one relocation, which names an absolute symbol.
 fn module() -> Builder {
@@ -199,7 +199,7 @@ fn a_module_has_sections_names_and_symbols() {
 /// With counts in section 0 and a symbol's section in a table of its own.
 fn extended() -> Builder {
     let mut builder = module();
-    builder.symbols[1] = crate::builder::Sym { shndx: XINDEX, value: 4, ..builder.symbols[1].clone() };
+    builder.symbols[1] = relakit_model::image::Sym { shndx: XINDEX, value: 4, ..builder.symbols[1].clone() };
     let indices = builder.section(".symtab_shndx", 18, 0, [[0; 4], [1, 0, 0, 0]].concat());
     builder.at(indices).link = builder.symtab_index();
     builder

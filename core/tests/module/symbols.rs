@@ -1,8 +1,5 @@
 //! What value each symbol has (Linux semantics 4), and how livepatch symbols are found (7 and 8).
 
-use crate::builder::{
-    ABS, Builder, COMMON, GLOBAL, LOCAL, R_64, R_NONE, SHN_LIVEPATCH, Sym, UNDEF, WEAK, XINDEX, table,
-};
 use crate::world::{Names, World, address};
 use proptest::prelude::*;
 use relakit::ErrorKind::{
@@ -10,6 +7,9 @@ use relakit::ErrorKind::{
     UnknownSymbol,
 };
 use relakit::{CallbackError, Error, Profile, Resolver};
+use relakit_model::image::{
+    ABS, Builder, COMMON, GLOBAL, LOCAL, R_64, R_NONE, SHN_LIVEPATCH, Sym, UNDEF, WEAK, XINDEX, table,
+};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 

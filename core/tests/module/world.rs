@@ -1,7 +1,7 @@
 //! What a module is loaded into: memory, and somebody who knows symbols.
 
-use crate::builder::{Builder, R_64, R_PC32};
 use relakit::{CallbackError, Error, ErrorKind, Late, Memory, Module, Profile, Resolver, Target};
+use relakit_model::image::{Builder, R_64, R_PC32};
 use std::collections::HashMap;
 
 /// Where one section lives.
@@ -128,6 +128,16 @@ impl Resolver for Names {
         let (object, name) = (text(object), text(name));
         self.asked.push(format!("{object}:{name}:{position}"));
         self.get(&object, &name, position)
+    }
+}
+
+impl relakit_model::world::Answers for Names {
+    fn exported(&self, name: &[u8]) -> Option<u64> {
+        self.get("", &text(name), 1).ok()?
+    }
+
+    fn nth_symbol(&self, object: &[u8], name: &[u8], position: u64) -> Option<u64> {
+        self.get(&text(object), &text(name), position + 1).ok()?
     }
 }
 

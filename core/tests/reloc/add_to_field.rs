@@ -1,13 +1,16 @@
 //! `ADD_TO_FIELD`: the value is added to the field. Undoing and clearing are the subtraction.
 
 use crate::config;
-use crate::model::{Fault, Fit, TYPES, World, fault, first_unordered, fits, largest, number, row, value};
 use crate::tables::{Case, check, file, flags_zero, good, rela, wild};
-use crate::writer::{Call, Guest, with_writer};
+use crate::writer::with_writer;
 use proptest::prelude::*;
 use relakit::elf::{Rela, RelaTable};
 use relakit::reloc::{RelocFlags, View, apply, clear, errors};
 use relakit::{Error, ErrorKind};
+use relakit_model::guest::{Call, Guest};
+use relakit_model::table::{
+    Fault, Fit, TYPES, World, fault, first_unordered, fits, largest, number, row, value,
+};
 
 const TWO_64: i128 = 1 << 64;
 

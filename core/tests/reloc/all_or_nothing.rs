@@ -1,13 +1,13 @@
 //! A pass does all that the model does, or changes no byte and names the model's fault.
 
 use crate::config;
-use crate::model::{World, ascends, fault};
 use crate::tables::{Case, Pass, check, file, flags, flags_zero, good, rela, size, wild};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use relakit::ErrorKind;
 use relakit::elf::RelaTable;
 use relakit::reloc::{RelocFlags, SymtabValues, Target, Values, View, apply, clear, errors};
+use relakit_model::table::{World, ascends, fault};
 
 proptest! {
     #![proptest_config(config())]

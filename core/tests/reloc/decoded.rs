@@ -1,12 +1,12 @@
 //! Relocated instructions, read by a disassembler.
 
 use crate::config;
-use crate::model::World;
 use crate::tables::{Case, rela};
 use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
 use proptest::prelude::*;
 use proptest::sample::select;
 use relakit::reloc::{RelocFlags, clear};
+use relakit_model::table::World;
 
 /// What the operand of an instruction is.
 #[derive(Clone, Copy, Debug)]

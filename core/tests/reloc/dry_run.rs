@@ -1,13 +1,14 @@
 //! A dry run answers what applying would, and leaves memory alone.
 
 use crate::config;
-use crate::model::{World, fault, first_unordered};
 use crate::tables::{Case, check, flags, flags_zero, good, rela, wild};
-use crate::writer::{Call, Guest, with_writer};
+use crate::writer::with_writer;
 use proptest::prelude::*;
 use relakit::elf::RelaTable;
 use relakit::reloc::{self, RelocFlags, View, apply};
 use relakit::{Error, ErrorKind};
+use relakit_model::guest::{Call, Guest};
+use relakit_model::table::{World, fault, first_unordered};
 
 /// What a dry run behind a writer answers; it must have done nothing but read.
 fn hooked_check(case: &Case) -> Result<(), Error> {

@@ -1,9 +1,9 @@
 //! Both sides of every edge, with numbers written down.
 
-use crate::model::{TYPES, World, fault};
 use crate::tables::{Case, check, rela};
 use relakit::ErrorKind;
 use relakit::reloc::{RelocFlags, apply, clear};
+use relakit_model::table::{TYPES, World, fault};
 
 const MORE: RelocFlags = RelocFlags::EXTRA_TYPES;
 

@@ -1,10 +1,11 @@
 //! The last field of a section, at sizes at which something else ends as well: pages, powers of two.
 
-use crate::model::World;
 use crate::tables::{Case, rela, size};
-use crate::writer::{Guest, with_writer};
+use crate::writer::with_writer;
 use relakit::ErrorKind;
 use relakit::reloc::{RelocFlags, apply, clear};
+use relakit_model::guest::Guest;
+use relakit_model::table::World;
 
 const SIZES: [usize; 12] = [1, 2, 4, 8, 64, 512, 4095, 4096, 4097, 8192, 12288, 65536];
 

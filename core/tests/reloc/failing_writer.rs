@@ -1,12 +1,13 @@
 //! A writer fails at every call there is, once, twice, or from there on: memory is as before, or the fault says how it is.
 
 use crate::config;
-use crate::model::World;
 use crate::tables::{Case, Pass, flags, flags_zero, good, wild};
-use crate::writer::{Call, Guest, after, hook_number, with_writer};
+use crate::writer::{after, with_writer};
 use proptest::prelude::*;
 use relakit::reloc::{RelocFlags, apply, clear};
 use relakit::{Error, ErrorKind};
+use relakit_model::guest::{Call, Guest, hook_number};
+use relakit_model::table::World;
 
 /// The bytes of `start` with the first `count` entries applied.
 fn written(start: &Case, count: usize) -> Vec<u8> {

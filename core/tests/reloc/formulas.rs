@@ -1,12 +1,12 @@
 //! Each type computes what the psABI says and writes its field and nothing else.
 
 use crate::config;
-use crate::model::{self, TYPES, fits, largest, row, signed, value};
 use crate::tables::{Case, addend, flags, number, rela};
 use proptest::prelude::*;
 use proptest::sample::select;
 use relakit::ErrorKind;
 use relakit::reloc::{Formula, HOWTOS, Overflow, RelocFlags, howto};
+use relakit_model::table::{self as model, TYPES, fits, largest, row, signed, value};
 
 proptest! {
     #![proptest_config(config())]

@@ -22,7 +22,6 @@ mod edges;
 mod ends;
 mod failing_writer;
 mod formulas;
-mod model;
 mod names;
 mod order_of_checks;
 mod tables;

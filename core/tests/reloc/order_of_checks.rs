@@ -1,10 +1,10 @@
 //! Which fault is named when several are true of one entry.
 
-use crate::model::{World, fault};
 use crate::tables::{Case, check, rela};
 use relakit::ErrorKind::{self, OffsetOutside, Overflow, SymbolIndex, TargetNotZero, UnknownType};
 use relakit::elf::Rela;
 use relakit::reloc::RelocFlags;
+use relakit_model::table::{World, fault};
 
 /// 32 bytes that are not zero, and one entry; what is said of it.
 fn said(entry: Rela, flags: RelocFlags) -> Result<(), ErrorKind> {

@@ -1,11 +1,11 @@
 //! Random memories and tables: some in which everything is right, some in which anything may be wrong.
 
-use crate::model::{Fit, TYPES, Type, World, row};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use relakit::elf::{Rela, RelaTable};
 use relakit::reloc::{RelocFlags, Target, Values, View, apply};
 use relakit::{Error, arch};
+use relakit_model::table::{Fit, TYPES, Type, World, row};
 
 /// A memory and a table for it.
 #[derive(Clone, Debug)]

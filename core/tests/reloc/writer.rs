@@ -1,75 +1,13 @@
 //! A writer is told to do what plain memory has done to it, in the order that `Writer` documents.
 
 use crate::config;
-use crate::model::{World, ascends, fault};
 use crate::tables::{Case, Pass, file, flags, flags_zero, good, size, wild};
 use proptest::prelude::*;
 use relakit::elf::{Rela, RelaTable};
 use relakit::reloc::{RelocFlags, Values, apply, clear};
 use relakit::{CallbackError, Error, ErrorKind, Target, Writer};
-use std::collections::BTreeSet;
-
-/// What a guest was asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Call {
-    Read { offset: u64, size: usize },
-    Write { offset: u64, bytes: Vec<u8> },
-    Sync,
-}
-
-/// Memory behind a writer, which notes every call and fails those that it is told to.
-#[derive(Debug)]
-pub struct Guest {
-    pub bytes: Vec<u8>,
-    address: u64,
-    pub calls: Vec<Call>,
-    pub fails: BTreeSet<usize>,
-}
-
-impl Guest {
-    pub fn new(world: &World) -> Self {
-        let World { bytes, address, .. } = world.clone();
-        Self { bytes, address, calls: Vec::new(), fails: BTreeSet::new() }
-    }
-
-    fn call(&mut self, call: Call) -> Result<(), CallbackError> {
-        let number = self.calls.len();
-        self.calls.push(call);
-        if self.fails.contains(&number) { Err(hook_error(number)) } else { Ok(()) }
-    }
-}
-
-/// What call `number` fails with.
-pub fn hook_error(number: usize) -> CallbackError {
-    CallbackError(-1000 - number as i32)
-}
-
-/// The number that the fault of call `number` holds: sign-extended.
-pub fn hook_number(number: usize) -> u64 {
-    i64::from(hook_error(number).0).cast_unsigned()
-}
-
-impl Writer for Guest {
-    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
-        assert_eq!(address, self.address.wrapping_add(offset));
-        self.call(Call::Read { offset, size: bytes.len() })?;
-        let at = offset as usize;
-        bytes.copy_from_slice(&self.bytes[at..at + bytes.len()]);
-        Ok(())
-    }
-
-    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
-        assert_eq!(address, self.address.wrapping_add(offset));
-        self.call(Call::Write { offset, bytes: bytes.to_vec() })?;
-        let at = offset as usize;
-        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
-        Ok(())
-    }
-
-    fn sync(&mut self) -> Result<(), CallbackError> {
-        self.call(Call::Sync)
-    }
-}
+use relakit_model::guest::{Call, Guest};
+use relakit_model::table::{World, ascends, fault};
 
 /// Runs a pass on the guest's memory.
 pub fn with_writer(case: &Case, guest: &mut Guest, pass: Pass) -> Result<(), Error> {

@@ -1,11 +1,10 @@
 //! A table, what it is applied to, and by which rules.
 
-use super::model::{Fault, World, row};
 use arbitrary::{Result, Unstructured};
-use relakit::ErrorKind;
 use relakit::abi::{RELA_SIZE, SHN_LIVEPATCH, SHN_UNDEF, STB_GLOBAL, STB_WEAK, SYM_SIZE};
 use relakit::elf::{Rela, RelaTable};
 use relakit::reloc::RelocFlags;
+use relakit_model::table::World;
 
 /// Small, so that fields meet each other and the end.
 const MAX_BYTES: usize = 40;
@@ -13,7 +12,8 @@ const PAGE: usize = 4096;
 const MAX_ENTRIES: usize = 8;
 const MAX_SYMBOLS: usize = 4;
 
-/// Numbers near which something changes: ranges of fields, the kernel's addresses, the end of all addresses.
+/// Numbers near which something changes: ranges of fields, the kernel's addresses, the end of all
+/// addresses.
 const EDGES: [u64; 12] = [
     0,
     0x7f,
@@ -36,8 +36,6 @@ pub struct Case {
     pub file: Vec<u8>,
     /// The values as a symbol table has them.
     pub symtab: Vec<u8>,
-    /// What each symbol of it is: its binding and `st_shndx`.
-    kind: (u8, u16),
     /// Which call of the writer fails.
     pub fails: u8,
 }
@@ -67,8 +65,8 @@ fn rela(u: &mut Unstructured<'_>, lead: u64) -> Result<Rela> {
 impl Case {
     pub fn new(data: &[u8]) -> Result<Self> {
         let u = &mut Unstructured::new(data);
-        let [rules, fails, symbols, length, content] = u.arbitrary()?;
-        let rules = RelocFlags::from_bits_truncate(u32::from(rules)) - RelocFlags::ADD_TO_FIELD;
+        let [flags, fails, symbols, length, content] = u.arbitrary()?;
+        let flags = RelocFlags::from_bits_truncate(u32::from(flags)) - RelocFlags::ADD_TO_FIELD;
         let address = near_an_edge(u)?;
         let count = usize::from(symbols) % (MAX_SYMBOLS + 1);
         let values = (0..count).map(|_| near_an_edge(u)).collect::<Result<Vec<_>>>()?;
@@ -101,39 +99,12 @@ impl Case {
             entry[6..8].copy_from_slice(&kind.1.to_le_bytes());
             entry[8..16].copy_from_slice(&value.to_le_bytes());
         }
-        Ok(Self { world: World { bytes, address, values, flags: rules }, table, file, symtab, kind, fails })
+        Ok(Self { world: World { bytes, address, values, flags }, table, file, symtab, fails })
     }
 
     /// The table as relakit reads it.
     pub fn entries(&self) -> RelaTable<'_> {
         assert_eq!(self.file.len(), self.table.len() * RELA_SIZE);
         RelaTable::new(&self.file).expect("whole entries")
-    }
-
-    /// The error of a section whose last byte would have an address of 2^64 or more.
-    pub fn wraps(&self) -> Option<Fault> {
-        let World { bytes, address, .. } = &self.world;
-        let end = u128::from(*address) + bytes.len() as u128;
-        let error = (ErrorKind::AddressWraps, None, None, None, 0, *address, bytes.len() as u64);
-        (!bytes.is_empty() && end > 1 << 64).then_some(error)
-    }
-
-    /// The error of an entry whose symbol is unresolved in the symbol table. Symbol 0 is 0, and a weak one may be.
-    pub fn unresolved(&self, index: usize) -> Option<Fault> {
-        let (rela, (binding, shndx)) = (self.table[index], self.kind);
-        let is_open = shndx == SHN_LIVEPATCH || shndx == SHN_UNDEF && binding != STB_WEAK;
-        let has_field = row(rela.r_type, self.world.flags).is_some_and(|row| row.2 != 0);
-        let is_zero = rela.r_sym != 0 && self.world.values.get(rela.r_sym as usize) == Some(&0);
-        let is_refused =
-            is_open && has_field && is_zero && !self.world.flags.contains(RelocFlags::ALLOW_ZERO_SYMBOLS);
-        let kind = ErrorKind::SymbolUnresolved;
-        let at = (Some(index as u64), Some(rela.r_sym), Some(rela.r_type), rela.r_offset);
-        is_refused.then_some((kind, at.0, at.1, at.2, at.3, u64::from(shndx), 0))
-    }
-
-    /// Where the field of an entry that can be applied begins, and its bytes.
-    pub fn field(&self, rela: &Rela) -> (usize, usize) {
-        let size = row(rela.r_type, self.world.flags).map_or(0, |row| row.2 as usize / 8);
-        if size == 0 { (0, 0) } else { (rela.r_offset as usize, size) }
     }
 }

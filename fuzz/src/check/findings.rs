@@ -1,7 +1,7 @@
-//! Every finding is of a rule of the table and about something that is there; found twice, it is the same.
+//! Every finding is of a rule of the table and about something that is there; found twice, it is
+//! the same.
 
 use crate::module::mutated::Hashed;
-use crate::module::world::{Answers, Names, World};
 use relakit::abi::RELA_SIZE;
 use relakit::elf::{Symbol, SymbolLocation};
 use relakit::klp::SymName;
@@ -10,6 +10,7 @@ use relakit_linux::findings::{Finding, LateField, Lint};
 use relakit_linux::loader_check::{LoaderCheck, LoaderFinding};
 use relakit_linux::special::{self, Role, Version};
 use relakit_linux::{findings, loader_check};
+use relakit_model::world::{Answers, Names, World};
 
 /// Exports nothing, and has no symbols either.
 struct Nobody;
@@ -127,8 +128,6 @@ fn loader(module: &Module<'_>) {
     assert!(loader_check::modinfo(module, b"livepatch").is_none_or(|value| !value.contains(&0)));
     assert!(loader_check::module_name(module).is_none_or(|name| (1..=56).contains(&name.len())));
     for (index, class) in module.classes() {
-        assert!(!class.reason.text().is_empty());
-        assert_eq!(module.malformed(index).is_some(), matches!(class.class, Class::Malformed { .. }));
         if let Class::KlpLate { object, .. } | Class::Malformed { fails: FailsAt::Coming(object), .. } =
             class.class
         {

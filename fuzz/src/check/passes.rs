@@ -2,16 +2,17 @@
 
 use super::told;
 use crate::module::mutated::Hashed;
-use crate::module::world::{Names, World};
 use relakit::ErrorKind::{AssignedSize, NotAssigned, TargetNotZero};
-use relakit::arch::{R_X86_64_PC32, R_X86_64_PLT32};
-use relakit::elf::RelaTable;
-use relakit::reloc::{Values, howto};
+use relakit::elf::{Rela, RelaTable};
+use relakit::reloc::{RelocFlags, Values, howto};
 use relakit::{Class, Error, Loaded, Memory, Module};
 use relakit_linux::findings;
 use relakit_linux::findings::{Field, Finding, Lint};
+use relakit_model::table::{Fit, fits, row, value};
+use relakit_model::world::{Names, World};
 
-/// The early pass, with what its dry run lists and which fields overlap. Answers what is loaded, and the symbols' values.
+/// The early pass, with what its dry run lists and which fields overlap. Answers what is loaded,
+/// and the symbols' values.
 pub(super) fn early<'f>(
     module: &Module<'f>,
     world: &mut World<'_>,
@@ -90,7 +91,8 @@ fn overlaps(module: &Module<'_>) -> Vec<Finding> {
     found
 }
 
-/// PC32 and PLT32 that do not fit, by arithmetic that does not wrap. None is found where the profile checks them.
+/// PC32 and PLT32 that do not fit, by arithmetic that does not wrap. None is found where the
+/// profile checks them.
 fn truncation(module: &Module<'_>, world: &mut World<'_>, values: &[u64]) {
     for (index, class) in module.classes() {
         let (Class::Ordinary { target } | Class::KlpEarly { target }) = class.class else { continue };
@@ -100,14 +102,12 @@ fn truncation(module: &Module<'_>, world: &mut World<'_>, values: &[u64]) {
         let mut found = Vec::new();
         findings::truncated(table, Values::Dense(values), address, index, &mut |finding| found.push(finding));
         found.iter().for_each(|finding| super::findings::is_there(module, finding));
-        let expected = (0..).zip(table.iter()).filter(|(_, rela)| {
-            let value = i128::from(values[usize::try_from(rela.r_sym).unwrap()]);
-            let distance =
-                value + i128::from(rela.r_addend) - i128::from(address) - i128::from(rela.r_offset);
-            let distance = (distance + (1 << 63)).rem_euclid(1 << 64) - (1 << 63);
-            matches!(rela.r_type, R_X86_64_PC32 | R_X86_64_PLT32)
-                && !(-(1 << 31)..1 << 31).contains(&distance)
-        });
+        let is_truncated = |rela: &Rela| {
+            let row = row(rela.r_type, RelocFlags::empty()).filter(|row| row.3 == Fit::SextIfAsked);
+            let (s, p) = (values[usize::try_from(rela.r_sym).unwrap()], address.wrapping_add(rela.r_offset));
+            row.is_some_and(|row| !fits(row, value(row, s, rela.r_addend, p), RelocFlags::CHECK_PC32))
+        };
+        let expected = (0..).zip(table.iter()).filter(|(_, rela)| is_truncated(rela));
         assert!(
             found.iter().map(|finding| finding.entry).eq(expected.map(|(entry, _)| Some(entry))),
             "section {index}"

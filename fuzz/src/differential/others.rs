@@ -2,6 +2,7 @@
 
 use super::Excuse;
 use super::read::{Reading, Section, Seen, Symbol};
+use crate::words;
 use elf::ElfBytes;
 use elf::endian::LittleEndian as ElfLittleEndian;
 use goblin::container::{Container, Ctx, Endian};
@@ -48,32 +49,19 @@ pub fn by_object(data: &[u8]) -> Seen<Reading<'_>> {
         let endian = header.endian()?;
         let table = header.sections(endian, data)?;
         let sections = table.iter().map(|section| {
-            let header = [
-                u64::from(section.sh_name(endian)),
-                u64::from(section.sh_type(endian).0),
-                section.sh_flags(endian).0,
-                section.sh_addr(endian),
-                section.sh_offset(endian),
-                section.sh_size(endian),
-                u64::from(section.sh_link(endian)),
-                u64::from(section.sh_info(endian)),
-                section.sh_addralign(endian),
-                section.sh_entsize(endian),
-            ];
+            let header = words!(section: sh_name(endian) sh_type(endian).0 sh_flags(endian).0 sh_addr(endian)
+                sh_offset(endian) sh_size(endian) sh_link(endian) sh_info(endian) sh_addralign(endian)
+                sh_entsize(endian));
             let relas = section.rela(endian, data).map(|relas| {
                 let relas = relas.map_or(&[][..], |relas| relas.0).iter();
                 let rela = |rela: &object::elf::Rela64<LittleEndian>| {
                     let (symbol, r_type) = (rela.r_sym(endian, false), rela.r_type(endian, false).0);
-                    [
-                        rela.r_offset(endian),
-                        u64::from(symbol),
-                        u64::from(r_type),
-                        rela.r_addend(endian).cast_unsigned(),
-                    ]
+                    let addend = rela.r_addend(endian).cast_unsigned();
+                    [rela.r_offset(endian), u64::from(symbol), u64::from(r_type), addend]
                 };
                 relas.map(rela).collect()
             });
-            let is_partial = is_rela(&header) && header[5] % 24 != 0;
+            let is_partial = is_rela(&header) && !header[5].is_multiple_of(24);
             Section {
                 header,
                 name: Seen::of(table.section_name(endian, section))
@@ -90,13 +78,7 @@ pub fn by_object(data: &[u8]) -> Seen<Reading<'_>> {
         });
         let symbols = table.symbols(endian, data, OBJECT_SYMTAB).map(|symbols| {
             let symbol = |(index, symbol): (SymbolIndex, &object::elf::Sym64<LittleEndian>)| Symbol {
-                fields: [
-                    u64::from(symbol.st_name(endian)),
-                    u64::from(symbol.st_info().0),
-                    u64::from(symbol.st_shndx(endian).0),
-                    symbol.st_value(endian),
-                    symbol.st_size(endian),
-                ],
+                fields: words!(symbol: st_name(endian) st_info().0 st_shndx(endian).0 st_value(endian) st_size(endian)),
                 other: Seen::Is(u64::from(symbol.st_other().0)),
                 name: Seen::of(symbols.symbol_name(endian, symbol)),
                 section: Seen::of(symbols.symbol_section(endian, symbol, index))
@@ -106,12 +88,7 @@ pub fn by_object(data: &[u8]) -> Seen<Reading<'_>> {
         });
         let symbols = Seen::of(symbols).excused(is_partial, Excuse::PartialEntry);
         Ok(Reading {
-            header: [
-                u64::from(header.e_ident().class.0),
-                u64::from(header.e_ident().data.0),
-                u64::from(header.e_type(endian).0),
-                u64::from(header.e_machine(endian).0),
-            ],
+            header: words!(header: e_ident().class.0 e_ident().data.0 e_type(endian).0 e_machine(endian).0),
             sections: sections.collect(),
             symbols,
         })
@@ -142,18 +119,8 @@ pub fn by_goblin(data: &[u8]) -> Seen<Reading<'_>> {
             index => usize::from(index),
         };
         let sections = headers.iter().map(|section| {
-            let header = [
-                section.sh_name as u64,
-                u64::from(section.sh_type),
-                section.sh_flags,
-                section.sh_addr,
-                section.sh_offset,
-                section.sh_size,
-                u64::from(section.sh_link),
-                u64::from(section.sh_info),
-                section.sh_addralign,
-                section.sh_entsize,
-            ];
+            let header = words!(section: sh_name sh_type sh_flags sh_addr sh_offset sh_size sh_link sh_info
+                sh_addralign sh_entsize);
             let (start, size) = (section.sh_offset as usize, section.sh_size as usize);
             let relas = match is_rela(&header) {
                 true => RelocSection::parse(data, start, size, true, ctx).map(|relas| {
@@ -182,13 +149,7 @@ pub fn by_goblin(data: &[u8]) -> Seen<Reading<'_>> {
             let (offset, count) = (symtab.sh_offset as usize, symtab.sh_size as usize / SYM_SIZE);
             let names = strings(symtab.sh_link as usize);
             let symbol = |symbol: goblin::elf::Sym| Symbol {
-                fields: [
-                    symbol.st_name as u64,
-                    u64::from(symbol.st_info),
-                    symbol.st_shndx as u64,
-                    symbol.st_value,
-                    symbol.st_size,
-                ],
+                fields: words!(symbol: st_name st_info st_shndx st_value st_size),
                 other: Seen::Is(u64::from(symbol.st_other)),
                 name: goblin_name(names, symbol.st_name),
                 // It does not read the extended table.
@@ -225,18 +186,8 @@ pub fn by_elf<'d>(data: &'d [u8]) -> Seen<Reading<'d>> {
         let file = ElfBytes::<ElfLittleEndian>::minimal_parse(data)?;
         let (headers, names) = file.section_headers_with_strtab()?;
         let sections = headers.iter().flat_map(|headers| headers.iter()).map(|section| {
-            let header = [
-                u64::from(section.sh_name),
-                u64::from(section.sh_type),
-                section.sh_flags,
-                section.sh_addr,
-                section.sh_offset,
-                section.sh_size,
-                u64::from(section.sh_link),
-                u64::from(section.sh_info),
-                section.sh_addralign,
-                section.sh_entsize,
-            ];
+            let header = words!(section: sh_name sh_type sh_flags sh_addr sh_offset sh_size sh_link sh_info
+                sh_addralign sh_entsize);
             let name = names.map_or(Ok(&[][..]), |names| names.get_raw(section.sh_name as usize));
             let content = file.section_data(&section).map(|(bytes, _)| bytes);
             let relas = match is_rela(&header) {

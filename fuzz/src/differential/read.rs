@@ -1,6 +1,7 @@
 //! A file in the terms that all readers have.
 
 use super::Excuse;
+use crate::words;
 use relakit::abi::{ELFCLASS64, ELFDATA2LSB, ET_REL, SHN_LORESERVE, SHN_XINDEX, SHT_RELA};
 use relakit::arch::MACHINE;
 use relakit::elf::{Object, RelaTable, SymbolLocation};
@@ -81,18 +82,7 @@ pub fn by_relakit<'d>(object: &Object<'d>) -> Reading<'d> {
         let content = object.section_bytes(&section);
         let relas = RelaTable::whole_entries(content).0.iter().filter(|_| section.sh_type == SHT_RELA);
         Section {
-            header: [
-                u64::from(section.sh_name),
-                u64::from(section.sh_type),
-                section.sh_flags.bits(),
-                section.sh_addr,
-                section.sh_offset,
-                section.sh_size,
-                u64::from(section.sh_link),
-                u64::from(section.sh_info),
-                section.sh_addralign,
-                section.sh_entsize,
-            ],
+            header: words!(section: sh_name sh_type sh_flags.bits() sh_addr sh_offset sh_size sh_link sh_info sh_addralign sh_entsize),
             name: Seen::Is(object.section_name(&section)),
             content: Seen::Is(content),
             relas: Seen::Is(
@@ -109,13 +99,7 @@ pub fn by_relakit<'d>(object: &Object<'d>) -> Reading<'d> {
     let symbols = (0..table.len()).map(|index| {
         let symbol = table.get(index).expect("it exists");
         Symbol {
-            fields: [
-                u64::from(symbol.st_name),
-                u64::from(symbol.st_info),
-                u64::from(symbol.st_shndx),
-                symbol.st_value,
-                symbol.st_size,
-            ],
+            fields: words!(symbol: st_name st_info st_shndx st_value st_size),
             other: Seen::Is(u64::from(symbol.st_other)),
             name: Seen::of(table.name(&symbol)),
             section: match table.location(&symbol) {

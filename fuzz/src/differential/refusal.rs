@@ -8,7 +8,8 @@ use object::elf::{
 use object::read::elf::{FileHeader, SectionHeader as _};
 use relakit::{Error, ErrorKind};
 
-/// Holds the fault against the file, as far as `object` can read it, and against its raw bytes before.
+/// Holds the fault against the file, as far as `object` can read it, and against its raw bytes
+/// before.
 pub fn check(data: &[u8], error: &Error) {
     assert!(is_so(data, error), "relakit refuses a file without a reason that is known: {error:?}");
 }

@@ -35,11 +35,20 @@ pub fn is_poisoned<T>(value: &T) -> bool {
     bytes.iter().all(|byte| *byte == POISON)
 }
 
-/// Makes a call of `function` and compares its result with the header: a documented status, and an error in full when it fails, and
-/// only then.
+/// Makes a call of `function` and compares its result with the header: a documented status, and an
+/// error in full when it fails, and only then.
 pub fn call(function: &str, call: impl FnOnce(*mut relakit_error) -> i32) -> Result<i32, Told> {
     call_trusted(function, true, call)
 }
+
+/// Makes a call of a function with these arguments and an error.
+macro_rules! c {
+    ($function:ident($($argument:expr),* $(,)?)) => {
+        // SAFETY: what is lent lives as long as it is used, or is wrong in a way that the header says is refused.
+        $crate::ffi::call::call(stringify!($function), |error| unsafe { $function($($argument),*, error) })
+    };
+}
+pub(super) use c;
 
 /// The same. If memory that relakit retains can have changed, a call can return any status.
 pub fn call_trusted(

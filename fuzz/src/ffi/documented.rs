@@ -54,7 +54,8 @@ impl Header {
         statuses
     }
 
-    /// What a text lists: "RELAKIT_ERR_A, _B", "RELAKIT_ERR_A to RELAKIT_ERR_B", "what relakit_other returns".
+    /// What a text lists: "RELAKIT_ERR_A, _B", "RELAKIT_ERR_A to RELAKIT_ERR_B", "what
+    /// relakit_other returns".
     fn statuses_in(&self, words: &[&str]) -> Statuses {
         let number = |word: &str| {
             let name = word.strip_prefix("RELAKIT_ERR_").or_else(|| word.strip_prefix('_'))?;
@@ -78,7 +79,8 @@ impl Header {
         statuses
     }
 
-    /// What every function that takes a module answers; the text about it stands with the one that makes modules.
+    /// What every function that takes a module answers; the text about it stands with the one that
+    /// makes modules.
     fn of_all_modules(&self) -> Statuses {
         let words = self.text("relakit_module_init");
         let at = |pair: [&str; 2]| words.windows(2).position(|words| words == pair).expect("in the header");

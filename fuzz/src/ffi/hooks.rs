@@ -1,4 +1,5 @@
-//! A writer and a resolver for both sides: what they answer depends on what they are asked, and on nothing else.
+//! A writer and a resolver for both sides: what they answer depends on what they are asked, and on
+//! nothing else.
 
 use core::ffi::{c_char, c_void};
 use core::mem::size_of;
@@ -36,7 +37,8 @@ impl Owner {
     }
 }
 
-/// What a call may change, and how: plain sections, those behind the writer, and a fingerprint of its calls.
+/// What a call may change, and how: plain sections, those behind the writer, and a fingerprint of
+/// its calls.
 pub type State = (Vec<Vec<u8>>, Vec<(u64, Vec<u8>)>, u64);
 
 /// Sections behind a writer.
@@ -83,18 +85,6 @@ impl Device {
         let field = section.and_then(|section| section.1.get_mut(at?..)?.get_mut(..size));
         field.ok_or(CallbackError(-14))
     }
-
-    /// For C. The device must outlive what it is lent to.
-    pub fn for_c(&mut self) -> relakit_writer {
-        relakit_writer {
-            struct_size: size_of::<relakit_writer>() as u32,
-            flags: 0,
-            ctx: (&raw mut *self).cast(),
-            read: Some(read),
-            write: Some(write),
-            sync: Some(sync),
-        }
-    }
 }
 
 impl Writer for Device {
@@ -113,43 +103,6 @@ impl Writer for Device {
     fn sync(&mut self) -> Result<(), CallbackError> {
         self.enter(b's', 0, 0, &[])
     }
-}
-
-const fn number(result: Result<(), CallbackError>) -> i32 {
-    match result {
-        Ok(()) => 0,
-        Err(error) => error.0,
-    }
-}
-
-unsafe extern "C" fn read(
-    ctx: *mut c_void,
-    address: u64,
-    offset: u64,
-    bytes: *mut c_void,
-    size: usize,
-) -> i32 {
-    // SAFETY: what `for_c` and relakit hand over.
-    let (device, bytes) =
-        unsafe { (&mut *ctx.cast::<Device>(), slice::from_raw_parts_mut(bytes.cast(), size)) };
-    number(device.read(address, offset, bytes))
-}
-
-unsafe extern "C" fn write(
-    ctx: *mut c_void,
-    address: u64,
-    offset: u64,
-    bytes: *const c_void,
-    size: usize,
-) -> i32 {
-    // SAFETY: as above.
-    let (device, bytes) = unsafe { (&mut *ctx.cast::<Device>(), slice::from_raw_parts(bytes.cast(), size)) };
-    number(device.write(address, offset, bytes))
-}
-
-unsafe extern "C" fn sync(ctx: *mut c_void) -> i32 {
-    // SAFETY: as above.
-    number(unsafe { &mut *ctx.cast::<Device>() }.sync())
 }
 
 /// A resolver that makes a symbol's value of its name: found, not found, ambiguous, or a failure.
@@ -191,17 +144,6 @@ impl Names {
             _ => Ok((position <= last).then_some(0xffff_ffff_8100_0000 + hash % 0x100_0000)),
         }
     }
-
-    /// For C. It must outlive what it is lent to.
-    pub fn for_c(&mut self) -> relakit_resolver {
-        relakit_resolver {
-            struct_size: size_of::<relakit_resolver>() as u32,
-            flags: 0,
-            ctx: (&raw mut *self).cast(),
-            exported: Some(exported),
-            nth_symbol: Some(nth_symbol),
-        }
-    }
 }
 
 impl Resolver for Names {
@@ -219,6 +161,62 @@ impl Resolver for Names {
     }
 }
 
+/// A writer for C. It leads to `writer`.
+pub fn writer_for_c<W: Writer>(writer: &mut W) -> relakit_writer {
+    relakit_writer {
+        struct_size: size_of::<relakit_writer>() as u32,
+        flags: 0,
+        ctx: (&raw mut *writer).cast(),
+        read: Some(read::<W>),
+        write: Some(write::<W>),
+        sync: Some(sync::<W>),
+    }
+}
+
+/// A resolver for C. It leads to `resolver`.
+pub fn resolver_for_c<R: Resolver>(resolver: &mut R) -> relakit_resolver {
+    relakit_resolver {
+        struct_size: size_of::<relakit_resolver>() as u32,
+        flags: 0,
+        ctx: (&raw mut *resolver).cast(),
+        exported: Some(exported::<R>),
+        nth_symbol: Some(nth_symbol::<R>),
+    }
+}
+
+fn number(result: Result<(), CallbackError>) -> i32 {
+    result.map_or_else(|error| error.0, |()| 0)
+}
+
+unsafe extern "C" fn read<W: Writer>(
+    ctx: *mut c_void,
+    address: u64,
+    offset: u64,
+    bytes: *mut c_void,
+    size: usize,
+) -> i32 {
+    // SAFETY: what `writer_for_c` and relakit hand over.
+    let (writer, bytes) = unsafe { (&mut *ctx.cast::<W>(), slice::from_raw_parts_mut(bytes.cast(), size)) };
+    number(writer.read(address, offset, bytes))
+}
+
+unsafe extern "C" fn write<W: Writer>(
+    ctx: *mut c_void,
+    address: u64,
+    offset: u64,
+    bytes: *const c_void,
+    size: usize,
+) -> i32 {
+    // SAFETY: as above.
+    let (writer, bytes) = unsafe { (&mut *ctx.cast::<W>(), slice::from_raw_parts(bytes.cast(), size)) };
+    number(writer.write(address, offset, bytes))
+}
+
+unsafe extern "C" fn sync<W: Writer>(ctx: *mut c_void) -> i32 {
+    // SAFETY: as above.
+    number(unsafe { &mut *ctx.cast::<W>() }.sync())
+}
+
 unsafe fn give(found: Result<Option<u64>, CallbackError>, value: *mut u64) -> i32 {
     match found {
         Ok(Some(found)) => {
@@ -231,15 +229,17 @@ unsafe fn give(found: Result<Option<u64>, CallbackError>, value: *mut u64) -> i3
     }
 }
 
-unsafe extern "C" fn exported(ctx: *mut c_void, name: *const c_char, len: usize, value: *mut u64) -> i32 {
-    // SAFETY: what `for_c` and relakit hand over.
-    unsafe {
-        let names = &mut *ctx.cast::<Names>();
-        give(names.exported(slice::from_raw_parts(name.cast(), len)), value)
-    }
+unsafe extern "C" fn exported<R: Resolver>(
+    ctx: *mut c_void,
+    name: *const c_char,
+    len: usize,
+    value: *mut u64,
+) -> i32 {
+    // SAFETY: what `resolver_for_c` and relakit hand over.
+    unsafe { give((*ctx.cast::<R>()).exported(slice::from_raw_parts(name.cast(), len)), value) }
 }
 
-unsafe extern "C" fn nth_symbol(
+unsafe extern "C" fn nth_symbol<R: Resolver>(
     ctx: *mut c_void,
     object: *const c_char,
     object_len: usize,
@@ -250,8 +250,8 @@ unsafe extern "C" fn nth_symbol(
 ) -> i32 {
     // SAFETY: as above.
     unsafe {
-        let names = &mut *ctx.cast::<Names>();
-        let object = slice::from_raw_parts(object.cast(), object_len);
-        give(names.nth_symbol(object, slice::from_raw_parts(name.cast(), name_len), position), value)
+        let (object, name): (&[u8], &[u8]) =
+            (slice::from_raw_parts(object.cast(), object_len), slice::from_raw_parts(name.cast(), name_len));
+        give((*ctx.cast::<R>()).nth_symbol(object, name, position), value)
     }
 }

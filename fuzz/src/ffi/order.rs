@@ -1,8 +1,9 @@
-//! Level 3: any calls in any order, right and wrong, on two modules. A call in the wrong stage is told so, a call that fails
-//! has changed nothing, and the file is gone when nobody needs it any more.
+//! Level 3: any calls in any order, right and wrong, on two modules. A call in the wrong stage is
+//! told so, a call that fails has changed nothing, and the file is gone when nobody needs it any
+//! more.
 
-use super::call::{Told, call, is_poisoned, poisoned};
-use super::hooks::{Names, Owner};
+use super::call::{Told, c, call, is_poisoned, poisoned};
+use super::hooks::{Names, Owner, writer_for_c};
 use super::sections::{Choices, Sections};
 use super::take;
 use super::wrong::{Lent, wrong_memory, wrong_places};
@@ -90,7 +91,7 @@ impl Slot {
             12 => self.event(which, wrong, false),
             13 => self.object(which, wrong),
             14 => self.tell(which, wrong),
-            _ => self.no_module(which),
+            _ => super::ask::no_module(which),
         }
     }
 
@@ -106,76 +107,40 @@ impl Slot {
         let (mut start, mut size): (*const u8, _) = (lent.as_ptr().cast(), file.len());
         let (mut memory, mut memory_size) = (self.state.as_mut_ptr(), self.state.len() * 8);
         let mut options = choices.options();
-        let mut wants_module = true;
+        let is_overlap = wrong == 8 && lent.len() >= state_words();
         let expected = match wrong {
-            1 => {
-                memory_size -= 1;
-                Some(RELAKIT_ERR_STATE_TOO_SHORT)
-            }
-            2 => {
-                memory = ptr::null_mut();
-                Some(RELAKIT_ERR_NULL)
-            }
-            3 => {
-                (memory, memory_size) = (memory.wrapping_byte_add(4), memory_size - 4);
-                Some(RELAKIT_ERR_ALIGNMENT)
-            }
-            4 => {
-                wants_module = false;
-                Some(RELAKIT_ERR_NULL)
-            }
-            5 if size != 0 => {
-                start = ptr::null();
-                Some(RELAKIT_ERR_NULL)
-            }
-            6 => {
-                options.profile = 2;
-                Some(RELAKIT_ERR_PROFILE)
-            }
-            7 => {
-                options.flags = RELAKIT_OPT_EXTRA_TYPES;
-                Some(RELAKIT_ERR_FLAGS)
-            }
-            8 if lent.len() >= state_words() => {
-                memory = lent.as_mut_ptr();
-                start = memory.cast();
-                Some(RELAKIT_ERR_OVERLAP)
-            }
-            9 => {
-                memory_size = usize::MAX;
-                Some(RELAKIT_ERR_LENGTH)
-            }
-            10 => {
-                size = isize::MAX.unsigned_abs() + 1;
-                Some(RELAKIT_ERR_LENGTH)
-            }
-            11 => {
-                options.struct_size = 15;
-                Some(RELAKIT_ERR_STRUCT_SIZE)
-            }
-            // A prefix of the file: any fault of the file, or none.
-            12.. => {
-                size = size * usize::from(wrong - 12) / 255;
-                None
-            }
-            _ => None,
+            1 => RELAKIT_ERR_STATE_TOO_SHORT,
+            2 | 4 => RELAKIT_ERR_NULL,
+            3 => RELAKIT_ERR_ALIGNMENT,
+            5 if size != 0 => RELAKIT_ERR_NULL,
+            6 => RELAKIT_ERR_PROFILE,
+            7 => RELAKIT_ERR_FLAGS,
+            8 if is_overlap => RELAKIT_ERR_OVERLAP,
+            9 | 10 => RELAKIT_ERR_LENGTH,
+            11 => RELAKIT_ERR_STRUCT_SIZE,
+            _ => RELAKIT_OK,
         };
+        match wrong {
+            1 => memory_size -= 1,
+            2 => memory = ptr::null_mut(),
+            3 => (memory, memory_size) = (memory.wrapping_byte_add(4), memory_size - 4),
+            5 => start = ptr::null(),
+            6 => options.profile = 2,
+            7 => options.flags = RELAKIT_OPT_EXTRA_TYPES,
+            8 if is_overlap => (memory, start) = (lent.as_mut_ptr(), lent.as_ptr().cast()),
+            9 => memory_size = usize::MAX,
+            10 => size = isize::MAX.unsigned_abs() + 1,
+            11 => options.struct_size = 15,
+            // A prefix of the file: any fault of the file, or none.
+            12.. => size = size * usize::from(wrong - 12) / 255,
+            _ => {}
+        }
         let mut module: *mut relakit_module = poisoned();
-        // SAFETY: what is wrong is what the header says is answered; the rest lives while the module does.
-        let answer = call("relakit_module_init", |error| unsafe {
-            let out = if wants_module { &raw mut module } else { ptr::null_mut() };
-            relakit_module_init(
-                memory.cast(),
-                memory_size,
-                start.cast(),
-                size,
-                &raw const options,
-                out,
-                error,
-            )
-        });
-        if let Some(status) = expected {
-            assert_eq!(answer.err().map(|told| told.0), Some(status), "wrong {wrong}");
+        let out = if wrong == 4 { ptr::null_mut() } else { &raw mut module };
+        let (memory, start, options) = (memory.cast(), start.cast(), &raw const options);
+        let answer = c!(relakit_module_init(memory, memory_size, start, size, options, out));
+        if expected != RELAKIT_OK {
+            assert_eq!(answer.err().map(|told| told.0), Some(expected), "wrong {wrong}");
         }
         if answer.is_err() {
             return assert!(is_poisoned(&module));
@@ -192,7 +157,8 @@ impl Slot {
         self.objects = super::whole::objects(&parsed);
     }
 
-    /// Makes a call that is given the sections, and holds its answer against the stage and the memory.
+    /// Makes a call that is given the sections, and holds its answer against the stage and the
+    /// memory.
     ///
     /// `stages` are those that it can be made in, `next` the one it leads to.
     fn with_memory(
@@ -206,10 +172,9 @@ impl Slot {
         let sections = self.sections.as_mut()?;
         let before = sections.clone();
         let mut places = sections.places();
-        let mut writer = sections.device.for_c();
-        let mut lent =
-            Lent { module, values: &mut self.values, kept: &mut self.kept, objects: &self.objects, wrong };
-        let expected = wrong_places(&mut places, &mut lent, wrong);
+        let mut writer = writer_for_c(&mut sections.device);
+        let mut lent = Lent { module, values: &mut self.values, kept: &mut self.kept, wrong };
+        let expected = wrong_places(&mut places, &lent, wrong);
         let mut memory = sections.for_c(&places, &writer);
         let expected = expected.or_else(|| wrong_memory(&mut memory, &mut writer, wrong));
         let pointer = if wrong == 1 { ptr::null() } else { &raw const memory };
@@ -242,34 +207,25 @@ impl Slot {
 
     fn place(&mut self, wrong: u8) {
         let stages: &[i32] = &[RELAKIT_STAGE_PARSED, RELAKIT_STAGE_ASSIGNED, RELAKIT_STAGE_FILLED];
-        self.with_memory(
-            "relakit_module_assign",
-            (stages, Some(RELAKIT_STAGE_ASSIGNED)),
-            wrong,
-            |lent, memory, error| {
-                // SAFETY: what is wrong is what the header says is answered. So it is below.
-                unsafe { relakit_module_assign(lent.module, memory, error) }
-            },
-        );
+        let stages = (stages, Some(RELAKIT_STAGE_ASSIGNED));
+        self.with_memory("relakit_module_assign", stages, wrong, |lent, memory, error| {
+            // SAFETY: what is wrong is what the header says is answered. So it is below.
+            unsafe { relakit_module_assign(lent.module, memory, error) }
+        });
     }
 
     fn fill(&mut self, wrong: u8) {
-        self.with_memory(
-            "relakit_module_fill",
-            (&[RELAKIT_STAGE_ASSIGNED, RELAKIT_STAGE_FILLED], Some(RELAKIT_STAGE_FILLED)),
-            wrong,
-            |lent, memory, error| {
-                // SAFETY: as above.
-                unsafe { relakit_module_fill(lent.module, memory, error) }
-            },
-        );
+        let stages = (&[RELAKIT_STAGE_ASSIGNED, RELAKIT_STAGE_FILLED][..], Some(RELAKIT_STAGE_FILLED));
+        self.with_memory("relakit_module_fill", stages, wrong, |lent, memory, error| {
+            // SAFETY: as above.
+            unsafe { relakit_module_fill(lent.module, memory, error) }
+        });
     }
 
     fn early(&mut self, salt: u8, wrong: u8) {
         let stages = (&[RELAKIT_STAGE_FILLED][..], Some(RELAKIT_STAGE_LOADED));
         self.with_memory("relakit_module_early", stages, wrong, |lent, memory, error| {
             let mut names = Names::new(salt);
-            names.owner = Owner(lent.module);
             let resolver = lent.resolver(&mut names);
             let resolver = if wrong == 2 { ptr::null() } else { &raw const resolver };
             let (values, count) = lent.values();
@@ -282,14 +238,12 @@ impl Slot {
         if self.stage == Some(RELAKIT_STAGE_LOADED) {
             let (mut size, count) = (0, self.values.len());
             let (module, values) = (self.module(), self.values.as_mut_ptr());
-            // SAFETY: as above.
-            unsafe { relakit_module_retained_size(module, values, count, &raw mut size, ptr::null_mut()) };
+            let _ = c!(relakit_module_retained_size(module, values, count, &raw mut size));
             self.kept = vec![0x5a; size.saturating_sub(usize::from(short >> 5))].into();
         }
         let stages = (&[RELAKIT_STAGE_LOADED][..], Some(RELAKIT_STAGE_LATE));
         let answer = self.with_memory("relakit_module_retain", stages, wrong, |lent, memory, error| {
-            let (values, count) = lent.values();
-            let (kept, size) = lent.kept();
+            let ((values, count), (kept, size)) = (lent.values(), lent.kept());
             // SAFETY: as above.
             unsafe { relakit_module_retain(lent.module, memory, values, count, kept.cast(), size, error) }
         });
@@ -302,25 +256,23 @@ impl Slot {
 
     fn event(&mut self, which: u8, wrong: u8, comes: bool) {
         let mut sections: u32 = poisoned();
-        let stages = (&[RELAKIT_STAGE_LATE][..], None);
-        let name = if comes { "relakit_module_coming" } else { "relakit_module_going" };
-        let answer = self.with_memory(name, stages, wrong, |lent, memory, error| {
-            let mut names = Names::new(which >> 4);
-            names.owner = Owner(lent.module);
-            let resolver = lent.resolver(&mut names);
-            let resolver = if wrong == 2 && comes { ptr::null() } else { &raw const resolver };
-            let object = lent.objects.get(usize::from(which & 15));
-            let object = object.map_or(c"other".as_ptr(), |object| object.as_ptr());
-            let object = if wrong == 3 { ptr::null::<c_char>() } else { object };
-            let out = &raw mut sections;
-            // SAFETY: as above.
-            unsafe {
-                match comes {
-                    true => relakit_module_coming(lent.module, object, memory, resolver, out, error),
-                    false => relakit_module_going(lent.module, object, memory, out, error),
-                }
-            }
-        });
+        let (out, stages) = (&raw mut sections, (&[RELAKIT_STAGE_LATE][..], None));
+        let object = self.objects.get(usize::from(which & 15));
+        let object = object.map_or(c"other".as_ptr(), |object| object.as_ptr());
+        let object = if wrong == 3 { ptr::null::<c_char>() } else { object };
+        let answer = match comes {
+            true => self.with_memory("relakit_module_coming", stages, wrong, |lent, memory, error| {
+                let mut names = Names::new(which >> 4);
+                let resolver = lent.resolver(&mut names);
+                let resolver = if wrong == 2 { ptr::null() } else { &raw const resolver };
+                // SAFETY: as above.
+                unsafe { relakit_module_coming(lent.module, object, memory, resolver, out, error) }
+            }),
+            false => self.with_memory("relakit_module_going", stages, wrong, |lent, memory, error| {
+                // SAFETY: as above.
+                unsafe { relakit_module_going(lent.module, object, memory, out, error) }
+            }),
+        };
         let failed = !matches!(answer, Some(Ok(_)));
         assert_eq!(failed, is_poisoned(&sections), "{answer:?}");
     }

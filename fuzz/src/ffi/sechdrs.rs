@@ -1,14 +1,14 @@
 //! Level 2: section headers whose `sh_addr` are addresses, through C and through Rust.
 //!
-//! Nothing of the file is checked before: its section headers are taken as they are, with memory for what they describe.
+//! Nothing of the file is checked before: its section headers are taken as they are, with memory
+//! for what they describe.
 
 mod mapped;
 
-use super::call::{Told, call, of_core};
-use super::hooks::Names;
+use super::call::{Told, c, of_core};
+use super::hooks::{Names, resolver_for_c};
 use super::sections::PROFILES;
 use super::take;
-use core::ffi::{c_char, c_void};
 use core::mem::size_of;
 use core::ptr;
 use mapped::{Image, Mapped, span};
@@ -39,7 +39,11 @@ pub fn run(mut data: &[u8]) -> Option<()> {
         salt,
     };
     if flags & 4 == 0 {
-        case.one_section(&image);
+        case.agrees(
+            &image,
+            |c, applies| case.one_through_c(c, applies),
+            |rust, applies| case.one_through_rust(rust, applies),
+        );
     } else {
         case.livepatch(&image, &image.object(object));
     }
@@ -60,11 +64,23 @@ struct Case {
 }
 
 impl Case {
-    /// Both sides of an image, with the same addresses.
-    fn sides(&self, image: &Image) -> (Mapped, Mapped) {
-        let c = Mapped::new(self, image, None);
-        let rust = Mapped::new(self, image, Some(&c));
-        (c, rust)
+    /// Applies and clears on both sides, which have the same addresses. `through_c` and
+    /// `through_rust` make one call.
+    fn agrees<T: PartialEq + core::fmt::Debug>(
+        &self,
+        image: &Image,
+        mut through_c: impl FnMut(&mut Mapped, bool) -> Result<T, Told>,
+        mut through_rust: impl FnMut(&mut Mapped, bool) -> Result<T, Told>,
+    ) {
+        let mut c = Mapped::new(self, image, None);
+        let mut rust = Mapped::new(self, image, Some(&c));
+        for applies in [true, false] {
+            let theirs = through_c(&mut c, applies);
+            rust.lent.clone_from(&c.lent);
+            let ours = through_rust(&mut rust, applies);
+            assert_eq!(theirs, ours, "applies: {applies}");
+            assert!(c.state() == rust.state(), "applies: {applies}, {ours:?}");
+        }
     }
 
     fn options(&self, is_one: bool) -> relakit_options {
@@ -73,34 +89,8 @@ impl Case {
         super::call::options(flags | zero, self.profile.0)
     }
 
-    /// `relakit_apply_relocate_add` and back.
-    fn one_section(&self, image: &Image) {
-        let (mut c, mut rust) = self.sides(image);
-        for applies in [true, false] {
-            let theirs = self.one_through_c(&mut c, applies);
-            rust.lent.clone_from(&c.lent);
-            let ours = self.one_through_rust(&mut rust, applies);
-            assert_eq!(theirs, ours, "applies: {applies}");
-            assert!(c.state() == rust.state(), "applies: {applies}, {ours:?}");
-        }
-    }
-
+    /// `relakit_apply_relocate_add`, or back.
     fn one_through_c(&self, mapped: &mut Mapped, applies: bool) -> Result<(), Told> {
-        type Act = unsafe extern "C" fn(
-            *const c_void,
-            u32,
-            *const c_char,
-            u32,
-            u32,
-            u32,
-            *const relakit_writer,
-            *const relakit_options,
-            *mut relakit_error,
-        ) -> i32;
-        let (name, act): (_, Act) = match applies {
-            true => ("relakit_apply_relocate_add", relakit_apply_relocate_add),
-            false => ("relakit_clear_relocate_add", relakit_clear_relocate_add),
-        };
         let symbols = mapped.symbol_count(self.symindex);
         let count = symbols as u32;
         let writer = mapped.for_c();
@@ -111,21 +101,30 @@ impl Case {
             span(headers.as_ptr(), headers.len()),
             span(mapped.start(self.symindex).cast_const(), symbols * SYM_SIZE),
         ];
-        // SAFETY: each header leads to as much memory as it says, or nowhere.
-        let status = call(name, |error| unsafe {
-            let headers = headers.as_ptr().cast();
-            act(
+        let (headers, options) = (headers.as_ptr().cast(), &raw const options);
+        let (symindex, relsec, strtab) = (self.symindex, self.relsec, ptr::null());
+        let status = match applies {
+            true => c!(relakit_apply_relocate_add(
                 headers,
                 header_count,
-                ptr::null(),
-                self.symindex,
+                strtab,
+                symindex,
                 count,
-                self.relsec,
+                relsec,
                 writer,
-                &raw const options,
-                error,
-            )
-        });
+                options
+            )),
+            false => c!(relakit_clear_relocate_add(
+                headers,
+                header_count,
+                strtab,
+                symindex,
+                count,
+                relsec,
+                writer,
+                options
+            )),
+        };
         status.map(|status| assert_eq!(status, RELAKIT_OK))
     }
 
@@ -144,16 +143,13 @@ impl Case {
 
     /// `relakit_klp_apply` and back.
     fn livepatch(&self, image: &Image, object: &CString) {
-        let (mut c, mut rust) = self.sides(image);
         let (mut c_names, mut rust_names) = (Names::new(self.salt), Names::new(self.salt));
-        for applies in [true, false] {
-            let theirs = self.klp_through_c(&mut c, object, &mut c_names, applies);
-            rust.lent.clone_from(&c.lent);
-            let ours = self.klp_through_rust(&mut rust, object.as_bytes(), &mut rust_names, applies);
-            assert_eq!(theirs, ours, "applies: {applies}");
-            assert!(c.state() == rust.state(), "applies: {applies}, {ours:?}");
-            assert_eq!(c_names.asked(), rust_names.asked());
-        }
+        self.agrees(
+            image,
+            |c, applies| self.klp_through_c(c, object, &mut c_names, applies),
+            |rust, applies| self.klp_through_rust(rust, object.as_bytes(), &mut rust_names, applies),
+        );
+        assert_eq!(c_names.asked(), rust_names.asked());
     }
 
     fn klp_through_c(
@@ -191,18 +187,14 @@ impl Case {
         let with_writer = mapped.with_writer;
         let writer = mapped.for_c();
         let writer = if with_writer { &raw const writer } else { ptr::null() };
-        let (options, resolver) = (self.options(false), names.for_c());
+        let (options, resolver) = (self.options(false), resolver_for_c(names));
         let (image, options, resolver) = (&raw const image, &raw const options, &raw const resolver);
         let mut sections = u32::MAX;
-        let name = if applies { "relakit_klp_apply" } else { "relakit_klp_clear" };
-        // SAFETY: each header leads to as much memory as it says, or nowhere; the rest lives.
-        let status = call(name, |error| unsafe {
-            let (object, sections) = (object.as_ptr(), &raw mut sections);
-            match applies {
-                true => relakit_klp_apply(image, object, resolver, writer, options, sections, error),
-                false => relakit_klp_clear(image, object, writer, options, sections, error),
-            }
-        });
+        let (object, out) = (object.as_ptr(), &raw mut sections);
+        let status = match applies {
+            true => c!(relakit_klp_apply(image, object, resolver, writer, options, out)),
+            false => c!(relakit_klp_clear(image, object, writer, options, out)),
+        };
         assert_eq!(status.is_err(), sections == u32::MAX, "a result is written when there is one");
         status.map(|_| sections)
     }

@@ -1,7 +1,8 @@
-//! Level 1, one table against one target: right calls answer what Rust answers, wrong ones name what is wrong with them.
+//! Level 1, one table against one target: right calls answer what Rust answers, wrong ones name
+//! what is wrong with them.
 
 use super::call::{Told, call, of_core, options};
-use super::hooks::Device;
+use super::hooks::{Device, writer_for_c};
 use super::take;
 use core::mem::size_of;
 use core::ptr;
@@ -16,7 +17,8 @@ enum Rust {
     Read(fn(RelaTable<'_>, Values<'_>, &mut View<'_>, RelocFlags) -> Result<(), Error>),
 }
 
-type C = unsafe extern "C" fn(
+/// `relakit_apply`, `relakit_dry_run` or `relakit_clear`.
+pub type C = unsafe extern "C" fn(
     *const core::ffi::c_void,
     usize,
     *const relakit_symbols,
@@ -35,7 +37,8 @@ struct Act {
 
 const CLEAR: Act = Act { name: "relakit_clear", rust: Rust::Write(reloc::clear), c: relakit_clear };
 
-/// Choices: act, flags, profile, wrongs, fails, size, symbols; then the address, the symbols' values and the table.
+/// Choices: act, flags, profile, wrongs, fails, size, symbols; then the address, the symbols'
+/// values and the table.
 pub fn run(mut data: &[u8]) -> Option<()> {
     let [act, flags, profile, wrong, fail, fail_again, size, count] = take(&mut data)?;
     let address = u64::from_le_bytes(take(&mut data)?);
@@ -126,7 +129,7 @@ impl Case<'_> {
     fn through_c(&self, act: Act, plain: &mut [u8], device: &mut Device) -> Result<(), Told> {
         let (symtab, options) = (self.symtab(), options(self.flags, self.profile.0));
         let symbols = self.symbols(&symtab);
-        let mut writer = device.for_c();
+        let mut writer = writer_for_c(device);
         // The input chooses the address, which is no memory of this program.
         writer.flags = RELAKIT_WRITER_FOREIGN;
         let target = relakit_target {
@@ -168,7 +171,7 @@ impl Case<'_> {
         let lent = [0u64; 4];
         let table = lent.as_ptr().cast::<u8>();
         let mut device = self.device();
-        let mut writer = device.for_c();
+        let mut writer = writer_for_c(&mut device);
         let mut symbols =
             relakit_symbols { values: self.values.as_ptr(), symtab: ptr::null(), count: self.values.len() };
         let mut target = relakit_target {
@@ -181,126 +184,74 @@ impl Case<'_> {
         let mut newer = [options(self.flags, self.profile.0), options(0, 0)];
         newer[1] = relakit_options { struct_size: 0, flags: 0, profile: 0, reserved: 0 };
         let (mut rela, mut size) = (table.cast(), 24);
-        let (mut no_symbols, mut no_target) = (false, false);
         let impossible = isize::MAX.unsigned_abs() + 1;
-        let (status, argument) = match wrong % 24 {
-            0 => {
-                size = 24 + usize::from(wrong / 24 % 8) + 1;
-                (RELAKIT_ERR_PARTIAL_ENTRY, None)
-            }
-            1 => {
-                rela = ptr::null();
-                (RELAKIT_ERR_NULL, Some(1))
-            }
-            2 => {
-                size = impossible;
-                (RELAKIT_ERR_LENGTH, Some(1))
-            }
-            3 => {
-                no_symbols = true;
-                (RELAKIT_ERR_NULL, Some(3))
-            }
-            4 => {
-                symbols.symtab = lent.as_ptr().cast();
-                (RELAKIT_ERR_SYMBOLS, Some(3))
-            }
-            5 => {
-                (symbols.values, symbols.count) = (ptr::null(), 1);
-                (RELAKIT_ERR_SYMBOLS, Some(3))
-            }
-            6 => {
-                (symbols.values, symbols.count) = (lent.as_ptr().wrapping_byte_add(1), 1);
-                (RELAKIT_ERR_ALIGNMENT, Some(3))
-            }
-            7 => {
-                symbols.count = impossible;
-                (RELAKIT_ERR_LENGTH, Some(3))
-            }
-            8 => {
-                no_target = true;
-                (RELAKIT_ERR_NULL, Some(4))
-            }
-            9 => {
-                target.bytes = ptr::null_mut();
-                (RELAKIT_ERR_NULL, Some(4))
-            }
-            10 => {
-                target.size = u64::MAX;
-                (RELAKIT_ERR_LENGTH, Some(4))
-            }
+        // What is wrong, and which of its kinds.
+        let (wrong, kind) = (wrong % 24, usize::from(wrong / 24));
+        match wrong {
+            0 => size = 25 + kind % 8,
+            1 => rela = ptr::null(),
+            2 => size = impossible,
+            4 => symbols.symtab = lent.as_ptr().cast(),
+            5 => (symbols.values, symbols.count) = (ptr::null(), 1),
+            6 => (symbols.values, symbols.count) = (lent.as_ptr().wrapping_byte_add(1), 1),
+            7 => symbols.count = impossible,
+            9 => target.bytes = ptr::null_mut(),
+            10 => target.size = u64::MAX,
             11 => {
                 (target.bytes, target.size) = (lent.as_ptr().wrapping_byte_add(23).cast_mut().cast(), 1);
-                if wrong / 24 % 2 == 1 {
+                if kind % 2 == 1 {
                     // Behind a writer addresses count.
                     target.address = target.bytes.expose_provenance() as u64;
                     (target.bytes, target.writer) = (ptr::null_mut(), &raw const writer);
                 }
-                (RELAKIT_ERR_OVERLAP, Some(4))
             }
-            12 => {
-                target.writer = &raw const writer;
-                (RELAKIT_ERR_RESERVED, Some(4))
-            }
-            13 => {
-                writer.struct_size = [0, 39, 4097, u32::MAX][usize::from(wrong / 24) % 4];
-                (target.bytes, target.writer) = (ptr::null_mut(), &raw const writer);
-                (RELAKIT_ERR_STRUCT_SIZE, Some(4))
-            }
-            14 => {
-                writer.flags = 2;
-                (target.bytes, target.writer) = (ptr::null_mut(), &raw const writer);
-                (RELAKIT_ERR_FLAGS, Some(4))
-            }
-            15 => {
-                writer.read = None;
-                (target.bytes, target.writer) = (ptr::null_mut(), &raw const writer);
-                (RELAKIT_ERR_CALLBACK, Some(4))
-            }
-            16 => {
-                writer.write = None;
-                (target.bytes, target.writer) = (ptr::null_mut(), &raw const writer);
-                (RELAKIT_ERR_CALLBACK, Some(4))
-            }
-            17 => {
-                newer[0].struct_size = [0, 15, 4097, u32::MAX][usize::from(wrong / 24) % 4];
-                (RELAKIT_ERR_STRUCT_SIZE, Some(5))
-            }
-            18 => {
-                newer[0].flags |= 64 << (wrong / 24);
-                (RELAKIT_ERR_FLAGS, Some(5))
-            }
-            19 => {
-                newer[0].profile = [2, 0xffff, 5 << 16 | 7][usize::from(wrong / 24) % 3];
-                (RELAKIT_ERR_PROFILE, None)
-            }
-            20 => {
-                newer[0].reserved = 1;
-                (RELAKIT_ERR_RESERVED, Some(5))
-            }
-            21 => {
-                newer[0].struct_size = 2 * size_of::<relakit_options>() as u32;
-                newer[1].reserved = 1;
-                (RELAKIT_ERR_RESERVED, Some(5))
-            }
-            22 => {
-                (target.bytes, target.size) = (self.values.as_ptr().cast_mut().cast(), 1);
-                match self.values.is_empty() {
-                    true => return,
-                    false => (RELAKIT_ERR_OVERLAP, Some(4)),
-                }
-            }
+            12 => target.writer = &raw const writer,
+            13 => writer.struct_size = [0, 39, 4097, u32::MAX][kind % 4],
+            14 => writer.flags = 2,
+            15 => writer.read = None,
+            16 => writer.write = None,
+            17 => newer[0].struct_size = [0, 15, 4097, u32::MAX][kind % 4],
+            18 => newer[0].flags |= 32 << kind,
+            19 => newer[0].profile = [2, 0xffff, 5 << 16 | 7][kind % 3],
+            20 => newer[0].reserved = 1,
+            21 => newer[1].reserved = 1,
+            22 if self.values.is_empty() => return,
+            22 => (target.bytes, target.size) = (self.values.as_ptr().cast_mut().cast(), 1),
+            23 => size = 0,
+            _ => {}
+        }
+        if (13..17).contains(&wrong) {
+            (target.bytes, target.writer) = (ptr::null_mut(), &raw const writer);
+        }
+        if wrong == 21 || wrong == 23 {
+            newer[0].struct_size = 2 * size_of::<relakit_options>() as u32;
+        }
+        let wraps = target.address.checked_add(target.size.saturating_sub(1)).is_none();
+        let (status, argument) = match wrong {
+            0 => (RELAKIT_ERR_PARTIAL_ENTRY, None),
+            1 => (RELAKIT_ERR_NULL, Some(1)),
+            2 => (RELAKIT_ERR_LENGTH, Some(1)),
+            3 => (RELAKIT_ERR_NULL, Some(3)),
+            4 | 5 => (RELAKIT_ERR_SYMBOLS, Some(3)),
+            6 => (RELAKIT_ERR_ALIGNMENT, Some(3)),
+            7 => (RELAKIT_ERR_LENGTH, Some(3)),
+            8 | 9 => (RELAKIT_ERR_NULL, Some(4)),
+            10 => (RELAKIT_ERR_LENGTH, Some(4)),
+            11 | 22 => (RELAKIT_ERR_OVERLAP, Some(4)),
+            12 => (RELAKIT_ERR_RESERVED, Some(4)),
+            13 => (RELAKIT_ERR_STRUCT_SIZE, Some(4)),
+            14 => (RELAKIT_ERR_FLAGS, Some(4)),
+            15 | 16 => (RELAKIT_ERR_CALLBACK, Some(4)),
+            17 => (RELAKIT_ERR_STRUCT_SIZE, Some(5)),
+            18 => (RELAKIT_ERR_FLAGS, Some(5)),
+            19 => (RELAKIT_ERR_PROFILE, None),
+            20 | 21 => (RELAKIT_ERR_RESERVED, Some(5)),
             // Newer, and nothing in it that we do not know: right, if the target's addresses do not wrap.
-            _ => {
-                newer[0].struct_size = 2 * size_of::<relakit_options>() as u32;
-                size = 0;
-                match target.address.checked_add(target.size.saturating_sub(1)) {
-                    Some(_) => (RELAKIT_OK, None),
-                    None => (RELAKIT_ERR_ADDRESS_WRAPS, Some(target.address)),
-                }
-            }
+            _ if wraps => (RELAKIT_ERR_ADDRESS_WRAPS, Some(target.address)),
+            _ => (RELAKIT_OK, None),
         };
-        let symbols = if no_symbols { ptr::null() } else { &raw const symbols };
-        let target = if no_target { ptr::null() } else { &raw const target };
+        let symbols = if wrong == 3 { ptr::null() } else { &raw const symbols };
+        let target = if wrong == 8 { ptr::null() } else { &raw const target };
         // SAFETY: what is wrong is what the header says is answered.
         let answer =
             call(act.name, |error| unsafe { (act.c)(rela, size, symbols, target, newer.as_ptr(), error) });

@@ -1,16 +1,18 @@
-//! Level 3: a module's whole life through the C ABI is its life through Rust, the same answers, values, bytes and calls of
-//! the writer and the resolver.
+//! Level 3: a module's whole life through the C ABI is its life through Rust, the same answers,
+//! values, bytes and calls of the writer and the resolver.
 
-use super::call::{Told, call, of_core, poisoned};
-use super::hooks::{Device, Names, State};
+use super::call::{Told, c, of_core, poisoned};
+use super::hooks::{Device, Names, State, resolver_for_c, writer_for_c};
 use super::sections::{Choices, Sections};
 use super::take;
+use crate::words;
 use core::{ptr, slice};
-use relakit::{Class, Error, Late, Module, Objects};
+use relakit::{Class, Error, Module, Objects};
 use relakit_ffi::*;
 use std::ffi::CString;
 
-/// Files with more symbols are not tried: 24 bytes each is what a symbol costs, so that these are none of the fuzzer's.
+/// Files with more symbols are not tried: 24 bytes each is what a symbol costs, so that these are
+/// none of the fuzzer's.
 const MAX_SYMBOLS: u32 = 0x4000;
 
 /// What happened, step by step.
@@ -22,6 +24,10 @@ struct Life {
 }
 
 impl Life {
+    fn note(&mut self, numbers: impl IntoIterator<Item = u64>) {
+        self.steps.extend(numbers.into_iter().map(Ok));
+    }
+
     fn see(&mut self, sections: &Sections) {
         let (behind, trace) = sections.device.seen();
         let plain = sections.plain().into_iter().map(<[u8]>::to_vec).collect();
@@ -32,9 +38,7 @@ impl Life {
 /// The choices, and the file.
 pub fn run(mut data: &[u8]) -> Option<()> {
     let choices = Choices::new(take(&mut data)?);
-    let rust = through_rust(data, choices);
-    let c = through_c(data, choices);
-    assert_eq!(c, rust, "{choices:?}");
+    assert_eq!(live(data, choices, c_steps), live(data, choices, rust), "{choices:?}");
     Some(())
 }
 
@@ -49,17 +53,25 @@ pub fn objects(module: &Module<'_>) -> Vec<CString> {
 /// Whether each object comes, or goes.
 const EVENTS: [bool; 5] = [false, true, true, false, true];
 
-fn through_rust(file: &[u8], choices: Choices) -> Life {
-    let mut life = Life::default();
-    let mut names = Names::new(choices.salt);
-    let mut sections = None;
-    let end = rust_steps(file, choices, &mut names, &mut sections, &mut life);
-    life.steps.push(end.map(|()| 0).map_err(of_core));
-    if let Some(sections) = &sections {
-        life.see(sections);
-    }
+type Steps = fn(&[u8], Choices, &mut Names, &mut Option<Sections>, &mut Life) -> Result<(), Told>;
+
+fn live(file: &[u8], choices: Choices, steps: Steps) -> Life {
+    let (mut life, mut names, mut sections) = (Life::default(), Names::new(choices.salt), None);
+    let end = steps(file, choices, &mut names, &mut sections, &mut life);
+    life.steps.push(end.map(|()| 0));
+    sections.iter().for_each(|sections| life.see(sections));
     life.asked = names.asked();
     life
+}
+
+fn rust(
+    file: &[u8],
+    choices: Choices,
+    names: &mut Names,
+    sections: &mut Option<Sections>,
+    life: &mut Life,
+) -> Result<(), Told> {
+    rust_steps(file, choices, names, sections, life).map_err(of_core)
 }
 
 fn rust_steps(
@@ -81,38 +93,34 @@ fn rust_steps(
     let filled = placed.fill()?;
     let loaded = filled.early(&mut values, names)?;
     for index in 0..module.object().section_count() {
-        life.steps.push(Ok(u64::from(relakit_linux::special::of_section(&loaded, index).is_some())));
+        life.note([u64::from(relakit_linux::special::of_section(&loaded, index).is_some())]);
     }
-    life.steps.extend(values.iter().map(|value| Ok(*value)));
+    life.note(values.iter().copied());
     let size = module.retained_size(&mut values)?;
-    life.steps.push(Ok(size as u64));
+    life.note([size as u64]);
     let mut kept = vec![0; size.saturating_sub(usize::from(choices.kept_short))];
     let mut late = loaded.retain(sections, &mut values, &mut kept)?;
     for object in objects(&module) {
         for coming in EVENTS {
-            let result = step(&mut late, object.as_bytes(), coming, sections, names);
-            life.steps.push(result.map_err(of_core));
+            let result = match coming {
+                true => late.coming(object.as_bytes(), sections, names),
+                false => late.going(object.as_bytes(), sections),
+            };
+            life.steps.push(result.map(|count| count as u64).map_err(of_core));
             life.see(sections);
         }
     }
     Ok(())
 }
 
-fn step(
-    late: &mut Late<'_>,
-    object: &[u8],
-    coming: bool,
-    sections: &mut Sections,
-    names: &mut Names,
-) -> Result<u64, Error> {
-    let count = if coming { late.coming(object, sections, names)? } else { late.going(object, sections)? };
-    Ok(count as u64)
+/// A checksum.
+fn text(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |sum, byte| sum.rotate_left(5) ^ u64::from(*byte))
 }
 
 /// What the file consists of.
 fn describe(module: &Module<'_>, life: &mut Life) {
     let object = module.object();
-    let text = |bytes: &[u8]| bytes.iter().fold(0u64, |sum, byte| sum.rotate_left(5) ^ u64::from(*byte));
     for (index, section) in object.sections() {
         let class = module.class(index).expect("it exists");
         let (number, target) = match class.class {
@@ -125,49 +133,20 @@ fn describe(module: &Module<'_>, life: &mut Life) {
             _ => (RELAKIT_CLASS_NOT_RELOCATION, 0),
         };
         let fault = module.malformed(index).map_or(0, |error| error.kind as i32);
-        life.steps.extend(
-            [
-                u64::from(section.sh_type),
-                u64::from(number),
-                u64::from(target),
-                u64::from(fault.unsigned_abs()),
-                u64::from(module.is_allocated(index)),
-                text(object.section_name(&section)),
-                text(class.reason.message().to_bytes()),
-                text(object.section_bytes(&section)),
-                section.sh_size,
-                section.sh_addralign,
-                section.sh_flags.bits(),
-                u64::from(section.sh_link),
-                u64::from(section.sh_info),
-            ]
-            .map(Ok),
-        );
+        let of_class = [number, target, fault.unsigned_abs(), module.is_allocated(index).into()];
+        life.note(of_class.map(u64::from));
+        let (name, reason) = (object.section_name(&section), class.reason.message().to_bytes());
+        life.note([name, reason, object.section_bytes(&section)].map(text));
+        life.note(words!(section: sh_type sh_size sh_addralign sh_flags.bits() sh_link sh_info));
     }
     for index in 0..object.symbols().len() {
         let symbol = object.symbols().get(index).expect("it exists");
         let name = object.symbols().name(&symbol).map(text).map_err(of_core);
         life.steps.push(name);
-        if name.is_err() {
-            continue;
+        if name.is_ok() {
+            life.note(words!(symbol: st_shndx st_info st_value st_size));
         }
-        life.steps.extend(
-            [u64::from(symbol.st_shndx), u64::from(symbol.st_info), symbol.st_value, symbol.st_size].map(Ok),
-        );
     }
-}
-
-fn through_c(file: &[u8], choices: Choices) -> Life {
-    let mut life = Life::default();
-    let mut names = Names::new(choices.salt);
-    let mut sections = None;
-    let end = c_steps(file, choices, &mut names, &mut sections, &mut life);
-    life.steps.push(end.map(|()| 0));
-    if let Some(sections) = &sections {
-        life.see(sections);
-    }
-    life.asked = names.asked();
-    life
 }
 
 fn c_steps(
@@ -177,12 +156,6 @@ fn c_steps(
     sections: &mut Option<Sections>,
     life: &mut Life,
 ) -> Result<(), Told> {
-    macro_rules! c {
-        ($function:ident($($argument:expr),* $(,)?)) => {
-            // SAFETY: everything that is lent is there, and outlives the module.
-            call(stringify!($function), |error| unsafe { $function($($argument),*, error) })
-        };
-    }
     let options = choices.options();
     let mut state = vec![0u64; relakit_module_size().div_ceil(8)];
     let (memory, size) = (state.as_mut_ptr().cast(), state.len() * 8);
@@ -201,10 +174,10 @@ fn c_steps(
     let places = sections.places();
     let device: *mut Device = &raw mut sections.device;
     // SAFETY: nobody else uses it while it is lent.
-    let writer = unsafe { &mut *device }.for_c();
+    let writer = writer_for_c(unsafe { &mut *device });
     let memory = sections.for_c(&places, &writer);
     let memory = &raw const memory;
-    let resolver = names.for_c();
+    let resolver = resolver_for_c(names);
     let resolver = &raw const resolver;
     let count = (info.symbol_count as usize).saturating_sub(usize::from(choices.short));
     let mut values = vec![0u64; count];
@@ -214,12 +187,12 @@ fn c_steps(
     for index in 0..info.section_count {
         let mut special = relakit_special { struct_size: 16, ..poisoned() };
         let status = c!(relakit_module_special(module, index, &raw mut special))?;
-        life.steps.push(Ok(u64::from(status == RELAKIT_OK)));
+        life.note([u64::from(status == RELAKIT_OK)]);
     }
-    life.steps.extend(values.iter().map(|value| Ok(*value)));
+    life.note(values.iter().copied());
     let mut size = 0;
     c!(relakit_module_retained_size(module, values.as_mut_ptr(), count, &raw mut size))?;
-    life.steps.push(Ok(size as u64));
+    life.note([size as u64]);
     let mut kept = vec![0u8; size.saturating_sub(usize::from(choices.kept_short))];
     let (lent, lent_size) = (kept.as_mut_ptr().cast(), kept.len());
     c!(relakit_module_retain(module, memory, values.as_mut_ptr(), count, lent, lent_size))?;
@@ -242,51 +215,31 @@ fn describe_c(module: *mut relakit_module, info: &relakit_module_info, life: &mu
     let text = |start: *const u8, len: usize| {
         // SAFETY: what relakit says is there.
         let bytes = if start.is_null() { &[] } else { unsafe { slice::from_raw_parts(start, len) } };
-        bytes.iter().fold(0u64, |sum, byte| sum.rotate_left(5) ^ u64::from(*byte))
+        self::text(bytes)
     };
     for index in 0..info.section_count {
         let mut section = relakit_section { struct_size: 104, ..poisoned() };
-        // SAFETY: the module is there.
-        let status = call("relakit_module_section", |error| unsafe {
-            relakit_module_section(module, index, &raw mut section, error)
-        });
-        assert_eq!(status, Ok(RELAKIT_OK));
+        assert_eq!(c!(relakit_module_section(module, index, &raw mut section)), Ok(RELAKIT_OK));
         // SAFETY: constant text, ended by NUL.
         let reason = unsafe { core::ffi::CStr::from_ptr(section.reason) };
         // SAFETY: its name, ended by NUL.
         let name = unsafe { core::ffi::CStr::from_ptr(section.name) };
         assert_eq!(name.count_bytes(), section.name_len);
         let size = usize::try_from(section.size).unwrap_or(usize::MAX);
-        life.steps.extend(
-            [
-                u64::from(section.sh_type),
-                u64::from(section.section_class),
-                u64::from(section.target),
-                u64::from(section.status.unsigned_abs()),
-                u64::from(section.flags & RELAKIT_SECTION_IN_MEMORY),
-                text(section.name.cast(), section.name_len),
-                text(section.reason.cast(), reason.count_bytes()),
-                text(section.content.cast(), size),
-                section.size,
-                section.align,
-                section.sh_flags,
-                u64::from(section.link),
-                u64::from(section.info),
-            ]
-            .map(Ok),
-        );
+        let is_in_memory = section.flags & RELAKIT_SECTION_IN_MEMORY;
+        let of_class = [section.section_class, section.target, section.status.unsigned_abs(), is_in_memory];
+        life.note(of_class.map(u64::from));
+        let reason_len = reason.count_bytes();
+        life.note([text(section.name.cast(), section.name_len), text(section.reason.cast(), reason_len)]);
+        life.note([text(section.content.cast(), size)]);
+        life.note(words!(section: sh_type size align sh_flags link info));
     }
     for index in 0..info.symbol_count {
         let mut symbol = relakit_symbol { struct_size: 48, ..poisoned() };
-        // SAFETY: the module is there.
-        let status = call("relakit_module_symbol", |error| unsafe {
-            relakit_module_symbol(module, index, &raw mut symbol, error)
-        });
+        let status = c!(relakit_module_symbol(module, index, &raw mut symbol));
         life.steps.push(status.map(|_| text(symbol.name.cast(), symbol.name_len)));
-        if status.is_err() {
-            continue;
+        if status.is_ok() {
+            life.note(words!(symbol: shndx info value size));
         }
-        life.steps
-            .extend([u64::from(symbol.shndx), u64::from(symbol.info), symbol.value, symbol.size].map(Ok));
     }
 }

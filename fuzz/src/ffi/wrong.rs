@@ -1,18 +1,16 @@
 //! What may be wrong with a call, one thing at a time: a number each, which the input chooses.
 
-use super::hooks::Names;
+use super::hooks::{Names, Owner, resolver_for_c};
 use super::sections::NOWHERE;
 use core::mem::size_of;
 use core::ptr;
 use relakit_ffi::*;
-use std::ffi::CString;
 
 /// What is lent to one call besides the sections.
 pub struct Lent<'s> {
     pub module: *mut relakit_module,
     pub values: &'s mut [u64],
     pub kept: &'s mut [u8],
-    pub objects: &'s [CString],
     pub wrong: u8,
 }
 
@@ -43,7 +41,8 @@ impl Lent<'_> {
     }
 
     pub fn resolver(&self, names: &mut Names) -> relakit_resolver {
-        let mut resolver = names.for_c();
+        names.owner = Owner(self.module);
+        let mut resolver = resolver_for_c(names);
         match self.wrong {
             30 => resolver.struct_size -= 1,
             31 => resolver.flags = 1,
@@ -54,87 +53,61 @@ impl Lent<'_> {
     }
 }
 
-/// Puts something wrong into one place; what it is answered with, where that does not depend on more.
-pub fn wrong_places(places: &mut [relakit_section_memory], lent: &mut Lent<'_>, wrong: u8) -> Option<i32> {
+/// Puts something wrong into one place; the status of the call, where that does not depend on more.
+pub fn wrong_places(places: &mut [relakit_section_memory], lent: &Lent<'_>, wrong: u8) -> Option<i32> {
     let plain =
         |place: &&mut relakit_section_memory| place.flags == RELAKIT_MEMORY_PRESENT && place.size != 0;
     match wrong {
-        8 => {
+        8 | 9 | 13 => {
             let place = places.iter_mut().find(plain)?;
-            (place.bytes, place.size) = (lent.module.cast(), relakit_module_size() as u64);
-            Some(RELAKIT_ERR_OVERLAP)
+            match wrong {
+                8 => (place.bytes, place.size) = (lent.module.cast(), relakit_module_size() as u64),
+                9 => place.bytes = ptr::null_mut(),
+                _ => place.size = u64::MAX,
+            }
         }
-        9 => {
-            places.iter_mut().find(plain)?.bytes = ptr::null_mut();
-            Some(RELAKIT_ERR_NULL)
-        }
-        10 => {
-            places.first_mut()?.flags |= 8;
-            Some(RELAKIT_ERR_FLAGS)
-        }
-        11 => {
-            places.first_mut()?.reserved = 1;
-            Some(RELAKIT_ERR_RESERVED)
-        }
+        10 => places.first_mut()?.flags |= 8,
+        11 => places.first_mut()?.reserved = 1,
         12 => {
-            let place = places.iter_mut().find(|place| place.flags & RELAKIT_MEMORY_WRITER != 0)?;
-            place.bytes = lent.module.cast();
-            Some(RELAKIT_ERR_RESERVED)
-        }
-        13 => {
-            places.iter_mut().find(plain)?.size = u64::MAX;
-            Some(RELAKIT_ERR_LENGTH)
+            let is_hooked = |place: &&mut relakit_section_memory| place.flags & RELAKIT_MEMORY_WRITER != 0;
+            places.iter_mut().find(is_hooked)?.bytes = lent.module.cast();
         }
         // The module moves, or shrinks, or loses a section: any answer that is documented.
-        14 => {
-            places.iter_mut().filter(|place| place.flags != 0).for_each(|place| place.address ^= 0x1000);
-            None
-        }
-        15 => {
-            places.iter_mut().filter(plain).for_each(|place| place.size -= 1);
-            None
-        }
-        16.. if wrong >= 128 => {
-            let nth = usize::from(wrong - 128);
-            *places.get_mut(nth)? = NOWHERE;
-            None
-        }
+        14 => places.iter_mut().filter(|place| place.flags != 0).for_each(|place| place.address ^= 0x1000),
+        15 => places.iter_mut().filter(plain).for_each(|place| place.size -= 1),
+        128.. => *places.get_mut(usize::from(wrong - 128))? = NOWHERE,
+        _ => {}
+    }
+    match wrong {
+        8 => Some(RELAKIT_ERR_OVERLAP),
+        9 => Some(RELAKIT_ERR_NULL),
+        10 => Some(RELAKIT_ERR_FLAGS),
+        11 | 12 => Some(RELAKIT_ERR_RESERVED),
+        13 => Some(RELAKIT_ERR_LENGTH),
         _ => None,
     }
 }
 
 /// The same for the struct that leads to the places.
 pub fn wrong_memory(memory: &mut relakit_memory, writer: &mut relakit_writer, wrong: u8) -> Option<i32> {
+    let (has_places, has_writer) = (memory.count != 0, !memory.writer.is_null());
+    match wrong {
+        4 => memory.struct_size -= 1,
+        5 => memory.flags = 1,
+        6 => memory.places = ptr::null(),
+        7 => memory.count = usize::MAX / size_of::<relakit_section_memory>(),
+        17 if has_writer => writer.write = None,
+        18 => memory.count = 0,
+        19 => memory.writer = ptr::null(),
+        _ => {}
+    }
     match wrong {
         1 => Some(RELAKIT_ERR_NULL),
-        4 => {
-            memory.struct_size = size_of::<relakit_memory>() as u32 - 1;
-            Some(RELAKIT_ERR_STRUCT_SIZE)
-        }
-        5 => {
-            memory.flags = 1;
-            Some(RELAKIT_ERR_FLAGS)
-        }
-        6 if memory.count != 0 => {
-            memory.places = ptr::null();
-            Some(RELAKIT_ERR_NULL)
-        }
-        7 => {
-            memory.count = usize::MAX / size_of::<relakit_section_memory>();
-            Some(RELAKIT_ERR_LENGTH)
-        }
-        17 if !memory.writer.is_null() => {
-            writer.write = None;
-            Some(RELAKIT_ERR_CALLBACK)
-        }
-        18 => {
-            memory.count = 0;
-            None
-        }
-        19 => {
-            memory.writer = ptr::null();
-            None
-        }
+        4 => Some(RELAKIT_ERR_STRUCT_SIZE),
+        5 => Some(RELAKIT_ERR_FLAGS),
+        6 if has_places => Some(RELAKIT_ERR_NULL),
+        7 => Some(RELAKIT_ERR_LENGTH),
+        17 if has_writer => Some(RELAKIT_ERR_CALLBACK),
         _ => None,
     }
 }

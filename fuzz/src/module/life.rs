@@ -1,13 +1,14 @@
 //! A module whose meaning is known, and the model, through the same life.
 
 use super::Bytes;
-use super::model::{Model, Told};
-use super::plan::{Meaning, NAMES, OBJECTS, Plan};
-use super::world::{Answers, FAILED, Faults, Names, Spot, World};
+use super::plan::{NAMES, OBJECTS, Plan};
 use relakit::ErrorKind::*;
 use relakit::abi::SHT_NULL;
 use relakit::elf::SymbolLocation;
 use relakit::{Error, Late, Loaded, Module};
+use relakit_model::life::{Life as Model, Meaning};
+use relakit_model::world::{Answers, FAILED, Faults, Names, Spot, World};
+use relakit_model::{ErrorKey, file};
 
 /// Most steps of a life.
 const STEPS: usize = 16;
@@ -16,14 +17,15 @@ const STEPS: usize = 16;
 pub(super) fn run(plan: &Plan, bytes: &mut Bytes<'_>) {
     let (file, errors) = (plan.file(), Faults::default());
     let module = Module::parse(&file, plan.profile).unwrap_or_else(|error| panic!("{error}"));
-    symbols_are_where_planned(plan, &module);
+    let spots = spots(plan, &errors);
+    let model = Model::new(file::Module::read(&file, (&plan.profile).into()), spots.clone());
+    symbols_are_where_the_model_says(plan, &module, &model);
     if plan.has_many {
         // A life would take half a second.
         return;
     }
-    let spots = spots(plan, &errors);
-    let world = World { spots: spots.clone(), errors: &errors, syncs: 0 };
-    let mut life = Life { plan, world, model: Model::new(plan, spots) };
+    let world = World { spots, errors: &errors, syncs: 0 };
+    let mut life = Life { plan, world, model };
     // A loader that lends more memory than is needed is no worse.
     let more = usize::from(bytes.is_rare());
     let mut values = vec![0; plan.symbols.len() + more];
@@ -45,7 +47,8 @@ pub(super) fn run(plan: &Plan, bytes: &mut Bytes<'_>) {
         }
         life.compare(&late);
     }
-    // Whatever happened, every object comes once more and goes: so each late section of each plan is applied and cleared.
+    // Whatever happened, every object comes once more and goes: so each late section of each plan is
+    // applied and cleared.
     let nothing = &mut Bytes::new(&[]);
     for object in 1..OBJECTS.len() {
         let came = life.coming(&mut late, object, nothing);
@@ -56,26 +59,25 @@ pub(super) fn run(plan: &Plan, bytes: &mut Bytes<'_>) {
     }
 }
 
-/// Each symbol is where the plan means it to be.
-fn symbols_are_where_planned(plan: &Plan, module: &Module<'_>) {
+fn symbols_are_where_the_model_says(plan: &Plan, module: &Module<'_>, model: &Model<'_, '_>) {
     let table = module.object().symbols();
     for (index, symbol) in (1..).zip(plan.symbols.iter().skip(1)) {
-        let place = table.location(&table.get(index).unwrap());
-        let is_as_planned = match symbol.meaning {
-            Meaning::Defined { section } => place == SymbolLocation::Section(section),
-            Meaning::Absolute => place == SymbolLocation::Absolute,
-            Meaning::Undefined { .. } => place == SymbolLocation::Undefined,
-            Meaning::Common { .. } => place == SymbolLocation::Common,
-            Meaning::Invalid => matches!(place, SymbolLocation::Invalid(_)),
-            Meaning::Livepatch { .. } | Meaning::Raw => place == SymbolLocation::Livepatch,
+        let place = match table.location(&table.get(index).unwrap()) {
+            SymbolLocation::Section(section) => Meaning::Section(section),
+            SymbolLocation::Absolute => Meaning::Absolute,
+            SymbolLocation::Undefined => Meaning::Undefined,
+            SymbolLocation::Common => Meaning::Common,
+            SymbolLocation::Invalid(_) => Meaning::Invalid,
+            SymbolLocation::Livepatch => Meaning::Livepatch,
+            other => panic!("{other:?}"),
         };
-        assert!(is_as_planned, "{symbol:?} is at {place:?}");
+        assert_eq!(place, model.meaning(index), "{symbol:?}");
     }
 }
 
 /// The sections of a plan, in the memory that it gives them.
 fn spots<'w>(plan: &Plan, errors: &'w Faults) -> Vec<Spot<'w>> {
-    let mut spots = vec![Spot::none(errors); usize::try_from(plan.symbols_section()).unwrap()];
+    let mut spots = vec![Spot::none(errors); 1 + plan.targets.len() + plan.relocations.len()];
     for (spot, target) in spots.iter_mut().skip(1).zip(&plan.targets) {
         // An unused header has zeros, whatever it leads to.
         let mut bytes = match target.kind {
@@ -153,10 +155,10 @@ impl Life<'_, '_> {
         values: &mut [u64],
         bytes: &mut Bytes<'_>,
     ) -> Option<Loaded<'f>> {
-        let errors: Vec<Told> = module.assign_errors(&mut self.world).map(Told::from).collect();
+        let errors: Vec<ErrorKey> = module.assign_errors(&mut self.world).map(ErrorKey::from).collect();
         assert_eq!(errors, self.model.assign_errors(), "place");
         if let Err(error) = module.assign(&mut self.world).map(|_| ()) {
-            assert_eq!(Some(&Told::from(error)), errors.first());
+            assert_eq!(Some(&ErrorKey::from(error)), errors.first());
             return None;
         }
         assert_eq!(errors, []);
@@ -178,7 +180,7 @@ impl Life<'_, '_> {
             module.assign(world)?.assume_filled().early(values, names)
         })?;
         let loaded = self.agree(loaded, expected, &listed)?;
-        assert_eq!(values.get(..self.plan.symbols.len()), Some(self.model.values()), "values");
+        assert_eq!(values.get(..self.plan.symbols.len()), Some(&self.model.values[..]), "values");
         Some(loaded)
     }
 
@@ -188,15 +190,16 @@ impl Life<'_, '_> {
             spot.bytes.fill(0xcc);
         }
         let filled = module.assign(&mut self.world).unwrap().fill().map(|_| ());
-        assert_eq!(filled.map_err(Told::from), self.model.fill_fault().map_or(Ok(()), Err), "fill");
+        assert_eq!(filled.map_err(ErrorKey::from), self.model.fill_fault().map_or(Ok(()), Err), "fill");
         if filled.is_err() {
             self.world.spots.clone_from(&self.model.spots);
         }
         self.is_as_the_model();
     }
 
-    /// Does a pass, with errors of hooks if the input wants them. A pass that one fails changes nothing, and is done again
-    /// without. `None` when the pass could not be undone, because the hooks kept failing. `fails`: it does by itself.
+    /// Does a pass, with errors of hooks if the input wants them. A pass that one fails changes
+    /// nothing, and is done again without. `None` when the pass could not be undone, because
+    /// the hooks kept failing. `fails`: it does by itself.
     fn attempt<T>(
         &mut self,
         bytes: &mut Bytes<'_>,
@@ -232,16 +235,17 @@ impl Life<'_, '_> {
         }
         world.syncs = 0;
         let done = pass(world);
-        let is_hooks = matches!(error.kind, Resolver | Writer | Sync) && error.value == FAILED;
+        let is_hooks = matches!(error.kind, Resolver | Writer | Sync) && error.value == FAILED as u64;
         assert!(is_hooks || done.as_ref().err() == Some(&error), "{error}");
         Some(done)
     }
 
-    /// What a pass answers and what the model does; what its dry run said; and how often memory was made visible.
+    /// What a pass answers and what the model does; what its dry run said; and how often memory was
+    /// made visible.
     fn agree<T>(
         &mut self,
         done: Result<T, Error>,
-        expected: Result<bool, Told>,
+        expected: Result<bool, ErrorKey>,
         listed: &[Error],
     ) -> Option<T> {
         let syncs = std::mem::take(&mut self.world.syncs);
@@ -251,7 +255,7 @@ impl Life<'_, '_> {
                 assert_eq!(syncs, usize::from(wrote), "syncs");
             }
             (Err(error), Err(told)) => {
-                assert_eq!(Told::from(*error), told);
+                assert_eq!(ErrorKey::from(*error), told);
                 // Where fields overlap only writing tells.
                 assert!(error.kind == TargetNotZero || listed.contains(error), "a dry run finds {error}");
             }
@@ -301,7 +305,7 @@ impl Life<'_, '_> {
         listed.extend(dry.err());
         assert_eq!(self.world.syncs, 0, "a dry run writes nothing");
         self.is_as_the_model();
-        let expected = self.model.coming(object, &answers);
+        let expected = self.model.coming(name, &answers);
         let fails = expected.is_err();
         let done =
             self.attempt(bytes, &answers, fails, &mut |world, names| late.coming(name, world, names))?;
@@ -311,10 +315,11 @@ impl Life<'_, '_> {
 
     fn going(&mut self, late: &mut Late<'_>, object: usize, bytes: &mut Bytes<'_>) -> Option<()> {
         let answers = Known { seed: 0, odd: None };
-        let (name, expected) = (OBJECTS[object].as_bytes(), self.model.going(object));
+        let (name, expected) = (OBJECTS[object].as_bytes(), self.model.going(OBJECTS[object].as_bytes()));
         let done =
             self.attempt(bytes, &answers, expected.is_err(), &mut |world, _| late.going(name, world))?;
-        // Of several fields that do not hold what they should one is named; which depends on the order they are read in.
+        // Of several fields that do not hold what they should one is named; which depends on the order they
+        // are read in.
         let done = done.map_err(|mut error| {
             if error.kind == TargetMismatch {
                 (error.entry, error.symbol) = (None, None);
@@ -329,7 +334,7 @@ impl Life<'_, '_> {
     fn counted(
         &mut self,
         done: Result<usize, Error>,
-        expected: Result<(usize, bool), Told>,
+        expected: Result<(usize, bool), ErrorKey>,
         listed: &[Error],
     ) {
         let sections = expected.map(|(sections, _)| sections);
@@ -338,7 +343,8 @@ impl Life<'_, '_> {
         }
     }
 
-    /// Comes, goes and comes again with other values: what is in memory then is as if it had come once.
+    /// Comes, goes and comes again with other values: what is in memory then is as if it had come
+    /// once.
     fn again(&mut self, late: &mut Late<'_>, object: usize, bytes: &mut Bytes<'_>) -> Option<()> {
         self.coming(late, object, bytes)?;
         self.going(late, object, bytes)?;
@@ -355,7 +361,8 @@ impl Life<'_, '_> {
         Some(())
     }
 
-    /// Somebody else writes to a section, or moves, shrinks, or takes it away, or puts it behind a writer.
+    /// Somebody else writes to a section, or moves, shrinks, or takes it away, or puts it behind a
+    /// writer.
     fn meddle(&mut self, bytes: &mut Bytes<'_>) {
         let section = 1 + bytes.below(self.plan.targets.len());
         let (how, at) = (bytes.below(16), bytes.byte());
@@ -376,15 +383,5 @@ impl Life<'_, '_> {
                 }
             }
         }
-    }
-}
-
-impl Answers for &Known {
-    fn exported(&self, name: &[u8]) -> Option<u64> {
-        (**self).exported(name)
-    }
-
-    fn nth_symbol(&self, object: &[u8], name: &[u8], position: u64) -> Option<u64> {
-        (**self).nth_symbol(object, name, position)
     }
 }

@@ -1,12 +1,14 @@
-//! A module that nobody knows the meaning of: whatever is in the file, a pass is all or nothing, writes nothing but the fields of its
-//! tables, and going takes back what coming did.
+//! A module that nobody knows the meaning of: whatever is in the file, a pass is all or nothing,
+//! writes nothing but the fields of its tables, and going takes back what coming did.
 
 use super::Bytes;
 use super::plan::{NAMES, Plan};
-use super::world::{Answers, Faults, Names, Spot, World};
 use relakit::abi::{KLP_RELA_PREFIX, OBJECT_NAME_MAX, SHT_RELA, VMLINUX};
 use relakit::elf::{RelaTable, SectionFlags};
+use relakit::reloc::RelocFlags;
 use relakit::{Late, Module, Profile};
+use relakit_model::table;
+use relakit_model::world::{Answers, Faults, Names, Spot, World};
 
 /// Most bytes of memory for one section; larger ones have no place.
 const SECTION_MAX: u64 = 1 << 16;
@@ -97,7 +99,8 @@ fn hash(name: &[u8]) -> u64 {
         >> 8
 }
 
-/// Whose relocations section `index` holds, by its flag and its name; `None` when they are ordinary.
+/// Whose relocations section `index` holds, by its flag and its name; `None` when they are
+/// ordinary.
 pub(crate) fn object_of<'f>(module: &Module<'f>, index: u32) -> Option<&'f [u8]> {
     let section = module.object().section(index)?;
     if !section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH) {
@@ -121,11 +124,7 @@ fn fields(module: &Module<'_>, world: &World<'_>, is_it: impl Fn(Option<&[u8]>) 
             continue;
         };
         for rela in RelaTable::whole_entries(module.object().section_bytes(&section)).0.iter() {
-            let size = match rela.r_type {
-                1 | 24 => 8,
-                2 | 4 | 10 | 11 => 4,
-                _ => 0,
-            };
+            let (_, size) = table::field(rela, RelocFlags::empty());
             let field = usize::try_from(rela.r_offset).ok().and_then(|offset| target.get_mut(offset..));
             field.into_iter().flatten().take(size).for_each(|byte| *byte = true);
         }
@@ -134,13 +133,14 @@ fn fields(module: &Module<'_>, world: &World<'_>, is_it: impl Fn(Option<&[u8]>) 
 }
 
 /// Nothing differs but where it may.
-fn differs_in(before: &[u8], world: &World<'_>, fields: &[Vec<bool>]) {
-    let now = world.spots.iter().map(|spot| &spot.bytes);
-    let bytes = now.zip(fields).enumerate().flat_map(|(index, (bytes, fields))| {
-        bytes.iter().zip(fields).enumerate().map(move |(at, (byte, is_field))| (index, at, byte, is_field))
-    });
-    for (before, (index, at, byte, is_field)) in before.iter().zip(bytes) {
-        assert!(before == byte || *is_field, "section {index}, byte {at:#x}: not the field of a relocation");
+fn differs_in(before: &[Vec<u8>], world: &World<'_>, fields: &[Vec<bool>]) {
+    for (index, ((before, spot), fields)) in before.iter().zip(&world.spots).zip(fields).enumerate() {
+        for (at, ((before, byte), is_field)) in before.iter().zip(&spot.bytes).zip(fields).enumerate() {
+            assert!(
+                before == byte || *is_field,
+                "section {index}, byte {at:#x}: not the field of a relocation"
+            );
+        }
     }
 }
 

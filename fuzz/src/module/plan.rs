@@ -1,29 +1,33 @@
-//! What a module is made of, with what is meant by it: the model reads the meaning, the writer of files the rest.
+//! What a module is made of.
 
 mod symbols;
 
 use super::Bytes;
 use relakit::Profile;
 use relakit::abi::*;
+use relakit_model::image::{Builder, Entry, Sec, Sym, table};
+use relakit_model::{ALLOC, LIVEPATCH};
 
-/// The objects that livepatch sections and symbols name. The last has the longest name that Linux tells apart.
+/// The objects that livepatch sections and symbols name. The last has the longest name that Linux
+/// tells apart.
 pub(super) const OBJECTS: [&str; 4] =
     ["vmlinux", "demo_disk", "b", "ooooooooooooooooooooooooooooooooooooooooooooooooooooooo"];
-/// Names of livepatch symbols. Usually an object has one of the first, two of the second and three of the third.
+/// Names of livepatch symbols. Usually an object has one of the first, two of the second and three
+/// of the third.
 pub(super) const NAMES: [&str; 3] = ["f", "part_in_flight", "ko.isra.0"];
 /// Bytes of the longest name that a resolver is asked for.
 pub(super) const LONGEST_NAME: usize = 4096;
-/// Sections of a module that has so many that reserved indices are sections to Linux; 0xff00 is the first of these.
-const MANY: u32 = 0xff10;
-/// Bytes of long names: on both sides of what Linux reads before 6.1, and of what it reads since; and a length that no byte holds.
+/// Sections of a module that has so many that reserved indices are sections to Linux; 0xff00 is the
+/// first of these.
+const MANY: usize = 0xff10;
+/// Bytes of long names: on both sides of what Linux reads before 6.1, and of what it reads since;
+/// and a length that no byte holds.
 pub(super) const LONG_NAMES: [usize; 5] = [128, 127, 511, 512, 256];
 
-/// Section indices of symbols that stand for the last section, and for one that there would be behind it.
+/// Section indices of symbols that stand for the last section, and for one that there would be
+/// behind it.
 const THE_LAST: u16 = 0xfefd;
 const BEHIND_THE_LAST: u16 = 0xfefe;
-
-pub(super) const ALLOC: u64 = 2;
-pub(super) const LIVEPATCH: u64 = 0x0010_0000;
 
 /// Sections that are relocated: name, type, flags.
 const TARGETS: [(&str, u32, u64); 15] = [
@@ -70,18 +74,9 @@ pub(super) enum Whose {
     Malformed,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    pub(super) offset: u64,
-    pub(super) symbol: u32,
-    pub(super) r_type: u32,
-    pub(super) addend: i64,
-}
-
 /// A section with relocations.
 #[derive(Clone, Debug)]
 pub(super) struct Relocations {
-    pub(super) whose: Whose,
     pub(super) name: String,
     pub(super) kind: u32,
     pub(super) flags: u64,
@@ -94,44 +89,18 @@ pub(super) struct Relocations {
     pub(super) is_name_outside: bool,
 }
 
-/// The position in a livepatch symbol's name, to kernels that wrap and to those that saturate.
-pub(super) type Position = [u64; 2];
-
-#[derive(Clone, Debug)]
-pub(super) enum Meaning {
-    Defined {
-        section: u32,
-    },
-    Absolute,
-    /// Whether it may be unknown.
-    Undefined {
-        weak: bool,
-    },
-    Common {
-        is_lto: bool,
-    },
-    Invalid,
-    /// A name in the grammar: object, name, position.
-    Livepatch {
-        object: usize,
-        name: String,
-        position: Position,
-    },
-    /// `SHN_LIVEPATCH`, and any other name.
-    Raw,
-}
-
 #[derive(Clone, Debug)]
 pub(super) struct Symbol {
-    pub(super) meaning: Meaning,
-    pub(super) name: String,
-    pub(super) info: u8,
-    pub(super) shndx: u16,
-    pub(super) value: u64,
+    /// Whose relocations can use it.
+    whose: Whose,
+    name: String,
+    info: u8,
+    shndx: u16,
+    value: u64,
 }
 
-/// A module. Section 0 is followed by the targets, the relocations, and three tables: symbols and two of strings. Unused
-/// headers may follow.
+/// A module. Section 0 is followed by the targets, the relocations, and three tables: symbols and
+/// two of strings. Unused headers may follow.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) profile: Profile,
@@ -156,7 +125,7 @@ impl Plan {
         let targets: Vec<_> = (1..=1 + bytes.below(6)).map(|index| target(bytes, index)).collect();
         let count = bytes.below(24);
         let mut symbols = vec![Symbol {
-            meaning: Meaning::Absolute,
+            whose: Whose::Ordinary,
             name: String::new(),
             info: 0,
             shndx: 0,
@@ -177,30 +146,61 @@ impl Plan {
     fn number_the_last(&mut self) {
         let count = self.section_count();
         for symbol in &mut self.symbols {
-            let section = match symbol.shndx {
-                THE_LAST => count - 1,
-                BEHIND_THE_LAST => count,
-                other if matches!(symbol.meaning, Meaning::Invalid) => u32::from(other),
-                _ => continue,
+            symbol.shndx = match symbol.shndx {
+                THE_LAST => u16::try_from(count - 1).unwrap(),
+                BEHIND_THE_LAST => u16::try_from(count).unwrap(),
+                other => other,
             };
-            symbol.shndx = u16::try_from(section).unwrap();
-            // A reserved index is a section to Linux if there are so many; the gABI's is none.
-            let is_section = section < count && (section < 0xff00 || self.profile.since != (0, 0));
-            symbol.meaning = if is_section { Meaning::Defined { section } } else { Meaning::Invalid };
         }
     }
 
-    /// Section index of relocation section number `number`.
-    pub(super) fn section(&self, number: usize) -> u32 {
-        u32::try_from(1 + self.targets.len() + number).unwrap()
+    fn section_count(&self) -> usize {
+        if self.has_many { MANY } else { 1 + self.targets.len() + self.relocations.len() + 3 }
     }
 
-    pub(super) fn symbols_section(&self) -> u32 {
-        self.section(self.relocations.len())
-    }
-
-    pub(super) fn section_count(&self) -> u32 {
-        if self.has_many { MANY } else { self.symbols_section() + 3 }
+    /// The module as a file.
+    pub(super) fn file(&self) -> Vec<u8> {
+        let sec = |name: &str, kind, flags, bytes: &[u8]| Sec {
+            name: name.into(),
+            kind,
+            flags,
+            bytes: bytes.to_vec(),
+            align: 8,
+            ..Sec::default()
+        };
+        let mut builder = Builder::new();
+        builder.sections = vec![sec("", SHT_NULL, self.zero_flags, &[])];
+        let targets = self.targets.iter();
+        builder
+            .sections
+            .extend(targets.map(|target| sec(target.name, target.kind, target.flags, &target.content)));
+        let symtab = u32::try_from(1 + self.targets.len() + self.relocations.len()).unwrap();
+        builder.sections.extend(self.relocations.iter().map(|section| {
+            let mut bytes = table(&section.entries);
+            bytes.resize(bytes.len() + section.partial, 0xee);
+            let is_outside = section.is_name_outside;
+            Sec {
+                link: symtab,
+                info: section.target,
+                name_at: is_outside.then_some(u32::MAX),
+                ..sec(if is_outside { "" } else { &section.name }, section.kind, section.flags, &bytes)
+            }
+        }));
+        builder.symbols = self
+            .symbols
+            .iter()
+            .map(|symbol| Sym {
+                name: symbol.name.as_bytes().to_vec(),
+                info: symbol.info,
+                shndx: symbol.shndx,
+                value: symbol.value,
+                size: 8,
+                name_at: None,
+            })
+            .collect();
+        builder.tables = |tables| tables.iter_mut().for_each(|table| table.align = 8);
+        builder.unused = self.section_count() - builder.sections.len() - 3;
+        builder.build()
     }
 
     fn relocations(&self, bytes: &mut Bytes<'_>, free: &mut [u64; 8]) -> Relocations {
@@ -216,7 +216,8 @@ impl Plan {
         ]);
         let target = match bytes.is_rare() {
             false => u32::try_from(usual).unwrap(),
-            // The number of relocation sections is not known yet, so their tables are reached by going far enough.
+            // The number of relocation sections is not known yet, so their tables are reached by going far
+            // enough.
             true => bytes.of(&[0, 1000, u32::MAX, u32::try_from(targets).unwrap() + 2]),
         };
         let name = self.targets[usual - 1].name;
@@ -250,14 +251,13 @@ impl Plan {
         let entries = (0..count).map(|_| self.entry(bytes, whose, slot)).collect();
         let partial = if bytes.is_rare() { bytes.below(24) } else { 0 };
         let is_name_outside = whose == Whose::Malformed && kind == SHT_NULL;
-        Relocations { whose, name, kind, flags, target, entries, partial, is_name_outside }
+        Relocations { name, kind, flags, target, entries, partial, is_name_outside }
     }
 
     fn entry(&self, bytes: &mut Bytes<'_>, whose: Whose, free: &mut u64) -> Entry {
-        let fits = |symbol: &Symbol| match (&symbol.meaning, whose) {
-            (Meaning::Livepatch { object, .. }, Whose::Object(section)) => section == 0 || *object != 0,
-            (Meaning::Livepatch { .. } | Meaning::Raw, _) | (_, Whose::Object(_)) => false,
-            _ => true,
+        let fits = |symbol: &Symbol| match (symbol.whose, whose) {
+            (Whose::Object(object), Whose::Object(section)) => section == 0 || object != 0,
+            (symbol, section) => symbol == Whose::Ordinary && !matches!(section, Whose::Object(_)),
         };
         let fitting = || (0..).zip(&self.symbols).filter(|(_, symbol)| fits(symbol)).map(|(index, _)| index);
         let count = fitting().count();
@@ -272,7 +272,8 @@ impl Plan {
         let offset = match bytes.byte() {
             0xf0..0xfd => u64::from(bytes.byte()),
             0xfd.. => bytes.word(),
-            // In the upper half of the field before it, which is zero if that has eight bytes and a small value.
+            // In the upper half of the field before it, which is zero if that has eight bytes and a small
+            // value.
             0xe0..0xf0 => free.saturating_sub(4),
             step => {
                 let offset = *free + u64::from(step % 4);
@@ -284,7 +285,7 @@ impl Plan {
             0xf8.. => bytes.word().cast_signed(),
             addend => i64::from(addend.cast_signed()),
         };
-        Entry { offset, symbol, r_type, addend }
+        (offset, symbol, r_type, addend)
     }
 }
 

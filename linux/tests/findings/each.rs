@@ -1,14 +1,14 @@
 //! Each finding has a module that shows just it, and one that comes close and does not.
 
-use crate::builder::{
-    ABS, ALLOC, Builder, GLOBAL, LIVEPATCH, PROGBITS, R_32, R_64, R_NONE, R_PC32, RELA, Sec, UNDEF, WRITE,
-};
 use crate::world::{Names, World, address};
 use relakit::elf::RelaTable;
 use relakit::reloc::Values;
 use relakit::{Module, Profile};
 use relakit_linux::findings;
 use relakit_linux::findings::{Finding, Lint};
+use relakit_model::image::{
+    ABS, ALLOC, Builder, GLOBAL, LIVEPATCH, PROGBITS, R_32, R_64, R_NONE, R_PC32, RELA, Sec, UNDEF, WRITE,
+};
 use std::collections::BTreeSet;
 
 const LINUX: Profile = Profile::LINUX_6_12;

@@ -1,8 +1,8 @@
 //! Both sides of every edge.
 
-use crate::builder::{ALLOC, Builder, GLOBAL, LIVEPATCH, PROGBITS, R_64, REL, RELA, UNDEF, WEAK};
 use crate::{names, of_file};
 use relakit::Profile;
+use relakit_model::image::{ALLOC, Builder, GLOBAL, LIVEPATCH, PROGBITS, R_64, REL, RELA, UNDEF, WEAK};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 

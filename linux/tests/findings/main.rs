@@ -8,9 +8,6 @@
     reason = "test code: what is not as it should be is a failed test"
 )]
 
-#[path = "../../../core/tests/module/builder.rs"]
-#[expect(dead_code, reason = "tests of whole modules need more of it")]
-mod builder;
 mod each;
 mod edges;
 mod objects;

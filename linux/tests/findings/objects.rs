@@ -1,11 +1,11 @@
 //! Findings about objects that the module does not patch: every object is checked, and compared
 //! with a slow reference.
 
-use crate::builder::{ALLOC, Builder, GLOBAL, LIVEPATCH, PROGBITS, R_64, RELA, Sec, UNDEF, WRITE};
 use proptest::prelude::*;
 use relakit::{ErrorKind, Module, Profile};
 use relakit_linux::findings;
 use relakit_linux::findings::{Finding, Lint};
+use relakit_model::image::{ALLOC, Builder, GLOBAL, LIVEPATCH, PROGBITS, R_64, RELA, Sec, UNDEF, WRITE};
 use std::collections::BTreeSet;
 
 const LINUX: Profile = Profile::LINUX_6_12;

@@ -1,10 +1,10 @@
 //! Late relocations in rewritten code: what is reported is what a comparison of every field with every site finds.
 
-use crate::builder::{ALLOC, Builder, PROGBITS, R_32, R_64, R_PC32};
 use crate::world::{Names, World, address};
 use proptest::prelude::*;
 use relakit::{Memory, Module, Profile};
 use relakit_linux::{findings, special};
+use relakit_model::image::{ALLOC, Builder, PROGBITS, R_32, R_64, R_PC32};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 const EXEC: u64 = 4;

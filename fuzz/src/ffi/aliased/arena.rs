@@ -1,14 +1,13 @@
-//! One block of memory, a writer to it, and a trial: apply and clear, with the promises that hold for both.
+//! One block of memory, a writer to it, and a trial: apply and clear, with the promises that hold
+//! for both.
 
 use super::super::call::Told;
-use core::ffi::c_void;
-use core::mem::size_of;
+use super::super::hooks::writer_for_c;
+use crate::module::Bytes;
 use core::ops::Range;
 use core::{ptr, slice};
+use relakit::{CallbackError, Writer};
 use relakit_ffi::*;
-
-/// The new flag of a writer: its addresses are those of another program.
-pub const FOREIGN: u32 = 1;
 
 /// A block of zeros. Parts of it are named by their offset in bytes.
 pub struct Arena {
@@ -77,6 +76,15 @@ pub struct Manner {
     pub lie_at: u8,
 }
 
+impl Manner {
+    /// The rest of the choices.
+    pub fn read(bytes: &mut Bytes<'_>, with_writer: bool, foreign: bool, may_lie: bool) -> Self {
+        let fails = [bytes.byte(), bytes.byte()];
+        let lies = if may_lie { bytes.byte() } else { 0 };
+        Self { with_writer, foreign, fails, lies, lie_at: bytes.byte() }
+    }
+}
+
 /// A writer to an arena, or to a copy of it that has the same addresses.
 pub struct Port {
     pub manner: Manner,
@@ -122,33 +130,32 @@ impl Port {
     }
 
     pub fn for_c(&mut self) -> relakit_writer {
-        relakit_writer {
-            struct_size: size_of::<relakit_writer>() as u32,
-            flags: if self.manner.foreign { FOREIGN } else { 0 },
-            ctx: (&raw mut *self).cast(),
-            read: Some(read),
-            write: Some(write),
-            sync: Some(sync),
-        }
+        let flags = if self.manner.foreign { RELAKIT_WRITER_FOREIGN } else { 0 };
+        relakit_writer { flags, ..writer_for_c(self) }
     }
 
-    /// Whether the call works.
-    fn enter(&mut self) -> bool {
+    fn enter(&mut self) -> Result<(), CallbackError> {
         self.calls += 1;
         let fails = self.manner.fails.iter().any(|fails| usize::from(*fails) == self.calls);
         self.failed += usize::from(fails);
-        !fails
+        if fails { Err(FAILS) } else { Ok(()) }
     }
 
     /// Where a field is, if it lies inside of a section.
-    fn field(&mut self, what: &'static str, address: u64, offset: u64, size: usize) -> Option<usize> {
+    fn field(
+        &mut self,
+        what: &'static str,
+        address: u64,
+        offset: u64,
+        size: usize,
+    ) -> Result<usize, CallbackError> {
         let is_inside = |section: &Range<usize>| {
             let end = usize::try_from(offset).ok().and_then(|offset| offset.checked_add(size));
             address == (self.start + section.start as u64).wrapping_add(offset)
                 && end.is_some_and(|end| end <= section.len())
         };
         if self.sections.iter().any(is_inside) {
-            return usize::try_from(address - self.start).ok();
+            return Ok((address - self.start) as usize);
         }
         let is_elsewhere = |(start, bytes): &(u64, u64)| {
             address == start.wrapping_add(offset)
@@ -156,10 +163,10 @@ impl Port {
         };
         if self.elsewhere.iter().any(is_elsewhere) {
             self.failed += 1;
-            return None;
+            return Err(FAILS);
         }
         self.outside = self.outside.or(Some((what, address.wrapping_sub(self.start), offset, size)));
-        None
+        Err(FAILS)
     }
 
     fn put(&self, at: usize, bytes: &[u8]) {
@@ -174,7 +181,7 @@ impl Port {
         unsafe { ptr::copy(self.memory.wrapping_add(at), bytes.as_mut_ptr(), bytes.len()) };
     }
 
-    fn write(&self, at: usize, bytes: &[u8]) {
+    fn lie(&self, at: usize, bytes: &[u8]) {
         let lie = usize::from(self.manner.lie_at) * 8 + self.calls * 24;
         let elsewhere = lie % (self.lieable.saturating_sub(8)).max(1);
         let changed: Vec<u8> = bytes.iter().map(|byte| byte ^ self.manner.lie_at).collect();
@@ -192,46 +199,31 @@ impl Port {
 }
 
 /// What a callback returns.
-const FAILS: i32 = -5;
+const FAILS: CallbackError = CallbackError(-5);
 
-unsafe extern "C" fn read(
-    ctx: *mut c_void,
-    address: u64,
-    offset: u64,
-    bytes: *mut c_void,
-    size: usize,
-) -> i32 {
-    // SAFETY: what `for_c` and relakit hand over.
-    let (port, bytes) = unsafe { (&mut *ctx.cast::<Port>(), slice::from_raw_parts_mut(bytes.cast(), size)) };
-    match (port.enter(), port.field("read", address, offset, size)) {
-        (true, Some(at)) => port.get(at, bytes),
-        _ => return FAILS,
+impl Writer for Port {
+    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
+        let entered = self.enter();
+        let at = self.field("read", address, offset, bytes.len());
+        entered?;
+        self.get(at?, bytes);
+        if self.manner.lies >= 128 && self.calls.is_multiple_of(3) {
+            bytes[0] ^= 1;
+        }
+        Ok(())
     }
-    if port.manner.lies >= 128 && port.calls.is_multiple_of(3) {
-        bytes[0] ^= 1;
-    }
-    0
-}
 
-unsafe extern "C" fn write(
-    ctx: *mut c_void,
-    address: u64,
-    offset: u64,
-    bytes: *const c_void,
-    size: usize,
-) -> i32 {
-    // SAFETY: as above.
-    let (port, bytes) = unsafe { (&mut *ctx.cast::<Port>(), slice::from_raw_parts(bytes.cast(), size)) };
-    match (port.enter(), port.field("write", address, offset, size)) {
-        (true, Some(at)) => port.write(at, bytes),
-        _ => return FAILS,
+    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
+        let entered = self.enter();
+        let at = self.field("write", address, offset, bytes.len());
+        entered?;
+        self.lie(at?, bytes);
+        Ok(())
     }
-    0
-}
 
-unsafe extern "C" fn sync(ctx: *mut c_void) -> i32 {
-    // SAFETY: as above.
-    if unsafe { &mut *ctx.cast::<Port>() }.enter() { 0 } else { FAILS }
+    fn sync(&mut self) -> Result<(), CallbackError> {
+        self.enter()
+    }
 }
 
 /// What a call of the trial does, given the writer.
@@ -251,7 +243,13 @@ pub struct Trial<'a> {
     pub results: Vec<Range<usize>>,
 }
 
-impl Trial<'_> {
+impl<'a> Trial<'a> {
+    /// Calls that may write to `written`.
+    pub fn new(arena: &'a Arena, port: Port, written: Vec<Range<usize>>) -> Self {
+        let (scratch, plain, results) = (Vec::new(), Vec::new(), Vec::new());
+        Self { arena, port, scratch, written, plain, results }
+    }
+
     /// All bytes that matter.
     pub fn image(&self) -> Vec<u8> {
         let mut image = self.arena.bytes();

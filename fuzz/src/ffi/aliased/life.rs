@@ -1,7 +1,8 @@
-//! Level 3: a module's life in section memory that may overlap its file, its values or its retained state.
+//! Level 3: a module's life in section memory that may overlap its file, its values or its retained
+//! state.
 
 use super::super::call::{Told, call_trusted, options};
-use super::super::hooks::Names;
+use super::super::hooks::{Names, resolver_for_c};
 use super::super::sections::{NOWHERE, PROFILES};
 use super::super::whole::objects;
 use super::arena::{Arena, Manner, Port, Trial};
@@ -19,6 +20,20 @@ const KEPT: usize = 0x800;
 const ALIASES: usize = 3;
 const LARGEST: u64 = 0x1000;
 const LARGEST_FILE: usize = 0x1_0000;
+
+/// One call of the trial, which may write to the sections or not. `$memory` is the memory that it
+/// is given.
+macro_rules! step {
+    ($life:expr, $trial:expr, $writes:expr, $function:ident($($argument:expr),*)) => {
+        step!($life, $trial, $writes, _memory, $function($($argument),*))
+    };
+    ($life:expr, $trial:expr, $writes:expr, $memory:ident, $function:ident($($argument:expr),*)) => {
+        $life.step($trial, stringify!($function), $writes, &mut |$memory, error| {
+            // SAFETY: everything that is lent lies in the arena.
+            unsafe { $function($($argument,)* error) }
+        })
+    };
+}
 
 struct Life {
     arena: Arena,
@@ -40,13 +55,7 @@ struct Life {
 /// Runs one input.
 pub fn run(bytes: &mut Bytes<'_>) -> Option<()> {
     let [how, with_writer] = [bytes.byte(), bytes.byte()];
-    let manner = Manner {
-        with_writer: true,
-        foreign: how & 3 == 3,
-        fails: [bytes.byte(), bytes.byte()],
-        lies: if how & 0x0c == 0x0c { bytes.byte() } else { 0 },
-        lie_at: bytes.byte(),
-    };
+    let manner = Manner::read(bytes, true, how & 3 == 3, how & 0x0c == 0x0c);
     let profile = &PROFILES[bytes.below(PROFILES.len())];
     let aliases: [[u8; 3]; ALIASES] = core::array::from_fn(|_| [bytes.byte(), bytes.byte(), bytes.byte()]);
     let file = module::file(bytes);
@@ -140,8 +149,9 @@ impl Life {
         start..start + size
     }
 
-    /// Compares the answer of a call that is given the places, as argument `number`, with what it must be: the first place that
-    /// overlaps something else that is lent is refused, and no other one.
+    /// Compares the answer of a call that is given the places, as argument `number`, with what it
+    /// must be: the first place that overlaps something else that is lent is refused, and no
+    /// other one.
     fn judge(&self, answer: &Result<i32, Told>, is_foreign: bool, number: u64, others: &[&Range<usize>]) {
         let shares = |one: &Range<usize>, other: &Range<usize>| {
             one.start < other.end && other.start < one.end && !one.is_empty() && !other.is_empty()
@@ -186,24 +196,15 @@ impl Life {
 
     fn run(mut self, manner: Manner) {
         let mut names = self.names.clone();
-        let resolver = names.for_c();
-        let resolver = &raw const resolver;
+        let resolver = resolver_for_c(&mut names);
         let port = Port::new(&self.arena, manner, self.sections.clone(), self.state.start);
         let objects = core::mem::take(&mut self.objects);
-        let this = &self;
-        let scratch = vec![this.state.clone(), this.values.clone(), this.kept.clone()];
-        let trial = &mut Trial {
-            arena: &this.arena,
-            port,
-            scratch,
-            written: Vec::new(),
-            plain: Vec::new(),
-            results: Vec::new(),
-        };
-        let _ = this.load(trial, resolver).and_then(|module| {
+        let mut trial = Trial::new(&self.arena, port, Vec::new());
+        trial.scratch = vec![self.state.clone(), self.values.clone(), self.kept.clone()];
+        let _ = self.load(&mut trial, &raw const resolver).and_then(|module| {
             // The file and the values are free now.
             trial.scratch.remove(1);
-            objects.iter().try_for_each(|object| this.object(trial, module, object, resolver))
+            objects.iter().try_for_each(|object| self.object(&mut trial, module, object, &raw const resolver))
         });
     }
 
@@ -219,46 +220,46 @@ impl Life {
         let (values, count) = (pointer(&self.values).cast::<u64>(), self.values.len() / 8);
         let (kept, kept_size) = (pointer(&self.kept).cast(), self.kept.len());
         let options = options(0, self.profile);
+        let options = &raw const options;
         let mut module = core::ptr::null_mut();
         let mut late = 0;
-        let is_foreign = trial.port.manner.foreign;
-        let judge =
-            |answer: &Result<i32, Told>, others: &[&Range<usize>]| self.judge(answer, is_foreign, 2, others);
-        // SAFETY: everything that is lent lies in the arena.
-        unsafe {
-            self.step(trial, "relakit_module_init", false, &mut |_, error| {
-                let options = &raw const options;
-                relakit_module_init(state, state_size, start, size, options, &raw mut module, error)
-            })?;
-            let placed = self.step(trial, "relakit_module_assign", false, &mut |memory, error| {
-                relakit_module_assign(module, memory, error)
-            });
-            judge(&placed, &[&self.file, &self.state]);
-            placed?;
-            let early = &mut |memory: *const relakit_memory, error: *mut relakit_error| {
-                relakit_module_early(module, memory, values, count, resolver, error)
-            };
-            let too_early = self.step(trial, "relakit_module_early", false, early);
-            let stage = RELAKIT_STAGE_ASSIGNED as u64;
-            assert_eq!(too_early, Err((RELAKIT_ERR_ORDER, [None; 4], [0, stage, 0])), "nothing is filled");
-            let filled = self.step(trial, "relakit_module_fill", true, &mut |memory, error| {
-                relakit_module_fill(module, memory, error)
-            });
-            judge(&filled, &[&self.file, &self.state]);
-            filled?;
-            let loaded = self.step(trial, "relakit_module_early", true, early);
-            judge(&loaded, &[&self.file, &self.values, &self.state]);
-            loaded?;
-            self.step(trial, "relakit_module_retained_size", false, &mut |_, error| {
-                relakit_module_retained_size(module, values, count, &raw mut late, error)
-            })?;
-            let late = self.step(trial, "relakit_module_retain", false, &mut |memory, error| {
-                relakit_module_retain(module, memory, values, count, kept, kept_size, error)
-            });
-            judge(&late, &[&self.file, &self.values, &self.kept, &self.state]);
-            late?;
-        }
-        let is_honest = trial.port.manner.lies == 0;
+        let (is_foreign, is_honest) = (trial.port.manner.foreign, trial.port.manner.lies == 0);
+        // The first place that overlaps one of `others` is refused.
+        let judge = |answer: Result<i32, Told>, others: &[&Range<usize>]| {
+            self.judge(&answer, is_foreign, 2, others);
+            answer
+        };
+        let (file_and_state, with_values) =
+            ([&self.file, &self.state], [&self.file, &self.values, &self.state]);
+        let with_kept = [&self.file, &self.values, &self.kept, &self.state];
+        let out = &raw mut module;
+        step!(self, trial, false, relakit_module_init(state, state_size, start, size, options, out))?;
+        let placed = step!(self, trial, false, memory, relakit_module_assign(module, memory));
+        judge(placed, &file_and_state)?;
+        let early = |trial: &mut Trial<'_>, is_filled| {
+            step!(
+                self,
+                trial,
+                is_filled,
+                memory,
+                relakit_module_early(module, memory, values, count, resolver)
+            )
+        };
+        let stage = RELAKIT_STAGE_ASSIGNED as u64;
+        let too_early = Err((RELAKIT_ERR_ORDER, [None; 4], [0, stage, 0]));
+        assert_eq!(early(trial, false), too_early, "nothing is filled");
+        let filled = step!(self, trial, true, memory, relakit_module_fill(module, memory));
+        judge(filled, &file_and_state)?;
+        judge(early(trial, true), &with_values)?;
+        step!(self, trial, false, relakit_module_retained_size(module, values, count, &raw mut late))?;
+        let late = step!(
+            self,
+            trial,
+            false,
+            memory,
+            relakit_module_retain(module, memory, values, count, kept, kept_size)
+        );
+        judge(late, &with_kept)?;
         let now = &self.arena.bytes()[self.file.clone()];
         assert!(!is_honest || now == file, "the file has changed while it was needed");
         Ok(module)
@@ -272,12 +273,10 @@ impl Life {
         object: &CString,
         resolver: *const relakit_resolver,
     ) -> Result<(), Told> {
-        let (before, none) = (trial.image(), core::ptr::null_mut());
-        let (what, failed) = ("relakit_module_coming", trial.port.failed);
-        let came = self.step(trial, what, true, &mut |memory, error| {
-            // SAFETY: as above.
-            unsafe { relakit_module_coming(module, object.as_ptr(), memory, resolver, none, error) }
-        });
+        let (before, none, failed) = (trial.image(), core::ptr::null_mut(), trial.port.failed);
+        let name = object.as_ptr();
+        let came =
+            step!(self, trial, true, memory, relakit_module_coming(module, name, memory, resolver, none));
         if object.count_bytes() <= OBJECT_NAME_MAX {
             self.judge(&came, trial.port.manner.foreign, 3, &[&self.kept, &self.state]);
         }
@@ -286,12 +285,8 @@ impl Life {
             Err(_) => return Ok(()),
             Ok(_) => {}
         }
-        let went = self.step(trial, "relakit_module_going", true, &mut |memory, error| {
-            // SAFETY: as above.
-            unsafe { relakit_module_going(module, object.as_ptr(), memory, none, error) }
-        });
-        let is_cleared = self.profile == RELAKIT_PROFILE_ELF
-            || self.profile == RELAKIT_PROFILE_DEFAULT
+        let went = step!(self, trial, true, memory, relakit_module_going(module, name, memory, none));
+        let is_cleared = [RELAKIT_PROFILE_ELF, RELAKIT_PROFILE_DEFAULT].contains(&self.profile)
             || self.profile >= 6 << 16 | 3;
         match went {
             _ if trial.port.manner.lies != 0 => {}

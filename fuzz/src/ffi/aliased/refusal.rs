@@ -1,10 +1,13 @@
-//! What the second level must refuse, by the list in the header: what a target must not be, and where it must not be.
+//! What the second level must refuse, by the list in the header: what a target must not be, and
+//! where it must not be.
 
 use super::super::call::Told;
 use super::shaped::{HEADERS, Header, LIVEPATCH, SYMBOLS, SYMTAB, Shape};
 use core::ops::Range;
 use relakit::abi::*;
+use relakit::reloc::RelocFlags;
 use relakit_ffi::*;
+use relakit_model::table;
 
 /// Whether two pieces of memory have a byte in common.
 pub fn shares(one: &Range<u128>, other: &Range<u128>) -> bool {
@@ -13,18 +16,10 @@ pub fn shares(one: &Range<u128>, other: &Range<u128>) -> bool {
 
 /// The first entry of `table` whose symbol in `symtab` is not resolved.
 pub fn first_unresolved(table: &[u8], symtab: &[u8]) -> Option<u64> {
-    let is_unresolved = |entry: &[u8; RELA_SIZE]| {
-        let word = |at: usize| u32::from_le_bytes([entry[at], entry[at + 1], entry[at + 2], entry[at + 3]]);
-        let symbol = symtab.as_chunks::<SYM_SIZE>().0.get(word(12) as usize)?;
-        let (is_weak, shndx) = (symbol[4] >> 4 == STB_WEAK, u16::from_le_bytes([symbol[6], symbol[7]]));
-        let is_open = shndx == SHN_LIVEPATCH || shndx == SHN_UNDEF && !is_weak;
-        let has_field = matches!(word(8), 1 | 2 | 4 | 10 | 11 | 24);
-        Some(word(12) != 0 && is_open && has_field && symbol[8..16] == [0; 8])
-    };
+    let entries = table::entries(table);
     (0..)
-        .zip(table.as_chunks().0)
-        .find(|(_, entry)| is_unresolved(entry) == Some(true))
-        .map(|(index, _)| index)
+        .zip(&entries)
+        .find_map(|(index, rela)| table::unresolved(index, *rela, symtab, RelocFlags::empty())?.1)
 }
 
 /// A call stops at the first unresolved symbol, or at something else before it.
@@ -89,7 +84,8 @@ impl Shape {
         }
     }
 
-    /// Compares the answer of a call for one section with what it must be. `before` are the bytes of the arena before it.
+    /// Compares the answer of a call for one section with what it must be. `before` are the bytes
+    /// of the arena before it.
     pub fn judge_one(&self, answer: &Result<i32, Told>, applies: bool, before: &[u8]) {
         const REFUSALS: [i32; 8] = [
             RELAKIT_ERR_REL_SECTION,
@@ -115,7 +111,8 @@ impl Shape {
         stops_at_unresolved(answer, first_unresolved(table, symtab).filter(|_| !is_allowed));
     }
 
-    /// The same for the livepatch sections: one that has a wrong target is refused, and no other one.
+    /// The same for the livepatch sections: one that has a wrong target is refused, and no other
+    /// one.
     pub fn judge_livepatch(&self, answer: &Result<i32, Told>, applies: bool) {
         const REFUSALS: [i32; 3] =
             [RELAKIT_ERR_TARGET_IS_RELOCATIONS, RELAKIT_ERR_TARGET_OVERLAPS, RELAKIT_ERR_ADDRESS_WRAPS];

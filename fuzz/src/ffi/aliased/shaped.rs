@@ -1,15 +1,18 @@
-//! Level 2: a Linux-shaped module whose relocation sections target anything, themselves and each other included.
+//! Level 2: a Linux-shaped module whose relocation sections target anything, themselves and each
+//! other included.
 
-use super::super::call::{Told, call, options};
+use super::super::call::{Told, c, options};
+use super::super::hooks::resolver_for_c;
 use super::super::sections::PROFILES;
 use super::arena::{Arena, Manner, Port, Trial};
 use crate::module::Bytes;
-use core::ffi::{c_char, c_void};
-use core::mem::size_of;
+use core::ffi::c_void;
 use core::ops::Range;
-use core::{ptr, slice};
+use core::ptr;
 use relakit::abi::*;
+use relakit::{CallbackError, Resolver};
 use relakit_ffi::*;
+use relakit_model::image::{self, record};
 
 /// Sections besides section 0, the symbol table and its strings, which come behind them.
 const SECTIONS: usize = 6;
@@ -46,16 +49,19 @@ pub struct Header {
 
 impl Header {
     fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(SHDR_SIZE);
-        bytes.extend(self.name.to_le_bytes());
-        bytes.extend(self.kind.to_le_bytes());
-        for word in [self.flags, self.address, 0, self.size] {
-            bytes.extend(word.to_le_bytes());
-        }
-        bytes.extend(self.link.to_le_bytes());
-        bytes.extend(self.info.to_le_bytes());
-        bytes.extend([0; 16]);
-        bytes
+        let half = |number: u32| (u64::from(number), 4);
+        record(&[
+            half(self.name),
+            half(self.kind),
+            (self.flags, 8),
+            (self.address, 8),
+            (0, 8),
+            (self.size, 8),
+            half(self.link),
+            half(self.info),
+            (0, 8),
+            (0, 8),
+        ])
     }
 }
 
@@ -81,14 +87,7 @@ pub struct Shape {
 impl Shape {
     fn read(bytes: &mut Bytes<'_>) -> Self {
         let how = bytes.byte();
-        let fails = [bytes.byte(), bytes.byte()];
-        let manner = Manner {
-            with_writer: how & 2 != 0,
-            foreign: how & 0x0c == 0x0c,
-            fails,
-            lies: if how & 0x30 == 0x30 { bytes.byte() } else { 0 },
-            lie_at: bytes.byte(),
-        };
+        let manner = Manner::read(bytes, how & 2 != 0, how & 0x0c == 0x0c, how & 0x30 == 0x30);
         let mut arena = Arena::new(0x800);
         let _guard = arena.part(64);
         let slots: [Range<usize>; SECTIONS] = core::array::from_fn(|_| arena.part(SLOT));
@@ -250,39 +249,33 @@ impl Shape {
             let at = self.symtab.start + index * SYM_SIZE + 8;
             at..at + 8
         };
-        let (scratch, results) = match self.is_livepatch {
-            true => (vec![self.values.clone()], (0..SYMBOLS).map(value).collect()),
-            false => (Vec::new(), Vec::new()),
-        };
-        let plain = Vec::new();
-        let mut trial = Trial { arena: &self.arena, port, scratch, written: targets, plain, results };
+        let mut trial = Trial::new(&self.arena, port, targets);
+        if self.is_livepatch {
+            trial.scratch.push(self.values.clone());
+            trial.results.extend((0..SYMBOLS).map(value));
+        }
         let is_inverse = self.flags & RELAKIT_OPT_ALLOW_NONZERO == 0;
-        let _ = match self.is_livepatch {
-            true => trial.run(is_inverse, &mut |writer| self.livepatch(true, writer), &mut |writer| {
-                self.livepatch(false, writer)
-            }),
-            false => trial.run(is_inverse, &mut |writer| self.one_section(true, writer), &mut |writer| {
-                self.one_section(false, writer)
-            }),
+        let act = |applies, writer| match self.is_livepatch {
+            true => self.livepatch(applies, writer),
+            false => self.one_section(applies, writer),
         };
+        let _ = trial.run(is_inverse, &mut |writer| act(true, writer), &mut |writer| act(false, writer));
     }
 
     fn one_section(&self, applies: bool, writer: *const relakit_writer) -> Result<i32, Told> {
         let options = options(self.flags, self.profile);
-        let (name, act) = match applies {
-            true => (
-                "relakit_apply_relocate_add",
-                relakit_apply_relocate_add as unsafe extern "C" fn(_, _, _, _, _, _, _, _, _) -> _,
-            ),
-            false => ("relakit_clear_relocate_add", relakit_clear_relocate_add as _),
-        };
         let headers: *const c_void = self.arena.pointer(self.table.start).cast_const().cast();
         let (count, symbols, options) = (HEADERS as u32, SYMBOLS as u32, &raw const options);
         let before = self.arena.bytes();
-        // SAFETY: everything that a header leads to lies in the arena, or the header says that it is nowhere.
-        let answer = call(name, |error| unsafe {
-            act(headers, count, ptr::null(), SYMTAB, symbols, self.relsec, writer, options, error)
-        });
+        let (relsec, strtab) = (self.relsec, ptr::null());
+        let answer = match applies {
+            true => c!(relakit_apply_relocate_add(
+                headers, count, strtab, SYMTAB, symbols, relsec, writer, options
+            )),
+            false => c!(relakit_clear_relocate_add(
+                headers, count, strtab, SYMTAB, symbols, relsec, writer, options
+            )),
+        };
         if self.manner.lies == 0 {
             self.judge_one(&answer, applies, &before);
         }
@@ -310,26 +303,15 @@ impl Shape {
             strtab_size: self.strings.len(),
             values: if applies { pointer(&self.values).cast() } else { ptr::null_mut() },
         };
-        let resolver = relakit_resolver {
-            struct_size: size_of::<relakit_resolver>() as u32,
-            flags: 0,
-            ctx: (&raw const self.resolved).cast_mut().cast(),
-            exported: None,
-            nth_symbol: Some(nth_symbol),
-        };
+        let mut letters = Letters(self.resolved);
+        let resolver = relakit_resolver { exported: None, ..resolver_for_c(&mut letters) };
         let options = options(self.flags, self.profile);
         let object = if self.is_vmlinux { c"vmlinux" } else { c"m" }.as_ptr();
         let (image, resolver, options) = (&raw const image, &raw const resolver, &raw const options);
         let none = ptr::null_mut();
         let answer = match applies {
-            // SAFETY: as above.
-            true => call("relakit_klp_apply", |error| unsafe {
-                relakit_klp_apply(image, object, resolver, writer, options, none, error)
-            }),
-            // SAFETY: as above.
-            false => call("relakit_klp_clear", |error| unsafe {
-                relakit_klp_clear(image, object, writer, options, none, error)
-            }),
+            true => c!(relakit_klp_apply(image, object, resolver, writer, options, none)),
+            false => c!(relakit_klp_clear(image, object, writer, options, none)),
         };
         if self.manner.lies == 0 {
             self.judge_livepatch(&answer, applies);
@@ -356,33 +338,19 @@ pub fn entry(bytes: &mut Bytes<'_>) -> Vec<u8> {
         byte @ 0xc0..0xf8 => i64::from(byte % 8) * 24,
         _ => bytes.word().cast_signed(),
     };
-    let mut entry = offset.to_le_bytes().to_vec();
-    entry.extend(r_type.to_le_bytes());
-    entry.extend(symbol.to_le_bytes());
-    entry.extend(addend.to_le_bytes());
-    entry
+    image::table(&[(offset, symbol, r_type, addend)])
 }
 
 /// There is one symbol of each name, and its value is that of its letter.
-unsafe extern "C" fn nth_symbol(
-    ctx: *mut c_void,
-    _object: *const c_char,
-    _object_len: usize,
-    name: *const c_char,
-    name_len: usize,
-    position: u64,
-    value: *mut u64,
-) -> i32 {
-    // SAFETY: what `livepatch` and relakit hand over.
-    let (values, name) =
-        unsafe { (&*ctx.cast::<[u64; SYMBOLS]>(), slice::from_raw_parts(name.cast::<u8>(), name_len)) };
-    let letter = name.first().map_or(0, |letter| usize::from(letter.wrapping_sub(b'a'))) + 1;
-    match values.get(letter).filter(|_| position == 1) {
-        Some(found) => {
-            // SAFETY: relakit's own.
-            unsafe { value.write(*found) };
-            RELAKIT_OK
-        }
-        None => RELAKIT_NOT_FOUND,
+struct Letters([u64; SYMBOLS]);
+
+impl Resolver for Letters {
+    fn exported(&mut self, _: &[u8]) -> Result<Option<u64>, CallbackError> {
+        Ok(None)
+    }
+
+    fn nth_symbol(&mut self, _: &[u8], name: &[u8], position: u64) -> Result<Option<u64>, CallbackError> {
+        let letter = name.first().map_or(0, |letter| usize::from(letter.wrapping_sub(b'a'))) + 1;
+        Ok(self.0.get(letter).copied().filter(|_| position == 1))
     }
 }

@@ -1,12 +1,13 @@
-//! Level 1: a target that may overlap its own table or the symbols' values; and a dry run on memory that cannot be written.
+//! Level 1: a target that may overlap its own table or the symbols' values; and a dry run on memory
+//! that cannot be written.
 
 use super::super::call::{Told, call, options};
 use super::super::sections::PROFILES;
+use super::super::table::C;
 use super::arena::{Arena, Manner, Port, Trial};
 use super::refusal::{first_unresolved, shares, stops_at_unresolved};
 use super::shaped::entry;
 use crate::module::Bytes;
-use core::ffi::c_void;
 use core::ops::Range;
 use core::ptr;
 use relakit::abi::{RELA_SIZE, SYM_SIZE};
@@ -17,15 +18,6 @@ const SYMBOLS: usize = 7;
 
 /// Memory that is mapped for reading only: the compiler puts what is constant there.
 static ZEROS: [u8; 256] = [0; 256];
-
-type Function = unsafe extern "C" fn(
-    *const c_void,
-    usize,
-    *const relakit_symbols,
-    *const relakit_target,
-    *const relakit_options,
-    *mut relakit_error,
-) -> i32;
 
 struct Single {
     arena: Arena,
@@ -52,13 +44,7 @@ pub fn run(bytes: &mut Bytes<'_>) {
 
 impl Single {
     fn read(how: u8, bytes: &mut Bytes<'_>) -> Self {
-        let manner = Manner {
-            with_writer: how & 1 != 0,
-            foreign: how & 0x30 == 0x30,
-            fails: [bytes.byte(), bytes.byte()],
-            lies: if how & 0xc0 == 0xc0 { bytes.byte() } else { 0 },
-            lie_at: bytes.byte(),
-        };
+        let manner = Manner::read(bytes, how & 1 != 0, how & 0x30 == 0x30, how & 0xc0 == 0xc0);
         let options = options(u32::from(bytes.byte() & 31), PROFILES[bytes.below(PROFILES.len())].0);
         let is_symtab = how & 2 != 0;
         let mut arena = Arena::new(0x300);
@@ -97,7 +83,7 @@ impl Single {
 
     fn call(
         &self,
-        (name, act): (&str, Function),
+        (name, act): (&str, C),
         bytes: *mut u8,
         writer: *const relakit_writer,
     ) -> Result<i32, Told> {
@@ -126,7 +112,8 @@ impl Single {
         answer
     }
 
-    /// Compares an answer with what it must be. `before` are the bytes of the arena before the call.
+    /// Compares an answer with what it must be. `before` are the bytes of the arena before the
+    /// call.
     fn judge(
         &self,
         answer: &Result<i32, Told>,
@@ -161,15 +148,7 @@ impl Single {
 
     fn trial(&self) -> Trial<'_> {
         let port = Port::new(&self.arena, self.manner, vec![self.target.clone()], self.arena.size());
-        let written = vec![self.target.clone()];
-        Trial {
-            arena: &self.arena,
-            port,
-            scratch: Vec::new(),
-            written,
-            plain: Vec::new(),
-            results: Vec::new(),
-        }
+        Trial::new(&self.arena, port, vec![self.target.clone()])
     }
 
     fn applies(&self) {

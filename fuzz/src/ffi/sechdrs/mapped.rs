@@ -1,6 +1,6 @@
 //! A module in memory, as a loader holds it: an image, and where it is now.
 
-use super::super::hooks::{Device, State};
+use super::super::hooks::{Device, State, writer_for_c};
 use super::Case;
 use core::cell::RefCell;
 use core::ops::Range;
@@ -61,7 +61,8 @@ impl Image {
     }
 }
 
-/// What a section holds: its part of the file, zeros where it has none; no memory when it is too large.
+/// What a section holds: its part of the file, zeros where it has none; no memory when it is too
+/// large.
 fn memory(file: &[u8], header: &[u8; SHDR_SIZE]) -> Option<Vec<u8>> {
     let word = |at: usize| header[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let size = usize::try_from(Some(word(32)).filter(|size| *size <= MAX_SIZE)?).ok()?;
@@ -128,7 +129,7 @@ impl Mapped {
 
     pub fn for_c(&mut self) -> relakit_writer {
         let flags = if self.foreign { RELAKIT_WRITER_FOREIGN } else { 0 };
-        relakit_writer { flags, ..self.device.for_c() }
+        relakit_writer { flags, ..writer_for_c(&mut self.device) }
     }
 
     pub fn start(&self, index: u32) -> *mut u8 {
@@ -143,7 +144,8 @@ impl Mapped {
     pub fn symbols(&mut self, symindex: u32) -> &mut [[u8; SYM_SIZE]] {
         match self.symbol_count(symindex) {
             0 => &mut [],
-            // SAFETY: the memory of the section, of which no target is made, and no table while it is written.
+            // SAFETY: the memory of the section, of which no target is made, and no table while it is
+            // written.
             count => unsafe { slice::from_raw_parts_mut(self.start(symindex).cast(), count) },
         }
     }
@@ -159,8 +161,8 @@ impl Mapped {
         (self.starts.iter().zip(&self.image.bytes).map(section).collect(), behind.to_vec(), trace)
     }
 
-    /// Whether a section has an address that something has which the call reads. Beyond 2^64 nothing has one; the section
-    /// is refused for that.
+    /// Whether a section has an address that something has which the call reads. Beyond 2^64
+    /// nothing has one; the section is refused for that.
     fn overlaps(&self, section: &Section) -> bool {
         let (start, end) =
             (u128::from(section.sh_addr), u128::from(section.sh_addr) + u128::from(section.sh_size));

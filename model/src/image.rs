@@ -1,6 +1,7 @@
 //! Writes modules, right ones and wrong ones: every field of every header can be set to anything.
 //!
 //! Records are laid out here by the gABI's tables (chapter 4), independent of the crate under test.
+#![allow(missing_docs, reason = "the fields and constants of the gABI")]
 
 pub const ALLOC: u64 = 2;
 pub const WRITE: u64 = 1;
@@ -71,7 +72,8 @@ pub struct Header {
     pub table: Option<u64>,
 }
 
-/// A module to be. Section 0 and symbol 0 are there from the start; `.symtab`, `.strtab` and `.shstrtab` come last.
+/// A module to be. Section 0 and symbol 0 are there from the start; `.symtab`, `.strtab` and
+/// `.shstrtab` come last.
 #[derive(Clone, Debug)]
 pub struct Builder {
     pub header: Header,
@@ -79,6 +81,14 @@ pub struct Builder {
     pub symbols: Vec<Sym>,
     /// Edits the three tables, in the order above, before the file is written.
     pub tables: fn(&mut [Sec]),
+    /// How many unused headers follow the tables.
+    pub unused: usize,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Builder {
@@ -94,7 +104,13 @@ impl Builder {
             names: None,
             table: None,
         };
-        Self { header, sections: vec![Sec::default()], symbols: vec![Sym::default()], tables: |_| {} }
+        Self {
+            header,
+            sections: vec![Sec::default()],
+            symbols: vec![Sym::default()],
+            tables: |_| {},
+            unused: 0,
+        }
     }
 
     pub fn section(&mut self, name: &str, kind: u32, flags: u64, bytes: Vec<u8>) -> u32 {
@@ -180,23 +196,14 @@ impl Builder {
         for section in sections {
             let offset = section.offset.unwrap_or(file.len() as u64);
             let size = section.size.unwrap_or(section.bytes.len() as u64);
-            headers.extend(record(&[
-                (u64::from(section.name_at.unwrap_or(0)), 4),
-                (u64::from(section.kind), 4),
-                (section.flags, 8),
-                (section.address, 8),
-                (if section.kind == 0 { section.offset.unwrap_or(0) } else { offset }, 8),
-                (size, 8),
-                (u64::from(section.link), 4),
-                (u64::from(section.info), 4),
-                (section.align, 8),
-                (section.entry_size, 8),
-            ]));
+            headers.extend(header(section, offset, size));
             if section.kind != NOBITS {
                 file.extend_from_slice(&section.bytes);
             }
         }
-        let count = u16::try_from(sections.len()).unwrap();
+        let unused = Sec { align: 8, ..Sec::default() };
+        headers.extend(header(&unused, file.len() as u64, 0).repeat(self.unused));
+        let count = u16::try_from(sections.len() + self.unused).unwrap();
         let half = |value: u16| (u64::from(value), 2);
         let mut header = self.header.ident.to_vec();
         header.extend(record(&[half(self.header.kind), half(self.header.machine), (1, 4), (0, 8), (0, 8)]));
@@ -209,12 +216,28 @@ impl Builder {
         header.extend(record(&[
             half(self.header.section_size),
             half(self.header.sections.unwrap_or(count)),
-            half(self.header.names.unwrap_or(count - 1)),
+            half(self.header.names.unwrap_or(u16::try_from(sections.len()).unwrap() - 1)),
         ]));
         file[..64].copy_from_slice(&header);
         file.extend(headers);
         file
     }
+}
+
+/// A section header.
+fn header(section: &Sec, offset: u64, size: u64) -> Vec<u8> {
+    record(&[
+        (u64::from(section.name_at.unwrap_or(0)), 4),
+        (u64::from(section.kind), 4),
+        (section.flags, 8),
+        (section.address, 8),
+        (offset, 8),
+        (size, 8),
+        (u64::from(section.link), 4),
+        (u64::from(section.info), 4),
+        (section.align, 8),
+        (section.entry_size, 8),
+    ])
 }
 
 /// Offset, symbol, type, addend.
@@ -228,8 +251,10 @@ pub fn table(entries: &[Entry]) -> Vec<u8> {
 }
 
 /// Fields with their sizes in bytes, little-endian, one after the other.
-fn record(fields: &[(u64, usize)]) -> Vec<u8> {
-    fields.iter().flat_map(|(value, size)| value.to_le_bytes()[..*size].to_vec()).collect()
+pub fn record(fields: &[(u64, usize)]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(64);
+    fields.iter().for_each(|(value, size)| bytes.extend_from_slice(&value.to_le_bytes()[..*size]));
+    bytes
 }
 
 /// Adds a string and answers where it begins.

@@ -1,30 +1,30 @@
-//! What a module is loaded into: memory, plain and behind writers, and somebody who knows symbols; all of them fail when told.
+//! What a module is loaded into: memory, plain and behind writers, and a resolver. Every hook fails
+//! when it is told to.
 
 use relakit::{CallbackError, Memory, Resolver, Target, Writer};
 use std::cell::Cell;
 
 /// Which calls of hooks fail: `times` of them, after `after` that work.
 #[derive(Debug, Default)]
-pub(crate) struct Faults {
+pub struct Faults {
     after: Cell<usize>,
     times: Cell<usize>,
     failed: Cell<usize>,
 }
 
-/// The number that hooks fail with, and as an error has it.
-const NUMBER: i32 = 77;
-pub(crate) const FAILED: u64 = 77;
+/// The number that hooks fail with.
+pub const FAILED: i32 = 77;
 
 impl Faults {
     /// Has calls fail from now on, and forgets those that have.
-    pub(crate) fn arm(&self, after: usize, times: usize) {
+    pub fn arm(&self, after: usize, times: usize) {
         self.after.set(after);
         self.times.set(times);
         self.failed.set(0);
     }
 
     /// How many calls have failed.
-    pub(crate) fn failed(&self) -> usize {
+    pub fn failed(&self) -> usize {
         self.failed.get()
     }
 
@@ -34,7 +34,7 @@ impl Faults {
             (0, times) => {
                 self.times.set(times - 1);
                 self.failed.set(self.failed.get() + 1);
-                Err(CallbackError(NUMBER))
+                Err(CallbackError(FAILED))
             }
             (after, _) => {
                 self.after.set(after - 1);
@@ -44,30 +44,36 @@ impl Faults {
     }
 }
 
-/// Where one section lives, if it does.
+/// Where one section is.
 #[derive(Clone, Debug)]
-pub(crate) struct Spot<'w> {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) address: u64,
+pub struct Spot<'w> {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Its run-time address.
+    pub address: u64,
     /// What its symbols count from.
-    pub(crate) base: u64,
-    pub(crate) is_placed: bool,
-    pub(crate) is_hooked: bool,
-    pub(crate) errors: &'w Faults,
+    pub base: u64,
+    /// Whether it has memory.
+    pub is_placed: bool,
+    /// Whether it is behind a writer.
+    pub is_hooked: bool,
+    /// Which calls of the writer fail.
+    pub errors: &'w Faults,
 }
 
 impl<'w> Spot<'w> {
-    pub(crate) fn new(address: u64, size: usize, errors: &'w Faults) -> Self {
+    /// `size` zero bytes of plain memory.
+    pub fn new(address: u64, size: usize, errors: &'w Faults) -> Self {
         Self { bytes: vec![0; size], address, base: address, is_placed: true, is_hooked: false, errors }
     }
 
-    /// No place at all.
-    pub(crate) fn none(errors: &'w Faults) -> Self {
+    /// No memory.
+    pub fn none(errors: &'w Faults) -> Self {
         Self { is_placed: false, ..Self::new(0, 0, errors) }
     }
 
     /// Whether its last byte would have an address of 2^64 or more.
-    pub(crate) fn wraps(&self) -> bool {
+    pub fn wraps(&self) -> bool {
         !self.bytes.is_empty() && u128::from(self.address) + self.bytes.len() as u128 > 1 << 64
     }
 
@@ -96,48 +102,41 @@ impl Writer for Spot<'_> {
 }
 
 /// Memory for a module, by section index.
-#[derive(Debug)]
-pub(crate) struct World<'w> {
-    pub(crate) spots: Vec<Spot<'w>>,
-    pub(crate) errors: &'w Faults,
-    /// How often it was made visible.
-    pub(crate) syncs: usize,
+#[derive(Clone, Debug)]
+pub struct World<'w> {
+    /// The sections.
+    pub spots: Vec<Spot<'w>>,
+    /// Which calls fail.
+    pub errors: &'w Faults,
+    /// How often the memory was made visible.
+    pub syncs: usize,
 }
 
 impl World<'_> {
-    /// All bytes, one section after the other.
-    pub(crate) fn image(&self) -> Vec<u8> {
-        let mut image = Vec::with_capacity(self.spots.iter().map(|spot| spot.bytes.len()).sum());
-        self.spots.iter().for_each(|spot| image.extend_from_slice(&spot.bytes));
-        image
+    /// All bytes, section after section.
+    pub fn image(&self) -> Vec<Vec<u8>> {
+        self.spots.iter().map(|spot| spot.bytes.clone()).collect()
     }
 
     /// Whether these are all bytes.
-    pub(crate) fn is(&self, mut image: &[u8]) -> bool {
-        let mut same = |spot: &Spot<'_>| match image.split_at_checked(spot.bytes.len()) {
-            Some((bytes, rest)) if bytes == spot.bytes => {
-                image = rest;
-                true
-            }
-            _ => false,
-        };
-        self.spots.iter().all(&mut same) && image.is_empty()
+    pub fn is(&self, image: &[Vec<u8>]) -> bool {
+        self.spots.iter().map(|spot| &spot.bytes).eq(image)
     }
 
-    /// Whether all bytes are those of another.
-    pub(crate) fn is_as(&self, other: &[Spot<'_>]) -> bool {
+    /// Whether all bytes are those of another world.
+    pub fn is_as(&self, other: &[Spot<'_>]) -> bool {
         self.spots.iter().map(|spot| &spot.bytes).eq(other.iter().map(|spot| &spot.bytes))
     }
 }
 
 impl Memory for World<'_> {
     fn base(&self, section: u32) -> Option<u64> {
-        let spot = self.spots.get(usize::try_from(section).unwrap())?;
+        let spot = self.spots.get(section as usize)?;
         spot.is_placed.then_some(spot.base)
     }
 
     fn target(&mut self, section: u32) -> Option<Target<'_>> {
-        let spot = self.spots.get_mut(usize::try_from(section).unwrap()).filter(|spot| spot.is_placed)?;
+        let spot = self.spots.get_mut(section as usize).filter(|spot| spot.is_placed)?;
         let (size, address) = (spot.bytes.len() as u64, spot.address);
         Some(match spot.is_hooked {
             false => Target::new(&mut spot.bytes, address),
@@ -151,17 +150,31 @@ impl Memory for World<'_> {
     }
 }
 
-/// Somebody who knows symbols: `exported` by name, and all of an object's by object and name.
-pub(crate) struct Names<'w, A> {
-    pub(crate) answers: A,
-    pub(crate) errors: &'w Faults,
+/// The symbols of other modules and of the kernel.
+pub trait Answers {
+    /// The value of an exported symbol.
+    fn exported(&self, name: &[u8]) -> Option<u64>;
+    /// The value of the symbol number `position` of an object, counted from 0.
+    fn nth_symbol(&self, object: &[u8], name: &[u8], position: u64) -> Option<u64>;
 }
 
-/// What there is to know.
-pub(crate) trait Answers {
-    fn exported(&self, name: &[u8]) -> Option<u64>;
-    /// The value of the symbol number `position`, counted from 0.
-    fn nth_symbol(&self, object: &[u8], name: &[u8], position: u64) -> Option<u64>;
+impl<A: Answers> Answers for &A {
+    fn exported(&self, name: &[u8]) -> Option<u64> {
+        (**self).exported(name)
+    }
+
+    fn nth_symbol(&self, object: &[u8], name: &[u8], position: u64) -> Option<u64> {
+        (**self).nth_symbol(object, name, position)
+    }
+}
+
+/// A resolver that knows `answers`.
+#[derive(Debug)]
+pub struct Names<'w, A> {
+    /// What it knows.
+    pub answers: A,
+    /// Which calls fail.
+    pub errors: &'w Faults,
 }
 
 impl<A: Answers> Resolver for Names<'_, A> {
