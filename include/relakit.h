@@ -2,27 +2,67 @@
 /*
  * relakit relocates x86-64 ELF modules. It checks every relocation, and applies all or none.
  *
- * Three levels. Each works without the next:
+ * There are three levels. You can use each level without the others:
  *   1. one relocation table: relakit_apply, relakit_clear, relakit_dry_run;
- *   2. loaders like Linux's: relakit_apply_relocate_add, relakit_klp_apply and their inverses;
- *   3. a whole module: relakit_module_init and the functions after it.
- * relakit_find_sorted and relakit_index_find look up names in a table of the caller.
+ *   2. a module that a loader like Linux's has copied to memory: relakit_apply_relocate_add,
+ *      relakit_klp_apply and their inverses;
+ *   3. the file of a module: relakit_module_init and the functions after it.
+ * relakit_find_sorted and relakit_index_find look up names in a caller-provided table.
+ *
+ * Words:
+ *   pass            one call that applies, clears or checks (relakit_dry_run) relocations
+ *   field           the bytes that one relocation changes
+ *   target          the memory or the section whose fields a relocation table changes
+ *   patched object  "vmlinux" or a module: the code that a livepatch section refers to
+ *   early           applied when the module itself is loaded: ordinary relocations, and livepatch
+ *                   sections for vmlinux
+ *   late            applied when another module is loaded: livepatch sections for that module
+ *   index           the number of a section, a symbol or an entry in its table, counted from 0
+ *   sympos          selects one of several symbols of the same name: N is the N-th, counted from 1
+ *   retained        used by relakit after the call
+ * Names in `backticks` are arguments of the function or members of the struct.
  *
  * Rules for all functions:
  * - Result: RELAKIT_OK (0), RELAKIT_NOT_FOUND (1) where listed, or a negative RELAKIT_ERR_ number.
  * - If a call fails, it has changed nothing and has written only struct relakit_error. Exceptions:
- *   RELAKIT_ERR_NOT_UNDONE; buffers that the call overwrites (values, scratch, kept, the state of a
- *   module); sections that relakit_module_fill has filled before the error.
- * - Invalid arguments return an error. A pointer that is not NULL must be valid for the stated
- *   length, or for one struct, during the call. No other code may write there during the call.
+ *   RELAKIT_ERR_NOT_UNDONE; buffers that the call overwrites according to its description;
+ *   sections that relakit_module_fill has filled before the error.
+ * - `options` and `error` may be NULL. Another pointer may be NULL only if its description says so,
+ *   or if its length is 0. relakit passes `ctx` to the callbacks, and it may have any value.
+ * - If a description names an error for a condition, the function checks the condition. The caller
+ *   must ensure everything else that a description requires.
+ * - The caller must ensure that a pointer that is not NULL is valid for the stated length, or for
+ *   one struct, during the call, and that no other code writes there during the call.
+ * - A pointer is used only during the call, unless its description says "retained".
  * - Callbacks must return (no longjmp, no exception). They must not access buffers of the call that
- *   they serve. A writer accesses only the target.
+ *   they serve. A writer accesses only the target. A callback may call every function of relakit,
+ *   except with the module for which it runs (RELAKIT_ERR_BUSY).
  * - Thread safety: all functions are reentrant. They have no globals, do not allocate, lock or
  *   print. Threads may work on different modules and targets at the same time.
- * - A pointer is used only during the call, except where its description says "lent".
- * - Set structs that begin with struct_size to 0 before you fill them in, because later versions add
- *   members: struct relakit_options options = { .struct_size = sizeof options };
+ * - Set structs that begin with struct_size to 0 before you fill them in, because later versions
+ *   add members: struct relakit_options options = { .struct_size = sizeof options };
  * - Lengths are in bytes, counts in items. Modules are little-endian, 64-bit and for x86-64.
+ *
+ * Errors that several functions return. Each RELAKIT_ERR_ constant describes its error. The
+ * descriptions of the functions do not repeat the argument, option and module errors.
+ * - Argument errors. Every function can return them. error->value is the number of the argument,
+ *   counted from 1:
+ *     RELAKIT_ERR_NULL, RELAKIT_ERR_LENGTH, RELAKIT_ERR_ALIGNMENT, RELAKIT_ERR_STRUCT_SIZE,
+ *     RELAKIT_ERR_FLAGS, RELAKIT_ERR_RESERVED, RELAKIT_ERR_OVERLAP, RELAKIT_ERR_CALLBACK,
+ *     RELAKIT_ERR_SYMBOLS.
+ * - Option errors. Every function with `options` can return them:
+ *     RELAKIT_ERR_PROFILE, RELAKIT_ERR_FLAGS_CONFLICT.
+ * - Module errors. Every function that takes a struct relakit_module can return them. The
+ *   description lists the stages that allow the call:
+ *     RELAKIT_ERR_ORDER, RELAKIT_ERR_NOT_A_MODULE_STATE, RELAKIT_ERR_BUSY.
+ * - Pass errors. The descriptions of the functions name this group:
+ *     RELAKIT_ERR_SYMBOL_INDEX, RELAKIT_ERR_UNKNOWN_TYPE, RELAKIT_ERR_OVERFLOW,
+ *     RELAKIT_ERR_OFFSET_OUTSIDE, RELAKIT_ERR_ADDRESS_WRAPS, RELAKIT_ERR_WRITER,
+ *     RELAKIT_ERR_SYNC, RELAKIT_ERR_NOT_UNDONE.
+ * - Livepatch symbol errors. The descriptions of the functions name this group:
+ *     RELAKIT_ERR_NOT_KLP_SYMBOL, RELAKIT_ERR_BAD_SYMBOL_NAME, RELAKIT_ERR_BAD_KLP_SYMBOL_NAME,
+ *     RELAKIT_ERR_VMLINUX_FROM_MODULE, RELAKIT_ERR_KLP_NOT_FOUND, RELAKIT_ERR_KLP_AMBIGUOUS,
+ *     RELAKIT_ERR_KLP_SYMPOS, RELAKIT_ERR_RESOLVER.
  */
 
 
@@ -111,47 +151,49 @@
 #define RELAKIT_PROFILE_ELF 1
 
 /**
- * error->section is valid: a section index. For a relocation it is the section that holds it, not
- * its target. For RELAKIT_ERR_NOT_ASSIGNED, _PLACED_SIZE, _ADDRESS_WRAPS and _MOVED it is the section
- * whose memory is wrong. relakit_apply, relakit_clear and relakit_dry_run do not know section indices.
+ * relakit_error.section is valid: a section index. For a relocation it is the section that holds
+ * it, not its target. For RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE,
+ * RELAKIT_ERR_ADDRESS_WRAPS and RELAKIT_ERR_SECTION_MOVED it is the section whose memory is wrong.
+ * relakit_apply, relakit_clear and relakit_dry_run do not know section indices.
  */
 #define RELAKIT_ERROR_HAS_SECTION 1
 
 /**
- * error->entry is valid: the index of the relocation in its section, counted from 0.
+ * relakit_error.entry is valid: the index of the relocation in its section, counted from 0.
  */
 #define RELAKIT_ERROR_HAS_ENTRY 2
 
 /**
- * error->symbol is valid: the index of the symbol in the symbol table.
+ * relakit_error.symbol is valid: the index of the symbol in the symbol table.
  */
 #define RELAKIT_ERROR_HAS_SYMBOL 4
 
 /**
- * error->r_type is valid: the psABI number of the relocation type.
+ * relakit_error.r_type is valid: the psABI number of the relocation type.
  */
 #define RELAKIT_ERROR_HAS_TYPE 8
 
 /**
- * writer->flags: addresses belong to another address space, for example to a guest. Without this
- * flag an address belongs to this program, and relakit refuses a section whose addresses overlap
- * memory that the call uses.
+ * relakit_writer.flags: addresses belong to another address space, for example to a guest. Without
+ * this flag an address belongs to this program, and relakit refuses a section whose addresses
+ * overlap memory that the call uses.
  */
 #define RELAKIT_WRITER_FOREIGN 1
 
 /**
- * place->flags: the section has memory. Without this flag all members must be 0.
+ * relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
  */
 #define RELAKIT_MEMORY_PRESENT 1
 
 /**
- * place->flags: the section's memory is read and written with memory->writer. bytes is NULL.
+ * relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
+ * `bytes` must be NULL.
  */
 #define RELAKIT_MEMORY_WRITER 2
 
 /**
- * place->flags: symbol values in this section count from symbols_at instead of address. This is
- * for per-CPU data, whose symbol values are offsets.
+ * relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
+ * instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
  */
 #define RELAKIT_MEMORY_SYMBOLS_AT 4
 
@@ -203,26 +245,26 @@
 
 /**
  * Section 0 is not empty: its type must be SHT_NULL, its size and address 0.
- * (value: field)
+ * (value: content of the wrong member)
  */
 #define RELAKIT_ERR_BAD_SECTION_ZERO -7
 
 /**
  * The file has more sections than 32-bit section indices can number.
- * (value: sections; limit: most)
+ * (value: number of sections; limit: largest number)
  */
 #define RELAKIT_ERR_TOO_MANY_SECTIONS -8
 
 /**
- * The file has no section headers. With a Linux profile also: e_shnum is 0 because the number of
- * sections is in section 0.
+ * The file has no section headers. Profiles of Linux also refuse a file whose e_shnum is 0 because
+ * the number of sections is in sh_size of section 0.
  * (value: e_shnum)
  */
 #define RELAKIT_ERR_NO_SECTIONS -9
 
 /**
  * e_shstrndx is not the index of a string table that ends with NUL.
- * (value: e_shstrndx; limit: sections)
+ * (value: e_shstrndx; limit: number of sections)
  */
 #define RELAKIT_ERR_BAD_NAME_TABLE -10
 
@@ -239,46 +281,46 @@
 
 /**
  * The file has more than one symbol table.
- * (value: first one)
+ * (value: section index of the first one)
  */
 #define RELAKIT_ERR_MANY_SYMBOL_TABLES -13
 
 /**
  * sh_link of the symbol table is not the index of a string table, or the profile does not accept
  * that string table.
- * (value: sh_link; limit: sections)
+ * (value: sh_link; limit: number of sections)
  */
 #define RELAKIT_ERR_BAD_STRING_TABLE -14
 
 /**
- * st_name is outside the string table, or the name does not end inside the table, or it has more
- * than 4096 bytes where that is not allowed.
- * (value: st_name; limit: table size)
+ * st_name is outside the string table, or the name does not end inside the table, or the name of a
+ * livepatch symbol has more than 4096 bytes.
+ * (value: st_name; limit: table size, or 4096)
  */
 #define RELAKIT_ERR_BAD_SYMBOL_NAME -15
 
 /**
  * The size of a relocation table is not a multiple of 24 bytes. Linux ignores the remainder.
- * (value: size; limit: bytes left over)
+ * (value: size; limit: size of the remainder)
  */
 #define RELAKIT_ERR_PARTIAL_ENTRY -16
 
 /**
  * A symbol index is not in the symbol table.
- * (offset: r_offset; limit: symbols)
+ * (offset: r_offset; limit: number of symbols)
  */
 #define RELAKIT_ERR_SYMBOL_INDEX -17
 
 /**
  * st_shndx is the index of a section that does not exist, or a reserved index that modules cannot
  * use.
- * (value: st_shndx; limit: sections)
+ * (value: st_shndx; limit: number of sections)
  */
 #define RELAKIT_ERR_SYMBOL_SECTION -18
 
 /**
  * The module has a common symbol. Compile it with -fno-common.
- * (value: size)
+ * (value: st_size)
  */
 #define RELAKIT_ERR_COMMON_SYMBOL -19
 
@@ -289,19 +331,19 @@
 
 /**
  * A relocation uses a symbol whose section has no memory.
- * (offset: r_offset; value: symbol's section)
+ * (offset: r_offset; value: section index of the symbol)
  */
 #define RELAKIT_ERR_SYMBOL_UNASSIGNED -21
 
 /**
  * The caller-provided buffer for symbol values is too short.
- * (value: entries lent; limit: entries needed)
+ * (value: entries provided; limit: entries needed)
  */
 #define RELAKIT_ERR_VALUES_TOO_SHORT -22
 
 /**
- * A callback of the resolver failed; error->value is its result.
- * (value: its number)
+ * A callback of the resolver failed.
+ * (value: result of the callback)
  */
 #define RELAKIT_ERR_RESOLVER -23
 
@@ -317,7 +359,7 @@
 #define RELAKIT_ERR_NOT_KLP_SYMBOL -25
 
 /**
- * The name of a livepatch symbol is not .klp.sym.<object>.<name>,<position>.
+ * The name of a livepatch symbol is not .klp.sym.<object>.<name>,<sympos>.
  * (offset: r_offset)
  */
 #define RELAKIT_ERR_BAD_KLP_SYMBOL_NAME -26
@@ -330,76 +372,75 @@
 
 /**
  * The patched object has no symbol of that name, or the symbol's value is 0.
- * (offset: r_offset; value: position)
+ * (offset: r_offset; value: sympos)
  */
 #define RELAKIT_ERR_KLP_NOT_FOUND -28
 
 /**
- * The position (Linux: sympos) is 0, which means "the only symbol of that name", but the patched
- * object has several.
- * (offset: r_offset; value: position)
+ * sympos is 0, which means "the only symbol of that name", but the patched object has several.
+ * (offset: r_offset; value: sympos)
  */
 #define RELAKIT_ERR_KLP_AMBIGUOUS -29
 
 /**
- * The position is greater than the number of symbols of that name in the patched object.
- * (offset: r_offset; value: position)
+ * sympos is greater than the number of symbols of that name in the patched object.
+ * (offset: r_offset; value: sympos)
  */
 #define RELAKIT_ERR_KLP_SYMPOS -30
 
 /**
- * A late section (a livepatch section for a module) is not SHF_ALLOC, so its memory is freed
- * before that module is loaded. Linux reads freed memory.
+ * A late section is not SHF_ALLOC, so its memory is freed before its patched object is loaded.
+ * Linux would read freed memory.
  * (value: sh_flags)
  */
 #define RELAKIT_ERR_LATE_NOT_ALLOCATED -31
 
 /**
  * sh_info of a relocation section is not the index of a section that can be relocated. For a late
- * section Linux writes through a wild pointer.
- * (value: sh_info; limit: sections)
+ * section Linux would write through a wild pointer.
+ * (value: sh_info; limit: number of sections)
  */
 #define RELAKIT_ERR_TARGET_OUT_OF_RANGE -32
 
 /**
- * The target of a late section is not in memory. Linux writes to freed memory.
- * (value: target; limit: its sh_flags)
+ * The target of a late section is not in memory. Linux would write to freed memory.
+ * (value: section index of the target; limit: sh_flags of the target)
  */
 #define RELAKIT_ERR_TARGET_NOT_ALLOCATED -33
 
 /**
- * The target of a late section is the template of the per-CPU data, which is freed after loading.
- * (value: target)
+ * The target of a late section is the template of the per-CPU data. Linux frees it after loading.
+ * (value: section index of the target)
  */
 #define RELAKIT_ERR_TARGET_PER_CPU -34
 
 /**
  * The target is the symbol table or its string table, which the pass itself reads.
- * (value: target)
+ * (value: section index of the target)
  */
 #define RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE -35
 
 /**
  * A livepatch section has no content in the file (SHT_NOBITS or SHT_NULL).
- * (value: size)
+ * (value: sh_size)
  */
 #define RELAKIT_ERR_NO_RELOCATION_BYTES -36
 
 /**
  * The section is of type SHT_REL, which x86-64 does not use (psABI 4.4).
- * (value: target)
+ * (value: section index of the target)
  */
 #define RELAKIT_ERR_REL_SECTION -37
 
 /**
- * The options do not support the relocation type.
+ * With these options relakit does not support the relocation type. See RELAKIT_OPT_EXTRA_TYPES.
  * (offset: r_offset)
  */
 #define RELAKIT_ERR_UNKNOWN_TYPE -38
 
 /**
  * The value does not fit its field.
- * (offset: r_offset; value: value; limit: largest)
+ * (offset: r_offset; value: computed value; limit: largest value that fits)
  */
 #define RELAKIT_ERR_OVERFLOW -39
 
@@ -411,63 +452,64 @@
 
 /**
  * The field is not zero before the relocation.
- * (offset: r_offset; value: value; limit: existing)
+ * (offset: r_offset; value: computed value; limit: content of the field)
  */
 #define RELAKIT_ERR_TARGET_NOT_ZERO -41
 
 /**
  * The field to be cleared does not hold the value that the relocation wrote.
- * (offset: r_offset; value: expected; limit: existing)
+ * (offset: r_offset; value: expected content; limit: content of the field)
  */
 #define RELAKIT_ERR_TARGET_MISMATCH -42
 
 /**
- * read or write of the writer failed; error->value is its result. The pass is rolled back, so
- * nothing is changed.
- * (offset: r_offset; value: its number)
+ * The `read` or `write` callback of the writer failed. The pass is rolled back, so nothing is
+ * changed.
+ * (offset: r_offset; value: result of the callback)
  */
 #define RELAKIT_ERR_WRITER -43
 
 /**
- * sync of the writer failed; error->value is its result. The pass is rolled back, so nothing is
- * changed.
- * (value: its number)
+ * The `sync` callback of the writer failed. The pass is rolled back, so nothing is changed.
+ * (value: result of the callback)
  */
 #define RELAKIT_ERR_SYNC -44
 
 /**
- * The writer failed, and the rollback failed too or is impossible (RELAKIT_OPT_ALLOW_NONZERO).
- * error->value is the result of the writer.
+ * A callback of the writer failed, and the rollback failed too or is impossible
+ * (RELAKIT_OPT_ALLOW_NONZERO).
  *
- * In section error->section, the entries 0 to error->entry hold their relocated values. The later
- * entries are as before the call, or cleared if the pass was clearing. Without RELAKIT_ERROR_HAS_ENTRY
- * no entry holds its value. Other sections of the call may be changed too.
- * (offset: r_offset; value: its number)
+ * In section error->section, the entries 0 to error->entry are relocated. The later entries are as
+ * before the call, or cleared if the pass was clearing. If RELAKIT_ERROR_HAS_ENTRY is not set, no
+ * entry of this section is relocated. Other sections of the call can also be changed.
+ * (offset: r_offset; value: result of the callback)
  */
 #define RELAKIT_ERR_NOT_UNDONE -45
 
 /**
- * relakit_dry_run only: a field overlaps the field before it, or has a smaller offset. The result of
- * such a table depends on the writes, so a check without writes is impossible.
+ * relakit_dry_run only: a field overlaps the field before it, or has a smaller offset. The result
+ * of such a table depends on the writes, so a check without writes is impossible.
  * (offset: r_offset)
  */
 #define RELAKIT_ERR_FIELDS_NOT_ASCENDING -46
 
 /**
- * A section that is needed has no memory, or its sh_addr is not a valid address.
- * (value: size)
+ * A section that is needed has no memory. For struct relakit_sechdrs: sh_addr is NULL, or the
+ * section would end after the end of the address space, or a relocation table overlaps memory that
+ * the call writes.
+ * (value: sh_size)
  */
 #define RELAKIT_ERR_NOT_ASSIGNED -47
 
 /**
  * The memory of a section does not have the size of the section.
- * (value: bytes lent; limit: bytes needed)
+ * (value: bytes provided; limit: bytes needed)
  */
 #define RELAKIT_ERR_ASSIGNED_SIZE -48
 
 /**
  * The name of the patched object is empty, or is "vmlinux" where only a module is allowed.
- * (value: length)
+ * (value: length of the name)
  */
 #define RELAKIT_ERR_NOT_A_MODULE -49
 
@@ -482,26 +524,26 @@
 #define RELAKIT_ERR_NOT_LIVE -51
 
 /**
- * The caller-provided buffer for the late relocations is too short.
- * (value: bytes lent; limit: bytes needed)
+ * The caller-provided buffer for the retained state is too short.
+ * (value: bytes provided; limit: bytes needed)
  */
 #define RELAKIT_ERR_RETAINED_TOO_SHORT -52
 
 /**
  * The address of a section differs from its address in relakit_module_retain.
- * (value: address; limit: expected)
+ * (value: address; limit: expected address)
  */
 #define RELAKIT_ERR_SECTION_MOVED -53
 
 /**
  * A list of patched objects is full. No function of this header returns this.
- * (limit: most)
+ * (limit: largest number of objects)
  */
 #define RELAKIT_ERR_TOO_MANY_OBJECTS -54
 
 /**
  * The section does not exist, or is section 0 where that is not allowed.
- * (value: index; limit: sections)
+ * (value: section index; limit: number of sections)
  */
 #define RELAKIT_ERR_NO_SUCH_SECTION -55
 
@@ -514,26 +556,26 @@
 /**
  * The target overlaps memory that the pass itself uses: section headers, symbols, names,
  * relocations or the buffer for symbol values.
- * (value: target)
+ * (value: section index of the target)
  */
 #define RELAKIT_ERR_TARGET_OVERLAPS -57
 
 /**
  * The caller-provided buffer for an index of names is too short.
- * (value: bytes lent; limit: bytes needed)
+ * (value: bytes provided; limit: bytes needed)
  */
 #define RELAKIT_ERR_INDEX_TOO_SHORT -58
 
 /**
  * Two SHT_SYMTAB_SHNDX sections belong to the symbol table. The specification does not say which
  * one takes precedence. Linux does not check this.
- * (value: first one)
+ * (value: section index of the first one)
  */
 #define RELAKIT_ERR_MANY_SECTION_INDICES -59
 
 /**
  * The target is itself a relocation section. Linux would apply its changed entries.
- * (value: target)
+ * (value: section index of the target)
  */
 #define RELAKIT_ERR_TARGET_IS_RELOCATIONS -60
 
@@ -546,14 +588,14 @@
 /**
  * All relocation tables together are larger than the file, so some share bytes. Linux accepts this
  * and can take very long.
- * (value: bytes together; limit: file size)
+ * (value: size of all tables; limit: file size)
  */
 #define RELAKIT_ERR_RELOCATIONS_TOO_LARGE -62
 
 /**
- * A relocation uses a symbol of the symbol table that is not resolved: its value is 0, and it is
+ * A relocation uses a symbol of a symbol table that is not resolved: its value is 0, and it is
  * SHN_LIVEPATCH, or SHN_UNDEF and not weak.
- * (offset: offset; value: st_shndx)
+ * (offset: r_offset; value: st_shndx)
  */
 #define RELAKIT_ERR_SYMBOL_UNRESOLVED -63
 
@@ -564,22 +606,22 @@
 
 /**
  * An unused header (SHT_NULL) has SHF_RELA_LIVEPATCH, and its name is outside the section name
- * table. Linux reads the name.
+ * table. Linux would read outside the table.
  * (value: sh_name; limit: table size)
  */
 #define RELAKIT_ERR_KLP_NAME_OUTSIDE -65
 
 /**
- * A section shares bytes of the file with data that Linux changes before it reads the section. For
- * every section, these data are the section headers. For relocation tables and section names they
- * are also the per-CPU template.
+ * Profiles of Linux: a section shares bytes of the file with data that Linux changes before it
+ * reads the section. No section may share bytes with the section headers. Relocation tables and
+ * section names must also not share bytes with the per-CPU section.
  * (value: file offset; limit: size)
  */
 #define RELAKIT_ERR_SHARED_BYTES -66
 
 /**
- * An unused header (SHT_NULL) has SHF_ALLOC, and its content is outside the file. Linux copies
- * that content.
+ * Profiles of Linux: an unused header (SHT_NULL) has SHF_ALLOC, and its content is outside the
+ * file. Linux would copy that content.
  * (value: file offset; limit: size)
  */
 #define RELAKIT_ERR_NULL_OUTSIDE -67
@@ -592,57 +634,57 @@
 
 /**
  * A pointer that must not be NULL is NULL.
- * (value: number of the argument, counted from 1)
+ * (value: argument number)
  */
 #define RELAKIT_ERR_NULL -101
 
 /**
  * A buffer has more than PTRDIFF_MAX bytes or ends after the end of the address space, or the
  * stride of a table is too small.
- * (value: number of the argument, counted from 1; limit: the length)
+ * (value: argument number; limit: the length)
  */
 #define RELAKIT_ERR_LENGTH -102
 
 /**
  * A pointer does not have the alignment of its type.
- * (value: number of the argument, counted from 1; limit: bytes it must be a multiple of)
+ * (value: argument number; limit: required alignment in bytes)
  */
 #define RELAKIT_ERR_ALIGNMENT -103
 
 /**
  * struct_size is less than the size of the first version of the struct, or more than 4096.
- * (value: number of the argument, counted from 1; limit: struct_size)
+ * (value: argument number; limit: struct_size)
  */
 #define RELAKIT_ERR_STRUCT_SIZE -104
 
 /**
- * A flag is unknown to this version, or this function does not take it.
- * (value: number of the argument, counted from 1; limit: the flags)
+ * A flag is unknown to this version, or this function does not accept it.
+ * (value: argument number; limit: the flags)
  */
 #define RELAKIT_ERR_FLAGS -105
 
 /**
  * A member that must be 0 is not 0: a reserved member, a member of a newer version, or a member
  * that must be unused with these flags or with a writer.
- * (value: number of the argument, counted from 1)
+ * (value: argument number)
  */
 #define RELAKIT_ERR_RESERVED -106
 
 /**
  * Two buffers overlap, but must be separate.
- * (value: number of the argument, counted from 1; section: the section's index, for places)
+ * (value: argument number; section: index of the section, if section memory overlaps)
  */
 #define RELAKIT_ERR_OVERLAP -107
 
 /**
  * The module is in a stage that does not allow this call.
- * (value: the RELAKIT_STAGE_ it is in)
+ * (value: RELAKIT_STAGE_ number of the module)
  */
 #define RELAKIT_ERR_ORDER -108
 
 /**
  * The caller-provided buffer for the state of a module is too short.
- * (value: bytes lent; limit: bytes needed)
+ * (value: bytes provided; limit: bytes needed)
  */
 #define RELAKIT_ERR_STATE_TOO_SHORT -109
 
@@ -653,7 +695,7 @@
 #define RELAKIT_ERR_NOT_A_MODULE_STATE -110
 
 /**
- * A callback made a call for the module for which it was called.
+ * A callback called relakit with the module for which the callback runs.
  */
 #define RELAKIT_ERR_BUSY -111
 
@@ -665,13 +707,13 @@
 
 /**
  * A required callback or a required writer is NULL.
- * (value: number of the argument, counted from 1)
+ * (value: argument number)
  */
 #define RELAKIT_ERR_CALLBACK -113
 
 /**
- * Exactly one of the members values and symtab must be set.
- * (value: number of the argument, counted from 1)
+ * Exactly one of the members `values` and `symtab` must be set.
+ * (value: argument number)
  */
 #define RELAKIT_ERR_SYMBOLS -114
 
@@ -753,7 +795,7 @@
 #define RELAKIT_CLASS_KLP_LATE 3
 
 /**
- * The section holds relocations that the loader skips. section->reason says why.
+ * The section holds relocations that the loader skips. relakit_section.reason says why.
  */
 #define RELAKIT_CLASS_SKIPPED 4
 
@@ -770,24 +812,25 @@
 #define RELAKIT_CLASS_MALFORMED 6
 
 /**
- * section->flags: the section is in memory while the module runs. It is SHF_ALLOC, and the profile
- * does not drop it.
+ * relakit_section.flags: the section is in memory while the module runs. It is SHF_ALLOC, and the
+ * loader of the profile loads it. Linux does not load .modinfo, for example.
  */
 #define RELAKIT_SECTION_IN_MEMORY 1
 
 /**
- * section->flags: the section is malformed, and relakit_module_early fails because of it.
+ * relakit_section.flags: the section is malformed, and relakit_module_early fails because of it.
  */
 #define RELAKIT_SECTION_FAILS_LOAD 2
 
 /**
- * section->flags: the section is malformed, and relakit_module_coming fails because of it: for
- * section->object, or for every object if that is NULL.
+ * relakit_section.flags: the section is malformed, and relakit_module_coming fails because of it:
+ * for relakit_section.object, or for every object if that is NULL.
  */
 #define RELAKIT_SECTION_FAILS_COMING 4
 
 /**
- * Linux reads the section before relocation. A relocation of it comes too late.
+ * Linux reads the section before relocation. A relocation that changes the section has no effect
+ * on what Linux reads.
  */
 #define RELAKIT_READ_AT_LOAD 1
 
@@ -824,32 +867,33 @@
 #define RELAKIT_READ_NEVER 7
 
 /**
- * finding->severity: information. It is not a mistake by itself.
+ * relakit_finding.severity: information. It is not a mistake by itself.
  */
 #define RELAKIT_SEVERITY_INFO 1
 
 /**
- * finding->severity: probably a mistake.
+ * relakit_finding.severity: probably a mistake.
  */
 #define RELAKIT_SEVERITY_WARNING 2
 
 /**
- * finding->severity: the module will not work, or will do harm.
+ * relakit_finding.severity: the module will not work, or will do harm.
  */
 #define RELAKIT_SEVERITY_ERROR 3
 
 /**
- * finding->other_section is valid: a section index.
+ * relakit_finding.other_section is valid: a section index.
  */
 #define RELAKIT_ERROR_HAS_OTHER_SECTION 16
 
 /**
- * finding->other_entry is valid: the index of a relocation in finding->other_section, from 0.
+ * relakit_finding.other_entry is valid: the index of a relocation in `other_section`, from 0.
  */
 #define RELAKIT_ERROR_HAS_OTHER_ENTRY 32
 
 /**
- * Size of an index in bytes, apart from 6 bytes for each name; see relakit_index_size.
+ * Constant part of the size of an index in bytes: an index of n names needs at most 6 * n +
+ * RELAKIT_INDEX_SIZE bytes. See relakit_index_size.
  */
 #define RELAKIT_INDEX_SIZE 256
 
@@ -872,8 +916,8 @@ struct relakit_module;
 typedef int32_t relakit_status;
 
 /**
- * Symbol values by symbol index. Set one of the two pointers and leave the other NULL. If count is
- * 0, both may be NULL.
+ * Symbol values by symbol index. Set one of the two pointers and leave the other NULL. If `count`
+ * is 0, both may be NULL.
  */
 struct relakit_symbols {
     /**
@@ -899,25 +943,26 @@ struct relakit_symbols {
  * text, a guest, a bounce buffer.
  *
  * A pass over one section has these steps:
- * - It reads and checks every field. If a field cannot be relocated, the pass ends here, before
- *   the first write.
- * - It writes each field with one call of write, and reads the field once more just before.
- *   Relocations are applied in the order of the table and cleared in the reverse order.
- * - It calls sync once. If a call has several sections, it checks and writes them one after the
- *   other, and calls sync once after the last.
+ * - It calls `read` for every field and checks it. If a field cannot be relocated, the pass ends
+ *   here, before the first write.
+ * - It writes the fields one after the other: in the order of the table if it applies relocations,
+ *   in the reverse order if it clears them. For each field it calls `read` once more, then `write`
+ *   once.
+ * - It calls `sync` once. If a call has several sections, it checks and writes them one after the
+ *   other, and calls `sync` once after the last.
  * - If a step fails after the first write, relakit rolls the pass back: it restores the fields
- *   with write, in the reverse order, and calls sync.
+ *   with `write`, in the reverse order, and calls `sync`.
  *
  * There are two exceptions. If fields overlap or do not ascend, clearing omits the first step.
  * With RELAKIT_OPT_ALLOW_NONZERO there is no rollback.
  *
- * Arguments of the callbacks: ctx is the member of this struct. address is the run-time address of
- * the field. offset is its offset in the section, in bytes. size is 1, 2, 4 or 8 bytes.
+ * Arguments of the callbacks: `ctx` is the member of this struct. `address` is the run-time
+ * address of the field. `offset` is its offset in the section, in bytes. `size` is 1, 2, 4 or 8
+ * bytes.
  *
  * A callback returns 0 for success. Any other number makes the call fail with RELAKIT_ERR_WRITER
- * (read, write) or RELAKIT_ERR_SYNC (sync); error->value is then that number, sign-extended. If
- * write fails, it must not have written anything. A callback may call every function of relakit,
- * except those that take the module for which it is called.
+ * (`read`, `write`) or RELAKIT_ERR_SYNC (`sync`). If `write` fails, it must not have written
+ * anything.
  */
 struct relakit_writer {
     /**
@@ -933,29 +978,30 @@ struct relakit_writer {
      */
     void *ctx;
     /**
-     * Reads size bytes into bytes. Must not be NULL.
+     * Reads `size` bytes into `bytes`. Must not be NULL.
      */
     int32_t (*read)(void *ctx, uint64_t address, uint64_t offset, void *bytes, size_t size);
     /**
-     * Writes size bytes, or fails and changes nothing. Must not be NULL, even for relakit_dry_run,
-     * which never calls it.
+     * Writes `size` bytes, or fails and changes nothing. Must not be NULL, even for
+     * relakit_dry_run, which never calls it.
      */
     int32_t (*write)(void *ctx, uint64_t address, uint64_t offset, const void *bytes, size_t size);
     /**
-     * Makes the written bytes visible to the code that uses them. May be NULL. It may also be
-     * called if nothing was written. It is also called after a rollback; its result is then
-     * ignored.
+     * Makes the written bytes visible to the code that uses them. May be NULL. relakit can also
+     * call it if nothing was written. relakit also calls it after a rollback, and then ignores its
+     * result.
      */
     int32_t (*sync)(void *ctx);
 };
 
 /**
- * The memory that is relocated. bytes is its address now, address is its run-time address. The two
- * differ in a bootloader, a hypervisor or a test. The P of a relocation is address + r_offset.
+ * The memory that is relocated. `bytes` is where relakit accesses it, `address` is its run-time
+ * address. The two differ in a bootloader, a hypervisor or a test. The P of a relocation is
+ * `address` + r_offset.
  */
 struct relakit_target {
     /**
-     * The memory. It must be NULL with a writer, and may be NULL if size is 0.
+     * The memory. It must be NULL with a writer, and may be NULL if `size` is 0.
      */
     void *bytes;
     /**
@@ -1003,8 +1049,8 @@ struct relakit_options {
 };
 
 /**
- * Describes an error. Every function accepts NULL for this argument. If the function fails, it
- * writes all members; otherwise it writes none. The size of this struct never changes.
+ * Describes an error. If a function fails, it writes all members; otherwise it writes none. The
+ * size of this struct never changes.
  */
 struct relakit_error {
     /**
@@ -1016,8 +1062,9 @@ struct relakit_error {
      */
     int32_t linux_errno;
     /**
-     * Which of the next four members are valid: RELAKIT_ERROR_HAS_SECTION, _SYMBOL, _TYPE and _ENTRY.
-     * The others are 0.
+     * Tells which of the next four members are valid: RELAKIT_ERROR_HAS_SECTION,
+     * RELAKIT_ERROR_HAS_SYMBOL, RELAKIT_ERROR_HAS_TYPE and RELAKIT_ERROR_HAS_ENTRY. The others are
+     * 0.
      */
     uint32_t has;
     /**
@@ -1038,16 +1085,16 @@ struct relakit_error {
     uint64_t entry;
     /**
      * r_offset or an offset in the file, in bytes. Each RELAKIT_ERR_ constant lists the meaning of
-     * offset, value and limit in parentheses; relakit_error_field_name returns it as text.
+     * `offset`, `value` and `limit` in parentheses. relakit_error_field_name returns the meaning
+     * as text.
      */
     uint64_t offset;
     /**
-     * The number that caused the error. For RELAKIT_ERR_RESOLVER, _WRITER, _SYNC and _NOT_UNDONE
-     * it is the result of the callback, sign-extended to 64 bits.
+     * The number that caused the error, or the result of a callback, sign-extended to 64 bits.
      */
     uint64_t value;
     /**
-     * The number that value was compared with.
+     * A second number, often the one that `value` was compared with.
      */
     uint64_t limit;
     /**
@@ -1057,8 +1104,8 @@ struct relakit_error {
 };
 
 /**
- * A module in memory, as a loader like Linux's has it: section headers whose sh_addr are
- * addresses.
+ * A module whose loader, like Linux, has copied it to memory and stored the address of each
+ * section in sh_addr.
  */
 struct relakit_sechdrs {
     /**
@@ -1070,9 +1117,9 @@ struct relakit_sechdrs {
      */
     uint32_t flags;
     /**
-     * An array of section_count Elf64_Shdr. It needs no alignment. For each section that a
-     * function reads or writes, sh_addr is the address of its memory now, which is also its
-     * run-time address. For a target with a writer, sh_addr is the run-time address.
+     * An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads or writes
+     * a section, sh_addr must be where the section is in memory, and the section must run at this
+     * address. For a target with a writer, sh_addr is the run-time address.
      */
     const void *sechdrs;
     /**
@@ -1080,7 +1127,7 @@ struct relakit_sechdrs {
      */
     uint32_t section_count;
     /**
-     * Section index of the symbol table. Its sh_addr is the address of symbol_count Elf64_Sym.
+     * Section index of the symbol table. Its sh_addr is the address of `symbol_count` Elf64_Sym.
      */
     uint32_t symindex;
     /**
@@ -1096,7 +1143,7 @@ struct relakit_sechdrs {
      */
     const char *shstrtab;
     /**
-     * Size of shstrtab in bytes.
+     * Size of `shstrtab` in bytes.
      */
     size_t shstrtab_size;
     /**
@@ -1104,12 +1151,12 @@ struct relakit_sechdrs {
      */
     const char *strtab;
     /**
-     * Size of strtab in bytes.
+     * Size of `strtab` in bytes.
      */
     size_t strtab_size;
     /**
-     * Caller-provided buffer of symbol_count entries, which relakit_klp_apply overwrites. NULL for
-     * relakit_klp_clear.
+     * Caller-provided buffer of `symbol_count` entries, which relakit_klp_apply overwrites.
+     * relakit_klp_clear does not use it, so it may be NULL.
      */
     uint64_t *values;
 };
@@ -1119,13 +1166,9 @@ struct relakit_sechdrs {
  * do not end with NUL.
  *
  * A callback returns one of these numbers:
- * RELAKIT_OK (0)    the symbol exists, and *value is its address;
+ * RELAKIT_OK (0)         the symbol exists, and *value is its address;
  * RELAKIT_NOT_FOUND (1)  the symbol does not exist;
- * any other number  the call fails with RELAKIT_ERR_RESOLVER, and error->value is the number,
- *                   sign-extended.
- *
- * A callback may call every function of relakit, except those that take the module for which it is
- * called.
+ * any other number       the call fails with RELAKIT_ERR_RESOLVER.
  */
 struct relakit_resolver {
     /**
@@ -1141,21 +1184,21 @@ struct relakit_resolver {
      */
     void *ctx;
     /**
-     * Looks up the exported symbol name. It is called once for each undefined symbol whose name
-     * has at most 4096 bytes, in the order of the symbol table. NULL: no symbol is exported.
+     * Looks up the exported symbol `name`. relakit calls it once for each undefined symbol whose
+     * name has at most 4096 bytes, in the order of the symbol table. NULL: no symbol is exported.
      */
     int32_t (*exported)(void *ctx, const char *name, size_t name_len, uint64_t *value);
     /**
-     * Looks up a symbol of object by its name and position (Linux: sympos). Position N means the
-     * N-th symbol of that name, counted from 1. The callback returns RELAKIT_NOT_FOUND if there are
-     * fewer, or if the object is not loaded.
+     * Looks up a symbol of `object` by its name and sympos. `sympos` N means the N-th symbol of
+     * that name, counted from 1. It comes from the file and can be any number from 1 on. The
+     * callback must return RELAKIT_NOT_FOUND if the object has fewer symbols of that name, or is
+     * not loaded. If *value is 0, relakit treats the symbol as not found.
      *
-     * All defined symbols count, exported or not. The order is that of their addresses in
-     * "vmlinux", and that of the symbol table in a module. position comes from the file and may be
-     * any number from 1 on. A *value of 0 means that the symbol is not found.
+     * Count all defined symbols, exported or not. In "vmlinux", count them in the order of their
+     * addresses. In a module, count them in the order of its symbol table.
      *
-     * It is called for the livepatch symbols that a section uses, and may be called several times
-     * for one symbol. NULL: no symbol is found.
+     * relakit calls it for the livepatch symbols that a section uses, possibly several times for
+     * one symbol. NULL: no symbol is found.
      */
     int32_t (*nth_symbol)(void *ctx,
                           const char *object,
@@ -1179,7 +1222,7 @@ struct relakit_section_memory {
      */
     uint32_t reserved;
     /**
-     * The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if size is 0.
+     * The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if `size` is 0.
      */
     void *bytes;
     /**
@@ -1191,7 +1234,7 @@ struct relakit_section_memory {
      */
     uint64_t address;
     /**
-     * Address from which symbol values count, with RELAKIT_MEMORY_SYMBOLS_AT. Otherwise 0.
+     * See RELAKIT_MEMORY_SYMBOLS_AT. Without this flag it must be 0.
      */
     uint64_t symbols_at;
 };
@@ -1199,9 +1242,15 @@ struct relakit_section_memory {
 /**
  * The memory of a module's sections.
  *
- * Addresses and sizes must be the same in every call for a module. A section may be plain memory
- * in one call and use a writer in a later call, for example after its memory was made read-only.
- * The caller fills sections that use a writer.
+ * The caller must pass the same addresses and sizes in every call for a module.
+ * relakit_module_coming and relakit_module_going check this for the targets of their relocations;
+ * the other functions check only the sizes. A section may be plain memory in one call and use a
+ * writer in a later call, for example after its memory was made read-only. The caller must fill
+ * sections that use a writer.
+ *
+ * If the memory of a section overlaps the file, the state, the retained state, the array or
+ * another buffer of the call, the function returns RELAKIT_ERR_OVERLAP. The memory of two sections
+ * must not overlap; relakit does not check this.
  */
 struct relakit_memory {
     /**
@@ -1213,11 +1262,9 @@ struct relakit_memory {
      */
     uint32_t flags;
     /**
-     * An array with one element for each section, by section index. The memory of a section must
-     * not overlap that of another section, the array or any other memory that the caller provides
-     * to relakit. relakit does not check for overlaps between sections.
+     * An array with one element for each section, by section index.
      */
-    const struct relakit_section_memory *places;
+    const struct relakit_section_memory *sections;
     /**
      * Number of elements. Sections after the last element have no memory.
      */
@@ -1261,7 +1308,8 @@ struct relakit_module_info {
 };
 
 /**
- * One section of a module. The pointers lead into the file, except for reason and an empty name.
+ * One section of a module. The pointers point into the file, except for `reason` and an empty
+ * name.
  */
 struct relakit_section {
     /**
@@ -1290,7 +1338,7 @@ struct relakit_section {
      */
     relakit_status status;
     /**
-     * Why the section has its class: an English text, constant, ended by NUL.
+     * Why the section has its class: a constant English text that ends with NUL.
      */
     const char *reason;
     /**
@@ -1337,7 +1385,7 @@ struct relakit_section {
 };
 
 /**
- * One symbol of a module. The name is in the file.
+ * One symbol of a module. `name` points into the file.
  */
 struct relakit_symbol {
     /**
@@ -1377,8 +1425,8 @@ struct relakit_symbol {
 };
 
 /**
- * A special section: a section that Linux recognises by its name. The members describe the kernel
- * version of the profile: the first version that has its rules.
+ * A special section: a section that Linux recognises by its name. If several kernel versions share
+ * a profile, the members describe the oldest of them.
  */
 struct relakit_special {
     /**
@@ -1400,8 +1448,8 @@ struct relakit_special {
 };
 
 /**
- * The parts of a section name ".klp.rela.<object>.<section>". The pointers lead into the name; the
- * parts do not end with NUL.
+ * The parts of a section name ".klp.rela.<object>.<section>". The pointers point into the name;
+ * the parts do not end with NUL.
  */
 struct relakit_klp_section_name {
     /**
@@ -1417,23 +1465,23 @@ struct relakit_klp_section_name {
      */
     const char *object;
     /**
-     * Length of object in bytes. Linux cuts a longer name to 55 bytes, and so does relakit. Then
-     * the byte after it is not a dot.
+     * Length of `object` in bytes. Linux cuts a longer name to 55 bytes, and so does relakit. In
+     * this case object[object_len] is not the dot.
      */
     size_t object_len;
     /**
-     * The name of the target section, if the name follows the convention. Otherwise NULL. Linux
-     * ignores this part; the target is sh_info.
+     * The <section> part, or NULL if the section name has no such part. Linux ignores this part;
+     * the target is sh_info.
      */
     const char *section;
     /**
-     * Length of section in bytes.
+     * Length of `section` in bytes.
      */
     size_t section_len;
 };
 
 /**
- * The parts of a symbol name ".klp.sym.<object>.<name>,<position>". The pointers lead into the
+ * The parts of a symbol name ".klp.sym.<object>.<name>,<sympos>". The pointers point into the
  * name; the parts do not end with NUL.
  */
 struct relakit_klp_symbol_name {
@@ -1450,7 +1498,7 @@ struct relakit_klp_symbol_name {
      */
     const char *object;
     /**
-     * Length of object in bytes.
+     * Length of `object` in bytes.
      */
     size_t object_len;
     /**
@@ -1458,16 +1506,16 @@ struct relakit_klp_symbol_name {
      */
     const char *name;
     /**
-     * Length of name in bytes.
+     * Length of `name` in bytes.
      */
     size_t name_len;
     /**
-     * The position (Linux: sympos). 0 means the only symbol of that name in the object; N means
-     * symbol number N of that name, counted from 1.
+     * 0 means the only symbol of that name in the object. N means the N-th symbol of that name,
+     * counted from 1.
      */
     uint64_t sympos;
     /**
-     * Number of bytes after the position. Linux ignores them.
+     * Number of bytes after sympos. Linux ignores them.
      */
     size_t trailing;
 };
@@ -1475,13 +1523,13 @@ struct relakit_klp_symbol_name {
 /**
  * A mistake in a module that Linux does not report, or that does harm later.
  *
- * A module with findings may load. The functions that load a module return the errors that prevent
- * loading. The size of this struct never changes.
+ * Linux can load a module in spite of its findings. The functions that load a module return the
+ * errors that prevent loading. The size of this struct never changes.
  */
 struct relakit_finding {
     /**
-     * Number of the lint. relakit_lint_name and the functions after it return its texts. A number
-     * is never reused.
+     * Number of the kind of finding, called a lint. relakit_lint_name, relakit_lint_message and
+     * relakit_lint_help return its texts. A number is never reused.
      */
     int32_t lint;
     /**
@@ -1489,8 +1537,9 @@ struct relakit_finding {
      */
     int32_t severity;
     /**
-     * Which of the next five members are valid: RELAKIT_ERROR_HAS_SECTION, _ENTRY, _SYMBOL,
-     * _OTHER_SECTION and _OTHER_ENTRY. The others are 0.
+     * Tells which of the next five members are valid: RELAKIT_ERROR_HAS_SECTION,
+     * RELAKIT_ERROR_HAS_ENTRY, RELAKIT_ERROR_HAS_SYMBOL, RELAKIT_ERROR_HAS_OTHER_SECTION and
+     * RELAKIT_ERROR_HAS_OTHER_ENTRY. The others are 0.
      */
     uint32_t has;
     /**
@@ -1510,7 +1559,7 @@ struct relakit_finding {
      */
     uint64_t entry;
     /**
-     * Index of a relocation in other_section, counted from 0.
+     * Index of a relocation in `other_section`, counted from 0.
      */
     uint64_t other_entry;
     /**
@@ -1522,23 +1571,21 @@ struct relakit_finding {
      */
     uint64_t value;
     /**
-     * The number that value was compared with.
+     * A second number, often the one that `value` was compared with.
      */
     uint64_t limit;
 };
 
 /**
- * Called once for each finding. *finding is valid during the call. ctx is the argument of the
- * function that makes the call. The callback may call every function of relakit, except those that
- * take the same module.
+ * Called once for each finding. *finding is valid during the call. `ctx` is the `ctx` argument of
+ * relakit_module_findings or relakit_module_section_findings.
  */
 typedef void (*relakit_finding_fn)(void *ctx, const struct relakit_finding *finding);
 
 /**
- * A table of names in the caller's memory: an array of structs, each with the name of one item. A
- * name is a pointer (strings is NULL), or an offset in a string table, such as the st_name of an
- * Elf64_Sym. The functions return a position in the array, counted from 0. relakit ignores the
- * other members of the structs.
+ * A caller-provided table of names: an array of structs, each with the name of one item. A name is
+ * a pointer (`strings` is NULL), or an offset in a string table, such as the st_name of an
+ * Elf64_Sym. relakit ignores the other members of the structs.
  *
  * A name ends at a NUL or at the end of the string table. A NULL pointer or an offset outside the
  * string table is an empty name.
@@ -1554,7 +1601,7 @@ struct relakit_name_table {
     uint32_t flags;
     /**
      * Address of the name member of the first struct: a const char *, or a uint32_t offset if
-     * strings is set. It needs no alignment.
+     * `strings` is set. It needs no alignment.
      */
     const void *first;
     /**
@@ -1586,19 +1633,20 @@ extern "C" {
 const char *relakit_strerror(relakit_status status);
 
 /**
- * Returns the errno of Linux's module loader for the same error, as a positive number of x86-64:
- * ENOENT 2, ENOEXEC 8, EINVAL 22. It returns 0 if Linux does not detect the error or has no such
- * call.
+ * Returns the errno of Linux's module loader for the same error, as a positive number, with the
+ * values of Linux on x86-64: ENOENT 2, ENOEXEC 8, EINVAL 22. It returns 0 if Linux does not detect
+ * the error or has no such call.
  */
 int32_t relakit_linux_errno(relakit_status status);
 
 /**
  * Returns the meaning of a member of struct relakit_error for a status, such as "section size".
  *
- * which is 0 for offset, 1 for value, 2 for limit. The function returns "" if the status does not
- * use the member, and NULL for any other which. The text is constant.
+ * The argument `member` selects the member: 0 is `offset`, 1 is `value`, 2 is `limit`. The
+ * function returns "" if the status does not use the member, and NULL for any other number. The
+ * text is constant.
  */
-const char *relakit_error_field_name(relakit_status status, uint32_t which);
+const char *relakit_error_field_name(relakit_status status, uint32_t member);
 
 /**
  * Returns the RELAKIT_ABI of the library. Compare it with the RELAKIT_ABI of this header.
@@ -1625,35 +1673,21 @@ const char *relakit_class_name(uint32_t section_class);
 /**
  * Applies every relocation of one table to one target, or changes nothing.
  *
- * - rela is the table, an array of Elf64_Rela with rela_size bytes. It needs no alignment.
- * - symbols has the symbol values.
- * - target is the memory that is relocated. It must not overlap the table or the symbol values.
- *   With a writer, its addresses are compared with them, see RELAKIT_WRITER_FOREIGN.
- * - options and error may be NULL. options take every flag.
+ * - `rela` is the table, an array of Elf64_Rela with `rela_size` bytes. It needs no alignment.
+ * - `symbols` has the symbol values.
+ * - `target` is the memory that is relocated. If it overlaps the table or the symbol values, the
+ *   function returns RELAKIT_ERR_OVERLAP. For a target with a writer, this check uses
+ *   target->address, unless RELAKIT_WRITER_FOREIGN is set.
  *
  * In plain memory the function checks and writes the entries one after the other. If an entry
  * fails, it restores the fields written so far. With a writer or with RELAKIT_OPT_ALLOW_NONZERO it
- * checks all entries before the first write. The time is linear in rela_size.
+ * checks all entries before the first write. The time is linear in `rela_size`.
  *
- * Returns RELAKIT_OK or:
- * RELAKIT_ERR_PARTIAL_ENTRY      rela_size is not a multiple of 24;
- * RELAKIT_ERR_SYMBOL_INDEX       a symbol index is not less than symbols->count;
+ * Returns RELAKIT_OK, a pass error or:
+ * RELAKIT_ERR_PARTIAL_ENTRY      `rela_size` is not a multiple of 24;
  * RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
  *                                RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
- * RELAKIT_ERR_UNKNOWN_TYPE       the options do not support a relocation type;
- * RELAKIT_ERR_OVERFLOW           a value does not fit its field; error->value holds it;
- * RELAKIT_ERR_OFFSET_OUTSIDE     a field is not inside the target;
- * RELAKIT_ERR_TARGET_NOT_ZERO           a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
- * RELAKIT_ERR_ADDRESS_WRAPS      the address of the target's last byte is greater than 2^64 - 1;
- * RELAKIT_ERR_WRITER             read or write of the writer failed; nothing is changed;
- * RELAKIT_ERR_SYNC               sync of the writer failed; nothing is changed;
- * RELAKIT_ERR_NOT_UNDONE         the writer failed and there was no rollback: the entries 0 to
- *                                error->entry are written;
- * RELAKIT_ERR_PROFILE            options->profile is unknown; error->value holds it;
- * RELAKIT_ERR_FLAGS_CONFLICT     two flags exclude each other;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
- *     _SYMBOLS
- *                                an argument is invalid, error->value is its number.
+ * RELAKIT_ERR_TARGET_NOT_ZERO    a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
  */
 relakit_status relakit_apply(const void *rela,
                              size_t rela_size,
@@ -1663,30 +1697,16 @@ relakit_status relakit_apply(const void *rela,
                              struct relakit_error *error);
 
 /**
- * Sets every field of one relocation table back to zero, or changes nothing.
+ * Sets every field of one relocation table back to zero, or changes nothing. With
+ * RELAKIT_OPT_ADD_TO_FIELD it subtracts the value from the field instead.
  *
- * Before that, each field must hold the value that relakit_apply wrote with the same symbol values
- * and options. Entries are cleared from the last to the first. With RELAKIT_OPT_ADD_TO_FIELD the
- * value is subtracted from the field instead. The arguments are those of relakit_apply.
+ * The function checks that each field still holds the value that relakit_apply wrote. The caller
+ * must pass the same symbol values, address and options. Entries are cleared from the last to the
+ * first. The arguments are those of relakit_apply.
  *
- * Returns RELAKIT_OK or:
- * RELAKIT_ERR_TARGET_MISMATCH        a field does not hold the relocated value: error->value is the
- *                             expected content, error->limit the actual content;
- * RELAKIT_ERR_PARTIAL_ENTRY   rela_size is not a multiple of 24;
- * RELAKIT_ERR_SYMBOL_INDEX    a symbol index is not less than symbols->count;
- * RELAKIT_ERR_UNKNOWN_TYPE    the options do not support a relocation type;
- * RELAKIT_ERR_OVERFLOW        a value does not fit its field; error->value holds it;
- * RELAKIT_ERR_OFFSET_OUTSIDE  a field is not inside the target;
- * RELAKIT_ERR_ADDRESS_WRAPS   the address of the target's last byte is greater than 2^64 - 1;
- * RELAKIT_ERR_WRITER          read or write of the writer failed; nothing is changed;
- * RELAKIT_ERR_SYNC            sync of the writer failed; nothing is changed;
- * RELAKIT_ERR_NOT_UNDONE      the writer failed and the rollback failed too: the entries 0 to
- *                             error->entry hold their values, the later ones are cleared;
- * RELAKIT_ERR_PROFILE         options->profile is unknown; error->value holds it;
- * RELAKIT_ERR_FLAGS_CONFLICT  two flags exclude each other;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
- *     _SYMBOLS
- *                             an argument is invalid, error->value is its number.
+ * Returns RELAKIT_OK, a pass error or:
+ * RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value;
+ * RELAKIT_ERR_PARTIAL_ENTRY    `rela_size` is not a multiple of 24.
  */
 relakit_status relakit_clear(const void *rela,
                              size_t rela_size,
@@ -1698,29 +1718,13 @@ relakit_status relakit_clear(const void *rela,
 /**
  * Checks whether relakit_apply would succeed, and writes nothing.
  *
- * target->bytes may be read-only memory. Of a writer only read is called. The arguments are those
- * of relakit_apply.
+ * target->bytes may be read-only memory. The function calls only the `read` callback of a writer.
+ * Linkers write tables in ascending order. With RELAKIT_OPT_ALLOW_NONZERO the function accepts any
+ * order. The arguments are those of relakit_apply.
  *
- * Returns RELAKIT_OK or:
- * RELAKIT_ERR_FIELDS_NOT_ASCENDING          the field of error->entry overlaps the field before it or has a
- *                                smaller offset, so the result depends on what is written; linkers
- *                                write tables in ascending order, and with RELAKIT_OPT_ALLOW_NONZERO
- *                                any order is accepted;
- * RELAKIT_ERR_PARTIAL_ENTRY      rela_size is not a multiple of 24;
- * RELAKIT_ERR_SYMBOL_INDEX       a symbol index is not less than symbols->count;
- * RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
- *                                RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
- * RELAKIT_ERR_UNKNOWN_TYPE       the options do not support a relocation type;
- * RELAKIT_ERR_OVERFLOW           a value does not fit its field; error->value holds it;
- * RELAKIT_ERR_OFFSET_OUTSIDE     a field is not inside the target;
- * RELAKIT_ERR_TARGET_NOT_ZERO           a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
- * RELAKIT_ERR_ADDRESS_WRAPS      the address of the target's last byte is greater than 2^64 - 1;
- * RELAKIT_ERR_WRITER             read of the writer failed;
- * RELAKIT_ERR_PROFILE            options->profile is unknown; error->value holds it;
- * RELAKIT_ERR_FLAGS_CONFLICT     two flags exclude each other;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
- *     _SYMBOLS
- *                                an argument is invalid, error->value is its number.
+ * Returns RELAKIT_OK, an error as in relakit_apply or:
+ * RELAKIT_ERR_FIELDS_NOT_ASCENDING  the field of error->entry overlaps the field before it or has
+ *                                   a smaller offset.
  */
 relakit_status relakit_dry_run(const void *rela,
                                size_t rela_size,
@@ -1733,53 +1737,46 @@ relakit_status relakit_dry_run(const void *rela,
  * Applies one relocation section, or changes nothing. It replaces apply_relocate_add of Linux and
  * checks all bounds.
  *
- * - sechdrs is an array of section_count Elf64_Shdr. It needs no alignment.
- * - strtab is unused and may be NULL; it keeps the argument order of Linux's function.
- * - symindex is the section index of the symbol table. Its sh_addr is the address of symbol_count
- *   Elf64_Sym whose st_value members are the symbol values.
- * - relsec is the index of the relocation section. Its sh_addr is the address of the relocations.
- * - The target is the section sh_info of relsec. Its sh_addr is the address of its memory now,
- *   which is also its run-time address. With a writer it is the run-time address.
- * - writer is NULL for plain memory.
- * - options and error may be NULL. options take every flag.
+ * - `sechdrs` is an array of `section_count` Elf64_Shdr. It needs no alignment.
+ * - `strtab` is unused and may be NULL; it keeps the argument order of Linux's function.
+ * - `symindex` is the section index of the symbol table. Its sh_addr is the address of
+ *   `symbol_count` Elf64_Sym whose st_value members are the symbol values.
+ * - `relsec` is the index of the relocation section. Its sh_addr is the address of the
+ *   relocations.
+ * - The target is the section sh_info of `relsec`. In plain memory, sh_addr must be where the
+ *   target is in memory, and the target must run at this address. With a writer, sh_addr is the
+ *   run-time address.
+ * - `writer` is NULL for plain memory.
  *
- * The symbols must be resolved. The function returns RELAKIT_ERR_SYMBOL_UNRESOLVED for a symbol
- * with st_value 0 that is SHN_LIVEPATCH, or SHN_UNDEF and not weak. It cannot detect an st_value
- * that is still an offset in a section. A livepatch section (SHF_RELA_LIVEPATCH) is applied like
- * every other section; relakit_klp_apply also resolves its symbols.
+ * The caller must resolve the symbols. The function returns RELAKIT_ERR_SYMBOL_UNRESOLVED for a
+ * symbol with st_value 0 that is SHN_LIVEPATCH, or SHN_UNDEF and not weak. It cannot detect an
+ * st_value that is still an offset in a section. A livepatch section (SHF_RELA_LIVEPATCH) is
+ * applied like every other section; relakit_klp_apply also resolves its symbols.
  *
- * Sections must not overlap each other in memory. The time is linear in the size of relsec.
+ * Sections must not overlap each other in memory; the function checks this only for the target and
+ * the memory that RELAKIT_ERR_TARGET_OVERLAPS names below. The time is linear in the size of
+ * `relsec`.
  *
- * Returns RELAKIT_OK or:
- * RELAKIT_ERR_NO_SUCH_SECTION         relsec or symindex is 0, or is not less than section_count;
- * RELAKIT_ERR_REL_SECTION             relsec is of type SHT_REL;
- * RELAKIT_ERR_NOT_RELOCATIONS         relsec is of another type than SHT_RELA;
- * RELAKIT_ERR_PARTIAL_ENTRY           the size of relsec is not a multiple of 24;
- * RELAKIT_ERR_TARGET_OUT_OF_RANGE     sh_info of relsec is 0, or is not less than section_count;
+ * Returns RELAKIT_OK, a pass error or:
+ * RELAKIT_ERR_NO_SUCH_SECTION         `relsec` or `symindex` is 0, or is not less than
+ *                                     `section_count`;
+ * RELAKIT_ERR_REL_SECTION             the type of `relsec` is SHT_REL;
+ * RELAKIT_ERR_NOT_RELOCATIONS         the type of `relsec` is neither SHT_RELA nor SHT_REL;
+ * RELAKIT_ERR_PARTIAL_ENTRY           the size of `relsec` is not a multiple of 24;
+ * RELAKIT_ERR_TARGET_OUT_OF_RANGE     sh_info of `relsec` is 0, or is not less than
+ *                                     `section_count`;
  * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  the target is the symbol table or its string table;
  * RELAKIT_ERR_TARGET_IS_RELOCATIONS   the target is a relocation section;
  * RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the section headers, the symbols or the
- *                                     relocations; with a writer, its addresses are compared, see
- *                                     RELAKIT_WRITER_FOREIGN;
- * RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
- *                                     of the address space;
- * RELAKIT_ERR_ADDRESS_WRAPS           the same for a target with a writer, for which the address 0
- *                                     is valid;
- * RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not less than symbol_count;
- * RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved, see above and
+ *                                     relocations; for a target with a writer, this check uses
+ *                                     sh_addr, unless RELAKIT_WRITER_FOREIGN is set;
+ * RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL, or a section would end after the end of
+ *                                     the address space;
+ * RELAKIT_ERR_ADDRESS_WRAPS           the target has a writer and would end after the end of the
+ *                                     address space; its sh_addr may be 0;
+ * RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved, see
  *                                     RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
- * RELAKIT_ERR_UNKNOWN_TYPE            the options do not support a relocation type;
- * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
- * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside the target;
- * RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
- * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
- * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
- * RELAKIT_ERR_NOT_UNDONE              the writer failed and there was no rollback: the entries 0
- *                                     to error->entry are written;
- * RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
- * RELAKIT_ERR_FLAGS_CONFLICT          two flags exclude each other;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
- *                                     an argument is invalid, error->value is its number.
+ * RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
  */
 relakit_status relakit_apply_relocate_add(const void *sechdrs,
                                           uint32_t section_count,
@@ -1792,41 +1789,15 @@ relakit_status relakit_apply_relocate_add(const void *sechdrs,
                                           struct relakit_error *error);
 
 /**
- * Sets every field of one relocation section back to zero, or changes nothing.
+ * Sets every field of one relocation section back to zero, or changes nothing. With
+ * RELAKIT_OPT_ADD_TO_FIELD it subtracts the value from the field instead.
  *
- * Before that, each field must hold the value that relakit_apply_relocate_add wrote. The symbol
- * table must still have the same values. Entries are cleared from the last to the first. The
- * arguments are those of relakit_apply_relocate_add.
+ * The function checks that each field still holds the value that relakit_apply_relocate_add wrote.
+ * The caller must pass the same symbol values and options. Entries are cleared from the last to
+ * the first. The arguments are those of relakit_apply_relocate_add.
  *
- * Returns RELAKIT_OK or:
- * RELAKIT_ERR_TARGET_MISMATCH                a field does not hold the relocated value: error->value is
- *                                     the expected content, error->limit the actual content;
- * RELAKIT_ERR_NO_SUCH_SECTION         relsec or symindex is 0, or is not less than section_count;
- * RELAKIT_ERR_REL_SECTION             relsec is of type SHT_REL;
- * RELAKIT_ERR_NOT_RELOCATIONS         relsec is of another type than SHT_RELA;
- * RELAKIT_ERR_PARTIAL_ENTRY           the size of relsec is not a multiple of 24;
- * RELAKIT_ERR_TARGET_OUT_OF_RANGE     sh_info of relsec is 0, or is not less than section_count;
- * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  the target is the symbol table or its string table;
- * RELAKIT_ERR_TARGET_IS_RELOCATIONS   the target is a relocation section;
- * RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the section headers, the symbols or the
- *                                     relocations; with a writer, its addresses are compared, see
- *                                     RELAKIT_WRITER_FOREIGN;
- * RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
- *                                     of the address space;
- * RELAKIT_ERR_ADDRESS_WRAPS           the same for a target with a writer, for which the address 0
- *                                     is valid;
- * RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not less than symbol_count;
- * RELAKIT_ERR_UNKNOWN_TYPE            the options do not support a relocation type;
- * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
- * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside the target;
- * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
- * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
- * RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
- *                                     to error->entry hold their values, the later ones are zero;
- * RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
- * RELAKIT_ERR_FLAGS_CONFLICT          two flags exclude each other;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
- *                                     an argument is invalid, error->value is its number.
+ * Returns RELAKIT_OK, an error as in relakit_apply_relocate_add or:
+ * RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value.
  */
 relakit_status relakit_clear_relocate_add(const void *sechdrs,
                                           uint32_t section_count,
@@ -1842,147 +1813,87 @@ relakit_status relakit_clear_relocate_add(const void *sechdrs,
  * Resolves the symbols of all livepatch sections of one patched object and applies these sections,
  * or changes nothing. Linux does this section by section in klp_apply_section_relocs.
  *
- * object is the name of the patched object, ended by NUL:
- * - "vmlinux" while the module is loaded, together with its ordinary relocations and before
- *   anything reads its special sections. Sections whose target does not exist or is not SHF_ALLOC
- *   are skipped, as in Linux.
- * - the name of a module, at most 55 bytes, when that module is loaded later.
+ * `object` is the name of the patched object, ended by NUL:
+ * - "vmlinux": call the function during the load of the livepatch module, together with the
+ *   ordinary relocations and before anything reads the special sections. Sections whose target
+ *   does not exist or is not SHF_ALLOC are skipped, as in Linux.
+ * - the name of a module, at most 55 bytes: call the function when that module is loaded (Linux:
+ *   MODULE_STATE_COMING).
  *
  * The sections are processed in the order of their indices: the function resolves the symbols of a
- * section with resolver->nth_symbol, then applies the section. resolver->exported is not called.
- * writer is NULL for plain memory. options take RELAKIT_OPT_CHECK_PC32 and a profile. sections,
- * options and error may be NULL.
+ * section with resolver->nth_symbol, then applies the section. It does not call
+ * resolver->exported. `writer` is NULL for plain memory. `section_total` may be NULL.
  *
  * On success the function writes the symbol values into the symbol table, where relakit_klp_clear
- * needs them. *sections is then the number of sections of the patched object. It is 0 if the
- * module has no section for object. Often this means that the name is misspelt.
+ * needs them. *section_total is then the number of sections of the patched object. It is 0 if the
+ * module has no section for `object`. Often this means that the name is misspelt.
  *
  * relakit does not record which objects are applied. If the same object is applied twice, the
- * fields are not zero, and the second call returns RELAKIT_ERR_TARGET_NOT_ZERO. The time is linear in the
- * numbers of sections and symbols and in the sizes of the object's relocation sections. If
+ * fields are not zero, and the second call returns RELAKIT_ERR_TARGET_NOT_ZERO. The time is linear
+ * in the numbers of sections and symbols and in the sizes of the object's relocation sections. If
  * sections share a table, it counts once for each.
  *
  * Two threads must not call the function for the same symbol table at the same time.
  *
- * Returns RELAKIT_OK or:
- * RELAKIT_ERR_NOT_A_MODULE            object is the empty string;
- * RELAKIT_ERR_NO_SUCH_SECTION         image->symindex is 0, or is not less than
- *                                     image->section_count;
+ * In the list, "a section" is a livepatch section of `object`. Returns RELAKIT_OK, a pass error, a
+ * livepatch symbol error or:
+ * RELAKIT_ERR_NOT_A_MODULE            `object` is the empty string;
+ * RELAKIT_ERR_NO_SUCH_SECTION         sechdrs->symindex is 0, or is not less than
+ *                                     sechdrs->section_count;
  * RELAKIT_ERR_BAD_SECTION_NAME        the name of a section with SHF_RELA_LIVEPATCH, of any
  *                                     object, is outside shstrtab or does not end in it;
  * RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a section with SHF_RELA_LIVEPATCH, of any
  *                                     object, does not begin with .klp.rela.<object>;
- * RELAKIT_ERR_LATE_NOT_ALLOCATED      object is a module, and a section is not SHF_ALLOC;
- * RELAKIT_ERR_TARGET_NOT_ALLOCATED    object is a module, and a target is not SHF_ALLOC;
- * RELAKIT_ERR_REL_SECTION             a section is of type SHT_REL;
- * RELAKIT_ERR_NOT_RELOCATIONS         a section is of another type than SHT_RELA;
+ * RELAKIT_ERR_LATE_NOT_ALLOCATED      `object` is a module, and a section is not SHF_ALLOC;
+ * RELAKIT_ERR_TARGET_NOT_ALLOCATED    `object` is a module, and a target is not SHF_ALLOC;
+ * RELAKIT_ERR_REL_SECTION             the type of a section is SHT_REL;
+ * RELAKIT_ERR_NOT_RELOCATIONS         the type of a section is neither SHT_RELA nor SHT_REL;
  * RELAKIT_ERR_PARTIAL_ENTRY           the size of a section is not a multiple of 24;
- * RELAKIT_ERR_TARGET_OUT_OF_RANGE     object is a module, and sh_info of a section is not the
+ * RELAKIT_ERR_TARGET_OUT_OF_RANGE     `object` is a module, and sh_info of a section is not the
  *                                     index of a section;
  * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
  * RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
  * RELAKIT_ERR_TARGET_OVERLAPS         a target overlaps the section headers, the symbols, the
- *                                     names, the relocations or image->values; with a writer, its
- *                                     addresses are compared, see RELAKIT_WRITER_FOREIGN;
- * RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
- *                                     of the address space, or the relocations overlap the symbols
- *                                     or image->values;
- * RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of a target with a writer is
- *                                     greater than 2^64 - 1;
- * RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not less than image->symbol_count;
- * RELAKIT_ERR_NOT_KLP_SYMBOL          the st_shndx of a symbol is not SHN_LIVEPATCH;
- * RELAKIT_ERR_BAD_SYMBOL_NAME         a symbol name is outside strtab, does not end in it or is
- *                                     too long;
- * RELAKIT_ERR_BAD_KLP_SYMBOL_NAME     a symbol name is not .klp.sym.<object>.<name>,<position>;
- * RELAKIT_ERR_VMLINUX_FROM_MODULE     object is a module, and a section uses a vmlinux symbol;
- * RELAKIT_ERR_KLP_NOT_FOUND           the resolver does not find a symbol, or its value is 0;
- * RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
- *                                     that name;
- * RELAKIT_ERR_KLP_SYMPOS            the resolver finds fewer symbols of a name than the
- *                                     position;
- * RELAKIT_ERR_RESOLVER                resolver->nth_symbol failed; error->value is its result;
- * RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
- * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
- * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
- * RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero;
- * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
- * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
- * RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
- *                                     to error->entry of error->section are written, and other
- *                                     sections may be;
- * RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
- *                                     an argument is invalid, error->value is its number.
+ *                                     names, the relocations or sechdrs->values; for a target with
+ *                                     a writer, this check uses sh_addr, unless
+ *                                     RELAKIT_WRITER_FOREIGN is set;
+ * RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL, or a section would end after the end of
+ *                                     the address space, or a section overlaps the symbols or
+ *                                     sechdrs->values, so that it cannot be read while they are
+ *                                     written;
+ * RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero.
  */
-relakit_status relakit_klp_apply(const struct relakit_sechdrs *image,
+relakit_status relakit_klp_apply(const struct relakit_sechdrs *sechdrs,
                                  const char *object,
                                  const struct relakit_resolver *resolver,
                                  const struct relakit_writer *writer,
                                  const struct relakit_options *options,
-                                 uint32_t *sections,
+                                 uint32_t *section_total,
                                  struct relakit_error *error);
 
 /**
- * Sets every field of all livepatch sections of one patched object back to zero when the object is
- * unloaded, or changes nothing. Linux does this since version 6.3; the function does it with every
- * profile.
+ * Sets every field of all livepatch sections of one patched object back to zero, or changes
+ * nothing. Call it when the object is unloaded (Linux: MODULE_STATE_GOING). Linux clears
+ * relocations from RELAKIT_LINUX(6, 3) on; the function does it with every profile.
  *
- * Before that, each field must hold the value that relakit_klp_apply wrote. Sections and entries
- * are cleared from the last to the first. The arguments are those of relakit_klp_apply;
- * image->values is NULL.
+ * The function checks that each field still holds the value that relakit_klp_apply wrote. Sections
+ * and entries are cleared from the last to the first. The arguments are those of
+ * relakit_klp_apply; sechdrs->values may be NULL.
  *
- * The symbol table must still have the values that relakit_klp_apply wrote there. It has one value
- * for each symbol. If two objects share a symbol, and the second is loaded at another address
- * after the first was applied, clearing the first returns RELAKIT_ERR_TARGET_MISMATCH. The functions
- * relakit_module_coming and relakit_module_going have one value for each section and symbol
- * instead.
+ * The symbol table must still have the values that relakit_klp_apply wrote there. The table has
+ * only one value for each symbol. If two objects share a symbol, and the second is loaded at
+ * another address after the first was applied, clearing the first returns
+ * RELAKIT_ERR_TARGET_MISMATCH. relakit_module_coming and relakit_module_going use separate symbol
+ * values for each section.
  *
- * Returns RELAKIT_OK or:
- * RELAKIT_ERR_TARGET_MISMATCH                a field does not hold the relocated value: error->value is
- *                                     the expected content, error->limit the actual content;
- * RELAKIT_ERR_NOT_A_MODULE            object is the empty string;
- * RELAKIT_ERR_NO_SUCH_SECTION         image->symindex is 0, or is not less than
- *                                     image->section_count;
- * RELAKIT_ERR_BAD_SECTION_NAME        the name of a section with SHF_RELA_LIVEPATCH, of any
- *                                     object, is outside shstrtab or does not end in it;
- * RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a section with SHF_RELA_LIVEPATCH, of any
- *                                     object, does not begin with .klp.rela.<object>;
- * RELAKIT_ERR_LATE_NOT_ALLOCATED      object is a module, and a section is not SHF_ALLOC;
- * RELAKIT_ERR_TARGET_NOT_ALLOCATED    object is a module, and a target is not SHF_ALLOC;
- * RELAKIT_ERR_REL_SECTION             a section is of type SHT_REL;
- * RELAKIT_ERR_NOT_RELOCATIONS         a section is of another type than SHT_RELA;
- * RELAKIT_ERR_PARTIAL_ENTRY           the size of a section is not a multiple of 24;
- * RELAKIT_ERR_TARGET_OUT_OF_RANGE     object is a module, and sh_info of a section is not the
- *                                     index of a section;
- * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
- * RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
- * RELAKIT_ERR_TARGET_OVERLAPS         a target overlaps the section headers, the symbols, the
- *                                     names or the relocations; with a writer, its addresses are
- *                                     compared, see RELAKIT_WRITER_FOREIGN;
- * RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
- *                                     of the address space, or the relocations overlap the
- *                                     symbols;
- * RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of a target with a writer is
- *                                     greater than 2^64 - 1;
- * RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not less than image->symbol_count;
- * RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
- * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
- * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
- * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
- * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
- * RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: in
- *                                     error->section the entries 0 to error->entry hold their
- *                                     values and the later ones are zero; other sections may be
- *                                     cleared;
- * RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
- *                                     an argument is invalid, error->value is its number.
+ * Returns RELAKIT_OK, an error as in relakit_klp_apply or:
+ * RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value.
  */
-relakit_status relakit_klp_clear(const struct relakit_sechdrs *image,
+relakit_status relakit_klp_clear(const struct relakit_sechdrs *sechdrs,
                                  const char *object,
                                  const struct relakit_writer *writer,
                                  const struct relakit_options *options,
-                                 uint32_t *sections,
+                                 uint32_t *section_total,
                                  struct relakit_error *error);
 
 /**
@@ -1998,32 +1909,24 @@ size_t relakit_module_align(void);
 /**
  * Reads and checks a relocatable ELF file, and makes the state of a module.
  *
- * - memory is a buffer for the state: size bytes, at least relakit_module_size(), aligned to
- *   RELAKIT_MODULE_ALIGN. It is lent: relakit uses it until the caller stops using the module. No
- *   call is needed to release it.
- * - file is the ELF file, file_size bytes. It is lent too, and must not change until
+ * - `memory` is a buffer for the state: `size` bytes, at least relakit_module_size(), aligned to
+ *   RELAKIT_MODULE_ALIGN. It is retained: relakit uses it until the caller stops using the module.
+ *   No call is needed to release it.
+ * - `file` is the ELF file, `file_size` bytes. It is retained, and must not change until
  *   relakit_module_retain has succeeded or the caller stops using the module.
- * - options take RELAKIT_OPT_CHECK_PC32 and a profile. options and error may be NULL.
  *
- * On success *module is memory, and the module is in RELAKIT_STAGE_PARSED.
+ * On success *module is `memory`, and the module is in RELAKIT_STAGE_PARSED.
  *
- * Two threads must not use the same module at the same time. Each function below that takes a
- * module first checks its state, and answers one of these errors if the check fails:
- * RELAKIT_ERR_ORDER               the stage of the module does not allow the call;
- * RELAKIT_ERR_NOT_A_MODULE_STATE  module is not a state that relakit_module_init made, or was
- *                                 copied to another address;
- * RELAKIT_ERR_BUSY                a callback makes the call for the module for which it was
- *                                 called.
+ * Two threads must not use the same module at the same time.
  *
- * This one returns RELAKIT_OK or:
- * RELAKIT_ERR_STATE_TOO_SHORT        size is less than relakit_module_size(); error->limit is the
- *                                    size needed;
- * RELAKIT_ERR_EMPTY_FILE             file_size is 0;
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_STATE_TOO_SHORT        `size` is less than relakit_module_size();
+ * RELAKIT_ERR_EMPTY_FILE             `file_size` is 0;
  * RELAKIT_ERR_TRUNCATED              the ELF header, the section headers or a section end after
  *                                    the end of the file;
  * RELAKIT_ERR_NOT_ELF                the file does not begin with the ELF magic;
- * RELAKIT_ERR_BAD_IDENT              RELAKIT_PROFILE_ELF: e_ident is not ELF64, little-endian,
- *                                    version 1;
+ * RELAKIT_ERR_BAD_IDENT              not with profiles of Linux: e_ident is not ELF64,
+ *                                    little-endian, version 1;
  * RELAKIT_ERR_NOT_RELOCATABLE        e_type is not ET_REL;
  * RELAKIT_ERR_NOT_X86_64             e_machine is not EM_X86_64;
  * RELAKIT_ERR_BAD_HEADER_SIZE        e_shentsize is not 64;
@@ -2037,22 +1940,19 @@ size_t relakit_module_align(void);
  * RELAKIT_ERR_MANY_SYMBOL_TABLES     the file has several symbol tables;
  * RELAKIT_ERR_BAD_STRING_TABLE       the string table of the symbols is missing, or the profile
  *                                    does not accept it;
- * RELAKIT_ERR_BAD_SYMBOL_NAME        Linux from 6.13 on and RELAKIT_PROFILE_ELF: a symbol name is
- *                                    outside the string table;
- * RELAKIT_ERR_MANY_SECTION_INDICES   RELAKIT_PROFILE_ELF: the symbol table has several
+ * RELAKIT_ERR_BAD_SYMBOL_NAME        not with profiles of Linux before RELAKIT_LINUX(6, 13): a
+ *                                    symbol name is outside the string table;
+ * RELAKIT_ERR_MANY_SECTION_INDICES   not with profiles of Linux: the symbol table has several
  *                                    SHT_SYMTAB_SHNDX sections;
  * RELAKIT_ERR_RELOCATIONS_TOO_LARGE  all relocation tables together are larger than the file;
- * RELAKIT_ERR_SHARED_BYTES           Linux profiles: a section shares bytes of the file with data
- *                                    that Linux changes before it reads the section;
- * RELAKIT_ERR_NULL_OUTSIDE           Linux profiles: an unused header has SHF_ALLOC, and its
- *                                    content is outside the file;
- * RELAKIT_ERR_PROFILE                options->profile is unknown; error->value holds it;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP
- *                                    an argument is invalid, error->value is its number.
+ * RELAKIT_ERR_SHARED_BYTES           profiles of Linux: a section shares bytes of the file with
+ *                                    data that Linux changes before it reads the section;
+ * RELAKIT_ERR_NULL_OUTSIDE           profiles of Linux: an unused header has SHF_ALLOC, and its
+ *                                    content is outside the file.
  *
- * Because of RELAKIT_ERR_RELOCATIONS_TOO_LARGE the time of each function below is linear in
- * file_size, in count and in the size of the memory that it fills. relakit_module_findings is the
- * exception.
+ * The function refuses a file if its relocation tables together are larger than the file.
+ * Therefore the time of each relakit_module_ function, except relakit_module_findings, is at most
+ * linear in `file_size`, in `count` and in the size of the memory that it fills.
  */
 relakit_status relakit_module_init(void *memory,
                                    size_t size,
@@ -2063,13 +1963,8 @@ relakit_status relakit_module_init(void *memory,
                                    struct relakit_error *error);
 
 /**
- * Returns the stage of a module, a RELAKIT_STAGE_ number, or:
- * RELAKIT_ERR_NOT_A_MODULE_STATE  module is not a state that relakit_module_init made, or was
- *                                 copied to another address;
- * RELAKIT_ERR_BUSY                a callback makes the call for the module for which it was
- *                                 called;
- * RELAKIT_ERR_NULL                module is NULL;
- * RELAKIT_ERR_LENGTH              module is an address at the end of the address space.
+ * Returns the stage of a module, a RELAKIT_STAGE_ number, or RELAKIT_ERR_NOT_A_MODULE_STATE,
+ * RELAKIT_ERR_BUSY, RELAKIT_ERR_NULL or RELAKIT_ERR_LENGTH. Every stage allows the call.
  */
 relakit_status relakit_module_stage(struct relakit_module *module);
 
@@ -2080,23 +1975,15 @@ relakit_status relakit_module_stage(struct relakit_module *module);
  * Each section that is relocated early needs memory of its own size. If a section has none, it
  * cannot be the target of a late relocation, and relocations cannot use its symbols.
  *
- * The function is allowed in RELAKIT_STAGE_PARSED, _PLACED and _FILLED. The stage becomes
- * RELAKIT_STAGE_ASSIGNED. After a call in RELAKIT_STAGE_FILLED, the sections must be filled again.
- * error may be NULL.
+ * Stages: RELAKIT_STAGE_PARSED, RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes
+ * RELAKIT_STAGE_ASSIGNED, so after a call in RELAKIT_STAGE_FILLED, fill the sections again.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_ERR_NOT_ASSIGNED          section error->section is relocated early and has no memory;
- * RELAKIT_ERR_ASSIGNED_SIZE         the memory of section error->section does not have the size of
- *                                 the section;
- * RELAKIT_ERR_ADDRESS_WRAPS       the address of the last byte of section error->section is
- *                                 greater than 2^64 - 1;
- * RELAKIT_ERR_OVERLAP             the memory of section error->section overlaps the file, the
- *                                 state or the array memory->places;
- * RELAKIT_ERR_ORDER               the module is in another stage;
- * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
- * RELAKIT_ERR_BUSY                see relakit_module_stage;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
- *                                 an argument is invalid, error->value is its number.
+ * RELAKIT_ERR_NOT_ASSIGNED   section error->section is relocated early and has no memory;
+ * RELAKIT_ERR_ASSIGNED_SIZE  the memory of section error->section does not have the size of the
+ *                            section;
+ * RELAKIT_ERR_ADDRESS_WRAPS  the address of the last byte of section error->section is greater
+ *                            than 2^64 - 1.
  */
 relakit_status relakit_module_assign(struct relakit_module *module,
                                      const struct relakit_memory *memory,
@@ -2106,26 +1993,13 @@ relakit_status relakit_module_assign(struct relakit_module *module,
  * Copies the content of every section with memory from the file. A section without content in the
  * file (SHT_NOBITS, SHT_NULL) is filled with zeros.
  *
- * The function skips sections with RELAKIT_MEMORY_WRITER. The caller fills them before
- * relakit_module_early. memory must have the same addresses and sizes as for relakit_module_assign.
+ * The function skips sections with RELAKIT_MEMORY_WRITER. The caller must fill them before
+ * relakit_module_early.
  *
- * The function is allowed in RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes
- * RELAKIT_STAGE_FILLED. If the function fails, the stage is unchanged, and sections before
- * error->section may be filled. error may be NULL.
+ * Stages: RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes RELAKIT_STAGE_FILLED.
+ * If the function fails, the stage is unchanged, but sections before error->section may be filled.
  *
- * Returns RELAKIT_OK or:
- * RELAKIT_ERR_NOT_ASSIGNED          section error->section is relocated early and has no memory;
- * RELAKIT_ERR_ASSIGNED_SIZE         the memory of section error->section does not have the size of
- *                                 the section;
- * RELAKIT_ERR_ADDRESS_WRAPS       the address of the last byte of section error->section is
- *                                 greater than 2^64 - 1;
- * RELAKIT_ERR_OVERLAP             the memory of section error->section overlaps the file, the
- *                                 state or the array memory->places;
- * RELAKIT_ERR_ORDER               the module is in another stage;
- * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
- * RELAKIT_ERR_BUSY                see relakit_module_stage;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
- *                                 an argument is invalid, error->value is its number.
+ * Returns RELAKIT_OK or an error as in relakit_module_assign.
  */
 relakit_status relakit_module_fill(struct relakit_module *module,
                                    const struct relakit_memory *memory,
@@ -2135,14 +2009,7 @@ relakit_status relakit_module_fill(struct relakit_module *module,
  * Tells relakit that the caller has filled every section with memory itself: with the content from
  * the file, or with zeros if the file has none. The call reads and writes no section.
  *
- * The function is allowed in RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes
- * RELAKIT_STAGE_FILLED. error may be NULL.
- *
- * Returns RELAKIT_OK or:
- * RELAKIT_ERR_ORDER               the module is in another stage;
- * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
- * RELAKIT_ERR_BUSY                see relakit_module_stage;
- * RELAKIT_ERR_NULL, _LENGTH       an argument is invalid, error->value is its number.
+ * Stages: RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes RELAKIT_STAGE_FILLED.
  */
 relakit_status relakit_module_filled(struct relakit_module *module, struct relakit_error *error);
 
@@ -2151,36 +2018,31 @@ relakit_status relakit_module_filled(struct relakit_module *module, struct relak
  * early relocations are the ordinary ones and the livepatch relocations for vmlinux. They are
  * applied in section order, as in Linux.
  *
- * - memory must have the same addresses and sizes as for relakit_module_assign.
- * - values is a caller-provided buffer of count entries, at least one for each symbol. After the
- *   call it holds the symbol values, see also RELAKIT_UNASSIGNED. relakit does not use it later.
- * - error may be NULL.
+ * `values` is a caller-provided buffer of `count` entries, at least one for each symbol. After the
+ * call it holds the symbol values, see also RELAKIT_UNASSIGNED. relakit does not use it later.
  *
  * Order of the callbacks: resolver->exported is called first, for the undefined symbols in the
  * order of the symbol table. Then the sections are processed one after the other:
  * resolver->nth_symbol is called for the symbols of a livepatch section, then the section is
- * written. The writer's sync is called once at the end.
+ * written. The writer's `sync` is called once at the end. If several symbols have an error, the
+ * function returns the error of the last one, as in Linux.
  *
- * The function is allowed in RELAKIT_STAGE_FILLED. The stage becomes RELAKIT_STAGE_LOADED; only
- * then may anything read the special sections. If the function fails, the stage and the sections
- * are unchanged, and it can be called again. The exception is RELAKIT_ERR_NOT_UNDONE.
+ * Stage: RELAKIT_STAGE_FILLED. It becomes RELAKIT_STAGE_LOADED; only then may anything read the
+ * special sections. If the function fails, the stage and the sections are unchanged, and the
+ * caller can call it again. The exception is RELAKIT_ERR_NOT_UNDONE.
  *
- * Returns RELAKIT_OK or:
- * RELAKIT_ERR_VALUES_TOO_SHORT        count is less than the number of symbols; error->limit is
- *                                     that number;
+ * Returns RELAKIT_OK, a pass error, a livepatch symbol error or:
+ * RELAKIT_ERR_VALUES_TOO_SHORT        `count` is less than the number of symbols;
  * RELAKIT_ERR_UNKNOWN_SYMBOL          a symbol is undefined and not weak, and the resolver does
  *                                     not find it;
  * RELAKIT_ERR_COMMON_SYMBOL           a symbol is a common symbol;
  * RELAKIT_ERR_SYMBOL_SECTION          the st_shndx of a symbol is not valid;
- * RELAKIT_ERR_BAD_SYMBOL_NAME         a symbol name is outside the string table, does not end in
- *                                     it or is too long;
- * RELAKIT_ERR_RESOLVER                the resolver failed; error->value is its result;
- * RELAKIT_ERR_NOT_ASSIGNED              section error->section is relocated and has no memory;
- * RELAKIT_ERR_ASSIGNED_SIZE             the memory of section error->section does not have the size
+ * RELAKIT_ERR_BAD_SYMBOL_NAME         the name of an undefined symbol is outside the string table
+ *                                     or does not end in it;
+ * RELAKIT_ERR_NOT_ASSIGNED            section error->section is relocated and has no memory;
+ * RELAKIT_ERR_ASSIGNED_SIZE           the memory of section error->section does not have the size
  *                                     of the section;
- * RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of section error->section is
- *                                     greater than 2^64 - 1;
- * RELAKIT_ERR_REL_SECTION             a relocation section is of type SHT_REL;
+ * RELAKIT_ERR_REL_SECTION             the type of a relocation section is SHT_REL;
  * RELAKIT_ERR_TARGET_OUT_OF_RANGE     the target of a section is not valid;
  * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
  * RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
@@ -2189,35 +2051,8 @@ relakit_status relakit_module_filled(struct relakit_module *module, struct relak
  *                                     .klp.rela.<object>;
  * RELAKIT_ERR_KLP_NAME_OUTSIDE        the name of an unused header with SHF_RELA_LIVEPATCH is
  *                                     outside the section name table;
- * RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not in the symbol table;
- * RELAKIT_ERR_SYMBOL_UNASSIGNED         a relocation uses a symbol whose section has no memory;
- * RELAKIT_ERR_NOT_KLP_SYMBOL          a livepatch relocation uses a symbol whose st_shndx is not
- *                                     SHN_LIVEPATCH;
- * RELAKIT_ERR_BAD_KLP_SYMBOL_NAME     the name of such a symbol is not
- *                                     .klp.sym.<object>.<name>,<position>;
- * RELAKIT_ERR_KLP_NOT_FOUND           the resolver does not find a livepatch symbol, or its value
- *                                     is 0;
- * RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
- *                                     that name;
- * RELAKIT_ERR_KLP_SYMPOS            the resolver finds fewer symbols of a name than the
- *                                     position;
- * RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
- * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
- * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
- * RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero;
- * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
- * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
- * RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
- *                                     to error->entry of error->section are written, and other
- *                                     sections may be;
- * RELAKIT_ERR_ORDER                   the module is in another stage;
- * RELAKIT_ERR_NOT_A_MODULE_STATE      see relakit_module_stage;
- * RELAKIT_ERR_BUSY                    see relakit_module_stage;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
- *                                     an argument is invalid, error->value is its number.
- *
- * If several symbols have an error, the function returns the error of the last one, as in Linux.
- * Early relocations are never cleared, so RELAKIT_ERR_TARGET_MISMATCH cannot occur.
+ * RELAKIT_ERR_SYMBOL_UNASSIGNED       a relocation uses a symbol whose section has no memory;
+ * RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero.
  */
 relakit_status relakit_module_early(struct relakit_module *module,
                                     const struct relakit_memory *memory,
@@ -2227,20 +2062,16 @@ relakit_status relakit_module_early(struct relakit_module *module,
                                     struct relakit_error *error);
 
 /**
- * Returns in *size the number of bytes that relakit_module_retain needs. It is 0 if the module has
- * no late sections, which are livepatch sections for modules.
+ * Returns in *size the number of bytes that relakit_module_retain needs. Late sections are
+ * livepatch sections for modules. The size is 0 if the module has none.
  *
- * scratch is a caller-provided buffer of count entries, at least one for each symbol. The call
- * overwrites it. error may be NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
+ * `scratch` is a caller-provided buffer of `count` entries, at least one for each symbol. The call
+ * overwrites it.
+ *
+ * Stages: every stage before RELAKIT_STAGE_LATE.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_ERR_VALUES_TOO_SHORT    count is less than the number of symbols; error->limit is that
- *                                 number;
- * RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
- * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
- * RELAKIT_ERR_BUSY                see relakit_module_stage;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _OVERLAP
- *                                 an argument is invalid, error->value is its number.
+ * RELAKIT_ERR_VALUES_TOO_SHORT  `count` is less than the number of symbols.
  */
 relakit_status relakit_module_retained_size(struct relakit_module *module,
                                             uint64_t *scratch,
@@ -2249,95 +2080,83 @@ relakit_status relakit_module_retained_size(struct relakit_module *module,
                                             struct relakit_error *error);
 
 /**
- * Copies everything that the late passes need into kept. After that the caller may free the file,
- * the symbol values and scratch.
+ * Copies everything that the late passes need into `retained`. After that the caller may free the
+ * file, the symbol values and `scratch`.
  *
- * - memory must have the same addresses and sizes as for relakit_module_early.
- * - scratch is a caller-provided buffer of count entries, at least one for each symbol. The call
- *   overwrites it. If it is the values array of relakit_module_early, read what you need first.
- * - kept is a buffer of kept_size bytes, at least the size from relakit_module_retained_size. It needs
- *   no alignment. It is lent: relakit uses it until the caller stops using the module.
- * - error may be NULL.
+ * - `scratch` is a caller-provided buffer of `count` entries, at least one for each symbol. The
+ *   call overwrites it. It may be the `values` array of relakit_module_early, if its content is no
+ *   longer needed.
+ * - `retained` is a buffer of `retained_size` bytes, at least the size from
+ *   relakit_module_retained_size. It needs no alignment. It is retained: relakit uses it until the
+ *   caller stops using the module.
  *
- * The function is allowed in RELAKIT_STAGE_LOADED. The stage becomes RELAKIT_STAGE_LATE; then the
- * functions that describe the file are no longer allowed. If the function fails, the stage is
- * unchanged.
+ * Stage: RELAKIT_STAGE_LOADED. It becomes RELAKIT_STAGE_LATE; then the functions that describe the
+ * file are no longer allowed. If the function fails, the stage is unchanged.
  *
  * A late section whose target has no memory is not an error here. relakit_module_coming returns
  * the error.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_ERR_RETAINED_TOO_SHORT      kept_size is too small; error->limit is the size needed;
- * RELAKIT_ERR_VALUES_TOO_SHORT    count is less than the number of symbols; error->limit is that
- *                                 number;
- * RELAKIT_ERR_ORDER               the module is in another stage;
- * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
- * RELAKIT_ERR_BUSY                see relakit_module_stage;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
- *                                 an argument is invalid, error->value is its number.
+ * RELAKIT_ERR_RETAINED_TOO_SHORT  `retained_size` is too small;
+ * RELAKIT_ERR_VALUES_TOO_SHORT    `count` is less than the number of symbols.
  */
 relakit_status relakit_module_retain(struct relakit_module *module,
                                      const struct relakit_memory *memory,
                                      uint64_t *scratch,
                                      size_t count,
-                                     void *kept,
-                                     size_t kept_size,
+                                     void *retained,
+                                     size_t retained_size,
                                      struct relakit_error *error);
 
 /**
  * Returns the patched object of a late section.
  *
- * index counts the late sections that name an object, from 0. *object is the name, *object_len
- * bytes in the kept memory without a NUL; relakit_module_coming needs a copy that ends with NUL.
- * *live is 1 if the object's relocations are applied, otherwise 0. An object with several sections
- * is returned several times.
+ * `late_index` numbers the late sections that name an object, from 0. *object points to the name
+ * in the retained state. The name has *object_len bytes and does not end with NUL. For
+ * relakit_module_coming, copy it and add a NUL. *live is 1 if the object's relocations are
+ * applied, otherwise 0. An object with several sections is returned several times.
  *
- * The function is allowed in RELAKIT_STAGE_LATE. error may be NULL. The time is logarithmic in the
- * number of late sections.
+ * Stage: RELAKIT_STAGE_LATE. The time is logarithmic in the number of late sections.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_NOT_FOUND                    index is not less than the number of such sections;
- * RELAKIT_ERR_ORDER               the module is in another stage;
- * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
- * RELAKIT_ERR_BUSY                see relakit_module_stage;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT
- *                                 an argument is invalid, error->value is its number.
+ * RELAKIT_NOT_FOUND  `late_index` is not less than the number of such sections.
  */
 relakit_status relakit_module_object(struct relakit_module *module,
-                                     uint32_t index,
+                                     uint32_t late_index,
                                      const char **object,
                                      size_t *object_len,
                                      uint32_t *live,
                                      struct relakit_error *error);
 
 /**
- * Applies the late relocations for a patched object when that object is loaded (Linux:
- * MODULE_STATE_COMING), or changes nothing.
+ * Applies the late relocations for a patched object, or changes nothing. Call it when that object
+ * is loaded (Linux: MODULE_STATE_COMING).
  *
- * - object is the name of the patched object, at most 55 bytes, ended by NUL.
- * - memory must have the same addresses and sizes as for relakit_module_retain.
- * - sections and error may be NULL. On success *sections is the number of sections of the object.
- *   It is 0 if the module has no section for object. Often this means that the name is misspelt.
+ * `object` is the name of the patched object, at most 55 bytes, ended by NUL. `section_total` may
+ * be NULL. On success *section_total is the number of sections of the object. It is 0 if the
+ * module has no section for `object`. Often this means that the name is misspelt.
  *
  * The sections are processed in section order, as in Linux: the function resolves the symbols of a
- * section with resolver->nth_symbol, then applies the section. resolver->exported is not called.
- * The function is allowed in RELAKIT_STAGE_LATE.
+ * section with resolver->nth_symbol, then applies the section. It does not call
+ * resolver->exported.
  *
- * Returns RELAKIT_OK or:
- * RELAKIT_ERR_NOT_A_MODULE            object is empty or "vmlinux";
+ * Stage: RELAKIT_STAGE_LATE.
+ *
+ * Returns RELAKIT_OK, a pass error, a livepatch symbol error or:
+ * RELAKIT_ERR_NOT_A_MODULE            `object` is empty or "vmlinux";
  * RELAKIT_ERR_ALREADY_LIVE            the object's relocations are applied already;
- * RELAKIT_ERR_SECTION_MOVED                   the address of section error->section has changed since
+ * RELAKIT_ERR_SECTION_MOVED           the address of section error->section has changed since
  *                                     relakit_module_retain;
- * RELAKIT_ERR_NOT_ASSIGNED              section error->section has no memory, now or in
+ * RELAKIT_ERR_NOT_ASSIGNED            section error->section has no memory, now or in
  *                                     relakit_module_retain;
- * RELAKIT_ERR_ASSIGNED_SIZE             the memory of section error->section does not have its size,
+ * RELAKIT_ERR_ASSIGNED_SIZE           the memory of section error->section does not have its size,
  *                                     now or in relakit_module_retain;
- * RELAKIT_ERR_ADDRESS_WRAPS           the address of a target's last byte is greater than 2^64 -
- *                                     1;
  * RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a livepatch section does not begin with
- *                                     .klp.rela.<object>; this stops every object;
+ *                                     .klp.rela.<object>; the call fails with this error for every
+ *                                     object;
  * RELAKIT_ERR_KLP_NAME_OUTSIDE        the name of an unused header with SHF_RELA_LIVEPATCH is
- *                                     outside the section name table; this stops every object;
+ *                                     outside the section name table; the call fails with this
+ *                                     error for every object;
  * RELAKIT_ERR_LATE_NOT_ALLOCATED      a late section is not SHF_ALLOC;
  * RELAKIT_ERR_TARGET_OUT_OF_RANGE     the target of a section is not valid;
  * RELAKIT_ERR_TARGET_NOT_ALLOCATED    a target is not in memory;
@@ -2345,170 +2164,107 @@ relakit_status relakit_module_object(struct relakit_module *module,
  * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
  * RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
  * RELAKIT_ERR_NO_RELOCATION_BYTES     a late section has no content in the file;
- * RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not in the symbol table;
- * RELAKIT_ERR_NOT_KLP_SYMBOL          the st_shndx of a symbol is not SHN_LIVEPATCH;
- * RELAKIT_ERR_BAD_SYMBOL_NAME         a symbol name is outside the string table, does not end in
- *                                     it or is too long;
- * RELAKIT_ERR_BAD_KLP_SYMBOL_NAME     a symbol name is not .klp.sym.<object>.<name>,<position>;
- * RELAKIT_ERR_VMLINUX_FROM_MODULE     a section uses a vmlinux symbol;
- * RELAKIT_ERR_KLP_NOT_FOUND           the resolver does not find a symbol, or its value is 0;
- * RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
- *                                     that name;
- * RELAKIT_ERR_KLP_SYMPOS            the resolver finds fewer symbols of a name than the
- *                                     position;
- * RELAKIT_ERR_RESOLVER                resolver->nth_symbol failed; error->value is its result;
- * RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
- * RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
- * RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
- * RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero;
- * RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
- * RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
- * RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
- *                                     to error->entry of error->section are written, and other
- *                                     sections may be;
- * RELAKIT_ERR_ORDER                   the module is in another stage;
- * RELAKIT_ERR_NOT_A_MODULE_STATE      see relakit_module_stage;
- * RELAKIT_ERR_BUSY                    see relakit_module_stage;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
- *                                     an argument is invalid, error->value is its number.
+ * RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero.
  */
 relakit_status relakit_module_coming(struct relakit_module *module,
                                      const char *object,
                                      const struct relakit_memory *memory,
                                      const struct relakit_resolver *resolver,
-                                     uint32_t *sections,
+                                     uint32_t *section_total,
                                      struct relakit_error *error);
 
 /**
- * Clears the late relocations for a patched object when that object is unloaded (Linux:
- * MODULE_STATE_GOING), or changes nothing.
+ * Clears the late relocations for a patched object, or changes nothing. Call it when that object
+ * is unloaded (Linux: MODULE_STATE_GOING).
  *
- * Before that, each field must hold the value that relakit_module_coming wrote. Sections and
- * entries are cleared from the last to the first. The arguments are those of
- * relakit_module_coming. The function is allowed in RELAKIT_STAGE_LATE.
+ * The function checks that each field still holds the value that relakit_module_coming wrote.
+ * Sections and entries are cleared from the last to the first. The arguments are those of
+ * relakit_module_coming.
  *
- * Linux clears since version 6.3. With a profile of an older version the function writes nothing,
- * and the object's relocations cannot be applied to the same memory again.
+ * Linux clears relocations from RELAKIT_LINUX(6, 3) on. With an older profile the function writes
+ * nothing, and the object's relocations cannot be applied to the same memory again.
  *
- * Returns RELAKIT_OK or:
- * RELAKIT_ERR_NOT_A_MODULE        object is empty or "vmlinux";
- * RELAKIT_ERR_NOT_LIVE            the object has late sections, and its relocations are not
- *                                 applied;
- * RELAKIT_ERR_TARGET_MISMATCH            a field does not hold the relocated value, because something
- *                                 else has changed it;
- * RELAKIT_ERR_SECTION_MOVED               the address of section error->section has changed since
- *                                 relakit_module_retain;
- * RELAKIT_ERR_NOT_ASSIGNED          section error->section has no memory;
- * RELAKIT_ERR_ASSIGNED_SIZE         the memory of section error->section does not have its size;
- * RELAKIT_ERR_WRITER              read or write of the writer failed; nothing is changed;
- * RELAKIT_ERR_SYNC                sync of the writer failed; nothing is changed;
- * RELAKIT_ERR_NOT_UNDONE          the writer failed and the rollback failed too: in error->section
- *                                 the entries 0 to error->entry hold their values and the later
- *                                 ones are zero; other sections may be cleared;
- * RELAKIT_ERR_ORDER               the module is in another stage;
- * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
- * RELAKIT_ERR_BUSY                see relakit_module_stage;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
- *                                 an argument is invalid, error->value is its number.
+ * Stage: RELAKIT_STAGE_LATE.
+ *
+ * Returns RELAKIT_OK, a pass error or:
+ * RELAKIT_ERR_NOT_A_MODULE     `object` is empty or "vmlinux";
+ * RELAKIT_ERR_NOT_LIVE         the object has late sections, and its relocations are not applied;
+ * RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value, because other code has
+ *                              changed it;
+ * RELAKIT_ERR_SECTION_MOVED    the address of section error->section has changed since
+ *                              relakit_module_retain;
+ * RELAKIT_ERR_NOT_ASSIGNED     section error->section has no memory;
+ * RELAKIT_ERR_ASSIGNED_SIZE    the memory of section error->section does not have its size.
  */
 relakit_status relakit_module_going(struct relakit_module *module,
                                     const char *object,
                                     const struct relakit_memory *memory,
-                                    uint32_t *sections,
+                                    uint32_t *section_total,
                                     struct relakit_error *error);
 
 /**
  * Fills *info with numbers that describe the module.
  *
- * error may be NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
- *
- * Returns RELAKIT_OK or:
- * RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
- * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
- * RELAKIT_ERR_BUSY                see relakit_module_stage;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
- *                                 an argument is invalid, error->value is its number.
+ * Stages: every stage before RELAKIT_STAGE_LATE.
  */
 relakit_status relakit_module_describe(struct relakit_module *module,
                                        struct relakit_module_info *info,
                                        struct relakit_error *error);
 
 /**
- * Fills *section with the description of section index.
+ * Fills *section with the description of the section with index `section_index`. Index 0 is
+ * allowed.
  *
- * index is less than the section_count of struct relakit_module_info; 0 is allowed. error may be
- * NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
+ * Stages: every stage before RELAKIT_STAGE_LATE.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_ERR_NO_SUCH_SECTION     the file has no section index; error->limit is the number of
- *                                 sections;
- * RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
- * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
- * RELAKIT_ERR_BUSY                see relakit_module_stage;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
- *                                 an argument is invalid, error->value is its number.
+ * RELAKIT_ERR_NO_SUCH_SECTION  the file has no section with this index.
  */
 relakit_status relakit_module_section(struct relakit_module *module,
-                                      uint32_t index,
+                                      uint32_t section_index,
                                       struct relakit_section *section,
                                       struct relakit_error *error);
 
 /**
- * Fills *symbol with the description of symbol index.
+ * Fills *symbol with the description of the symbol with index `symbol_index`. Index 0 is allowed.
  *
- * error may be NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
+ * Stages: every stage before RELAKIT_STAGE_LATE.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_ERR_SYMBOL_INDEX        the file has no symbol index; error->limit is the number of
- *                                 symbols;
- * RELAKIT_ERR_BAD_SYMBOL_NAME     the symbol's name is outside the string table or does not end in
- *                                 it;
- * RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
- * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
- * RELAKIT_ERR_BUSY                see relakit_module_stage;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
- *                                 an argument is invalid, error->value is its number.
+ * RELAKIT_ERR_SYMBOL_INDEX     the file has no symbol with this index;
+ * RELAKIT_ERR_BAD_SYMBOL_NAME  the symbol's name is outside the string table or does not end in
+ *                              it.
  */
 relakit_status relakit_module_symbol(struct relakit_module *module,
-                                     uint32_t index,
+                                     uint32_t symbol_index,
                                      struct relakit_symbol *symbol,
                                      struct relakit_error *error);
 
 /**
- * Fills *special with the description of section index, if it is a special section.
+ * Fills *special with the description of the section with index `section_index`, if it is a
+ * special section.
  *
- * The function is allowed in RELAKIT_STAGE_LOADED only, because special sections must not be read
- * before all early relocations are applied. error may be NULL.
+ * Stage: RELAKIT_STAGE_LOADED, because special sections must not be read before all early
+ * relocations are applied.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_NOT_FOUND                    section index does not exist, is not a special section or is not
- *                                 in memory;
- * RELAKIT_ERR_ORDER               the module is in another stage;
- * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
- * RELAKIT_ERR_BUSY                see relakit_module_stage;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
- *                                 an argument is invalid, error->value is its number.
+ * RELAKIT_NOT_FOUND  the section does not exist, is not a special section or is not in memory.
  */
 relakit_status relakit_module_special(struct relakit_module *module,
-                                      uint32_t index,
+                                      uint32_t section_index,
                                       struct relakit_special *special,
                                       struct relakit_error *error);
 
 /**
  * Splits the name of a livepatch section into its parts, by the rules of Linux.
  *
- * name has name_len bytes without a NUL. The flag SHF_RELA_LIVEPATCH decides whether a section is
- * a livepatch section, not its name. With the flag, Linux requires such a name. Without it, Linux
- * applies the section as ordinary relocations, whatever its name is.
+ * `name` has `name_len` bytes and need not end with NUL. The flag SHF_RELA_LIVEPATCH, and not the
+ * name, makes a section a livepatch section. With the flag, Linux requires such a name. Without
+ * it, Linux applies the section as ordinary relocations, whatever its name is.
  *
  * *parts is filled only if the result is RELAKIT_OK. Returns RELAKIT_OK or:
- * RELAKIT_NOT_FOUND                      the name does not begin with ".klp.rela.";
- * RELAKIT_ERR_BAD_KLP_SECTION_NAME  the name begins with it, but no object follows;
- * RELAKIT_ERR_NULL                  a required pointer is NULL;
- * RELAKIT_ERR_LENGTH                name_len is more than PTRDIFF_MAX, or the name would end after
- *                                   the end of the address space;
- * RELAKIT_ERR_ALIGNMENT             parts is not aligned to 8 bytes;
- * RELAKIT_ERR_STRUCT_SIZE           parts->struct_size is invalid.
+ * RELAKIT_NOT_FOUND                 the name does not begin with ".klp.rela.";
+ * RELAKIT_ERR_BAD_KLP_SECTION_NAME  the name begins with it, but no object follows.
  */
 relakit_status relakit_parse_klp_section_name(const char *name,
                                               size_t name_len,
@@ -2517,20 +2273,16 @@ relakit_status relakit_parse_klp_section_name(const char *name,
 /**
  * Splits the name of a livepatch symbol into its parts, by the rules of Linux.
  *
- * name has name_len bytes without a NUL. profile is that of struct relakit_options. It decides how
- * long the symbol may be, and which position results from a number that does not fit 64 bits.
- * st_shndx decides whether a symbol is a livepatch symbol (SHN_LIVEPATCH, 0xff20), not its name.
+ * `name` has `name_len` bytes and need not end with NUL. `profile` is that of struct
+ * relakit_options. It decides how long the symbol's name may be, and how a sympos that does not
+ * fit 64 bits is converted. The st_shndx SHN_LIVEPATCH (0xff20), and not the name, makes a symbol
+ * a livepatch symbol.
  *
  * *parts is filled only if the result is RELAKIT_OK. Returns RELAKIT_OK or:
- * RELAKIT_NOT_FOUND                     the name does not begin with ".klp.sym.";
+ * RELAKIT_NOT_FOUND                the name does not begin with ".klp.sym.";
  * RELAKIT_ERR_BAD_KLP_SYMBOL_NAME  the name begins with it, but the rest is not
- *                                  <object>.<name>,<position>;
- * RELAKIT_ERR_PROFILE              profile is unknown;
- * RELAKIT_ERR_NULL                 a required pointer is NULL;
- * RELAKIT_ERR_LENGTH               name_len is more than PTRDIFF_MAX, or the name would end after
- *                                  the end of the address space;
- * RELAKIT_ERR_ALIGNMENT            parts is not aligned to 8 bytes;
- * RELAKIT_ERR_STRUCT_SIZE          parts->struct_size is invalid.
+ *                                  <object>.<name>,<sympos>;
+ * RELAKIT_ERR_PROFILE              `profile` is unknown.
  */
 relakit_status relakit_parse_klp_symbol_name(const char *name,
                                              size_t name_len,
@@ -2538,37 +2290,30 @@ relakit_status relakit_parse_klp_symbol_name(const char *name,
                                              struct relakit_klp_symbol_name *parts);
 
 /**
- * Checks the file of a module for mistakes that Linux accepts, and calls report for each.
+ * Checks the file of a module for mistakes that Linux accepts, and calls `report` for each.
  *
  * Examples: names that match no object or symbol, late relocations for an object that the module
  * does not patch, relocations that are never applied, late relocations of sections that Linux has
- * already read or freed. The call changes neither the module nor the file. Every stage before
- * RELAKIT_STAGE_LATE allows it.
+ * already read or freed. The call changes neither the module nor the file.
  *
- * kernel is the version that loads the module: RELAKIT_LINUX(major, minor), or 0 for the first
- * version of the module's profile. It decides which sections Linux reads early.
- *
- * scratch is a caller-provided buffer of count entries. The call overwrites it. It needs one entry
- * for each symbol or for each section of the file, whichever are more; relakit_module_describe
- * returns both numbers. If it is too short (NULL with count 0 is allowed), the call reports
- * nothing and returns RELAKIT_ERR_VALUES_TOO_SHORT; error->limit is then the number of entries
- * needed.
- *
- * ctx is passed to report. error may be NULL.
+ * - `kernel` is the version that loads the module: RELAKIT_LINUX(major, minor), or 0 for the first
+ *   version of the module's profile. It decides which sections Linux reads early.
+ * - `scratch` is a caller-provided buffer of `count` entries. The call overwrites it. `count` must
+ *   be at least the larger of `symbol_count` and `section_count` in struct relakit_module_info. To
+ *   learn the number, pass NULL and 0: the call reports nothing and returns
+ *   RELAKIT_ERR_VALUES_TOO_SHORT with the number in error->limit.
+ * - `ctx` is passed to `report`.
  *
  * The findings are not sorted. Each is about one section, symbol or relocation. A bad file can
  * have more findings than relocations. With n symbols, sections and relocations the call takes at
  * most n log n steps, without the time of the callbacks.
  *
+ * Stages: every stage before RELAKIT_STAGE_LATE.
+ *
  * Returns RELAKIT_OK, also if there are findings, or:
- * RELAKIT_ERR_VALUES_TOO_SHORT    scratch is too short, see above;
- * RELAKIT_ERR_PROFILE             kernel is older than 5.8, or is not a version of Linux;
- * RELAKIT_ERR_CALLBACK            report is NULL;
- * RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
- * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
- * RELAKIT_ERR_BUSY                see relakit_module_stage;
- * RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _OVERLAP
- *                                 an argument is invalid, error->value is its number.
+ * RELAKIT_ERR_VALUES_TOO_SHORT  `count` is too small;
+ * RELAKIT_ERR_PROFILE           `kernel` is older than RELAKIT_LINUX(5, 8), or is not a version of
+ *                               Linux.
  */
 relakit_status relakit_module_findings(struct relakit_module *module,
                                        uint32_t kernel,
@@ -2579,25 +2324,22 @@ relakit_status relakit_module_findings(struct relakit_module *module,
                                        struct relakit_error *error);
 
 /**
- * Checks section index alone, and calls report for each finding.
+ * Checks only the section with index `section_index`, and calls `report` for each finding.
  *
  * It reports the findings of relakit_module_findings that need no other section. It does not check
  * whether the section's object is patched, or whether the section shares symbols with the sections
- * of other objects. kernel, report, ctx and error are those of relakit_module_findings. Every
- * stage before RELAKIT_STAGE_LATE allows the call. The time is linear in the size of the section.
+ * of other objects. `kernel`, `report` and `ctx` are those of relakit_module_findings. The time is
+ * linear in the size of the section.
+ *
+ * Stages: every stage before RELAKIT_STAGE_LATE.
  *
  * Returns RELAKIT_OK, also if there are findings, or:
- * RELAKIT_ERR_NO_SUCH_SECTION     the file has no section index; error->limit is the number of
- *                                 sections;
- * RELAKIT_ERR_PROFILE             kernel is older than 5.8, or is not a version of Linux;
- * RELAKIT_ERR_CALLBACK            report is NULL;
- * RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
- * RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
- * RELAKIT_ERR_BUSY                see relakit_module_stage;
- * RELAKIT_ERR_NULL, _LENGTH       an argument is invalid, error->value is its number.
+ * RELAKIT_ERR_NO_SUCH_SECTION  the file has no section with this index;
+ * RELAKIT_ERR_PROFILE          `kernel` is older than RELAKIT_LINUX(5, 8), or is not a version of
+ *                              Linux.
  */
 relakit_status relakit_module_section_findings(struct relakit_module *module,
-                                               uint32_t index,
+                                               uint32_t section_index,
                                                uint32_t kernel,
                                                relakit_finding_fn report,
                                                void *ctx,
@@ -2606,7 +2348,7 @@ relakit_status relakit_module_section_findings(struct relakit_module *module,
 /**
  * Returns the stable name of a lint, such as "late-into-init", or NULL if no lint has the number.
  *
- * A name never changes, and docs/findings has a page of that name. RelocFlags are numbered from 1
+ * A name never changes, and docs/findings has a page of that name. Lints are numbered from 1
  * without gaps. The text is constant.
  */
 const char *relakit_lint_name(int32_t lint);
@@ -2626,39 +2368,33 @@ const char *relakit_lint_help(int32_t lint);
 /**
  * Returns the meaning of a member of the findings of a lint.
  *
- * which is 0 for offset, 1 for value, 2 for limit, 3 for other_section and other_entry. Returns ""
- * if the lint does not use the member, and NULL if lint or which does not exist. The text is
- * constant.
+ * The argument `member` selects the member: 0 is `offset`, 1 is `value`, 2 is `limit`, 3 is
+ * `other_section` and `other_entry`. The function returns "" if the lint does not use the member,
+ * and NULL for any other number and for an unknown lint. The text is constant.
  */
-const char *relakit_lint_field_name(int32_t lint, uint32_t which);
+const char *relakit_lint_field_name(int32_t lint, uint32_t member);
 
 /**
  * Finds a name in a table that is sorted by name, in ascending order of unsigned bytes. Linux's
- * tables of exported symbols have this order.
+ * tables of exported symbols have this order. The function does not check the order: in a table
+ * that is not sorted, it can miss a name.
  *
- * name has name_len bytes without a NUL. If several entries have this name, position selects one
- * of them, counted from 1. On success *at is its position in the array. The function compares at
- * most log2(n) + 2 of n names, and needs no memory. For many lookups relakit_index_find is faster.
+ * `name` has `name_len` bytes and need not end with NUL. If several entries have this name,
+ * `sympos` selects the N-th of them, counted from 1. On success *found_index is the array index of
+ * the entry, counted from 0. The function compares at most log2(n) + 2 of n names, and needs no
+ * memory. For many lookups relakit_index_find is faster.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_NOT_FOUND             position is 0, or fewer than position entries have this name; if the
- *                          table is not sorted, this is returned also for a name in it;
- * RELAKIT_ERR_NULL         a required pointer is NULL;
- * RELAKIT_ERR_LENGTH       a buffer is longer than possible, or names->stride is less than the
- *                          size of the name member;
- * RELAKIT_ERR_ALIGNMENT    names or at is not aligned to 8 bytes;
- * RELAKIT_ERR_STRUCT_SIZE  names->struct_size is invalid;
- * RELAKIT_ERR_FLAGS        names->flags is not 0;
- * RELAKIT_ERR_RESERVED     names has a member of a newer version that is not 0.
+ * RELAKIT_NOT_FOUND  `sympos` is 0 or greater than the number of entries with this name.
  */
 relakit_status relakit_find_sorted(const struct relakit_name_table *names,
                                    const char *name,
                                    size_t name_len,
-                                   uint64_t position,
-                                   size_t *at);
+                                   uint64_t sympos,
+                                   size_t *found_index);
 
 /**
- * Returns the number of bytes that relakit_index_build needs for count names: 5 to 6 for each
+ * Returns the number of bytes that relakit_index_build needs for `count` names: 5 to 6 for each
  * name, and a constant. It is at most 6 * count + RELAKIT_INDEX_SIZE in every version with this
  * RELAKIT_ABI. Use that for buffers whose size must be known at compile time. For more than 2^30
  * names the function returns SIZE_MAX, because such an index is impossible.
@@ -2669,24 +2405,18 @@ size_t relakit_index_size(size_t count);
  * Makes an index of a table of names. A lookup in it usually compares one name. The table may have
  * any order.
  *
- * - memory is a buffer for the index: size bytes, at least relakit_index_size(names->count),
- *   aligned to 8 bytes. It is lent: relakit uses it until the caller stops using the index. No
+ * - `memory` is a buffer for the index: `size` bytes, at least relakit_index_size(names->count),
+ *   aligned to 8 bytes. It is retained: relakit uses it until the caller stops using the index. No
  *   call is needed to release it.
- * - The structs of the table, their names and the string table are lent too, and must not change
- *   until then. *names itself is only read during the call. If the table changes, make a new
- *   index.
- * - error may be NULL.
+ * - The structs of the table, their names and the string table are retained too. They must not
+ *   change as long as the index is used. *names itself is only read during the call. If the table
+ *   changes, make a new index.
  *
- * On success *index is memory. The time is linear in the number of names n. If many names have the
- * same hash, it is n log n, and a lookup compares log n names.
+ * On success *index is `memory`. The time is linear in the number of names n. If many names have
+ * the same hash, building takes n log n steps, and a lookup compares up to log n names.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_ERR_INDEX_TOO_SHORT  size is less than relakit_index_size(names->count); error->limit is
- *                              the size needed;
- * RELAKIT_ERR_LENGTH           a buffer is longer than possible, or names->stride is less than the
- *                              size of the name member;
- * RELAKIT_ERR_NULL, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP
- *                              an argument is invalid, error->value is its number.
+ * RELAKIT_ERR_INDEX_TOO_SHORT  `size` is less than relakit_index_size(names->count).
  */
 relakit_status relakit_index_build(const struct relakit_name_table *names,
                                    void *memory,
@@ -2697,28 +2427,26 @@ relakit_status relakit_index_build(const struct relakit_name_table *names,
 /**
  * Finds a name in a table that has an index.
  *
- * name has name_len bytes without a NUL. If several entries have this name, position selects one
- * of them in the order of the table, counted from 1: 1 for an exported symbol, or the position
- * argument of resolver->nth_symbol. The time does not depend on the number of such entries. On
- * success *at is the position in the array.
+ * `name` has `name_len` bytes and need not end with NUL. If several entries have this name,
+ * `sympos` selects the N-th of them in the order of the table, counted from 1. Pass 1 for an
+ * exported symbol, and the `sympos` argument of resolver->nth_symbol for a livepatch symbol. The
+ * time does not depend on the number of entries with this name. On success *found_index is the
+ * array index of the entry, counted from 0.
  *
  * Callbacks of a resolver may call this function, and several threads may use one index at the
  * same time.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_NOT_FOUND              position is 0, or fewer than position entries have this name, or
- *                           name_len is more than 4096;
- * RELAKIT_ERR_NOT_AN_INDEX  index is not an index that relakit_index_build made, or was copied to
- *                           another address;
- * RELAKIT_ERR_NULL          a required pointer is NULL;
- * RELAKIT_ERR_LENGTH        a buffer is longer than possible;
- * RELAKIT_ERR_ALIGNMENT     at is not aligned to 8 bytes.
+ * RELAKIT_NOT_FOUND         `sympos` is 0 or greater than the number of entries with this name, or
+ *                           `name_len` is more than 4096;
+ * RELAKIT_ERR_NOT_AN_INDEX  `index` is not an index that relakit_index_build made, or was copied
+ *                           to another address.
  */
 relakit_status relakit_index_find(const struct relakit_index *index,
                                   const char *name,
                                   size_t name_len,
-                                  uint64_t position,
-                                  size_t *at);
+                                  uint64_t sympos,
+                                  size_t *found_index);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -88,7 +88,7 @@ relakit_status guest_module_place(struct guest_module *module, const char *name,
     for (uint32_t i = 1; i < info.section_count && status == RELAKIT_OK; i++)
         status = place_section(module, i, space, hooks, error);
     module->memory.struct_size = sizeof module->memory;
-    module->memory.places = module->places;
+    module->memory.sections = module->places;
     module->memory.count = info.section_count < MOST_SECTIONS ? info.section_count : MOST_SECTIONS;
     module->memory.writer = hooks;
     if (status == RELAKIT_OK)

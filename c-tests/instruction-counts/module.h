@@ -124,7 +124,7 @@ static inline size_t begin(const struct kind *of, uint32_t sections, uint32_t sy
     places = (struct relakit_section_memory *)lend(sections * sizeof *places);
     values = (uint64_t *)lend(symbols * sizeof *values);
     memory.struct_size = sizeof memory;
-    memory.places = places;
+    memory.sections = places;
     memory.count = sections;
     given_values = given_scratch = values;
     value_count = symbols;

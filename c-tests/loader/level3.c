@@ -55,7 +55,7 @@ relakit_status level3_place(struct level3 *loader, const void *file, size_t size
     loader->module.defined = allocate(info.symbol_count * sizeof(struct name));
     loader->writer = memory_writer(&loader->memory);
     loader->map.struct_size = sizeof loader->map;
-    loader->map.places = loader->places;
+    loader->map.sections = loader->places;
     loader->map.count = info.section_count;
     loader->map.writer = with_writer ? &loader->writer : NULL;
     for (uint32_t i = 1; i < info.section_count && status == RELAKIT_OK; i++)

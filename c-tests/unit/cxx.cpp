@@ -197,7 +197,7 @@ void level_three()
     places[1].size = 16;
     places[1].address = text.address;
     relakit_memory memory = sized<relakit_memory>();
-    memory.places = places.data();
+    memory.sections = places.data();
     memory.count = places.size();
     memory.writer = &writer;
     std::vector<std::uint64_t> values(info.symbol_count);

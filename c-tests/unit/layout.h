@@ -57,7 +57,7 @@ LAYOUT(40, AT(flags, 0) AT(reserved, 4) AT(bytes, 8) AT(size, 16) AT(address, 24
 #undef STRUCT
 
 #define STRUCT struct relakit_memory
-LAYOUT(32, AT(struct_size, 0) AT(flags, 4) AT(places, 8) AT(count, 16) AT(writer, 24));
+LAYOUT(32, AT(struct_size, 0) AT(flags, 4) AT(sections, 8) AT(count, 16) AT(writer, 24));
 #undef STRUCT
 
 #define STRUCT struct relakit_sechdrs

@@ -165,7 +165,7 @@ static inline void places_reset(int on_writer)
     places[PERCPU].symbols_at = PER_CPU_AT;
     memset(&memory, 0, sizeof memory);
     memory.struct_size = sizeof memory;
-    memory.places = places;
+    memory.sections = places;
     memory.count = PERCPU + 1;
     memory.writer = on_writer ? &hooked : NULL;
 }

@@ -32,14 +32,7 @@ pub struct relakit_module_info {
 
 /// Fills *info with numbers that describe the module.
 ///
-/// error may be NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
-///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
-/// RELAKIT_ERR_BUSY                see relakit_module_stage;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
-///                                 an argument is invalid, error->value is its number.
+/// Stages: every stage before RELAKIT_STAGE_LATE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_describe(
     module: *mut relakit_module,
@@ -75,7 +68,7 @@ pub const RELAKIT_CLASS_KLP_EARLY: u32 = 2;
 /// The section holds livepatch relocations for a module: it is a late section. The relocations are
 /// applied when that module is loaded and cleared when it is unloaded.
 pub const RELAKIT_CLASS_KLP_LATE: u32 = 3;
-/// The section holds relocations that the loader skips. section->reason says why.
+/// The section holds relocations that the loader skips. relakit_section.reason says why.
 pub const RELAKIT_CLASS_SKIPPED: u32 = 4;
 /// The section is a livepatch section of the design before Linux 5.8. Loaders from 5.8 on do not
 /// read it.
@@ -84,16 +77,17 @@ pub const RELAKIT_CLASS_LEGACY_ARCH: u32 = 5;
 /// RELAKIT_SECTION_FAILS_COMING say which call fails.
 pub const RELAKIT_CLASS_MALFORMED: u32 = 6;
 
-/// section->flags: the section is in memory while the module runs. It is SHF_ALLOC, and the profile
-/// does not drop it.
+/// relakit_section.flags: the section is in memory while the module runs. It is SHF_ALLOC, and the
+/// loader of the profile loads it. Linux does not load .modinfo, for example.
 pub const RELAKIT_SECTION_IN_MEMORY: u32 = 1;
-/// section->flags: the section is malformed, and relakit_module_early fails because of it.
+/// relakit_section.flags: the section is malformed, and relakit_module_early fails because of it.
 pub const RELAKIT_SECTION_FAILS_LOAD: u32 = 2;
-/// section->flags: the section is malformed, and relakit_module_coming fails because of it: for
-/// section->object, or for every object if that is NULL.
+/// relakit_section.flags: the section is malformed, and relakit_module_coming fails because of it:
+/// for relakit_section.object, or for every object if that is NULL.
 pub const RELAKIT_SECTION_FAILS_COMING: u32 = 4;
 
-/// One section of a module. The pointers lead into the file, except for reason and an empty name.
+/// One section of a module. The pointers point into the file, except for `reason` and an empty
+/// name.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_section {
@@ -110,7 +104,7 @@ pub struct relakit_section {
     pub target: u32,
     /// For a malformed section, the RELAKIT_ERR_ number of its error. Otherwise RELAKIT_OK.
     pub status: relakit_status,
-    /// Why the section has its class: an English text, constant, ended by NUL.
+    /// Why the section has its class: a constant English text that ends with NUL.
     pub reason: *const c_char,
     /// Name of the section, ended by NUL.
     pub name: *const c_char,
@@ -135,23 +129,17 @@ pub struct relakit_section {
     pub info: u32,
 }
 
-/// Fills *section with the description of section index.
+/// Fills *section with the description of the section with index `section_index`. Index 0 is
+/// allowed.
 ///
-/// index is less than the section_count of struct relakit_module_info; 0 is allowed. error may be
-/// NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
+/// Stages: every stage before RELAKIT_STAGE_LATE.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_NO_SUCH_SECTION     the file has no section index; error->limit is the number of
-///                                 sections;
-/// RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
-/// RELAKIT_ERR_BUSY                see relakit_module_stage;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
-///                                 an argument is invalid, error->value is its number.
+/// RELAKIT_ERR_NO_SUCH_SECTION  the file has no section with this index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_section(
     module: *mut relakit_module,
-    index: u32,
+    section_index: u32,
     section: *mut relakit_section,
     error: *mut relakit_error,
 ) -> relakit_status {
@@ -159,7 +147,7 @@ pub unsafe extern "C" fn relakit_module_section(
         // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
         let out = unsafe { VersionedOut::new(section, 104, 3, report) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
-        out.set(&describe_section(module, index, report)?);
+        out.set(&describe_section(module, section_index, report)?);
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that both are NULL or memory of the size of their type.
@@ -213,7 +201,7 @@ fn describe_section(module: &Module<'_>, index: u32, report: &mut Report) -> Res
     })
 }
 
-/// One symbol of a module. The name is in the file.
+/// One symbol of a module. `name` points into the file.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_symbol {
@@ -237,24 +225,18 @@ pub struct relakit_symbol {
     pub size: u64,
 }
 
-/// Fills *symbol with the description of symbol index.
+/// Fills *symbol with the description of the symbol with index `symbol_index`. Index 0 is allowed.
 ///
-/// error may be NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
+/// Stages: every stage before RELAKIT_STAGE_LATE.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_SYMBOL_INDEX        the file has no symbol index; error->limit is the number of
-///                                 symbols;
-/// RELAKIT_ERR_BAD_SYMBOL_NAME     the symbol's name is outside the string table or does not end in
-///                                 it;
-/// RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
-/// RELAKIT_ERR_BUSY                see relakit_module_stage;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
-///                                 an argument is invalid, error->value is its number.
+/// RELAKIT_ERR_SYMBOL_INDEX     the file has no symbol with this index;
+/// RELAKIT_ERR_BAD_SYMBOL_NAME  the symbol's name is outside the string table or does not end in
+///                              it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_symbol(
     module: *mut relakit_module,
-    index: u32,
+    symbol_index: u32,
     symbol: *mut relakit_symbol,
     error: *mut relakit_error,
 ) -> relakit_status {
@@ -263,7 +245,7 @@ pub unsafe extern "C" fn relakit_module_symbol(
         let out = unsafe { VersionedOut::new(symbol, 48, 3, report) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
         let symbols = module.object().symbols();
-        let Some(symbol) = symbols.get(index) else {
+        let Some(symbol) = symbols.get(symbol_index) else {
             return Err(report.refuse(RELAKIT_ERR_SYMBOL_INDEX, 0, u64::from(symbols.len())));
         };
         let name = symbols.name(&symbol).or_report(report)?;
@@ -283,7 +265,8 @@ pub unsafe extern "C" fn relakit_module_symbol(
     unsafe { state::on(module, error, call) }
 }
 
-/// Linux reads the section before relocation. A relocation of it comes too late.
+/// Linux reads the section before relocation. A relocation that changes the section has no effect
+/// on what Linux reads.
 pub const RELAKIT_READ_AT_LOAD: u32 = 1;
 /// Linux reads the section right after relocation, before it makes the code executable. Examples:
 /// alternatives, paravirt, return sites.
@@ -300,8 +283,8 @@ pub const RELAKIT_READ_ON_DEMAND: u32 = 6;
 /// Linux does not read the section.
 pub const RELAKIT_READ_NEVER: u32 = 7;
 
-/// A special section: a section that Linux recognises by its name. The members describe the kernel
-/// version of the profile: the first version that has its rules.
+/// A special section: a section that Linux recognises by its name. If several kernel versions share
+/// a profile, the members describe the oldest of them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_special {
@@ -315,23 +298,18 @@ pub struct relakit_special {
     pub rewrites_code: u32,
 }
 
-/// Fills *special with the description of section index, if it is a special section.
+/// Fills *special with the description of the section with index `section_index`, if it is a
+/// special section.
 ///
-/// The function is allowed in RELAKIT_STAGE_LOADED only, because special sections must not be read
-/// before all early relocations are applied. error may be NULL.
+/// Stage: RELAKIT_STAGE_LOADED, because special sections must not be read before all early
+/// relocations are applied.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_NOT_FOUND                    section index does not exist, is not a special section or is not
-///                                 in memory;
-/// RELAKIT_ERR_ORDER               the module is in another stage;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
-/// RELAKIT_ERR_BUSY                see relakit_module_stage;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE
-///                                 an argument is invalid, error->value is its number.
+/// RELAKIT_NOT_FOUND  the section does not exist, is not a special section or is not in memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_special(
     module: *mut relakit_module,
-    index: u32,
+    section_index: u32,
     special: *mut relakit_special,
     error: *mut relakit_error,
 ) -> relakit_status {
@@ -340,7 +318,7 @@ pub unsafe extern "C" fn relakit_module_special(
         let out = unsafe { VersionedOut::new(special, 16, 3, report) }?;
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
         let version = loaded.module().profile().since;
-        let Some(special) = special::of_section(loaded, index) else { return Ok(RELAKIT_NOT_FOUND) };
+        let Some(special) = special::of_section(loaded, section_index) else { return Ok(RELAKIT_NOT_FOUND) };
         out.set(&relakit_special {
             struct_size: 0,
             read_at: crate::names::read_at(special.first_read(version)),

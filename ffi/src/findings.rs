@@ -14,32 +14,33 @@ use relakit_linux::findings;
 use relakit_linux::findings::{Finding, Lint};
 use relakit_linux::special::Version;
 
-/// finding->severity: information. It is not a mistake by itself.
+/// relakit_finding.severity: information. It is not a mistake by itself.
 pub const RELAKIT_SEVERITY_INFO: i32 = 1;
-/// finding->severity: probably a mistake.
+/// relakit_finding.severity: probably a mistake.
 pub const RELAKIT_SEVERITY_WARNING: i32 = 2;
-/// finding->severity: the module will not work, or will do harm.
+/// relakit_finding.severity: the module will not work, or will do harm.
 pub const RELAKIT_SEVERITY_ERROR: i32 = 3;
 
-/// finding->other_section is valid: a section index.
+/// relakit_finding.other_section is valid: a section index.
 pub const RELAKIT_ERROR_HAS_OTHER_SECTION: u32 = 16;
-/// finding->other_entry is valid: the index of a relocation in finding->other_section, from 0.
+/// relakit_finding.other_entry is valid: the index of a relocation in `other_section`, from 0.
 pub const RELAKIT_ERROR_HAS_OTHER_ENTRY: u32 = 32;
 
 /// A mistake in a module that Linux does not report, or that does harm later.
 ///
-/// A module with findings may load. The functions that load a module return the errors that prevent
-/// loading. The size of this struct never changes.
+/// Linux can load a module in spite of its findings. The functions that load a module return the
+/// errors that prevent loading. The size of this struct never changes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_finding {
-    /// Number of the lint. relakit_lint_name and the functions after it return its texts. A number
-    /// is never reused.
+    /// Number of the kind of finding, called a lint. relakit_lint_name, relakit_lint_message and
+    /// relakit_lint_help return its texts. A number is never reused.
     pub lint: i32,
     /// A RELAKIT_SEVERITY_ number. All findings of a lint have the same one.
     pub severity: i32,
-    /// Which of the next five members are valid: RELAKIT_ERROR_HAS_SECTION, _ENTRY, _SYMBOL,
-    /// _OTHER_SECTION and _OTHER_ENTRY. The others are 0.
+    /// Tells which of the next five members are valid: RELAKIT_ERROR_HAS_SECTION,
+    /// RELAKIT_ERROR_HAS_ENTRY, RELAKIT_ERROR_HAS_SYMBOL, RELAKIT_ERROR_HAS_OTHER_SECTION and
+    /// RELAKIT_ERROR_HAS_OTHER_ENTRY. The others are 0.
     pub has: u32,
     /// Section index. For a relocation: the section that holds it, not its target.
     pub section: u32,
@@ -49,52 +50,44 @@ pub struct relakit_finding {
     pub other_section: u32,
     /// Index of the relocation in its section, counted from 0.
     pub entry: u64,
-    /// Index of a relocation in other_section, counted from 0.
+    /// Index of a relocation in `other_section`, counted from 0.
     pub other_entry: u64,
     /// r_offset of the relocation, in bytes. 0 if the finding is not about a single relocation.
     pub offset: u64,
     /// A length, the content of a field, or another number. relakit_lint_field_name says which.
     pub value: u64,
-    /// The number that value was compared with.
+    /// A second number, often the one that `value` was compared with.
     pub limit: u64,
 }
 
-/// Called once for each finding. *finding is valid during the call. ctx is the argument of the
-/// function that makes the call. The callback may call every function of relakit, except those that
-/// take the same module.
+/// Called once for each finding. *finding is valid during the call. `ctx` is the `ctx` argument of
+/// relakit_module_findings or relakit_module_section_findings.
 pub type relakit_finding_fn = Option<unsafe extern "C" fn(ctx: *mut c_void, finding: *const relakit_finding)>;
 
-/// Checks the file of a module for mistakes that Linux accepts, and calls report for each.
+/// Checks the file of a module for mistakes that Linux accepts, and calls `report` for each.
 ///
 /// Examples: names that match no object or symbol, late relocations for an object that the module
 /// does not patch, relocations that are never applied, late relocations of sections that Linux has
-/// already read or freed. The call changes neither the module nor the file. Every stage before
-/// RELAKIT_STAGE_LATE allows it.
+/// already read or freed. The call changes neither the module nor the file.
 ///
-/// kernel is the version that loads the module: RELAKIT_LINUX(major, minor), or 0 for the first
-/// version of the module's profile. It decides which sections Linux reads early.
-///
-/// scratch is a caller-provided buffer of count entries. The call overwrites it. It needs one entry
-/// for each symbol or for each section of the file, whichever are more; relakit_module_describe
-/// returns both numbers. If it is too short (NULL with count 0 is allowed), the call reports
-/// nothing and returns RELAKIT_ERR_VALUES_TOO_SHORT; error->limit is then the number of entries
-/// needed.
-///
-/// ctx is passed to report. error may be NULL.
+/// - `kernel` is the version that loads the module: RELAKIT_LINUX(major, minor), or 0 for the first
+///   version of the module's profile. It decides which sections Linux reads early.
+/// - `scratch` is a caller-provided buffer of `count` entries. The call overwrites it. `count` must
+///   be at least the larger of `symbol_count` and `section_count` in struct relakit_module_info. To
+///   learn the number, pass NULL and 0: the call reports nothing and returns
+///   RELAKIT_ERR_VALUES_TOO_SHORT with the number in error->limit.
+/// - `ctx` is passed to `report`.
 ///
 /// The findings are not sorted. Each is about one section, symbol or relocation. A bad file can
 /// have more findings than relocations. With n symbols, sections and relocations the call takes at
 /// most n log n steps, without the time of the callbacks.
 ///
+/// Stages: every stage before RELAKIT_STAGE_LATE.
+///
 /// Returns RELAKIT_OK, also if there are findings, or:
-/// RELAKIT_ERR_VALUES_TOO_SHORT    scratch is too short, see above;
-/// RELAKIT_ERR_PROFILE             kernel is older than 5.8, or is not a version of Linux;
-/// RELAKIT_ERR_CALLBACK            report is NULL;
-/// RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
-/// RELAKIT_ERR_BUSY                see relakit_module_stage;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _OVERLAP
-///                                 an argument is invalid, error->value is its number.
+/// RELAKIT_ERR_VALUES_TOO_SHORT  `count` is too small;
+/// RELAKIT_ERR_PROFILE           `kernel` is older than RELAKIT_LINUX(5, 8), or is not a version of
+///                               Linux.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_findings(
     module: *mut relakit_module,
@@ -125,26 +118,23 @@ pub unsafe extern "C" fn relakit_module_findings(
     unsafe { state::on(module, error, call) }
 }
 
-/// Checks section index alone, and calls report for each finding.
+/// Checks only the section with index `section_index`, and calls `report` for each finding.
 ///
 /// It reports the findings of relakit_module_findings that need no other section. It does not check
 /// whether the section's object is patched, or whether the section shares symbols with the sections
-/// of other objects. kernel, report, ctx and error are those of relakit_module_findings. Every
-/// stage before RELAKIT_STAGE_LATE allows the call. The time is linear in the size of the section.
+/// of other objects. `kernel`, `report` and `ctx` are those of relakit_module_findings. The time is
+/// linear in the size of the section.
+///
+/// Stages: every stage before RELAKIT_STAGE_LATE.
 ///
 /// Returns RELAKIT_OK, also if there are findings, or:
-/// RELAKIT_ERR_NO_SUCH_SECTION     the file has no section index; error->limit is the number of
-///                                 sections;
-/// RELAKIT_ERR_PROFILE             kernel is older than 5.8, or is not a version of Linux;
-/// RELAKIT_ERR_CALLBACK            report is NULL;
-/// RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
-/// RELAKIT_ERR_BUSY                see relakit_module_stage;
-/// RELAKIT_ERR_NULL, _LENGTH       an argument is invalid, error->value is its number.
+/// RELAKIT_ERR_NO_SUCH_SECTION  the file has no section with this index;
+/// RELAKIT_ERR_PROFILE          `kernel` is older than RELAKIT_LINUX(5, 8), or is not a version of
+///                              Linux.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_section_findings(
     module: *mut relakit_module,
-    index: u32,
+    section_index: u32,
     kernel: u32,
     report: relakit_finding_fn,
     ctx: *mut c_void,
@@ -155,11 +145,11 @@ pub unsafe extern "C" fn relakit_module_section_findings(
         let module = stage.module().ok_or_else(|| stage.out_of_order(errors))?;
         let version = version(kernel, module, errors)?;
         let sections = module.object().section_count();
-        if index >= sections {
-            let (index, sections) = (u64::from(index), u64::from(sections));
-            return Err(errors.refuse(RELAKIT_ERR_NO_SUCH_SECTION, index, sections));
+        if section_index >= sections {
+            let (section_index, sections) = (u64::from(section_index), u64::from(sections));
+            return Err(errors.refuse(RELAKIT_ERR_NO_SUCH_SECTION, section_index, sections));
         }
-        findings::section(module, index, version, &mut |finding| {
+        findings::section(module, section_index, version, &mut |finding| {
             let finding = as_c(&finding);
             // SAFETY: the caller promises that `report` accepts `ctx`; `finding` is ours.
             unsafe { report(ctx, &raw const finding) };
@@ -207,7 +197,7 @@ fn lint_of(number: i32) -> Option<Lint> {
 
 /// Returns the stable name of a lint, such as "late-into-init", or NULL if no lint has the number.
 ///
-/// A name never changes, and docs/findings has a page of that name. RelocFlags are numbered from 1
+/// A name never changes, and docs/findings has a page of that name. Lints are numbered from 1
 /// without gaps. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_lint_name(lint: i32) -> *const c_char {
@@ -230,15 +220,15 @@ pub extern "C" fn relakit_lint_help(lint: i32) -> *const c_char {
 
 /// Returns the meaning of a member of the findings of a lint.
 ///
-/// which is 0 for offset, 1 for value, 2 for limit, 3 for other_section and other_entry. Returns ""
-/// if the lint does not use the member, and NULL if lint or which does not exist. The text is
-/// constant.
+/// The argument `member` selects the member: 0 is `offset`, 1 is `value`, 2 is `limit`, 3 is
+/// `other_section` and `other_entry`. The function returns "" if the lint does not use the member,
+/// and NULL for any other number and for an unknown lint. The text is constant.
 #[unsafe(no_mangle)]
-pub extern "C" fn relakit_lint_field_name(lint: i32, which: u32) -> *const c_char {
+pub extern "C" fn relakit_lint_field_name(lint: i32, member: u32) -> *const c_char {
     let name = |lint: Lint| {
         let [offset, value, limit] = lint.field_c_names();
         let names = [offset, value, limit, lint.other_c_name()];
-        usize::try_from(which).ok().and_then(|which| names.get(which).copied())
+        usize::try_from(member).ok().and_then(|member| names.get(member).copied())
     };
     lint_of(lint).and_then(name).map_or(ptr::null(), CStr::as_ptr)
 }

@@ -11,10 +11,9 @@ use core::{ptr, slice};
 use relakit::elf::NAME_MAX;
 use relakit::index::{Index, Names, find_sorted};
 
-/// A table of names in the caller's memory: an array of structs, each with the name of one item. A
-/// name is a pointer (strings is NULL), or an offset in a string table, such as the st_name of an
-/// Elf64_Sym. The functions return a position in the array, counted from 0. relakit ignores the
-/// other members of the structs.
+/// A caller-provided table of names: an array of structs, each with the name of one item. A name is
+/// a pointer (`strings` is NULL), or an offset in a string table, such as the st_name of an
+/// Elf64_Sym. relakit ignores the other members of the structs.
 ///
 /// A name ends at a NUL or at the end of the string table. A NULL pointer or an offset outside the
 /// string table is an empty name.
@@ -26,7 +25,7 @@ pub struct relakit_name_table {
     /// Must be 0.
     pub flags: u32,
     /// Address of the name member of the first struct: a const char *, or a uint32_t offset if
-    /// strings is set. It needs no alignment.
+    /// `strings` is set. It needs no alignment.
     pub first: *const c_void,
     /// Distance between two structs in bytes: their sizeof.
     pub stride: usize,
@@ -182,29 +181,23 @@ impl Names for Table {
 }
 
 /// Finds a name in a table that is sorted by name, in ascending order of unsigned bytes. Linux's
-/// tables of exported symbols have this order.
+/// tables of exported symbols have this order. The function does not check the order: in a table
+/// that is not sorted, it can miss a name.
 ///
-/// name has name_len bytes without a NUL. If several entries have this name, position selects one
-/// of them, counted from 1. On success *at is its position in the array. The function compares at
-/// most log2(n) + 2 of n names, and needs no memory. For many lookups relakit_index_find is faster.
+/// `name` has `name_len` bytes and need not end with NUL. If several entries have this name,
+/// `sympos` selects the N-th of them, counted from 1. On success *found_index is the array index of
+/// the entry, counted from 0. The function compares at most log2(n) + 2 of n names, and needs no
+/// memory. For many lookups relakit_index_find is faster.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_NOT_FOUND             position is 0, or fewer than position entries have this name; if the
-///                          table is not sorted, this is returned also for a name in it;
-/// RELAKIT_ERR_NULL         a required pointer is NULL;
-/// RELAKIT_ERR_LENGTH       a buffer is longer than possible, or names->stride is less than the
-///                          size of the name member;
-/// RELAKIT_ERR_ALIGNMENT    names or at is not aligned to 8 bytes;
-/// RELAKIT_ERR_STRUCT_SIZE  names->struct_size is invalid;
-/// RELAKIT_ERR_FLAGS        names->flags is not 0;
-/// RELAKIT_ERR_RESERVED     names has a member of a newer version that is not 0.
+/// RELAKIT_NOT_FOUND  `sympos` is 0 or greater than the number of entries with this name.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_find_sorted(
     names: *const relakit_name_table,
     name: *const c_char,
     name_len: usize,
-    position: u64,
-    at: *mut usize,
+    sympos: u64,
+    found_index: *mut usize,
 ) -> relakit_status {
     let find = |report: &mut Report| {
         // SAFETY: the caller promises that `names` and the table stay readable while they are used.
@@ -212,8 +205,8 @@ pub unsafe extern "C" fn relakit_find_sorted(
         // SAFETY: `Piece::new` checks the pointer and length; the caller promises readable bytes.
         let name = unsafe { Piece::new(name.cast(), name_len, 2, report)?.read() };
         // SAFETY: the caller promises that `at` is NULL or writable.
-        let at = unsafe { Out::new(at, 5, report) }?;
-        Ok(found(find_sorted(&table, name, position), at))
+        let found_index = unsafe { Out::new(found_index, 5, report) }?;
+        Ok(found(find_sorted(&table, name, sympos), found_index))
     };
     // SAFETY: `answer` accepts NULL.
     unsafe { answer(ptr::null_mut(), find) }
@@ -229,7 +222,7 @@ fn found(position: Option<usize>, at: Out<usize>) -> relakit_status {
     }
 }
 
-/// Returns the number of bytes that relakit_index_build needs for count names: 5 to 6 for each
+/// Returns the number of bytes that relakit_index_build needs for `count` names: 5 to 6 for each
 /// name, and a constant. It is at most 6 * count + RELAKIT_INDEX_SIZE in every version with this
 /// RELAKIT_ABI. Use that for buffers whose size must be known at compile time. For more than 2^30
 /// names the function returns SIZE_MAX, because such an index is impossible.
@@ -238,7 +231,8 @@ pub const extern "C" fn relakit_index_size(count: usize) -> usize {
     size_of::<relakit_index>().saturating_add(Index::words(count).saturating_mul(size_of::<u32>()))
 }
 
-/// Size of an index in bytes, apart from 6 bytes for each name; see relakit_index_size.
+/// Constant part of the size of an index in bytes: an index of n names needs at most 6 * n +
+/// RELAKIT_INDEX_SIZE bytes. See relakit_index_size.
 pub const RELAKIT_INDEX_SIZE: usize = 256;
 
 // Apart from 6 bytes for each name, an index has the state and two constant words. Rounding the
@@ -249,24 +243,18 @@ const _: () = assert!(align_of::<relakit_index>() == 8);
 /// Makes an index of a table of names. A lookup in it usually compares one name. The table may have
 /// any order.
 ///
-/// - memory is a buffer for the index: size bytes, at least relakit_index_size(names->count),
-///   aligned to 8 bytes. It is lent: relakit uses it until the caller stops using the index. No
+/// - `memory` is a buffer for the index: `size` bytes, at least relakit_index_size(names->count),
+///   aligned to 8 bytes. It is retained: relakit uses it until the caller stops using the index. No
 ///   call is needed to release it.
-/// - The structs of the table, their names and the string table are lent too, and must not change
-///   until then. *names itself is only read during the call. If the table changes, make a new
-///   index.
-/// - error may be NULL.
+/// - The structs of the table, their names and the string table are retained too. They must not
+///   change as long as the index is used. *names itself is only read during the call. If the table
+///   changes, make a new index.
 ///
-/// On success *index is memory. The time is linear in the number of names n. If many names have the
-/// same hash, it is n log n, and a lookup compares log n names.
+/// On success *index is `memory`. The time is linear in the number of names n. If many names have
+/// the same hash, building takes n log n steps, and a lookup compares up to log n names.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_INDEX_TOO_SHORT  size is less than relakit_index_size(names->count); error->limit is
-///                              the size needed;
-/// RELAKIT_ERR_LENGTH           a buffer is longer than possible, or names->stride is less than the
-///                              size of the name member;
-/// RELAKIT_ERR_NULL, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP
-///                              an argument is invalid, error->value is its number.
+/// RELAKIT_ERR_INDEX_TOO_SHORT  `size` is less than relakit_index_size(names->count).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_index_build(
     names: *const relakit_name_table,
@@ -303,29 +291,27 @@ pub unsafe extern "C" fn relakit_index_build(
 
 /// Finds a name in a table that has an index.
 ///
-/// name has name_len bytes without a NUL. If several entries have this name, position selects one
-/// of them in the order of the table, counted from 1: 1 for an exported symbol, or the position
-/// argument of resolver->nth_symbol. The time does not depend on the number of such entries. On
-/// success *at is the position in the array.
+/// `name` has `name_len` bytes and need not end with NUL. If several entries have this name,
+/// `sympos` selects the N-th of them in the order of the table, counted from 1. Pass 1 for an
+/// exported symbol, and the `sympos` argument of resolver->nth_symbol for a livepatch symbol. The
+/// time does not depend on the number of entries with this name. On success *found_index is the
+/// array index of the entry, counted from 0.
 ///
 /// Callbacks of a resolver may call this function, and several threads may use one index at the
 /// same time.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_NOT_FOUND              position is 0, or fewer than position entries have this name, or
-///                           name_len is more than 4096;
-/// RELAKIT_ERR_NOT_AN_INDEX  index is not an index that relakit_index_build made, or was copied to
-///                           another address;
-/// RELAKIT_ERR_NULL          a required pointer is NULL;
-/// RELAKIT_ERR_LENGTH        a buffer is longer than possible;
-/// RELAKIT_ERR_ALIGNMENT     at is not aligned to 8 bytes.
+/// RELAKIT_NOT_FOUND         `sympos` is 0 or greater than the number of entries with this name, or
+///                           `name_len` is more than 4096;
+/// RELAKIT_ERR_NOT_AN_INDEX  `index` is not an index that relakit_index_build made, or was copied
+///                           to another address.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_index_find(
     index: *const relakit_index,
     name: *const c_char,
     name_len: usize,
-    position: u64,
-    at: *mut usize,
+    sympos: u64,
+    found_index: *mut usize,
 ) -> relakit_status {
     let find = |report: &mut Report| {
         // SAFETY: NULL, or the caller promises readable memory of an index's size, unchanged.
@@ -333,8 +319,8 @@ pub unsafe extern "C" fn relakit_index_find(
         // SAFETY: `Piece::new` checks the pointer and length; the caller promises readable bytes.
         let name = unsafe { Piece::new(name.cast(), name_len, 2, report)?.read() };
         // SAFETY: the caller promises that `at` is NULL or writable.
-        let at = unsafe { Out::new(at, 5, report) }?;
-        Ok(found(index.nth(name, position), at))
+        let found_index = unsafe { Out::new(found_index, 5, report) }?;
+        Ok(found(index.nth(name, sympos), found_index))
     };
     // SAFETY: `answer` accepts NULL.
     unsafe { answer(ptr::null_mut(), find) }

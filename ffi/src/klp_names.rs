@@ -10,8 +10,8 @@ use core::ptr;
 use relakit::abi::{KLP_RELA_PREFIX, KLP_SYM_PREFIX};
 use relakit::klp::{RelaName, SymName};
 
-/// The parts of a section name ".klp.rela.<object>.<section>". The pointers lead into the name; the
-/// parts do not end with NUL.
+/// The parts of a section name ".klp.rela.<object>.<section>". The pointers point into the name;
+/// the parts do not end with NUL.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_klp_section_name {
@@ -21,17 +21,17 @@ pub struct relakit_klp_section_name {
     pub is_early: u32,
     /// The patched object: 1 to 55 bytes without a dot.
     pub object: *const c_char,
-    /// Length of object in bytes. Linux cuts a longer name to 55 bytes, and so does relakit. Then
-    /// the byte after it is not a dot.
+    /// Length of `object` in bytes. Linux cuts a longer name to 55 bytes, and so does relakit. In
+    /// this case object[object_len] is not the dot.
     pub object_len: usize,
-    /// The name of the target section, if the name follows the convention. Otherwise NULL. Linux
-    /// ignores this part; the target is sh_info.
+    /// The <section> part, or NULL if the section name has no such part. Linux ignores this part;
+    /// the target is sh_info.
     pub section: *const c_char,
-    /// Length of section in bytes.
+    /// Length of `section` in bytes.
     pub section_len: usize,
 }
 
-/// The parts of a symbol name ".klp.sym.<object>.<name>,<position>". The pointers lead into the
+/// The parts of a symbol name ".klp.sym.<object>.<name>,<sympos>". The pointers point into the
 /// name; the parts do not end with NUL.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -42,16 +42,16 @@ pub struct relakit_klp_symbol_name {
     pub is_vmlinux: u32,
     /// The patched object: 1 to 55 bytes without a dot.
     pub object: *const c_char,
-    /// Length of object in bytes.
+    /// Length of `object` in bytes.
     pub object_len: usize,
     /// The symbol: 1 to 511 bytes without a comma, or 1 to 127 before Linux 6.1.
     pub name: *const c_char,
-    /// Length of name in bytes.
+    /// Length of `name` in bytes.
     pub name_len: usize,
-    /// The position (Linux: sympos). 0 means the only symbol of that name in the object; N means
-    /// symbol number N of that name, counted from 1.
+    /// 0 means the only symbol of that name in the object. N means the N-th symbol of that name,
+    /// counted from 1.
     pub sympos: u64,
-    /// Number of bytes after the position. Linux ignores them.
+    /// Number of bytes after sympos. Linux ignores them.
     pub trailing: usize,
 }
 
@@ -61,18 +61,13 @@ fn flag(value: bool) -> u32 {
 
 /// Splits the name of a livepatch section into its parts, by the rules of Linux.
 ///
-/// name has name_len bytes without a NUL. The flag SHF_RELA_LIVEPATCH decides whether a section is
-/// a livepatch section, not its name. With the flag, Linux requires such a name. Without it, Linux
-/// applies the section as ordinary relocations, whatever its name is.
+/// `name` has `name_len` bytes and need not end with NUL. The flag SHF_RELA_LIVEPATCH, and not the
+/// name, makes a section a livepatch section. With the flag, Linux requires such a name. Without
+/// it, Linux applies the section as ordinary relocations, whatever its name is.
 ///
 /// *parts is filled only if the result is RELAKIT_OK. Returns RELAKIT_OK or:
-/// RELAKIT_NOT_FOUND                      the name does not begin with ".klp.rela.";
-/// RELAKIT_ERR_BAD_KLP_SECTION_NAME  the name begins with it, but no object follows;
-/// RELAKIT_ERR_NULL                  a required pointer is NULL;
-/// RELAKIT_ERR_LENGTH                name_len is more than PTRDIFF_MAX, or the name would end after
-///                                   the end of the address space;
-/// RELAKIT_ERR_ALIGNMENT             parts is not aligned to 8 bytes;
-/// RELAKIT_ERR_STRUCT_SIZE           parts->struct_size is invalid.
+/// RELAKIT_NOT_FOUND                 the name does not begin with ".klp.rela.";
+/// RELAKIT_ERR_BAD_KLP_SECTION_NAME  the name begins with it, but no object follows.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_parse_klp_section_name(
     name: *const c_char,
@@ -106,20 +101,16 @@ pub unsafe extern "C" fn relakit_parse_klp_section_name(
 
 /// Splits the name of a livepatch symbol into its parts, by the rules of Linux.
 ///
-/// name has name_len bytes without a NUL. profile is that of struct relakit_options. It decides how
-/// long the symbol may be, and which position results from a number that does not fit 64 bits.
-/// st_shndx decides whether a symbol is a livepatch symbol (SHN_LIVEPATCH, 0xff20), not its name.
+/// `name` has `name_len` bytes and need not end with NUL. `profile` is that of struct
+/// relakit_options. It decides how long the symbol's name may be, and how a sympos that does not
+/// fit 64 bits is converted. The st_shndx SHN_LIVEPATCH (0xff20), and not the name, makes a symbol
+/// a livepatch symbol.
 ///
 /// *parts is filled only if the result is RELAKIT_OK. Returns RELAKIT_OK or:
-/// RELAKIT_NOT_FOUND                     the name does not begin with ".klp.sym.";
+/// RELAKIT_NOT_FOUND                the name does not begin with ".klp.sym.";
 /// RELAKIT_ERR_BAD_KLP_SYMBOL_NAME  the name begins with it, but the rest is not
-///                                  <object>.<name>,<position>;
-/// RELAKIT_ERR_PROFILE              profile is unknown;
-/// RELAKIT_ERR_NULL                 a required pointer is NULL;
-/// RELAKIT_ERR_LENGTH               name_len is more than PTRDIFF_MAX, or the name would end after
-///                                  the end of the address space;
-/// RELAKIT_ERR_ALIGNMENT            parts is not aligned to 8 bytes;
-/// RELAKIT_ERR_STRUCT_SIZE          parts->struct_size is invalid.
+///                                  <object>.<name>,<sympos>;
+/// RELAKIT_ERR_PROFILE              `profile` is unknown.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_parse_klp_symbol_name(
     name: *const c_char,

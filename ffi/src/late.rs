@@ -10,20 +10,16 @@ use crate::status::*;
 use crate::types::*;
 use core::ffi::{c_char, c_void};
 
-/// Returns in *size the number of bytes that relakit_module_retain needs. It is 0 if the module has
-/// no late sections, which are livepatch sections for modules.
+/// Returns in *size the number of bytes that relakit_module_retain needs. Late sections are
+/// livepatch sections for modules. The size is 0 if the module has none.
 ///
-/// scratch is a caller-provided buffer of count entries, at least one for each symbol. The call
-/// overwrites it. error may be NULL. Every stage before RELAKIT_STAGE_LATE allows the call.
+/// `scratch` is a caller-provided buffer of `count` entries, at least one for each symbol. The call
+/// overwrites it.
+///
+/// Stages: every stage before RELAKIT_STAGE_LATE.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_VALUES_TOO_SHORT    count is less than the number of symbols; error->limit is that
-///                                 number;
-/// RELAKIT_ERR_ORDER               the module is in RELAKIT_STAGE_LATE;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
-/// RELAKIT_ERR_BUSY                see relakit_module_stage;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _OVERLAP
-///                                 an argument is invalid, error->value is its number.
+/// RELAKIT_ERR_VALUES_TOO_SHORT  `count` is less than the number of symbols.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_retained_size(
     module: *mut relakit_module,
@@ -46,47 +42,40 @@ pub unsafe extern "C" fn relakit_module_retained_size(
     unsafe { state::on(module, error, call) }
 }
 
-/// Copies everything that the late passes need into kept. After that the caller may free the file,
-/// the symbol values and scratch.
+/// Copies everything that the late passes need into `retained`. After that the caller may free the
+/// file, the symbol values and `scratch`.
 ///
-/// - memory must have the same addresses and sizes as for relakit_module_early.
-/// - scratch is a caller-provided buffer of count entries, at least one for each symbol. The call
-///   overwrites it. If it is the values array of relakit_module_early, read what you need first.
-/// - kept is a buffer of kept_size bytes, at least the size from relakit_module_retained_size. It needs
-///   no alignment. It is lent: relakit uses it until the caller stops using the module.
-/// - error may be NULL.
+/// - `scratch` is a caller-provided buffer of `count` entries, at least one for each symbol. The
+///   call overwrites it. It may be the `values` array of relakit_module_early, if its content is no
+///   longer needed.
+/// - `retained` is a buffer of `retained_size` bytes, at least the size from
+///   relakit_module_retained_size. It needs no alignment. It is retained: relakit uses it until the
+///   caller stops using the module.
 ///
-/// The function is allowed in RELAKIT_STAGE_LOADED. The stage becomes RELAKIT_STAGE_LATE; then the
-/// functions that describe the file are no longer allowed. If the function fails, the stage is
-/// unchanged.
+/// Stage: RELAKIT_STAGE_LOADED. It becomes RELAKIT_STAGE_LATE; then the functions that describe the
+/// file are no longer allowed. If the function fails, the stage is unchanged.
 ///
 /// A late section whose target has no memory is not an error here. relakit_module_coming returns
 /// the error.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_RETAINED_TOO_SHORT      kept_size is too small; error->limit is the size needed;
-/// RELAKIT_ERR_VALUES_TOO_SHORT    count is less than the number of symbols; error->limit is that
-///                                 number;
-/// RELAKIT_ERR_ORDER               the module is in another stage;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
-/// RELAKIT_ERR_BUSY                see relakit_module_stage;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
-///                                 an argument is invalid, error->value is its number.
+/// RELAKIT_ERR_RETAINED_TOO_SHORT  `retained_size` is too small;
+/// RELAKIT_ERR_VALUES_TOO_SHORT    `count` is less than the number of symbols.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_retain(
     module: *mut relakit_module,
     memory: *const relakit_memory,
     scratch: *mut u64,
     count: usize,
-    kept: *mut c_void,
-    kept_size: usize,
+    retained: *mut c_void,
+    retained_size: usize,
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
         let scratch = Piece::new(scratch, count, 3, report)?;
-        let kept = Piece::new(kept.cast::<u8>(), kept_size, 5, report)?;
-        let (lent, buffer) = (scratch.span, kept.span);
+        let retained = Piece::new(retained.cast::<u8>(), retained_size, 5, report)?;
+        let (lent, buffer) = (scratch.span, retained.span);
         let file = file_span(loaded.module(), report)?;
         lent.apart_from(&[file, own], 3, report)?;
         buffer.apart_from(&[file, lent, own], 5, report)?;
@@ -95,8 +84,8 @@ pub unsafe extern "C" fn relakit_module_retain(
         // SAFETY: checked, and apart from all else in use; the caller promises it writable.
         let scratch = unsafe { scratch.write() };
         // SAFETY: apart from all else in use; the caller promises it while the module is used.
-        let kept = unsafe { kept.write() };
-        let late = loaded.retain(&mut memory, scratch, kept).or_report(report)?;
+        let retained = unsafe { retained.write() };
+        let late = loaded.retain(&mut memory, scratch, retained).or_report(report)?;
         *stage = Stage::Late(late, buffer);
         Ok(RELAKIT_OK)
     };
@@ -106,25 +95,19 @@ pub unsafe extern "C" fn relakit_module_retain(
 
 /// Returns the patched object of a late section.
 ///
-/// index counts the late sections that name an object, from 0. *object is the name, *object_len
-/// bytes in the kept memory without a NUL; relakit_module_coming needs a copy that ends with NUL.
-/// *live is 1 if the object's relocations are applied, otherwise 0. An object with several sections
-/// is returned several times.
+/// `late_index` numbers the late sections that name an object, from 0. *object points to the name
+/// in the retained state. The name has *object_len bytes and does not end with NUL. For
+/// relakit_module_coming, copy it and add a NUL. *live is 1 if the object's relocations are
+/// applied, otherwise 0. An object with several sections is returned several times.
 ///
-/// The function is allowed in RELAKIT_STAGE_LATE. error may be NULL. The time is logarithmic in the
-/// number of late sections.
+/// Stage: RELAKIT_STAGE_LATE. The time is logarithmic in the number of late sections.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_NOT_FOUND                    index is not less than the number of such sections;
-/// RELAKIT_ERR_ORDER               the module is in another stage;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
-/// RELAKIT_ERR_BUSY                see relakit_module_stage;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT
-///                                 an argument is invalid, error->value is its number.
+/// RELAKIT_NOT_FOUND  `late_index` is not less than the number of such sections.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_object(
     module: *mut relakit_module,
-    index: u32,
+    late_index: u32,
     object: *mut *const c_char,
     object_len: *mut usize,
     live: *mut u32,
@@ -138,7 +121,7 @@ pub unsafe extern "C" fn relakit_module_object(
         let len = unsafe { Out::new(object_len, 4, report) }?;
         // SAFETY: the caller promises that `live` is NULL or writable.
         let live = unsafe { Out::new(live, 5, report) }?;
-        let Some((name, is_live)) = late.object_at(index) else { return Ok(RELAKIT_NOT_FOUND) };
+        let Some((name, is_live)) = late.object_at(late_index) else { return Ok(RELAKIT_NOT_FOUND) };
         object.set(name.as_ptr().cast());
         len.set(name.len());
         live.set(u32::from(is_live));
@@ -148,33 +131,34 @@ pub unsafe extern "C" fn relakit_module_object(
     unsafe { state::on(module, error, call) }
 }
 
-/// Applies the late relocations for a patched object when that object is loaded (Linux:
-/// MODULE_STATE_COMING), or changes nothing.
+/// Applies the late relocations for a patched object, or changes nothing. Call it when that object
+/// is loaded (Linux: MODULE_STATE_COMING).
 ///
-/// - object is the name of the patched object, at most 55 bytes, ended by NUL.
-/// - memory must have the same addresses and sizes as for relakit_module_retain.
-/// - sections and error may be NULL. On success *sections is the number of sections of the object.
-///   It is 0 if the module has no section for object. Often this means that the name is misspelt.
+/// `object` is the name of the patched object, at most 55 bytes, ended by NUL. `section_total` may
+/// be NULL. On success *section_total is the number of sections of the object. It is 0 if the
+/// module has no section for `object`. Often this means that the name is misspelt.
 ///
 /// The sections are processed in section order, as in Linux: the function resolves the symbols of a
-/// section with resolver->nth_symbol, then applies the section. resolver->exported is not called.
-/// The function is allowed in RELAKIT_STAGE_LATE.
+/// section with resolver->nth_symbol, then applies the section. It does not call
+/// resolver->exported.
 ///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_NOT_A_MODULE            object is empty or "vmlinux";
+/// Stage: RELAKIT_STAGE_LATE.
+///
+/// Returns RELAKIT_OK, a pass error, a livepatch symbol error or:
+/// RELAKIT_ERR_NOT_A_MODULE            `object` is empty or "vmlinux";
 /// RELAKIT_ERR_ALREADY_LIVE            the object's relocations are applied already;
-/// RELAKIT_ERR_SECTION_MOVED                   the address of section error->section has changed since
+/// RELAKIT_ERR_SECTION_MOVED           the address of section error->section has changed since
 ///                                     relakit_module_retain;
-/// RELAKIT_ERR_NOT_ASSIGNED              section error->section has no memory, now or in
+/// RELAKIT_ERR_NOT_ASSIGNED            section error->section has no memory, now or in
 ///                                     relakit_module_retain;
-/// RELAKIT_ERR_ASSIGNED_SIZE             the memory of section error->section does not have its size,
+/// RELAKIT_ERR_ASSIGNED_SIZE           the memory of section error->section does not have its size,
 ///                                     now or in relakit_module_retain;
-/// RELAKIT_ERR_ADDRESS_WRAPS           the address of a target's last byte is greater than 2^64 -
-///                                     1;
 /// RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a livepatch section does not begin with
-///                                     .klp.rela.<object>; this stops every object;
+///                                     .klp.rela.<object>; the call fails with this error for every
+///                                     object;
 /// RELAKIT_ERR_KLP_NAME_OUTSIDE        the name of an unused header with SHF_RELA_LIVEPATCH is
-///                                     outside the section name table; this stops every object;
+///                                     outside the section name table; the call fails with this
+///                                     error for every object;
 /// RELAKIT_ERR_LATE_NOT_ALLOCATED      a late section is not SHF_ALLOC;
 /// RELAKIT_ERR_TARGET_OUT_OF_RANGE     the target of a section is not valid;
 /// RELAKIT_ERR_TARGET_NOT_ALLOCATED    a target is not in memory;
@@ -182,105 +166,71 @@ pub unsafe extern "C" fn relakit_module_object(
 /// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
 /// RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
 /// RELAKIT_ERR_NO_RELOCATION_BYTES     a late section has no content in the file;
-/// RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not in the symbol table;
-/// RELAKIT_ERR_NOT_KLP_SYMBOL          the st_shndx of a symbol is not SHN_LIVEPATCH;
-/// RELAKIT_ERR_BAD_SYMBOL_NAME         a symbol name is outside the string table, does not end in
-///                                     it or is too long;
-/// RELAKIT_ERR_BAD_KLP_SYMBOL_NAME     a symbol name is not .klp.sym.<object>.<name>,<position>;
-/// RELAKIT_ERR_VMLINUX_FROM_MODULE     a section uses a vmlinux symbol;
-/// RELAKIT_ERR_KLP_NOT_FOUND           the resolver does not find a symbol, or its value is 0;
-/// RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
-///                                     that name;
-/// RELAKIT_ERR_KLP_SYMPOS            the resolver finds fewer symbols of a name than the
-///                                     position;
-/// RELAKIT_ERR_RESOLVER                resolver->nth_symbol failed; error->value is its result;
-/// RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
-/// RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
-/// RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
-/// RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero;
-/// RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
-/// RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
-/// RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
-///                                     to error->entry of error->section are written, and other
-///                                     sections may be;
-/// RELAKIT_ERR_ORDER                   the module is in another stage;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE      see relakit_module_stage;
-/// RELAKIT_ERR_BUSY                    see relakit_module_stage;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
-///                                     an argument is invalid, error->value is its number.
+/// RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_coming(
     module: *mut relakit_module,
     object: *const c_char,
     memory: *const relakit_memory,
     resolver: *const relakit_resolver,
-    sections: *mut u32,
+    section_total: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
-        let Stage::Late(late, kept) = stage else { return Err(stage.out_of_order(report)) };
+        let Stage::Late(late, retained) = stage else { return Err(stage.out_of_order(report)) };
         // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
         let object = unsafe { ObjectName::new(object, 2, report) }?;
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
-        let mut memory = unsafe { Places::new(memory, 3, &[*kept, own], report) }?;
+        let mut memory = unsafe { Places::new(memory, 3, &[*retained, own], report) }?;
         // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
         let mut resolver = unsafe { CResolver::new(resolver, 4, report) }?;
         // SAFETY: the caller promises that `sections` is NULL or writable.
-        let sections = unsafe { Count::new(sections, 5, report) }?;
-        sections.set(late.coming(object.bytes(), &mut memory, &mut resolver).or_report(report)?);
+        let section_total = unsafe { Count::new(section_total, 5, report) }?;
+        section_total.set(late.coming(object.bytes(), &mut memory, &mut resolver).or_report(report)?);
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
 
-/// Clears the late relocations for a patched object when that object is unloaded (Linux:
-/// MODULE_STATE_GOING), or changes nothing.
+/// Clears the late relocations for a patched object, or changes nothing. Call it when that object
+/// is unloaded (Linux: MODULE_STATE_GOING).
 ///
-/// Before that, each field must hold the value that relakit_module_coming wrote. Sections and
-/// entries are cleared from the last to the first. The arguments are those of
-/// relakit_module_coming. The function is allowed in RELAKIT_STAGE_LATE.
+/// The function checks that each field still holds the value that relakit_module_coming wrote.
+/// Sections and entries are cleared from the last to the first. The arguments are those of
+/// relakit_module_coming.
 ///
-/// Linux clears since version 6.3. With a profile of an older version the function writes nothing,
-/// and the object's relocations cannot be applied to the same memory again.
+/// Linux clears relocations from RELAKIT_LINUX(6, 3) on. With an older profile the function writes
+/// nothing, and the object's relocations cannot be applied to the same memory again.
 ///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_NOT_A_MODULE        object is empty or "vmlinux";
-/// RELAKIT_ERR_NOT_LIVE            the object has late sections, and its relocations are not
-///                                 applied;
-/// RELAKIT_ERR_TARGET_MISMATCH            a field does not hold the relocated value, because something
-///                                 else has changed it;
-/// RELAKIT_ERR_SECTION_MOVED               the address of section error->section has changed since
-///                                 relakit_module_retain;
-/// RELAKIT_ERR_NOT_ASSIGNED          section error->section has no memory;
-/// RELAKIT_ERR_ASSIGNED_SIZE         the memory of section error->section does not have its size;
-/// RELAKIT_ERR_WRITER              read or write of the writer failed; nothing is changed;
-/// RELAKIT_ERR_SYNC                sync of the writer failed; nothing is changed;
-/// RELAKIT_ERR_NOT_UNDONE          the writer failed and the rollback failed too: in error->section
-///                                 the entries 0 to error->entry hold their values and the later
-///                                 ones are zero; other sections may be cleared;
-/// RELAKIT_ERR_ORDER               the module is in another stage;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
-/// RELAKIT_ERR_BUSY                see relakit_module_stage;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
-///                                 an argument is invalid, error->value is its number.
+/// Stage: RELAKIT_STAGE_LATE.
+///
+/// Returns RELAKIT_OK, a pass error or:
+/// RELAKIT_ERR_NOT_A_MODULE     `object` is empty or "vmlinux";
+/// RELAKIT_ERR_NOT_LIVE         the object has late sections, and its relocations are not applied;
+/// RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value, because other code has
+///                              changed it;
+/// RELAKIT_ERR_SECTION_MOVED    the address of section error->section has changed since
+///                              relakit_module_retain;
+/// RELAKIT_ERR_NOT_ASSIGNED     section error->section has no memory;
+/// RELAKIT_ERR_ASSIGNED_SIZE    the memory of section error->section does not have its size.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_going(
     module: *mut relakit_module,
     object: *const c_char,
     memory: *const relakit_memory,
-    sections: *mut u32,
+    section_total: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
-        let Stage::Late(late, kept) = stage else { return Err(stage.out_of_order(report)) };
+        let Stage::Late(late, retained) = stage else { return Err(stage.out_of_order(report)) };
         // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
         let object = unsafe { ObjectName::new(object, 2, report) }?;
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
-        let mut memory = unsafe { Places::new(memory, 3, &[*kept, own], report) }?;
+        let mut memory = unsafe { Places::new(memory, 3, &[*retained, own], report) }?;
         // SAFETY: the caller promises that `sections` is NULL or writable.
-        let sections = unsafe { Count::new(sections, 4, report) }?;
-        sections.set(late.going(object.bytes(), &mut memory).or_report(report)?);
+        let section_total = unsafe { Count::new(section_total, 4, report) }?;
+        section_total.set(late.going(object.bytes(), &mut memory).or_report(report)?);
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that both are NULL or memory of the size of their type.

@@ -22,7 +22,7 @@ layout!(relakit_writer, 40: struct_size 0, flags 4, ctx 8, read 16, write 24, sy
 layout!(relakit_resolver, 32: struct_size 0, flags 4, ctx 8, exported 16, nth_symbol 24);
 layout!(relakit_target, 32: bytes 0, size 8, address 16, writer 24);
 layout!(relakit_section_memory, 40: flags 0, reserved 4, bytes 8, size 16, address 24, symbols_at 32);
-layout!(relakit_memory, 32: struct_size 0, flags 4, places 8, count 16, writer 24);
+layout!(relakit_memory, 32: struct_size 0, flags 4, sections 8, count 16, writer 24);
 layout!(relakit_sechdrs, 72: struct_size 0, flags 4, sechdrs 8, section_count 16, symindex 20, symbol_count 24,
     reserved 28, shstrtab 32, shstrtab_size 40, strtab 48, strtab_size 56, values 64);
 layout!(relakit_module_info, 24: struct_size 0, section_count 4, symbol_count 8, symbols_section 12,

@@ -32,7 +32,7 @@ impl Places<'_> {
         }
         // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
         let writer = unsafe { CWriter::new(memory.writer, number, report) }?;
-        let array = Piece::new(memory.places, memory.count, number, report)?;
+        let array = Piece::new(memory.sections, memory.count, number, report)?;
         // SAFETY: `Piece::new` checked it; the caller promises `count` readable elements.
         let places = unsafe { array.read() };
         for (index, place) in (0..u32::MAX).zip(places) {

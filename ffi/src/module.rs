@@ -33,32 +33,24 @@ pub const extern "C" fn relakit_module_align() -> usize {
 
 /// Reads and checks a relocatable ELF file, and makes the state of a module.
 ///
-/// - memory is a buffer for the state: size bytes, at least relakit_module_size(), aligned to
-///   RELAKIT_MODULE_ALIGN. It is lent: relakit uses it until the caller stops using the module. No
-///   call is needed to release it.
-/// - file is the ELF file, file_size bytes. It is lent too, and must not change until
+/// - `memory` is a buffer for the state: `size` bytes, at least relakit_module_size(), aligned to
+///   RELAKIT_MODULE_ALIGN. It is retained: relakit uses it until the caller stops using the module.
+///   No call is needed to release it.
+/// - `file` is the ELF file, `file_size` bytes. It is retained, and must not change until
 ///   relakit_module_retain has succeeded or the caller stops using the module.
-/// - options take RELAKIT_OPT_CHECK_PC32 and a profile. options and error may be NULL.
 ///
-/// On success *module is memory, and the module is in RELAKIT_STAGE_PARSED.
+/// On success *module is `memory`, and the module is in RELAKIT_STAGE_PARSED.
 ///
-/// Two threads must not use the same module at the same time. Each function below that takes a
-/// module first checks its state, and answers one of these errors if the check fails:
-/// RELAKIT_ERR_ORDER               the stage of the module does not allow the call;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  module is not a state that relakit_module_init made, or was
-///                                 copied to another address;
-/// RELAKIT_ERR_BUSY                a callback makes the call for the module for which it was
-///                                 called.
+/// Two threads must not use the same module at the same time.
 ///
-/// This one returns RELAKIT_OK or:
-/// RELAKIT_ERR_STATE_TOO_SHORT        size is less than relakit_module_size(); error->limit is the
-///                                    size needed;
-/// RELAKIT_ERR_EMPTY_FILE             file_size is 0;
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_STATE_TOO_SHORT        `size` is less than relakit_module_size();
+/// RELAKIT_ERR_EMPTY_FILE             `file_size` is 0;
 /// RELAKIT_ERR_TRUNCATED              the ELF header, the section headers or a section end after
 ///                                    the end of the file;
 /// RELAKIT_ERR_NOT_ELF                the file does not begin with the ELF magic;
-/// RELAKIT_ERR_BAD_IDENT              RELAKIT_PROFILE_ELF: e_ident is not ELF64, little-endian,
-///                                    version 1;
+/// RELAKIT_ERR_BAD_IDENT              not with profiles of Linux: e_ident is not ELF64,
+///                                    little-endian, version 1;
 /// RELAKIT_ERR_NOT_RELOCATABLE        e_type is not ET_REL;
 /// RELAKIT_ERR_NOT_X86_64             e_machine is not EM_X86_64;
 /// RELAKIT_ERR_BAD_HEADER_SIZE        e_shentsize is not 64;
@@ -72,22 +64,19 @@ pub const extern "C" fn relakit_module_align() -> usize {
 /// RELAKIT_ERR_MANY_SYMBOL_TABLES     the file has several symbol tables;
 /// RELAKIT_ERR_BAD_STRING_TABLE       the string table of the symbols is missing, or the profile
 ///                                    does not accept it;
-/// RELAKIT_ERR_BAD_SYMBOL_NAME        Linux from 6.13 on and RELAKIT_PROFILE_ELF: a symbol name is
-///                                    outside the string table;
-/// RELAKIT_ERR_MANY_SECTION_INDICES   RELAKIT_PROFILE_ELF: the symbol table has several
+/// RELAKIT_ERR_BAD_SYMBOL_NAME        not with profiles of Linux before RELAKIT_LINUX(6, 13): a
+///                                    symbol name is outside the string table;
+/// RELAKIT_ERR_MANY_SECTION_INDICES   not with profiles of Linux: the symbol table has several
 ///                                    SHT_SYMTAB_SHNDX sections;
 /// RELAKIT_ERR_RELOCATIONS_TOO_LARGE  all relocation tables together are larger than the file;
-/// RELAKIT_ERR_SHARED_BYTES           Linux profiles: a section shares bytes of the file with data
-///                                    that Linux changes before it reads the section;
-/// RELAKIT_ERR_NULL_OUTSIDE           Linux profiles: an unused header has SHF_ALLOC, and its
-///                                    content is outside the file;
-/// RELAKIT_ERR_PROFILE                options->profile is unknown; error->value holds it;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP
-///                                    an argument is invalid, error->value is its number.
+/// RELAKIT_ERR_SHARED_BYTES           profiles of Linux: a section shares bytes of the file with
+///                                    data that Linux changes before it reads the section;
+/// RELAKIT_ERR_NULL_OUTSIDE           profiles of Linux: an unused header has SHF_ALLOC, and its
+///                                    content is outside the file.
 ///
-/// Because of RELAKIT_ERR_RELOCATIONS_TOO_LARGE the time of each function below is linear in
-/// file_size, in count and in the size of the memory that it fills. relakit_module_findings is the
-/// exception.
+/// The function refuses a file if its relocation tables together are larger than the file.
+/// Therefore the time of each relakit_module_ function, except relakit_module_findings, is at most
+/// linear in `file_size`, in `count` and in the size of the memory that it fills.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_init(
     memory: *mut c_void,
@@ -116,13 +105,8 @@ pub unsafe extern "C" fn relakit_module_init(
     unsafe { answer(error, call) }
 }
 
-/// Returns the stage of a module, a RELAKIT_STAGE_ number, or:
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  module is not a state that relakit_module_init made, or was
-///                                 copied to another address;
-/// RELAKIT_ERR_BUSY                a callback makes the call for the module for which it was
-///                                 called;
-/// RELAKIT_ERR_NULL                module is NULL;
-/// RELAKIT_ERR_LENGTH              module is an address at the end of the address space.
+/// Returns the stage of a module, a RELAKIT_STAGE_ number, or RELAKIT_ERR_NOT_A_MODULE_STATE,
+/// RELAKIT_ERR_BUSY, RELAKIT_ERR_NULL or RELAKIT_ERR_LENGTH. Every stage allows the call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_stage(module: *mut relakit_module) -> relakit_status {
     // SAFETY: the caller promises that `module` is NULL or readable as a state; `error` is NULL.
@@ -135,23 +119,15 @@ pub unsafe extern "C" fn relakit_module_stage(module: *mut relakit_module) -> re
 /// Each section that is relocated early needs memory of its own size. If a section has none, it
 /// cannot be the target of a late relocation, and relocations cannot use its symbols.
 ///
-/// The function is allowed in RELAKIT_STAGE_PARSED, _PLACED and _FILLED. The stage becomes
-/// RELAKIT_STAGE_ASSIGNED. After a call in RELAKIT_STAGE_FILLED, the sections must be filled again.
-/// error may be NULL.
+/// Stages: RELAKIT_STAGE_PARSED, RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes
+/// RELAKIT_STAGE_ASSIGNED, so after a call in RELAKIT_STAGE_FILLED, fill the sections again.
 ///
 /// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_NOT_ASSIGNED          section error->section is relocated early and has no memory;
-/// RELAKIT_ERR_ASSIGNED_SIZE         the memory of section error->section does not have the size of
-///                                 the section;
-/// RELAKIT_ERR_ADDRESS_WRAPS       the address of the last byte of section error->section is
-///                                 greater than 2^64 - 1;
-/// RELAKIT_ERR_OVERLAP             the memory of section error->section overlaps the file, the
-///                                 state or the array memory->places;
-/// RELAKIT_ERR_ORDER               the module is in another stage;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
-/// RELAKIT_ERR_BUSY                see relakit_module_stage;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
-///                                 an argument is invalid, error->value is its number.
+/// RELAKIT_ERR_NOT_ASSIGNED   section error->section is relocated early and has no memory;
+/// RELAKIT_ERR_ASSIGNED_SIZE  the memory of section error->section does not have the size of the
+///                            section;
+/// RELAKIT_ERR_ADDRESS_WRAPS  the address of the last byte of section error->section is greater
+///                            than 2^64 - 1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_assign(
     module: *mut relakit_module,
@@ -175,26 +151,13 @@ pub unsafe extern "C" fn relakit_module_assign(
 /// Copies the content of every section with memory from the file. A section without content in the
 /// file (SHT_NOBITS, SHT_NULL) is filled with zeros.
 ///
-/// The function skips sections with RELAKIT_MEMORY_WRITER. The caller fills them before
-/// relakit_module_early. memory must have the same addresses and sizes as for relakit_module_assign.
+/// The function skips sections with RELAKIT_MEMORY_WRITER. The caller must fill them before
+/// relakit_module_early.
 ///
-/// The function is allowed in RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes
-/// RELAKIT_STAGE_FILLED. If the function fails, the stage is unchanged, and sections before
-/// error->section may be filled. error may be NULL.
+/// Stages: RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes RELAKIT_STAGE_FILLED.
+/// If the function fails, the stage is unchanged, but sections before error->section may be filled.
 ///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_NOT_ASSIGNED          section error->section is relocated early and has no memory;
-/// RELAKIT_ERR_ASSIGNED_SIZE         the memory of section error->section does not have the size of
-///                                 the section;
-/// RELAKIT_ERR_ADDRESS_WRAPS       the address of the last byte of section error->section is
-///                                 greater than 2^64 - 1;
-/// RELAKIT_ERR_OVERLAP             the memory of section error->section overlaps the file, the
-///                                 state or the array memory->places;
-/// RELAKIT_ERR_ORDER               the module is in another stage;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
-/// RELAKIT_ERR_BUSY                see relakit_module_stage;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
-///                                 an argument is invalid, error->value is its number.
+/// Returns RELAKIT_OK or an error as in relakit_module_assign.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_fill(
     module: *mut relakit_module,
@@ -218,14 +181,7 @@ pub unsafe extern "C" fn relakit_module_fill(
 /// Tells relakit that the caller has filled every section with memory itself: with the content from
 /// the file, or with zeros if the file has none. The call reads and writes no section.
 ///
-/// The function is allowed in RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes
-/// RELAKIT_STAGE_FILLED. error may be NULL.
-///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_ORDER               the module is in another stage;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE  see relakit_module_stage;
-/// RELAKIT_ERR_BUSY                see relakit_module_stage;
-/// RELAKIT_ERR_NULL, _LENGTH       an argument is invalid, error->value is its number.
+/// Stages: RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes RELAKIT_STAGE_FILLED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_filled(
     module: *mut relakit_module,
@@ -246,36 +202,31 @@ pub unsafe extern "C" fn relakit_module_filled(
 /// early relocations are the ordinary ones and the livepatch relocations for vmlinux. They are
 /// applied in section order, as in Linux.
 ///
-/// - memory must have the same addresses and sizes as for relakit_module_assign.
-/// - values is a caller-provided buffer of count entries, at least one for each symbol. After the
-///   call it holds the symbol values, see also RELAKIT_UNASSIGNED. relakit does not use it later.
-/// - error may be NULL.
+/// `values` is a caller-provided buffer of `count` entries, at least one for each symbol. After the
+/// call it holds the symbol values, see also RELAKIT_UNASSIGNED. relakit does not use it later.
 ///
 /// Order of the callbacks: resolver->exported is called first, for the undefined symbols in the
 /// order of the symbol table. Then the sections are processed one after the other:
 /// resolver->nth_symbol is called for the symbols of a livepatch section, then the section is
-/// written. The writer's sync is called once at the end.
+/// written. The writer's `sync` is called once at the end. If several symbols have an error, the
+/// function returns the error of the last one, as in Linux.
 ///
-/// The function is allowed in RELAKIT_STAGE_FILLED. The stage becomes RELAKIT_STAGE_LOADED; only
-/// then may anything read the special sections. If the function fails, the stage and the sections
-/// are unchanged, and it can be called again. The exception is RELAKIT_ERR_NOT_UNDONE.
+/// Stage: RELAKIT_STAGE_FILLED. It becomes RELAKIT_STAGE_LOADED; only then may anything read the
+/// special sections. If the function fails, the stage and the sections are unchanged, and the
+/// caller can call it again. The exception is RELAKIT_ERR_NOT_UNDONE.
 ///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_VALUES_TOO_SHORT        count is less than the number of symbols; error->limit is
-///                                     that number;
+/// Returns RELAKIT_OK, a pass error, a livepatch symbol error or:
+/// RELAKIT_ERR_VALUES_TOO_SHORT        `count` is less than the number of symbols;
 /// RELAKIT_ERR_UNKNOWN_SYMBOL          a symbol is undefined and not weak, and the resolver does
 ///                                     not find it;
 /// RELAKIT_ERR_COMMON_SYMBOL           a symbol is a common symbol;
 /// RELAKIT_ERR_SYMBOL_SECTION          the st_shndx of a symbol is not valid;
-/// RELAKIT_ERR_BAD_SYMBOL_NAME         a symbol name is outside the string table, does not end in
-///                                     it or is too long;
-/// RELAKIT_ERR_RESOLVER                the resolver failed; error->value is its result;
-/// RELAKIT_ERR_NOT_ASSIGNED              section error->section is relocated and has no memory;
-/// RELAKIT_ERR_ASSIGNED_SIZE             the memory of section error->section does not have the size
+/// RELAKIT_ERR_BAD_SYMBOL_NAME         the name of an undefined symbol is outside the string table
+///                                     or does not end in it;
+/// RELAKIT_ERR_NOT_ASSIGNED            section error->section is relocated and has no memory;
+/// RELAKIT_ERR_ASSIGNED_SIZE           the memory of section error->section does not have the size
 ///                                     of the section;
-/// RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of section error->section is
-///                                     greater than 2^64 - 1;
-/// RELAKIT_ERR_REL_SECTION             a relocation section is of type SHT_REL;
+/// RELAKIT_ERR_REL_SECTION             the type of a relocation section is SHT_REL;
 /// RELAKIT_ERR_TARGET_OUT_OF_RANGE     the target of a section is not valid;
 /// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
 /// RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
@@ -284,35 +235,8 @@ pub unsafe extern "C" fn relakit_module_filled(
 ///                                     .klp.rela.<object>;
 /// RELAKIT_ERR_KLP_NAME_OUTSIDE        the name of an unused header with SHF_RELA_LIVEPATCH is
 ///                                     outside the section name table;
-/// RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not in the symbol table;
-/// RELAKIT_ERR_SYMBOL_UNASSIGNED         a relocation uses a symbol whose section has no memory;
-/// RELAKIT_ERR_NOT_KLP_SYMBOL          a livepatch relocation uses a symbol whose st_shndx is not
-///                                     SHN_LIVEPATCH;
-/// RELAKIT_ERR_BAD_KLP_SYMBOL_NAME     the name of such a symbol is not
-///                                     .klp.sym.<object>.<name>,<position>;
-/// RELAKIT_ERR_KLP_NOT_FOUND           the resolver does not find a livepatch symbol, or its value
-///                                     is 0;
-/// RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
-///                                     that name;
-/// RELAKIT_ERR_KLP_SYMPOS            the resolver finds fewer symbols of a name than the
-///                                     position;
-/// RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
-/// RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
-/// RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
-/// RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero;
-/// RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
-/// RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
-/// RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
-///                                     to error->entry of error->section are written, and other
-///                                     sections may be;
-/// RELAKIT_ERR_ORDER                   the module is in another stage;
-/// RELAKIT_ERR_NOT_A_MODULE_STATE      see relakit_module_stage;
-/// RELAKIT_ERR_BUSY                    see relakit_module_stage;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
-///                                     an argument is invalid, error->value is its number.
-///
-/// If several symbols have an error, the function returns the error of the last one, as in Linux.
-/// Early relocations are never cleared, so RELAKIT_ERR_TARGET_MISMATCH cannot occur.
+/// RELAKIT_ERR_SYMBOL_UNASSIGNED       a relocation uses a symbol whose section has no memory;
+/// RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_early(
     module: *mut relakit_module,

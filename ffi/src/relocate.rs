@@ -13,35 +13,21 @@ use relakit::{Error, Profile, Target, View};
 
 /// Applies every relocation of one table to one target, or changes nothing.
 ///
-/// - rela is the table, an array of Elf64_Rela with rela_size bytes. It needs no alignment.
-/// - symbols has the symbol values.
-/// - target is the memory that is relocated. It must not overlap the table or the symbol values.
-///   With a writer, its addresses are compared with them, see RELAKIT_WRITER_FOREIGN.
-/// - options and error may be NULL. options take every flag.
+/// - `rela` is the table, an array of Elf64_Rela with `rela_size` bytes. It needs no alignment.
+/// - `symbols` has the symbol values.
+/// - `target` is the memory that is relocated. If it overlaps the table or the symbol values, the
+///   function returns RELAKIT_ERR_OVERLAP. For a target with a writer, this check uses
+///   target->address, unless RELAKIT_WRITER_FOREIGN is set.
 ///
 /// In plain memory the function checks and writes the entries one after the other. If an entry
 /// fails, it restores the fields written so far. With a writer or with RELAKIT_OPT_ALLOW_NONZERO it
-/// checks all entries before the first write. The time is linear in rela_size.
+/// checks all entries before the first write. The time is linear in `rela_size`.
 ///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_PARTIAL_ENTRY      rela_size is not a multiple of 24;
-/// RELAKIT_ERR_SYMBOL_INDEX       a symbol index is not less than symbols->count;
+/// Returns RELAKIT_OK, a pass error or:
+/// RELAKIT_ERR_PARTIAL_ENTRY      `rela_size` is not a multiple of 24;
 /// RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
 ///                                RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
-/// RELAKIT_ERR_UNKNOWN_TYPE       the options do not support a relocation type;
-/// RELAKIT_ERR_OVERFLOW           a value does not fit its field; error->value holds it;
-/// RELAKIT_ERR_OFFSET_OUTSIDE     a field is not inside the target;
-/// RELAKIT_ERR_TARGET_NOT_ZERO           a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
-/// RELAKIT_ERR_ADDRESS_WRAPS      the address of the target's last byte is greater than 2^64 - 1;
-/// RELAKIT_ERR_WRITER             read or write of the writer failed; nothing is changed;
-/// RELAKIT_ERR_SYNC               sync of the writer failed; nothing is changed;
-/// RELAKIT_ERR_NOT_UNDONE         the writer failed and there was no rollback: the entries 0 to
-///                                error->entry are written;
-/// RELAKIT_ERR_PROFILE            options->profile is unknown; error->value holds it;
-/// RELAKIT_ERR_FLAGS_CONFLICT     two flags exclude each other;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
-///     _SYMBOLS
-///                                an argument is invalid, error->value is its number.
+/// RELAKIT_ERR_TARGET_NOT_ZERO    a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_apply(
     rela: *const c_void,
@@ -55,30 +41,16 @@ pub unsafe extern "C" fn relakit_apply(
     unsafe { run(Act::Write(reloc::apply), rela, rela_size, symbols, target, options, error) }
 }
 
-/// Sets every field of one relocation table back to zero, or changes nothing.
+/// Sets every field of one relocation table back to zero, or changes nothing. With
+/// RELAKIT_OPT_ADD_TO_FIELD it subtracts the value from the field instead.
 ///
-/// Before that, each field must hold the value that relakit_apply wrote with the same symbol values
-/// and options. Entries are cleared from the last to the first. With RELAKIT_OPT_ADD_TO_FIELD the
-/// value is subtracted from the field instead. The arguments are those of relakit_apply.
+/// The function checks that each field still holds the value that relakit_apply wrote. The caller
+/// must pass the same symbol values, address and options. Entries are cleared from the last to the
+/// first. The arguments are those of relakit_apply.
 ///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_TARGET_MISMATCH        a field does not hold the relocated value: error->value is the
-///                             expected content, error->limit the actual content;
-/// RELAKIT_ERR_PARTIAL_ENTRY   rela_size is not a multiple of 24;
-/// RELAKIT_ERR_SYMBOL_INDEX    a symbol index is not less than symbols->count;
-/// RELAKIT_ERR_UNKNOWN_TYPE    the options do not support a relocation type;
-/// RELAKIT_ERR_OVERFLOW        a value does not fit its field; error->value holds it;
-/// RELAKIT_ERR_OFFSET_OUTSIDE  a field is not inside the target;
-/// RELAKIT_ERR_ADDRESS_WRAPS   the address of the target's last byte is greater than 2^64 - 1;
-/// RELAKIT_ERR_WRITER          read or write of the writer failed; nothing is changed;
-/// RELAKIT_ERR_SYNC            sync of the writer failed; nothing is changed;
-/// RELAKIT_ERR_NOT_UNDONE      the writer failed and the rollback failed too: the entries 0 to
-///                             error->entry hold their values, the later ones are cleared;
-/// RELAKIT_ERR_PROFILE         options->profile is unknown; error->value holds it;
-/// RELAKIT_ERR_FLAGS_CONFLICT  two flags exclude each other;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
-///     _SYMBOLS
-///                             an argument is invalid, error->value is its number.
+/// Returns RELAKIT_OK, a pass error or:
+/// RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value;
+/// RELAKIT_ERR_PARTIAL_ENTRY    `rela_size` is not a multiple of 24.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_clear(
     rela: *const c_void,
@@ -94,29 +66,13 @@ pub unsafe extern "C" fn relakit_clear(
 
 /// Checks whether relakit_apply would succeed, and writes nothing.
 ///
-/// target->bytes may be read-only memory. Of a writer only read is called. The arguments are those
-/// of relakit_apply.
+/// target->bytes may be read-only memory. The function calls only the `read` callback of a writer.
+/// Linkers write tables in ascending order. With RELAKIT_OPT_ALLOW_NONZERO the function accepts any
+/// order. The arguments are those of relakit_apply.
 ///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_FIELDS_NOT_ASCENDING          the field of error->entry overlaps the field before it or has a
-///                                smaller offset, so the result depends on what is written; linkers
-///                                write tables in ascending order, and with RELAKIT_OPT_ALLOW_NONZERO
-///                                any order is accepted;
-/// RELAKIT_ERR_PARTIAL_ENTRY      rela_size is not a multiple of 24;
-/// RELAKIT_ERR_SYMBOL_INDEX       a symbol index is not less than symbols->count;
-/// RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
-///                                RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
-/// RELAKIT_ERR_UNKNOWN_TYPE       the options do not support a relocation type;
-/// RELAKIT_ERR_OVERFLOW           a value does not fit its field; error->value holds it;
-/// RELAKIT_ERR_OFFSET_OUTSIDE     a field is not inside the target;
-/// RELAKIT_ERR_TARGET_NOT_ZERO           a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
-/// RELAKIT_ERR_ADDRESS_WRAPS      the address of the target's last byte is greater than 2^64 - 1;
-/// RELAKIT_ERR_WRITER             read of the writer failed;
-/// RELAKIT_ERR_PROFILE            options->profile is unknown; error->value holds it;
-/// RELAKIT_ERR_FLAGS_CONFLICT     two flags exclude each other;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK,
-///     _SYMBOLS
-///                                an argument is invalid, error->value is its number.
+/// Returns RELAKIT_OK, an error as in relakit_apply or:
+/// RELAKIT_ERR_FIELDS_NOT_ASCENDING  the field of error->entry overlaps the field before it or has
+///                                   a smaller offset.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_dry_run(
     rela: *const c_void,

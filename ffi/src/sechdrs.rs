@@ -13,8 +13,8 @@ use core::ffi::{c_char, c_void};
 use relakit::reloc::{RelocFlags, SymtabValues};
 use relakit::sechdrs::{Mapping, Sechdrs};
 
-/// A module in memory, as a loader like Linux's has it: section headers whose sh_addr are
-/// addresses.
+/// A module whose loader, like Linux, has copied it to memory and stored the address of each
+/// section in sh_addr.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_sechdrs {
@@ -22,13 +22,13 @@ pub struct relakit_sechdrs {
     pub struct_size: u32,
     /// Must be 0.
     pub flags: u32,
-    /// An array of section_count Elf64_Shdr. It needs no alignment. For each section that a
-    /// function reads or writes, sh_addr is the address of its memory now, which is also its
-    /// run-time address. For a target with a writer, sh_addr is the run-time address.
+    /// An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads or writes
+    /// a section, sh_addr must be where the section is in memory, and the section must run at this
+    /// address. For a target with a writer, sh_addr is the run-time address.
     pub sechdrs: *const c_void,
     /// Number of section headers, including section 0.
     pub section_count: u32,
-    /// Section index of the symbol table. Its sh_addr is the address of symbol_count Elf64_Sym.
+    /// Section index of the symbol table. Its sh_addr is the address of `symbol_count` Elf64_Sym.
     pub symindex: u32,
     /// Number of symbols, including the null symbol.
     pub symbol_count: u32,
@@ -36,67 +36,60 @@ pub struct relakit_sechdrs {
     pub reserved: u32,
     /// The section names.
     pub shstrtab: *const c_char,
-    /// Size of shstrtab in bytes.
+    /// Size of `shstrtab` in bytes.
     pub shstrtab_size: usize,
     /// The symbol names.
     pub strtab: *const c_char,
-    /// Size of strtab in bytes.
+    /// Size of `strtab` in bytes.
     pub strtab_size: usize,
-    /// Caller-provided buffer of symbol_count entries, which relakit_klp_apply overwrites. NULL for
-    /// relakit_klp_clear.
+    /// Caller-provided buffer of `symbol_count` entries, which relakit_klp_apply overwrites.
+    /// relakit_klp_clear does not use it, so it may be NULL.
     pub values: *mut u64,
 }
 
 /// Applies one relocation section, or changes nothing. It replaces apply_relocate_add of Linux and
 /// checks all bounds.
 ///
-/// - sechdrs is an array of section_count Elf64_Shdr. It needs no alignment.
-/// - strtab is unused and may be NULL; it keeps the argument order of Linux's function.
-/// - symindex is the section index of the symbol table. Its sh_addr is the address of symbol_count
-///   Elf64_Sym whose st_value members are the symbol values.
-/// - relsec is the index of the relocation section. Its sh_addr is the address of the relocations.
-/// - The target is the section sh_info of relsec. Its sh_addr is the address of its memory now,
-///   which is also its run-time address. With a writer it is the run-time address.
-/// - writer is NULL for plain memory.
-/// - options and error may be NULL. options take every flag.
+/// - `sechdrs` is an array of `section_count` Elf64_Shdr. It needs no alignment.
+/// - `strtab` is unused and may be NULL; it keeps the argument order of Linux's function.
+/// - `symindex` is the section index of the symbol table. Its sh_addr is the address of
+///   `symbol_count` Elf64_Sym whose st_value members are the symbol values.
+/// - `relsec` is the index of the relocation section. Its sh_addr is the address of the
+///   relocations.
+/// - The target is the section sh_info of `relsec`. In plain memory, sh_addr must be where the
+///   target is in memory, and the target must run at this address. With a writer, sh_addr is the
+///   run-time address.
+/// - `writer` is NULL for plain memory.
 ///
-/// The symbols must be resolved. The function returns RELAKIT_ERR_SYMBOL_UNRESOLVED for a symbol
-/// with st_value 0 that is SHN_LIVEPATCH, or SHN_UNDEF and not weak. It cannot detect an st_value
-/// that is still an offset in a section. A livepatch section (SHF_RELA_LIVEPATCH) is applied like
-/// every other section; relakit_klp_apply also resolves its symbols.
+/// The caller must resolve the symbols. The function returns RELAKIT_ERR_SYMBOL_UNRESOLVED for a
+/// symbol with st_value 0 that is SHN_LIVEPATCH, or SHN_UNDEF and not weak. It cannot detect an
+/// st_value that is still an offset in a section. A livepatch section (SHF_RELA_LIVEPATCH) is
+/// applied like every other section; relakit_klp_apply also resolves its symbols.
 ///
-/// Sections must not overlap each other in memory. The time is linear in the size of relsec.
+/// Sections must not overlap each other in memory; the function checks this only for the target and
+/// the memory that RELAKIT_ERR_TARGET_OVERLAPS names below. The time is linear in the size of
+/// `relsec`.
 ///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_NO_SUCH_SECTION         relsec or symindex is 0, or is not less than section_count;
-/// RELAKIT_ERR_REL_SECTION             relsec is of type SHT_REL;
-/// RELAKIT_ERR_NOT_RELOCATIONS         relsec is of another type than SHT_RELA;
-/// RELAKIT_ERR_PARTIAL_ENTRY           the size of relsec is not a multiple of 24;
-/// RELAKIT_ERR_TARGET_OUT_OF_RANGE     sh_info of relsec is 0, or is not less than section_count;
+/// Returns RELAKIT_OK, a pass error or:
+/// RELAKIT_ERR_NO_SUCH_SECTION         `relsec` or `symindex` is 0, or is not less than
+///                                     `section_count`;
+/// RELAKIT_ERR_REL_SECTION             the type of `relsec` is SHT_REL;
+/// RELAKIT_ERR_NOT_RELOCATIONS         the type of `relsec` is neither SHT_RELA nor SHT_REL;
+/// RELAKIT_ERR_PARTIAL_ENTRY           the size of `relsec` is not a multiple of 24;
+/// RELAKIT_ERR_TARGET_OUT_OF_RANGE     sh_info of `relsec` is 0, or is not less than
+///                                     `section_count`;
 /// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  the target is the symbol table or its string table;
 /// RELAKIT_ERR_TARGET_IS_RELOCATIONS   the target is a relocation section;
 /// RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the section headers, the symbols or the
-///                                     relocations; with a writer, its addresses are compared, see
-///                                     RELAKIT_WRITER_FOREIGN;
-/// RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
-///                                     of the address space;
-/// RELAKIT_ERR_ADDRESS_WRAPS           the same for a target with a writer, for which the address 0
-///                                     is valid;
-/// RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not less than symbol_count;
-/// RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved, see above and
+///                                     relocations; for a target with a writer, this check uses
+///                                     sh_addr, unless RELAKIT_WRITER_FOREIGN is set;
+/// RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL, or a section would end after the end of
+///                                     the address space;
+/// RELAKIT_ERR_ADDRESS_WRAPS           the target has a writer and would end after the end of the
+///                                     address space; its sh_addr may be 0;
+/// RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved, see
 ///                                     RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
-/// RELAKIT_ERR_UNKNOWN_TYPE            the options do not support a relocation type;
-/// RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
-/// RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside the target;
-/// RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
-/// RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
-/// RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
-/// RELAKIT_ERR_NOT_UNDONE              the writer failed and there was no rollback: the entries 0
-///                                     to error->entry are written;
-/// RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
-/// RELAKIT_ERR_FLAGS_CONFLICT          two flags exclude each other;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
-///                                     an argument is invalid, error->value is its number.
+/// RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_apply_relocate_add(
     sechdrs: *const c_void,
@@ -115,41 +108,15 @@ pub unsafe extern "C" fn relakit_apply_relocate_add(
     unsafe { one_section(Sechdrs::apply, image, relsec, writer, options, error) }
 }
 
-/// Sets every field of one relocation section back to zero, or changes nothing.
+/// Sets every field of one relocation section back to zero, or changes nothing. With
+/// RELAKIT_OPT_ADD_TO_FIELD it subtracts the value from the field instead.
 ///
-/// Before that, each field must hold the value that relakit_apply_relocate_add wrote. The symbol
-/// table must still have the same values. Entries are cleared from the last to the first. The
-/// arguments are those of relakit_apply_relocate_add.
+/// The function checks that each field still holds the value that relakit_apply_relocate_add wrote.
+/// The caller must pass the same symbol values and options. Entries are cleared from the last to
+/// the first. The arguments are those of relakit_apply_relocate_add.
 ///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_TARGET_MISMATCH                a field does not hold the relocated value: error->value is
-///                                     the expected content, error->limit the actual content;
-/// RELAKIT_ERR_NO_SUCH_SECTION         relsec or symindex is 0, or is not less than section_count;
-/// RELAKIT_ERR_REL_SECTION             relsec is of type SHT_REL;
-/// RELAKIT_ERR_NOT_RELOCATIONS         relsec is of another type than SHT_RELA;
-/// RELAKIT_ERR_PARTIAL_ENTRY           the size of relsec is not a multiple of 24;
-/// RELAKIT_ERR_TARGET_OUT_OF_RANGE     sh_info of relsec is 0, or is not less than section_count;
-/// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  the target is the symbol table or its string table;
-/// RELAKIT_ERR_TARGET_IS_RELOCATIONS   the target is a relocation section;
-/// RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the section headers, the symbols or the
-///                                     relocations; with a writer, its addresses are compared, see
-///                                     RELAKIT_WRITER_FOREIGN;
-/// RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
-///                                     of the address space;
-/// RELAKIT_ERR_ADDRESS_WRAPS           the same for a target with a writer, for which the address 0
-///                                     is valid;
-/// RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not less than symbol_count;
-/// RELAKIT_ERR_UNKNOWN_TYPE            the options do not support a relocation type;
-/// RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
-/// RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside the target;
-/// RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
-/// RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
-/// RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
-///                                     to error->entry hold their values, the later ones are zero;
-/// RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
-/// RELAKIT_ERR_FLAGS_CONFLICT          two flags exclude each other;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _CALLBACK
-///                                     an argument is invalid, error->value is its number.
+/// Returns RELAKIT_OK, an error as in relakit_apply_relocate_add or:
+/// RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_clear_relocate_add(
     sechdrs: *const c_void,
@@ -171,90 +138,68 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 /// Resolves the symbols of all livepatch sections of one patched object and applies these sections,
 /// or changes nothing. Linux does this section by section in klp_apply_section_relocs.
 ///
-/// object is the name of the patched object, ended by NUL:
-/// - "vmlinux" while the module is loaded, together with its ordinary relocations and before
-///   anything reads its special sections. Sections whose target does not exist or is not SHF_ALLOC
-///   are skipped, as in Linux.
-/// - the name of a module, at most 55 bytes, when that module is loaded later.
+/// `object` is the name of the patched object, ended by NUL:
+/// - "vmlinux": call the function during the load of the livepatch module, together with the
+///   ordinary relocations and before anything reads the special sections. Sections whose target
+///   does not exist or is not SHF_ALLOC are skipped, as in Linux.
+/// - the name of a module, at most 55 bytes: call the function when that module is loaded (Linux:
+///   MODULE_STATE_COMING).
 ///
 /// The sections are processed in the order of their indices: the function resolves the symbols of a
-/// section with resolver->nth_symbol, then applies the section. resolver->exported is not called.
-/// writer is NULL for plain memory. options take RELAKIT_OPT_CHECK_PC32 and a profile. sections,
-/// options and error may be NULL.
+/// section with resolver->nth_symbol, then applies the section. It does not call
+/// resolver->exported. `writer` is NULL for plain memory. `section_total` may be NULL.
 ///
 /// On success the function writes the symbol values into the symbol table, where relakit_klp_clear
-/// needs them. *sections is then the number of sections of the patched object. It is 0 if the
-/// module has no section for object. Often this means that the name is misspelt.
+/// needs them. *section_total is then the number of sections of the patched object. It is 0 if the
+/// module has no section for `object`. Often this means that the name is misspelt.
 ///
 /// relakit does not record which objects are applied. If the same object is applied twice, the
-/// fields are not zero, and the second call returns RELAKIT_ERR_TARGET_NOT_ZERO. The time is linear in the
-/// numbers of sections and symbols and in the sizes of the object's relocation sections. If
+/// fields are not zero, and the second call returns RELAKIT_ERR_TARGET_NOT_ZERO. The time is linear
+/// in the numbers of sections and symbols and in the sizes of the object's relocation sections. If
 /// sections share a table, it counts once for each.
 ///
 /// Two threads must not call the function for the same symbol table at the same time.
 ///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_NOT_A_MODULE            object is the empty string;
-/// RELAKIT_ERR_NO_SUCH_SECTION         image->symindex is 0, or is not less than
-///                                     image->section_count;
+/// In the list, "a section" is a livepatch section of `object`. Returns RELAKIT_OK, a pass error, a
+/// livepatch symbol error or:
+/// RELAKIT_ERR_NOT_A_MODULE            `object` is the empty string;
+/// RELAKIT_ERR_NO_SUCH_SECTION         sechdrs->symindex is 0, or is not less than
+///                                     sechdrs->section_count;
 /// RELAKIT_ERR_BAD_SECTION_NAME        the name of a section with SHF_RELA_LIVEPATCH, of any
 ///                                     object, is outside shstrtab or does not end in it;
 /// RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a section with SHF_RELA_LIVEPATCH, of any
 ///                                     object, does not begin with .klp.rela.<object>;
-/// RELAKIT_ERR_LATE_NOT_ALLOCATED      object is a module, and a section is not SHF_ALLOC;
-/// RELAKIT_ERR_TARGET_NOT_ALLOCATED    object is a module, and a target is not SHF_ALLOC;
-/// RELAKIT_ERR_REL_SECTION             a section is of type SHT_REL;
-/// RELAKIT_ERR_NOT_RELOCATIONS         a section is of another type than SHT_RELA;
+/// RELAKIT_ERR_LATE_NOT_ALLOCATED      `object` is a module, and a section is not SHF_ALLOC;
+/// RELAKIT_ERR_TARGET_NOT_ALLOCATED    `object` is a module, and a target is not SHF_ALLOC;
+/// RELAKIT_ERR_REL_SECTION             the type of a section is SHT_REL;
+/// RELAKIT_ERR_NOT_RELOCATIONS         the type of a section is neither SHT_RELA nor SHT_REL;
 /// RELAKIT_ERR_PARTIAL_ENTRY           the size of a section is not a multiple of 24;
-/// RELAKIT_ERR_TARGET_OUT_OF_RANGE     object is a module, and sh_info of a section is not the
+/// RELAKIT_ERR_TARGET_OUT_OF_RANGE     `object` is a module, and sh_info of a section is not the
 ///                                     index of a section;
 /// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
 /// RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
 /// RELAKIT_ERR_TARGET_OVERLAPS         a target overlaps the section headers, the symbols, the
-///                                     names, the relocations or image->values; with a writer, its
-///                                     addresses are compared, see RELAKIT_WRITER_FOREIGN;
-/// RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
-///                                     of the address space, or the relocations overlap the symbols
-///                                     or image->values;
-/// RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of a target with a writer is
-///                                     greater than 2^64 - 1;
-/// RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not less than image->symbol_count;
-/// RELAKIT_ERR_NOT_KLP_SYMBOL          the st_shndx of a symbol is not SHN_LIVEPATCH;
-/// RELAKIT_ERR_BAD_SYMBOL_NAME         a symbol name is outside strtab, does not end in it or is
-///                                     too long;
-/// RELAKIT_ERR_BAD_KLP_SYMBOL_NAME     a symbol name is not .klp.sym.<object>.<name>,<position>;
-/// RELAKIT_ERR_VMLINUX_FROM_MODULE     object is a module, and a section uses a vmlinux symbol;
-/// RELAKIT_ERR_KLP_NOT_FOUND           the resolver does not find a symbol, or its value is 0;
-/// RELAKIT_ERR_KLP_AMBIGUOUS           a position is 0, and the resolver finds several symbols of
-///                                     that name;
-/// RELAKIT_ERR_KLP_SYMPOS            the resolver finds fewer symbols of a name than the
-///                                     position;
-/// RELAKIT_ERR_RESOLVER                resolver->nth_symbol failed; error->value is its result;
-/// RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
-/// RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
-/// RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
-/// RELAKIT_ERR_TARGET_NOT_ZERO                a field is not zero;
-/// RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
-/// RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
-/// RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: the entries 0
-///                                     to error->entry of error->section are written, and other
-///                                     sections may be;
-/// RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
-///                                     an argument is invalid, error->value is its number.
+///                                     names, the relocations or sechdrs->values; for a target with
+///                                     a writer, this check uses sh_addr, unless
+///                                     RELAKIT_WRITER_FOREIGN is set;
+/// RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL, or a section would end after the end of
+///                                     the address space, or a section overlaps the symbols or
+///                                     sechdrs->values, so that it cannot be read while they are
+///                                     written;
+/// RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_klp_apply(
-    image: *const relakit_sechdrs,
+    sechdrs: *const relakit_sechdrs,
     object: *const c_char,
     resolver: *const relakit_resolver,
     writer: *const relakit_writer,
     options: *const relakit_options,
-    sections: *mut u32,
+    section_total: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = |report: &mut Report| {
         // SAFETY: the caller promises readable structs, and memory at each sh_addr that is used.
-        let mut image = unsafe { Image::new(image, writer, 4, report) }?;
+        let mut image = unsafe { Image::new(sechdrs, writer, 4, report) }?;
         // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
         let object = unsafe { ObjectName::new(object, 2, report) }?;
         // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
@@ -262,7 +207,7 @@ pub unsafe extern "C" fn relakit_klp_apply(
         // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
         let profile = unsafe { Options::new(options, 5, report) }?.profile(report)?;
         // SAFETY: the caller promises that `sections` is NULL or writable.
-        let sections = unsafe { Count::new(sections, 6, report) }?;
+        let section_total = unsafe { Count::new(section_total, 6, report) }?;
         let klp = image.klp(object.bytes(), report)?;
         let values = Piece::new(image.values, image.symbols.count(), 1, report)?;
         // SAFETY: `Image::new` kept them apart from all else; the caller promises them writable.
@@ -271,89 +216,51 @@ pub unsafe extern "C" fn relakit_klp_apply(
         let values = unsafe { values.write() };
         let applied =
             klp.apply(symbols, image.symbol_names, values, &mut image.mapping, &mut resolver, profile);
-        sections.set(applied.or_report(report)?);
+        section_total.set(applied.or_report(report)?);
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that `error` is NULL or writable.
     unsafe { answer(error, call) }
 }
 
-/// Sets every field of all livepatch sections of one patched object back to zero when the object is
-/// unloaded, or changes nothing. Linux does this since version 6.3; the function does it with every
-/// profile.
+/// Sets every field of all livepatch sections of one patched object back to zero, or changes
+/// nothing. Call it when the object is unloaded (Linux: MODULE_STATE_GOING). Linux clears
+/// relocations from RELAKIT_LINUX(6, 3) on; the function does it with every profile.
 ///
-/// Before that, each field must hold the value that relakit_klp_apply wrote. Sections and entries
-/// are cleared from the last to the first. The arguments are those of relakit_klp_apply;
-/// image->values is NULL.
+/// The function checks that each field still holds the value that relakit_klp_apply wrote. Sections
+/// and entries are cleared from the last to the first. The arguments are those of
+/// relakit_klp_apply; sechdrs->values may be NULL.
 ///
-/// The symbol table must still have the values that relakit_klp_apply wrote there. It has one value
-/// for each symbol. If two objects share a symbol, and the second is loaded at another address
-/// after the first was applied, clearing the first returns RELAKIT_ERR_TARGET_MISMATCH. The functions
-/// relakit_module_coming and relakit_module_going have one value for each section and symbol
-/// instead.
+/// The symbol table must still have the values that relakit_klp_apply wrote there. The table has
+/// only one value for each symbol. If two objects share a symbol, and the second is loaded at
+/// another address after the first was applied, clearing the first returns
+/// RELAKIT_ERR_TARGET_MISMATCH. relakit_module_coming and relakit_module_going use separate symbol
+/// values for each section.
 ///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_TARGET_MISMATCH                a field does not hold the relocated value: error->value is
-///                                     the expected content, error->limit the actual content;
-/// RELAKIT_ERR_NOT_A_MODULE            object is the empty string;
-/// RELAKIT_ERR_NO_SUCH_SECTION         image->symindex is 0, or is not less than
-///                                     image->section_count;
-/// RELAKIT_ERR_BAD_SECTION_NAME        the name of a section with SHF_RELA_LIVEPATCH, of any
-///                                     object, is outside shstrtab or does not end in it;
-/// RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a section with SHF_RELA_LIVEPATCH, of any
-///                                     object, does not begin with .klp.rela.<object>;
-/// RELAKIT_ERR_LATE_NOT_ALLOCATED      object is a module, and a section is not SHF_ALLOC;
-/// RELAKIT_ERR_TARGET_NOT_ALLOCATED    object is a module, and a target is not SHF_ALLOC;
-/// RELAKIT_ERR_REL_SECTION             a section is of type SHT_REL;
-/// RELAKIT_ERR_NOT_RELOCATIONS         a section is of another type than SHT_RELA;
-/// RELAKIT_ERR_PARTIAL_ENTRY           the size of a section is not a multiple of 24;
-/// RELAKIT_ERR_TARGET_OUT_OF_RANGE     object is a module, and sh_info of a section is not the
-///                                     index of a section;
-/// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
-/// RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
-/// RELAKIT_ERR_TARGET_OVERLAPS         a target overlaps the section headers, the symbols, the
-///                                     names or the relocations; with a writer, its addresses are
-///                                     compared, see RELAKIT_WRITER_FOREIGN;
-/// RELAKIT_ERR_NOT_ASSIGNED              an sh_addr is NULL, or the section would end after the end
-///                                     of the address space, or the relocations overlap the
-///                                     symbols;
-/// RELAKIT_ERR_ADDRESS_WRAPS           the address of the last byte of a target with a writer is
-///                                     greater than 2^64 - 1;
-/// RELAKIT_ERR_SYMBOL_INDEX            a symbol index is not less than image->symbol_count;
-/// RELAKIT_ERR_UNKNOWN_TYPE            relakit does not support a relocation type;
-/// RELAKIT_ERR_OVERFLOW                a value does not fit its field; error->value holds it;
-/// RELAKIT_ERR_OFFSET_OUTSIDE          a field is not inside its target;
-/// RELAKIT_ERR_WRITER                  read or write of the writer failed; nothing is changed;
-/// RELAKIT_ERR_SYNC                    sync of the writer failed; nothing is changed;
-/// RELAKIT_ERR_NOT_UNDONE              the writer failed and the rollback failed too: in
-///                                     error->section the entries 0 to error->entry hold their
-///                                     values and the later ones are zero; other sections may be
-///                                     cleared;
-/// RELAKIT_ERR_PROFILE                 options->profile is unknown; error->value holds it;
-/// RELAKIT_ERR_NULL, _LENGTH, _ALIGNMENT, _STRUCT_SIZE, _FLAGS, _RESERVED, _OVERLAP, _CALLBACK
-///                                     an argument is invalid, error->value is its number.
+/// Returns RELAKIT_OK, an error as in relakit_klp_apply or:
+/// RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_klp_clear(
-    image: *const relakit_sechdrs,
+    sechdrs: *const relakit_sechdrs,
     object: *const c_char,
     writer: *const relakit_writer,
     options: *const relakit_options,
-    sections: *mut u32,
+    section_total: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = |report: &mut Report| {
         // SAFETY: the caller promises readable structs, and memory at each sh_addr that is used.
-        let mut image = unsafe { Image::new(image, writer, 3, report) }?;
+        let mut image = unsafe { Image::new(sechdrs, writer, 3, report) }?;
         // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
         let object = unsafe { ObjectName::new(object, 2, report) }?;
         // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
         let profile = unsafe { Options::new(options, 4, report) }?.profile(report)?;
         // SAFETY: the caller promises that `sections` is NULL or writable.
-        let sections = unsafe { Count::new(sections, 5, report) }?;
+        let section_total = unsafe { Count::new(section_total, 5, report) }?;
         let klp = image.klp(object.bytes(), report)?;
         // SAFETY: checked, and no target overlaps; the caller promises them readable.
         let symbols = SymtabValues::from_entries(unsafe { image.symbols.read() });
-        sections.set(klp.clear(symbols, &mut image.mapping, profile).or_report(report)?);
+        section_total.set(klp.clear(symbols, &mut image.mapping, profile).or_report(report)?);
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that `error` is NULL or writable.

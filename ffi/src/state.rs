@@ -25,14 +25,14 @@ pub struct relakit_module {
 /// A number with which other memory is unlikely to begin.
 const MAGIC: usize = 0x7265_6c61_6b69_7401;
 
-/// The stage of a module. The caller promises that the file and the kept memory outlive it.
+/// The stage of a module. The caller promises that the file and the retained state outlive it.
 #[derive(Debug)]
 pub(crate) enum Stage {
     Parsed(Module<'static>),
     Assigned(Module<'static>),
     Filled(Module<'static>),
     Loaded(Loaded<'static>),
-    /// Also has the addresses of the kept memory.
+    /// Also has the addresses of the retained state.
     Late(Late<'static>, Span),
 }
 

@@ -31,17 +31,17 @@ pub const RELAKIT_ERR_NOT_X86_64: i32 = -5;
 /// (value: e_shentsize; limit: expected)
 pub const RELAKIT_ERR_BAD_HEADER_SIZE: i32 = -6;
 /// Section 0 is not empty: its type must be SHT_NULL, its size and address 0.
-/// (value: field)
+/// (value: content of the wrong member)
 pub const RELAKIT_ERR_BAD_SECTION_ZERO: i32 = -7;
 /// The file has more sections than 32-bit section indices can number.
-/// (value: sections; limit: most)
+/// (value: number of sections; limit: largest number)
 pub const RELAKIT_ERR_TOO_MANY_SECTIONS: i32 = -8;
-/// The file has no section headers. With a Linux profile also: e_shnum is 0 because the number of
-/// sections is in section 0.
+/// The file has no section headers. Profiles of Linux also refuse a file whose e_shnum is 0 because
+/// the number of sections is in sh_size of section 0.
 /// (value: e_shnum)
 pub const RELAKIT_ERR_NO_SECTIONS: i32 = -9;
 /// e_shstrndx is not the index of a string table that ends with NUL.
-/// (value: e_shstrndx; limit: sections)
+/// (value: e_shstrndx; limit: number of sections)
 pub const RELAKIT_ERR_BAD_NAME_TABLE: i32 = -10;
 /// sh_name is outside the section name table, or the name does not end inside the table.
 /// (value: sh_name; limit: table size)
@@ -49,185 +49,185 @@ pub const RELAKIT_ERR_BAD_SECTION_NAME: i32 = -11;
 /// The file has no symbol table.
 pub const RELAKIT_ERR_NO_SYMBOL_TABLE: i32 = -12;
 /// The file has more than one symbol table.
-/// (value: first one)
+/// (value: section index of the first one)
 pub const RELAKIT_ERR_MANY_SYMBOL_TABLES: i32 = -13;
 /// sh_link of the symbol table is not the index of a string table, or the profile does not accept
 /// that string table.
-/// (value: sh_link; limit: sections)
+/// (value: sh_link; limit: number of sections)
 pub const RELAKIT_ERR_BAD_STRING_TABLE: i32 = -14;
-/// st_name is outside the string table, or the name does not end inside the table, or it has more
-/// than 4096 bytes where that is not allowed.
-/// (value: st_name; limit: table size)
+/// st_name is outside the string table, or the name does not end inside the table, or the name of a
+/// livepatch symbol has more than 4096 bytes.
+/// (value: st_name; limit: table size, or 4096)
 pub const RELAKIT_ERR_BAD_SYMBOL_NAME: i32 = -15;
 /// The size of a relocation table is not a multiple of 24 bytes. Linux ignores the remainder.
-/// (value: size; limit: bytes left over)
+/// (value: size; limit: size of the remainder)
 pub const RELAKIT_ERR_PARTIAL_ENTRY: i32 = -16;
 /// A symbol index is not in the symbol table.
-/// (offset: r_offset; limit: symbols)
+/// (offset: r_offset; limit: number of symbols)
 pub const RELAKIT_ERR_SYMBOL_INDEX: i32 = -17;
 /// st_shndx is the index of a section that does not exist, or a reserved index that modules cannot
 /// use.
-/// (value: st_shndx; limit: sections)
+/// (value: st_shndx; limit: number of sections)
 pub const RELAKIT_ERR_SYMBOL_SECTION: i32 = -18;
 /// The module has a common symbol. Compile it with -fno-common.
-/// (value: size)
+/// (value: st_size)
 pub const RELAKIT_ERR_COMMON_SYMBOL: i32 = -19;
 /// A symbol is undefined and not weak, and the resolver does not find it.
 pub const RELAKIT_ERR_UNKNOWN_SYMBOL: i32 = -20;
 /// A relocation uses a symbol whose section has no memory.
-/// (offset: r_offset; value: symbol's section)
+/// (offset: r_offset; value: section index of the symbol)
 pub const RELAKIT_ERR_SYMBOL_UNASSIGNED: i32 = -21;
 /// The caller-provided buffer for symbol values is too short.
-/// (value: entries lent; limit: entries needed)
+/// (value: entries provided; limit: entries needed)
 pub const RELAKIT_ERR_VALUES_TOO_SHORT: i32 = -22;
-/// A callback of the resolver failed; error->value is its result.
-/// (value: its number)
+/// A callback of the resolver failed.
+/// (value: result of the callback)
 pub const RELAKIT_ERR_RESOLVER: i32 = -23;
 /// A section has SHF_RELA_LIVEPATCH, but its name does not begin with .klp.rela.<object>.
 pub const RELAKIT_ERR_BAD_KLP_SECTION_NAME: i32 = -24;
 /// A livepatch relocation uses a symbol whose st_shndx is not SHN_LIVEPATCH.
 /// (offset: r_offset; value: st_shndx)
 pub const RELAKIT_ERR_NOT_KLP_SYMBOL: i32 = -25;
-/// The name of a livepatch symbol is not .klp.sym.<object>.<name>,<position>.
+/// The name of a livepatch symbol is not .klp.sym.<object>.<name>,<sympos>.
 /// (offset: r_offset)
 pub const RELAKIT_ERR_BAD_KLP_SYMBOL_NAME: i32 = -26;
 /// A livepatch section for a module uses a vmlinux symbol. Only sections for vmlinux may do so.
 /// (offset: r_offset)
 pub const RELAKIT_ERR_VMLINUX_FROM_MODULE: i32 = -27;
 /// The patched object has no symbol of that name, or the symbol's value is 0.
-/// (offset: r_offset; value: position)
+/// (offset: r_offset; value: sympos)
 pub const RELAKIT_ERR_KLP_NOT_FOUND: i32 = -28;
-/// The position (Linux: sympos) is 0, which means "the only symbol of that name", but the patched
-/// object has several.
-/// (offset: r_offset; value: position)
+/// sympos is 0, which means "the only symbol of that name", but the patched object has several.
+/// (offset: r_offset; value: sympos)
 pub const RELAKIT_ERR_KLP_AMBIGUOUS: i32 = -29;
-/// The position is greater than the number of symbols of that name in the patched object.
-/// (offset: r_offset; value: position)
+/// sympos is greater than the number of symbols of that name in the patched object.
+/// (offset: r_offset; value: sympos)
 pub const RELAKIT_ERR_KLP_SYMPOS: i32 = -30;
-/// A late section (a livepatch section for a module) is not SHF_ALLOC, so its memory is freed
-/// before that module is loaded. Linux reads freed memory.
+/// A late section is not SHF_ALLOC, so its memory is freed before its patched object is loaded.
+/// Linux would read freed memory.
 /// (value: sh_flags)
 pub const RELAKIT_ERR_LATE_NOT_ALLOCATED: i32 = -31;
 /// sh_info of a relocation section is not the index of a section that can be relocated. For a late
-/// section Linux writes through a wild pointer.
-/// (value: sh_info; limit: sections)
+/// section Linux would write through a wild pointer.
+/// (value: sh_info; limit: number of sections)
 pub const RELAKIT_ERR_TARGET_OUT_OF_RANGE: i32 = -32;
-/// The target of a late section is not in memory. Linux writes to freed memory.
-/// (value: target; limit: its sh_flags)
+/// The target of a late section is not in memory. Linux would write to freed memory.
+/// (value: section index of the target; limit: sh_flags of the target)
 pub const RELAKIT_ERR_TARGET_NOT_ALLOCATED: i32 = -33;
-/// The target of a late section is the template of the per-CPU data, which is freed after loading.
-/// (value: target)
+/// The target of a late section is the template of the per-CPU data. Linux frees it after loading.
+/// (value: section index of the target)
 pub const RELAKIT_ERR_TARGET_PER_CPU: i32 = -34;
 /// The target is the symbol table or its string table, which the pass itself reads.
-/// (value: target)
+/// (value: section index of the target)
 pub const RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE: i32 = -35;
 /// A livepatch section has no content in the file (SHT_NOBITS or SHT_NULL).
-/// (value: size)
+/// (value: sh_size)
 pub const RELAKIT_ERR_NO_RELOCATION_BYTES: i32 = -36;
 /// The section is of type SHT_REL, which x86-64 does not use (psABI 4.4).
-/// (value: target)
+/// (value: section index of the target)
 pub const RELAKIT_ERR_REL_SECTION: i32 = -37;
-/// The options do not support the relocation type.
+/// With these options relakit does not support the relocation type. See RELAKIT_OPT_EXTRA_TYPES.
 /// (offset: r_offset)
 pub const RELAKIT_ERR_UNKNOWN_TYPE: i32 = -38;
 /// The value does not fit its field.
-/// (offset: r_offset; value: value; limit: largest)
+/// (offset: r_offset; value: computed value; limit: largest value that fits)
 pub const RELAKIT_ERR_OVERFLOW: i32 = -39;
 /// The field is not inside the target section.
 /// (offset: r_offset; value: field size; limit: section size)
 pub const RELAKIT_ERR_OFFSET_OUTSIDE: i32 = -40;
 /// The field is not zero before the relocation.
-/// (offset: r_offset; value: value; limit: existing)
+/// (offset: r_offset; value: computed value; limit: content of the field)
 pub const RELAKIT_ERR_TARGET_NOT_ZERO: i32 = -41;
 /// The field to be cleared does not hold the value that the relocation wrote.
-/// (offset: r_offset; value: expected; limit: existing)
+/// (offset: r_offset; value: expected content; limit: content of the field)
 pub const RELAKIT_ERR_TARGET_MISMATCH: i32 = -42;
-/// read or write of the writer failed; error->value is its result. The pass is rolled back, so
-/// nothing is changed.
-/// (offset: r_offset; value: its number)
-pub const RELAKIT_ERR_WRITER: i32 = -43;
-/// sync of the writer failed; error->value is its result. The pass is rolled back, so nothing is
+/// The `read` or `write` callback of the writer failed. The pass is rolled back, so nothing is
 /// changed.
-/// (value: its number)
+/// (offset: r_offset; value: result of the callback)
+pub const RELAKIT_ERR_WRITER: i32 = -43;
+/// The `sync` callback of the writer failed. The pass is rolled back, so nothing is changed.
+/// (value: result of the callback)
 pub const RELAKIT_ERR_SYNC: i32 = -44;
-/// The writer failed, and the rollback failed too or is impossible (RELAKIT_OPT_ALLOW_NONZERO).
-/// error->value is the result of the writer.
+/// A callback of the writer failed, and the rollback failed too or is impossible
+/// (RELAKIT_OPT_ALLOW_NONZERO).
 ///
-/// In section error->section, the entries 0 to error->entry hold their relocated values. The later
-/// entries are as before the call, or cleared if the pass was clearing. Without RELAKIT_ERROR_HAS_ENTRY
-/// no entry holds its value. Other sections of the call may be changed too.
-/// (offset: r_offset; value: its number)
+/// In section error->section, the entries 0 to error->entry are relocated. The later entries are as
+/// before the call, or cleared if the pass was clearing. If RELAKIT_ERROR_HAS_ENTRY is not set, no
+/// entry of this section is relocated. Other sections of the call can also be changed.
+/// (offset: r_offset; value: result of the callback)
 pub const RELAKIT_ERR_NOT_UNDONE: i32 = -45;
-/// relakit_dry_run only: a field overlaps the field before it, or has a smaller offset. The result of
-/// such a table depends on the writes, so a check without writes is impossible.
+/// relakit_dry_run only: a field overlaps the field before it, or has a smaller offset. The result
+/// of such a table depends on the writes, so a check without writes is impossible.
 /// (offset: r_offset)
 pub const RELAKIT_ERR_FIELDS_NOT_ASCENDING: i32 = -46;
-/// A section that is needed has no memory, or its sh_addr is not a valid address.
-/// (value: size)
+/// A section that is needed has no memory. For struct relakit_sechdrs: sh_addr is NULL, or the
+/// section would end after the end of the address space, or a relocation table overlaps memory that
+/// the call writes.
+/// (value: sh_size)
 pub const RELAKIT_ERR_NOT_ASSIGNED: i32 = -47;
 /// The memory of a section does not have the size of the section.
-/// (value: bytes lent; limit: bytes needed)
+/// (value: bytes provided; limit: bytes needed)
 pub const RELAKIT_ERR_ASSIGNED_SIZE: i32 = -48;
 /// The name of the patched object is empty, or is "vmlinux" where only a module is allowed.
-/// (value: length)
+/// (value: length of the name)
 pub const RELAKIT_ERR_NOT_A_MODULE: i32 = -49;
 /// The relocations of this patched object are applied already.
 pub const RELAKIT_ERR_ALREADY_LIVE: i32 = -50;
 /// The relocations of this patched object are not applied.
 pub const RELAKIT_ERR_NOT_LIVE: i32 = -51;
-/// The caller-provided buffer for the late relocations is too short.
-/// (value: bytes lent; limit: bytes needed)
+/// The caller-provided buffer for the retained state is too short.
+/// (value: bytes provided; limit: bytes needed)
 pub const RELAKIT_ERR_RETAINED_TOO_SHORT: i32 = -52;
 /// The address of a section differs from its address in relakit_module_retain.
-/// (value: address; limit: expected)
+/// (value: address; limit: expected address)
 pub const RELAKIT_ERR_SECTION_MOVED: i32 = -53;
 /// A list of patched objects is full. No function of this header returns this.
-/// (limit: most)
+/// (limit: largest number of objects)
 pub const RELAKIT_ERR_TOO_MANY_OBJECTS: i32 = -54;
 /// The section does not exist, or is section 0 where that is not allowed.
-/// (value: index; limit: sections)
+/// (value: section index; limit: number of sections)
 pub const RELAKIT_ERR_NO_SUCH_SECTION: i32 = -55;
 /// The section is not of type SHT_RELA.
 /// (value: sh_type)
 pub const RELAKIT_ERR_NOT_RELOCATIONS: i32 = -56;
 /// The target overlaps memory that the pass itself uses: section headers, symbols, names,
 /// relocations or the buffer for symbol values.
-/// (value: target)
+/// (value: section index of the target)
 pub const RELAKIT_ERR_TARGET_OVERLAPS: i32 = -57;
 /// The caller-provided buffer for an index of names is too short.
-/// (value: bytes lent; limit: bytes needed)
+/// (value: bytes provided; limit: bytes needed)
 pub const RELAKIT_ERR_INDEX_TOO_SHORT: i32 = -58;
 /// Two SHT_SYMTAB_SHNDX sections belong to the symbol table. The specification does not say which
 /// one takes precedence. Linux does not check this.
-/// (value: first one)
+/// (value: section index of the first one)
 pub const RELAKIT_ERR_MANY_SECTION_INDICES: i32 = -59;
 /// The target is itself a relocation section. Linux would apply its changed entries.
-/// (value: target)
+/// (value: section index of the target)
 pub const RELAKIT_ERR_TARGET_IS_RELOCATIONS: i32 = -60;
 /// The address of the section's last byte would be greater than 2^64 - 1.
 /// (value: address; limit: size)
 pub const RELAKIT_ERR_ADDRESS_WRAPS: i32 = -61;
 /// All relocation tables together are larger than the file, so some share bytes. Linux accepts this
 /// and can take very long.
-/// (value: bytes together; limit: file size)
+/// (value: size of all tables; limit: file size)
 pub const RELAKIT_ERR_RELOCATIONS_TOO_LARGE: i32 = -62;
-/// A relocation uses a symbol of the symbol table that is not resolved: its value is 0, and it is
+/// A relocation uses a symbol of a symbol table that is not resolved: its value is 0, and it is
 /// SHN_LIVEPATCH, or SHN_UNDEF and not weak.
-/// (offset: offset; value: st_shndx)
+/// (offset: r_offset; value: st_shndx)
 pub const RELAKIT_ERR_SYMBOL_UNRESOLVED: i32 = -63;
 /// The file has 0 bytes. Linux's finit_module returns an error before the loader reads it.
 pub const RELAKIT_ERR_EMPTY_FILE: i32 = -64;
 /// An unused header (SHT_NULL) has SHF_RELA_LIVEPATCH, and its name is outside the section name
-/// table. Linux reads the name.
+/// table. Linux would read outside the table.
 /// (value: sh_name; limit: table size)
 pub const RELAKIT_ERR_KLP_NAME_OUTSIDE: i32 = -65;
-/// A section shares bytes of the file with data that Linux changes before it reads the section. For
-/// every section, these data are the section headers. For relocation tables and section names they
-/// are also the per-CPU template.
+/// Profiles of Linux: a section shares bytes of the file with data that Linux changes before it
+/// reads the section. No section may share bytes with the section headers. Relocation tables and
+/// section names must also not share bytes with the per-CPU section.
 /// (value: file offset; limit: size)
 pub const RELAKIT_ERR_SHARED_BYTES: i32 = -66;
-/// An unused header (SHT_NULL) has SHF_ALLOC, and its content is outside the file. Linux copies
-/// that content.
+/// Profiles of Linux: an unused header (SHT_NULL) has SHF_ALLOC, and its content is outside the
+/// file. Linux would copy that content.
 /// (value: file offset; limit: size)
 pub const RELAKIT_ERR_NULL_OUTSIDE: i32 = -67;
 /// RELAKIT_OPT_ALLOW_NONZERO and RELAKIT_OPT_ADD_TO_FIELD are both set.
@@ -236,47 +236,47 @@ pub const RELAKIT_ERR_FLAGS_CONFLICT: i32 = -68;
 
 // Errors of the call itself.
 /// A pointer that must not be NULL is NULL.
-/// (value: number of the argument, counted from 1)
+/// (value: argument number)
 pub const RELAKIT_ERR_NULL: i32 = -101;
 /// A buffer has more than PTRDIFF_MAX bytes or ends after the end of the address space, or the
 /// stride of a table is too small.
-/// (value: number of the argument, counted from 1; limit: the length)
+/// (value: argument number; limit: the length)
 pub const RELAKIT_ERR_LENGTH: i32 = -102;
 /// A pointer does not have the alignment of its type.
-/// (value: number of the argument, counted from 1; limit: bytes it must be a multiple of)
+/// (value: argument number; limit: required alignment in bytes)
 pub const RELAKIT_ERR_ALIGNMENT: i32 = -103;
 /// struct_size is less than the size of the first version of the struct, or more than 4096.
-/// (value: number of the argument, counted from 1; limit: struct_size)
+/// (value: argument number; limit: struct_size)
 pub const RELAKIT_ERR_STRUCT_SIZE: i32 = -104;
-/// A flag is unknown to this version, or this function does not take it.
-/// (value: number of the argument, counted from 1; limit: the flags)
+/// A flag is unknown to this version, or this function does not accept it.
+/// (value: argument number; limit: the flags)
 pub const RELAKIT_ERR_FLAGS: i32 = -105;
 /// A member that must be 0 is not 0: a reserved member, a member of a newer version, or a member
 /// that must be unused with these flags or with a writer.
-/// (value: number of the argument, counted from 1)
+/// (value: argument number)
 pub const RELAKIT_ERR_RESERVED: i32 = -106;
 /// Two buffers overlap, but must be separate.
-/// (value: number of the argument, counted from 1; section: the section's index, for places)
+/// (value: argument number; section: index of the section, if section memory overlaps)
 pub const RELAKIT_ERR_OVERLAP: i32 = -107;
 /// The module is in a stage that does not allow this call.
-/// (value: the RELAKIT_STAGE_ it is in)
+/// (value: RELAKIT_STAGE_ number of the module)
 pub const RELAKIT_ERR_ORDER: i32 = -108;
 /// The caller-provided buffer for the state of a module is too short.
-/// (value: bytes lent; limit: bytes needed)
+/// (value: bytes provided; limit: bytes needed)
 pub const RELAKIT_ERR_STATE_TOO_SHORT: i32 = -109;
 /// The pointer is not a state that relakit_module_init made, or the state was copied to another
 /// address.
 pub const RELAKIT_ERR_NOT_A_MODULE_STATE: i32 = -110;
-/// A callback made a call for the module for which it was called.
+/// A callback called relakit with the module for which the callback runs.
 pub const RELAKIT_ERR_BUSY: i32 = -111;
 /// The profile is unknown, or is a Linux version before 5.8.
 /// (value: the profile)
 pub const RELAKIT_ERR_PROFILE: i32 = -112;
 /// A required callback or a required writer is NULL.
-/// (value: number of the argument, counted from 1)
+/// (value: argument number)
 pub const RELAKIT_ERR_CALLBACK: i32 = -113;
-/// Exactly one of the members values and symtab must be set.
-/// (value: number of the argument, counted from 1)
+/// Exactly one of the members `values` and `symtab` must be set.
+/// (value: argument number)
 pub const RELAKIT_ERR_SYMBOLS: i32 = -114;
 /// The pointer is not an index that relakit_index_build made, or the index was copied to another
 /// address.
@@ -330,9 +330,9 @@ pub extern "C" fn relakit_strerror(status: relakit_status) -> *const c_char {
     text.as_ptr()
 }
 
-/// Returns the errno of Linux's module loader for the same error, as a positive number of x86-64:
-/// ENOENT 2, ENOEXEC 8, EINVAL 22. It returns 0 if Linux does not detect the error or has no such
-/// call.
+/// Returns the errno of Linux's module loader for the same error, as a positive number, with the
+/// values of Linux on x86-64: ENOENT 2, ENOEXEC 8, EINVAL 22. It returns 0 if Linux does not detect
+/// the error or has no such call.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_linux_errno(status: relakit_status) -> i32 {
     kind(status).map_or(0, ErrorKind::linux_errno)
@@ -340,15 +340,16 @@ pub extern "C" fn relakit_linux_errno(status: relakit_status) -> i32 {
 
 /// Returns the meaning of a member of struct relakit_error for a status, such as "section size".
 ///
-/// which is 0 for offset, 1 for value, 2 for limit. The function returns "" if the status does not
-/// use the member, and NULL for any other which. The text is constant.
+/// The argument `member` selects the member: 0 is `offset`, 1 is `value`, 2 is `limit`. The
+/// function returns "" if the status does not use the member, and NULL for any other number. The
+/// text is constant.
 #[unsafe(no_mangle)]
-pub extern "C" fn relakit_error_field_name(status: relakit_status, which: u32) -> *const c_char {
+pub extern "C" fn relakit_error_field_name(status: relakit_status, member: u32) -> *const c_char {
     let names = match (kind(status), call_status(status)) {
         (Some(kind), _) => kind.field_c_names(),
         (None, Some(&(_, _, [value, limit]))) => [c"", value, limit],
         (None, None) => [c""; 3],
     };
-    let name = usize::try_from(which).ok().and_then(|which| names.get(which));
+    let name = usize::try_from(member).ok().and_then(|member| names.get(member));
     name.map_or(ptr::null(), |name| name.as_ptr())
 }

@@ -71,19 +71,20 @@ pub struct relakit_options {
     pub reserved: u32,
 }
 
-/// error->section is valid: a section index. For a relocation it is the section that holds it, not
-/// its target. For RELAKIT_ERR_NOT_ASSIGNED, _PLACED_SIZE, _ADDRESS_WRAPS and _MOVED it is the section
-/// whose memory is wrong. relakit_apply, relakit_clear and relakit_dry_run do not know section indices.
+/// relakit_error.section is valid: a section index. For a relocation it is the section that holds
+/// it, not its target. For RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE,
+/// RELAKIT_ERR_ADDRESS_WRAPS and RELAKIT_ERR_SECTION_MOVED it is the section whose memory is wrong.
+/// relakit_apply, relakit_clear and relakit_dry_run do not know section indices.
 pub const RELAKIT_ERROR_HAS_SECTION: u32 = 1;
-/// error->entry is valid: the index of the relocation in its section, counted from 0.
+/// relakit_error.entry is valid: the index of the relocation in its section, counted from 0.
 pub const RELAKIT_ERROR_HAS_ENTRY: u32 = 2;
-/// error->symbol is valid: the index of the symbol in the symbol table.
+/// relakit_error.symbol is valid: the index of the symbol in the symbol table.
 pub const RELAKIT_ERROR_HAS_SYMBOL: u32 = 4;
-/// error->r_type is valid: the psABI number of the relocation type.
+/// relakit_error.r_type is valid: the psABI number of the relocation type.
 pub const RELAKIT_ERROR_HAS_TYPE: u32 = 8;
 
-/// Describes an error. Every function accepts NULL for this argument. If the function fails, it
-/// writes all members; otherwise it writes none. The size of this struct never changes.
+/// Describes an error. If a function fails, it writes all members; otherwise it writes none. The
+/// size of this struct never changes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_error {
@@ -91,8 +92,9 @@ pub struct relakit_error {
     pub status: relakit_status,
     /// relakit_linux_errno(status).
     pub linux_errno: i32,
-    /// Which of the next four members are valid: RELAKIT_ERROR_HAS_SECTION, _SYMBOL, _TYPE and _ENTRY.
-    /// The others are 0.
+    /// Tells which of the next four members are valid: RELAKIT_ERROR_HAS_SECTION,
+    /// RELAKIT_ERROR_HAS_SYMBOL, RELAKIT_ERROR_HAS_TYPE and RELAKIT_ERROR_HAS_ENTRY. The others are
+    /// 0.
     pub has: u32,
     /// See RELAKIT_ERROR_HAS_SECTION.
     pub section: u32,
@@ -103,19 +105,19 @@ pub struct relakit_error {
     /// See RELAKIT_ERROR_HAS_ENTRY.
     pub entry: u64,
     /// r_offset or an offset in the file, in bytes. Each RELAKIT_ERR_ constant lists the meaning of
-    /// offset, value and limit in parentheses; relakit_error_field_name returns it as text.
+    /// `offset`, `value` and `limit` in parentheses. relakit_error_field_name returns the meaning
+    /// as text.
     pub offset: u64,
-    /// The number that caused the error. For RELAKIT_ERR_RESOLVER, _WRITER, _SYNC and _NOT_UNDONE
-    /// it is the result of the callback, sign-extended to 64 bits.
+    /// The number that caused the error, or the result of a callback, sign-extended to 64 bits.
     pub value: u64,
-    /// The number that value was compared with.
+    /// A second number, often the one that `value` was compared with.
     pub limit: u64,
     /// 0.
     pub reserved: u64,
 }
 
-/// Symbol values by symbol index. Set one of the two pointers and leave the other NULL. If count is
-/// 0, both may be NULL.
+/// Symbol values by symbol index. Set one of the two pointers and leave the other NULL. If `count`
+/// is 0, both may be NULL.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_symbols {
@@ -131,34 +133,35 @@ pub struct relakit_symbols {
     pub count: usize,
 }
 
-/// writer->flags: addresses belong to another address space, for example to a guest. Without this
-/// flag an address belongs to this program, and relakit refuses a section whose addresses overlap
-/// memory that the call uses.
+/// relakit_writer.flags: addresses belong to another address space, for example to a guest. Without
+/// this flag an address belongs to this program, and relakit refuses a section whose addresses
+/// overlap memory that the call uses.
 pub const RELAKIT_WRITER_FOREIGN: u32 = 1;
 
 /// Callbacks that read and write memory, for memory that relakit cannot write directly: kernel
 /// text, a guest, a bounce buffer.
 ///
 /// A pass over one section has these steps:
-/// - It reads and checks every field. If a field cannot be relocated, the pass ends here, before
-///   the first write.
-/// - It writes each field with one call of write, and reads the field once more just before.
-///   Relocations are applied in the order of the table and cleared in the reverse order.
-/// - It calls sync once. If a call has several sections, it checks and writes them one after the
-///   other, and calls sync once after the last.
+/// - It calls `read` for every field and checks it. If a field cannot be relocated, the pass ends
+///   here, before the first write.
+/// - It writes the fields one after the other: in the order of the table if it applies relocations,
+///   in the reverse order if it clears them. For each field it calls `read` once more, then `write`
+///   once.
+/// - It calls `sync` once. If a call has several sections, it checks and writes them one after the
+///   other, and calls `sync` once after the last.
 /// - If a step fails after the first write, relakit rolls the pass back: it restores the fields
-///   with write, in the reverse order, and calls sync.
+///   with `write`, in the reverse order, and calls `sync`.
 ///
 /// There are two exceptions. If fields overlap or do not ascend, clearing omits the first step.
 /// With RELAKIT_OPT_ALLOW_NONZERO there is no rollback.
 ///
-/// Arguments of the callbacks: ctx is the member of this struct. address is the run-time address of
-/// the field. offset is its offset in the section, in bytes. size is 1, 2, 4 or 8 bytes.
+/// Arguments of the callbacks: `ctx` is the member of this struct. `address` is the run-time
+/// address of the field. `offset` is its offset in the section, in bytes. `size` is 1, 2, 4 or 8
+/// bytes.
 ///
 /// A callback returns 0 for success. Any other number makes the call fail with RELAKIT_ERR_WRITER
-/// (read, write) or RELAKIT_ERR_SYNC (sync); error->value is then that number, sign-extended. If
-/// write fails, it must not have written anything. A callback may call every function of relakit,
-/// except those that take the module for which it is called.
+/// (`read`, `write`) or RELAKIT_ERR_SYNC (`sync`). If `write` fails, it must not have written
+/// anything.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_writer {
@@ -168,7 +171,7 @@ pub struct relakit_writer {
     pub flags: u32,
     /// First argument of each callback.
     pub ctx: *mut c_void,
-    /// Reads size bytes into bytes. Must not be NULL.
+    /// Reads `size` bytes into `bytes`. Must not be NULL.
     pub read: Option<
         unsafe extern "C" fn(
             ctx: *mut c_void,
@@ -178,8 +181,8 @@ pub struct relakit_writer {
             size: usize,
         ) -> i32,
     >,
-    /// Writes size bytes, or fails and changes nothing. Must not be NULL, even for relakit_dry_run,
-    /// which never calls it.
+    /// Writes `size` bytes, or fails and changes nothing. Must not be NULL, even for
+    /// relakit_dry_run, which never calls it.
     pub write: Option<
         unsafe extern "C" fn(
             ctx: *mut c_void,
@@ -189,9 +192,9 @@ pub struct relakit_writer {
             size: usize,
         ) -> i32,
     >,
-    /// Makes the written bytes visible to the code that uses them. May be NULL. It may also be
-    /// called if nothing was written. It is also called after a rollback; its result is then
-    /// ignored.
+    /// Makes the written bytes visible to the code that uses them. May be NULL. relakit can also
+    /// call it if nothing was written. relakit also calls it after a rollback, and then ignores its
+    /// result.
     pub sync: Option<unsafe extern "C" fn(ctx: *mut c_void) -> i32>,
 }
 
@@ -199,13 +202,9 @@ pub struct relakit_writer {
 /// do not end with NUL.
 ///
 /// A callback returns one of these numbers:
-/// RELAKIT_OK (0)    the symbol exists, and *value is its address;
+/// RELAKIT_OK (0)         the symbol exists, and *value is its address;
 /// RELAKIT_NOT_FOUND (1)  the symbol does not exist;
-/// any other number  the call fails with RELAKIT_ERR_RESOLVER, and error->value is the number,
-///                   sign-extended.
-///
-/// A callback may call every function of relakit, except those that take the module for which it is
-/// called.
+/// any other number       the call fails with RELAKIT_ERR_RESOLVER.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_resolver {
@@ -215,21 +214,21 @@ pub struct relakit_resolver {
     pub flags: u32,
     /// First argument of each callback.
     pub ctx: *mut c_void,
-    /// Looks up the exported symbol name. It is called once for each undefined symbol whose name
-    /// has at most 4096 bytes, in the order of the symbol table. NULL: no symbol is exported.
+    /// Looks up the exported symbol `name`. relakit calls it once for each undefined symbol whose
+    /// name has at most 4096 bytes, in the order of the symbol table. NULL: no symbol is exported.
     pub exported: Option<
         unsafe extern "C" fn(ctx: *mut c_void, name: *const c_char, name_len: usize, value: *mut u64) -> i32,
     >,
-    /// Looks up a symbol of object by its name and position (Linux: sympos). Position N means the
-    /// N-th symbol of that name, counted from 1. The callback returns RELAKIT_NOT_FOUND if there are
-    /// fewer, or if the object is not loaded.
+    /// Looks up a symbol of `object` by its name and sympos. `sympos` N means the N-th symbol of
+    /// that name, counted from 1. It comes from the file and can be any number from 1 on. The
+    /// callback must return RELAKIT_NOT_FOUND if the object has fewer symbols of that name, or is
+    /// not loaded. If *value is 0, relakit treats the symbol as not found.
     ///
-    /// All defined symbols count, exported or not. The order is that of their addresses in
-    /// "vmlinux", and that of the symbol table in a module. position comes from the file and may be
-    /// any number from 1 on. A *value of 0 means that the symbol is not found.
+    /// Count all defined symbols, exported or not. In "vmlinux", count them in the order of their
+    /// addresses. In a module, count them in the order of its symbol table.
     ///
-    /// It is called for the livepatch symbols that a section uses, and may be called several times
-    /// for one symbol. NULL: no symbol is found.
+    /// relakit calls it for the livepatch symbols that a section uses, possibly several times for
+    /// one symbol. NULL: no symbol is found.
     pub nth_symbol: Option<
         unsafe extern "C" fn(
             ctx: *mut c_void,
@@ -243,12 +242,13 @@ pub struct relakit_resolver {
     >,
 }
 
-/// The memory that is relocated. bytes is its address now, address is its run-time address. The two
-/// differ in a bootloader, a hypervisor or a test. The P of a relocation is address + r_offset.
+/// The memory that is relocated. `bytes` is where relakit accesses it, `address` is its run-time
+/// address. The two differ in a bootloader, a hypervisor or a test. The P of a relocation is
+/// `address` + r_offset.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_target {
-    /// The memory. It must be NULL with a writer, and may be NULL if size is 0.
+    /// The memory. It must be NULL with a writer, and may be NULL if `size` is 0.
     pub bytes: *mut c_void,
     /// Size in bytes.
     pub size: u64,
@@ -258,12 +258,13 @@ pub struct relakit_target {
     pub writer: *const relakit_writer,
 }
 
-/// place->flags: the section has memory. Without this flag all members must be 0.
+/// relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
 pub const RELAKIT_MEMORY_PRESENT: u32 = 1;
-/// place->flags: the section's memory is read and written with memory->writer. bytes is NULL.
+/// relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
+/// `bytes` must be NULL.
 pub const RELAKIT_MEMORY_WRITER: u32 = 2;
-/// place->flags: symbol values in this section count from symbols_at instead of address. This is
-/// for per-CPU data, whose symbol values are offsets.
+/// relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
+/// instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
 pub const RELAKIT_MEMORY_SYMBOLS_AT: u32 = 4;
 
 /// The memory of one section. All members are 0 if the section has none.
@@ -274,21 +275,27 @@ pub struct relakit_section_memory {
     pub flags: u32,
     /// Must be 0.
     pub reserved: u32,
-    /// The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if size is 0.
+    /// The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if `size` is 0.
     pub bytes: *mut c_void,
     /// Size in bytes. It must be the size of the section.
     pub size: u64,
     /// Run-time address of the first byte.
     pub address: u64,
-    /// Address from which symbol values count, with RELAKIT_MEMORY_SYMBOLS_AT. Otherwise 0.
+    /// See RELAKIT_MEMORY_SYMBOLS_AT. Without this flag it must be 0.
     pub symbols_at: u64,
 }
 
 /// The memory of a module's sections.
 ///
-/// Addresses and sizes must be the same in every call for a module. A section may be plain memory
-/// in one call and use a writer in a later call, for example after its memory was made read-only.
-/// The caller fills sections that use a writer.
+/// The caller must pass the same addresses and sizes in every call for a module.
+/// relakit_module_coming and relakit_module_going check this for the targets of their relocations;
+/// the other functions check only the sizes. A section may be plain memory in one call and use a
+/// writer in a later call, for example after its memory was made read-only. The caller must fill
+/// sections that use a writer.
+///
+/// If the memory of a section overlaps the file, the state, the retained state, the array or
+/// another buffer of the call, the function returns RELAKIT_ERR_OVERLAP. The memory of two sections
+/// must not overlap; relakit does not check this.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_memory {
@@ -296,10 +303,8 @@ pub struct relakit_memory {
     pub struct_size: u32,
     /// Must be 0.
     pub flags: u32,
-    /// An array with one element for each section, by section index. The memory of a section must
-    /// not overlap that of another section, the array or any other memory that the caller provides
-    /// to relakit. relakit does not check for overlaps between sections.
-    pub places: *const relakit_section_memory,
+    /// An array with one element for each section, by section index.
+    pub sections: *const relakit_section_memory,
     /// Number of elements. Sections after the last element have no memory.
     pub count: usize,
     /// Writer of the sections with RELAKIT_MEMORY_WRITER. May be NULL if there are none.

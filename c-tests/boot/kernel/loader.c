@@ -53,7 +53,7 @@ relakit_status module_prepare(struct module *module, const char *name, const str
     memset(module, 0, sizeof *module);
     module->name = name;
     module->begin = memory_mark();
-    module->memory = (struct relakit_memory){ .struct_size = sizeof module->memory, .places = module->places };
+    module->memory = (struct relakit_memory){ .struct_size = sizeof module->memory, .sections = module->places };
     status = relakit_module_init(module->state, sizeof module->state, file->bytes, file->size, &options,
                                  &module->relakit, error);
     if (status == RELAKIT_OK)

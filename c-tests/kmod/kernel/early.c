@@ -78,7 +78,7 @@ static void place(struct watched *w, enum fault fault)
 		}
 	}
 	w->memory = (struct relakit_memory){
-		.struct_size = sizeof(w->memory), .places = w->places, .count = w->section_count,
+		.struct_size = sizeof(w->memory), .sections = w->places, .count = w->section_count,
 	};
 }
 

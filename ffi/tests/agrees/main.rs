@@ -174,7 +174,7 @@ fn c_steps(
     let memory = relakit_memory {
         struct_size: 32,
         flags: 0,
-        places: places.as_ptr(),
+        sections: places.as_ptr(),
         count: places.len(),
         writer: ptr::null(),
     };

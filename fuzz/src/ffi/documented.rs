@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 const HEADER: &str = include_str!("../../../include/relakit.h");
 
-/// After these words the name of a function stands for what that one answers.
-const REFERS: [&[&str]; 4] = [&["what"], &["see"], &["as", "in"], &["returned", "are", "those", "of"]];
+/// After these words the name of a function stands for the errors of that function.
+const REFERS: [&str; 2] = ["as", "in"];
 
 type Statuses = BTreeSet<i32>;
 
@@ -24,6 +24,8 @@ struct Header {
     numbers: BTreeMap<&'static str, i32>,
     /// The text above each function, as words.
     texts: BTreeMap<&'static str, Vec<&'static str>>,
+    /// The functions that take struct relakit_options.
+    has_options: BTreeSet<&'static str>,
 }
 
 impl Header {
@@ -35,57 +37,63 @@ impl Header {
         let texts = HEADER.split("/**").filter_map(|part| {
             let (text, code) = part.split_once("*/")?;
             let function = code.split_once('(')?.0.split_whitespace().last()?.trim_start_matches('*');
-            let is_word = |char: char| char.is_ascii_alphanumeric() || char == '_';
-            let words = text.split(|char| !is_word(char)).filter(|word| !word.is_empty()).collect();
-            function.starts_with("relakit_").then_some((function, words))
+            let options = code.split_once(");")?.0.contains("struct relakit_options");
+            function.starts_with("relakit_").then_some((function, words(text), options))
         });
-        Self { numbers: numbers.collect(), texts: texts.collect() }
+        let texts: Vec<_> = texts.collect();
+        let has_options = texts.iter().filter(|(_, _, options)| *options).map(|(name, ..)| *name).collect();
+        let texts = texts.into_iter().map(|(function, words, _)| (function, words)).collect();
+        Self { numbers: numbers.collect(), texts, has_options }
     }
 
     fn text(&self, function: &str) -> &[&'static str] {
         self.texts.get(function).expect("the header documents every function")
     }
 
+    /// What the text of a function lists, and the groups of errors that apply to it.
     fn statuses(&self, function: &str) -> Statuses {
-        let mut statuses = self.statuses_in(self.text(function));
-        if function.starts_with("relakit_module_") {
-            statuses.append(&mut self.of_all_modules());
-        }
-        statuses
-    }
-
-    /// What a text lists: "RELAKIT_ERR_A, _B", "RELAKIT_ERR_A to RELAKIT_ERR_B", "what
-    /// relakit_other returns".
-    fn statuses_in(&self, words: &[&str]) -> Statuses {
-        let number = |word: &str| {
-            let name = word.strip_prefix("RELAKIT_ERR_").or_else(|| word.strip_prefix('_'))?;
-            self.numbers.get(name).copied()
-        };
-        let mut statuses = Statuses::new();
-        for (at, word) in words.iter().enumerate() {
-            let after = &words[at + 1..];
-            if let Some(first) = number(word) {
-                let last = after.first().filter(|word| **word == "to").and(after.get(1));
-                let last = last.and_then(|word| number(word)).unwrap_or(first);
-                statuses.extend(last..=first);
-            } else if self.texts.contains_key(word) {
-                let refers = REFERS.iter().any(|refers| words[..at].ends_with(refers));
-                // "What relakit_module_init says of all functions" is not what that one answers.
-                if refers && after.first() != Some(&"says") {
-                    statuses.append(&mut self.statuses(word));
-                }
+        let words = self.text(function);
+        let names = |group: [&str; 2]| words.windows(2).any(|words| words == group);
+        let mut statuses = self.statuses_in(words);
+        for (group, applies) in [
+            ("Argument errors.", true),
+            ("Option errors.", self.has_options.contains(function)),
+            ("Module errors.", function.starts_with("relakit_module_")),
+            ("Pass errors.", names(["pass", "error"])),
+            ("Livepatch symbol errors.", names(["symbol", "error"])),
+        ] {
+            if applies {
+                statuses.append(&mut self.statuses_in(&group_words(group)));
             }
         }
         statuses
     }
 
-    /// What every function that takes a module answers; the text about it stands with the one that
-    /// makes modules.
-    fn of_all_modules(&self) -> Statuses {
-        let words = self.text("relakit_module_init");
-        let at = |pair: [&str; 2]| words.windows(2).position(|words| words == pair).expect("in the header");
-        self.statuses_in(&words[at(["and", "answers"])..at(["This", "one"])])
+    /// What a text lists: "RELAKIT_ERR_A", "an error as in relakit_other".
+    fn statuses_in(&self, words: &[&str]) -> Statuses {
+        let number = |word: &str| self.numbers.get(word.strip_prefix("RELAKIT_ERR_")?).copied();
+        let mut statuses = Statuses::new();
+        for (at, word) in words.iter().enumerate() {
+            if let Some(number) = number(word) {
+                statuses.insert(number);
+            } else if self.texts.contains_key(word) && words[..at].ends_with(&REFERS) {
+                statuses.append(&mut self.statuses(word));
+            }
+        }
+        statuses
     }
+}
+
+/// The words of an item of the list "Errors that several functions return" at the top of the header.
+fn group_words(title: &str) -> Vec<&'static str> {
+    let (_, text) = HEADER.split_once(&format!(" * - {title}")).expect("in the header");
+    let end = ["\n * - ", "*/"].iter().filter_map(|end| text.find(end)).min().expect("it ends");
+    words(&text[..end])
+}
+
+fn words(text: &'static str) -> Vec<&'static str> {
+    let is_word = |char: char| char.is_ascii_alphanumeric() || char == '_';
+    text.split(|char| !is_word(char)).filter(|word| !word.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -99,6 +107,15 @@ mod tests {
             ("relakit_apply", RELAKIT_ERR_SYMBOLS, true),
             ("relakit_apply", RELAKIT_ERR_TARGET_MISMATCH, false),
             ("relakit_apply", RELAKIT_ERR_ORDER, false),
+            ("relakit_apply", RELAKIT_ERR_PROFILE, true),
+            ("relakit_apply", RELAKIT_ERR_OVERFLOW, true),
+            ("relakit_apply", RELAKIT_ERR_RESOLVER, false),
+            ("relakit_module_assign", RELAKIT_ERR_PROFILE, false),
+            ("relakit_module_assign", RELAKIT_ERR_OVERFLOW, false),
+            ("relakit_module_fill", RELAKIT_ERR_ASSIGNED_SIZE, true),
+            ("relakit_klp_clear", RELAKIT_ERR_NOT_RELOCATIONS, true),
+            ("relakit_module_going", RELAKIT_ERR_RESOLVER, false),
+            ("relakit_module_coming", RELAKIT_ERR_RESOLVER, true),
             ("relakit_clear", RELAKIT_ERR_TARGET_MISMATCH, true),
             ("relakit_clear", RELAKIT_ERR_PARTIAL_ENTRY, true),
             ("relakit_dry_run", RELAKIT_ERR_FIELDS_NOT_ASCENDING, true),
@@ -111,7 +128,7 @@ mod tests {
             ("relakit_module_assign", RELAKIT_ERR_STATE_TOO_SHORT, false),
             ("relakit_module_assign", RELAKIT_ERR_TRUNCATED, false),
             ("relakit_module_early", RELAKIT_ERR_REL_SECTION, true),
-            ("relakit_module_early", RELAKIT_ERR_TARGET_MISMATCH, true),
+            ("relakit_module_early", RELAKIT_ERR_TARGET_MISMATCH, false),
             ("relakit_module_early", RELAKIT_ERR_SECTION_MOVED, false),
             ("relakit_module_going", RELAKIT_ERR_NOT_LIVE, true),
             ("relakit_module_going", RELAKIT_ERR_ALREADY_LIVE, false),

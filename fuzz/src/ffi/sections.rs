@@ -164,7 +164,7 @@ impl Sections {
         relakit_memory {
             struct_size: size_of::<relakit_memory>() as u32,
             flags: 0,
-            places: places.as_ptr(),
+            sections: places.as_ptr(),
             count: places.len(),
             writer: if self.has_writer { &raw const *writer } else { ptr::null() },
         }

@@ -94,7 +94,7 @@ pub fn wrong_memory(memory: &mut relakit_memory, writer: &mut relakit_writer, wr
     match wrong {
         4 => memory.struct_size -= 1,
         5 => memory.flags = 1,
-        6 => memory.places = ptr::null(),
+        6 => memory.sections = ptr::null(),
         7 => memory.count = usize::MAX / size_of::<relakit_section_memory>(),
         17 if has_writer => writer.write = None,
         18 => memory.count = 0,

@@ -186,7 +186,7 @@ impl Life {
             let memory = relakit_memory {
                 struct_size: size_of::<relakit_memory>() as u32,
                 flags: 0,
-                places: self.arena.pointer(self.places.start).cast_const().cast(),
+                sections: self.arena.pointer(self.places.start).cast_const().cast(),
                 count: self.places.len() / size_of::<relakit_section_memory>(),
                 writer,
             };
