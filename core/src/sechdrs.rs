@@ -1,12 +1,10 @@
-//! Linux-shaped loaders: section headers in memory whose `sh_addr` say where each section is, and a resolved symbol
-//! table (Linux semantics 9 to 12, without what Linux does not check).
+//! Relocation for loaders like Linux's: section headers in memory whose `sh_addr` are addresses, and a
+//! resolved symbol table (Linux semantics 9 to 12). The bounds that Linux does not check are checked.
 
-use crate::abi::{self, SHDR_SIZE, SYM_SIZE, VMLINUX};
+use crate::abi::{self, SHDR_SIZE, SYM_SIZE};
 use crate::elf::{RelaTable, Section, SectionFlags, Strings, SymbolTable};
 use crate::error::{CallbackError, Error, ErrorKind};
-use crate::klp::RelaName;
-use crate::module::is_relocations;
-use crate::module::{KlpSymbols, Resolver};
+use crate::module::{Class, Headers, KlpSymbols, Resolver};
 use crate::profile::Profile;
 use crate::read::u64_at;
 use crate::reloc::{Op, Pass, RelocFlags, Sections, SymtabValues, Target, Transaction, Values};
@@ -44,54 +42,67 @@ pub trait Mapping<'m> {
 }
 
 impl<'a> Sechdrs<'a> {
-    /// Applies relocation section `index`, or changes nothing. `symbols` is the resolved symbol table.
+    /// Applies relocation section `index`, or changes nothing.
+    ///
+    /// `symbols` is the resolved symbol table.
     ///
     /// # Errors
-    /// What is wrong with the section, and what [`reloc::apply`](crate::reloc::apply) answers.
+    /// - `NoSuchSection`: there is no section `index`, or it is 0.
+    /// - `RelSection`, `NotRelocations`: the section is not of type RELA.
+    /// - `TargetOutOfRange`, `TargetIsSymbolTable`, `TargetIsRelocations`: its target cannot be relocated.
+    /// - `PartialEntry`: its size is not a multiple of 24.
+    /// - `NotAssigned`, `TargetOverlaps`, `AddressWraps`: memory is missing, or is not valid for this.
+    /// - The errors of [`reloc::apply`](crate::reloc::apply).
     pub fn apply(
         &self,
         index: u32,
         symbols: SymtabValues<'_>,
         mapping: &mut dyn Mapping<'_>,
-        rules: RelocFlags,
+        flags: RelocFlags,
     ) -> Result<(), Error> {
-        capture(|report| self.run(Op::Apply, index, symbols, mapping, rules, report))
+        capture(|report| self.run(Op::Apply, index, symbols, mapping, flags, report))
     }
 
-    /// Sets every field of relocation section `index` back to zero, or changes nothing. `symbols` must have the values
-    /// that it was applied with.
+    /// Sets every field of relocation section `index` back to zero, or changes nothing.
+    ///
+    /// `symbols` must have the values of [`apply`](Self::apply).
     ///
     /// # Errors
-    /// What is wrong with the section, and what [`reloc::clear`](crate::reloc::clear) answers.
+    /// - The errors of [`apply`](Self::apply) about the section and its memory.
+    /// - The errors of [`reloc::clear`](crate::reloc::clear).
     pub fn clear(
         &self,
         index: u32,
         symbols: SymtabValues<'_>,
         mapping: &mut dyn Mapping<'_>,
-        rules: RelocFlags,
+        flags: RelocFlags,
     ) -> Result<(), Error> {
-        capture(|report| self.run(Op::Clear, index, symbols, mapping, rules, report))
+        capture(|report| self.run(Op::Clear, index, symbols, mapping, flags, report))
     }
 
-    /// The livepatch sections of `object`: "vmlinux", or the name of a module. `names` are the section names.
+    /// Returns the livepatch sections for `object`: "vmlinux", or the name of a module.
+    ///
+    /// `names` is the section name table.
     ///
     /// # Errors
-    /// [`ErrorKind::NotAModule`] when `object` is empty.
-    pub const fn klp(self, object: &'a [u8], names: Strings<'a>) -> Result<Klp<'a>, Error> {
+    /// - `NotAModule`: `object` is empty.
+    pub fn klp(self, object: &'a [u8], names: Strings<'a>) -> Result<Klp<'a>, Error> {
         match object {
             [] => Err(Error::new(ErrorKind::NotAModule, 0, 0)),
-            _ => Ok(Klp { sechdrs: self, object, names }),
+            _ => Ok(Klp { sechdrs: self, object, headers: self.headers(names) }),
         }
     }
 
-    fn count(&self) -> u32 {
-        u32::try_from(self.headers.len()).unwrap_or(u32::MAX)
-    }
-
-    /// The header of section `index`; `None` for section 0, which is none.
+    /// Returns the header of section `index`. `None` for section 0, which is unused.
     pub fn header(&self, index: u32) -> Option<Section> {
         let header = self.headers.get(usize::try_from(index).ok()?)?;
         Section::read(header).filter(|_| index != 0)
+    }
+
+    fn headers(&self, names: Strings<'a>) -> Headers<'a> {
+        let strings = self.header(self.symbols).map_or(0, |symbols| symbols.sh_link);
+        let symbol_tables = [self.symbols, strings];
+        Headers { sections: self.headers, names, symbol_tables, ..Headers::EMPTY }
     }
 
     fn run(
@@ -103,54 +114,50 @@ impl<'a> Sechdrs<'a> {
         rules: RelocFlags,
         report: &mut Report,
     ) -> Result<(), Failed> {
-        let section = self.relocations(index, mapping, report)?;
+        let section = Relocations::read(&self.headers(Strings::new(&[])), index, mapping, report)?;
         let Some(mut target) = section.target(mapping, report)? else { return Ok(()) };
         let pass = Pass { table: section.table, values: symbols.into(), rules };
-        pass.run(op, &mut target, report).map_err(|stopped| report.in_section(stopped, index))
-    }
-
-    /// Relocation section `index` with its target.
-    fn relocations<'m>(
-        &self,
-        index: u32,
-        mapping: &dyn Mapping<'m>,
-        report: &mut Report,
-    ) -> Result<Relocations<'m>, Failed> {
-        let count = u64::from(self.count());
-        let Some(header) = self.header(index) else {
-            return Err(report.fail(ErrorKind::NoSuchSection, u64::from(index), count));
-        };
-        let number = header.sh_info;
-        let strings = self.header(self.symbols).map_or(0, |symbols| symbols.sh_link);
-        let bytes = mapping.table(index, &header);
-        let (table, rest) = RelaTable::whole_entries(bytes.unwrap_or_default());
-        let (kind, value, limit) = match (header.sh_type, self.header(number)) {
-            (abi::SHT_REL, _) => (ErrorKind::RelSection, u64::from(number), 0),
-            (kind, _) if kind != abi::SHT_RELA => (ErrorKind::NotRelocations, u64::from(kind), 0),
-            (_, None) => (ErrorKind::TargetOutOfRange, u64::from(number), count),
-            (_, Some(_)) if number == self.symbols || number == strings => {
-                (ErrorKind::TargetIsSymbolTable, u64::from(number), 0)
-            }
-            _ if bytes.is_none() => (ErrorKind::NotAssigned, header.sh_size, 0),
-            _ if rest != 0 => (ErrorKind::PartialEntry, header.sh_size, rest as u64),
-            (_, Some(target)) => return Ok(Relocations { index, number, target, table }),
-        };
-        let stopped = report.fail(kind, value, limit);
-        Err(report.in_section(stopped, index))
+        pass.run(op, &mut target, report).map_err(|failed| report.in_section(failed, index))
     }
 }
 
-/// A relocation section, read and bounded.
+/// A relocation section whose entries are in memory.
 struct Relocations<'m> {
     index: u32,
+    header: Section,
     table: RelaTable<'m>,
-    /// Section index of the target.
-    number: u32,
     target: Section,
 }
 
-impl Relocations<'_> {
-    /// `None` when there is nothing to relocate.
+impl<'m> Relocations<'m> {
+    fn read(
+        headers: &Headers<'_>,
+        index: u32,
+        mapping: &dyn Mapping<'m>,
+        report: &mut Report,
+    ) -> Result<Self, Failed> {
+        let Some(header) = headers.section(index).filter(|_| index != 0) else {
+            return Err(report.fail(ErrorKind::NoSuchSection, u64::from(index), u64::from(headers.count())));
+        };
+        let target = headers.section(header.sh_info);
+        let bytes = mapping.table(index, &header);
+        let (table, rest) = RelaTable::whole_entries(bytes.unwrap_or_default());
+        let error = headers.target_error(header.sh_info, target.as_ref());
+        let (kind, value, limit) = match (header.sh_type, error, target) {
+            (abi::SHT_REL, ..) => (ErrorKind::RelSection, u64::from(header.sh_info), 0),
+            (kind, ..) if kind != abi::SHT_RELA => (ErrorKind::NotRelocations, u64::from(kind), 0),
+            (_, Some(kind), _) => return Err(report.known(&headers.error(index, &header, kind))),
+            _ if bytes.is_none() => (ErrorKind::NotAssigned, header.sh_size, 0),
+            _ if rest != 0 => (ErrorKind::PartialEntry, header.sh_size, rest as u64),
+            (_, None, Some(target)) => return Ok(Self { index, header, table, target }),
+            // `target_error` has an error for a target that does not exist.
+            (_, None, None) => (ErrorKind::TargetOutOfRange, u64::from(header.sh_info), 0),
+        };
+        let failed = report.fail(kind, value, limit);
+        Err(report.in_section(failed, index))
+    }
+
+    /// Returns the target; `None` if there is no relocation.
     fn target<'t>(
         &self,
         mapping: &'t mut dyn Mapping<'_>,
@@ -159,23 +166,21 @@ impl Relocations<'_> {
         if self.table.is_empty() {
             return Ok(None);
         }
-        let found = match is_relocations(&self.target) {
-            // The pass reads tables while it writes, and once more when it is undone.
-            true => Err(ErrorKind::TargetIsRelocations),
-            false => mapping.target(self.number, &self.target),
-        };
-        let (kind, value, section) = match found {
-            Ok(target) => {
-                return match target.check_address(report) {
-                    Ok(()) => Ok(Some(target)),
-                    Err(stopped) => Err(report.in_section(stopped, self.number)),
-                };
+        let number = self.header.sh_info;
+        match mapping.target(number, &self.target) {
+            Ok(target) => match target.check_address(report) {
+                Ok(()) => Ok(Some(target)),
+                Err(failed) => Err(report.in_section(failed, number)),
+            },
+            Err(ErrorKind::NotAssigned) => {
+                let failed = report.fail(ErrorKind::NotAssigned, self.target.sh_size, 0);
+                Err(report.in_section(failed, number))
             }
-            Err(ErrorKind::NotAssigned) => (ErrorKind::NotAssigned, self.target.sh_size, self.number),
-            Err(kind) => (kind, u64::from(self.number), self.index),
-        };
-        let stopped = report.fail(kind, value, 0);
-        Err(report.in_section(stopped, section))
+            Err(kind) => {
+                let failed = report.fail(kind, u64::from(number), 0);
+                Err(report.in_section(failed, self.index))
+            }
+        }
     }
 }
 
@@ -184,19 +189,27 @@ impl Relocations<'_> {
 pub struct Klp<'a> {
     sechdrs: Sechdrs<'a>,
     object: &'a [u8],
-    names: Strings<'a>,
+    headers: Headers<'a>,
 }
 
 impl Klp<'_> {
-    /// Resolves the symbols of all livepatch sections of the object, and applies them in section order: all of them, or
-    /// nothing is changed. Answers the number of sections.
+    /// Resolves the symbols of all livepatch sections of the object and applies these sections, in the order
+    /// of their indices, or changes nothing. Returns the number of sections.
     ///
-    /// `symbols` is the symbol table, `strings` its names. On success the values of the symbols are in it, for
-    /// [`clear`](Self::clear). `values` is memory for one value a symbol; its content is lost. The resolver's
-    /// `exported` is not called.
+    /// - `symbols` is the symbol table, and `strings` its string table. On success the call stores the symbol
+    ///   values in `symbols`, where [`clear`](Self::clear) needs them.
+    /// - `values` is a caller-provided buffer with one entry for each symbol. The call overwrites it.
+    /// - The resolver's `exported` is not called.
     ///
     /// # Errors
-    /// The first section, symbol or relocation that stops it. A livepatch section with a malformed name stops every object.
+    /// - `ValuesTooShort`: `values` is.
+    /// - `BadSectionName`, `BadKlpSectionName`: the name of a livepatch section is malformed. It is an error
+    ///   for every object, because Linux reads all names to find the sections of one.
+    /// - `TargetNotAllocated`, `LateNotAllocated`: the target or the section is not `SHF_ALLOC`. With "vmlinux"
+    ///   such a section is skipped.
+    /// - `SymbolIndex`, `NotKlpSymbol`, `BadSymbolName`, `BadKlpSymbolName`, `VmlinuxFromModule`, `KlpNotFound`,
+    ///   `KlpAmbiguous`, `KlpSympos`, `Resolver`: a symbol cannot be resolved.
+    /// - The errors of [`Sechdrs::apply`], except `NoSuchSection` and `SymbolUnresolved`.
     pub fn apply(
         &self,
         symbols: &mut [[u8; SYM_SIZE]],
@@ -216,8 +229,8 @@ impl Klp<'_> {
             let klp_symbols = KlpSymbols { symbols: &table, profile: &profile, object: self.object };
             let source = Source::Resolved { symbols: &klp_symbols, values, resolver };
             let mut sections = KlpSections { klp: *self, source, mapping, rules: profile.reloc_flags() };
-            let applied = Transaction::new(&mut sections, self.sections(), Op::Apply).run(report)?;
-            for index in self.sections() {
+            let applied = Transaction::new(&mut sections, self.numbers(), Op::Apply).run(report)?;
+            for index in self.numbers() {
                 let Some(section) = self.section(index, mapping, report)? else { continue };
                 for rela in section.table.iter() {
                     let Ok(symbol) = usize::try_from(rela.r_sym) else { continue };
@@ -230,12 +243,14 @@ impl Klp<'_> {
         })
     }
 
-    /// Verifies and sets back to zero every field of all livepatch sections of the object, the last first: all of them,
-    /// or nothing is changed. Answers the number of sections. `symbols` must have the values that
-    /// [`apply`](Self::apply) has put there.
+    /// Sets every field of all livepatch sections of the object back to zero, the last section first, or
+    /// changes nothing. Returns the number of sections.
+    ///
+    /// `symbols` must have the values that [`apply`](Self::apply) has stored there.
     ///
     /// # Errors
-    /// [`ErrorKind::TargetMismatch`] when a field does not hold what was applied; what is wrong with a section.
+    /// - `TargetMismatch`: a field does not hold the value that was applied.
+    /// - The errors of [`apply`](Self::apply) about sections and memory.
     pub fn clear(
         &self,
         symbols: SymtabValues<'_>,
@@ -244,50 +259,40 @@ impl Klp<'_> {
     ) -> Result<usize, Error> {
         let source = Source::Applied(symbols);
         let mut sections = KlpSections { klp: *self, source, mapping, rules: profile.reloc_flags() };
-        capture(|report| Transaction::new(&mut sections, self.sections(), Op::Clear).run(report))
+        capture(|report| Transaction::new(&mut sections, self.numbers(), Op::Clear).run(report))
     }
 
-    fn sections(&self) -> Range<u32> {
-        1..self.sechdrs.count()
+    fn numbers(&self) -> Range<u32> {
+        1..self.headers.count()
     }
 
-    /// Section `index`, if it is one of the object's.
+    /// Returns section `index` if it belongs to the object.
     fn section<'m>(
         &self,
         index: u32,
         mapping: &dyn Mapping<'m>,
         report: &mut Report,
     ) -> Result<Option<Relocations<'m>>, Failed> {
-        let Some(header) = self.sechdrs.header(index) else { return Ok(None) };
-        if !header.sh_flags.contains(SectionFlags::RELA_LIVEPATCH) {
-            return Ok(None);
-        }
-        let name = self.names.name(header.sh_name);
-        let target = self.sechdrs.header(header.sh_info);
-        let target_flags = target.map_or(SectionFlags::ALLOC, |target| target.sh_flags);
-        let (kind, value, limit) = match (name, name.and_then(RelaName::parse)) {
-            (None, _) => {
-                (ErrorKind::BadSectionName, u64::from(header.sh_name), self.names.bytes().len() as u64)
+        let header = self.headers.section(index);
+        let is_livepatch = |header: &Section| header.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
+        let Some(header) = header.filter(is_livepatch) else { return Ok(None) };
+        let class = self.headers.relocations(index, &header).map(|found| found.class);
+        let Some(class) = class.filter(|class| class.concerns(self.object)) else { return Ok(None) };
+        let error = match class {
+            Class::Malformed { kind: ErrorKind::KlpNameOutside, .. } => {
+                let size = self.headers.names.bytes().len() as u64;
+                Error::new(ErrorKind::BadSectionName, u64::from(header.sh_name), size).in_section(index)
             }
-            (_, None) => (ErrorKind::BadKlpSectionName, 0, 0),
-            (_, Some(name)) if name.object != self.object => return Ok(None),
-            // Linux passes over what it does not find in memory while it loads.
-            _ if self.object == VMLINUX => {
-                return match target.is_some() && target_flags.contains(SectionFlags::ALLOC) {
-                    true => self.sechdrs.relocations(index, mapping, report).map(Some),
-                    false => Ok(None),
-                };
+            Class::Malformed { kind: kind @ ErrorKind::BadKlpSectionName, .. } => {
+                self.headers.error(index, &header, kind)
             }
-            _ if !target_flags.contains(SectionFlags::ALLOC) => {
-                (ErrorKind::TargetNotAllocated, u64::from(header.sh_info), target_flags.bits())
+            _ => {
+                let relocations = Relocations::read(&self.headers, index, mapping, report)?;
+                let Class::Malformed { kind, .. } = class else { return Ok(Some(relocations)) };
+                self.headers.error(index, &header, kind)
             }
-            _ if !header.sh_flags.contains(SectionFlags::ALLOC) => {
-                (ErrorKind::LateNotAllocated, header.sh_flags.bits(), 0)
-            }
-            _ => return self.sechdrs.relocations(index, mapping, report).map(Some),
         };
-        let stopped = report.fail(kind, value, limit);
-        Err(report.in_section(stopped, index))
+        Err(report.known(&error))
     }
 }
 
@@ -320,7 +325,7 @@ impl Sections for KlpSections<'_, '_, '_> {
         if let Source::Resolved { symbols, values, resolver } = &mut self.source {
             symbols
                 .resolve(section.table, values, *resolver, report)
-                .map_err(|stopped| report.in_section(stopped, index))?;
+                .map_err(|failed| report.in_section(failed, index))?;
         }
         Ok(true)
     }
@@ -335,8 +340,8 @@ impl Sections for KlpSections<'_, '_, '_> {
         Ok(section.target(self.mapping, report)?.map(|target| (pass, target)))
     }
 
-    fn locate(&self, index: u32, stopped: Failed, report: &mut Report) -> Failed {
-        report.in_section(stopped, index)
+    fn locate(&self, index: u32, failed: Failed, report: &mut Report) -> Failed {
+        report.in_section(failed, index)
     }
 
     fn sync(&mut self) -> Result<(), CallbackError> {

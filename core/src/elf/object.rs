@@ -104,6 +104,11 @@ impl<'f> Object<'f> {
         self.names
     }
 
+    /// The section headers.
+    pub(crate) const fn headers(&self) -> &'f [[u8; abi::SHDR_SIZE]] {
+        self.sections
+    }
+
     /// File offset and size of the section headers, in bytes.
     pub(crate) fn headers_range(&self) -> (u64, u64) {
         let offset = self.bytes.first_chunk::<{ abi::EHDR_SIZE }>().and_then(|header| u64_at(header, 40));

@@ -33,17 +33,31 @@ impl<'f> Strings<'f> {
         tail.and_then(|tail| tail.strip_prefix(name)).is_some_and(|rest| rest.first() == Some(&0))
     }
 
-    /// The name at byte `offset`, without its NUL. `None` when `offset` is outside, or no NUL follows.
+    /// Returns the name at byte `offset`, without its NUL; `None` if `offset` is outside the table, or no NUL
+    /// follows.
     ///
-    /// Of a name longer than [`NAME_MAX`] bytes this returns the first `NAME_MAX + 1`: enough to see that it is longer. Whether
-    /// such a name ends is only known from the end of the table, so a table that does not end with NUL has no such name.
+    /// Of a name longer than [`NAME_MAX`] bytes it returns the first `NAME_MAX + 1`, so that the caller sees that
+    /// the name is longer. Only the end of the table shows whether such a name ends. So a table that does not
+    /// end with NUL has no such name.
     pub fn name(&self, offset: u32) -> Option<&'f [u8]> {
-        let tail = self.0.get(index(u64::from(offset))?..)?;
-        let longest = tail.get(..=NAME_MAX).unwrap_or(tail);
-        match longest.iter().position(|&byte| byte == 0) {
-            Some(end) => longest.get(..end),
-            None => (longest.len() > NAME_MAX && self.0.last() == Some(&0)).then_some(longest),
+        let (begin, ends) = self.read(offset, NAME_MAX)?;
+        (ends || begin.len() > NAME_MAX && self.0.last() == Some(&0)).then_some(begin)
+    }
+
+    /// Returns at most `most + 1` bytes of the name that [`name`](Self::name) returns.
+    pub(crate) fn beginning(&self, offset: u32, most: usize) -> Option<&'f [u8]> {
+        match self.read(offset, most)? {
+            (begin, false) if self.0.last() != Some(&0) => self.name(offset).map(|_| begin),
+            (begin, _) => Some(begin),
         }
+    }
+
+    /// Returns the bytes before the NUL, at most `most + 1`; and whether they end with a NUL.
+    fn read(&self, offset: u32, most: usize) -> Option<(&'f [u8], bool)> {
+        let tail = self.0.get(index(u64::from(offset))?..)?;
+        let longest = tail.get(..=most).unwrap_or(tail);
+        let end = longest.iter().position(|&byte| byte == 0);
+        Some((end.and_then(|end| longest.get(..end)).unwrap_or(longest), end.is_some()))
     }
 }
 

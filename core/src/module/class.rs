@@ -1,10 +1,10 @@
 //! What each section is to a loader, and why (Linux semantics 5, 6, 10 and 15).
 
-use super::{Module, TargetState};
 use crate::abi;
-use crate::elf::{Section, SectionFlags};
+use crate::elf::{Section, SectionFlags, Strings};
 use crate::error::{Error, ErrorKind};
 use crate::klp::RelaName;
+use crate::profile::MAX_DROPPED;
 use core::ffi::CStr;
 
 /// What a section is to a loader.
@@ -41,6 +41,29 @@ pub enum Class<'f> {
         /// When that stops the loader.
         fails: FailsAt<'f>,
     },
+}
+
+impl Class<'_> {
+    /// Whether the pass for `object` applies the section, or fails because of it. The pass for "vmlinux" is the
+    /// early pass.
+    pub(crate) fn concerns(self, object: &[u8]) -> bool {
+        let is_early = object == abi::VMLINUX;
+        match self {
+            // Linux reads the names of all livepatch sections to find those of an object.
+            Class::Malformed {
+                kind: ErrorKind::BadKlpSectionName | ErrorKind::KlpNameOutside,
+                fails: FailsAt::Load,
+            } => true,
+            Class::Ordinary { .. }
+            | Class::KlpEarly { .. }
+            | Class::Malformed { fails: FailsAt::Load, .. } => is_early,
+            Class::Malformed { fails: FailsAt::AnyComing, .. } => !is_early,
+            Class::KlpLate { object: of, .. } | Class::Malformed { fails: FailsAt::Coming(of), .. } => {
+                of == object
+            }
+            Class::NotRelocation | Class::LegacyArch | Class::Skipped => false,
+        }
+    }
 }
 
 /// When a malformed section is noticed.
@@ -122,116 +145,224 @@ const fn classified(class: Class<'_>, reason: Reason) -> Classified<'_> {
     Classified { class, reason }
 }
 
-/// The class of section `index`. Total: every section has one.
-pub(crate) fn classify<'f>(module: &Module<'f>, index: u32, section: &Section) -> Classified<'f> {
-    let starts_with = |prefix| module.object().section_name_starts_with(section, prefix);
-    let livepatch = section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
-    // Linux starts at section 1.
-    if index == 0 || !(livepatch || matches!(section.sh_type, abi::SHT_RELA | abi::SHT_REL)) {
-        return match starts_with(abi::KLP_ARCH_PREFIX) {
-            true => classified(Class::LegacyArch, Reason::ArchName),
-            false => classified(Class::NotRelocation, Reason::OtherType),
+/// Section headers, and what the class of a section depends on besides them. They are those of a file,
+/// or those that a loader like Linux's has in memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Headers<'f> {
+    pub(crate) sections: &'f [[u8; abi::SHDR_SIZE]],
+    pub(crate) names: Strings<'f>,
+    /// Section indices of the symbol table and of its string table, or 0.
+    pub(crate) symbol_tables: [u32; 2],
+    /// Section indices of the sections that Linux drops after it has read them; 0 for none.
+    pub(crate) dropped: [u32; MAX_DROPPED],
+    /// Section index of the per-CPU section, or 0.
+    pub(crate) per_cpu: u32,
+    /// Whether relocations of the per-CPU section are skipped.
+    pub(crate) skips_per_cpu: bool,
+    /// Whether relocations of no section are an error.
+    pub(crate) wants_targets: bool,
+}
+
+impl<'f> Headers<'f> {
+    /// No section.
+    pub(crate) const EMPTY: Self = Self {
+        sections: &[],
+        names: Strings::new(&[]),
+        symbol_tables: [0; 2],
+        dropped: [0; MAX_DROPPED],
+        per_cpu: 0,
+        skips_per_cpu: false,
+        wants_targets: false,
+    };
+
+    /// Returns the header of section `index`.
+    pub(crate) fn section(&self, index: u32) -> Option<Section> {
+        Section::read(self.sections.get(usize::try_from(index).ok()?)?)
+    }
+
+    /// Returns the number of sections, section 0 included.
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.sections.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Returns the class of section `index`. Every section has one.
+    #[inline(never)]
+    pub(crate) fn class(&self, index: u32) -> Option<Classified<'f>> {
+        let section = self.section(index)?;
+        let starts_with = |prefix| self.names.starts_with(section.sh_name, prefix);
+        Some(match self.relocations(index, &section) {
+            Some(Classified { class: class @ Class::Ordinary { .. }, .. })
+                if starts_with(abi::KLP_RELA_PREFIX) =>
+            {
+                classified(class, Reason::RelaWithKlpName)
+            }
+            Some(classified) => classified,
+            None if starts_with(abi::KLP_ARCH_PREFIX) => classified(Class::LegacyArch, Reason::ArchName),
+            None => classified(Class::NotRelocation, Reason::OtherType),
+        })
+    }
+
+    /// Returns the class of a section that Linux may read as relocations, `None` for the others.
+    #[inline(never)]
+    pub(crate) fn relocations(&self, index: u32, section: &Section) -> Option<Classified<'f>> {
+        // Linux starts at section 1.
+        if index == 0 || !is_relocations(section) {
+            return None;
+        }
+        let relocations = Relocations { headers: self, section, target: self.section(section.sh_info) };
+        Some(match section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH) {
+            true => relocations.livepatch(self.names.beginning(section.sh_name, KLP_RELA_NAME_MAX)),
+            false => relocations.ordinary(),
+        })
+    }
+
+    /// Returns the error that makes section `index` malformed: `kind` with its numbers.
+    pub(crate) fn error(&self, index: u32, section: &Section, kind: ErrorKind) -> Error {
+        let target = u64::from(section.sh_info);
+        let (value, limit) = match kind {
+            ErrorKind::TargetOutOfRange => (target, u64::from(self.count())),
+            ErrorKind::TargetNotAllocated => {
+                (target, self.section(section.sh_info).map_or(0, |target| target.sh_flags.bits()))
+            }
+            ErrorKind::LateNotAllocated => (section.sh_flags.bits(), 0),
+            ErrorKind::NoRelocationBytes => (section.sh_size, 0),
+            ErrorKind::KlpNameOutside => (u64::from(section.sh_name), self.names.bytes().len() as u64),
+            ErrorKind::BadKlpSectionName => (0, 0),
+            _ => (target, 0),
         };
+        Error::new(kind, value, limit).in_section(index)
     }
-    let state = module.target_state(section.sh_info);
-    let judged = Judged { section, state, wants_target: module.profile().wants_targets };
-    match livepatch {
-        true => judged.livepatch(module.object().names().name(section.sh_name)),
-        false => judged.ordinary(starts_with(abi::KLP_RELA_PREFIX)),
+
+    /// Returns why the early pass skips relocations of `target`, section `index`.
+    fn skip_reason(&self, index: u32, target: Option<&Section>) -> Option<Reason> {
+        match target {
+            None => Some(Reason::NoTarget),
+            Some(_) if self.is_symbol_table(index) => None,
+            Some(target) if !target.sh_flags.contains(SectionFlags::ALLOC) => {
+                Some(Reason::TargetNotAllocated)
+            }
+            Some(_) if index == 0 => None,
+            Some(_) if self.dropped.contains(&index) => Some(Reason::TargetDropped),
+            Some(_) if index == self.per_cpu && self.skips_per_cpu => Some(Reason::TargetPerCpu),
+            Some(_) => None,
+        }
+    }
+
+    /// Returns why no relocation may write to `target`, section `index`.
+    pub(crate) fn target_error(&self, index: u32, target: Option<&Section>) -> Option<ErrorKind> {
+        match target {
+            None => Some(ErrorKind::TargetOutOfRange),
+            Some(_) if self.is_symbol_table(index) => Some(ErrorKind::TargetIsSymbolTable),
+            // Linux relocates an unused header with SHF_ALLOC, section 0 among them.
+            Some(target) if index == 0 || target.sh_type == abi::SHT_NULL => {
+                Some(ErrorKind::TargetOutOfRange)
+            }
+            // Linux would apply the relocations that the pass has changed.
+            Some(target) if is_relocations(target) => Some(ErrorKind::TargetIsRelocations),
+            Some(_) => None,
+        }
+    }
+
+    /// Whether section `index` is the per-CPU section, and is relocated before it is copied to the CPUs.
+    fn is_per_cpu_template(&self, index: u32, target: Option<&Section>) -> bool {
+        index == self.per_cpu && self.target_error(index, target).is_none()
+    }
+
+    /// Whether section `index` is in memory while the module runs.
+    pub(crate) fn is_allocated(&self, index: u32) -> bool {
+        let section = self.section(index);
+        let flags = section.map_or(SectionFlags::empty(), |section| section.sh_flags);
+        index != 0
+            && flags.contains(SectionFlags::ALLOC)
+            && self.skip_reason(index, section.as_ref()).is_none()
+            && !self.is_per_cpu_template(index, section.as_ref())
+    }
+
+    fn is_symbol_table(&self, index: u32) -> bool {
+        index != 0 && self.symbol_tables.contains(&index)
     }
 }
 
-struct Judged<'a> {
+/// A section that Linux may read as relocations, and its target.
+struct Relocations<'a, 'f> {
+    headers: &'a Headers<'f>,
     section: &'a Section,
-    state: TargetState,
-    wants_target: bool,
+    target: Option<Section>,
 }
 
-impl Judged<'_> {
-    fn ordinary(&self, has_klp_name: bool) -> Classified<'static> {
-        let target = self.section.sh_info;
-        match (self.unreachable(), self.early_defect()) {
-            (Some(reason), _) => self.passed_over(reason),
-            // Linux refuses these even when they are empty.
+impl Relocations<'_, '_> {
+    fn ordinary(&self) -> Classified<'static> {
+        match (self.skip_reason(), self.early_error()) {
+            (Some(reason), _) => self.skipped(reason),
+            // Linux refuses these even if they are empty.
             (None, _) if self.section.sh_type == abi::SHT_REL => {
                 malformed(ErrorKind::RelSection, FailsAt::Load)
             }
             (None, Some(kind)) => malformed(kind, FailsAt::Load),
-            (None, None) if has_klp_name => classified(Class::Ordinary { target }, Reason::RelaWithKlpName),
-            (None, None) => classified(Class::Ordinary { target }, Reason::Rela),
+            (None, None) => classified(Class::Ordinary { target: self.section.sh_info }, Reason::Rela),
         }
     }
 
-    /// `name` is `None` for an unused header only: other names are inside the table.
+    /// `name` is the beginning of the section's name. `None` if the name is outside the name table; in a file
+    /// that was parsed, only the name of an unused header can be.
     fn livepatch<'f>(&self, name: Option<&'f [u8]>) -> Classified<'f> {
         let target = self.section.sh_info;
         let object = name.and_then(RelaName::parse).map(|name| name.object);
         let bad_name = if name.is_some() { ErrorKind::BadKlpSectionName } else { ErrorKind::KlpNameOutside };
-        match (object, self.unreachable()) {
+        match (object, self.skip_reason()) {
             (None, None) => malformed(bad_name, FailsAt::Load),
             (None, Some(_)) => malformed(bad_name, FailsAt::AnyComing),
-            (Some(abi::VMLINUX), Some(reason)) => self.passed_over(reason),
-            (Some(abi::VMLINUX), None) => match self.early_defect() {
+            (Some(abi::VMLINUX), Some(reason)) => self.skipped(reason),
+            (Some(abi::VMLINUX), None) => match self.early_error() {
                 Some(kind) => malformed(kind, FailsAt::Load),
                 None => classified(Class::KlpEarly { target }, Reason::Vmlinux),
             },
-            (Some(object), unreachable) => match self.late_defect(unreachable.is_some()) {
+            (Some(object), skip) => match self.late_error(skip.is_some()) {
                 Some(kind) => malformed(kind, FailsAt::Coming(object)),
                 None => classified(Class::KlpLate { object, target }, Reason::Module),
             },
         }
     }
 
-    /// What the early pass does not look at: that is all right, unless there are relocations of nothing.
-    fn passed_over(&self, reason: Reason) -> Classified<'static> {
-        let has_target = self.state != TargetState::OutOfRange && self.section.sh_info != 0;
-        match has_target || self.is_empty() || !self.wants_target {
+    /// The class of a section that the early pass skips. Some profiles refuse relocations of no section.
+    fn skipped(&self, reason: Reason) -> Classified<'static> {
+        let has_target = self.target.is_some() && self.section.sh_info != 0;
+        match has_target || self.is_empty() || !self.headers.wants_targets {
             true => classified(Class::Skipped, reason),
             false => malformed(ErrorKind::TargetOutOfRange, FailsAt::Load),
         }
     }
 
-    /// Why the early pass does not look at this section, if it does not.
-    fn unreachable(&self) -> Option<Reason> {
-        match self.state {
-            TargetState::OutOfRange => Some(Reason::NoTarget),
-            TargetState::NotAllocated => Some(Reason::TargetNotAllocated),
-            TargetState::Dropped => Some(Reason::TargetDropped),
-            TargetState::PerCpuSkipped => Some(Reason::TargetPerCpu),
-            TargetState::Null
-            | TargetState::SymbolTable
-            | TargetState::Relocations
-            | TargetState::PerCpuTemplate
-            | TargetState::Allocated => None,
-        }
+    fn skip_reason(&self) -> Option<Reason> {
+        self.headers.skip_reason(self.section.sh_info, self.target.as_ref())
     }
 
-    /// What would happen to memory that must not be written, if there is anything to write.
-    fn early_defect(&self) -> Option<ErrorKind> {
-        match self.state {
-            _ if self.is_empty() => None,
-            TargetState::Null => Some(ErrorKind::TargetOutOfRange),
-            TargetState::SymbolTable => Some(ErrorKind::TargetIsSymbolTable),
-            TargetState::Relocations => Some(ErrorKind::TargetIsRelocations),
-            _ if !self.section.has_bytes() => Some(ErrorKind::NoRelocationBytes),
-            _ => None,
+    /// Why the early pass must not apply the relocations, if there are any.
+    fn early_error(&self) -> Option<ErrorKind> {
+        if self.is_empty() {
+            return None;
         }
+        let no_bytes = (!self.section.has_bytes()).then_some(ErrorKind::NoRelocationBytes);
+        self.headers.target_error(self.section.sh_info, self.target.as_ref()).or(no_bytes)
     }
 
-    /// The same when the object comes: Linux looks neither at `sh_info` nor at `SHF_ALLOC` then.
-    fn late_defect(&self, unreachable: bool) -> Option<ErrorKind> {
-        match self.state {
+    /// Why a late pass must not apply them. Linux checks neither `sh_info` nor `SHF_ALLOC` then.
+    fn late_error(&self, skipped: bool) -> Option<ErrorKind> {
+        let target = self.target.as_ref();
+        match target {
             _ if self.is_empty() => None,
-            TargetState::OutOfRange => Some(ErrorKind::TargetOutOfRange),
-            _ if unreachable => Some(ErrorKind::TargetNotAllocated),
-            TargetState::PerCpuTemplate => Some(ErrorKind::TargetPerCpu),
+            None => Some(ErrorKind::TargetOutOfRange),
+            _ if skipped => Some(ErrorKind::TargetNotAllocated),
+            _ if self.headers.is_per_cpu_template(self.section.sh_info, target) => {
+                Some(ErrorKind::TargetPerCpu)
+            }
             _ if !self.section.sh_flags.contains(SectionFlags::ALLOC) => Some(ErrorKind::LateNotAllocated),
-            _ => self.early_defect(),
+            _ => self.early_error(),
         }
     }
 
-    /// Not one whole relocation.
-    fn is_empty(&self) -> bool {
+    /// Whether the section has not one whole entry.
+    const fn is_empty(&self) -> bool {
         self.section.sh_size < abi::RELA_SIZE as u64
     }
 }
@@ -240,21 +371,11 @@ const fn malformed(kind: ErrorKind, fails: FailsAt<'_>) -> Classified<'_> {
     classified(Class::Malformed { kind, fails }, Reason::Fault(kind))
 }
 
-/// What is wrong with section `index`, which is malformed, in full.
-pub(crate) fn malformed_error(module: &Module<'_>, index: u32, section: &Section, kind: ErrorKind) -> Error {
-    let target = u64::from(section.sh_info);
-    let (value, limit) = match kind {
-        ErrorKind::TargetOutOfRange => (target, u64::from(module.object().section_count())),
-        ErrorKind::TargetNotAllocated => {
-            (target, module.object().section(section.sh_info).map_or(0, |target| target.sh_flags.bits()))
-        }
-        ErrorKind::LateNotAllocated => (section.sh_flags.bits(), 0),
-        ErrorKind::NoRelocationBytes => (section.sh_size, 0),
-        ErrorKind::KlpNameOutside => {
-            (u64::from(section.sh_name), module.object().names().bytes().len() as u64)
-        }
-        ErrorKind::BadKlpSectionName => (0, 0),
-        _ => (target, 0),
-    };
-    Error::new(kind, value, limit).in_section(index)
+/// Whether Linux may read the section as relocations: it checks the livepatch flag before the type.
+pub(crate) const fn is_relocations(section: &Section) -> bool {
+    matches!(section.sh_type, abi::SHT_RELA | abi::SHT_REL)
+        || section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH)
 }
+
+/// Most bytes of a section name that decide its object.
+const KLP_RELA_NAME_MAX: usize = abi::KLP_RELA_PREFIX.len() + abi::OBJECT_NAME_MAX;

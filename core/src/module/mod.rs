@@ -12,6 +12,7 @@ mod placed;
 mod retained;
 mod symbols;
 
+pub(crate) use class::Headers;
 pub use class::{Class, Classified, FailsAt, Reason};
 pub use late::Late;
 pub use memory::{Memory, SectionMemory};
@@ -26,32 +27,14 @@ use crate::error::{Error, ErrorKind};
 use crate::profile::{MAX_DROPPED, PerCpu, Profile};
 use crate::read::range;
 use crate::report::{Failed, Report, capture};
+use class::is_relocations;
 
 /// A module whose file is proven safe to read, with the rules it is loaded by.
 #[derive(Clone, Debug)]
 pub struct Module<'f> {
     object: Object<'f>,
     profile: Profile,
-    /// Indices of the sections that the profile drops; 0 where there is none.
-    dropped: [u32; MAX_DROPPED],
-    /// Index of the per-CPU section; 0 when there is none.
-    per_cpu: u32,
-}
-
-/// What a relocation target is to the early pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TargetState {
-    OutOfRange,
-    /// An unused header (`SHT_NULL`) with `SHF_ALLOC`, section 0 among them. Linux takes it for a target.
-    Null,
-    NotAllocated,
-    Dropped,
-    PerCpuSkipped,
-    PerCpuTemplate,
-    SymbolTable,
-    /// A relocation section in memory: Linux would apply what the relocations make of it.
-    Relocations,
-    Allocated,
+    headers: Headers<'f>,
 }
 
 impl<'f> Module<'f> {
@@ -70,9 +53,9 @@ impl<'f> Module<'f> {
         };
         capture(|report| {
             let object = Object::parse_with(file, strictness, report)?;
-            let mut module = Self { object, profile, dropped: [0; MAX_DROPPED], per_cpu: 0 };
+            let headers = find_sections(&object, &profile);
+            let module = Self { object, profile, headers };
             module.check(report)?;
-            module.find_sections();
             module.check_copy(report)?;
             Ok(module)
         })
@@ -129,7 +112,7 @@ impl<'f> Module<'f> {
         }
         let headers = self.object.headers_range();
         let template = match self.profile.per_cpu {
-            PerCpu::Template => self.object.section(self.per_cpu).filter(Section::has_bytes),
+            PerCpu::Template => self.object.section(self.headers.per_cpu).filter(Section::has_bytes),
             _ => None,
         };
         let template = template.map_or((0, 0), |section| (section.sh_offset, section.sh_size));
@@ -164,64 +147,34 @@ impl<'f> Module<'f> {
         &self.profile
     }
 
-    /// What section `index` is to a loader, and why; `None` when there is no such section.
-    #[inline(never)]
+    /// Returns the class of section `index`, and the reason. `None` if there is no such section.
     pub fn class(&self, index: u32) -> Option<Classified<'f>> {
-        Some(class::classify(self, index, &self.object.section(index)?))
+        self.headers.class(index)
     }
 
-    /// The class of every section, section 0 included.
+    /// Returns the class of every section, section 0 included.
     pub fn classes(&self) -> impl Iterator<Item = (u32, Classified<'f>)> {
-        self.object.sections().map(|(index, section)| (index, class::classify(self, index, &section)))
+        (0..self.headers.count()).filter_map(|index| Some((index, self.headers.class(index)?)))
     }
 
-    /// What is wrong with section `index`, if its class is [`Malformed`](Class::Malformed).
+    /// Returns the error of section `index` if its class is [`Malformed`](Class::Malformed).
     pub fn malformed(&self, index: u32) -> Option<Error> {
         let section = self.object.section(index)?;
-        match class::classify(self, index, &section).class {
-            Class::Malformed { kind, .. } => Some(class::malformed_error(self, index, &section, kind)),
+        match self.headers.relocations(index, &section)?.class {
+            Class::Malformed { kind, .. } => Some(self.headers.error(index, &section, kind)),
             _ => None,
         }
     }
 
-    /// Whether section `index` is in memory while the module runs: `SHF_ALLOC`, and not one that the profile drops.
+    /// Returns whether section `index` is in memory while the module runs: it is `SHF_ALLOC`, and the
+    /// profile does not drop it.
     pub fn is_allocated(&self, index: u32) -> bool {
-        match self.target_state(index) {
-            TargetState::Allocated | TargetState::Relocations => true,
-            TargetState::SymbolTable => self.has_alloc(index),
-            // Section 0 is no section, whatever its flags.
-            TargetState::Null => index != 0,
-            _ => false,
-        }
+        self.headers.is_allocated(index)
     }
 
-    /// Index of the per-CPU section, if the profile knows one.
+    /// Returns the section index of the per-CPU section, if the profile treats it specially.
     pub fn per_cpu_section(&self) -> Option<u32> {
-        Some(self.per_cpu).filter(|&index| index != 0)
-    }
-
-    pub(crate) fn target_state(&self, index: u32) -> TargetState {
-        let symbols = self.object.symbols();
-        match self.object.section(index) {
-            None => TargetState::OutOfRange,
-            Some(_) if index != 0 && (index == symbols.section() || index == symbols.strings_section()) => {
-                TargetState::SymbolTable
-            }
-            Some(_) if !self.has_alloc(index) => TargetState::NotAllocated,
-            Some(_) if index == 0 => TargetState::Null,
-            Some(_) if self.dropped.contains(&index) => TargetState::Dropped,
-            Some(_) if index == self.per_cpu && self.profile.per_cpu == PerCpu::Skipped => {
-                TargetState::PerCpuSkipped
-            }
-            Some(section) if section.sh_type == abi::SHT_NULL => TargetState::Null,
-            Some(section) if is_relocations(&section) => TargetState::Relocations,
-            Some(_) if index == self.per_cpu => TargetState::PerCpuTemplate,
-            Some(_) => TargetState::Allocated,
-        }
-    }
-
-    fn has_alloc(&self, index: u32) -> bool {
-        self.object.section(index).is_some_and(|section| section.sh_flags.contains(SectionFlags::ALLOC))
+        Some(self.headers.per_cpu).filter(|&index| index != 0)
     }
 
     /// Linux 6.13: the string table begins and ends with NUL, and every name is inside.
@@ -243,33 +196,34 @@ impl<'f> Module<'f> {
         }
         Ok(())
     }
-
-    /// Finds the sections that the loader treats by name: the first `SHF_ALLOC` one of each.
-    fn find_sections(&mut self) {
-        let find = |name: &[u8]| {
-            let is_it = |index: u32, section: &Section| {
-                index != 0
-                    && section.sh_flags.contains(SectionFlags::ALLOC)
-                    && self.object.section_is_named(section, name)
-            };
-            self.object.sections().find(|(index, section)| is_it(*index, section)).map(|(index, _)| index)
-        };
-        let mut dropped = [0; MAX_DROPPED];
-        for (slot, name) in dropped.iter_mut().zip(self.profile.dropped) {
-            *slot = find(name).unwrap_or(0);
-        }
-        let per_cpu = match self.profile.per_cpu {
-            PerCpu::Ordinary => 0,
-            PerCpu::Skipped | PerCpu::Template => find(b".data..percpu").unwrap_or(0),
-        };
-        (self.dropped, self.per_cpu) = (dropped, per_cpu);
-    }
 }
 
-/// Whether Linux may take the section for a relocation table: the livepatch flag counts before the type.
-pub(crate) const fn is_relocations(section: &Section) -> bool {
-    matches!(section.sh_type, abi::SHT_RELA | abi::SHT_REL)
-        || section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH)
+/// Finds the sections that the loader treats by name: the first `SHF_ALLOC` section of each name.
+fn find_sections<'f>(object: &Object<'f>, profile: &Profile) -> Headers<'f> {
+    let find = |name: &[u8]| {
+        let is_it = |index: u32, section: &Section| {
+            index != 0
+                && section.sh_flags.contains(SectionFlags::ALLOC)
+                && object.section_is_named(section, name)
+        };
+        object.sections().find(|(index, section)| is_it(*index, section)).map_or(0, |(index, _)| index)
+    };
+    let mut dropped = [0; MAX_DROPPED];
+    for (slot, name) in dropped.iter_mut().zip(profile.dropped) {
+        *slot = find(name);
+    }
+    Headers {
+        sections: object.headers(),
+        names: object.names(),
+        symbol_tables: [object.symbols().section(), object.symbols().strings_section()],
+        dropped,
+        per_cpu: match profile.per_cpu {
+            PerCpu::Ordinary => 0,
+            PerCpu::Skipped | PerCpu::Template => find(b".data..percpu"),
+        },
+        skips_per_cpu: profile.per_cpu == PerCpu::Skipped,
+        wants_targets: profile.wants_targets,
+    }
 }
 
 /// Whether two ranges of (offset, size) inside the file have a byte in common.

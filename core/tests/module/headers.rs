@@ -257,7 +257,9 @@ fn headers_that_linux_would_trust_are_faults_with_the_section_and_the_number() {
     let rows: &[(&str, Bend, ErrorKind)] = &[
         ("sh_info past the end", |b, _, rela| b.at(rela).info = 99, TargetOutOfRange),
         ("sh_info 0", |b, _, rela| b.at(rela).info = 0, TargetOutOfRange),
-        ("target is .symtab", |b, _, rela| b.at(rela).info = 3, TargetNotAllocated),
+        ("target is .symtab", |b, _, rela| b.at(rela).info = 3, TargetIsSymbolTable),
+        ("target is itself", |b, _, rela| b.at(rela).info = rela, TargetIsRelocations),
+        ("target is unused", |b, data, _| b.at(data).kind = 0, TargetOutOfRange),
         ("target not ALLOC", |b, data, _| b.at(data).flags = 1, TargetNotAllocated),
         ("section not ALLOC", |b, _, rela| b.at(rela).flags = LIVEPATCH, LateNotAllocated),
         ("REL", |b, _, rela| b.at(rela).kind = REL, RelSection),
