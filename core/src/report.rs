@@ -13,6 +13,9 @@ pub(crate) struct Failed(());
 #[derive(Debug)]
 pub(crate) struct Report(Error);
 
+/// Decides what follows an error: a pass ends with it, a list of errors goes on.
+pub(crate) type OnError<'a> = &'a mut dyn FnMut(Failed, &mut Report) -> Result<(), Failed>;
+
 /// Runs what reports a fault, for a caller who wants an [`Error`].
 pub(crate) fn capture<T>(run: impl FnOnce(&mut Report) -> Result<T, Failed>) -> Result<T, Error> {
     let mut report = Report::new();

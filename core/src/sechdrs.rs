@@ -8,7 +8,7 @@ use crate::module::{Class, Headers, KlpSymbols, Resolver};
 use crate::profile::Profile;
 use crate::read::u64_at;
 use crate::reloc::{Op, Pass, RelocFlags, Sections, SymtabValues, Target, Transaction, Values};
-use crate::report::{Failed, Report, capture};
+use crate::report::{Failed, OnError, Report, capture};
 use core::ops::Range;
 
 /// The section headers of a module as such a loader holds them. Nothing in them is trusted.
@@ -320,12 +320,12 @@ struct KlpSections<'p, 'a, 'm> {
 }
 
 impl Sections for KlpSections<'_, '_, '_> {
-    fn prepare(&mut self, index: u32, report: &mut Report) -> Result<bool, Failed> {
+    fn prepare(&mut self, index: u32, on_error: OnError<'_>, report: &mut Report) -> Result<bool, Failed> {
         let Some(section) = self.klp.section(index, self.mapping, report)? else { return Ok(false) };
         if let Source::Resolved { symbols, values, resolver } = &mut self.source {
-            symbols
-                .resolve(section.table, values, *resolver, report)
-                .map_err(|failed| report.in_section(failed, index))?;
+            let on_error =
+                &mut |failed, report: &mut Report| on_error(report.in_section(failed, index), report);
+            symbols.resolve(section.table, values, *resolver, on_error, report)?;
         }
         Ok(true)
     }

@@ -7,7 +7,7 @@
 
 use crate::findings::object_of;
 use relakit::elf::{Rela, RelaTable, SectionFlags};
-use relakit::reloc::{self, RelocFlags, Target, Values, View};
+use relakit::reloc::{self, RelocFlags, Target, Values};
 use relakit::{Class, Error, ErrorKind, FailsAt, Memory, Module, Profile, Resolver};
 use relakit::{abi, arch};
 
@@ -83,31 +83,7 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         resolver: &mut dyn Resolver,
         report: &mut dyn FnMut(Error),
     ) {
-        for index in sections_for(self.module, object) {
-            let mut report = |error: Error| report(somewhere(error, index));
-            if let Some(error) = self.stops(index, object) {
-                report(error);
-            }
-            let Some((target, table)) = self.late_section(index, object) else { continue };
-            let mut resolved = true;
-            for error in self.module.resolve_livepatch(object, table, self.values, resolver) {
-                resolved = false;
-                report(error);
-            }
-            match memory.target(target) {
-                Some(mut target) if resolved => {
-                    reloc::errors(
-                        table,
-                        Values::Dense(self.values),
-                        &mut View::from(&mut target),
-                        self.reloc_flags(),
-                    )
-                    .for_each(report);
-                }
-                None if resolved && !table.is_empty() => report(self.not_placed(target)),
-                _ => {}
-            }
-        }
+        self.module.late_errors(object, memory, self.values, resolver, report);
     }
 
     /// Clears the relocations for `object`. Where a field does not hold what it should, the rest of its section stays;
@@ -145,9 +121,8 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
             return Err(error);
         }
         let Some((target, table)) = self.late_section(index, object) else { return Ok(()) };
-        let unresolved = self.module.resolve_livepatch(object, table, self.values, resolver).next();
-        unresolved
-            .map_or(Ok(()), Err)
+        let resolved = self.module.resolve_livepatch(object, table, self.values, resolver);
+        resolved
             .and_then(|()| {
                 each(table, |entry| {
                     let mut target = memory.target(target).ok_or_else(|| self.not_placed(target))?;

@@ -7,8 +7,8 @@ use crate::abi::{self, SYM_SIZE};
 use crate::elf::{Rela, RelaTable};
 use crate::error::{CallbackError, Error, ErrorKind};
 use crate::profile::Profile;
-use crate::reloc::{self, Op, Pass, RelocFlags, Sections, SymtabValues, Target, Transaction, Values, View};
-use crate::report::{Failed, Report, capture};
+use crate::reloc::{Op, Pass, RelocFlags, Sections, SymtabValues, Target, Transaction, Values, list_errors};
+use crate::report::{Failed, OnError, Report, capture};
 use core::ops::Range;
 
 /// A loaded module's late relocations. It borrows the buffer it was put into and nothing else: the file, the symbol
@@ -102,39 +102,14 @@ impl<'k> Late<'k> {
         report: &mut dyn FnMut(Error),
     ) -> Result<(), Error> {
         capture(|report| self.check_is_live(object, false, report))?;
-        let rules = self.rules;
-        for number in self.numbers() {
-            let record = match capture(|report| self.stopped_section(number, object, report)) {
-                Ok(Some(record)) => record,
-                Ok(None) => continue,
-                Err(error) => {
-                    report(error);
-                    continue;
-                }
-            };
-            let (mut next, mut resolved) = (0, true);
-            for entry in 0..self.relas(&record).len() {
-                let resolve = |report: &mut Report| self.resolve(&record, entry, &mut next, resolver, report);
-                if let Err(error) = capture(resolve) {
-                    resolved = false;
-                    report(error);
-                }
-            }
-            let Some(section) = self.section(number, object).filter(|_| resolved) else { continue };
-            match capture(|report| section.target(memory, report)) {
-                Ok(Some(mut target)) => {
-                    reloc::errors(section.table, section.values, &mut View::from(&mut target), rules)
-                        .for_each(|error| report(section.fault(&error)));
-                }
-                Ok(None) => {}
-                Err(error) => report(error),
-            }
-        }
+        let numbers = self.numbers();
+        let mut sections = LateSections { late: self, object, memory, resolver: Some(resolver) };
+        list_errors(&mut sections, numbers, report);
         Ok(())
     }
 
     /// Section `number`, if the coming of `object` looks at it; or what is known to be wrong with it.
-    fn stopped_section(
+    fn check_section(
         &self,
         number: u32,
         object: &[u8],
@@ -173,9 +148,9 @@ impl<'k> Late<'k> {
                 symbol.write(slot);
                 Ok(())
             }
-            Err(stopped) => {
-                let stopped = (Rela { r_sym: symbol.symbol, ..rela }).locate(entry, stopped, report);
-                Err(report.in_section(stopped, record.index))
+            Err(failed) => {
+                let failed = (Rela { r_sym: symbol.symbol, ..rela }).locate(entry, failed, report);
+                Err(report.in_section(failed, record.index))
             }
         }
     }
@@ -244,13 +219,14 @@ struct LateSections<'a, 'k, 'r, M: ?Sized> {
 }
 
 impl<M: Memory + ?Sized> Sections for LateSections<'_, '_, '_, M> {
-    fn prepare(&mut self, number: u32, report: &mut Report) -> Result<bool, Failed> {
+    fn prepare(&mut self, number: u32, on_error: OnError<'_>, report: &mut Report) -> Result<bool, Failed> {
         if let Some(resolver) = &mut self.resolver
-            && let Some(record) = self.late.stopped_section(number, self.object, report)?
+            && let Some(record) = self.late.check_section(number, self.object, report)?
         {
             let mut next = 0;
             for entry in 0..self.late.relas(&record).len() {
-                self.late.resolve(&record, entry, &mut next, *resolver, report)?;
+                let resolved = self.late.resolve(&record, entry, &mut next, *resolver, report);
+                resolved.or_else(|failed| on_error(failed, report))?;
             }
         }
         Ok(self.late.section(number, self.object).is_some())
@@ -269,10 +245,10 @@ impl<M: Memory + ?Sized> Sections for LateSections<'_, '_, '_, M> {
         Ok(target.map(|target| (section.pass(self.late.rules), target)))
     }
 
-    fn locate(&self, number: u32, stopped: Failed, report: &mut Report) -> Failed {
+    fn locate(&self, number: u32, failed: Failed, report: &mut Report) -> Failed {
         match self.late.section(number, self.object) {
-            Some(section) => report.known(&section.fault(report.error(stopped))),
-            None => stopped,
+            Some(section) => report.known(&section.fault(report.error(failed))),
+            None => failed,
         }
     }
 
@@ -304,7 +280,7 @@ impl<'a> LateSection<'a> {
         if self.table.is_empty() {
             return Ok(None);
         }
-        let stopped = match memory.target(index) {
+        let failed = match memory.target(index) {
             None => report.fail(ErrorKind::NotAssigned, size, 0),
             Some(target) if target.address() != address => {
                 report.fail(ErrorKind::SectionMoved, target.address(), address)
@@ -314,7 +290,7 @@ impl<'a> LateSection<'a> {
             }
             Some(target) => return Ok(Some(target)),
         };
-        Err(report.in_section(stopped, index))
+        Err(report.in_section(failed, index))
     }
 
     /// A fault in the file's numbers.

@@ -5,19 +5,19 @@
 //! relocation is in, and no object can come before that.
 
 mod class;
+mod early;
 mod late;
 mod memory;
 mod objects;
-mod placed;
 mod retained;
 mod symbols;
 
 pub(crate) use class::Headers;
 pub use class::{Class, Classified, FailsAt, Reason};
+pub use early::{Filled, Loaded};
 pub use late::Late;
-pub use memory::{Memory, SectionMemory};
+pub use memory::{Assigned, Memory, SectionMemory};
 pub use objects::{MAX_OBJECTS, Objects};
-pub use placed::{Assigned, Filled, Loaded};
 pub(crate) use symbols::KlpSymbols;
 pub use symbols::{Resolver, UNASSIGNED};
 
@@ -28,6 +28,7 @@ use crate::profile::{MAX_DROPPED, PerCpu, Profile};
 use crate::read::range;
 use crate::report::{Failed, Report, capture};
 use class::is_relocations;
+use core::ops::Range;
 
 /// A module whose file is proven safe to read, with the rules it is loaded by.
 #[derive(Clone, Debug)]
@@ -73,8 +74,8 @@ impl<'f> Module<'f> {
             (zero.sh_addr, zero.sh_addr != 0),
         ] {
             if is_bad {
-                let stopped = report.fail(ErrorKind::BadSectionZero, field, 0);
-                return Err(report.in_section(stopped, 0));
+                let failed = report.fail(ErrorKind::BadSectionZero, field, 0);
+                return Err(report.in_section(failed, 0));
             }
         }
         if object.names_section() == 0 {
@@ -124,14 +125,14 @@ impl<'f> Module<'f> {
                 && section.sh_size != 0
                 && range(self.object.bytes(), section.sh_offset, section.sh_size).is_none()
             {
-                let stopped = report.fail(ErrorKind::NullOutside, section.sh_offset, section.sh_size);
-                return Err(report.in_section(stopped, index));
+                let failed = report.fail(ErrorKind::NullOutside, section.sh_offset, section.sh_size);
+                return Err(report.in_section(failed, index));
             }
             let is_read_late = is_relocations(&section) || index == self.object.names_section();
             let shares = overlap(bytes, headers) || is_read_late && overlap(bytes, template);
             if section.has_bytes() && shares {
-                let stopped = report.fail(ErrorKind::SharedBytes, section.sh_offset, section.sh_size);
-                return Err(report.in_section(stopped, index));
+                let failed = report.fail(ErrorKind::SharedBytes, section.sh_offset, section.sh_size);
+                return Err(report.in_section(failed, index));
             }
         }
         Ok(())
@@ -172,6 +173,11 @@ impl<'f> Module<'f> {
         self.headers.is_allocated(index)
     }
 
+    /// The indices of the sections that Linux reads.
+    fn numbers(&self) -> Range<u32> {
+        1..self.headers.count()
+    }
+
     /// Returns the section index of the per-CPU section, if the profile treats it specially.
     pub fn per_cpu_section(&self) -> Option<u32> {
         Some(self.headers.per_cpu).filter(|&index| index != 0)
@@ -183,15 +189,15 @@ impl<'f> Module<'f> {
         let strings = symbols.strings().bytes();
         if strings.first() != Some(&0) || strings.last() != Some(&0) {
             let (link, count) = (symbols.strings_section(), self.object.section_count());
-            let stopped = report.fail(ErrorKind::BadStringTable, u64::from(link), u64::from(count));
-            return Err(report.in_section(stopped, symbols.section()));
+            let failed = report.fail(ErrorKind::BadStringTable, u64::from(link), u64::from(count));
+            return Err(report.in_section(failed, symbols.section()));
         }
         for index in 0..symbols.len() {
             let Some(symbol) = symbols.get(index) else { break };
             if u64::from(symbol.st_name) >= strings.len() as u64 {
                 let (name, size) = (u64::from(symbol.st_name), strings.len() as u64);
-                let stopped = report.fail(ErrorKind::BadSymbolName, name, size);
-                return Err(symbols.locate(index, stopped, report));
+                let failed = report.fail(ErrorKind::BadSymbolName, name, size);
+                return Err(symbols.locate(index, failed, report));
             }
         }
         Ok(())

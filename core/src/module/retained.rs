@@ -10,6 +10,7 @@
 //!
 //! Linux keeps the whole symbol and string tables instead (Linux semantics 11).
 
+use super::early::Loaded;
 use super::late::Late;
 use super::symbols::KlpSymbols;
 use super::{Memory, Module};
@@ -18,7 +19,7 @@ use crate::elf::{Rela, low32};
 use crate::error::{Error, ErrorKind};
 use crate::module::{Class, FailsAt};
 use crate::read::{u8_at, u16_at, u32_at, u64_at};
-use crate::report::{Failed, Report};
+use crate::report::{Failed, Report, capture};
 
 /// Bytes of a section record.
 pub(super) const SECTION_SIZE: usize = 80;
@@ -165,18 +166,50 @@ fn object_of(class: Class<'_>) -> &[u8] {
     }
 }
 
+impl Module<'_> {
+    /// Returns the size in bytes of the buffer that [`Loaded::retain`] needs.
+    ///
+    /// `scratch` is a caller-provided buffer with one entry for each symbol. The call overwrites it.
+    ///
+    /// # Errors
+    /// - `ValuesTooShort`: `scratch` is.
+    pub fn retained_size(&self, scratch: &mut [u64]) -> Result<usize, Error> {
+        // The size of no buffer, if 32 bits cannot count its bytes.
+        capture(|report| {
+            Ok(counts(self, self.checked_values(scratch, report)?).bytes().unwrap_or(usize::MAX))
+        })
+    }
+}
+
+impl Loaded<'_> {
+    /// Stores the retained state in `buffer`: everything that the late passes need. After that, the file and
+    /// the symbol values may go. `memory` is the memory of the early pass.
+    ///
+    /// - `scratch` is a caller-provided buffer with one entry for each symbol. The call overwrites it.
+    /// - `buffer` is a caller-provided buffer of [`Module::retained_size`] bytes. The result borrows it.
+    ///
+    /// # Errors
+    /// - `RetainedTooShort`, `ValuesTooShort`: `buffer` or `scratch` is too short.
+    pub fn retain<'k, M: Memory + ?Sized>(
+        &self,
+        memory: &mut M,
+        scratch: &mut [u64],
+        buffer: &'k mut [u8],
+    ) -> Result<Late<'k>, Error> {
+        capture(|report| {
+            let scratch = self.module.checked_values(scratch, report)?;
+            build(&self.module, memory, scratch, buffer, report)
+        })
+    }
+}
+
 /// How much there is to keep.
 fn counts(module: &Module<'_>, scratch: &mut [u64]) -> Counts {
     lay_out(module, &mut |_, _| Ok((0, 0)), scratch, &mut Parts::default())
 }
 
-/// Bytes that [`build`] needs; more than anybody has when 32 bits cannot count them.
-pub(super) fn size(module: &Module<'_>, scratch: &mut [u64]) -> usize {
-    counts(module, scratch).bytes().unwrap_or(usize::MAX)
-}
-
 /// Puts everything into `buffer`.
-pub(super) fn build<'k, M: Memory + ?Sized>(
+fn build<'k, M: Memory + ?Sized>(
     module: &Module<'_>,
     memory: &mut M,
     scratch: &mut [u64],
@@ -259,8 +292,8 @@ fn section_record(module: &Module<'_>, lookup: Lookup<'_>, index: u32, class: Cl
     };
     match found {
         Ok((address, size)) => (record.address, record.size) = (address, size),
-        Err(stopped) => {
-            let Error { kind, value, limit, .. } = *report.error(stopped);
+        Err(failed) => {
+            let Error { kind, value, limit, .. } = *report.error(failed);
             (record.problem, record.value, record.limit) = (kind as i32, value, limit);
         }
     }
@@ -322,8 +355,8 @@ impl<'k> Parts<'k> {
                 self.put_text(&mut counts.text, name.object);
                 self.put_text(&mut counts.text, name.name);
             }
-            Err(stopped) => {
-                let Error { kind, value, limit, .. } = *report.error(stopped);
+            Err(failed) => {
+                let Error { kind, value, limit, .. } = *report.error(failed);
                 (record.problem, record.value) = (kind as i32, value);
                 self.put_text(&mut counts.text, &limit.to_le_bytes());
             }

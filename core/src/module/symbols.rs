@@ -2,11 +2,11 @@
 
 use super::{Memory, Module};
 use crate::abi;
-use crate::elf::{NAME_MAX, Rela, RelaTable, Symbol, SymbolLocation, SymbolTable};
+use crate::elf::{NAME_MAX, RelaTable, Symbol, SymbolLocation, SymbolTable};
 use crate::error::{CallbackError, Error, ErrorKind};
 use crate::klp::SymName;
 use crate::profile::Profile;
-use crate::report::{Failed, Report, capture};
+use crate::report::{Failed, OnError, Report, capture};
 
 /// Answers for the names that a module does not define.
 pub trait Resolver {
@@ -89,8 +89,8 @@ impl<'f> KlpSymbols<'_, 'f> {
         let name = SymName::parse(text, self.profile);
         if text.len() > NAME_MAX && name.is_none_or(|name| name.rest.is_empty()) {
             // Only a part of it was read, and the sympos may go on behind that.
-            let stopped = report.fail(ErrorKind::BadSymbolName, u64::from(symbol.st_name), NAME_MAX as u64);
-            return Err(symbols.locate(index, stopped, report));
+            let failed = report.fail(ErrorKind::BadSymbolName, u64::from(symbol.st_name), NAME_MAX as u64);
+            return Err(symbols.locate(index, failed, report));
         }
         let Some(name) = name else {
             return Err(report.fail(ErrorKind::BadKlpSymbolName, 0, 0));
@@ -101,66 +101,72 @@ impl<'f> KlpSymbols<'_, 'f> {
         Ok(name)
     }
 
-    /// Resolves the symbols of a section into `values`, in the order of its relocations. A symbol that the relocation before
-    /// used as well is not resolved again.
+    /// Resolves the symbols that `table` uses into `values`, in the order of the relocations. A symbol that
+    /// the relocation before used as well is not resolved again.
     pub(crate) fn resolve(
         &self,
         table: RelaTable<'_>,
         values: &mut [u64],
         resolver: &mut dyn Resolver,
+        on_error: OnError<'_>,
         report: &mut Report,
     ) -> Result<(), Failed> {
         let mut last = None;
-        table.numbered().try_for_each(|item| self.resolve_entry(item, &mut last, values, resolver, report))
-    }
-
-    fn resolve_entry(
-        &self,
-        (entry, rela): (usize, Rela),
-        last: &mut Option<u32>,
-        values: &mut [u64],
-        resolver: &mut dyn Resolver,
-        report: &mut Report,
-    ) -> Result<(), Failed> {
-        if last.replace(rela.r_sym) == Some(rela.r_sym) {
-            return Ok(());
-        }
-        let value = self
-            .name(rela.r_sym, report)
-            .and_then(|name| klp_value(name.object, name.name, name.sympos, resolver, report))
-            .map_err(|stopped| rela.locate(entry, stopped, report))?;
-        if let Some(slot) = usize::try_from(rela.r_sym).ok().and_then(|symbol| values.get_mut(symbol)) {
-            *slot = value;
+        for (entry, rela) in table.numbered() {
+            if last.replace(rela.r_sym) == Some(rela.r_sym) {
+                continue;
+            }
+            let name = self.name(rela.r_sym, report);
+            let value =
+                name.and_then(|name| klp_value(name.object, name.name, name.sympos, resolver, report));
+            match value {
+                Ok(value) => {
+                    let slot = usize::try_from(rela.r_sym).ok().and_then(|symbol| values.get_mut(symbol));
+                    slot.into_iter().for_each(|slot| *slot = value);
+                }
+                Err(failed) => on_error(rela.locate(entry, failed, report), report)?,
+            }
         }
         Ok(())
     }
 }
 
 impl<'f> Module<'f> {
-    /// Resolves the livepatch symbols that `table` uses into `values`, by symbol index and in the order of the relocations.
-    /// `table` is a livepatch section for `object`. The iterator returns the error of each symbol that could not be resolved;
-    /// it resolves no further than it is advanced.
+    /// Resolves the livepatch symbols that `table` uses into `values`, by symbol index and in the order of
+    /// the relocations, up to the first error. `table` is a livepatch section for `object`.
     ///
-    /// [`Filled::early`](crate::Filled::early) and [`Late::coming`](crate::Late::coming) do this by themselves. The function is
-    /// for tools that list all errors.
+    /// [`Filled::early`](crate::Filled::early) and [`Late::coming`](crate::Late::coming) do this by
+    /// themselves. This is for tools that predict what Linux does.
     ///
-    /// The errors are [`SymbolIndex`](ErrorKind::SymbolIndex), [`NotKlpSymbol`](ErrorKind::NotKlpSymbol),
-    /// [`BadSymbolName`](ErrorKind::BadSymbolName), [`BadKlpSymbolName`](ErrorKind::BadKlpSymbolName),
-    /// [`VmlinuxFromModule`](ErrorKind::VmlinuxFromModule), [`KlpNotFound`](ErrorKind::KlpNotFound),
-    /// [`KlpAmbiguous`](ErrorKind::KlpAmbiguous), [`KlpSympos`](ErrorKind::KlpSympos) and
-    /// [`Resolver`](ErrorKind::Resolver).
-    pub fn resolve_livepatch<'b>(
-        &'b self,
-        object: &'b [u8],
-        table: RelaTable<'b>,
-        values: &'b mut [u64],
-        resolver: &'b mut dyn Resolver,
-    ) -> impl Iterator<Item = Error> + use<'b, 'f> {
+    /// # Errors
+    /// - `SymbolIndex`, `NotKlpSymbol`, `BadSymbolName`, `BadKlpSymbolName`, `VmlinuxFromModule`: a relocation
+    ///   cannot use its symbol.
+    /// - `KlpNotFound`, `KlpAmbiguous`, `KlpSympos`, `Resolver`: the symbol has no value.
+    pub fn resolve_livepatch(
+        &self,
+        object: &[u8],
+        table: RelaTable<'_>,
+        values: &mut [u64],
+        resolver: &mut dyn Resolver,
+    ) -> Result<(), Error> {
         let symbols = self.klp_symbols(object);
-        let mut last = None;
-        table.numbered().filter_map(move |item| {
-            capture(|report| symbols.resolve_entry(item, &mut last, values, resolver, report)).err()
-        })
+        capture(|report| symbols.resolve(table, values, resolver, &mut |failed, _| Err(failed), report))
+    }
+
+    /// Returns the livepatch symbols as a section for `object` uses them.
+    pub(super) fn klp_symbols<'a>(&'a self, object: &'a [u8]) -> KlpSymbols<'a, 'f> {
+        KlpSymbols { symbols: self.object.symbols(), profile: &self.profile, object }
+    }
+
+    /// Returns as many entries of the caller-provided `values` as there are symbols.
+    pub(super) fn checked_values<'v>(
+        &self,
+        values: &'v mut [u64],
+        report: &mut Report,
+    ) -> Result<&'v mut [u64], Failed> {
+        let (provided, needed) = (values.len() as u64, self.object.symbols().len());
+        let values = usize::try_from(needed).ok().and_then(|needed| values.get_mut(..needed));
+        values.ok_or_else(|| report.fail(ErrorKind::ValuesTooShort, provided, u64::from(needed)))
     }
 }
 
@@ -175,28 +181,26 @@ pub(crate) struct Symbols<'a, 'f, M: ?Sized> {
 pub const UNASSIGNED: u64 = 0x5ec7_1000_0000_0000;
 
 impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
-    /// Fills `values`, one a symbol, and answers whether a symbol may lie in a section without a place; a relocation that uses
-    /// such a one must be refused.
-    ///
-    /// As in Linux all symbols are looked at, and the last fault is the one reported.
+    /// Stores the value of every symbol in `values`. Returns whether a symbol may lie in a section without
+    /// memory; the pass must refuse relocations that use such a symbol.
     pub(crate) fn resolve(
         &self,
         values: &mut [u64],
         resolver: &mut dyn Resolver,
+        on_error: OnError<'_>,
         report: &mut Report,
     ) -> Result<bool, Failed> {
-        let mut fault = Ok(());
-        let mut some_unplaced = false;
+        let mut some_unassigned = false;
         for (index, slot) in (0..u32::MAX).zip(values) {
             match self.value(index, resolver, report) {
                 Ok(value) => {
                     *slot = value;
-                    some_unplaced |= value == UNASSIGNED;
+                    some_unassigned |= value == UNASSIGNED;
                 }
-                Err(stopped) => fault = Err(stopped),
+                Err(failed) => on_error(failed, report)?,
             }
         }
-        fault.map(|()| some_unplaced)
+        Ok(some_unassigned)
     }
 
     /// The value of symbol `index`; livepatch symbols have the file's until their section is applied.
@@ -240,31 +244,31 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
                 }
             }
         };
-        let stopped = report.fail(kind, value, limit);
-        Err(symbols.locate(index, stopped, report))
+        let failed = report.fail(kind, value, limit);
+        Err(symbols.locate(index, failed, report))
     }
 
     /// Refuses a table that uses a symbol of a section without a place.
-    pub(crate) fn check_placed(
+    pub(crate) fn check_assigned(
         &self,
         table: RelaTable<'_>,
         values: &[u64],
         report: &mut Report,
     ) -> Result<(), Failed> {
         let value = |symbol| usize::try_from(symbol).ok().and_then(|symbol| values.get(symbol));
-        let is_bad = |symbol| value(symbol) == Some(&UNASSIGNED) && self.unplaced(symbol).is_some();
+        let is_bad = |symbol| value(symbol) == Some(&UNASSIGNED) && self.unassigned_section(symbol).is_some();
         match table.numbered().find(|(_, rela)| is_bad(rela.r_sym)) {
             Some((entry, rela)) => {
-                let section = self.unplaced(rela.r_sym).unwrap_or(0);
-                let stopped = report.fail(ErrorKind::SymbolUnassigned, u64::from(section), 0);
-                Err(rela.locate(entry, stopped, report))
+                let section = self.unassigned_section(rela.r_sym).unwrap_or(0);
+                let failed = report.fail(ErrorKind::SymbolUnassigned, u64::from(section), 0);
+                Err(rela.locate(entry, failed, report))
             }
             None => Ok(()),
         }
     }
 
     /// The section of symbol `index`, if it has no place.
-    fn unplaced(&self, index: u32) -> Option<u32> {
+    fn unassigned_section(&self, index: u32) -> Option<u32> {
         let symbol = self.module.object().symbols().get(index)?;
         match self.location(&symbol) {
             SymbolLocation::Section(section) if self.memory.base(section).is_none() => Some(section),

@@ -2,11 +2,13 @@
 
 use super::entry::{Op, Phase};
 use super::pass::{Pass, Run};
+use super::transaction::Sections;
 use super::{RelocFlags, Values, View};
 use crate::arch;
 use crate::elf::RelaTable;
 use crate::error::{Error, ErrorKind};
-use crate::report::{Failed, capture};
+use crate::report::{Failed, Report, capture};
+use core::ops::Range;
 
 /// Checks whether [`apply`](super::apply) would succeed. Only reads.
 ///
@@ -56,6 +58,55 @@ pub fn errors<'a>(
         })
         .err()
     })
+}
+
+/// Passes every error of the sections to `sink`, and writes nothing. The entries of a section are checked
+/// only if all its symbols are resolved, and each by itself against the present bytes.
+pub(crate) fn list_errors(sections: &mut dyn Sections, numbers: Range<u32>, sink: &mut dyn FnMut(Error)) {
+    for number in numbers {
+        let mut resolved = true;
+        let prepared = capture(|report| {
+            sections.prepare(
+                number,
+                &mut |failed, report| {
+                    resolved = false;
+                    sink(*report.error(failed));
+                    Ok(())
+                },
+                report,
+            )
+        });
+        let belongs = prepared.unwrap_or_else(|error| {
+            sink(error);
+            false
+        });
+        let mut next = Some(0).filter(|_| belongs && resolved);
+        while let Some(from) = next.take() {
+            let checked = capture(|report| check_rest(sections, number, from, &mut next, report));
+            checked.err().into_iter().for_each(&mut *sink);
+        }
+    }
+}
+
+/// Checks the entries of section `number` from entry `from` to the first error. `next` is then the entry
+/// after that.
+fn check_rest(
+    sections: &mut dyn Sections,
+    number: u32,
+    from: usize,
+    next: &mut Option<usize>,
+    report: &mut Report,
+) -> Result<(), Failed> {
+    let Some((pass, mut target)) = sections.section(number, report)? else { return Ok(()) };
+    let mut run = Run { pass: &pass, target: &mut target, report, syncs: false };
+    run.check_flags()?;
+    for index in from..pass.table.len() {
+        if let Err(failed) = run.entry(Op::Apply, Phase::Check, index) {
+            *next = index.checked_add(1);
+            return Err(sections.locate(number, failed, report));
+        }
+    }
+    Ok(())
 }
 
 impl Run<'_, '_> {

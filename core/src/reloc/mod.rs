@@ -11,6 +11,7 @@ mod values;
 
 pub use crate::arch::{Formula, HOWTOS, Howto, Overflow, howto};
 pub use crate::flags::RelocFlags;
+pub(crate) use dry_run::list_errors;
 pub use dry_run::{dry_run, errors};
 pub(crate) use entry::Op;
 pub(crate) use pass::Pass;

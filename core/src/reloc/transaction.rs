@@ -4,13 +4,14 @@ use super::entry::{Op, Phase};
 use super::pass::{Pass, Run};
 use super::target::Target;
 use crate::error::{CallbackError, ErrorKind};
-use crate::report::{Failed, Report};
+use crate::report::{Failed, OnError, Report};
 use core::ops::Range;
 
 /// Sections by number.
 pub(crate) trait Sections {
-    /// Checks section `number` before it is written. Returns whether it belongs to the pass.
-    fn prepare(&mut self, number: u32, report: &mut Report) -> Result<bool, Failed>;
+    /// Checks section `number` before it is written, and resolves its symbols. Returns whether it belongs
+    /// to the pass. Errors of symbols go to `on_error`.
+    fn prepare(&mut self, number: u32, on_error: OnError<'_>, report: &mut Report) -> Result<bool, Failed>;
     /// Its relocations and its target. `None` if there is nothing to relocate.
     fn section(&mut self, number: u32, report: &mut Report)
     -> Result<Option<(Pass<'_>, Target<'_>)>, Failed>;
@@ -66,7 +67,7 @@ impl<'a> Transaction<'a> {
     }
 
     fn step(&mut self, number: u32, report: &mut Report) -> Result<bool, Failed> {
-        let belongs = self.sections.prepare(number, report)?;
+        let belongs = self.sections.prepare(number, &mut |failed, _| Err(failed), report)?;
         if belongs {
             self.relocate(number, Phase::Commit, report)?;
         }

@@ -1,0 +1,216 @@
+//! The early pass, and the sections of a pass that reads the file.
+
+use super::memory::Memory;
+use super::symbols::{Resolver, Symbols};
+use super::{Class, Module};
+use crate::abi;
+use crate::elf::RelaTable;
+use crate::error::{CallbackError, Error};
+use crate::reloc::{Op, Pass, Sections, Target, Transaction, Values, list_errors};
+use crate::report::{Failed, OnError, Report, capture};
+
+/// A module whose sections have their content.
+#[derive(Debug)]
+pub struct Filled<'f, 'm, M: ?Sized> {
+    pub(super) module: &'m Module<'f>,
+    pub(super) memory: &'m mut M,
+}
+
+/// A module with every early relocation applied. Only now its special sections may be read.
+#[derive(Clone, Debug)]
+pub struct Loaded<'f> {
+    pub(super) module: Module<'f>,
+}
+
+impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
+    /// Resolves all symbols and applies the early relocations, or changes nothing.
+    ///
+    /// Early relocations are the ordinary ones and the livepatch relocations for vmlinux. They are applied in
+    /// section order, as Linux does (Linux semantics 4 to 9). After an error, the memory can be assigned
+    /// again.
+    ///
+    /// `values` is a caller-provided buffer with one entry for each symbol. The call overwrites it.
+    ///
+    /// # Errors
+    /// - `ValuesTooShort`: `values` is.
+    /// - `SymbolSection`, `CommonSymbol`, `UnknownSymbol`, `BadSymbolName`, `Resolver`: a symbol has no
+    ///   value. As in Linux, this is the error of the last such symbol.
+    /// - The error of a [`Malformed`](Class::Malformed) section that fails at load.
+    /// - `NotKlpSymbol`, `BadKlpSymbolName`, `KlpNotFound`, `KlpAmbiguous`, `KlpSympos`: a livepatch symbol
+    ///   cannot be resolved.
+    /// - `SymbolUnassigned`: a relocation uses a symbol of a section without memory.
+    /// - The errors of [`reloc::apply`](crate::reloc::apply).
+    pub fn early(self, values: &mut [u64], resolver: &mut dyn Resolver) -> Result<Loaded<'f>, Error> {
+        let Self { module, memory } = self;
+        capture(|report| {
+            let values = module.checked_values(values, report)?;
+            let mut failed = Ok(());
+            let on_error = &mut |error, _: &mut Report| {
+                failed = Err(error);
+                Ok(())
+            };
+            let symbols = Symbols { module, memory: &*memory };
+            let unassigned = symbols.resolve(values, resolver, on_error, report)?;
+            failed?;
+            let mut early = ModuleSections::new(module, abi::VMLINUX, memory, values, resolver);
+            early.some_unassigned = unassigned;
+            Transaction::new(&mut early, module.numbers(), Op::Apply).run(report)
+        })?;
+        Ok(Loaded { module: module.clone() })
+    }
+
+    /// Reports every error that [`early`](Self::early) can return, and changes nothing in memory.
+    ///
+    /// Relocations are checked only if all symbols have values, and each by itself.
+    ///
+    /// # Errors
+    /// - `ValuesTooShort`: `values` is.
+    pub fn errors(
+        &mut self,
+        values: &mut [u64],
+        resolver: &mut dyn Resolver,
+        report: &mut dyn FnMut(Error),
+    ) -> Result<(), Error> {
+        let module = self.module;
+        let values = capture(|failed| module.checked_values(values, failed))?;
+        let mut resolved = true;
+        let symbols = Symbols { module, memory: &*self.memory };
+        let unassigned = capture(|failed| {
+            let on_error = &mut |error, failed: &mut Report| {
+                resolved = false;
+                report(*failed.error(error));
+                Ok(())
+            };
+            symbols.resolve(values, resolver, on_error, failed)
+        })?;
+        let mut early = ModuleSections::new(module, abi::VMLINUX, self.memory, values, resolver);
+        early.some_unassigned = unassigned;
+        match resolved {
+            true => list_errors(&mut early, module.numbers(), report),
+            false => module.numbers().for_each(|index| {
+                capture(|failed| early.find(index, failed).map(|_| ()))
+                    .err()
+                    .into_iter()
+                    .for_each(&mut *report);
+            }),
+        }
+        Ok(())
+    }
+}
+
+impl<'f> Loaded<'f> {
+    /// Returns the module.
+    pub const fn module(&self) -> &Module<'f> {
+        &self.module
+    }
+}
+
+impl<'f> Module<'f> {
+    /// Reports every error that the livepatch relocations for `object` have when it is loaded, and changes
+    /// nothing in memory. This is for tools that predict what Linux does. [`Late::errors`](super::Late::errors)
+    /// is for loaders.
+    ///
+    /// A section's relocations are checked only if all its symbols have values, and each by itself. `values`
+    /// are those of the early pass. The call overwrites those of livepatch symbols.
+    pub fn late_errors<M: Memory + ?Sized>(
+        &self,
+        object: &[u8],
+        memory: &mut M,
+        values: &mut [u64],
+        resolver: &mut dyn Resolver,
+        report: &mut dyn FnMut(Error),
+    ) {
+        let mut late = ModuleSections::new(self, object, memory, values, resolver);
+        list_errors(&mut late, self.numbers(), report);
+    }
+}
+
+/// The sections of a pass that reads the file.
+struct ModuleSections<'a, 'f, M: ?Sized> {
+    module: &'a Module<'f>,
+    /// The object of the pass; "vmlinux" for the early pass.
+    object: &'a [u8],
+    memory: &'a mut M,
+    values: &'a mut [u64],
+    /// Whether a symbol may lie in a section without memory.
+    some_unassigned: bool,
+    resolver: &'a mut dyn Resolver,
+    /// The section that was prepared last, so that it is classified once.
+    prepared: Option<Relocations<'f>>,
+}
+
+/// A relocation section that a pass applies.
+#[derive(Clone, Copy)]
+struct Relocations<'f> {
+    index: u32,
+    /// Section index of the target.
+    target: u32,
+    is_livepatch: bool,
+    table: RelaTable<'f>,
+}
+
+impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
+    fn new(
+        module: &'a Module<'f>,
+        object: &'a [u8],
+        memory: &'a mut M,
+        values: &'a mut [u64],
+        resolver: &'a mut dyn Resolver,
+    ) -> Self {
+        Self { module, object, memory, values, some_unassigned: false, resolver, prepared: None }
+    }
+
+    /// Classifies section `index`. `None` if it does not belong to the pass.
+    fn find(&self, index: u32, report: &mut Report) -> Result<Option<Relocations<'f>>, Failed> {
+        let Module { object, headers, .. } = self.module;
+        let Some(header) = headers.section(index) else { return Ok(None) };
+        let class = headers.relocations(index, &header).map(|found| found.class);
+        let (target, is_livepatch) = match class.filter(|class| class.concerns(self.object)) {
+            Some(Class::Malformed { kind, .. }) => {
+                return Err(report.known(&headers.error(index, &header, kind)));
+            }
+            Some(Class::Ordinary { target }) => (target, false),
+            Some(Class::KlpEarly { target } | Class::KlpLate { target, .. }) => (target, true),
+            _ => return Ok(None),
+        };
+        let table = RelaTable::whole_entries(object.section_bytes(&header)).0;
+        Ok(Some(Relocations { index, target, is_livepatch, table }))
+    }
+}
+
+impl<M: Memory + ?Sized> Sections for ModuleSections<'_, '_, M> {
+    fn prepare(&mut self, index: u32, on_error: OnError<'_>, report: &mut Report) -> Result<bool, Failed> {
+        self.prepared = self.find(index, report)?;
+        let Some(Relocations { is_livepatch, table, .. }) = self.prepared else { return Ok(false) };
+        let on_error = &mut |failed, report: &mut Report| on_error(report.in_section(failed, index), report);
+        if is_livepatch {
+            let symbols = self.module.klp_symbols(self.object);
+            symbols.resolve(table, self.values, self.resolver, on_error, report)?;
+        } else if self.some_unassigned {
+            let symbols = Symbols { module: self.module, memory: &*self.memory };
+            symbols.check_assigned(table, self.values, report).or_else(|failed| on_error(failed, report))?;
+        }
+        Ok(true)
+    }
+
+    fn section(&mut self, index: u32, report: &mut Report) -> Result<Option<(Pass<'_>, Target<'_>)>, Failed> {
+        let found = match self.prepared {
+            Some(prepared) if prepared.index == index => Some(prepared),
+            _ => self.find(index, report)?,
+        };
+        let Some(Relocations { target, table, .. }) = found.filter(|found| !found.table.is_empty()) else {
+            return Ok(None);
+        };
+        let target = self.module.target(self.memory, target, report)?;
+        let rules = self.module.profile.reloc_flags();
+        Ok(Some((Pass { table, values: Values::Dense(self.values), rules }, target)))
+    }
+
+    fn locate(&self, index: u32, failed: Failed, report: &mut Report) -> Failed {
+        report.in_section(failed, index)
+    }
+
+    fn sync(&mut self) -> Result<(), CallbackError> {
+        self.memory.sync()
+    }
+}
