@@ -142,7 +142,9 @@ impl<'m> Relocations<'m> {
         let target = headers.section(header.sh_info);
         let bytes = mapping.table(index, &header);
         let (table, rest) = RelaTable::whole_entries(bytes.unwrap_or_default());
-        let error = headers.target_error(header.sh_info, target.as_ref());
+        // Without relocations nothing is written while tables are read.
+        let matters = |error: &ErrorKind| !table.is_empty() || *error != ErrorKind::TargetIsRelocations;
+        let error = headers.target_error(header.sh_info, target.as_ref()).filter(matters);
         let (kind, value, limit) = match (header.sh_type, error, target) {
             (abi::SHT_REL, ..) => (ErrorKind::RelSection, u64::from(header.sh_info), 0),
             (kind, ..) if kind != abi::SHT_RELA => (ErrorKind::NotRelocations, u64::from(kind), 0),

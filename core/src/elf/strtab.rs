@@ -40,24 +40,24 @@ impl<'f> Strings<'f> {
     /// the name is longer. Only the end of the table shows whether such a name ends. So a table that does not
     /// end with NUL has no such name.
     pub fn name(&self, offset: u32) -> Option<&'f [u8]> {
-        let (begin, ends) = self.read(offset, NAME_MAX)?;
-        (ends || begin.len() > NAME_MAX && self.0.last() == Some(&0)).then_some(begin)
+        let (name, ends) = self.read(offset, NAME_MAX)?;
+        ends.then_some(name)
     }
 
     /// Returns at most `most + 1` bytes of the name that [`name`](Self::name) returns.
     pub(crate) fn beginning(&self, offset: u32, most: usize) -> Option<&'f [u8]> {
-        match self.read(offset, most)? {
-            (begin, false) if self.0.last() != Some(&0) => self.name(offset).map(|_| begin),
-            (begin, _) => Some(begin),
-        }
+        let (name, ends) = self.read(offset, most)?;
+        (ends || self.name(offset).is_some()).then_some(name)
     }
 
-    /// Returns the bytes before the NUL, at most `most + 1`; and whether they end with a NUL.
+    /// Returns the bytes before the NUL, at most `most + 1`; and whether a NUL follows them somewhere.
     fn read(&self, offset: u32, most: usize) -> Option<(&'f [u8], bool)> {
         let tail = self.0.get(index(u64::from(offset))?..)?;
         let longest = tail.get(..=most).unwrap_or(tail);
-        let end = longest.iter().position(|&byte| byte == 0);
-        Some((end.and_then(|end| longest.get(..end)).unwrap_or(longest), end.is_some()))
+        match longest.iter().position(|&byte| byte == 0) {
+            Some(end) => longest.get(..end).map(|name| (name, true)),
+            None => Some((longest, longest.len() > most && self.0.last() == Some(&0))),
+        }
     }
 }
 
@@ -88,6 +88,19 @@ mod tests {
             bytes.push(b'y');
             let read = Strings::new(&bytes).name(0).map(<[u8]>::len);
             assert_eq!(read, (length <= NAME_MAX).then_some(length), "the table does not end with NUL");
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_name_is_one_where_the_name_is_one() {
+        for bytes in [&b"\0abcdef\0"[..], b"\0abcdef\0x", b"\0abcdef", b"\0ab\0cdef", b""] {
+            let table = Strings::new(bytes);
+            for offset in 0..=12 {
+                for most in 0..=8 {
+                    let expected = table.name(offset).map(|name| name.get(..=most).unwrap_or(name));
+                    assert_eq!(table.beginning(offset, most), expected, "{bytes:?} {offset} {most}");
+                }
+            }
         }
     }
 }

@@ -203,17 +203,18 @@ impl<'f> Headers<'f> {
     }
 
     /// Returns the class of a section that Linux may read as relocations, `None` for the others.
-    #[inline(never)]
     pub(crate) fn relocations(&self, index: u32, section: &Section) -> Option<Classified<'f>> {
         // Linux starts at section 1.
-        if index == 0 || !is_relocations(section) {
-            return None;
-        }
+        (index != 0 && is_relocations(section)).then(|| self.classify(section))
+    }
+
+    #[inline(never)]
+    fn classify(&self, section: &Section) -> Classified<'f> {
         let relocations = Relocations { headers: self, section, target: self.section(section.sh_info) };
-        Some(match section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH) {
+        match section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH) {
             true => relocations.livepatch(self.names.beginning(section.sh_name, KLP_RELA_NAME_MAX)),
             false => relocations.ordinary(),
-        })
+        }
     }
 
     /// Returns the error that makes section `index` malformed: `kind` with its numbers.
