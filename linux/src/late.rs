@@ -5,11 +5,10 @@
 //! Each pass reads all section headers, as Linux does. So the time of passes for many objects is
 //! the number of passes times the number of sections.
 
-use crate::findings::object_of;
-use relakit::elf::{Rela, RelaTable, SectionFlags};
+use relakit::arch;
+use relakit::elf::{Rela, RelaTable};
 use relakit::reloc::{self, RelocFlags, Target, Values};
-use relakit::{Class, Error, ErrorKind, FailsAt, Memory, Module, Profile, Resolver};
-use relakit::{abi, arch};
+use relakit::{Class, Error, ErrorKind, Memory, Module, Profile, Resolver};
 
 /// What the kernel makes of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +59,7 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         self.values
     }
 
-    /// Applies the relocations for `object`, in section order, up to the first fault.
+    /// Applies the relocations for `object` in section order, up to the first error.
     pub fn coming<M: Memory + ?Sized>(
         &mut self,
         object: &[u8],
@@ -68,14 +67,23 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         resolver: &mut dyn Resolver,
     ) -> LinuxComing {
         let mut written = 0;
-        let done = sections_for(self.module, object)
-            .try_for_each(|index| self.apply(index, object, memory, resolver, &mut written));
+        let done = self.sections(object).try_for_each(|(index, class)| {
+            let Class::KlpLate { target, .. } = class else {
+                return self.module.malformed(index).map_or(Ok(()), Err);
+            };
+            let table = self.module.relocations(index);
+            let resolved = self.module.resolve_livepatch(object, table, self.values, resolver);
+            resolved
+                .and_then(|()| each(table, |entry| self.apply(entry, target, memory, &mut written)))
+                .map_err(|error| in_section(error, index))
+        });
         LinuxComing { error: done.err(), written }
     }
 
-    /// Reports every fault that the coming of `object` can have, not only the one that stops it, and leaves memory as it
-    /// is. Relocations are judged only in sections whose symbols are all known, and each by itself. The symbols' values
-    /// are lost: make one of these for it, with a copy.
+    /// Reports every error that [`coming`](Self::coming) can have, and leaves memory as it is.
+    ///
+    /// The relocations of a section are checked only if all its symbols have values, and each by itself. The call
+    /// overwrites symbol values, so the caller passes a copy to [`new`](Self::new).
     pub fn errors<M: Memory + ?Sized>(
         &mut self,
         object: &[u8],
@@ -86,8 +94,8 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         self.module.late_errors(object, memory, self.values, resolver, report);
     }
 
-    /// Clears the relocations for `object`. Where a field does not hold what it should, the rest of its section stays;
-    /// `report` hears of each.
+    /// Clears the relocations for `object`. If a field does not hold its value, the later entries of its section
+    /// remain applied. The error of each section is passed to `report`.
     pub fn going<M: Memory + ?Sized>(
         &mut self,
         object: &[u8],
@@ -97,73 +105,46 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         if !self.module.profile().clears_on_going {
             return;
         }
-        for index in sections_for(self.module, object) {
-            let Some((target, table)) = self.late_section(index, object) else { continue };
-            let cleared = each(table, |entry| {
-                let mut target = memory.target(target).ok_or_else(|| self.not_placed(target))?;
+        for (index, class) in self.sections(object) {
+            let Class::KlpLate { target, .. } = class else { continue };
+            let cleared = each(self.module.relocations(index), |entry| {
+                let mut target = memory.target(target).ok_or_else(|| self.not_assigned(target))?;
                 reloc::clear(entry, Values::Dense(self.values), &mut target, self.reloc_flags())
             });
             if let Err(error) = cleared {
-                report(somewhere(error, index));
+                report(in_section(error, index));
             }
         }
     }
 
+    /// Applies one entry, and counts it if it is written. Linux before 6.3 also writes a value that does not fit.
     fn apply<M: Memory + ?Sized>(
-        &mut self,
-        index: u32,
-        object: &[u8],
+        &self,
+        entry: RelaTable<'_>,
+        target: u32,
         memory: &mut M,
-        resolver: &mut dyn Resolver,
         written: &mut u64,
     ) -> Result<(), Error> {
-        if let Some(error) = self.stops(index, object) {
-            return Err(error);
-        }
-        let Some((target, table)) = self.late_section(index, object) else { return Ok(()) };
-        let resolved = self.module.resolve_livepatch(object, table, self.values, resolver);
-        resolved
-            .and_then(|()| {
-                each(table, |entry| {
-                    let mut target = memory.target(target).ok_or_else(|| self.not_placed(target))?;
-                    let applied =
-                        reloc::apply(entry, Values::Dense(self.values), &mut target, self.reloc_flags());
-                    match applied {
-                        Ok(()) => *written = written.saturating_add(u64::from(self.has_field(entry))),
-                        Err(error) if self.writes_before_range(&error) => {
-                            *written = written.saturating_add(1);
-                            self.truncate(entry, &mut target);
-                        }
-                        Err(_) => {}
-                    }
-                    applied
-                })
-            })
-            .map_err(|error| somewhere(error, index))
-    }
-
-    /// What is known to be wrong with section `index`, if the coming of `object` looks at it.
-    fn stops(&self, index: u32, object: &[u8]) -> Option<Error> {
-        match self.module.class(index)?.class {
-            Class::Malformed { fails: FailsAt::AnyComing, .. } => self.module.malformed(index),
-            Class::Malformed { fails: FailsAt::Coming(of), .. } if of == object => {
-                self.module.malformed(index)
+        let mut target = memory.target(target).ok_or_else(|| self.not_assigned(target))?;
+        let applied = reloc::apply(entry, Values::Dense(self.values), &mut target, self.reloc_flags());
+        match applied {
+            Ok(()) => *written = written.saturating_add(u64::from(self.has_field(entry))),
+            Err(error) if self.writes_before_range(&error) => {
+                *written = written.saturating_add(1);
+                self.truncate(entry, &mut target);
             }
-            _ => None,
+            Err(_) => {}
         }
+        applied
     }
 
-    /// The target and the relocations of section `index`, if it is one of `object`'s.
-    fn late_section(&self, index: u32, object: &[u8]) -> Option<(u32, RelaTable<'f>)> {
-        match self.module.class(index)?.class {
-            Class::KlpLate { object: of, target } if of == object => {
-                Some((target, self.module.relocations(index)))
-            }
-            _ => None,
-        }
+    /// The sections that Linux applies, or for which it fails, when `object` is loaded.
+    fn sections<'o>(&self, object: &'o [u8]) -> impl Iterator<Item = (u32, Class<'f>)> + use<'a, 'f, 'o> {
+        let classes = self.module.classes().map(|(index, found)| (index, found.class));
+        classes.filter(move |(_, class)| class.concerns(object))
     }
 
-    fn not_placed(&self, target: u32) -> Error {
+    fn not_assigned(&self, target: u32) -> Error {
         let size = self.module.object().section(target).map_or(0, |section| section.sh_size);
         Error::new(ErrorKind::NotAssigned, size, 0).in_section(target)
     }
@@ -172,7 +153,7 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         self.module.profile().reloc_flags()
     }
 
-    /// Linux before 6.3 looks at the range when it has written (Linux semantics 15).
+    /// Linux before 6.3 checks the range after it has written (Linux semantics 15).
     fn writes_before_range(&self, error: &Error) -> bool {
         self.module.profile().reports_nonzero_first && error.kind == ErrorKind::Overflow
     }
@@ -201,19 +182,6 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
     }
 }
 
-/// Every section that Linux may read further than its name when `object` is coming or going.
-///
-/// Each pass looks at all sections, so those for other objects are skipped without reading their
-/// whole names. The name of an `SHT_NULL` section may be outside of the file.
-fn sections_for<'a>(module: &'a Module<'_>, object: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
-    let sections = module.object().sections().filter(move |(index, section)| {
-        *index != 0
-            && section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH)
-            && (section.sh_type == abi::SHT_NULL || object_of(module, *index).is_none_or(|of| of == object))
-    });
-    sections.map(|(index, _)| index)
-}
-
 /// Does `act` with each entry, as a table of its own, up to the first fault.
 fn each(table: RelaTable<'_>, mut act: impl FnMut(RelaTable<'_>) -> Result<(), Error>) -> Result<(), Error> {
     (0..table.len()).try_for_each(|index| {
@@ -222,7 +190,7 @@ fn each(table: RelaTable<'_>, mut act: impl FnMut(RelaTable<'_>) -> Result<(), E
     })
 }
 
-/// A fault of section `index`; one about memory keeps the section that has none.
-fn somewhere(error: Error, index: u32) -> Error {
+/// Adds section `index` to an error, unless the error is about the section that has no memory.
+fn in_section(error: Error, index: u32) -> Error {
     if error.kind == ErrorKind::NotAssigned { error } else { error.in_section(index) }
 }

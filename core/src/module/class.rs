@@ -43,25 +43,42 @@ pub enum Class<'f> {
     },
 }
 
-impl Class<'_> {
-    /// Whether the pass for `object` applies the section, or fails because of it. The pass for "vmlinux" is the
-    /// early pass.
-    pub(crate) fn concerns(self, object: &[u8]) -> bool {
+impl<'f> Class<'f> {
+    /// Returns the section index of the target, if the relocations are applied early or late.
+    pub const fn target(self) -> Option<u32> {
+        match self {
+            Self::Ordinary { target } | Self::KlpEarly { target } | Self::KlpLate { target, .. } => {
+                Some(target)
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the module to which late relocations belong, whether they are malformed or not.
+    pub const fn object(self) -> Option<&'f [u8]> {
+        match self {
+            Self::KlpLate { object, .. } | Self::Malformed { fails: FailsAt::Coming(object), .. } => {
+                Some(object)
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns whether the pass for `object` applies the section, or fails because of it. The pass for
+    /// "vmlinux" is the early pass.
+    pub fn concerns(self, object: &[u8]) -> bool {
         let is_early = object == abi::VMLINUX;
         match self {
             // Linux reads the names of all livepatch sections to find those of an object.
-            Class::Malformed {
+            Self::Malformed {
                 kind: ErrorKind::BadKlpSectionName | ErrorKind::KlpNameOutside,
                 fails: FailsAt::Load,
             } => true,
-            Class::Ordinary { .. }
-            | Class::KlpEarly { .. }
-            | Class::Malformed { fails: FailsAt::Load, .. } => is_early,
-            Class::Malformed { fails: FailsAt::AnyComing, .. } => !is_early,
-            Class::KlpLate { object: of, .. } | Class::Malformed { fails: FailsAt::Coming(of), .. } => {
-                of == object
+            Self::Ordinary { .. } | Self::KlpEarly { .. } | Self::Malformed { fails: FailsAt::Load, .. } => {
+                is_early
             }
-            Class::NotRelocation | Class::LegacyArch | Class::Skipped => false,
+            Self::Malformed { fails: FailsAt::AnyComing, .. } => !is_early,
+            _ => self.object() == Some(object),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The patched objects that the section names of a livepatch mention.
 
 use super::Module;
-use super::class::{Class, FailsAt};
 use crate::error::{Error, ErrorKind};
 use heapless::Vec;
 
@@ -23,11 +22,7 @@ impl<'f> Objects<'f> {
     pub fn of(module: &Module<'f>) -> Result<Self, Error> {
         let mut objects = Vec::new();
         for (index, class) in module.classes() {
-            let (Class::KlpLate { object, .. } | Class::Malformed { fails: FailsAt::Coming(object), .. }) =
-                class.class
-            else {
-                continue;
-            };
+            let Some(object) = class.class.object() else { continue };
             if !objects.contains(&object) {
                 let full = Error::new(ErrorKind::TooManyObjects, 0, MAX_OBJECTS as u64);
                 objects.push(object).map_err(|_| full.in_section(index))?;

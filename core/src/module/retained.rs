@@ -158,14 +158,6 @@ impl Counts {
     }
 }
 
-/// The name of the object whose coming looks at the section; empty for all of them.
-fn object_of(class: Class<'_>) -> &[u8] {
-    match class {
-        Class::KlpLate { object, .. } | Class::Malformed { fails: FailsAt::Coming(object), .. } => object,
-        _ => &[],
-    }
-}
-
 impl Module<'_> {
     /// Returns the size in bytes of the buffer that [`Loaded::retain`] needs.
     ///
@@ -249,7 +241,7 @@ fn lay_out(module: &Module<'_>, target: Lookup<'_>, scratch: &mut [u64], parts: 
         else {
             continue;
         };
-        let object = object_of(class);
+        let object = class.object().unwrap_or_default();
         let mut record = section_record(module, target, index, class);
         (record.first_symbol, record.first_rela) = (counts.symbols, counts.relas);
         (record.object, record.object_len) = (counts.text, len32(object));

@@ -1,7 +1,6 @@
 //! Findings about what waits for whom: relocations that are applied when another object comes than the one they need, or
 //! never.
 
-use super::objects::object_of;
 use super::{Finding, Lint};
 use crate::bytes::index as to_index;
 use crate::bytes::low32;
@@ -63,12 +62,16 @@ pub(super) fn section(
         }
         match low32(*user) {
             0 => *user |= u64::from(index),
-            first if first != index && object_of(module, first) != Some(waits_for) => {
+            first if first != index && late_object(module, first) != Some(waits_for) => {
                 found(Lint::SharedSymbol, Some(first));
             }
             _ => {}
         }
     }
+}
+
+fn late_object<'f>(module: &Module<'f>, index: u32) -> Option<&'f [u8]> {
+    module.class(index)?.class.object()
 }
 
 /// Returns the object in the name of livepatch symbol `index`, and stores in `user` how long it is:

@@ -5,7 +5,7 @@ use crate::bytes::index as to_index;
 use crate::special::{self, Version};
 use relakit::ErrorKind;
 use relakit::abi::{RELA_SIZE, SHT_REL};
-use relakit::elf::{RelaTable, Section, SectionFlags};
+use relakit::elf::{Section, SectionFlags};
 use relakit::reloc::howto;
 use relakit::{Class, Module, Reason};
 
@@ -54,19 +54,12 @@ pub(super) fn section(
         }
         Class::Skipped if is_klp => found(Lint::EarlySkipped, 0, 0, true),
         Class::Skipped => found(Lint::Skipped, 0, 0, true),
-        Class::KlpLate { target, .. } if !is_empty => late(module, index, section, target, version, report),
+        Class::KlpLate { target, .. } if !is_empty => late(module, index, target, version, report),
         _ => {}
     }
 }
 
-fn late(
-    module: &Module<'_>,
-    index: u32,
-    section: &Section,
-    target: u32,
-    version: Version,
-    report: &mut dyn FnMut(Finding),
-) {
+fn late(module: &Module<'_>, index: u32, target: u32, version: Version, report: &mut dyn FnMut(Finding)) {
     let object = module.object();
     let Some(header) = object.section(target) else { return };
     let name = object.section_name(&header);
@@ -82,7 +75,7 @@ fn late(
         report(Finding { section: Some(index), ..Finding::new(Lint::NeverCleared) });
     }
     let bytes = object.section_bytes(&header);
-    for field in fields_of(module, index, section, target) {
+    for field in fields_of(module, index, target) {
         let begin = to_index(field.offset);
         let there = begin.and_then(|begin| bytes.get(begin..)?.get(..usize::from(field.size)));
         let existing =
@@ -101,12 +94,7 @@ fn late(
 
 /// Returns the fields of all relocations that are applied, early or late, in the order of the file.
 pub fn fields<'a>(module: &'a Module<'_>) -> impl Iterator<Item = Field> + 'a {
-    fields_where(module, |class| match class {
-        Class::Ordinary { target } | Class::KlpEarly { target } | Class::KlpLate { target, .. } => {
-            Some(target)
-        }
-        _ => None,
-    })
+    fields_where(module, Class::target)
 }
 
 /// Returns the fields of sections for which `target_of` returns a target. It is called once for
@@ -117,24 +105,14 @@ pub(super) fn fields_where<'a, 'f>(
 ) -> impl Iterator<Item = Field> + use<'a, 'f> {
     module
         .classes()
-        .filter_map(move |(index, class)| {
-            let target = target_of(class.class)?;
-            let section = module.object().section(index)?;
-            Some(fields_of(module, index, &section, target))
-        })
+        .filter_map(move |(index, class)| Some(fields_of(module, index, target_of(class.class)?)))
         .flatten()
 }
 
-fn fields_of<'f>(
-    module: &Module<'f>,
-    index: u32,
-    section: &Section,
-    target: u32,
-) -> impl Iterator<Item = Field> + use<'f> {
-    let rules = module.profile().reloc_flags();
-    let table = RelaTable::whole_entries(module.object().section_bytes(section)).0;
-    table.numbered().filter_map(move |(entry, rela)| {
-        let size = howto(rela.r_type, rules)?.size;
+fn fields_of<'f>(module: &Module<'f>, index: u32, target: u32) -> impl Iterator<Item = Field> + use<'f> {
+    let flags = module.profile().reloc_flags();
+    module.relocations(index).numbered().filter_map(move |(entry, rela)| {
+        let size = howto(rela.r_type, flags)?.size;
         let field = Field { target, offset: rela.r_offset, size, section: index, entry: entry as u64 };
         (size != 0).then_some(field)
     })

@@ -12,16 +12,13 @@ mod lint;
 mod names;
 mod objects;
 mod ordering;
-
 mod sympos;
 mod values;
 
 pub use lifetime::fields;
 pub use lint::{Lint, Severity};
-pub(crate) use objects::object_of;
 pub use objects::{patched_names, patches};
 pub use ordering::{LateField, late_fields, rewritten};
-
 pub use sympos::sympos;
 pub use values::{overlaps, truncated};
 

@@ -4,10 +4,9 @@ use super::{Finding, Lint};
 use crate::bytes::index as to_index;
 use crate::loader_check::enables_patch;
 use core::cmp::Ordering;
-use relakit::abi::{KLP_RELA_PREFIX, OBJECT_NAME_MAX};
+use relakit::abi::OBJECT_NAME_MAX;
 use relakit::arch::is_pointer;
-use relakit::elf::{RelaTable, SymbolLocation};
-use relakit::klp::RelaName;
+use relakit::elf::SymbolLocation;
 use relakit::sort::sort;
 use relakit::{Class, Module};
 
@@ -42,24 +41,11 @@ fn pointed_texts<'a, 'f>(module: &'a Module<'f>) -> impl Iterator<Item = &'f [u8
         let end = longest.iter().position(|byte| *byte == 0)?;
         longest.get(..end).filter(|text| !text.is_empty())
     };
-    let tables = module.classes().filter_map(|(index, class)| {
-        let Class::Ordinary { .. } = class.class else { return None };
-        Some(RelaTable::whole_entries(object.section_bytes(&object.section(index)?)).0)
-    });
+    let is_ordinary = |class: Class<'_>| matches!(class, Class::Ordinary { .. });
+    let tables = module.classes().filter(move |(_, class)| is_ordinary(class.class));
+    let tables = tables.map(|(index, _)| module.relocations(index));
     let pointers = tables.flat_map(|table| table.iter()).filter(|rela| is_pointer(rela.r_type));
     pointers.filter_map(move |rela| text(rela.r_sym, rela.r_addend))
-}
-
-/// The object that late section `index` is for.
-///
-/// [`Module::class`] has it too, but reads the whole name, which may have 4096 bytes.
-pub(crate) fn object_of<'f>(module: &Module<'f>, index: u32) -> Option<&'f [u8]> {
-    const MOST: usize = KLP_RELA_PREFIX.len() + OBJECT_NAME_MAX;
-    let object = module.object();
-    let names = object.section_bytes(&object.section(object.names_section())?);
-    let name = names.get(to_index(u64::from(object.section(index)?.sh_name))?..)?;
-    let name = name.get(..MOST).unwrap_or(name);
-    RelaName::parse(name.split(|byte| *byte == 0).next()?).map(|name| name.object)
 }
 
 /// A late section as one word: 30 bits of a hash of its object, two flags, the section index.
@@ -100,7 +86,8 @@ struct Order<'a, 'f>(&'a Module<'f>);
 
 impl<'f> Order<'_, 'f> {
     fn object(&self, word: u64) -> &'f [u8] {
-        object_of(self.0, Word(word).section()).unwrap_or_default()
+        let class = self.0.class(Word(word).section());
+        class.and_then(|class| class.class.object()).unwrap_or_default()
     }
 
     /// Compares without regard to case.
