@@ -41,15 +41,11 @@ macro_rules! kinds {
                 }
             }
 
-            /// What `offset`, `value` and `limit` of an [`Error`] of this kind mean; empty where not used.
-            pub fn field_names(self) -> [&'static str; 3] {
-                self.field_c_names().map(|name| name.to_str().unwrap_or_default())
-            }
-
-            /// The same, for C.
-            pub const fn field_c_names(self) -> [&'static CStr; 3] {
+            /// Returns the meaning of `offset`, `value` and `limit` in an [`Error`] of this kind, in this
+            /// order. A text is empty if the member is not used.
+            pub const fn field_c_names(self) -> &'static [&'static CStr] {
                 match self {
-                    $(Self::$name => [$offset, $value, $limit],)*
+                    $(Self::$name => &[$offset, $value, $limit],)*
                 }
             }
         }
@@ -222,11 +218,11 @@ pub struct Error {
     pub symbol: Option<u32>,
     /// psABI type number of the relocation.
     pub r_type: Option<u32>,
-    /// `r_offset` or an offset in the file, in bytes; see [`ErrorKind::field_names`].
+    /// `r_offset` or an offset in the file, in bytes; see [`ErrorKind::field_c_names`].
     pub offset: u64,
-    /// The number at fault; see [`ErrorKind::field_names`].
+    /// The number at fault; see [`ErrorKind::field_c_names`].
     pub value: u64,
-    /// What the number was held against; see [`ErrorKind::field_names`].
+    /// What the number was held against; see [`ErrorKind::field_c_names`].
     pub limit: u64,
 }
 
@@ -248,6 +244,15 @@ impl Error {
     pub const fn in_section(mut self, section: u32) -> Self {
         self.section = Some(section);
         self
+    }
+}
+
+impl Error {
+    /// Returns the members `offset`, `value` and `limit` that an error of this kind uses, with their
+    /// meaning.
+    pub fn numbers(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        let names = self.kind.field_c_names().iter().map(|name| name.to_str().unwrap_or_default());
+        names.zip([self.offset, self.value, self.limit]).filter(|(name, _)| !name.is_empty())
     }
 }
 
@@ -275,24 +280,27 @@ impl fmt::Display for Error {
         if let Some(symbol) = self.symbol {
             part(f, "symbol", format_args!("{symbol}"))?;
         }
-        let numbers = [self.offset, self.value, self.limit];
-        for (name, number) in self.kind.field_names().into_iter().zip(numbers) {
-            if !name.is_empty() {
-                part(f, name, format_args!("{number:#x}"))?;
-            }
-        }
-        Ok(())
+        self.numbers().try_for_each(|(name, number)| part(f, name, format_args!("{number:#x}")))
     }
 }
 
 impl core::error::Error for Error {}
 
-/// A number of the embedder's own, passed through: what one of its callbacks failed with.
+/// The error of a callback: a number of the embedder. relakit returns it in [`Error::value`],
+/// sign-extended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallbackError(
-    /// Any number but 0; it comes back in [`Error::value`], sign-extended.
+    /// Any number but 0.
     pub i32,
 );
+
+impl fmt::Display for CallbackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a callback failed with {}", self.0)
+    }
+}
+
+impl core::error::Error for CallbackError {}
 
 impl CallbackError {
     /// The number as it stands in [`Error::value`].

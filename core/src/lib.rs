@@ -72,6 +72,7 @@ mod read;
 pub mod reloc;
 mod report;
 pub mod sechdrs;
+#[doc(hidden)]
 pub mod sort;
 
 pub use error::{CallbackError, Error, ErrorKind};

@@ -226,9 +226,8 @@ pub extern "C" fn relakit_lint_help(lint: i32) -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_lint_field_name(lint: i32, member: u32) -> *const c_char {
     let name = |lint: Lint| {
-        let [offset, value, limit] = lint.field_c_names();
-        let names = [offset, value, limit, lint.other_c_name()];
-        usize::try_from(member).ok().and_then(|member| names.get(member).copied())
+        let mut names = lint.field_c_names().iter().copied().chain([lint.other_c_name()]);
+        names.nth(usize::try_from(member).ok()?)
     };
     lint_of(lint).and_then(name).map_or(ptr::null(), CStr::as_ptr)
 }

@@ -345,11 +345,11 @@ pub extern "C" fn relakit_linux_errno(status: relakit_status) -> i32 {
 /// text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_error_field_name(status: relakit_status, member: u32) -> *const c_char {
-    let names = match (kind(status), call_status(status)) {
-        (Some(kind), _) => kind.field_c_names(),
-        (None, Some(&(_, _, [value, limit]))) => [c"", value, limit],
-        (None, None) => [c""; 3],
+    let Ok(member) = usize::try_from(member) else { return ptr::null() };
+    let name = match (kind(status), call_status(status)) {
+        (Some(kind), _) => kind.field_c_names().get(member).copied(),
+        (None, Some(&(_, _, [value, limit]))) => [c"", value, limit].get(member).copied(),
+        (None, None) => [c""; 3].get(member).copied(),
     };
-    let name = usize::try_from(member).ok().and_then(|member| names.get(member));
-    name.map_or(ptr::null(), |name| name.as_ptr())
+    name.map_or(ptr::null(), CStr::as_ptr)
 }

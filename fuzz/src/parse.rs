@@ -144,7 +144,7 @@ fn symbols(object: &Object<'_>) {
         if let SymbolLocation::Section(section) = table.location(&symbol) {
             assert!((1..object.section_count()).contains(&section));
         }
-        assert_eq!(symbol.binding(), symbol.st_info >> 4);
+        assert_eq!(symbol.binding().0, symbol.st_info >> 4);
     }
 }
 

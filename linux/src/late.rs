@@ -41,6 +41,7 @@ pub struct LinuxLate<'a, 'f> {
 
 /// A coming as Linux does it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LinuxComing {
     /// What stopped it.
     pub error: Option<Error>,

@@ -95,6 +95,7 @@ rules! {
 
 /// A rule that a module breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoaderFinding {
     /// Which.
     pub check: LoaderCheck,

@@ -205,9 +205,7 @@ impl<'m, 'f> Findings<'m, 'f> {
     fn row(&self, finding: &Finding, details: &[String]) -> FindingRow {
         let rule = finding.lint;
         let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
-        let names = rule.field_c_names().map(|name| name.to_str().unwrap_or_default());
-        let numbers = [finding.offset, finding.value, finding.limit];
-        let named = names.into_iter().zip(numbers).filter(|(name, _)| !name.is_empty() && *name != "offset");
+        let named = finding.numbers().filter(|(name, _)| *name != "offset");
         let other = rule.other_c_name().to_str().ok().filter(|_| finding.other_section.is_some());
         FindingRow {
             rule,

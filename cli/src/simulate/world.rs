@@ -5,7 +5,7 @@ use super::memory::ModuleMemory;
 use super::prediction::Errors;
 use super::report::{Prediction, Verdict};
 use crate::input::symbols::{NAME_MAX, Symbols};
-use relakit::elf::SymbolLocation;
+use relakit::elf::{Binding, SymbolLocation};
 use relakit::{CallbackError, Module, Profile, Resolver};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -148,7 +148,7 @@ fn symbols<'f>(module: &Module<'f>, values: &[u64]) -> Vec<(Named<'f>, bool)> {
                 let per_cpu = module.per_cpu_section() == Some(section);
                 (
                     (module.is_allocated(section) && !init) || per_cpu,
-                    if symbol.binding() == 0 { b't' } else { b'T' },
+                    if symbol.binding() == Binding::LOCAL { b't' } else { b'T' },
                 )
             }
             _ => (false, b'a'),

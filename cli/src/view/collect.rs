@@ -135,7 +135,7 @@ fn row<'f>(
     module: &'f Module<'f>,
     index: u32,
     section: &Section,
-    Classified { class, reason }: Classified<'f>,
+    Classified { class, reason, .. }: Classified<'f>,
     table: Option<(RelaTable<'f>, usize)>,
 ) -> SectionRow<'f> {
     let object = module.object();

@@ -14,4 +14,4 @@ pub(crate) use object::Strictness;
 pub use rela::{Rela, RelaTable};
 pub use section::{Section, SectionFlags};
 pub use strtab::{NAME_MAX, Strings};
-pub use symbol::{Symbol, SymbolLocation, SymbolTable};
+pub use symbol::{Binding, Symbol, SymbolLocation, SymbolTable, Symbols};

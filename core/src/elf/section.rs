@@ -31,6 +31,7 @@ bitflags! {
 ///
 /// The fields have the names of `Elf64_Shdr`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Section {
     /// Byte offset of the name in the section name table.
     pub sh_name: u32,

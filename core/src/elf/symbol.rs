@@ -5,6 +5,7 @@ use crate::abi;
 use crate::error::{Error, ErrorKind};
 use crate::read::{u8_at, u16_at, u32_at, u64_at};
 use crate::report::{Failed, Report, capture};
+use core::ops::Range;
 
 /// One symbol, host-order. `Copy`, so nothing borrows the file.
 ///
@@ -46,10 +47,24 @@ impl Symbol {
         self.index
     }
 
-    /// Binding: `STB_LOCAL`, `STB_GLOBAL`, `STB_WEAK` or another number.
-    pub const fn binding(&self) -> u8 {
-        self.st_info >> 4
+    /// Returns the binding: the upper four bits of `st_info`.
+    pub const fn binding(&self) -> Binding {
+        Binding(self.st_info >> 4)
     }
+}
+
+/// The binding of a symbol (gABI 4, "Symbol Table"). The numbers that have no constant here are those of
+/// operating systems and processors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Binding(pub u8);
+
+impl Binding {
+    /// Visible in its file only.
+    pub const LOCAL: Self = Self(abi::STB_LOCAL);
+    /// Visible to all files.
+    pub const GLOBAL: Self = Self(abi::STB_GLOBAL);
+    /// As `GLOBAL`, but need not be defined.
+    pub const WEAK: Self = Self(abi::STB_WEAK);
 }
 
 /// Where a symbol is (`st_shndx`, gABI 4).
@@ -132,10 +147,9 @@ impl<'f> SymbolTable<'f> {
         Symbol::read(index, self.entries.get(usize::try_from(index).ok()?)?)
     }
 
-    /// All symbols in order, the null symbol included.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Symbol> + use<'f> {
-        let table = *self;
-        (0..self.len()).filter_map(move |index| table.get(index))
+    /// Returns all symbols in order, the null symbol included.
+    pub fn iter(&self) -> Symbols<'f> {
+        Symbols { table: *self, indices: 0..self.len() }
     }
 
     /// Returns the name of `symbol`, without its NUL.
@@ -186,6 +200,42 @@ impl<'f> SymbolTable<'f> {
         }
     }
 }
+
+impl<'f> IntoIterator for &SymbolTable<'f> {
+    type Item = Symbol;
+    type IntoIter = Symbols<'f>;
+
+    fn into_iter(self) -> Symbols<'f> {
+        self.iter()
+    }
+}
+
+/// The symbols of a table: the iterator of [`SymbolTable::iter`].
+#[derive(Clone, Debug)]
+pub struct Symbols<'f> {
+    table: SymbolTable<'f>,
+    indices: Range<u32>,
+}
+
+impl Iterator for Symbols<'_> {
+    type Item = Symbol;
+
+    fn next(&mut self) -> Option<Symbol> {
+        self.indices.next().and_then(|index| self.table.get(index))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.indices.size_hint()
+    }
+}
+
+impl DoubleEndedIterator for Symbols<'_> {
+    fn next_back(&mut self) -> Option<Symbol> {
+        self.indices.next_back().and_then(|index| self.table.get(index))
+    }
+}
+
+impl ExactSizeIterator for Symbols<'_> {}
 
 #[cfg(test)]
 mod tests {

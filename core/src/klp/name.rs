@@ -5,6 +5,7 @@ use crate::profile::Profile;
 
 /// `.klp.rela.<object>[<anything>]`: the name of a livepatch relocation section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RelaName<'n> {
     /// 1 to 55 bytes, none of them a dot; cut to 55 where the name has more.
     pub object: &'n [u8],
@@ -32,6 +33,7 @@ impl<'n> RelaName<'n> {
 
 /// `.klp.sym.<object>.<name>,<sympos>`: the name of a livepatch symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SymName<'n> {
     /// 1 to 55 bytes, none of them a dot.
     pub object: &'n [u8],

@@ -151,6 +151,7 @@ impl Reason {
 
 /// A class with its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Classified<'f> {
     /// What the section is.
     pub class: Class<'f>,

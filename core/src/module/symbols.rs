@@ -2,7 +2,7 @@
 
 use super::{Memory, Module};
 use crate::abi;
-use crate::elf::{NAME_MAX, RelaTable, Symbol, SymbolLocation, SymbolTable};
+use crate::elf::{Binding, NAME_MAX, RelaTable, Symbol, SymbolLocation, SymbolTable};
 use crate::error::{CallbackError, Error, ErrorKind};
 use crate::klp::SymName;
 use crate::profile::Profile;
@@ -236,7 +236,7 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
                 let found = if name.len() > NAME_MAX { Ok(None) } else { resolver.exported(name) };
                 match found {
                     Ok(Some(value)) => return Ok(value),
-                    Ok(None) if symbol.binding() == abi::STB_WEAK || name == b"_GLOBAL_OFFSET_TABLE_" => {
+                    Ok(None) if symbol.binding() == Binding::WEAK || name == b"_GLOBAL_OFFSET_TABLE_" => {
                         return Ok(symbol.st_value);
                     }
                     Ok(None) => (ErrorKind::UnknownSymbol, 0, 0),

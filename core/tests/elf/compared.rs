@@ -61,7 +61,7 @@ pub fn compare(bytes: &[u8]) {
         let (name, info, visibility) = (other.st_name(LE), other.st_info().0, other.st_other().0);
         let (shndx, value, size) = (other.st_shndx(LE).0, other.st_value(LE), other.st_size(LE));
         assert_eq!(read, (name, info, visibility, shndx, value, size), "symbol {number}");
-        assert_eq!(symbol.binding(), other.st_bind().0);
+        assert_eq!(symbol.binding().0, other.st_bind().0);
         assert_eq!(symbols.name(&symbol).unwrap(), expected.symbol_name(LE, other).unwrap());
         let section = expected.symbol_section(LE, other, index).unwrap().map(|section| section.0 as u64);
         let place = match symbols.location(&symbol) {

@@ -117,7 +117,7 @@ fn loader(module: &Module<'_>) {
     loader_check::loader(module, &mut |fault| found.push(fault));
     let first = found.len();
     loader_check::same_names(module, &sorted, &mut |fault| found.push(fault));
-    for (number, LoaderFinding { check: rule, section }) in found.into_iter().enumerate() {
+    for (number, LoaderFinding { check: rule, section, .. }) in found.into_iter().enumerate() {
         assert!(rule.is_of(module.profile()) && rule.errno() > 0 && !rule.message().is_empty(), "{rule:?}");
         assert!(section.is_none_or(|index| index < object.section_count()), "{rule:?}");
         assert_eq!(number >= first, rule == LoaderCheck::SameName);

@@ -75,14 +75,15 @@ macro_rules! rules {
                 }
             }
 
-            /// What `offset`, `value` and `limit` of a finding of this rule mean; empty where not used.
-            pub const fn field_c_names(self) -> [&'static CStr; 3] {
+            /// Returns the meaning of `offset`, `value` and `limit` in a finding of this lint, in this order. A
+            /// text is empty if the member is not used.
+            pub const fn field_c_names(self) -> &'static [&'static CStr] {
                 match self {
-                    $(Self::$name => [$offset, $value, $limit],)*
+                    $(Self::$name => &[$offset, $value, $limit],)*
                 }
             }
 
-            /// What the other place of a finding of this rule is; empty where there is none.
+            /// Returns the meaning of `other_section` and `other_entry`; empty if they are not used.
             pub const fn other_c_name(self) -> &'static CStr {
                 match self {
                     $(Self::$name => $other,)*
