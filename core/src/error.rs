@@ -1,21 +1,21 @@
-//! The one error of this crate: what failed, where, and the numbers.
+//! The error of this crate: what failed, where, and the numbers.
 
 use core::ffi::CStr;
 use core::fmt;
 
-/// The `errno` values that Linux's module loader answers with, as positive numbers.
+/// The `errno` values that Linux's module loader returns, as positive numbers.
 mod errno {
     pub(super) const ENOENT: i32 = 2;
     pub(super) const ENOEXEC: i32 = 8;
     pub(super) const EINVAL: i32 = 22;
-    /// Nothing that Linux says: it would not notice, or has no such call.
+    /// Linux does not check this, or has no such call.
     pub(super) const NONE: i32 = 0;
 }
 
-/// One row a kind: number, sentence, what `offset`, `value` and `limit` mean ("" = not used), errno.
+/// Each row is a kind: number, message, meaning of `offset`, `value` and `limit` ("" if not used), errno.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal, [$offset:literal $value:literal $limit:literal], $errno:ident;)*) => {
-        /// What failed. The number is ABI: added at the end, never renumbered.
+        /// The kind of an error. From the first release on, numbers are only added at the end.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         #[repr(i32)]
@@ -27,14 +27,14 @@ macro_rules! kinds {
             /// Every kind, in the order of the numbers.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// A static sentence, without the numbers.
+            /// Returns an English sentence without the numbers.
             pub const fn message(self) -> &'static CStr {
                 match self {
                     $(Self::$name => $text,)*
                 }
             }
 
-            /// What Linux answers in this case, as a positive `errno`; 0 where Linux has no such answer.
+            /// Returns the positive `errno` of Linux in this case; 0 if Linux does not check this.
             pub const fn linux_errno(self) -> i32 {
                 match self {
                     $(Self::$name => errno::$errno,)*
@@ -57,7 +57,7 @@ kinds! {
     Truncated = -1, c"reaches past the end of the file", [c"file offset" c"size" c"file size"], ENOEXEC;
     /// The file does not begin with the ELF magic.
     NotElf = -2, c"not an ELF file", [c"" c"first four bytes" c""], ENOEXEC;
-    /// `e_ident` does not say ELF64, little-endian, version 1 (gABI 4). Linux does not look.
+    /// `e_ident` is not that of ELF64, little-endian, version 1 (gABI 4). Linux does not check it.
     BadIdent = -3, c"not a 64-bit little-endian ELF file of version 1", [c"file offset" c"byte" c"expected"], NONE;
     /// `e_type` is not `ET_REL`.
     NotRelocatable = -4, c"not a relocatable object", [c"" c"e_type" c"expected"], ENOEXEC;
@@ -69,130 +69,133 @@ kinds! {
     BadSectionZero = -7, c"section 0 is not empty", [c"" c"field" c""], ENOEXEC;
     /// More sections than an index can name.
     TooManySections = -8, c"more sections than an index can name", [c"" c"sections" c"most"], ENOEXEC;
-    /// The module has no sections at all, or counts them in a way that this profile does not know.
+    /// The module has no sections, or it uses extended numbering and the profile does not.
     NoSections = -9, c"no section headers", [c"" c"e_shnum" c""], ENOEXEC;
-    /// `e_shstrndx` does not lead to a string table that ends with NUL.
+    /// `e_shstrndx` is not the index of a string table that ends with NUL.
     BadNameTable = -10, c"section name table is not a NUL-terminated string table", [c"" c"e_shstrndx" c"sections"], ENOEXEC;
-    /// `sh_name` is outside the name table, or the name is not ended within the table or the longest name.
+    /// `sh_name` is outside the name table, or the name does not end in it.
     BadSectionName = -11, c"section name lies outside the name table", [c"" c"sh_name" c"table size"], ENOEXEC;
     /// A relocatable module needs a symbol table.
     NoSymbolTable = -12, c"no symbol table", [c"" c"" c""], ENOEXEC;
-    /// There may be one symbol table only.
+    /// The file has a second symbol table.
     ManySymbolTables = -13, c"a second symbol table", [c"" c"first one" c""], ENOEXEC;
-    /// `sh_link` of the symbol table does not lead to a string table; or that one is not as the profile wants it.
+    /// `sh_link` of the symbol table is not the index of a string table, or the profile refuses the table.
     BadStringTable = -14, c"symbol names are not in a valid string table", [c"" c"sh_link" c"sections"], ENOEXEC;
-    /// `st_name` is outside the string table, or the name is not ended within the table or the longest name.
+    /// `st_name` is outside the string table, or the name does not end in it.
     BadSymbolName = -15, c"symbol name lies outside the string table", [c"" c"st_name" c"table size"], ENOEXEC;
     /// The size of a relocation table is not a multiple of 24. Linux ignores the rest.
     PartialEntry = -16, c"relocation table ends inside an entry", [c"" c"size" c"bytes left over"], NONE;
 
-    /// A relocation names a symbol that does not exist.
+    /// A relocation uses a symbol that does not exist.
     SymbolIndex = -17, c"symbol index is outside the symbol table", [c"offset" c"" c"symbols"], NONE;
-    /// `st_shndx` names a section that does not exist, or a reserved index without a meaning here.
+    /// `st_shndx` is the index of no section, or a reserved index that is not supported.
     SymbolSection = -18, c"symbol has an invalid section index", [c"" c"st_shndx" c"sections"], ENOEXEC;
-    /// A common symbol: compile with -fno-common.
+    /// A symbol is common. Compile with -fno-common.
     CommonSymbol = -19, c"common symbol in a module (compile with -fno-common)", [c"" c"size" c""], ENOEXEC;
-    /// Undefined, not weak, and the resolver does not know it.
+    /// A symbol is undefined and not weak, and the resolver does not export it.
     UnknownSymbol = -20, c"unknown symbol", [c"" c"" c""], ENOENT;
-    /// A relocation uses a symbol of a section that was not placed.
+    /// A relocation uses a symbol of a section without memory.
     SymbolUnassigned = -21, c"symbol lies in a section that has no address", [c"offset" c"symbol's section" c""], NONE;
-    /// The memory lent for symbol values is too short.
+    /// The caller-provided buffer for symbol values is too short.
     ValuesTooShort = -22, c"memory lent for symbol values is too short", [c"" c"entries lent" c"entries needed"], NONE;
-    /// The resolver failed; `value` is its own number.
+    /// The resolver failed. `value` is its [`CallbackError`].
     Resolver = -23, c"the resolver failed", [c"" c"its number" c""], NONE;
 
-    /// A section has `SHF_RELA_LIVEPATCH`, and its name is not `.klp.rela.<object>...`.
+    /// The name of a section with `SHF_RELA_LIVEPATCH` does not begin with `.klp.rela.<object>`.
     BadKlpSectionName = -24, c"livepatch section with an incorrectly formatted name", [c"" c"" c""], EINVAL;
     /// A livepatch relocation uses a symbol whose `st_shndx` is not `SHN_LIVEPATCH`.
     NotKlpSymbol = -25, c"symbol is not marked as a livepatch symbol", [c"offset" c"st_shndx" c""], EINVAL;
-    /// The symbol's name is not `.klp.sym.<object>.<name>,<position>`.
+    /// The symbol's name is not `.klp.sym.<object>.<name>,<sympos>`.
     BadKlpSymbolName = -26, c"livepatch symbol with an incorrectly formatted name", [c"offset" c"" c""], EINVAL;
-    /// A module's livepatch section names a vmlinux symbol: that belongs into the early pass.
+    /// A livepatch section for a module uses a symbol of vmlinux, which only the early pass resolves.
     VmlinuxFromModule = -27, c"module-specific livepatch section uses a vmlinux symbol", [c"offset" c"" c""], EINVAL;
-    /// No symbol of that object has that name, or its value is 0.
+    /// The object has no symbol of that name, or its value is 0.
     KlpNotFound = -28, c"livepatch symbol not found in its object", [c"offset" c"position" c""], EINVAL;
-    /// Position 0 means "the only one", and there are several.
+    /// The sympos is 0, so the name must be unique in its object. It is not.
     KlpAmbiguous = -29, c"livepatch symbol is ambiguous: position 0, and the object has several", [c"offset" c"position" c""], EINVAL;
     /// The object has fewer symbols of that name.
     KlpSympos = -30, c"livepatch symbol position is past the last symbol of that name", [c"offset" c"position" c""], EINVAL;
-    /// A late section that is not `SHF_ALLOC`: gone when its object comes. Linux reads freed memory.
+    /// A late section is not `SHF_ALLOC`. Linux has freed it when the object is loaded, and reads freed memory.
     LateNotAllocated = -31, c"module-specific livepatch section is not SHF_ALLOC", [c"" c"sh_flags" c""], NONE;
-    /// `sh_info` of a late section names no section. Linux writes through a wild pointer.
+    /// `sh_info` is the index of no section. In a late pass, Linux writes through a wild pointer.
     TargetOutOfRange = -32, c"relocation target does not exist", [c"" c"sh_info" c"sections"], NONE;
     /// The target of a late section is not in memory. Linux writes to freed memory.
     TargetNotAllocated = -33, c"relocation target is not in memory", [c"" c"target" c"its sh_flags"], NONE;
-    /// The target of a late section is the template of the per-CPU data, which is gone by then.
+    /// The target of a late section is the template of the per-CPU data, which Linux has freed by then.
     TargetPerCpu = -34, c"relocation target is the per-CPU template, which is gone after loading", [c"" c"target" c""], NONE;
-    /// The target is the symbol or string table that the pass itself reads.
+    /// The target is the symbol or string table, which the pass reads.
     TargetIsSymbolTable = -35, c"relocation target is the symbol table or its strings", [c"" c"target" c""], NONE;
     /// A livepatch section of type NOBITS has no relocations to read.
     NoRelocationBytes = -36, c"livepatch section occupies no bytes in the file", [c"" c"size" c""], EINVAL;
     /// x86-64 has no REL relocations (psABI 4.4).
     RelSection = -37, c"REL relocations are not used on x86-64", [c"" c"target" c""], ENOEXEC;
 
-    /// The relocation type is not one that the rules know.
+    /// The flags of the pass do not support the relocation type.
     UnknownType = -38, c"unknown relocation type", [c"offset" c"" c""], ENOEXEC;
     /// The value does not fit its field.
     Overflow = -39, c"value does not fit its field", [c"offset" c"value" c"largest"], ENOEXEC;
     /// The field is not inside the target section.
     OffsetOutside = -40, c"field lies outside its section", [c"offset" c"field size" c"section size"], NONE;
-    /// The field was not zero before the relocation.
+    /// A field is not zero before its relocation.
     TargetNotZero = -41, c"field is not zero before its relocation", [c"offset" c"value" c"existing"], ENOEXEC;
-    /// Clearing: the field does not hold what was applied.
+    /// A field does not hold the value that was applied, so it is not cleared.
     TargetMismatch = -42, c"field does not hold what the relocation wrote", [c"offset" c"expected" c"existing"], NONE;
-    /// The writer failed; nothing is changed. `value` is its own number.
+    /// A writer failed. Nothing is changed. `value` is its [`CallbackError`].
     Writer = -43, c"the writer failed, nothing is changed", [c"offset" c"its number" c""], NONE;
-    /// The writer failed to make the change visible; it was undone. `value` is its own number.
+    /// `sync` failed, and the pass was rolled back. `value` is its [`CallbackError`].
     Sync = -44, c"the writer's sync failed, the pass was undone", [c"" c"its number" c""], NONE;
-    /// The writer failed, and failed again when the pass was to be undone: the entries from 0 to `entry` hold
-    /// their values, those after it are as they were (cleared, if the pass was to clear); without `entry` none
-    /// holds its value. `value` is the writer's own number.
+    /// A writer failed, and the rollback failed too. The entries 0 to `entry` hold their values. The later
+    /// entries are as before, or cleared if the pass was clearing. Without `entry`, no entry holds its
+    /// value. `value` is the [`CallbackError`] of the writer.
     NotUndone = -45, c"undoing failed too: the section's entries up to this one stay written", [c"offset" c"its number" c""], NONE;
-    /// A dry run through a writer: fields that overlap or do not ascend can be judged by writing only.
+    /// A dry run cannot check a field that begins before the end of the field before it.
     FieldsNotAscending = -46, c"fields overlap or do not ascend, and a dry run may not write", [c"offset" c"" c""], NONE;
 
-    /// A section that is relocated, or was asked for, has no place.
+    /// A section that is relocated has no memory.
     NotAssigned = -47, c"section was not placed", [c"" c"size" c""], NONE;
     /// The memory for a section is not of the section's size.
     AssignedSize = -48, c"memory for the section is not of its size", [c"" c"bytes lent" c"bytes needed"], NONE;
-    /// The name of an object that comes or goes is empty, or is "vmlinux".
+    /// The name of the object is empty, or it is "vmlinux".
     NotAModule = -49, c"not the name of a module", [c"" c"length" c""], EINVAL;
-    /// The object came before and has not gone.
+    /// The late relocations of the object are already applied.
     AlreadyLive = -50, c"object came before and has not gone", [c"" c"" c""], NONE;
-    /// The object is not there.
+    /// The late relocations of the object are not applied.
     NotLive = -51, c"object has not come", [c"" c"" c""], NONE;
-    /// The memory lent for what stays after loading is too short.
+    /// The caller-provided buffer for the retained state is too short.
     RetainedTooShort = -52, c"memory lent for the late relocations is too short", [c"" c"bytes lent" c"bytes needed"], NONE;
-    /// The section is not where it was when the early pass was done.
+    /// The section does not have the address of the early pass.
     SectionMoved = -53, c"section is not where it was when the module was loaded", [c"" c"address" c"expected"], NONE;
-    /// More objects than can be listed.
+    /// The module has late relocations for more objects than can be listed.
     TooManyObjects = -54, c"more objects than can be listed", [c"" c"" c"most"], NONE;
     /// There is no section of that index, or it is section 0.
     NoSuchSection = -55, c"no such section", [c"" c"index" c"sections"], NONE;
-    /// The section that was to be applied is not of type RELA.
+    /// The section is not of type RELA.
     NotRelocations = -56, c"not a relocation section", [c"" c"sh_type" c""], NONE;
-    /// The target overlaps what the pass reads: section headers, symbols, names or the relocations themselves.
+    /// The target overlaps memory that the pass reads: section headers, symbols, names or relocations.
     TargetOverlaps = -57, c"relocation target overlaps what is read to relocate it", [c"" c"target" c""], NONE;
-    /// The memory lent for an index of names is too short.
+    /// The caller-provided buffer for an index of names is too short.
     IndexTooShort = -58, c"memory lent for the index of names is too short", [c"" c"bytes lent" c"bytes needed"], NONE;
-    /// Two `SHT_SYMTAB_SHNDX` sections belong to the symbol table; which one counts is said nowhere. Linux does not look.
+    /// Two `SHT_SYMTAB_SHNDX` sections belong to the symbol table. The gABI does not say which one takes
+    /// precedence. Linux does not read them.
     ManySectionIndices = -59, c"a second table of section indices for the symbols", [c"" c"first one" c""], NONE;
-    /// The target is a relocation section itself. Linux would read the changed entries, this crate reads the file's.
+    /// The target is a relocation section. Linux would read the entries that it has changed.
     TargetIsRelocations = -60, c"relocation target is a relocation section", [c"" c"target" c""], NONE;
     /// The section's last byte would have an address past 2^64 - 1.
     AddressWraps = -61, c"section's addresses wrap past 2^64", [c"" c"address" c"size"], NONE;
-    /// All relocation tables together are larger than the file, so they share bytes. Linux takes as long as they say.
+    /// All relocation tables together are larger than the file. They share bytes, so that a small file could
+    /// take a long time.
     RelocationsTooLarge = -62, c"relocation tables together are larger than the file", [c"" c"bytes together" c"file size"], NONE;
-    /// A relocation uses a symbol that was not resolved: `SHN_LIVEPATCH`, or `SHN_UNDEF` and not weak, with value 0.
+    /// A relocation uses a symbol with value 0 that is `SHN_LIVEPATCH`, or `SHN_UNDEF` and not weak.
     SymbolUnresolved = -63, c"symbol is not resolved: its value is 0", [c"offset" c"st_shndx" c""], NONE;
-    /// The file has no bytes. Linux's `finit_module` refuses it before the loader looks.
+    /// The file has no bytes. Linux's `finit_module` refuses it before the loader reads it.
     EmptyFile = -64, c"file is empty", [c"" c"" c""], EINVAL;
-    /// An unused header (`SHT_NULL`) has `SHF_RELA_LIVEPATCH` and a name outside the name table. Linux reads the name.
+    /// An unused header (`SHT_NULL`) has `SHF_RELA_LIVEPATCH`, and a name outside the name table, which Linux
+    /// reads.
     KlpNameOutside = -65, c"livepatch section's name lies outside the name table", [c"" c"sh_name" c"table size"], NONE;
-    /// A section shares bytes of the file with what Linux writes before it reads the section: the section headers, or the per-CPU
-    /// template (relocation tables and section names).
+    /// A section shares bytes of the file with what Linux writes before it reads the section: the section
+    /// headers, or the per-CPU template.
     SharedBytes = -66, c"section shares bytes of the file with what Linux writes while it loads", [c"" c"file offset" c"size"], NONE;
-    /// An unused header (`SHT_NULL`) has `SHF_ALLOC` and leads outside of the file. Linux copies from there.
+    /// An unused header (`SHT_NULL`) has `SHF_ALLOC` and describes bytes outside the file, which Linux copies.
     NullOutside = -67, c"unused section header has SHF_ALLOC and leads outside of the file", [c"" c"file offset" c"size"], NONE;
     /// The flags of the pass exclude each other: a field cannot be both overwritten and added to.
     FlagsConflict = -68, c"flags exclude each other", [c"" c"flags" c""], NONE;
@@ -204,13 +207,14 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// A fault: what, where, and the numbers. `Copy`, borrows nothing.
+/// An error: what failed, where, and the numbers. It borrows nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Error {
     /// What failed.
     pub kind: ErrorKind,
-    /// Index of the section at fault: for a relocation the section that holds it, not its target.
+    /// Section index. For a relocation, it is the section that holds it. If memory is wrong, it is the section
+    /// of the memory.
     pub section: Option<u32>,
     /// Index of the relocation in its section, counted from 0.
     pub entry: Option<u64>,
@@ -218,16 +222,16 @@ pub struct Error {
     pub symbol: Option<u32>,
     /// psABI type number of the relocation.
     pub r_type: Option<u32>,
-    /// `r_offset` or an offset in the file, in bytes; see [`ErrorKind::field_c_names`].
+    /// `r_offset` or an offset in the file, in bytes; see [`numbers`](Self::numbers).
     pub offset: u64,
-    /// The number at fault; see [`ErrorKind::field_c_names`].
+    /// The number that is wrong; see [`numbers`](Self::numbers).
     pub value: u64,
-    /// What the number was held against; see [`ErrorKind::field_c_names`].
+    /// The number that it was compared with; see [`numbers`](Self::numbers).
     pub limit: u64,
 }
 
 impl Error {
-    /// A fault with a number and what it was held against.
+    /// Returns an error with the number that is wrong, and the number that it was compared with.
     pub const fn new(kind: ErrorKind, value: u64, limit: u64) -> Self {
         Self { kind, section: None, entry: None, symbol: None, r_type: None, offset: 0, value, limit }
     }
@@ -303,7 +307,7 @@ impl fmt::Display for CallbackError {
 impl core::error::Error for CallbackError {}
 
 impl CallbackError {
-    /// The number as it stands in [`Error::value`].
+    /// The number as it is in [`Error::value`].
     pub(crate) const fn number(self) -> u64 {
         // A cast between integers of known width; `i64::from` is not const.
         (self.0 as i64).cast_unsigned()
@@ -334,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_prints_all_it_knows_and_nothing_it_does_not() {
+    fn an_error_prints_all_that_it_has_and_nothing_else() {
         let error = Error {
             entry: Some(3),
             r_type: Some(10),

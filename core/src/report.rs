@@ -1,39 +1,39 @@
-//! How a fault travels inside the crate: it is written down once, where it is found, and what is returned is one bit.
+//! The error of a function inside the crate: it is stored once in a [`Report`], and functions return a
+//! marker without a size.
 //!
-//! An [`Error`] has 72 bytes. Handed from function to function by value it was a fifth of the crate's code and most of its
-//! stack.
+//! An [`Error`] has 72 bytes. If every function returned it, the copies would be a fifth of the crate's
+//! code and most of its stack.
 
 use crate::error::{Error, ErrorKind};
 
-/// The fault is in the report. Only a report can make one.
+/// The error is in the report. Only a report can make this marker.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failed(());
 
-/// Where a fault is written down. A later one takes the place of an earlier one.
+/// Holds the error. A later error replaces an earlier one.
 #[derive(Debug)]
 pub(crate) struct Report(Error);
 
 /// Decides what follows an error: a pass ends with it, a list of errors goes on.
 pub(crate) type OnError<'a> = &'a mut dyn FnMut(Failed, &mut Report) -> Result<(), Failed>;
 
-/// Runs what reports a fault, for a caller who wants an [`Error`].
+/// Calls `run`, and returns its error as an [`Error`].
 pub(crate) fn capture<T>(run: impl FnOnce(&mut Report) -> Result<T, Failed>) -> Result<T, Error> {
     let mut report = Report::new();
-    run(&mut report).map_err(|stopped| *report.error(stopped))
+    run(&mut report).map_err(|failed| *report.error(failed))
 }
 
 impl Report {
-    /// Nothing is in it yet, so the kind says nothing.
+    /// A report without an error; its kind means nothing.
     pub(crate) const fn new() -> Self {
         Self(Error::new(ErrorKind::Truncated, 0, 0))
     }
 
-    /// What stopped it.
     pub(crate) const fn error(&self, _: Failed) -> &Error {
         &self.0
     }
 
-    /// A fault with a number and what it was held against.
+    /// Stores an error with the number that is wrong, and the number that it was compared with.
     #[cold]
     #[inline(never)]
     pub(crate) fn fail(&mut self, kind: ErrorKind, value: u64, limit: u64) -> Failed {
@@ -41,7 +41,7 @@ impl Report {
         Failed(())
     }
 
-    /// A fault that was found before.
+    /// Stores an error that was found earlier.
     #[cold]
     #[inline(never)]
     pub(crate) fn known(&mut self, error: &Error) -> Failed {
@@ -49,34 +49,34 @@ impl Report {
         Failed(())
     }
 
-    /// Adds the section at fault.
+    /// Adds the section.
     #[cold]
     #[inline(never)]
-    pub(crate) fn in_section(&mut self, stopped: Failed, section: u32) -> Failed {
+    pub(crate) fn in_section(&mut self, failed: Failed, section: u32) -> Failed {
         self.0.section = Some(section);
-        stopped
+        failed
     }
 
-    /// Adds the symbol at fault.
+    /// Adds the symbol.
     #[cold]
     #[inline(never)]
-    pub(crate) fn of_symbol(&mut self, stopped: Failed, symbol: u32) -> Failed {
+    pub(crate) fn of_symbol(&mut self, failed: Failed, symbol: u32) -> Failed {
         self.0.symbol = Some(symbol);
-        stopped
+        failed
     }
 
     /// Adds an offset in the file.
-    pub(crate) fn at_offset(&mut self, stopped: Failed, offset: u64) -> Failed {
+    pub(crate) fn at_offset(&mut self, failed: Failed, offset: u64) -> Failed {
         self.0.offset = offset;
-        stopped
+        failed
     }
 
-    /// Adds the relocation at fault: its number in its section, and what it says.
+    /// Adds a relocation: its index in its section, and its members.
     #[cold]
     #[inline(never)]
     pub(crate) fn at_relocation(
         &mut self,
-        stopped: Failed,
+        failed: Failed,
         index: usize,
         offset: u64,
         symbol: u32,
@@ -84,16 +84,16 @@ impl Report {
     ) -> Failed {
         self.0 =
             Error { entry: Some(index as u64), symbol: Some(symbol), r_type: Some(r_type), offset, ..self.0 };
-        stopped
+        failed
     }
 
-    /// Adds the entry of a fault that is its place only.
-    pub(crate) fn of_entry(&mut self, stopped: Failed, index: usize, offset: u64) -> Failed {
+    /// Adds the index and the offset of a relocation whose symbol and type do not matter.
+    pub(crate) fn of_entry(&mut self, failed: Failed, index: usize, offset: u64) -> Failed {
         self.0.entry = Some(index as u64);
-        self.at_offset(stopped, offset)
+        self.at_offset(failed, offset)
     }
 
-    /// The fault in the report, a writer's, could not be undone.
+    /// Changes the error of a writer to `NotUndone`.
     #[cold]
     #[inline(never)]
     pub(crate) fn not_undone(&mut self) -> Failed {

@@ -1,4 +1,4 @@
-//! Objects come and go: the late passes.
+//! The late passes: the target modules of a livepatch are loaded and unloaded.
 
 use super::Memory;
 use super::retained::{Parts, SectionRecord, SymbolRecord};
@@ -7,52 +7,59 @@ use crate::abi::{self, SYM_SIZE};
 use crate::elf::{Rela, RelaTable};
 use crate::error::{CallbackError, Error, ErrorKind};
 use crate::profile::Profile;
-use crate::reloc::{Op, Pass, RelocFlags, Sections, SymtabValues, Target, Transaction, Values, list_errors};
+use crate::reloc::{Op, Pass, RelocFlags, Sections, SymtabValues, Target, Transaction, list_errors};
 use crate::report::{Failed, OnError, Report, capture};
 use core::ops::Range;
 
-/// A loaded module's late relocations. It borrows the buffer it was put into and nothing else: the file, the symbol
-/// table and the symbol values may go.
+/// The late relocations of a loaded module. It borrows the buffer of the retained state and nothing
+/// else.
 #[derive(Debug)]
 pub struct Late<'k> {
-    kept: Parts<'k>,
-    rules: RelocFlags,
+    retained: Parts<'k>,
+    flags: RelocFlags,
     clears_on_going: bool,
 }
 
 impl<'k> Late<'k> {
-    pub(super) fn new(kept: Parts<'k>, profile: &Profile) -> Self {
-        // The values of its symbols come from the resolver, and 0 is no value there.
-        let rules = profile.reloc_flags().union(RelocFlags::ALLOW_ZERO_SYMBOLS);
-        Self { kept, rules, clears_on_going: profile.clears_on_going }
+    pub(super) fn new(retained: Parts<'k>, profile: &Profile) -> Self {
+        // The resolver has returned all values, and refuses 0.
+        let flags = profile.reloc_flags().union(RelocFlags::ALLOW_ZERO_SYMBOLS);
+        Self { retained, flags, clears_on_going: profile.clears_on_going }
     }
 
-    /// The object that each kept section belongs to, in section order, and whether it has come. An object with several
-    /// sections is named several times.
+    /// Returns the object of each late section, in section order, and whether its relocations are applied.
+    /// An object with several sections is returned several times.
     pub fn objects(&self) -> impl Iterator<Item = (&[u8], bool)> {
-        self.kept.sections.iter().map(SectionRecord::read).filter_map(|record| {
+        self.retained.sections.iter().map(SectionRecord::read).filter_map(|record| {
             let object = self.object(&record);
             (!object.is_empty()).then_some((object, record.live != 0))
         })
     }
 
-    /// The object number `index` of [`objects`](Self::objects), counted from 0. Takes time logarithmic in the number of kept
-    /// sections.
+    /// Returns item `index` of [`objects`](Self::objects), counted from 0. The time is logarithmic in the
+    /// number of late sections.
     pub fn object_at(&self, index: u32) -> Option<(&[u8], bool)> {
-        let at = self.kept.sections.partition_point(|record| SectionRecord::read(record).named <= index);
-        let record = SectionRecord::read(self.kept.sections.get(at)?);
+        let sections = &self.retained.sections;
+        let at = sections.partition_point(|record| SectionRecord::read(record).named <= index);
+        let record = SectionRecord::read(sections.get(at)?);
         Some((self.object(&record), record.live != 0))
     }
 
-    /// `object` has come: resolves the symbols of its sections and applies them, in section order as Linux does
-    /// (Linux semantics 10). All of them, or nothing is changed. Answers the number of sections: 0 when the module has
-    /// none for that object, which is often a misspelt name.
+    /// Applies the relocations for `object` when it is loaded, or changes nothing. Returns the number of
+    /// its sections. 0 often means that the name is misspelt.
     ///
-    /// `memory` is the memory of the early pass. The resolver's `exported` is not called.
+    /// The symbols of each section are resolved, then its relocations are applied, in section order as Linux
+    /// does (Linux semantics 10). `memory` is the memory of the early pass. The resolver's `exported` is
+    /// not called.
     ///
     /// # Errors
-    /// [`ErrorKind::NotAModule`] and [`ErrorKind::AlreadyLive`]; else the first section, symbol or relocation that stops
-    /// it. A livepatch section with a malformed name stops every object.
+    /// - `NotAModule`: `object` is empty or "vmlinux".
+    /// - `AlreadyLive`: the relocations are already applied.
+    /// - The error of a [`Malformed`](crate::Class::Malformed) section. A section with a malformed name is an
+    ///   error for every object.
+    /// - The errors of [`Module::resolve_livepatch`](crate::Module::resolve_livepatch).
+    /// - `NotAssigned`, `SectionMoved`, `AssignedSize`: the memory is not that of the early pass.
+    /// - The errors of [`reloc::apply`](crate::reloc::apply).
     pub fn coming<M: Memory + ?Sized>(
         &mut self,
         object: &[u8],
@@ -62,17 +69,22 @@ impl<'k> Late<'k> {
         capture(|report| self.pass(object, memory, Some(resolver), report))
     }
 
-    /// `object` goes: verifies and clears every field that its coming wrote, the last first. All of them, or nothing is
-    /// changed. Answers the number of sections. With a profile that does not clear (Linux before 6.3) nothing is
-    /// written, and the object cannot come again into the same memory.
+    /// Clears every field that [`coming`](Self::coming) wrote for `object` when it is unloaded, the last
+    /// field first, or changes nothing. Returns the number of its sections.
+    ///
+    /// With a profile that does not clear (Linux before 6.3), nothing is written. Then the object cannot be
+    /// loaded again into the same memory.
     ///
     /// # Errors
-    /// [`ErrorKind::NotAModule`] and [`ErrorKind::NotLive`]; [`ErrorKind::TargetMismatch`] when somebody else changed a field.
+    /// - `NotAModule`: `object` is empty or "vmlinux".
+    /// - `NotLive`: the relocations are not applied.
+    /// - `NotAssigned`, `SectionMoved`, `AssignedSize`: the memory is not that of the early pass.
+    /// - The errors of [`reloc::clear`](crate::reloc::clear).
     pub fn going<M: Memory + ?Sized>(&mut self, object: &[u8], memory: &mut M) -> Result<usize, Error> {
         capture(|report| self.pass(object, memory, None, report))
     }
 
-    /// `object` comes, if there is a resolver; or it goes.
+    /// Applies the relocations for `object` if there is a resolver, or clears them.
     fn pass<M: Memory + ?Sized>(
         &mut self,
         object: &[u8],
@@ -89,11 +101,12 @@ impl<'k> Late<'k> {
         Ok(count)
     }
 
-    /// Reports every fault that the coming of `object` can have, not only the one that stops it, and changes nothing
-    /// in `memory`. Relocations are judged only in sections whose symbols are all known, and each by itself.
+    /// Reports every error that [`coming`](Self::coming) can return, and changes nothing in `memory`.
+    ///
+    /// The relocations of a section are checked only if all its symbols have values, and each by itself.
     ///
     /// # Errors
-    /// [`ErrorKind::NotAModule`] and [`ErrorKind::AlreadyLive`].
+    /// - `NotAModule`, `AlreadyLive`: as `coming`.
     pub fn errors<M: Memory + ?Sized>(
         &mut self,
         object: &[u8],
@@ -108,7 +121,7 @@ impl<'k> Late<'k> {
         Ok(())
     }
 
-    /// Section `number`, if the coming of `object` looks at it; or what is known to be wrong with it.
+    /// Returns section `number` if the object needs it. `None` for other objects' sections.
     fn check_section(
         &self,
         number: u32,
@@ -116,75 +129,71 @@ impl<'k> Late<'k> {
         report: &mut Report,
     ) -> Result<Option<SectionRecord>, Failed> {
         let Some(record) = self.record(number) else { return Ok(None) };
-        let whose = self.object(&record);
+        let of = self.object(&record);
         match record.error() {
-            _ if whose != object && !whose.is_empty() => Ok(None),
+            _ if of != object && !of.is_empty() => Ok(None),
             Some(error) => Err(report.known(&error)),
             None => Ok(Some(record)),
         }
     }
 
-    /// Gives the symbol of a relocation its value, if it is the section's symbol number `next`. Symbols are numbered in the
-    /// order of their first use, so that each is asked for where Linux asks first.
+    /// Resolves the symbols of a section. They are numbered in the order of their first use, so that each is
+    /// resolved at the relocation at which Linux resolves it first.
     fn resolve(
         &mut self,
         record: &SectionRecord,
-        entry: usize,
-        next: &mut u32,
         resolver: &mut dyn Resolver,
+        on_error: OnError<'_>,
         report: &mut Report,
     ) -> Result<(), Failed> {
-        let Some(rela) = self.relas(record).get(entry).filter(|rela| rela.r_sym == *next) else {
-            return Ok(());
-        };
-        *next = next.saturating_add(1);
-        let slot =
-            record.first_symbol.checked_add(rela.r_sym).and_then(|symbol| usize::try_from(symbol).ok());
-        let Some(slot) = slot.and_then(|slot| self.kept.symbols.get_mut(slot)) else { return Ok(()) };
-        let mut symbol = SymbolRecord::read(slot);
-        match symbol_value(&symbol, self.kept.text, resolver, report) {
-            Ok(value) => {
-                symbol.value = value;
-                symbol.write(slot);
-                Ok(())
+        let Parts { symbols, relas, text, .. } = &mut self.retained;
+        let relas = RelaTable::from_entries(part(relas, record.first_rela, record.relas));
+        let first = usize::try_from(record.first_symbol).unwrap_or(usize::MAX);
+        let mut symbols = symbols.get_mut(first..).unwrap_or_default().iter_mut();
+        let mut next = 0u32;
+        for (entry, rela) in relas.numbered() {
+            if rela.r_sym != next {
+                continue;
             }
-            Err(failed) => {
-                let failed = (Rela { r_sym: symbol.symbol, ..rela }).locate(entry, failed, report);
-                Err(report.in_section(failed, record.index))
+            next = next.wrapping_add(1);
+            let Some(slot) = symbols.next() else { break };
+            let mut symbol = SymbolRecord::read(slot);
+            match symbol_value(&symbol, text, resolver, report) {
+                Ok(value) => {
+                    symbol.value = value;
+                    symbol.write(slot);
+                }
+                Err(failed) => {
+                    let failed = (Rela { r_sym: symbol.symbol, ..rela }).locate(entry, failed, report);
+                    on_error(report.in_section(failed, record.index), report)?;
+                }
             }
         }
+        Ok(())
     }
 
-    fn relas(&self, record: &SectionRecord) -> RelaTable<'_> {
-        RelaTable::from_entries(part(self.kept.relas, record.first_rela, record.relas))
-    }
-
-    /// The numbers of the kept sections. There are fewer than 2^32: the buffer's positions have 32 bits.
+    /// The numbers of the late sections. They have 32 bits, as all indices in the buffer.
     fn numbers(&self) -> Range<u32> {
-        0..u32::try_from(self.kept.sections.len()).unwrap_or(u32::MAX)
+        0..u32::try_from(self.retained.sections.len()).unwrap_or(u32::MAX)
     }
 
     fn record(&self, number: u32) -> Option<SectionRecord> {
-        self.kept.sections.get(usize::try_from(number).ok()?).map(SectionRecord::read)
+        self.retained.sections.get(usize::try_from(number).ok()?).map(SectionRecord::read)
     }
 
-    /// Section `number`, if it is the object's.
+    /// Returns section `number` if it is one of the object's.
     fn section(&self, number: u32, object: &[u8]) -> Option<LateSection<'_>> {
         let record = self.record(number)?;
-        if self.object(&record) != object {
-            return None;
-        }
-        let symbols = part(self.kept.symbols, record.first_symbol, record.symbols);
-        Some(LateSection {
-            table: self.relas(&record),
+        let Parts { symbols, relas, .. } = &self.retained;
+        (self.object(&record) == object).then(|| LateSection {
+            table: RelaTable::from_entries(part(relas, record.first_rela, record.relas)),
+            symbols: part(symbols, record.first_symbol, record.symbols),
             record,
-            symbols,
-            values: SymtabValues::from_entries(symbols).into(),
         })
     }
 
     fn object(&self, record: &SectionRecord) -> &[u8] {
-        part(self.kept.text, record.object, record.object_len)
+        part(self.retained.text, record.object, record.object_len)
     }
 
     fn check_is_live(&self, object: &[u8], wanted: bool, report: &mut Report) -> Result<(), Failed> {
@@ -200,9 +209,9 @@ impl<'k> Late<'k> {
     }
 
     fn set_live(&mut self, object: &[u8], live: bool) {
-        for record in self.kept.sections.iter_mut() {
+        for record in self.retained.sections.iter_mut() {
             let mut section = SectionRecord::read(record);
-            if part(self.kept.text, section.object, section.object_len) == object {
+            if part(self.retained.text, section.object, section.object_len) == object {
                 section.live = u32::from(live);
                 section.write(record);
             }
@@ -210,7 +219,7 @@ impl<'k> Late<'k> {
     }
 }
 
-/// The kept sections of an object that comes, if there is a resolver, or goes.
+/// The sections of a late pass. It applies if there is a resolver, and clears otherwise.
 struct LateSections<'a, 'k, 'r, M: ?Sized> {
     late: &'a mut Late<'k>,
     object: &'a [u8],
@@ -223,11 +232,7 @@ impl<M: Memory + ?Sized> Sections for LateSections<'_, '_, '_, M> {
         if let Some(resolver) = &mut self.resolver
             && let Some(record) = self.late.check_section(number, self.object, report)?
         {
-            let mut next = 0;
-            for entry in 0..self.late.relas(&record).len() {
-                let resolved = self.late.resolve(&record, entry, &mut next, *resolver, report);
-                resolved.or_else(|failed| on_error(failed, report))?;
-            }
+            self.late.resolve(&record, *resolver, on_error, report)?;
         }
         Ok(self.late.section(number, self.object).is_some())
     }
@@ -238,18 +243,21 @@ impl<M: Memory + ?Sized> Sections for LateSections<'_, '_, '_, M> {
         report: &mut Report,
     ) -> Result<Option<(Pass<'_>, Target<'_>)>, Failed> {
         let Some(section) = self.late.section(number, self.object) else { return Ok(None) };
-        if self.resolver.is_none() && !self.late.clears_on_going {
+        if self.resolver.is_none() && !self.late.clears_on_going || section.table.is_empty() {
             return Ok(None);
         }
         let target = section.target(self.memory, report)?;
-        Ok(target.map(|target| (section.pass(self.late.rules), target)))
+        let values = SymtabValues::from_entries(section.symbols).into();
+        Ok(Some((Pass { table: section.table, values, rules: self.late.flags }, target)))
     }
 
+    /// Replaces the number of the symbol in its section by its index in the file.
     fn locate(&self, number: u32, failed: Failed, report: &mut Report) -> Failed {
-        match self.late.section(number, self.object) {
-            Some(section) => report.known(&section.fault(report.error(failed))),
-            None => failed,
-        }
+        let Some(section) = self.late.section(number, self.object) else { return failed };
+        let error = *report.error(failed);
+        let symbol = error.symbol.and_then(|symbol| section.symbols.get(usize::try_from(symbol).ok()?));
+        let symbol = symbol.map(|symbol| SymbolRecord::read(symbol).symbol);
+        report.known(&Error { symbol, ..error }.in_section(section.record.index))
     }
 
     fn sync(&mut self) -> Result<(), CallbackError> {
@@ -257,29 +265,21 @@ impl<M: Memory + ?Sized> Sections for LateSections<'_, '_, '_, M> {
     }
 }
 
-/// One section of the object in question.
+/// One late section of the object.
 struct LateSection<'a> {
     record: SectionRecord,
     table: RelaTable<'a>,
     symbols: &'a [[u8; SYM_SIZE]],
-    values: Values<'a>,
 }
 
-impl<'a> LateSection<'a> {
-    const fn pass(&self, rules: RelocFlags) -> Pass<'a> {
-        Pass { table: self.table, values: self.values, rules }
-    }
-
-    /// The target, where it was when the module was loaded; `None` when there is nothing to relocate.
+impl LateSection<'_> {
+    /// Returns the target if it is where it was in the early pass.
     fn target<'t, M: Memory + ?Sized>(
         &self,
         memory: &'t mut M,
         report: &mut Report,
-    ) -> Result<Option<Target<'t>>, Failed> {
+    ) -> Result<Target<'t>, Failed> {
         let SectionRecord { target: index, address, size, .. } = self.record;
-        if self.table.is_empty() {
-            return Ok(None);
-        }
         let failed = match memory.target(index) {
             None => report.fail(ErrorKind::NotAssigned, size, 0),
             Some(target) if target.address() != address => {
@@ -288,20 +288,13 @@ impl<'a> LateSection<'a> {
             Some(target) if target.size() != size => {
                 report.fail(ErrorKind::AssignedSize, target.size(), size)
             }
-            Some(target) => return Ok(Some(target)),
+            Some(target) => return Ok(target),
         };
         Err(report.in_section(failed, index))
     }
-
-    /// A fault in the file's numbers.
-    fn fault(&self, error: &Error) -> Error {
-        let symbol = error.symbol.and_then(|symbol| self.symbols.get(usize::try_from(symbol).ok()?));
-        let symbol = symbol.map(|symbol| SymbolRecord::read(symbol).symbol);
-        Error { symbol, ..*error }.in_section(self.record.index)
-    }
 }
 
-/// Asks for the value of a kept symbol.
+/// Resolves a retained symbol, or returns the error that was retained instead.
 fn symbol_value(
     symbol: &SymbolRecord,
     text: &[u8],
@@ -311,7 +304,7 @@ fn symbol_value(
     let text = text.get(usize::try_from(symbol.text).unwrap_or(usize::MAX)..).unwrap_or_default();
     let Some((number, names)) = text.split_first_chunk() else { return Ok(0) };
     let number = u64::from_le_bytes(*number);
-    if let Some(kind) = ErrorKind::ALL.iter().find(|kind| **kind as i32 == symbol.problem) {
+    if let Some(kind) = ErrorKind::ALL.iter().find(|kind| **kind as i32 == symbol.error) {
         return Err(report.fail(*kind, symbol.value, number));
     }
     let (object, names) = names.split_at_checked(usize::from(symbol.object_len)).unwrap_or_default();
@@ -319,7 +312,7 @@ fn symbol_value(
     klp_value(object, name, number, resolver, report)
 }
 
-/// `count` items from number `first` on.
+/// Returns `count` items from number `first` on.
 fn part<T>(items: &[T], first: u32, count: u32) -> &[T] {
     let first = usize::try_from(first).unwrap_or(usize::MAX);
     let end = usize::try_from(count).ok().and_then(|count| first.checked_add(count));

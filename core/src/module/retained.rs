@@ -1,14 +1,14 @@
-//! What stays in memory for the late passes when the file is gone: one buffer that the embedder lends.
+//! The retained state: everything that the late passes need, in one caller-provided buffer. The file may
+//! go.
 //!
-//! It holds, one after the other,
-//! - a record for each livepatch section that an object's coming looks at,
-//! - a record for each symbol that such a section uses, laid out so that it serves as an `Elf64_Sym`,
-//! - the relocations, with symbol numbers that count the section's own symbols,
-//! - the text: names of objects and symbols, and positions.
+//! The buffer has these parts:
+//! - a record for each livepatch section that a late pass reads;
+//! - a record for each symbol of such a section. It has the layout of an `Elf64_Sym`;
+//! - the relocations. Their symbol numbers count the symbols of their section;
+//! - the text: names of objects and symbols, each sympos.
 //!
-//! A defect that stops an object from coming is kept as well: the module loads with it, as it does in Linux.
-//!
-//! Linux keeps the whole symbol and string tables instead (Linux semantics 11).
+//! An error that stops a late pass is retained too: the module loads with it, as in Linux. Linux
+//! retains the whole symbol and string tables instead (Linux semantics 11).
 
 use super::early::Loaded;
 use super::late::Late;
@@ -24,7 +24,7 @@ use crate::report::{Failed, Report, capture};
 /// Bytes of a section record.
 pub(super) const SECTION_SIZE: usize = 80;
 
-/// A livepatch section that is not the early pass's.
+/// A late section.
 #[derive(Clone, Copy, Default)]
 pub(super) struct SectionRecord {
     /// Section index in the file, for errors.
@@ -36,11 +36,11 @@ pub(super) struct SectionRecord {
     pub(super) relas: u32,
     pub(super) first_symbol: u32,
     pub(super) symbols: u32,
-    /// The object's name; empty when the section's own name is malformed, which concerns every object.
+    /// The object's name. Empty if the section's name is malformed, which is an error for every object.
     pub(super) object: u32,
     pub(super) object_len: u32,
-    /// Number of the [`ErrorKind`] that stops the object from coming, or 0, with the fault's numbers.
-    pub(super) problem: i32,
+    /// Number of the [`ErrorKind`] that stops the late passes of the object, or 0; and its numbers below.
+    pub(super) error: i32,
     pub(super) live: u32,
     pub(super) value: u64,
     pub(super) limit: u64,
@@ -63,7 +63,7 @@ impl SectionRecord {
             symbols: word(36),
             object: word(40),
             object_len: word(44),
-            problem: word(48).cast_signed(),
+            error: word(48).cast_signed(),
             live: word(52),
             value: long(56),
             limit: long(64),
@@ -80,7 +80,7 @@ impl SectionRecord {
             words(self.first_rela, self.relas),
             words(self.first_symbol, self.symbols),
             words(self.object, self.object_len),
-            words(self.problem.cast_unsigned(), self.live),
+            words(self.error.cast_unsigned(), self.live),
             self.value,
             self.limit,
             u64::from(self.named),
@@ -88,9 +88,9 @@ impl SectionRecord {
         put(record, fields);
     }
 
-    /// The fault that stops the object from coming, if there is one.
+    /// Returns the error that stops the late passes of the object.
     pub(super) fn error(&self) -> Option<Error> {
-        let kind = ErrorKind::ALL.iter().find(|kind| **kind as i32 == self.problem)?;
+        let kind = ErrorKind::ALL.iter().find(|kind| **kind as i32 == self.error)?;
         let section = match kind {
             ErrorKind::NotAssigned | ErrorKind::AssignedSize | ErrorKind::AddressWraps => self.target,
             _ => self.index,
@@ -99,20 +99,20 @@ impl SectionRecord {
     }
 }
 
-/// A symbol of such a section. Its value, eight bytes in, is where an `Elf64_Sym` has `st_value`.
+/// A symbol of a late section. Its value is at the offset of `st_value` in an `Elf64_Sym`.
 #[derive(Clone, Copy, Default)]
 pub(super) struct SymbolRecord {
-    /// Where its text begins: the position (of a symbol with a problem the fault's limit), eight bytes; then the
-    /// object's name and the symbol's.
+    /// Where its text begins: eight bytes of sympos (or the limit of its error), then the names of object and
+    /// symbol.
     pub(super) text: u32,
     pub(super) object_len: u8,
     pub(super) name_len: u16,
-    /// The value, once resolved; of a symbol with a problem the fault's value.
+    /// The value when it is resolved, or the value of its error.
     pub(super) value: u64,
     /// Symbol index in the file, for errors.
     pub(super) symbol: u32,
-    /// Number of the [`ErrorKind`] that stops the section from being applied, or 0.
-    pub(super) problem: i32,
+    /// Number of the [`ErrorKind`] that stops the section, or 0.
+    pub(super) error: i32,
 }
 
 impl SymbolRecord {
@@ -124,18 +124,18 @@ impl SymbolRecord {
             name_len: u16_at(record, 6).unwrap_or(0),
             value: u64_at(record, 8).unwrap_or(0),
             symbol: word(16),
-            problem: word(20).cast_signed(),
+            error: word(20).cast_signed(),
         }
     }
 
     pub(super) fn write(&self, record: &mut [u8; SYM_SIZE]) {
         let head = u64::from(self.text) | u64::from(self.object_len) << 32 | u64::from(self.name_len) << 48;
-        let tail = u64::from(self.symbol) | u64::from(self.problem.cast_unsigned()) << 32;
+        let tail = u64::from(self.symbol) | u64::from(self.error.cast_unsigned()) << 32;
         put(record, [head, self.value, tail]);
     }
 }
 
-/// How much there is to keep, and while it is put into a buffer how much is there.
+/// The size of each part of the buffer; while it is filled, how much of each is filled.
 #[derive(Clone, Copy, Default)]
 struct Counts {
     sections: u32,
@@ -147,14 +147,17 @@ struct Counts {
 }
 
 impl Counts {
-    /// `None` when positions inside the buffer would not fit 32 bits.
+    /// Returns the size of each part in bytes.
+    fn sizes(&self) -> Option<[usize; 4]> {
+        let size = |count: u32, size: usize| usize::try_from(count).ok()?.checked_mul(size);
+        let (sections, symbols) = (size(self.sections, SECTION_SIZE)?, size(self.symbols, SYM_SIZE)?);
+        Some([sections, symbols, size(self.relas, RELA_SIZE)?, size(self.text, 1)?])
+    }
+
+    /// Returns the size of the buffer. `None` if indices in the buffer would not fit 32 bits.
     fn bytes(&self) -> Option<usize> {
-        let part = |count: u32, size: usize| usize::try_from(count).ok()?.checked_mul(size);
-        let sections = part(self.sections, SECTION_SIZE)?;
-        let symbols = part(self.symbols, SYM_SIZE)?;
-        let relas = part(self.relas, RELA_SIZE)?;
-        let all = sections.checked_add(symbols)?.checked_add(relas)?.checked_add(part(self.text, 1)?)?;
-        u32::try_from(all).is_ok().then_some(all)
+        let bytes = self.sizes()?.into_iter().try_fold(0usize, usize::checked_add)?;
+        u32::try_from(bytes).is_ok().then_some(bytes)
     }
 }
 
@@ -188,59 +191,43 @@ impl Loaded<'_> {
         scratch: &mut [u64],
         buffer: &'k mut [u8],
     ) -> Result<Late<'k>, Error> {
+        let module = &self.module;
         capture(|report| {
-            let scratch = self.module.checked_values(scratch, report)?;
-            build(&self.module, memory, scratch, buffer, report)
+            let scratch = module.checked_values(scratch, report)?;
+            let mut target = |target, report: &mut Report| {
+                let target = module.target(memory, target, report)?;
+                Ok((target.address(), target.size()))
+            };
+            let counts = counts(module, scratch);
+            let (provided, needed) = (buffer.len() as u64, counts.bytes());
+            let Some(mut parts) = needed.and_then(|_| Parts::split(buffer, counts)) else {
+                let needed = needed.map_or(u64::MAX, |needed| needed as u64);
+                return Err(report.fail(ErrorKind::RetainedTooShort, provided, needed));
+            };
+            lay_out(module, &mut target, scratch, &mut parts);
+            Ok(Late::new(parts, module.profile()))
         })
     }
 }
 
-/// How much there is to keep.
+/// Returns the size of each part.
 fn counts(module: &Module<'_>, scratch: &mut [u64]) -> Counts {
     lay_out(module, &mut |_, _| Ok((0, 0)), scratch, &mut Parts::default())
-}
-
-/// Puts everything into `buffer`.
-fn build<'k, M: Memory + ?Sized>(
-    module: &Module<'_>,
-    memory: &mut M,
-    scratch: &mut [u64],
-    buffer: &'k mut [u8],
-    report: &mut Report,
-) -> Result<Late<'k>, Failed> {
-    let mut target = |target, report: &mut Report| {
-        let target = module.target(memory, target, report)?;
-        Ok((target.address(), target.size()))
-    };
-    let counts = counts(module, scratch);
-    let (lent, needed) = (buffer.len() as u64, counts.bytes());
-    let Some(mut parts) = needed.and_then(|_| Parts::split(buffer, counts)) else {
-        return Err(report.fail(
-            ErrorKind::RetainedTooShort,
-            lent,
-            needed.map_or(u64::MAX, |needed| needed as u64),
-        ));
-    };
-    lay_out(module, &mut target, scratch, &mut parts);
-    Ok(Late::new(parts, module.profile()))
 }
 
 /// Address and size of a target.
 type Lookup<'a> = &'a mut dyn FnMut(u32, &mut Report) -> Result<(u64, u64), Failed>;
 
-/// Puts each thing to keep where it belongs, if there is a place for it: a section's symbols before the relocations that
-/// use them. `scratch`, one a symbol, remembers which symbols a section has used.
+/// Stores everything in `parts` that has room there, and returns the sizes. `scratch` has an entry for each
+/// symbol, which says whether the section uses the symbol.
 fn lay_out(module: &Module<'_>, target: Lookup<'_>, scratch: &mut [u64], parts: &mut Parts<'_>) -> Counts {
     scratch.fill(0);
     let mut counts = Counts::default();
-    for index in 0..module.object().section_count() {
-        let Some(
-            class @ (Class::KlpLate { .. }
-            | Class::Malformed { fails: FailsAt::AnyComing | FailsAt::Coming(_), .. }),
-        ) = module.class(index).map(|class| class.class)
-        else {
+    for (index, found) in module.classes() {
+        let class = found.class;
+        if class.object().is_none() && !matches!(class, Class::Malformed { fails: FailsAt::AnyComing, .. }) {
             continue;
-        };
+        }
         let object = class.object().unwrap_or_default();
         let mut record = section_record(module, target, index, class);
         (record.first_symbol, record.first_rela) = (counts.symbols, counts.relas);
@@ -250,7 +237,8 @@ fn lay_out(module: &Module<'_>, target: Lookup<'_>, scratch: &mut [u64], parts: 
         record.named = counts.named;
         if let Class::KlpLate { object, .. } = class {
             for rela in module.relocations(index).iter() {
-                // A symbol's mark is its number among all that are kept, from 1; older marks are another section's.
+                // The entry of a symbol is its number among all retained symbols, from 1. A number that is not greater
+                // than that of the section's first symbol is from another section.
                 let mark = usize::try_from(rela.r_sym).ok().and_then(|symbol| scratch.get_mut(symbol));
                 let number = match mark {
                     Some(mark) if *mark > u64::from(record.first_symbol) => *mark,
@@ -286,13 +274,13 @@ fn section_record(module: &Module<'_>, lookup: Lookup<'_>, index: u32, class: Cl
         Ok((address, size)) => (record.address, record.size) = (address, size),
         Err(failed) => {
             let Error { kind, value, limit, .. } = *report.error(failed);
-            (record.problem, record.value, record.limit) = (kind as i32, value, limit);
+            (record.error, record.value, record.limit) = (kind as i32, value, limit);
         }
     }
     record
 }
 
-/// The buffer in its parts.
+/// The parts of the buffer.
 #[derive(Debug, Default)]
 pub(super) struct Parts<'k> {
     pub(super) sections: &'k mut [[u8; SECTION_SIZE]],
@@ -303,11 +291,11 @@ pub(super) struct Parts<'k> {
 
 impl<'k> Parts<'k> {
     fn split(buffer: &'k mut [u8], counts: Counts) -> Option<Self> {
-        let part = |count: u32, size: usize| usize::try_from(count).ok()?.checked_mul(size);
-        let (sections, rest) = buffer.split_at_mut_checked(part(counts.sections, SECTION_SIZE)?)?;
-        let (symbols, rest) = rest.split_at_mut_checked(part(counts.symbols, SYM_SIZE)?)?;
-        let (relas, rest) = rest.split_at_mut_checked(part(counts.relas, RELA_SIZE)?)?;
-        let text = rest.get_mut(..part(counts.text, 1)?)?;
+        let [sections, symbols, relas, text] = counts.sizes()?;
+        let (sections, rest) = buffer.split_at_mut_checked(sections)?;
+        let (symbols, rest) = rest.split_at_mut_checked(symbols)?;
+        let (relas, rest) = rest.split_at_mut_checked(relas)?;
+        let text = rest.get_mut(..text)?;
         Some(Self {
             sections: sections.as_chunks_mut().0,
             symbols: symbols.as_chunks_mut().0,
@@ -349,7 +337,7 @@ impl<'k> Parts<'k> {
             }
             Err(failed) => {
                 let Error { kind, value, limit, .. } = *report.error(failed);
-                (record.problem, record.value) = (kind as i32, value);
+                (record.error, record.value) = (kind as i32, value);
                 self.put_text(&mut counts.text, &limit.to_le_bytes());
             }
         }
@@ -375,7 +363,7 @@ fn len32(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
-/// Writes `fields` little-endian, one after the other.
+/// Writes `fields` in little-endian order.
 fn put<const COUNT: usize>(record: &mut [u8], fields: [u64; COUNT]) {
     for (to, from) in record.as_chunks_mut().0.iter_mut().zip(fields) {
         *to = from.to_le_bytes();
