@@ -12,7 +12,8 @@ mod errno {
     pub(super) const NONE: i32 = 0;
 }
 
-/// Each row is a kind: number, message, meaning of `offset`, `value` and `limit` ("" if not used), errno.
+/// Each row is a kind: number, message, meaning of `offset`, `value` and `limit` ("" if not used),
+/// errno.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal, [$offset:literal $value:literal $limit:literal], $errno:ident;)*) => {
         /// The kind of an error. From the first release on, numbers are only added at the end.
@@ -41,8 +42,8 @@ macro_rules! kinds {
                 }
             }
 
-            /// Returns the meaning of `offset`, `value` and `limit` in an [`Error`] of this kind, in this
-            /// order. A text is empty if the member is not used.
+            /// Returns the meaning of `offset`, `value` and `limit` in an [`Error`] of this kind,
+            /// in this order. A text is empty if the member is not used.
             pub const fn field_c_names(self) -> &'static [&'static CStr] {
                 match self {
                     $(Self::$name => &[$offset, $value, $limit],)*
@@ -79,7 +80,8 @@ kinds! {
     NoSymbolTable = -12, c"no symbol table", [c"" c"" c""], ENOEXEC;
     /// The file has a second symbol table.
     ManySymbolTables = -13, c"a second symbol table", [c"" c"first one" c""], ENOEXEC;
-    /// `sh_link` of the symbol table is not the index of a string table, or the profile refuses the table.
+    /// `sh_link` of the symbol table is not the index of a string table, or the profile refuses the
+    /// table.
     BadStringTable = -14, c"symbol names are not in a valid string table", [c"" c"sh_link" c"sections"], ENOEXEC;
     /// `st_name` is outside the string table, or the name does not end in it.
     BadSymbolName = -15, c"symbol name lies outside the string table", [c"" c"st_name" c"table size"], ENOEXEC;
@@ -107,7 +109,8 @@ kinds! {
     NotKlpSymbol = -25, c"symbol is not marked as a livepatch symbol", [c"offset" c"st_shndx" c""], EINVAL;
     /// The symbol's name is not `.klp.sym.<object>.<name>,<sympos>`.
     BadKlpSymbolName = -26, c"livepatch symbol with an incorrectly formatted name", [c"offset" c"" c""], EINVAL;
-    /// A livepatch section for a module uses a symbol of vmlinux, which only the early pass resolves.
+    /// A livepatch section for a module uses a symbol of vmlinux, which only the early pass
+    /// resolves.
     VmlinuxFromModule = -27, c"module-specific livepatch section uses a vmlinux symbol", [c"offset" c"" c""], EINVAL;
     /// The object has no symbol of that name, or its value is 0.
     KlpNotFound = -28, c"livepatch symbol not found in its object", [c"offset" c"position" c""], EINVAL;
@@ -115,13 +118,15 @@ kinds! {
     KlpAmbiguous = -29, c"livepatch symbol is ambiguous: position 0, and the object has several", [c"offset" c"position" c""], EINVAL;
     /// The object has fewer symbols of that name.
     KlpSympos = -30, c"livepatch symbol position is past the last symbol of that name", [c"offset" c"position" c""], EINVAL;
-    /// A late section is not `SHF_ALLOC`. Linux has freed it when the object is loaded, and reads freed memory.
+    /// A late section is not `SHF_ALLOC`. Linux has freed it when the object is loaded, and reads
+    /// freed memory.
     LateNotAllocated = -31, c"module-specific livepatch section is not SHF_ALLOC", [c"" c"sh_flags" c""], NONE;
     /// `sh_info` is the index of no section. In a late pass, Linux writes through a wild pointer.
     TargetOutOfRange = -32, c"relocation target does not exist", [c"" c"sh_info" c"sections"], NONE;
     /// The target of a late section is not in memory. Linux writes to freed memory.
     TargetNotAllocated = -33, c"relocation target is not in memory", [c"" c"target" c"its sh_flags"], NONE;
-    /// The target of a late section is the template of the per-CPU data, which Linux has freed by then.
+    /// The target of a late section is the template of the per-CPU data, which Linux has freed by
+    /// then.
     TargetPerCpu = -34, c"relocation target is the per-CPU template, which is gone after loading", [c"" c"target" c""], NONE;
     /// The target is the symbol or string table, which the pass reads.
     TargetIsSymbolTable = -35, c"relocation target is the symbol table or its strings", [c"" c"target" c""], NONE;
@@ -144,9 +149,9 @@ kinds! {
     Writer = -43, c"the writer failed, nothing is changed", [c"offset" c"its number" c""], NONE;
     /// `sync` failed, and the pass was rolled back. `value` is its [`CallbackError`].
     Sync = -44, c"the writer's sync failed, the pass was undone", [c"" c"its number" c""], NONE;
-    /// A writer failed, and the rollback failed too. The entries 0 to `entry` hold their values. The later
-    /// entries are as before, or cleared if the pass was clearing. Without `entry`, no entry holds its
-    /// value. `value` is the [`CallbackError`] of the writer.
+    /// A writer failed, and the rollback failed too. The entries 0 to `entry` hold their values.
+    /// The later entries are as before, or cleared if the pass was clearing. Without `entry`, no
+    /// entry holds its value. `value` is the [`CallbackError`] of the writer.
     NotUndone = -45, c"undoing failed too: the section's entries up to this one stay written", [c"offset" c"its number" c""], NONE;
     /// A dry run cannot check a field that begins before the end of the field before it.
     FieldsNotAscending = -46, c"fields overlap or do not ascend, and a dry run may not write", [c"offset" c"" c""], NONE;
@@ -171,31 +176,34 @@ kinds! {
     NoSuchSection = -55, c"no such section", [c"" c"index" c"sections"], NONE;
     /// The section is not of type RELA.
     NotRelocations = -56, c"not a relocation section", [c"" c"sh_type" c""], NONE;
-    /// The target overlaps memory that the pass reads: section headers, symbols, names or relocations.
+    /// The target overlaps memory that the pass reads: section headers, symbols, names or
+    /// relocations.
     TargetOverlaps = -57, c"relocation target overlaps what is read to relocate it", [c"" c"target" c""], NONE;
     /// The caller-provided buffer for an index of names is too short.
     IndexTooShort = -58, c"memory lent for the index of names is too short", [c"" c"bytes lent" c"bytes needed"], NONE;
-    /// Two `SHT_SYMTAB_SHNDX` sections belong to the symbol table. The gABI does not say which one takes
-    /// precedence. Linux does not read them.
+    /// Two `SHT_SYMTAB_SHNDX` sections belong to the symbol table. The gABI does not say which one
+    /// takes precedence. Linux does not read them.
     ManySectionIndices = -59, c"a second table of section indices for the symbols", [c"" c"first one" c""], NONE;
     /// The target is a relocation section. Linux would read the entries that it has changed.
     TargetIsRelocations = -60, c"relocation target is a relocation section", [c"" c"target" c""], NONE;
     /// The section's last byte would have an address past 2^64 - 1.
     AddressWraps = -61, c"section's addresses wrap past 2^64", [c"" c"address" c"size"], NONE;
-    /// All relocation tables together are larger than the file. They share bytes, so that a small file could
-    /// take a long time.
+    /// All relocation tables together are larger than the file. They share bytes, so that a small
+    /// file could take a long time.
     RelocationsTooLarge = -62, c"relocation tables together are larger than the file", [c"" c"bytes together" c"file size"], NONE;
-    /// A relocation uses a symbol with value 0 that is `SHN_LIVEPATCH`, or `SHN_UNDEF` and not weak.
+    /// A relocation uses a symbol with value 0 that is `SHN_LIVEPATCH`, or `SHN_UNDEF` and not
+    /// weak.
     SymbolUnresolved = -63, c"symbol is not resolved: its value is 0", [c"offset" c"st_shndx" c""], NONE;
     /// The file has no bytes. Linux's `finit_module` refuses it before the loader reads it.
     EmptyFile = -64, c"file is empty", [c"" c"" c""], EINVAL;
-    /// An unused header (`SHT_NULL`) has `SHF_RELA_LIVEPATCH`, and a name outside the name table, which Linux
-    /// reads.
+    /// An unused header (`SHT_NULL`) has `SHF_RELA_LIVEPATCH`, and a name outside the name table,
+    /// which Linux reads.
     KlpNameOutside = -65, c"livepatch section's name lies outside the name table", [c"" c"sh_name" c"table size"], NONE;
-    /// A section shares bytes of the file with what Linux writes before it reads the section: the section
-    /// headers, or the per-CPU template.
+    /// A section shares bytes of the file with what Linux writes before it reads the section: the
+    /// section headers, or the per-CPU template.
     SharedBytes = -66, c"section shares bytes of the file with what Linux writes while it loads", [c"" c"file offset" c"size"], NONE;
-    /// An unused header (`SHT_NULL`) has `SHF_ALLOC` and describes bytes outside the file, which Linux copies.
+    /// An unused header (`SHT_NULL`) has `SHF_ALLOC` and describes bytes outside the file, which
+    /// Linux copies.
     NullOutside = -67, c"unused section header has SHF_ALLOC and leads outside of the file", [c"" c"file offset" c"size"], NONE;
     /// The flags of the pass exclude each other: a field cannot be both overwritten and added to.
     FlagsConflict = -68, c"flags exclude each other", [c"" c"flags" c""], NONE;
@@ -213,8 +221,8 @@ impl fmt::Display for ErrorKind {
 pub struct Error {
     /// What failed.
     pub kind: ErrorKind,
-    /// Section index. For a relocation, it is the section that holds it. If memory is wrong, it is the section
-    /// of the memory.
+    /// Section index. For a relocation, it is the section that holds it. If memory is wrong, it is
+    /// the section of the memory.
     pub section: Option<u32>,
     /// Index of the relocation in its section, counted from 0.
     pub entry: Option<u64>,
@@ -252,8 +260,8 @@ impl Error {
 }
 
 impl Error {
-    /// Returns the members `offset`, `value` and `limit` that an error of this kind uses, with their
-    /// meaning.
+    /// Returns the members `offset`, `value` and `limit` that an error of this kind uses, with
+    /// their meaning.
     pub fn numbers(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         let names = self.kind.field_c_names().iter().map(|name| name.to_str().unwrap_or_default());
         names.zip([self.offset, self.value, self.limit]).filter(|(name, _)| !name.is_empty())

@@ -7,10 +7,10 @@
 //! # The life of a module
 //!
 //! [`Module::parse`] → [`Module::assign`] → [`Assigned::fill`] → [`Filled::early`] →
-//! [`Loaded::retain`] → [`Late`]. Each type is made only by the call before it. The early pass applies
-//! the ordinary relocations and the livepatch relocations for vmlinux. Only then, [`Loaded`] gives
-//! access to special sections. The livepatch relocations for a module are applied when that module is
-//! loaded, and cleared when it is unloaded.
+//! [`Loaded::retain`] → [`Late`]. Each type is made only by the call before it. The early pass
+//! applies the ordinary relocations and the livepatch relocations for vmlinux. Only then,
+//! [`Loaded`] gives access to special sections. The livepatch relocations for a module are applied
+//! when that module is loaded, and cleared when it is unloaded.
 //!
 //! ```
 //! use relakit::{CallbackError, Memory, Module, Profile, Resolver, SectionMemory};
@@ -62,8 +62,8 @@
 //! Each part can be used without the others: [`elf`] reads a file, [`klp`] parses livepatch names,
 //! [`reloc`] applies one table to one target, and [`sechdrs`] serves loaders like Linux's.
 //!
-//! The rules are those of the [`Profile`], for example of a Linux version. relakit also checks what Linux
-//! does not: `r_offset`, symbol indices and targets.
+//! The rules are those of the [`Profile`], for example of a Linux version. relakit also checks what
+//! Linux does not: `r_offset`, symbol indices and targets.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
-//! The error of a function inside the crate: it is stored once in a [`Report`], and functions return a
-//! marker without a size.
+//! The error of a function inside the crate: it is stored once in a [`Report`], and functions
+//! return a marker without a size.
 //!
-//! An [`Error`] has 72 bytes. If every function returned it, the copies would be a fifth of the crate's
-//! code and most of its stack.
+//! An [`Error`] has 72 bytes. If every function returned it, the copies would be a fifth of the
+//! crate's code and most of its stack.
 
 use crate::error::{Error, ErrorKind};
 

@@ -1,5 +1,6 @@
-//! Relocation for loaders like Linux's: section headers in memory whose `sh_addr` are addresses, and a
-//! resolved symbol table (Linux semantics 9 to 12). The bounds that Linux does not check are checked.
+//! Relocation for loaders like Linux's: section headers in memory whose `sh_addr` are addresses,
+//! and a resolved symbol table (Linux semantics 9 to 12). The bounds that Linux does not check are
+//! checked.
 
 use crate::abi::{self, SHDR_SIZE, SYM_SIZE};
 use crate::elf::{RelaTable, Section, SectionFlags, Strings, SymbolTable};
@@ -11,31 +12,33 @@ use crate::reloc::{Op, Pass, RelocFlags, Sections, SymtabValues, Target, Transac
 use crate::report::{Failed, OnError, Report, capture};
 use core::ops::Range;
 
-/// The section headers of a module as such a loader holds them. Nothing in them is trusted.
+/// The section headers of a module in memory. Everything in them is checked before it is used.
 #[derive(Clone, Copy, Debug)]
 pub struct Sechdrs<'a> {
-    /// The headers, as they stand in memory.
+    /// The headers, section 0 included.
     pub headers: &'a [[u8; SHDR_SIZE]],
     /// Section index of the symbol table.
     pub symbols: u32,
 }
 
-/// What the `sh_addr` of a section leads to.
+/// The memory at the `sh_addr` of each section.
 pub trait Mapping<'m> {
-    /// The bytes of relocation section `index`; `None` when they are not in memory.
+    /// Returns the bytes of relocation section `index`; `None` if they are not in memory.
     fn table(&self, index: u32, section: &Section) -> Option<&'m [u8]>;
 
-    /// Section `index` as a target. It must not overlap the section headers, the symbols, the names or a table that
-    /// [`table`](Self::table) has returned.
+    /// Returns section `index` as a target.
     ///
     /// # Errors
-    /// [`ErrorKind::NotAssigned`] when it is not in memory, [`ErrorKind::TargetOverlaps`] when it overlaps one of these.
+    /// - `NotAssigned`: the section is not in memory.
+    /// - `TargetOverlaps`: it overlaps the section headers, the symbols, the names or a table that
+    ///   [`table`](Self::table) has returned.
     fn target(&mut self, index: u32, section: &Section) -> Result<Target<'_>, ErrorKind>;
 
-    /// Called once at the end of every pass over livepatch sections that wrote.
+    /// Makes writes visible if sections are behind writers. A pass over livepatch sections calls it
+    /// once at the end, and once more after a rollback.
     ///
     /// # Errors
-    /// Any number; the pass is undone and fails with [`ErrorKind::Sync`].
+    /// Any number. The pass is rolled back and fails with [`ErrorKind::Sync`].
     fn sync(&mut self) -> Result<(), CallbackError> {
         Ok(())
     }
@@ -49,9 +52,11 @@ impl<'a> Sechdrs<'a> {
     /// # Errors
     /// - `NoSuchSection`: there is no section `index`, or it is 0.
     /// - `RelSection`, `NotRelocations`: the section is not of type RELA.
-    /// - `TargetOutOfRange`, `TargetIsSymbolTable`, `TargetIsRelocations`: its target cannot be relocated.
+    /// - `TargetOutOfRange`, `TargetIsSymbolTable`, `TargetIsRelocations`: its target cannot be
+    ///   relocated.
     /// - `PartialEntry`: its size is not a multiple of 24.
-    /// - `NotAssigned`, `TargetOverlaps`, `AddressWraps`: memory is missing, or is not valid for this.
+    /// - `NotAssigned`, `TargetOverlaps`, `AddressWraps`: memory is missing, or is not valid for
+    ///   this.
     /// - The errors of [`reloc::apply`](crate::reloc::apply).
     pub fn apply(
         &self,
@@ -195,22 +200,23 @@ pub struct Klp<'a> {
 }
 
 impl Klp<'_> {
-    /// Resolves the symbols of all livepatch sections of the object and applies these sections, in the order
-    /// of their indices, or changes nothing. Returns the number of sections.
+    /// Resolves the symbols of all livepatch sections of the object and applies these sections, in
+    /// the order of their indices, or changes nothing. Returns the number of sections.
     ///
-    /// - `symbols` is the symbol table, and `strings` its string table. On success the call stores the symbol
-    ///   values in `symbols`, where [`clear`](Self::clear) needs them.
-    /// - `values` is a caller-provided buffer with one entry for each symbol. The call overwrites it.
+    /// - `symbols` is the symbol table, and `strings` its string table. On success the call stores
+    ///   the symbol values in `symbols`, where [`clear`](Self::clear) needs them.
+    /// - `values` is a caller-provided buffer with one entry for each symbol. The call overwrites
+    ///   it.
     /// - The resolver's `exported` is not called.
     ///
     /// # Errors
     /// - `ValuesTooShort`: `values` is.
-    /// - `BadSectionName`, `BadKlpSectionName`: the name of a livepatch section is malformed. It is an error
-    ///   for every object, because Linux reads all names to find the sections of one.
-    /// - `TargetNotAllocated`, `LateNotAllocated`: the target or the section is not `SHF_ALLOC`. With "vmlinux"
-    ///   such a section is skipped.
-    /// - `SymbolIndex`, `NotKlpSymbol`, `BadSymbolName`, `BadKlpSymbolName`, `VmlinuxFromModule`, `KlpNotFound`,
-    ///   `KlpAmbiguous`, `KlpSympos`, `Resolver`: a symbol cannot be resolved.
+    /// - `BadSectionName`, `BadKlpSectionName`: the name of a livepatch section is malformed. It is
+    ///   an error for every object, because Linux reads all names to find the sections of one.
+    /// - `TargetNotAllocated`, `LateNotAllocated`: the target or the section is not `SHF_ALLOC`.
+    ///   With "vmlinux" such a section is skipped.
+    /// - `SymbolIndex`, `NotKlpSymbol`, `BadSymbolName`, `BadKlpSymbolName`, `VmlinuxFromModule`,
+    ///   `KlpNotFound`, `KlpAmbiguous`, `KlpSympos`, `Resolver`: a symbol cannot be resolved.
     /// - The errors of [`Sechdrs::apply`], except `NoSuchSection` and `SymbolUnresolved`.
     pub fn apply(
         &self,
@@ -245,8 +251,8 @@ impl Klp<'_> {
         })
     }
 
-    /// Sets every field of all livepatch sections of the object back to zero, the last section first, or
-    /// changes nothing. Returns the number of sections.
+    /// Sets every field of all livepatch sections of the object back to zero, the last section
+    /// first, or changes nothing. Returns the number of sections.
     ///
     /// `symbols` must have the values that [`apply`](Self::apply) has stored there.
     ///
@@ -305,11 +311,11 @@ fn set_value(symbol: &mut [u8; SYM_SIZE], value: u64) {
     }
 }
 
-/// Where the symbols' values are.
+/// The source of symbol values.
 enum Source<'p> {
-    /// They are asked for on the way.
+    /// The pass resolves them.
     Resolved { symbols: &'p KlpSymbols<'p, 'p>, values: &'p mut [u64], resolver: &'p mut dyn Resolver },
-    /// An apply has put them into the symbol table.
+    /// They are in the symbol table.
     Applied(SymtabValues<'p>),
 }
 

@@ -1,4 +1,5 @@
-//! What each section is to a loader, and why (Linux semantics 5, 6, 10 and 15).
+//! The class of each section: when its relocations are applied, or why they are not (Linux
+//! semantics 5, 6, 10 and 15).
 
 use crate::abi;
 use crate::elf::{Section, SectionFlags, Strings};
@@ -7,38 +8,40 @@ use crate::klp::RelaName;
 use crate::profile::MAX_DROPPED;
 use core::ffi::CStr;
 
-/// What a section is to a loader.
+/// Says when the relocations of a section are applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Class<'f> {
-    /// Ordinary relocations of section `target`: applied early.
+    /// Ordinary relocations. They are applied early.
     Ordinary {
-        /// Section index of what is relocated.
+        /// Section index of the target.
         target: u32,
     },
-    /// vmlinux-specific livepatch relocations: applied early, in section order with the ordinary ones.
+    /// Livepatch relocations for vmlinux. They are applied early, in section order with the
+    /// ordinary ones.
     KlpEarly {
-        /// Section index of what is relocated.
+        /// Section index of the target.
         target: u32,
     },
-    /// Livepatch relocations of a module: applied when it comes, cleared when it goes.
+    /// Livepatch relocations for a module. They are applied when it is loaded, and cleared when it
+    /// is unloaded.
     KlpLate {
-        /// The module.
+        /// Name of the module.
         object: &'f [u8],
-        /// Section index of what is relocated; of any kind when there are no relocations.
+        /// Section index of the target. If there are no relocations, it may be invalid.
         target: u32,
     },
     /// No relocations.
     NotRelocation,
-    /// A livepatch section of the design before Linux 5.8. Nobody reads it.
+    /// A livepatch section of the design before Linux 5.8. Linux no longer reads it.
     LegacyArch,
     /// Relocations that are never applied.
     Skipped,
     /// Relocations that cannot be applied.
     Malformed {
-        /// What is wrong; [`Module::malformed`] has the numbers.
+        /// The error. [`Module::malformed`](crate::Module::malformed) returns its numbers.
         kind: ErrorKind,
-        /// When that stops the loader.
+        /// When Linux notices it.
         fails: FailsAt<'f>,
     },
 }
@@ -64,8 +67,8 @@ impl<'f> Class<'f> {
         }
     }
 
-    /// Returns whether the pass for `object` applies the section, or fails because of it. The pass for
-    /// "vmlinux" is the early pass.
+    /// Returns whether the pass for `object` applies the section, or fails because of it. The pass
+    /// for "vmlinux" is the early pass.
     pub fn concerns(self, object: &[u8]) -> bool {
         let is_early = object == abi::VMLINUX;
         match self {
@@ -83,53 +86,53 @@ impl<'f> Class<'f> {
     }
 }
 
-/// When a malformed section is noticed.
+/// Says when a malformed section is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailsAt<'f> {
     /// The module cannot be loaded.
     Load,
-    /// The module loads, and no module that it patches can be loaded any more: Linux reads the names of all
-    /// livepatch sections whenever one comes.
+    /// The module loads, but no module that it patches can be loaded any more, because Linux reads
+    /// the names of all livepatch sections whenever a module is loaded.
     AnyComing,
-    /// The module loads, and this object cannot come.
+    /// The module loads, but this target module cannot be loaded.
     Coming(&'f [u8]),
 }
 
-/// Why a section has its class.
+/// The reason for the class of a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// RELA, and its target is in memory.
+    /// The section is RELA, and its target is in memory.
     Rela,
-    /// RELA with a livepatch section's name, and without the flag that would make it one.
+    /// The section is RELA and has the name of a livepatch section, but not its flag.
     RelaWithKlpName,
-    /// Has the livepatch flag, and its name says vmlinux.
+    /// The section has the livepatch flag, and its name says vmlinux.
     Vmlinux,
-    /// Has the livepatch flag, and its name says a module.
+    /// The section has the livepatch flag, and its name says a module.
     Module,
-    /// Neither REL nor RELA, and without the livepatch flag.
+    /// The section is neither REL nor RELA, and has no livepatch flag.
     OtherType,
-    /// Named `.klp.arch.`.
+    /// The name begins with `.klp.arch.`.
     ArchName,
-    /// `sh_info` names no section.
+    /// `sh_info` is the index of no section.
     NoTarget,
     /// The target is not `SHF_ALLOC`.
     TargetNotAllocated,
-    /// The target is one of the sections that Linux reads at load time and does not keep.
+    /// The target is a section that Linux reads during load and then drops.
     TargetDropped,
-    /// The target is the per-CPU section, which this kernel does not relocate.
+    /// The target is the per-CPU section, which the profile does not relocate.
     TargetPerCpu,
-    /// It is malformed; the error says how.
+    /// The section is malformed, see the error.
     Fault(ErrorKind),
 }
 
 impl Reason {
-    /// A static sentence.
+    /// Returns an English text.
     pub fn text(self) -> &'static str {
         self.message().to_str().unwrap_or_default()
     }
 
-    /// The same, for C.
+    /// Returns the same text for C.
     pub const fn message(self) -> &'static CStr {
         match self {
             Self::Rela => c"relocations of a section in memory",
@@ -153,9 +156,9 @@ impl Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Classified<'f> {
-    /// What the section is.
+    /// The class.
     pub class: Class<'f>,
-    /// Why.
+    /// The reason for it.
     pub reason: Reason,
 }
 
@@ -163,8 +166,8 @@ const fn classified(class: Class<'_>, reason: Reason) -> Classified<'_> {
     Classified { class, reason }
 }
 
-/// Section headers, and what the class of a section depends on besides them. They are those of a file,
-/// or those that a loader like Linux's has in memory.
+/// Section headers, and what the class of a section depends on besides them. They are those of a
+/// file, or those that a loader like Linux's has in memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Headers<'f> {
     pub(crate) sections: &'f [[u8; abi::SHDR_SIZE]],
@@ -282,7 +285,8 @@ impl<'f> Headers<'f> {
         }
     }
 
-    /// Whether section `index` is the per-CPU section, and is relocated before it is copied to the CPUs.
+    /// Whether section `index` is the per-CPU section, and is relocated before it is copied to the
+    /// CPUs.
     fn is_per_cpu_template(&self, index: u32, target: Option<&Section>) -> bool {
         index == self.per_cpu && self.target_error(index, target).is_none()
     }
@@ -322,8 +326,8 @@ impl Relocations<'_, '_> {
         }
     }
 
-    /// `name` is the beginning of the section's name. `None` if the name is outside the name table; in a file
-    /// that was parsed, only the name of an unused header can be.
+    /// `name` is the beginning of the section's name. `None` if the name is outside the name table;
+    /// in a file that was parsed, only the name of an unused header can be.
     fn livepatch<'f>(&self, name: Option<&'f [u8]>) -> Classified<'f> {
         let target = self.section.sh_info;
         let object = name.and_then(RelaName::parse).map(|name| name.object);
@@ -343,7 +347,8 @@ impl Relocations<'_, '_> {
         }
     }
 
-    /// The class of a section that the early pass skips. Some profiles refuse relocations of no section.
+    /// The class of a section that the early pass skips. Some profiles refuse relocations of no
+    /// section.
     fn skipped(&self, reason: Reason) -> Classified<'static> {
         let has_target = self.target.is_some() && self.section.sh_info != 0;
         match has_target || self.is_empty() || !self.headers.wants_targets {

@@ -25,19 +25,19 @@ pub struct Loaded<'f> {
 impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
     /// Resolves all symbols and applies the early relocations, or changes nothing.
     ///
-    /// Early relocations are the ordinary ones and the livepatch relocations for vmlinux. They are applied in
-    /// section order, as Linux does (Linux semantics 4 to 9). After an error, the memory can be assigned
-    /// again.
+    /// Early relocations are the ordinary ones and the livepatch relocations for vmlinux. They are
+    /// applied in section order, as Linux does (Linux semantics 4 to 9). After an error, the memory
+    /// can be assigned again.
     ///
     /// `values` is a caller-provided buffer with one entry for each symbol. The call overwrites it.
     ///
     /// # Errors
     /// - `ValuesTooShort`: `values` is.
-    /// - `SymbolSection`, `CommonSymbol`, `UnknownSymbol`, `BadSymbolName`, `Resolver`: a symbol has no
-    ///   value. As in Linux, this is the error of the last such symbol.
+    /// - `SymbolSection`, `CommonSymbol`, `UnknownSymbol`, `BadSymbolName`, `Resolver`: a symbol
+    ///   has no value. As in Linux, this is the error of the last such symbol.
     /// - The error of a [`Malformed`](Class::Malformed) section that fails at load.
-    /// - `NotKlpSymbol`, `BadKlpSymbolName`, `KlpNotFound`, `KlpAmbiguous`, `KlpSympos`: a livepatch symbol
-    ///   cannot be resolved.
+    /// - `NotKlpSymbol`, `BadKlpSymbolName`, `KlpNotFound`, `KlpAmbiguous`, `KlpSympos`: a
+    ///   livepatch symbol cannot be resolved.
     /// - `SymbolUnassigned`: a relocation uses a symbol of a section without memory.
     /// - The errors of [`reloc::apply`](crate::reloc::apply).
     pub fn early(self, values: &mut [u64], resolver: &mut dyn Resolver) -> Result<Loaded<'f>, Error> {
@@ -106,12 +106,12 @@ impl<'f> Loaded<'f> {
 }
 
 impl<'f> Module<'f> {
-    /// Reports every error that the livepatch relocations for `object` have when it is loaded, and changes
-    /// nothing in memory. This is for tools that predict what Linux does. [`Late::errors`](super::Late::errors)
-    /// is for loaders.
+    /// Reports every error that the livepatch relocations for `object` have when it is loaded, and
+    /// changes nothing in memory. This is for tools that predict what Linux does.
+    /// [`Late::errors`](super::Late::errors) is for loaders.
     ///
-    /// A section's relocations are checked only if all its symbols have values, and each by itself. `values`
-    /// are those of the early pass. The call overwrites those of livepatch symbols.
+    /// A section's relocations are checked only if all its symbols have values, and each by itself.
+    /// `values` are those of the early pass. The call overwrites those of livepatch symbols.
     pub fn late_errors<M: Memory + ?Sized>(
         &self,
         object: &[u8],

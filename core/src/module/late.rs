@@ -27,8 +27,8 @@ impl<'k> Late<'k> {
         Self { retained, flags, clears_on_going: profile.clears_on_going }
     }
 
-    /// Returns the object of each late section, in section order, and whether its relocations are applied.
-    /// An object with several sections is returned several times.
+    /// Returns the object of each late section, in section order, and whether its relocations are
+    /// applied. An object with several sections is returned several times.
     pub fn objects(&self) -> impl Iterator<Item = (&[u8], bool)> {
         self.retained.sections.iter().map(SectionRecord::read).filter_map(|record| {
             let object = self.object(&record);
@@ -36,8 +36,8 @@ impl<'k> Late<'k> {
         })
     }
 
-    /// Returns item `index` of [`objects`](Self::objects), counted from 0. The time is logarithmic in the
-    /// number of late sections.
+    /// Returns item `index` of [`objects`](Self::objects), counted from 0. The time is logarithmic
+    /// in the number of late sections.
     pub fn object_at(&self, index: u32) -> Option<(&[u8], bool)> {
         let sections = &self.retained.sections;
         let at = sections.partition_point(|record| SectionRecord::read(record).named <= index);
@@ -45,18 +45,18 @@ impl<'k> Late<'k> {
         Some((self.object(&record), record.live != 0))
     }
 
-    /// Applies the relocations for `object` when it is loaded, or changes nothing. Returns the number of
-    /// its sections. 0 often means that the name is misspelt.
+    /// Applies the relocations for `object` when it is loaded, or changes nothing. Returns the
+    /// number of its sections. 0 often means that the name is misspelt.
     ///
-    /// The symbols of each section are resolved, then its relocations are applied, in section order as Linux
-    /// does (Linux semantics 10). `memory` is the memory of the early pass. The resolver's `exported` is
-    /// not called.
+    /// The symbols of each section are resolved, then its relocations are applied, in section order
+    /// as Linux does (Linux semantics 10). `memory` is the memory of the early pass. The resolver's
+    /// `exported` is not called.
     ///
     /// # Errors
     /// - `NotAModule`: `object` is empty or "vmlinux".
     /// - `AlreadyLive`: the relocations are already applied.
-    /// - The error of a [`Malformed`](crate::Class::Malformed) section. A section with a malformed name is an
-    ///   error for every object.
+    /// - The error of a [`Malformed`](crate::Class::Malformed) section. A section with a malformed
+    ///   name is an error for every object.
     /// - The errors of [`Module::resolve_livepatch`](crate::Module::resolve_livepatch).
     /// - `NotAssigned`, `SectionMoved`, `AssignedSize`: the memory is not that of the early pass.
     /// - The errors of [`reloc::apply`](crate::reloc::apply).
@@ -69,11 +69,11 @@ impl<'k> Late<'k> {
         capture(|report| self.pass(object, memory, Some(resolver), report))
     }
 
-    /// Clears every field that [`coming`](Self::coming) wrote for `object` when it is unloaded, the last
-    /// field first, or changes nothing. Returns the number of its sections.
+    /// Clears every field that [`coming`](Self::coming) wrote for `object` when it is unloaded, the
+    /// last field first, or changes nothing. Returns the number of its sections.
     ///
-    /// With a profile that does not clear (Linux before 6.3), nothing is written. Then the object cannot be
-    /// loaded again into the same memory.
+    /// With a profile that does not clear (Linux before 6.3), nothing is written. Then the object
+    /// cannot be loaded again into the same memory.
     ///
     /// # Errors
     /// - `NotAModule`: `object` is empty or "vmlinux".
@@ -101,9 +101,11 @@ impl<'k> Late<'k> {
         Ok(count)
     }
 
-    /// Reports every error that [`coming`](Self::coming) can return, and changes nothing in `memory`.
+    /// Reports every error that [`coming`](Self::coming) can return, and changes nothing in
+    /// `memory`.
     ///
-    /// The relocations of a section are checked only if all its symbols have values, and each by itself.
+    /// The relocations of a section are checked only if all its symbols have values, and each by
+    /// itself.
     ///
     /// # Errors
     /// - `NotAModule`, `AlreadyLive`: as `coming`.
@@ -137,8 +139,8 @@ impl<'k> Late<'k> {
         }
     }
 
-    /// Resolves the symbols of a section. They are numbered in the order of their first use, so that each is
-    /// resolved at the relocation at which Linux resolves it first.
+    /// Resolves the symbols of a section. They are numbered in the order of their first use, so
+    /// that each is resolved at the relocation at which Linux resolves it first.
     fn resolve(
         &mut self,
         record: &SectionRecord,

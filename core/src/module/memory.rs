@@ -9,8 +9,8 @@ use crate::report::{Failed, Report, capture};
 
 /// The memory of a module's sections, by section index.
 ///
-/// A slice or an array of `Option<SectionMemory>` implements it. A type that owns such a slice forwards
-/// to it:
+/// A slice or an array of `Option<SectionMemory>` implements it. A type that owns such a slice
+/// forwards to it:
 ///
 /// ```
 /// use relakit::{Memory, SectionMemory, Target};
@@ -27,16 +27,16 @@ use crate::report::{Failed, Report, capture};
 /// }
 /// ```
 pub trait Memory {
-    /// Returns the address to which the offsets of the section's symbols are added; `None` if the section
-    /// has no memory. It is the address of the section, except for per-CPU data, whose symbols have a
-    /// base of their own.
+    /// Returns the address to which the offsets of the section's symbols are added; `None` if the
+    /// section has no memory. It is the address of the section, except for per-CPU data, whose
+    /// symbols have a base of their own.
     fn base(&self, section: u32) -> Option<u64>;
 
     /// Returns the bytes and the address of the section; `None` if it has no memory.
     fn target(&mut self, section: u32) -> Option<Target<'_>>;
 
-    /// Makes writes visible if sections are behind writers. It is called once at the end of each pass that
-    /// wrote, and once more after a rollback.
+    /// Makes writes visible if sections are behind writers. It is called once at the end of each
+    /// pass that wrote, and once more after a rollback.
     ///
     /// # Errors
     /// Any number. The pass is rolled back and fails with [`Sync`](crate::ErrorKind::Sync).
@@ -89,8 +89,8 @@ pub struct Assigned<'f, 'm, M: ?Sized> {
 impl<'f> Module<'f> {
     /// Assigns memory to the sections.
     ///
-    /// Sections that are not relocated early need no memory. Then they cannot be the target of a late
-    /// relocation, and their symbols cannot be used.
+    /// Sections that are not relocated early need no memory. Then they cannot be the target of a
+    /// late relocation, and their symbols cannot be used.
     ///
     /// # Errors
     /// The first error of [`assign_errors`](Self::assign_errors).
@@ -99,8 +99,8 @@ impl<'f> Module<'f> {
         Ok(Assigned { module: self, memory })
     }
 
-    /// Returns the errors of the memory of the sections that are relocated early, in the order of their
-    /// relocation sections.
+    /// Returns the errors of the memory of the sections that are relocated early, in the order of
+    /// their relocation sections.
     ///
     /// - `NotAssigned`: a section has no memory.
     /// - `AssignedSize`: its memory is not of its size.
@@ -147,9 +147,9 @@ impl<'f> Module<'f> {
 }
 
 impl<'f, 'm, M: Memory + ?Sized> Assigned<'f, 'm, M> {
-    /// Copies the content of every section that has memory from the file. Where the file has no content
-    /// (`SHT_NOBITS`, `SHT_NULL`), it writes zeros. Sections behind a [`Writer`](crate::Writer) are left
-    /// out: the embedder fills them before the early pass.
+    /// Copies the content of every section that has memory from the file. Where the file has no
+    /// content (`SHT_NOBITS`, `SHT_NULL`), it writes zeros. Sections behind a
+    /// [`Writer`](crate::Writer) are left out: the embedder fills them before the early pass.
     ///
     /// # Errors
     /// After an error, the sections before that one are filled.
@@ -170,8 +170,8 @@ impl<'f, 'm, M: Memory + ?Sized> Assigned<'f, 'm, M> {
         Ok(Filled { module, memory })
     }
 
-    /// Takes the sections as filled. The embedder has written the content of the file into every section
-    /// that has memory, or zeros where the file has no content.
+    /// Takes the sections as filled. The embedder has written the content of the file into every
+    /// section that has memory, or zeros where the file has no content.
     pub fn assume_filled(self) -> Filled<'f, 'm, M> {
         Filled { module: self.module, memory: self.memory }
     }

@@ -1,8 +1,8 @@
-//! The life of a module as types: [`Module`] (parsed) → [`Assigned`] (has memory) → [`Filled`] (has its content) → [`Loaded`]
-//! (early pass done) → [`Late`] (objects come and go).
+//! The life of a module as types: [`Module`] (parsed) → [`Assigned`] (has memory) → [`Filled`] (has
+//! its content) → [`Loaded`] (early pass done) → [`Late`] (target modules are loaded and unloaded).
 //!
-//! A type is only to be had from the one before it, so special sections cannot be asked for before every early
-//! relocation is in, and no object can come before that.
+//! Each type is made only by the call before it. So special sections can be read only after every
+//! early relocation was applied, and no late relocation can come before that.
 
 mod class;
 mod early;
@@ -30,7 +30,7 @@ use crate::report::{Failed, Report, capture};
 use class::is_relocations;
 use core::ops::Range;
 
-/// A module whose file is proven safe to read, with the rules it is loaded by.
+/// A parsed module, and the profile by which it is loaded. All accesses stay inside its file.
 #[derive(Clone, Debug)]
 pub struct Module<'f> {
     object: Object<'f>,
@@ -39,13 +39,18 @@ pub struct Module<'f> {
 }
 
 impl<'f> Module<'f> {
-    /// Reads and checks `file`, a whole relocatable object, by the rules of `profile` (Linux semantics 3).
+    /// Parses `file`, a whole relocatable object, by the rules of `profile` (Linux semantics 3).
     ///
-    /// All relocation tables together are no larger than the file ([`ErrorKind::RelocationsTooLarge`]), although sections may share
-    /// the bytes of one table. So the time of every later call is linear in the file and in the memory that the embedder provides.
+    /// The time of every later call is linear in the sizes of the file and of the memory, because
+    /// relocation tables that are together larger than the file are refused.
     ///
     /// # Errors
-    /// What is wrong with the file, with the section and the numbers at fault.
+    /// - The errors of [`Object::parse`], as far as the profile checks them.
+    /// - `NoSections`, `BadSectionZero`, `BadNameTable`, `NoSymbolTable`, `BadStringTable`,
+    ///   `BadSymbolName`: Linux refuses the file.
+    /// - `RelocationsTooLarge`: sections share the bytes of relocation tables.
+    /// - `NullOutside`, `SharedBytes`: Linux would read bytes that are outside the file, or that it
+    ///   has changed.
     pub fn parse(file: &'f [u8], profile: Profile) -> Result<Self, Error> {
         let strictness = Strictness {
             ident: profile.checks_ident,
@@ -62,11 +67,11 @@ impl<'f> Module<'f> {
         })
     }
 
-    /// What Linux asks beyond what is needed to read the file.
+    /// Checks what Linux checks in addition to what is needed to read the file.
     fn check(&self, report: &mut Report) -> Result<(), Failed> {
         let Self { object, profile, .. } = self;
         let Some(zero) = object.section(0) else { return Err(report.fail(ErrorKind::NoSections, 0, 0)) };
-        // With extended numbering section 0 holds the counts that do not fit the header.
+        // With extended numbering, section 0 holds the counts that do not fit the header.
         let counts = profile.extended_numbering;
         for (field, is_bad) in [
             (u64::from(zero.sh_type), zero.sh_type != abi::SHT_NULL),
@@ -90,11 +95,10 @@ impl<'f> Module<'f> {
         self.check_tables(report)
     }
 
-    /// All relocation tables together are no larger than the file, so that time is linear in the file however many
-    /// sections share one table.
+    /// Checks that all relocation tables together are no larger than the file.
     fn check_tables(&self, report: &mut Report) -> Result<(), Failed> {
-        let tables =
-            self.object.sections().filter(|(_, section)| is_relocations(section) && section.has_bytes());
+        let is_table = |section: &Section| is_relocations(section) && section.has_bytes();
+        let tables = self.object.sections().filter(|(_, section)| is_table(section));
         let together = tables.fold(0u64, |sum, (_, section)| sum.saturating_add(section.sh_size));
         let file = self.object.bytes().len() as u64;
         match together <= file {
@@ -103,10 +107,11 @@ impl<'f> Module<'f> {
         }
     }
 
-    /// What Linux reads from its copy of the file without a check is in the file, and is what the file says.
+    /// Checks that Linux reads the bytes of the file that relakit reads.
     ///
-    /// Linux writes into the section headers (`rewrite_section_headers`) before it copies anything, and relocates the per-CPU template
-    /// before it reads later tables and names. It copies what an unused header with `SHF_ALLOC` leads to (`move_module`).
+    /// Linux writes into the section headers of its copy (`rewrite_section_headers`) before it
+    /// copies sections, and relocates the per-CPU template before it reads later tables and names.
+    /// It copies the bytes that an unused header with `SHF_ALLOC` describes (`move_module`).
     fn check_copy(&self, report: &mut Report) -> Result<(), Failed> {
         if !self.profile.writes_file {
             return Ok(());
@@ -138,12 +143,12 @@ impl<'f> Module<'f> {
         Ok(())
     }
 
-    /// The file.
+    /// Returns the file.
     pub const fn object(&self) -> &Object<'f> {
         &self.object
     }
 
-    /// The rules it is loaded by.
+    /// Returns the profile.
     pub const fn profile(&self) -> &Profile {
         &self.profile
     }
@@ -167,8 +172,8 @@ impl<'f> Module<'f> {
         }
     }
 
-    /// Returns whether section `index` is in memory while the module runs: it is `SHF_ALLOC`, and the
-    /// profile does not drop it.
+    /// Returns whether section `index` is in memory while the module runs: it is `SHF_ALLOC`, and
+    /// the profile does not drop it.
     pub fn is_allocated(&self, index: u32) -> bool {
         self.headers.is_allocated(index)
     }
@@ -183,7 +188,8 @@ impl<'f> Module<'f> {
         Some(self.headers.per_cpu).filter(|&index| index != 0)
     }
 
-    /// Linux 6.13: the string table begins and ends with NUL, and every name is inside.
+    /// Checks what Linux 6.13 checks: the string table begins and ends with NUL, and every name is
+    /// inside.
     fn check_strings(&self, report: &mut Report) -> Result<(), Failed> {
         let symbols = self.object.symbols();
         let strings = symbols.strings().bytes();
@@ -192,12 +198,11 @@ impl<'f> Module<'f> {
             let failed = report.fail(ErrorKind::BadStringTable, u64::from(link), u64::from(count));
             return Err(report.in_section(failed, symbols.section()));
         }
-        for index in 0..symbols.len() {
-            let Some(symbol) = symbols.get(index) else { break };
+        for symbol in symbols {
             if u64::from(symbol.st_name) >= strings.len() as u64 {
                 let (name, size) = (u64::from(symbol.st_name), strings.len() as u64);
                 let failed = report.fail(ErrorKind::BadSymbolName, name, size);
-                return Err(symbols.locate(index, failed, report));
+                return Err(symbols.locate(symbol.index(), failed, report));
             }
         }
         Ok(())

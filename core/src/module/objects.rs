@@ -1,4 +1,4 @@
-//! The patched objects that the section names of a livepatch mention.
+//! The patched modules, as the section names of a livepatch say.
 
 use super::Module;
 use crate::error::{Error, ErrorKind};
@@ -17,8 +17,8 @@ impl<'f> Objects<'f> {
     /// Reads the section names of `module`. The time is linear in the number of sections.
     ///
     /// # Errors
-    /// [`ErrorKind::TooManyObjects`] if there are more than [`MAX_OBJECTS`], with the section of the
-    /// first one that has no room.
+    /// [`ErrorKind::TooManyObjects`] if there are more than [`MAX_OBJECTS`], with the section of
+    /// the first one that has no room.
     pub fn of(module: &Module<'f>) -> Result<Self, Error> {
         let mut objects = Vec::new();
         for (index, class) in module.classes() {

@@ -1,5 +1,5 @@
-//! The retained state: everything that the late passes need, in one caller-provided buffer. The file may
-//! go.
+//! The retained state: everything that the late passes need, in one caller-provided buffer. The
+//! file may go.
 //!
 //! The buffer has these parts:
 //! - a record for each livepatch section that a late pass reads;
@@ -36,10 +36,12 @@ pub(super) struct SectionRecord {
     pub(super) relas: u32,
     pub(super) first_symbol: u32,
     pub(super) symbols: u32,
-    /// The object's name. Empty if the section's name is malformed, which is an error for every object.
+    /// The object's name. Empty if the section's name is malformed, which is an error for every
+    /// object.
     pub(super) object: u32,
     pub(super) object_len: u32,
-    /// Number of the [`ErrorKind`] that stops the late passes of the object, or 0; and its numbers below.
+    /// Number of the [`ErrorKind`] that stops the late passes of the object, or 0; and its numbers
+    /// below.
     pub(super) error: i32,
     pub(super) live: u32,
     pub(super) value: u64,
@@ -102,8 +104,8 @@ impl SectionRecord {
 /// A symbol of a late section. Its value is at the offset of `st_value` in an `Elf64_Sym`.
 #[derive(Clone, Copy, Default)]
 pub(super) struct SymbolRecord {
-    /// Where its text begins: eight bytes of sympos (or the limit of its error), then the names of object and
-    /// symbol.
+    /// Where its text begins: eight bytes of sympos (or the limit of its error), then the names of
+    /// object and symbol.
     pub(super) text: u32,
     pub(super) object_len: u8,
     pub(super) name_len: u16,
@@ -164,7 +166,8 @@ impl Counts {
 impl Module<'_> {
     /// Returns the size in bytes of the buffer that [`Loaded::retain`] needs.
     ///
-    /// `scratch` is a caller-provided buffer with one entry for each symbol. The call overwrites it.
+    /// `scratch` is a caller-provided buffer with one entry for each symbol. The call overwrites
+    /// it.
     ///
     /// # Errors
     /// - `ValuesTooShort`: `scratch` is.
@@ -177,11 +180,13 @@ impl Module<'_> {
 }
 
 impl Loaded<'_> {
-    /// Stores the retained state in `buffer`: everything that the late passes need. After that, the file and
-    /// the symbol values may go. `memory` is the memory of the early pass.
+    /// Stores the retained state in `buffer`: everything that the late passes need. After that, the
+    /// file and the symbol values may go. `memory` is the memory of the early pass.
     ///
-    /// - `scratch` is a caller-provided buffer with one entry for each symbol. The call overwrites it.
-    /// - `buffer` is a caller-provided buffer of [`Module::retained_size`] bytes. The result borrows it.
+    /// - `scratch` is a caller-provided buffer with one entry for each symbol. The call overwrites
+    ///   it.
+    /// - `buffer` is a caller-provided buffer of [`Module::retained_size`] bytes. The result
+    ///   borrows it.
     ///
     /// # Errors
     /// - `RetainedTooShort`, `ValuesTooShort`: `buffer` or `scratch` is too short.
@@ -218,8 +223,8 @@ fn counts(module: &Module<'_>, scratch: &mut [u64]) -> Counts {
 /// Address and size of a target.
 type Lookup<'a> = &'a mut dyn FnMut(u32, &mut Report) -> Result<(u64, u64), Failed>;
 
-/// Stores everything in `parts` that has room there, and returns the sizes. `scratch` has an entry for each
-/// symbol, which says whether the section uses the symbol.
+/// Stores everything in `parts` that has room there, and returns the sizes. `scratch` has an entry
+/// for each symbol, which says whether the section uses the symbol.
 fn lay_out(module: &Module<'_>, target: Lookup<'_>, scratch: &mut [u64], parts: &mut Parts<'_>) -> Counts {
     scratch.fill(0);
     let mut counts = Counts::default();
@@ -237,8 +242,9 @@ fn lay_out(module: &Module<'_>, target: Lookup<'_>, scratch: &mut [u64], parts: 
         record.named = counts.named;
         if let Class::KlpLate { object, .. } = class {
             for rela in module.relocations(index).iter() {
-                // The entry of a symbol is its number among all retained symbols, from 1. A number that is not greater
-                // than that of the section's first symbol is from another section.
+                // The entry of a symbol is its number among all retained symbols, from 1. A number
+                // that is not greater than that of the section's first symbol is from another
+                // section.
                 let mark = usize::try_from(rela.r_sym).ok().and_then(|symbol| scratch.get_mut(symbol));
                 let number = match mark {
                     Some(mark) if *mark > u64::from(record.first_symbol) => *mark,

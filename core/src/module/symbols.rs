@@ -1,4 +1,4 @@
-//! Symbol values (Linux semantics 4), and the rules on livepatch symbols (7 and 8).
+//! Symbol values (Linux semantics 4), and the rules of livepatch symbols (7 and 8).
 
 use super::{Memory, Module};
 use crate::abi;
@@ -8,28 +8,33 @@ use crate::klp::SymName;
 use crate::profile::Profile;
 use crate::report::{Failed, OnError, Report, capture};
 
-/// Answers for the names that a module does not define.
+/// Resolves the names that a module does not define.
 pub trait Resolver {
-    /// The address of the exported symbol `name`; `None` when nobody exports it. Asked once for each undefined symbol
-    /// of the table, in symbol order.
+    /// Returns the address of the exported symbol `name`; `None` if it is not exported. The early
+    /// pass calls it once for each undefined symbol, in symbol order.
     ///
     /// # Errors
-    /// Any number; the pass then fails with [`ErrorKind::Resolver`].
+    /// Any number. The pass fails with [`ErrorKind::Resolver`].
     fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError>;
 
-    /// The address of the `sympos`-th symbol (from 1) called `name` in `object`, exported or not; `None` when there
-    /// are fewer. The order is that of addresses in "vmlinux" and of the symbol table in a module; undefined symbols do
-    /// not count, and an object that is not there has none. `sympos` comes from the file and may be any number.
+    /// Returns the address of the `sympos`-th symbol `name` in `object`, counted from 1; `None` if
+    /// there are fewer.
+    ///
+    /// The symbol need not be exported. In "vmlinux" symbols are counted in the order of their
+    /// addresses, in a module in the order of its symbol table. Undefined symbols do not count. An
+    /// object that is not loaded has no symbols. `sympos` comes from the file and may be any
+    /// number.
     ///
     /// # Errors
-    /// Any number; the pass then fails with [`ErrorKind::Resolver`].
+    /// Any number. The pass fails with [`ErrorKind::Resolver`].
     fn nth_symbol(&mut self, object: &[u8], name: &[u8], sympos: u64) -> Result<Option<u64>, CallbackError> {
         let _ = (object, name, sympos);
         Ok(None)
     }
 }
 
-/// The value of a symbol by the rules of sympos: 0 is the only one, N the N-th. A value of 0 counts as not found.
+/// Returns the value of a livepatch symbol. If its sympos is 0, the name must be unique in its
+/// object. The value 0 counts as not found.
 pub(crate) fn klp_value(
     object: &[u8],
     name: &[u8],
@@ -45,7 +50,7 @@ pub(crate) fn klp_value(
         0 => {
             let first = nth_symbol(1, report)?;
             match nth_symbol(2, report)? {
-                // Linux looks at the last address it saw before it counts.
+                // Linux checks the address of the second symbol before their number.
                 Some(second) if first.is_some() && second != 0 => {
                     return Err(report.fail(ErrorKind::KlpAmbiguous, sympos, 0));
                 }
@@ -67,7 +72,7 @@ pub(crate) fn klp_value(
     }
 }
 
-/// The livepatch symbols of a symbol table, as a section of `object` sees them.
+/// The livepatch symbols of a symbol table, as a section for `object` uses them.
 #[derive(Clone, Copy)]
 pub(crate) struct KlpSymbols<'a, 'f> {
     pub(crate) symbols: &'a SymbolTable<'f>,
@@ -76,7 +81,7 @@ pub(crate) struct KlpSymbols<'a, 'f> {
 }
 
 impl<'f> KlpSymbols<'_, 'f> {
-    /// The name of symbol `index`, or why a livepatch relocation cannot use it. Nobody is asked for its value yet.
+    /// Returns the name of symbol `index`, or why a livepatch relocation cannot use it.
     pub(crate) fn name(&self, index: u32, report: &mut Report) -> Result<SymName<'f>, Failed> {
         let symbols = self.symbols;
         let Some(symbol) = symbols.get(index) else {
@@ -88,7 +93,7 @@ impl<'f> KlpSymbols<'_, 'f> {
         let text = symbols.name_or(&symbol, report)?;
         let name = SymName::parse(text, self.profile);
         if text.len() > NAME_MAX && name.is_none_or(|name| name.rest.is_empty()) {
-            // Only a part of it was read, and the sympos may go on behind that.
+            // Only the beginning of the name was read, and the sympos may continue after it.
             let failed = report.fail(ErrorKind::BadSymbolName, u64::from(symbol.st_name), NAME_MAX as u64);
             return Err(symbols.locate(index, failed, report));
         }
@@ -101,8 +106,8 @@ impl<'f> KlpSymbols<'_, 'f> {
         Ok(name)
     }
 
-    /// Resolves the symbols that `table` uses into `values`, in the order of the relocations. A symbol that
-    /// the relocation before used as well is not resolved again.
+    /// Resolves the symbols that `table` uses into `values`, in the order of the relocations. A
+    /// symbol that the relocation before used as well is not resolved again.
     pub(crate) fn resolve(
         &self,
         table: RelaTable<'_>,
@@ -132,15 +137,16 @@ impl<'f> KlpSymbols<'_, 'f> {
 }
 
 impl<'f> Module<'f> {
-    /// Resolves the livepatch symbols that `table` uses into `values`, by symbol index and in the order of
-    /// the relocations, up to the first error. `table` is a livepatch section for `object`.
+    /// Resolves the livepatch symbols that `table` uses into `values`, by symbol index and in the
+    /// order of the relocations, up to the first error. `table` is a livepatch section for
+    /// `object`.
     ///
     /// [`Filled::early`](crate::Filled::early) and [`Late::coming`](crate::Late::coming) do this by
     /// themselves. This is for tools that predict what Linux does.
     ///
     /// # Errors
-    /// - `SymbolIndex`, `NotKlpSymbol`, `BadSymbolName`, `BadKlpSymbolName`, `VmlinuxFromModule`: a relocation
-    ///   cannot use its symbol.
+    /// - `SymbolIndex`, `NotKlpSymbol`, `BadSymbolName`, `BadKlpSymbolName`, `VmlinuxFromModule`: a
+    ///   relocation cannot use its symbol.
     /// - `KlpNotFound`, `KlpAmbiguous`, `KlpSympos`, `Resolver`: the symbol has no value.
     pub fn resolve_livepatch(
         &self,
@@ -170,19 +176,20 @@ impl<'f> Module<'f> {
     }
 }
 
-/// Values of the symbols of a placed module.
+/// The symbol values of a module that has memory.
 pub(crate) struct Symbols<'a, 'f, M: ?Sized> {
     pub(crate) module: &'a Module<'f>,
     pub(crate) memory: &'a M,
 }
 
-/// Sentinel in the values of [`Filled::early`](crate::Filled::early) for a symbol whose section has no memory. A real symbol may
-/// have the same value, so a match must be verified; as an address it is not canonical.
+/// Sentinel for a symbol whose section has no memory, in the values of
+/// [`Filled::early`](crate::Filled::early). A real symbol may have the same value, so a match must
+/// be verified. As an address it is not canonical.
 pub const UNASSIGNED: u64 = 0x5ec7_1000_0000_0000;
 
 impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
-    /// Stores the value of every symbol in `values`. Returns whether a symbol may lie in a section without
-    /// memory; the pass must refuse relocations that use such a symbol.
+    /// Stores the value of every symbol in `values`. Returns whether a symbol may lie in a section
+    /// without memory; the pass must refuse relocations that use such a symbol.
     pub(crate) fn resolve(
         &self,
         values: &mut [u64],
@@ -203,7 +210,8 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
         Ok(some_unassigned)
     }
 
-    /// The value of symbol `index`; livepatch symbols have the file's until their section is applied.
+    /// Returns the value of symbol `index`. Livepatch symbols keep that of the file until their
+    /// section is applied.
     pub(crate) fn value(
         &self,
         index: u32,
@@ -213,7 +221,7 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
         let object = self.module.object();
         let symbols = object.symbols();
         let Some(symbol) = symbols.get(index) else { return Ok(0) };
-        // Linux starts at symbol 1: the first one keeps what the file says.
+        // Linux starts at symbol 1. The first symbol keeps the value of the file.
         if index == 0 {
             return Ok(symbol.st_value);
         }
@@ -232,7 +240,7 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
             }
             SymbolLocation::Undefined => {
                 let name = symbols.name_or(&symbol, report)?;
-                // Nobody exports a name that was not read to its end.
+                // The resolver does not know a name that was not read to its end.
                 let found = if name.len() > NAME_MAX { Ok(None) } else { resolver.exported(name) };
                 match found {
                     Ok(Some(value)) => return Ok(value),
@@ -248,7 +256,7 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
         Err(symbols.locate(index, failed, report))
     }
 
-    /// Refuses a table that uses a symbol of a section without a place.
+    /// Refuses a table that uses a symbol of a section without memory.
     pub(crate) fn check_assigned(
         &self,
         table: RelaTable<'_>,
@@ -267,7 +275,7 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
         }
     }
 
-    /// The section of symbol `index`, if it has no place.
+    /// Returns the section of symbol `index` if it has no memory.
     fn unassigned_section(&self, index: u32) -> Option<u32> {
         let symbol = self.module.object().symbols().get(index)?;
         match self.location(&symbol) {
