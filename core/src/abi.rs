@@ -1,4 +1,4 @@
-//! Constants of the formats: the gABI (System V ABI, chapter 4) and Linux livepatch.
+//! Constants of the file formats: the gABI (System V ABI, chapter 4) and Linux livepatch.
 
 /// Size of `Elf64_Ehdr`, in bytes (gABI 4, "ELF Header").
 pub const EHDR_SIZE: usize = 64;
@@ -9,13 +9,13 @@ pub const SYM_SIZE: usize = 24;
 /// Size of one `Elf64_Rela`, in bytes (gABI 4, "Relocation").
 pub const RELA_SIZE: usize = 24;
 
-/// The four bytes every ELF file begins with (gABI 4, "ELF Identification").
+/// The first four bytes of every ELF file (gABI 4, "ELF Identification").
 pub const ELF_MAGIC: [u8; 4] = *b"\x7fELF";
 /// `e_ident[EI_CLASS]` of a 64-bit file.
 pub const ELFCLASS64: u8 = 2;
 /// `e_ident[EI_DATA]` of a little-endian file.
 pub const ELFDATA2LSB: u8 = 1;
-/// `e_ident[EI_VERSION]` and `e_version`: the one version there is.
+/// `e_ident[EI_VERSION]` and `e_version`: the only version.
 pub const EV_CURRENT: u8 = 1;
 /// `e_type` of a relocatable object.
 pub const ET_REL: u16 = 1;
@@ -36,20 +36,20 @@ pub const SHT_NOTE: u32 = 7;
 pub const SHT_NOBITS: u32 = 8;
 /// `sh_type`: relocations without addends (gABI 4, "Relocation").
 pub const SHT_REL: u32 = 9;
-/// `sh_type`: the section indices that `st_shndx` is too small for.
+/// `sh_type`: section indices that do not fit `st_shndx`.
 pub const SHT_SYMTAB_SHNDX: u32 = 18;
 
-/// `st_shndx`: undefined here.
+/// `st_shndx`: undefined in this file.
 pub const SHN_UNDEF: u16 = 0;
 /// `st_shndx`: the first reserved index.
 pub const SHN_LORESERVE: u16 = 0xff00;
-/// `st_shndx`: a symbol that the livepatch core resolves (Linux semantics 0).
+/// `st_shndx`: a symbol of the patched object of a livepatch (Linux semantics 0).
 pub const SHN_LIVEPATCH: u16 = 0xff20;
 /// `st_shndx`: an absolute value.
 pub const SHN_ABS: u16 = 0xfff1;
-/// `st_shndx`: a common block that nobody has allocated.
+/// `st_shndx`: a common block.
 pub const SHN_COMMON: u16 = 0xfff2;
-/// `st_shndx`, `e_shstrndx`: the real index stands elsewhere (gABI 4, "Sections").
+/// `st_shndx`, `e_shstrndx`: the index is in another place (gABI 4, "Sections").
 pub const SHN_XINDEX: u16 = 0xffff;
 
 /// Symbol binding `STB_LOCAL` (upper four bits of `st_info`).
@@ -59,13 +59,14 @@ pub const STB_GLOBAL: u8 = 1;
 /// Symbol binding `STB_WEAK`.
 pub const STB_WEAK: u8 = 2;
 
-/// What a KLP relocation section's name begins with (Linux semantics 1).
+/// Prefix of the name of a livepatch relocation section (Linux semantics 1).
 pub const KLP_RELA_PREFIX: &[u8] = b".klp.rela.";
-/// What a KLP symbol's name begins with (Linux semantics 1).
+/// Prefix of the name of a livepatch symbol (Linux semantics 1).
 pub const KLP_SYM_PREFIX: &[u8] = b".klp.sym.";
-/// What the sections of the design before Linux 5.8 begin with (Linux semantics 12, commit 1d05334d2899).
+/// Prefix of the section names of the design before Linux 5.8 (Linux semantics 12, commit
+/// 1d05334d2899).
 pub const KLP_ARCH_PREFIX: &[u8] = b".klp.arch.";
-/// The reserved object name: the kernel itself.
+/// The object name of the kernel itself.
 pub const VMLINUX: &[u8] = b"vmlinux";
-/// Most bytes of an object name, `MODULE_NAME_LEN` - 1 (Linux semantics 0).
+/// Greatest length of an object name in bytes: `MODULE_NAME_LEN` - 1 (Linux semantics 0).
 pub const OBJECT_NAME_MAX: usize = 55;

@@ -1,11 +1,11 @@
-//! File bytes become integers here and nowhere else: little-endian, bounds checked.
+//! Little-endian integers in the bytes of a file, bounds checked.
 
 use scroll::LE;
 use scroll::ctx::TryFromCtx;
 
-/// Reads one little-endian integer `at` bytes into `bytes`; `None` when it is not all there.
+/// Reads the integer at offset `at`. `None` if one of its bytes is outside.
 ///
-/// `TryFromCtx` is used directly because `Pread` slices once more, and that slice could panic when it is not
+/// It calls `TryFromCtx` because `Pread` slices once more. That slice can panic if it is not
 /// inlined.
 fn int<'b, T: TryFromCtx<'b, scroll::Endian>>(bytes: &'b [u8], at: usize) -> Option<T> {
     T::try_from_ctx(bytes.get(at..)?, LE).ok().map(|(value, _)| value)
@@ -31,23 +31,23 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     int(bytes, at)
 }
 
-/// Low half, spelled once so the truncation is deliberate.
+/// Returns the low half.
 #[expect(clippy::cast_possible_truncation, reason = "keeps the low 32 bits")]
 pub(crate) const fn low32(value: u64) -> u32 {
     value as u32
 }
 
-/// High half.
+/// Returns the high half.
 pub(crate) const fn high32(value: u64) -> u32 {
     low32(value >> 32)
 }
 
-/// A file offset or size as an index, `None` where the machine's `usize` is too small for it.
+/// Converts a file offset or size to an index. `None` if it does not fit `usize`.
 pub(crate) fn index(value: u64) -> Option<usize> {
     usize::try_from(value).ok()
 }
 
-/// The `size` bytes at `offset`, if they are all there.
+/// Returns the `size` bytes at `offset`. `None` if one of them is outside.
 pub(crate) fn range(bytes: &[u8], offset: u64, size: u64) -> Option<&[u8]> {
     let start = index(offset)?;
     let end = start.checked_add(index(size)?)?;

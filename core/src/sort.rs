@@ -1,8 +1,9 @@
-//! Heap sort without a reachable panic.
+//! Heap sort without a reachable panic. It is public for `relakit-linux` only, and has no stable
+//! interface.
 
 use core::cmp::Ordering;
 
-/// Sorts `items` in place, without recursion, in n log n steps. Sorted input takes n steps.
+/// Sorts `items` in place, without recursion, in n log n steps, or n steps if they are sorted.
 ///
 /// `slice::sort_unstable_by` can panic when an order is not total, so it is not used here.
 pub fn sort<T: Copy>(items: &mut [T], compare: &impl Fn(T, T) -> Ordering) {

@@ -1,4 +1,4 @@
-//! One validated view of an ELF64 relocatable object, borrowed from the file: one file per table.
+//! A validated view of an ELF64 relocatable object. It borrows the file.
 //!
 //! Source: gABI chapter 4, x86-64 psABI chapter 4.
 

@@ -1,4 +1,4 @@
-//! The file as a whole: header, section table, and the checks that make every later access safe.
+//! The ELF header and the section headers, and the checks that make every later access safe.
 
 use super::section::Section;
 use super::strtab::Strings;
@@ -9,21 +9,21 @@ use crate::error::{Error, ErrorKind};
 use crate::read::{index, range, u8_at, u16_at, u32_at, u64_at};
 use crate::report::{Failed, Report, capture};
 
-/// What [`Object::parse`] asks of a file beyond what must be right for safe access.
+/// Checks of [`Object::parse`] that safe access does not need.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Strictness {
-    /// `e_ident` says ELF64, little-endian, version 1.
+    /// `e_ident` must be that of ELF64, little-endian, version 1.
     pub(crate) ident: bool,
-    /// gABI's extended numbering: `e_shnum` 0, `SHN_XINDEX`.
+    /// Extended numbering of the gABI is supported: `e_shnum` 0, `SHN_XINDEX`.
     pub(crate) extended_numbering: bool,
-    /// The symbol names' section is of type `SHT_STRTAB`.
+    /// The section of the symbol names must be of type `SHT_STRTAB`.
     pub(crate) string_table_type: bool,
 }
 
-/// A relocatable x86-64 object, borrowed from its file.
+/// A relocatable x86-64 object. It borrows the file.
 ///
-/// After `parse` no access can leave the file: every section lies inside it, every section has a name, and there is
-/// at most one symbol table, with a string table and at most one table of section indices.
+/// Every section with content lies inside the file and has a name. There is at most one symbol
+/// table. It has a string table and at most one table of section indices.
 #[derive(Clone, Copy, Debug)]
 pub struct Object<'f> {
     bytes: &'f [u8],
@@ -34,10 +34,15 @@ pub struct Object<'f> {
 }
 
 impl<'f> Object<'f> {
-    /// Reads and checks `bytes`, a whole file, by the gABI.
+    /// Parses `bytes`, a whole file, by the gABI.
     ///
     /// # Errors
-    /// What is wrong with the file, with the section and the numbers at fault.
+    /// - `EmptyFile`, `NotElf`, `BadIdent`, `NotRelocatable`, `NotX86_64`, `BadHeaderSize`,
+    ///   `TooManySections`: the ELF header is wrong.
+    /// - `Truncated`: a section or a header is not inside the file.
+    /// - `BadNameTable`, `BadSectionName`: a section has no name.
+    /// - `ManySymbolTables`, `BadStringTable`, `ManySectionIndices`: the symbol table is not
+    ///   unique, or has no string table.
     pub fn parse(bytes: &'f [u8]) -> Result<Self, Error> {
         let strictness = Strictness { ident: true, extended_numbering: true, string_table_type: true };
         capture(|report| Self::parse_with(bytes, strictness, report))
@@ -55,15 +60,7 @@ impl<'f> Object<'f> {
             sections,
             names: Strings::new(&[]),
             names_section,
-            symbols: SymbolTable {
-                entries: &[],
-                names: Strings::new(&[]),
-                extended: &[],
-                reserved_are_sections: false,
-                sections: 0,
-                section: 0,
-                strings_section: 0,
-            },
+            symbols: SymbolTable::in_memory(&[], Strings::new(&[]), 0),
         };
         object.check_bounds(report)?;
         object.names = object.name_table(report)?;
@@ -72,29 +69,30 @@ impl<'f> Object<'f> {
         Ok(object)
     }
 
-    /// The file.
+    /// Returns the file.
     pub const fn bytes(&self) -> &'f [u8] {
         self.bytes
     }
 
-    /// Number of sections, section 0 included.
+    /// Returns the number of sections, section 0 included.
     pub fn section_count(&self) -> u32 {
         // `section_table` refused more than fit.
         u32::try_from(self.sections.len()).unwrap_or(u32::MAX)
     }
 
-    /// The header of section `index`.
+    /// Returns the header of section `index`.
     pub fn section(&self, index: u32) -> Option<Section> {
         Section::read(self.sections.get(usize::try_from(index).ok()?)?)
     }
 
-    /// All sections with their indices, section 0 included.
+    /// Returns all sections with their indices, section 0 included.
     pub fn sections(&self) -> impl Iterator<Item = (u32, Section)> + Clone + use<'f> {
         (0..self.section_count()).zip(self.sections.iter().map_while(Section::read))
     }
 
-    /// The name of `section`, without the NUL; empty for an unused header whose name is outside. A name longer than
-    /// [`NAME_MAX`](super::NAME_MAX) is cut, see [`Strings::name`].
+    /// Returns the name of `section` without its NUL. It is empty for an unused header whose name
+    /// is outside the name table. A name longer than [`NAME_MAX`](super::NAME_MAX) is cut, see
+    /// [`Strings::name`].
     pub fn section_name(&self, section: &Section) -> &'f [u8] {
         self.names.name(section.sh_name).unwrap_or_default()
     }
@@ -125,12 +123,12 @@ impl<'f> Object<'f> {
         self.names.is(section.sh_name, name)
     }
 
-    /// Section index of the section names; 0 when there are none.
+    /// Returns the section index of the section names, or 0.
     pub const fn names_section(&self) -> u32 {
         self.names_section
     }
 
-    /// The content of `section`; empty when it occupies no bytes in the file.
+    /// Returns the content of `section`. It is empty if the section occupies no bytes in the file.
     pub fn section_bytes(&self, section: &Section) -> &'f [u8] {
         if !section.has_bytes() {
             return &[];
@@ -138,7 +136,7 @@ impl<'f> Object<'f> {
         range(self.bytes, section.sh_offset, section.sh_size).unwrap_or_default()
     }
 
-    /// The symbol table; empty when the object has none.
+    /// Returns the symbol table. It is empty if the object has none.
     pub const fn symbols(&self) -> &SymbolTable<'f> {
         &self.symbols
     }
@@ -146,8 +144,8 @@ impl<'f> Object<'f> {
     fn check_bounds(&self, report: &mut Report) -> Result<(), Failed> {
         for (number, section) in self.sections() {
             if section.has_bytes() && range(self.bytes, section.sh_offset, section.sh_size).is_none() {
-                let stopped = truncated(self.bytes, section.sh_offset, section.sh_size, report);
-                return Err(report.in_section(stopped, number));
+                let failed = truncated(self.bytes, section.sh_offset, section.sh_size, report);
+                return Err(report.in_section(failed, number));
             }
         }
         Ok(())
@@ -155,7 +153,7 @@ impl<'f> Object<'f> {
 
     fn name_table(&self, report: &mut Report) -> Result<Strings<'f>, Failed> {
         let names = match self.names_section {
-            // No names, which is right when nobody has one.
+            // No names, which is valid if no section has one.
             0 => {
                 let named =
                     |(_, section): (u32, Section)| section.sh_type != abi::SHT_NULL && section.sh_name != 0;
@@ -170,18 +168,19 @@ impl<'f> Object<'f> {
         };
         names.ok_or_else(|| {
             let (index, count) = (u64::from(self.names_section), u64::from(self.section_count()));
-            let stopped = report.fail(ErrorKind::BadNameTable, index, count);
-            report.in_section(stopped, self.names_section)
+            let failed = report.fail(ErrorKind::BadNameTable, index, count);
+            report.in_section(failed, self.names_section)
         })
     }
 
-    /// The table ends with NUL, so a name that begins inside of it is ended.
+    /// Checks that every name begins in the table. It ends there too, because the table ends with
+    /// NUL.
     fn check_names(&self, report: &mut Report) -> Result<(), Failed> {
         for (number, section) in self.sections() {
             let (name, size) = (u64::from(section.sh_name), self.names.bytes().len() as u64);
             if section.sh_type != abi::SHT_NULL && name >= size {
-                let stopped = report.fail(ErrorKind::BadSectionName, name, size);
-                return Err(report.in_section(stopped, number));
+                let failed = report.fail(ErrorKind::BadSectionName, name, size);
+                return Err(report.in_section(failed, number));
             }
         }
         Ok(())
@@ -193,23 +192,23 @@ impl<'f> Object<'f> {
             return Ok(self.symbols);
         };
         if let Some((second, _)) = found.next() {
-            let stopped = report.fail(ErrorKind::ManySymbolTables, u64::from(number), 0);
-            return Err(report.in_section(stopped, second));
+            let failed = report.fail(ErrorKind::ManySymbolTables, u64::from(number), 0);
+            return Err(report.in_section(failed, second));
         }
         let any = !strictness.string_table_type && section.sh_link != 0;
         let is_strings = |link: &Section| any || link.sh_type == abi::SHT_STRTAB;
         let Some(strings) = self.section(section.sh_link).filter(is_strings) else {
             let (link, count) = (u64::from(section.sh_link), u64::from(self.section_count()));
-            let stopped = report.fail(ErrorKind::BadStringTable, link, count);
-            return Err(report.in_section(stopped, number));
+            let failed = report.fail(ErrorKind::BadStringTable, link, count);
+            return Err(report.in_section(failed, number));
         };
         let mut found = self.sections().filter(|(_, other)| {
             strictness.extended_numbering && other.sh_type == abi::SHT_SYMTAB_SHNDX && other.sh_link == number
         });
         let extended = found.next();
         if let (Some((first, _)), Some((second, _))) = (extended, found.next()) {
-            let stopped = report.fail(ErrorKind::ManySectionIndices, u64::from(first), 0);
-            return Err(report.in_section(stopped, second));
+            let failed = report.fail(ErrorKind::ManySectionIndices, u64::from(first), 0);
+            return Err(report.in_section(failed, second));
         }
         let extended = extended.map_or(&[][..], |(_, table)| self.section_bytes(&table));
         Ok(SymbolTable {
@@ -225,8 +224,8 @@ impl<'f> Object<'f> {
 }
 
 fn truncated(bytes: &[u8], offset: u64, size: u64, report: &mut Report) -> Failed {
-    let stopped = report.fail(ErrorKind::Truncated, size, bytes.len() as u64);
-    report.at_offset(stopped, offset)
+    let failed = report.fail(ErrorKind::Truncated, size, bytes.len() as u64);
+    report.at_offset(failed, offset)
 }
 
 fn header<'f>(
@@ -248,8 +247,8 @@ fn header<'f>(
         for (at, expected) in [(4, abi::ELFCLASS64), (5, abi::ELFDATA2LSB), (6, abi::EV_CURRENT)] {
             let byte = u8_at(header, at).unwrap_or(0);
             if byte != expected {
-                let stopped = report.fail(ErrorKind::BadIdent, u64::from(byte), u64::from(expected));
-                return Err(report.at_offset(stopped, at as u64));
+                let failed = report.fail(ErrorKind::BadIdent, u64::from(byte), u64::from(expected));
+                return Err(report.at_offset(failed, at as u64));
             }
         }
     }
@@ -264,7 +263,7 @@ fn header<'f>(
     Ok(header)
 }
 
-/// The section headers, and the index of the section names.
+/// Returns the section headers, and the section index of the section names.
 fn section_table<'f>(
     bytes: &'f [u8],
     header: &[u8; abi::EHDR_SIZE],

@@ -5,36 +5,36 @@ use crate::error::{Error, ErrorKind};
 use crate::read::{high32, low32, u64_at};
 use crate::report::{Failed, Report};
 
-/// One relocation, host-order. `Copy`, so nothing borrows the file.
+/// One relocation.
 ///
 /// The fields have the names of `Elf64_Rela`; `r_sym` and `r_type` are the halves of `r_info`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rela {
-    /// Byte offset into the target section, not an address.
+    /// Offset of the field in the target section, in bytes.
     pub r_offset: u64,
     /// Symbol table index (upper 32 bits of `r_info`).
     pub r_sym: u32,
     /// psABI relocation type (lower 32 bits of `r_info`).
     pub r_type: u32,
-    /// Constant added to the symbol value; two's complement.
+    /// Constant that is added to the symbol value.
     pub r_addend: i64,
 }
 
 impl Rela {
-    /// Reads one entry as it stands in a file.
+    /// Reads an `Elf64_Rela`.
     pub fn read(entry: &[u8; RELA_SIZE]) -> Self {
-        // The three reads are inside a fixed-size array: 0 is never taken.
+        // The reads are inside of the array, so they succeed.
         let word = |at| u64_at(entry, at).unwrap_or(0);
         let info = word(8);
         Self { r_offset: word(0), r_sym: high32(info), r_type: low32(info), r_addend: word(16).cast_signed() }
     }
 
-    /// Adds to a fault that it is about this entry, number `index` of its table.
-    pub(crate) fn locate(self, index: usize, stopped: Failed, report: &mut Report) -> Failed {
-        report.at_relocation(stopped, index, self.r_offset, self.r_sym, self.r_type)
+    /// Adds this entry, number `index` of its table, to an error.
+    pub(crate) fn locate(self, index: usize, failed: Failed, report: &mut Report) -> Failed {
+        report.at_relocation(failed, index, self.r_offset, self.r_sym, self.r_type)
     }
 
-    /// The entry as it stands in a file.
+    /// Returns the `Elf64_Rela`.
     pub fn to_bytes(self) -> [u8; RELA_SIZE] {
         let info = u64::from(self.r_sym) << 32 | u64::from(self.r_type);
         let mut entry = [0; RELA_SIZE];
@@ -46,17 +46,17 @@ impl Rela {
     }
 }
 
-/// A table of whole relocation entries, as it stands in the file.
+/// A table of `Elf64_Rela`. It borrows the file.
 #[derive(Clone, Copy, Debug)]
 pub struct RelaTable<'f> {
     entries: &'f [[u8; RELA_SIZE]],
 }
 
 impl<'f> RelaTable<'f> {
-    /// A table over `bytes`.
+    /// Returns the table in `bytes`.
     ///
     /// # Errors
-    /// [`ErrorKind::PartialEntry`] when the size is not a multiple of 24.
+    /// - `PartialEntry`: the size is not a multiple of 24.
     pub const fn new(bytes: &'f [u8]) -> Result<Self, Error> {
         let (table, rest) = Self::whole_entries(bytes);
         match rest {
@@ -65,46 +65,46 @@ impl<'f> RelaTable<'f> {
         }
     }
 
-    /// The whole entries in `bytes`, and how many bytes are left over. Linux ignores the rest (Linux semantics 15).
+    /// Returns the whole entries in `bytes`, and the number of bytes after them. Linux ignores
+    /// these (Linux semantics 15).
     pub const fn whole_entries(bytes: &'f [u8]) -> (Self, usize) {
         let (entries, rest) = bytes.as_chunks::<RELA_SIZE>();
         (Self { entries }, rest.len())
     }
 
-    /// A table over entries of 24 bytes.
+    /// Returns the table with these entries.
     pub const fn from_entries(entries: &'f [[u8; RELA_SIZE]]) -> Self {
         Self { entries }
     }
 
-    /// The entries, 24 bytes each.
+    /// Returns the entries.
     pub const fn entries(&self) -> &'f [[u8; RELA_SIZE]] {
         self.entries
     }
 
-    /// Number of entries.
+    /// Returns the number of entries.
     pub const fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is no entry.
+    /// Returns whether there is no entry.
     pub const fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The entry at `index`.
+    /// Returns the entry at `index`.
     pub fn get(&self, index: usize) -> Option<Rela> {
         self.entries.get(index).map(Rela::read)
     }
 
-    /// All entries in order, with their indices.
-    ///
-    /// Counted by a range and not by `enumerate`, which can panic in a build with overflow checks.
+    /// Returns all entries in order, with their indices.
     pub fn numbered(&self) -> impl DoubleEndedIterator<Item = (usize, Rela)> + use<'f> {
         let table = *self;
+        // Not `enumerate`, which can panic in a build with overflow checks.
         (0..self.len()).filter_map(move |index| Some((index, table.get(index)?)))
     }
 
-    /// All entries in order.
+    /// Returns all entries in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Rela> + DoubleEndedIterator + Clone + use<'f> {
         self.entries.iter().map(Rela::read)
     }

@@ -5,53 +5,53 @@ use crate::read::{u32_at, u64_at};
 use bitflags::bitflags;
 
 bitflags! {
-    /// `sh_flags` (gABI 4, "Section Attribute Flags"). Bits without a name here are kept.
+    /// `sh_flags` (gABI 4, "Section Attribute Flags"). Other bits are retained.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct SectionFlags: u64 {
-        /// May be written when it runs.
+        /// Is writable when the module runs.
         const WRITE = 1 << 0;
-        /// Occupies memory when it runs.
+        /// Occupies memory when the module runs.
         const ALLOC = 1 << 1;
-        /// Machine instructions.
+        /// Contains instructions.
         const EXECINSTR = 1 << 2;
         /// May be merged.
         const MERGE = 1 << 4;
-        /// NUL-terminated strings.
+        /// Contains strings that end with NUL.
         const STRINGS = 1 << 5;
         /// `sh_info` is a section index.
         const INFO_LINK = 1 << 6;
-        /// Order follows `sh_link`.
+        /// Is ordered as the section `sh_link`.
         const LINK_ORDER = 1 << 7;
         /// Relocations that the livepatch core applies (`SHF_RELA_LIVEPATCH`, Linux semantics 0).
         const RELA_LIVEPATCH = 0x0010_0000;
     }
 }
 
-/// One section header, host-order. `Copy`, so nothing borrows the file.
+/// One section header.
 ///
 /// The fields have the names of `Elf64_Shdr`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Section {
-    /// Byte offset of the name in the section name table.
+    /// Offset of the name in the section name table, in bytes.
     pub sh_name: u32,
     /// Kind of content: an `SHT_*` number.
     pub sh_type: u32,
     /// Attributes, as in the file.
     pub sh_flags: SectionFlags,
-    /// Address; no meaning in a relocatable object.
+    /// Address. A relocatable object does not use it.
     pub sh_addr: u64,
-    /// Byte offset of the content in the file.
+    /// Offset of the content in the file, in bytes.
     pub sh_offset: u64,
-    /// Bytes, in the file or (`SHT_NOBITS`) in memory.
+    /// Size in bytes, in the file or (`SHT_NOBITS`) in memory.
     pub sh_size: u64,
-    /// Section index whose meaning depends on the type.
+    /// Section index. Its meaning depends on the type.
     pub sh_link: u32,
     /// For relocations: section index of the target.
     pub sh_info: u32,
-    /// Alignment in bytes; not checked to be a power of two.
+    /// Alignment in bytes. It may be any number.
     pub sh_addralign: u64,
-    /// Bytes of one entry; not checked.
+    /// Size of an entry in bytes. It may be any number.
     pub sh_entsize: u64,
 }
 
@@ -71,7 +71,7 @@ impl Section {
         })
     }
 
-    /// Whether the content is in the file: neither `SHT_NULL` nor `SHT_NOBITS`.
+    /// Returns whether the content is in the file: the type is neither `SHT_NULL` nor `SHT_NOBITS`.
     pub const fn has_bytes(&self) -> bool {
         !matches!(self.sh_type, abi::SHT_NULL | abi::SHT_NOBITS)
     }

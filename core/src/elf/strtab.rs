@@ -2,26 +2,27 @@
 
 use crate::read::index;
 
-/// Most bytes of a name that are read, without the NUL. This bounds the time that a hostile file can take. The longest name
-/// that Linux looks up has 511 bytes.
+/// Greatest length of a name that is read as a whole, in bytes without the NUL. It bounds the time
+/// that a hostile file can take. The longest name that Linux looks up has 511 bytes.
 pub const NAME_MAX: usize = 4096;
 
-/// The bytes of a string table. May be empty, may lack its last NUL: every look-up is checked.
+/// A string table. It may have any content, because every access is checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Strings<'f>(&'f [u8]);
 
 impl<'f> Strings<'f> {
-    /// A string table over `bytes`.
+    /// Returns the string table in `bytes`.
     pub const fn new(bytes: &'f [u8]) -> Self {
         Self(bytes)
     }
 
-    /// The whole table.
+    /// Returns the whole table.
     pub const fn bytes(&self) -> &'f [u8] {
         self.0
     }
 
-    /// Returns whether the text at byte `offset` begins with `prefix`, whether a NUL follows or not.
+    /// Returns whether the text at byte `offset` begins with `prefix`, whether a NUL follows or
+    /// not.
     pub fn starts_with(&self, offset: u32, prefix: &[u8]) -> bool {
         let tail = index(u64::from(offset)).and_then(|offset| self.0.get(offset..));
         tail.is_some_and(|tail| tail.starts_with(prefix))
@@ -33,12 +34,12 @@ impl<'f> Strings<'f> {
         tail.and_then(|tail| tail.strip_prefix(name)).is_some_and(|rest| rest.first() == Some(&0))
     }
 
-    /// Returns the name at byte `offset`, without its NUL; `None` if `offset` is outside the table, or no NUL
-    /// follows.
+    /// Returns the name at byte `offset`, without its NUL; `None` if `offset` is outside the table,
+    /// or no NUL follows.
     ///
-    /// Of a name longer than [`NAME_MAX`] bytes it returns the first `NAME_MAX + 1`, so that the caller sees that
-    /// the name is longer. Only the end of the table shows whether such a name ends. So a table that does not
-    /// end with NUL has no such name.
+    /// Of a name longer than [`NAME_MAX`] bytes it returns the first `NAME_MAX + 1`, so that the
+    /// caller sees that the name is longer. Only the end of the table shows whether such a name
+    /// ends. So a table that does not end with NUL has no such name.
     pub fn name(&self, offset: u32) -> Option<&'f [u8]> {
         let (name, ends) = self.read(offset, NAME_MAX)?;
         ends.then_some(name)
@@ -50,7 +51,8 @@ impl<'f> Strings<'f> {
         (ends || self.name(offset).is_some()).then_some(name)
     }
 
-    /// Returns the bytes before the NUL, at most `most + 1`; and whether a NUL follows them somewhere.
+    /// Returns the bytes before the NUL, at most `most + 1`; and whether a NUL follows them
+    /// somewhere.
     fn read(&self, offset: u32, most: usize) -> Option<(&'f [u8], bool)> {
         let tail = self.0.get(index(u64::from(offset))?..)?;
         let longest = tail.get(..=most).unwrap_or(tail);

@@ -7,7 +7,7 @@ use crate::read::{u8_at, u16_at, u32_at, u64_at};
 use crate::report::{Failed, Report, capture};
 use core::ops::Range;
 
-/// One symbol, host-order. `Copy`, so nothing borrows the file.
+/// One symbol.
 ///
 /// The fields have the names of `Elf64_Sym`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,17 +15,17 @@ use core::ops::Range;
 pub struct Symbol {
     /// Index in the symbol table.
     index: u32,
-    /// Byte offset of the name in the string table.
+    /// Offset of the name in the string table, in bytes.
     pub st_name: u32,
     /// Binding (upper four bits) and type (lower four).
     pub st_info: u8,
     /// Visibility.
     pub st_other: u8,
-    /// `st_shndx` as in the file; [`SymbolTable::assign`] says what it means.
+    /// `st_shndx` as in the file, see [`SymbolTable::location`].
     pub st_shndx: u16,
-    /// Offset in its section, in bytes; or an absolute value.
+    /// Offset in its section in bytes, or an absolute value.
     pub st_value: u64,
-    /// Bytes.
+    /// Size in bytes.
     pub st_size: u64,
 }
 
@@ -42,7 +42,7 @@ impl Symbol {
         })
     }
 
-    /// Index in the symbol table that the symbol was read from.
+    /// Returns the index in the symbol table.
     pub const fn index(&self) -> u32 {
         self.index
     }
@@ -53,8 +53,8 @@ impl Symbol {
     }
 }
 
-/// The binding of a symbol (gABI 4, "Symbol Table"). The numbers that have no constant here are those of
-/// operating systems and processors.
+/// The binding of a symbol (gABI 4, "Symbol Table"). The numbers that have no constant here are
+/// those of operating systems and processors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Binding(pub u8);
 
@@ -67,32 +67,33 @@ impl Binding {
     pub const WEAK: Self = Self(abi::STB_WEAK);
 }
 
-/// Where a symbol is (`st_shndx`, gABI 4).
+/// The place where a symbol is defined (`st_shndx`, gABI 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SymbolLocation {
-    /// Defined elsewhere.
+    /// In another file.
     Undefined,
-    /// An absolute value.
+    /// The value is absolute.
     Absolute,
-    /// A common block.
+    /// In a common block.
     Common,
-    /// Resolved by the livepatch core (`SHN_LIVEPATCH`).
+    /// In the patched object of a livepatch (`SHN_LIVEPATCH`).
     Livepatch,
-    /// In this section. The index exists.
+    /// In this section, which exists.
     Section(u32),
-    /// A reserved index, or a section that does not exist; the number.
+    /// The number is a reserved index, or the index of no section.
     Invalid(u32),
 }
 
-/// The symbol table of an object, with its names.
+/// The symbol table of an object, with its string table.
 #[derive(Clone, Copy, Debug)]
 pub struct SymbolTable<'f> {
     pub(super) entries: &'f [[u8; abi::SYM_SIZE]],
     pub(super) names: Strings<'f>,
-    /// Content of the `SHT_SYMTAB_SHNDX` section, if there is one and the profile knows such.
+    /// Content of the `SHT_SYMTAB_SHNDX` section, if the profile uses it.
     pub(super) extended: &'f [[u8; 4]],
-    /// Whether an index in the reserved range is a section like any other, as it is to Linux if there are so many.
+    /// Whether an index in the reserved range is a section index, as in Linux if there are that
+    /// many sections.
     pub(super) reserved_are_sections: bool,
     pub(super) sections: u32,
     pub(super) section: u32,
@@ -100,7 +101,7 @@ pub struct SymbolTable<'f> {
 }
 
 impl<'f> SymbolTable<'f> {
-    /// A table whose symbols are not looked up by section; it is section `section`.
+    /// Returns a table whose symbols have no sections. Its own section is `section`.
     pub(crate) const fn in_memory(
         entries: &'f [[u8; abi::SYM_SIZE]],
         names: Strings<'f>,
@@ -117,32 +118,33 @@ impl<'f> SymbolTable<'f> {
         }
     }
 
-    /// Section index of the symbol table; 0 when the object has none.
+    /// Returns the section index of the symbol table, or 0.
     pub const fn section(&self) -> u32 {
         self.section
     }
 
-    /// Section index of its string table; 0 when the object has none.
+    /// Returns the section index of the string table, or 0.
     pub const fn strings_section(&self) -> u32 {
         self.strings_section
     }
 
-    /// Its string table.
+    /// Returns the string table.
     pub const fn strings(&self) -> Strings<'f> {
         self.names
     }
 
-    /// Number of symbols, the null symbol included. Indices are `u32`: no relocation can name a later one.
+    /// Returns the number of symbols, the null symbol included. Relocations cannot use a symbol
+    /// after the first 2^32.
     pub fn len(&self) -> u32 {
         u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
     }
 
-    /// Whether there is no symbol at all.
+    /// Returns whether the table has no symbol.
     pub const fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The symbol at `index`.
+    /// Returns the symbol at `index`.
     pub fn get(&self, index: u32) -> Option<Symbol> {
         Symbol::read(index, self.entries.get(usize::try_from(index).ok()?)?)
     }
@@ -155,27 +157,28 @@ impl<'f> SymbolTable<'f> {
     /// Returns the name of `symbol`, without its NUL.
     ///
     /// # Errors
-    /// [`ErrorKind::BadSymbolName`]: the name does not begin or end inside of the string table, see [`Strings::name`].
+    /// - `BadSymbolName`: the name does not begin or end in the string table, see
+    ///   [`Strings::name`].
     pub fn name(&self, symbol: &Symbol) -> Result<&'f [u8], Error> {
         capture(|report| self.name_or(symbol, report))
     }
 
-    /// The name, or the fault in `report`.
     pub(crate) fn name_or(&self, symbol: &Symbol, report: &mut Report) -> Result<&'f [u8], Failed> {
         self.names.name(symbol.st_name).ok_or_else(|| {
             let (name, size) = (u64::from(symbol.st_name), self.names.bytes().len() as u64);
-            let stopped = report.fail(ErrorKind::BadSymbolName, name, size);
-            self.locate(symbol.index, stopped, report)
+            let failed = report.fail(ErrorKind::BadSymbolName, name, size);
+            self.locate(symbol.index, failed, report)
         })
     }
 
-    /// Adds to a fault that it is about symbol `index`.
-    pub(crate) fn locate(&self, index: u32, stopped: Failed, report: &mut Report) -> Failed {
-        let stopped = report.in_section(stopped, self.section);
-        report.of_symbol(stopped, index)
+    /// Adds symbol `index` to an error.
+    pub(crate) fn locate(&self, index: u32, failed: Failed, report: &mut Report) -> Failed {
+        let failed = report.in_section(failed, self.section);
+        report.of_symbol(failed, index)
     }
 
-    /// Returns where `symbol` is defined. `SHN_XINDEX` is looked up in the extended section indices.
+    /// Returns where `symbol` is defined. `SHN_XINDEX` is looked up in the extended section
+    /// indices.
     pub fn location(&self, symbol: &Symbol) -> SymbolLocation {
         let section = match symbol.st_shndx {
             abi::SHN_UNDEF => return SymbolLocation::Undefined,

@@ -1,4 +1,4 @@
-//! The index: where the names of each hash are, in two arrays.
+//! The index: two arrays that say which entries have the names of each hash.
 
 use super::Names;
 use super::name_bytes::{hash, key};
@@ -6,17 +6,18 @@ use crate::elf::NAME_MAX;
 use crate::error::{Error, ErrorKind};
 use crate::sort::sort;
 
-/// Most names of an index: an entry has 32 bits, and one at least for the hash.
+/// Greatest number of names: an entry has 32 bits, and at least one of them is for the hash.
 const MOST: usize = 1 << 30;
-/// In the mean between half as many and as many. Fewer cost more memory than they save time.
+/// The average bucket holds two to four entries. Smaller buckets cost more memory than they save
+/// time.
 const NAMES_A_BUCKET: usize = 4;
 
-/// An index of a table of names, in memory that is lent.
-///
-/// Names are found up to [`NAME_MAX`] bytes.
-// In the order of the memory: where each bucket's entries begin, and where the last one's end; the entries, by bucket. A
-// bucket is the upper bits of a hash; an entry has the lower ones above the position in the table. In a bucket entries are
-// in the order of those bits, then of names, then of positions: what has one name stands together, in the table's order.
+/// An index of a table of names, in a caller-provided buffer. It finds names of up to [`NAME_MAX`]
+/// bytes.
+// The buffer has two parts. `starts` says where the entries of each bucket begin, and where the
+// last bucket ends. The upper bits of a hash are its bucket. `entries` has the lower bits of the
+// hash, above the position in the table. The entries of a bucket are sorted by these bits, then by
+// name, then by position. So the entries of one name are neighbours.
 #[derive(Clone, Copy, Debug)]
 pub struct Index<'m, N> {
     names: N,
@@ -26,8 +27,8 @@ pub struct Index<'m, N> {
 }
 
 impl Index<'_, ()> {
-    /// How many words of memory an index of `count` names needs: between 1.25 and 1.5 a name, and 2. For more than 2^30
-    /// names `usize::MAX`, which nobody has.
+    /// Returns the size in words of an index of `count` names: between 1.25 and 1.5 words for each
+    /// name, and 2. It is `usize::MAX` for more than 2^30 names.
     pub const fn words(count: usize) -> usize {
         match Layout::of(count) {
             Some(layout) => layout.buckets.saturating_add(1).saturating_add(count),
@@ -37,12 +38,13 @@ impl Index<'_, ()> {
 }
 
 impl<'m, N: Names> Index<'m, N> {
-    /// Makes an index of `names` in `memory`, of which the first [`words`](Index::words) are used. Each name is read twice,
-    /// and those of one hash are compared: time grows with the number of names n, and with n log n where all hashes are
-    /// equal and the names are not.
+    /// Makes an index of `names` in `memory`. It uses the first [`words`](Index::words) words.
+    ///
+    /// Each name is read twice, and names with equal hashes are compared. The time is linear in the
+    /// number of names n. If all hashes are equal, it grows with n log n.
     ///
     /// # Errors
-    /// [`ErrorKind::IndexTooShort`]: `memory` is; it is unchanged.
+    /// - `IndexTooShort`: `memory` is too short. It is unchanged.
     pub fn build(names: N, memory: &'m mut [u32]) -> Result<Self, Error> {
         let count = names.count();
         let needed = Index::words(count);
@@ -52,7 +54,8 @@ impl<'m, N: Names> Index<'m, N> {
         let memory = memory.get_mut(..needed).ok_or(short)?;
         let (starts, entries) = memory.split_at_mut_checked(layout.buckets.saturating_add(1)).ok_or(short)?;
 
-        // How many names each bucket has, one place further on; then where it begins; then, entry by entry, where it ends.
+        // First, `starts` gets the size of each bucket, one place further. Then it gets the
+        // bucket's begin, and then, with each entry, its end.
         starts.fill(0);
         for at in 0..count {
             if let Some(size) = starts.get_mut(layout.bucket(hash(key(&names, at))).wrapping_add(1)) {
@@ -83,21 +86,22 @@ impl<'m, N: Names> Index<'m, N> {
         Ok(Self { names, starts, entries, layout })
     }
 
-    /// Where the first entry called `name` is in the table.
+    /// Returns the index of the first entry with this name.
     pub fn find(&self, name: &[u8]) -> Option<usize> {
         let first = self.run(name)?.first()?;
         Some(self.layout.position(*first))
     }
 
-    /// Where the `position`-th entry (from 1) called `name` is in the table, in the table's order: the lookup of
-    /// [`Resolver::nth_symbol`](crate::Resolver::nth_symbol). `None` when there are fewer, and when `position` is 0.
-    pub fn nth(&self, name: &[u8], position: u64) -> Option<usize> {
-        let before = usize::try_from(position.checked_sub(1)?).ok()?;
+    /// Returns the index of the `nth` entry with this name, counted from 1 in the order of the
+    /// table, as [`Resolver::nth_symbol`](crate::Resolver::nth_symbol) needs it. `None` if there
+    /// are fewer, or if `nth` is 0.
+    pub fn nth(&self, name: &[u8], nth: u64) -> Option<usize> {
+        let before = usize::try_from(nth.checked_sub(1)?).ok()?;
         let entry = self.run(name)?.get(before)?;
         (before == 0 || self.is(*entry, name)).then(|| self.layout.position(*entry))
     }
 
-    /// Entries of one bucket: all that are called `name`, and what comes after them.
+    /// Returns the entries of a bucket from the first one with this name on.
     fn run(&self, name: &[u8]) -> Option<&'m [u32]> {
         if name.len() > NAME_MAX {
             return None;
@@ -107,7 +111,8 @@ impl<'m, N: Names> Index<'m, N> {
         let (start, end) = (*self.starts.get(bucket)?, *self.starts.get(bucket.wrapping_add(1))?);
         let entries = self.entries.get(start as usize..end as usize)?;
         let tag = self.layout.entry(hash, 0);
-        // What is looked for is near the beginning, unless hundreds of entries of another name are before it.
+        // The entry is near the beginning, unless hundreds of entries of another name are before
+        // it.
         let mut near = NAMES_A_BUCKET;
         while entries.get(near).is_some_and(|entry| *entry < tag) {
             near = near.saturating_mul(2);
@@ -119,7 +124,7 @@ impl<'m, N: Names> Index<'m, N> {
         if self.is(*first, name) {
             return Some(entries);
         }
-        // Another name with the same hash.
+        // The first entry has another name with the same hash.
         let is_before =
             |entry: &u32| is_tagged(entry) && self.names.compare(self.layout.position(*entry), name).is_lt();
         let entries = entries.get(entries.partition_point(is_before)..)?;
@@ -127,20 +132,20 @@ impl<'m, N: Names> Index<'m, N> {
         self.is(*first, name).then_some(entries)
     }
 
-    /// Whether an entry is called `name`.
+    /// Whether an entry has this name.
     fn is(&self, entry: u32, name: &[u8]) -> bool {
         self.names.is(self.layout.position(entry), name)
     }
 }
 
-/// How hashes and positions share memory, for a number of names.
+/// The bits of hashes and positions, for a number of names.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
     /// A power of two.
     buckets: usize,
-    /// The lower bits of a hash, which do not say its bucket.
+    /// Number of the lower bits of a hash, which do not select its bucket.
     bucket_shift: u32,
-    /// Bits of an entry that are a position.
+    /// Number of bits of a position.
     position_bits: u32,
 }
 
@@ -173,8 +178,8 @@ impl Layout {
         (entry ^ tag).wrapping_shr(self.position_bits) == 0
     }
 
-    /// Puts a bucket into its order. Most of its names have hashes of their own, and those that have not are one name, whose
-    /// entries are in order then.
+    /// Sorts a bucket. Most names have different hashes. Entries with equal hashes mostly have one
+    /// name, so they are sorted already.
     fn sort<N: Names>(self, names: &N, bucket: &mut [u32]) {
         sort(bucket, &|one, other| one.cmp(&other));
         let mut rest = bucket;

@@ -1,17 +1,17 @@
-//! Which entry of a table has a name: what a [`Resolver`](crate::Resolver) has to know, made fast without an allocator.
+//! Finds the entry of a table that has a given name, as a [`Resolver`](crate::Resolver) needs it.
+//! It does not allocate.
 //!
-//! Loading many modules is looking up many names: exported symbols in a table of some ten thousand, and for livepatches the
-//! N-th symbol of a name among all symbols of the kernel, where hundreds may have one name. The table is the embedder's and
-//! stays as it is; the answer is a position in it.
+//! A loader looks up many names: exported symbols in a table of some ten thousand, and for
+//! livepatches the N-th symbol of a name among all symbols of the kernel, where hundreds may have
+//! one name. The embedder keeps the table as it is. A lookup returns the index of an entry.
 //!
-//! | | memory | to make it | a lookup, of n names |
+//! | | memory | preparation | a lookup in n names |
 //! |---|---|---|---|
-//! | [`find_sorted`] | none | the table is in the order of its names | at most log2(n) + 2 comparisons of names |
-//! | [`Index`] | 5 or 6 bytes a name | every name is read twice | one comparison, two for the N-th |
+//! | [`find_sorted`] | none | the table is sorted by name | at most log2(n) + 2 comparisons of names |
+//! | [`Index`] | 5 or 6 bytes for each name | every name is read twice | one comparison, two for the N-th |
 //!
-//! An index cannot be made slow by names that are chosen to collide: those whose hashes are equal are in the order of
-//! their names and searched as `find_sorted` does. So its hash has no key, and a kernel needs no random number to begin
-//! with.
+//! Names that are chosen to collide cannot make an index slow, because entries with equal hashes
+//! are sorted by name and searched as `find_sorted` does. So the hash needs no random key.
 //!
 //! ```
 //! use relakit::index::Index;
@@ -53,25 +53,27 @@ use core::cmp::Ordering;
 use core::ops::Range;
 pub use hashed::Index;
 
-/// A table of names. A slice of anything that is `AsRef<[u8]>` is one.
+/// A table of names. A slice of a type that implements `AsRef<[u8]>` is one.
 ///
-/// A table must not change while it has an index. One that does is never a wrong answer (an entry is looked at before it is
-/// one), but its names may not be found.
+/// A table must not change while it has an index. If it does, names may not be found. An entry that
+/// is returned has the name, because a lookup compares it.
 pub trait Names {
-    /// Number of entries.
+    /// Returns the number of entries.
     fn count(&self) -> usize;
 
-    /// Bytes that begin with the name of entry `at`, which is below [`count`](Self::count). The name ends before the first
-    /// NUL, or where the bytes end: for a name in a string table the whole rest of the table will do.
+    /// Returns bytes that begin with the name of entry `at`, which is less than
+    /// [`count`](Self::count). The name ends before the first NUL, or at the end of the bytes. For
+    /// a name in a string table, the rest of the table is enough.
     fn name(&self, at: usize) -> &[u8];
 
-    /// Whether entry `at` is called `name`. This and the next one are to be written anew where `name` has to look for the NUL, as
-    /// for a pointer to a name.
+    /// Returns whether the name of entry `at` is `name`. Types whose `name` must search for the
+    /// NUL, such as a pointer to a name, should implement this function and
+    /// [`compare`](Self::compare).
     fn is(&self, at: usize, name: &[u8]) -> bool {
         name_bytes::is(self.name(at), name)
     }
 
-    /// How the name of entry `at` compares to `name`, byte by byte.
+    /// Compares the name of entry `at` with `name`, byte by byte.
     fn compare(&self, at: usize, name: &[u8]) -> Ordering {
         let mut bytes = self.name(at).iter();
         for wanted in name {
@@ -116,9 +118,10 @@ impl<N: Names + ?Sized> Names for &N {
     }
 }
 
-/// Where the `position`-th entry (from 1) called `name` is in a table that is in ascending order of its names, compared
-/// byte by byte. `None` when there are fewer, when `position` is 0, or when the table is not in order.
-pub fn find_sorted<N: Names + ?Sized>(names: &N, name: &[u8], position: u64) -> Option<usize> {
+/// Returns the index of the `nth` entry with this name, counted from 1, in a table that is sorted
+/// by name, byte by byte. Returns `None` if there are fewer, or if `nth` is 0. If the table is not
+/// sorted, it may return `None` too.
+pub fn find_sorted<N: Names + ?Sized>(names: &N, name: &[u8], nth: u64) -> Option<usize> {
     let (mut first, mut end) = (0, names.count());
     while first < end {
         let middle = first.midpoint(end);
@@ -126,7 +129,7 @@ pub fn find_sorted<N: Names + ?Sized>(names: &N, name: &[u8], position: u64) -> 
             Ordering::Less => first = middle.wrapping_add(1),
             Ordering::Greater => end = middle,
             Ordering::Equal => {
-                let before = usize::try_from(position.checked_sub(1)?).ok()?;
+                let before = usize::try_from(nth.checked_sub(1)?).ok()?;
                 let at = first_of(names, name, first..middle).checked_add(before)?;
                 let is_one = before == 0 || at < names.count() && names.compare(at, name).is_eq();
                 return is_one.then_some(at);
@@ -136,7 +139,8 @@ pub fn find_sorted<N: Names + ?Sized>(names: &N, name: &[u8], position: u64) -> 
     None
 }
 
-/// Where the first entry called `name` is: in `range`, or where it ends, which is one.
+/// Returns the index of the first entry with this name in `range`, or the end of the range, which
+/// has it.
 fn first_of<N: Names + ?Sized>(names: &N, name: &[u8], range: Range<usize>) -> usize {
     let Range { start: mut first, mut end } = range;
     while first < end {

@@ -1,10 +1,11 @@
-//! Names as bytes, eight at a time.
+//! Hashes and compares names, eight bytes at a time.
 
 use super::Names;
 use crate::elf::NAME_MAX;
 
-/// The name of an entry. One that is too long is cut behind its first byte too many, and so is no name that is looked up.
-// Inlined wherever it is used it would be half of what an index costs in code.
+/// Returns the name of an entry, or the first `NAME_MAX` + 1 bytes of a longer name, which no
+/// lookup can have.
+// If it were inlined, it would be half of the code of an index.
 #[inline(never)]
 pub(super) fn key<N: Names>(names: &N, at: usize) -> &[u8] {
     let bytes = names.name(at);
@@ -16,7 +17,7 @@ pub(super) fn key<N: Names>(names: &N, at: usize) -> &[u8] {
     end.and_then(|end| bytes.get(..end)).unwrap_or(bytes)
 }
 
-/// Whether `bytes` begin with this name and its end: eight bytes at a time; the last eight may overlap those before.
+/// Whether `bytes` begin with this name and its end. The last eight bytes may overlap those before.
 pub(super) fn is(bytes: &[u8], name: &[u8]) -> bool {
     let Some(begin) = bytes.get(..name.len()) else { return false };
     let is_word = |(one, other): (&[u8; 8], &[u8; 8])| one == other && !has_nul(one);
@@ -27,14 +28,15 @@ pub(super) fn is(bytes: &[u8], name: &[u8]) -> bool {
     is_same && bytes.get(name.len()).is_none_or(|end| *end == 0)
 }
 
-/// Whether one of the bytes is 0: only such a one borrows when 1 is taken from each, and has its upper bit clear.
+/// Whether one of the bytes is 0. If 1 is subtracted from each byte, only a byte that is 0 borrows
+/// and has had its upper bit clear.
 const fn has_nul(word: &[u8; 8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let word = u64::from_le_bytes(*word);
     word.wrapping_sub(ONES) & !word & (ONES << 7) != 0
 }
 
-/// Eight bytes at a time; the last eight may overlap those before.
+/// Returns the hash of a name. The last eight bytes may overlap those before.
 pub(super) fn hash(name: &[u8]) -> u32 {
     /// An odd number without a pattern: 2^64 divided by the golden ratio.
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -49,11 +51,11 @@ pub(super) fn hash(name: &[u8]) -> u32 {
         }
         None => hash = mix(hash, short_word(name)),
     }
-    // The upper half is the better mixed one.
+    // The upper half is mixed better.
     (hash.wrapping_mul(FACTOR) >> 32) as u32
 }
 
-/// Up to seven bytes: two halves that may overlap, or up to three bytes one by one.
+/// Returns up to seven bytes as a number: two halves that may overlap, or up to three bytes.
 fn short_word(name: &[u8]) -> u64 {
     if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
         return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;

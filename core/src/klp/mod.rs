@@ -1,4 +1,5 @@
-//! The grammar of Linux livepatch names.
+//! The names of livepatch sections and symbols. The module is grammar only:
+//! [`Module::class`](crate::Module::class) classifies sections.
 
 mod name;
 

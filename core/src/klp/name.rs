@@ -1,4 +1,5 @@
-//! The two name grammars, as Linux's `sscanf` really reads them (Linux semantics 1 and 15).
+//! The grammars of livepatch section names and symbol names, as Linux's `sscanf` reads them (Linux
+//! semantics 1 and 15).
 
 use crate::abi::{KLP_RELA_PREFIX, KLP_SYM_PREFIX, OBJECT_NAME_MAX};
 use crate::profile::Profile;
@@ -7,25 +8,26 @@ use crate::profile::Profile;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RelaName<'n> {
-    /// 1 to 55 bytes, none of them a dot; cut to 55 where the name has more.
+    /// Name of the object: 1 to 55 bytes without a dot. A longer name is cut to 55 bytes.
     pub object: &'n [u8],
-    /// What follows: by convention a dot and the name of the target section. Linux does not look at it.
+    /// The text after the object. By convention it is a dot and the name of the target section.
+    /// Linux ignores it.
     pub rest: &'n [u8],
 }
 
 impl<'n> RelaName<'n> {
-    /// `None` when Linux would call `name` incorrectly formatted.
+    /// Parses `name`. Returns `None` if Linux reports it as incorrectly formatted.
     pub fn parse(name: &'n [u8]) -> Option<Self> {
         let (object, rest) = object(name.strip_prefix(KLP_RELA_PREFIX)?)?;
         Some(Self { object, rest })
     }
 
-    /// The name of the target section, where the name follows the convention.
+    /// Returns the name of the target section if the name follows the convention.
     pub fn section(&self) -> Option<&'n [u8]> {
         self.rest.strip_prefix(b".").filter(|section| !section.is_empty())
     }
 
-    /// Whether the object's name was cut: it had more than 55 bytes.
+    /// Returns whether the object's name was cut.
     pub fn is_cut(&self) -> bool {
         !matches!(self.rest.first(), None | Some(b'.'))
     }
@@ -35,18 +37,19 @@ impl<'n> RelaName<'n> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SymName<'n> {
-    /// 1 to 55 bytes, none of them a dot.
+    /// Name of the object: 1 to 55 bytes without a dot.
     pub object: &'n [u8],
-    /// 1 to 511 bytes (127 before Linux 6.1), none of them a comma.
+    /// Name of the symbol in the object: 1 to 511 bytes (127 before Linux 6.1) without a comma.
     pub name: &'n [u8],
-    /// 0: the only one of that name; N: the N-th, counted from 1.
+    /// 0 if the name must be unique in its object, or N for the N-th symbol of the name, counted
+    /// from 1.
     pub sympos: u64,
-    /// What follows the position; Linux ignores it.
+    /// The text after the sympos. Linux ignores it.
     pub rest: &'n [u8],
 }
 
 impl<'n> SymName<'n> {
-    /// `None` when Linux would call `name` incorrectly formatted.
+    /// Parses `name`. Returns `None` if Linux reports it as incorrectly formatted.
     pub fn parse(name: &'n [u8], profile: &Profile) -> Option<Self> {
         let (object, rest) = object(name.strip_prefix(KLP_SYM_PREFIX)?)?;
         let rest = rest.strip_prefix(b".")?;
