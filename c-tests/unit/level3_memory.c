@@ -75,8 +75,8 @@ static void members_that_are_wrong(size_t i)
         MEMORY(count, (uint64_t)PTRDIFF_MAX + 1, RELAKIT_ERR_LENGTH),
         MEMORY(count, SIZE_MAX, RELAKIT_ERR_LENGTH),
         MEMORY(count, SIZE_MAX / sizeof *places + 2, RELAKIT_ERR_LENGTH),
-        MEMORY(places, 0, RELAKIT_ERR_NULL),
-        MEMORY(places, 4, RELAKIT_ERR_ALIGNMENT),
+        MEMORY(sections, 0, RELAKIT_ERR_NULL),
+        MEMORY(sections, 4, RELAKIT_ERR_ALIGNMENT),
     };
     prepare(i, 0);
     for (int bit = 0; bit < 32; bit++) {

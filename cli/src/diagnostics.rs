@@ -97,7 +97,7 @@ impl Diagnostic {
         // The location includes the offset, unless there is no target.
         let is_shown = |name: &str| location.offset.is_none() || name != "offset";
         Self {
-            numbers: error::numbers(error).filter(|(name, _)| is_shown(name)).collect(),
+            numbers: error.numbers().filter(|(name, _)| is_shown(name)).collect(),
             location: Some(location),
             errno: error::errno(error),
             help: error::help(error).map(str::to_owned),

@@ -4,7 +4,7 @@ use super::kernel_log;
 use super::memory::ModuleMemory;
 use super::report::{ErrorRow, Phase, Prediction, Verdict};
 use super::seen::Seen;
-use crate::view::error::{help, numbers};
+use crate::view::error::help;
 use crate::view::location::Location;
 use crate::view::names::errno;
 use relakit::{Error, ErrorKind, Loaded, Module, Profile, Resolver};
@@ -206,7 +206,7 @@ fn found(module: Option<&Module<'_>>, name: &str, phase: Phase, error: &Error, p
             kind: format!("{:?}", error.kind),
             message: error.kind.to_string(),
             location,
-            numbers: numbers(error).filter(|(name, _)| *name != "offset").collect(),
+            numbers: error.numbers().filter(|(name, _)| *name != "offset").collect(),
             errno: errno_of(outcome),
             help: help(error).map(str::to_owned),
             more: 0,

@@ -35,12 +35,6 @@ pub(crate) fn help(error: &Error) -> Option<&'static str> {
     })
 }
 
-/// The numbers of an error and their names.
-pub(crate) fn numbers(error: &Error) -> impl Iterator<Item = (&'static str, u64)> {
-    let numbers = [error.offset, error.value, error.limit];
-    error.kind.field_names().into_iter().zip(numbers).filter(|(name, _)| !name.is_empty())
-}
-
 /// What Linux returns for this error.
 pub(crate) fn errno(error: &Error) -> Option<&'static str> {
     names::errno(error.kind.linux_errno())
@@ -49,7 +43,7 @@ pub(crate) fn errno(error: &Error) -> Option<&'static str> {
 /// An error in the JSON of `inspect` and `apply`. Keys are only ever added.
 pub(crate) fn to_json(module: Option<&Module<'_>>, error: &Error) -> Value {
     let location = Location::of_error(module, error);
-    let numbers: serde_json::Map<_, _> = numbers(error)
+    let numbers: serde_json::Map<_, _> = error.numbers()
         .map(|(name, number)| (name.replace(' ', "_"), json!(format!("{number:#x}"))))
         .collect();
     json!({
