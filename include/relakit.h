@@ -87,10 +87,10 @@
 
 
 /**
- * Refuses a PC32 or PLT32 value that does not fit its field, as the psABI requires. Without this
- * flag the function writes the low 32 bits, as Linux does.
+ * Writes the low 32 bits of a PC32 or PLT32 value that does not fit its field, as Linux does.
+ * Without this flag such a value is an error, as the psABI requires.
  */
-#define RELAKIT_OPT_CHECK_PC32 1
+#define RELAKIT_OPT_TRUNCATE_PC32 1
 
 /**
  * Accepts fields that are not zero before their relocation, for loaders that reuse memory. Without
@@ -115,7 +115,7 @@
 
 /**
  * Checks that the field is zero before it checks that the value fits. The order decides which
- * error is returned if both checks fail. Profiles of Linux before 6.3 always use this order.
+ * error is returned if both checks fail. Profiles of old Linux versions always use this order.
  */
 #define RELAKIT_OPT_REPORT_NONZERO_FIRST 4
 
@@ -135,14 +135,13 @@
 #define RELAKIT_OPT_ALLOW_ZERO_SYMBOLS 16
 
 /**
- * The default profile: Linux 6.12.
+ * The default profile. It has the strict rules of RELAKIT_PROFILE_ELF.
  */
 #define RELAKIT_PROFILE_DEFAULT 0
 
 /**
- * The rules of the gABI and the psABI instead of those of Linux, for bootloaders, hypervisors and
- * other loaders. Livepatch sections work as in Linux. These are errors, although Linux accepts
- * them:
+ * The strict rules: the gABI and the psABI as written. Livepatch sections work as in Linux. These
+ * are errors, although Linux accepts them:
  * - an e_ident that is not ELF64, little-endian, version 1;
  * - a symbol name outside the string table;
  * - a relocation section whose target does not exist;
@@ -151,10 +150,37 @@
 #define RELAKIT_PROFILE_ELF 1
 
 /**
- * relakit_error.section is valid: a section index. For a relocation it is the section that holds
- * it, not its target. For RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE,
- * RELAKIT_ERR_ADDRESS_WRAPS and RELAKIT_ERR_SECTION_MOVED it is the section whose memory is wrong.
- * relakit_apply, relakit_clear and relakit_dry_run do not know section indices.
+ * The rules of Xen's livepatch payloads: the types NONE, 64, PC32 and PLT32; the content of a field
+ * is ignored, see RELAKIT_OPT_ALLOW_NONZERO; there are no livepatch sections in the format of Linux.
+ * Otherwise as RELAKIT_PROFILE_ELF.
+ */
+#define RELAKIT_PROFILE_XEN 2
+
+/**
+ * The rules of GRUB's modules: the types 64, PC32, PLT32, PC64, 32 and 32S, but not NONE; the value
+ * is added to the content of the field, see RELAKIT_OPT_ADD_TO_FIELD; there are no livepatch
+ * sections. Otherwise as RELAKIT_PROFILE_ELF.
+ */
+#define RELAKIT_PROFILE_GRUB 3
+
+/**
+ * The rules of FreeBSD's kernel objects: the types NONE, 64, PC32, PLT32 and 32S; the content of a
+ * field is ignored, PC32 and PLT32 are truncated; there are no livepatch sections. FreeBSD also
+ * truncates 32S; with this profile a value of 32S must fit. Otherwise as RELAKIT_PROFILE_ELF.
+ */
+#define RELAKIT_PROFILE_FREEBSD 4
+
+/**
+ * The rules of kexec's purgatory: all types of Linux except PC64; the content of a field is
+ * ignored, PC32 and PLT32 are truncated; there are no livepatch sections. Otherwise as
+ * RELAKIT_PROFILE_ELF.
+ */
+#define RELAKIT_PROFILE_KEXEC 5
+
+/**
+ * error->section is valid: a section index. For a relocation it is the section that holds it, not
+ * its target. For RELAKIT_ERR_NOT_ASSIGNED, _PLACED_SIZE, _ADDRESS_WRAPS and _MOVED it is the section
+ * whose memory is wrong. relakit_apply, relakit_clear and relakit_dry_run do not know section indices.
  */
 #define RELAKIT_ERROR_HAS_SECTION 1
 
@@ -700,7 +726,7 @@
 #define RELAKIT_ERR_BUSY -111
 
 /**
- * The profile is unknown, or is a Linux version before 5.8.
+ * The profile is unknown, or is a Linux version before RELAKIT_LINUX(5, 8).
  * (value: the profile)
  */
 #define RELAKIT_ERR_PROFILE -112
@@ -800,7 +826,7 @@
 #define RELAKIT_CLASS_SKIPPED 4
 
 /**
- * The section is a livepatch section of the design before Linux 5.8. Loaders from 5.8 on do not
+ * The section is a livepatch section of the design before RELAKIT_LINUX(5, 8). Later loaders do not
  * read it.
  */
 #define RELAKIT_CLASS_LEGACY_ARCH 5
@@ -1019,14 +1045,12 @@ struct relakit_target {
 };
 
 /**
- * Flags and profile of a call. NULL means no flags and RELAKIT_PROFILE_DEFAULT.
+ * Flags and profile of a call. NULL means no flags and RELAKIT_PROFILE_DEFAULT, so the rules are
+ * strict. A caller that wants the rules of Linux names the version: RELAKIT_LINUX(6, 12).
  *
  * The functions for one relocation table or section take every flag: relakit_apply, relakit_clear,
  * relakit_dry_run, relakit_apply_relocate_add and relakit_clear_relocate_add. The other functions
- * take RELAKIT_OPT_CHECK_PC32 only; their other rules come from the profile.
- *
- * Loaders outside Linux should set RELAKIT_OPT_CHECK_PC32 or use RELAKIT_PROFILE_ELF, which includes
- * it. Otherwise a PC32 or PLT32 value that does not fit is truncated without an error.
+ * take RELAKIT_OPT_TRUNCATE_PC32 only; their other rules come from the profile.
  */
 struct relakit_options {
     /**
@@ -1034,12 +1058,12 @@ struct relakit_options {
      */
     uint32_t struct_size;
     /**
-     * RELAKIT_OPT_CHECK_PC32 and other flags, or 0.
+     * RELAKIT_OPT_TRUNCATE_PC32 and other flags, or 0.
      */
     uint32_t flags;
     /**
-     * RELAKIT_PROFILE_DEFAULT, RELAKIT_PROFILE_ELF or RELAKIT_LINUX(major, minor), from 5.8 on. A
-     * version between two known ones has the rules of the older one.
+     * A RELAKIT_PROFILE_ number or RELAKIT_LINUX(major, minor), from 5.8 on. A version between two
+     * known ones has the rules of the older one.
      */
     uint32_t profile;
     /**
@@ -1502,7 +1526,7 @@ struct relakit_klp_symbol_name {
      */
     size_t object_len;
     /**
-     * The symbol: 1 to 511 bytes without a comma, or 1 to 127 before Linux 6.1.
+     * The symbol: 1 to 511 bytes without a comma, or 1 to 127 before RELAKIT_LINUX(6, 1).
      */
     const char *name;
     /**
@@ -1821,8 +1845,9 @@ relakit_status relakit_clear_relocate_add(const void *sechdrs,
  *   MODULE_STATE_COMING).
  *
  * The sections are processed in the order of their indices: the function resolves the symbols of a
- * section with resolver->nth_symbol, then applies the section. It does not call
- * resolver->exported. `writer` is NULL for plain memory. `section_total` may be NULL.
+ * section with resolver->nth_symbol, then applies the section. resolver->exported is not called.
+ * writer is NULL for plain memory. options take RELAKIT_OPT_TRUNCATE_PC32 and a profile. sections,
+ * options and error may be NULL.
  *
  * On success the function writes the symbol values into the symbol table, where relakit_klp_clear
  * needs them. *section_total is then the number of sections of the patched object. It is 0 if the
@@ -1872,9 +1897,9 @@ relakit_status relakit_klp_apply(const struct relakit_sechdrs *sechdrs,
                                  struct relakit_error *error);
 
 /**
- * Sets every field of all livepatch sections of one patched object back to zero, or changes
- * nothing. Call it when the object is unloaded (Linux: MODULE_STATE_GOING). Linux clears
- * relocations from RELAKIT_LINUX(6, 3) on; the function does it with every profile.
+ * Sets every field of all livepatch sections of one patched object back to zero when the object is
+ * unloaded, or changes nothing. Linux does this since RELAKIT_LINUX(6, 3); the function does it with every
+ * profile.
  *
  * The function checks that each field still holds the value that relakit_klp_apply wrote. Sections
  * and entries are cleared from the last to the first. The arguments are those of
@@ -1914,6 +1939,7 @@ size_t relakit_module_align(void);
  *   No call is needed to release it.
  * - `file` is the ELF file, `file_size` bytes. It is retained, and must not change until
  *   relakit_module_retain has succeeded or the caller stops using the module.
+ * - options take RELAKIT_OPT_TRUNCATE_PC32 and a profile. options and error may be NULL.
  *
  * On success *module is `memory`, and the module is in RELAKIT_STAGE_PARSED.
  *
@@ -1940,9 +1966,9 @@ size_t relakit_module_align(void);
  * RELAKIT_ERR_MANY_SYMBOL_TABLES     the file has several symbol tables;
  * RELAKIT_ERR_BAD_STRING_TABLE       the string table of the symbols is missing, or the profile
  *                                    does not accept it;
- * RELAKIT_ERR_BAD_SYMBOL_NAME        not with profiles of Linux before RELAKIT_LINUX(6, 13): a
- *                                    symbol name is outside the string table;
- * RELAKIT_ERR_MANY_SECTION_INDICES   not with profiles of Linux: the symbol table has several
+ * RELAKIT_ERR_BAD_SYMBOL_NAME        RELAKIT_LINUX(6, 13) and later, RELAKIT_PROFILE_ELF: a symbol name is
+ *                                    outside the string table;
+ * RELAKIT_ERR_MANY_SECTION_INDICES   RELAKIT_PROFILE_ELF: the symbol table has several
  *                                    SHT_SYMTAB_SHNDX sections;
  * RELAKIT_ERR_RELOCATIONS_TOO_LARGE  all relocation tables together are larger than the file;
  * RELAKIT_ERR_SHARED_BYTES           profiles of Linux: a section shares bytes of the file with
@@ -2181,8 +2207,8 @@ relakit_status relakit_module_coming(struct relakit_module *module,
  * Sections and entries are cleared from the last to the first. The arguments are those of
  * relakit_module_coming.
  *
- * Linux clears relocations from RELAKIT_LINUX(6, 3) on. With an older profile the function writes
- * nothing, and the object's relocations cannot be applied to the same memory again.
+ * Linux clears since RELAKIT_LINUX(6, 3). With an older profile the function writes nothing,
+ * and the object's relocations cannot be applied to the same memory again.
  *
  * Stage: RELAKIT_STAGE_LATE.
  *

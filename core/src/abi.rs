@@ -63,8 +63,7 @@ pub const STB_WEAK: u8 = 2;
 pub const KLP_RELA_PREFIX: &[u8] = b".klp.rela.";
 /// Prefix of the name of a livepatch symbol (Linux semantics 1).
 pub const KLP_SYM_PREFIX: &[u8] = b".klp.sym.";
-/// Prefix of the section names of the design before Linux 5.8 (Linux semantics 12, commit
-/// 1d05334d2899).
+/// What the sections of the old design begin with (Linux semantics 12, commit 1d05334d2899).
 pub const KLP_ARCH_PREFIX: &[u8] = b".klp.arch.";
 /// The object name of the kernel itself.
 pub const VMLINUX: &[u8] = b"vmlinux";

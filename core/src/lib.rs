@@ -34,7 +34,7 @@
 //! }
 //!
 //! # let file: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/demo/livepatch.ko"));
-//! let module = Module::parse(file, Profile::LINUX_6_12)?;
+//! let module = Module::parse(file, Profile::LINUX_DEFAULT)?;
 //!
 //! // The memory of each section, and the address that it will have when the module runs.
 //! let sizes = module.object().sections().map(|(_, section)| section.sh_size as usize);

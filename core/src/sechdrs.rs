@@ -236,8 +236,9 @@ impl Klp<'_> {
             let table = SymbolTable::in_memory(symbols, strings, self.sechdrs.symbols);
             let klp_symbols = KlpSymbols { symbols: &table, profile: &profile, object: self.object };
             let source = Source::Resolved { symbols: &klp_symbols, values, resolver };
-            let mut sections = KlpSections { klp: *self, source, mapping, rules: profile.reloc_flags() };
-            let applied = Transaction::new(&mut sections, self.numbers(), Op::Apply).run(report)?;
+            let rules = profile.reloc_flags();
+            let mut sections = KlpSections { klp: *self, source, mapping, rules };
+            let applied = Transaction::new(&mut sections, self.numbers(), Op::Apply, rules).run(report)?;
             for index in self.numbers() {
                 let Some(section) = self.section(index, mapping, report)? else { continue };
                 for rela in section.table.iter() {
@@ -266,8 +267,9 @@ impl Klp<'_> {
         profile: Profile,
     ) -> Result<usize, Error> {
         let source = Source::Applied(symbols);
-        let mut sections = KlpSections { klp: *self, source, mapping, rules: profile.reloc_flags() };
-        capture(|report| Transaction::new(&mut sections, self.numbers(), Op::Clear).run(report))
+        let rules = profile.reloc_flags();
+        let mut sections = KlpSections { klp: *self, source, mapping, rules };
+        capture(|report| Transaction::new(&mut sections, self.numbers(), Op::Clear, rules).run(report))
     }
 
     fn numbers(&self) -> Range<u32> {

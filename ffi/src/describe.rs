@@ -70,7 +70,7 @@ pub const RELAKIT_CLASS_KLP_EARLY: u32 = 2;
 pub const RELAKIT_CLASS_KLP_LATE: u32 = 3;
 /// The section holds relocations that the loader skips. relakit_section.reason says why.
 pub const RELAKIT_CLASS_SKIPPED: u32 = 4;
-/// The section is a livepatch section of the design before Linux 5.8. Loaders from 5.8 on do not
+/// The section is a livepatch section of the design before RELAKIT_LINUX(5, 8). Later loaders do not
 /// read it.
 pub const RELAKIT_CLASS_LEGACY_ARCH: u32 = 5;
 /// The section holds relocations that cannot be applied. RELAKIT_SECTION_FAILS_LOAD and

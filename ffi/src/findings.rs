@@ -9,7 +9,7 @@ use crate::status::*;
 use crate::types::*;
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr;
-use relakit::Module;
+use relakit::{Module, Profile};
 use relakit_linux::findings;
 use relakit_linux::findings::{Finding, Lint};
 use relakit_linux::special::Version;
@@ -165,8 +165,10 @@ fn version(kernel: u32, module: &Module<'_>, errors: &mut Report) -> Result<Vers
     let [minor_low, minor_high, major_low, major_high] = kernel.to_le_bytes();
     match (kernel, profile(kernel)) {
         (RELAKIT_PROFILE_DEFAULT, _) => Ok(module.profile().since),
-        (RELAKIT_PROFILE_ELF, _) | (_, None) => Err(errors.refuse(RELAKIT_ERR_PROFILE, u64::from(kernel), 0)),
-        _ => Ok((u16::from_le_bytes([major_low, major_high]), u16::from_le_bytes([minor_low, minor_high]))),
+        (_, Some(profile)) if profile.since != Profile::ELF.since => {
+            Ok((u16::from_le_bytes([major_low, major_high]), u16::from_le_bytes([minor_low, minor_high])))
+        }
+        _ => Err(errors.refuse(RELAKIT_ERR_PROFILE, u64::from(kernel), 0)),
     }
 }
 

@@ -44,7 +44,7 @@ pub struct relakit_klp_symbol_name {
     pub object: *const c_char,
     /// Length of `object` in bytes.
     pub object_len: usize,
-    /// The symbol: 1 to 511 bytes without a comma, or 1 to 127 before Linux 6.1.
+    /// The symbol: 1 to 511 bytes without a comma, or 1 to 127 before RELAKIT_LINUX(6, 1).
     pub name: *const c_char,
     /// Length of `name` in bytes.
     pub name_len: usize,

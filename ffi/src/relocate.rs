@@ -195,7 +195,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads argument `number`; NULL means the default.
+    /// Reads argument `number`. NULL means the strict rules.
     ///
     /// # Safety
     /// `options` is NULL, or as many bytes can be read as its first member says.
@@ -206,7 +206,7 @@ impl Options {
         report: &mut Report,
     ) -> Result<Self, Failed> {
         if options.is_null() {
-            return Ok(Self { profile: &Profile::LINUX_6_12, flags: 0, number });
+            return Ok(Self { profile: &Profile::ELF, flags: 0, number });
         }
         // SAFETY: not NULL; the caller promises as many readable bytes as struct_size says.
         let options = unsafe { versioned(options, number, report) }?;
@@ -222,16 +222,19 @@ impl Options {
     /// The rules for one table; every flag is allowed.
     pub(crate) fn reloc_flags(self, report: &mut Report) -> Result<RelocFlags, Failed> {
         match RelocFlags::from_bits(self.flags) {
-            Some(flags) => Ok(flags | self.profile.reloc_flags()),
-            None => Err(report.refuse(RELAKIT_ERR_FLAGS, self.number, u64::from(self.flags))),
+            // The types that a loader does not know are a part of its profile.
+            Some(flags) if !flags.intersects(RelocFlags::UNKNOWN_TYPES) => {
+                Ok(flags | self.profile.reloc_flags())
+            }
+            _ => Err(report.refuse(RELAKIT_ERR_FLAGS, self.number, u64::from(self.flags))),
         }
     }
 
-    /// The profile for a module; only RELAKIT_OPT_CHECK_PC32 is allowed.
+    /// The profile for a module; only RELAKIT_OPT_TRUNCATE_PC32 is allowed.
     pub(crate) fn profile(self, report: &mut Report) -> Result<Profile, Failed> {
         match self.flags {
             0 => Ok(*self.profile),
-            RELAKIT_OPT_CHECK_PC32 => Ok(self.profile.with_pc32_check()),
+            RELAKIT_OPT_TRUNCATE_PC32 => Ok(self.profile.with_flags(RelocFlags::TRUNCATE_PC32)),
             flags => Err(report.refuse(RELAKIT_ERR_FLAGS, self.number, u64::from(flags))),
         }
     }
@@ -241,8 +244,11 @@ impl Options {
 pub(crate) fn profile(number: u32) -> Option<&'static Profile> {
     let [minor_low, minor_high, major_low, major_high] = number.to_le_bytes();
     match number {
-        RELAKIT_PROFILE_DEFAULT => Some(&Profile::LINUX_6_12),
-        RELAKIT_PROFILE_ELF => Some(&Profile::ELF),
+        RELAKIT_PROFILE_DEFAULT | RELAKIT_PROFILE_ELF => Some(&Profile::ELF),
+        RELAKIT_PROFILE_XEN => Some(&Profile::XEN),
+        RELAKIT_PROFILE_GRUB => Some(&Profile::GRUB),
+        RELAKIT_PROFILE_FREEBSD => Some(&Profile::FREEBSD),
+        RELAKIT_PROFILE_KEXEC => Some(&Profile::KEXEC),
         _ => Profile::for_linux(
             u16::from_le_bytes([major_low, major_high]),
             u16::from_le_bytes([minor_low, minor_high]),

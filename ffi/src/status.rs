@@ -3,7 +3,7 @@
 use crate::types::relakit_status;
 use core::ffi::{CStr, c_char};
 use core::ptr;
-use relakit::ErrorKind;
+use relakit::{ErrorKind, Profile};
 
 /// Success.
 pub const RELAKIT_OK: i32 = 0;
@@ -269,7 +269,7 @@ pub const RELAKIT_ERR_STATE_TOO_SHORT: i32 = -109;
 pub const RELAKIT_ERR_NOT_A_MODULE_STATE: i32 = -110;
 /// A callback called relakit with the module for which the callback runs.
 pub const RELAKIT_ERR_BUSY: i32 = -111;
-/// The profile is unknown, or is a Linux version before 5.8.
+/// The profile is unknown, or is a Linux version before RELAKIT_LINUX(5, 8).
 /// (value: the profile)
 pub const RELAKIT_ERR_PROFILE: i32 = -112;
 /// A required callback or a required writer is NULL.
@@ -335,7 +335,7 @@ pub extern "C" fn relakit_strerror(status: relakit_status) -> *const c_char {
 /// the error or has no such call.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_linux_errno(status: relakit_status) -> i32 {
-    kind(status).map_or(0, ErrorKind::linux_errno)
+    kind(status).map_or(0, |kind| Profile::LINUX_DEFAULT.errno(kind))
 }
 
 /// Returns the meaning of a member of struct relakit_error for a status, such as "section size".

@@ -6,9 +6,9 @@ use core::ffi::{c_char, c_void};
 /// number is never reused.
 pub type relakit_status = i32;
 
-/// Refuses a PC32 or PLT32 value that does not fit its field, as the psABI requires. Without this
-/// flag the function writes the low 32 bits, as Linux does.
-pub const RELAKIT_OPT_CHECK_PC32: u32 = 1;
+/// Writes the low 32 bits of a PC32 or PLT32 value that does not fit its field, as Linux does.
+/// Without this flag such a value is an error, as the psABI requires.
+pub const RELAKIT_OPT_TRUNCATE_PC32: u32 = 1;
 /// Accepts fields that are not zero before their relocation, for loaders that reuse memory. Without
 /// this flag or RELAKIT_OPT_ADD_TO_FIELD such a field is an error, as in Linux.
 ///
@@ -25,7 +25,7 @@ pub const RELAKIT_OPT_ALLOW_NONZERO: u32 = 2;
 /// relocation could not have been applied. The flag cannot be combined with RELAKIT_OPT_ALLOW_NONZERO.
 pub const RELAKIT_OPT_ADD_TO_FIELD: u32 = 32;
 /// Checks that the field is zero before it checks that the value fits. The order decides which
-/// error is returned if both checks fail. Profiles of Linux before 6.3 always use this order.
+/// error is returned if both checks fail. Profiles of old Linux versions always use this order.
 pub const RELAKIT_OPT_REPORT_NONZERO_FIRST: u32 = 4;
 /// Also accepts the types 8, 16, PC8 and PC16. Linux does not support them.
 pub const RELAKIT_OPT_EXTRA_TYPES: u32 = 8;
@@ -38,34 +38,47 @@ pub const RELAKIT_OPT_EXTRA_TYPES: u32 = 8;
 /// fixed_percpu_data, which kvm-intel.ko uses, is 0.
 pub const RELAKIT_OPT_ALLOW_ZERO_SYMBOLS: u32 = 16;
 
-/// The default profile: Linux 6.12.
+/// The default profile. It has the strict rules of RELAKIT_PROFILE_ELF.
 pub const RELAKIT_PROFILE_DEFAULT: u32 = 0;
-/// The rules of the gABI and the psABI instead of those of Linux, for bootloaders, hypervisors and
-/// other loaders. Livepatch sections work as in Linux. These are errors, although Linux accepts
-/// them:
+/// The strict rules: the gABI and the psABI as written. Livepatch sections work as in Linux. These
+/// are errors, although Linux accepts them:
 /// - an e_ident that is not ELF64, little-endian, version 1;
 /// - a symbol name outside the string table;
 /// - a relocation section whose target does not exist;
 /// - a PC32 or PLT32 value that does not fit.
 pub const RELAKIT_PROFILE_ELF: u32 = 1;
+/// The rules of Xen's livepatch payloads: the types NONE, 64, PC32 and PLT32; the content of a field
+/// is ignored, see RELAKIT_OPT_ALLOW_NONZERO; there are no livepatch sections in the format of Linux.
+/// Otherwise as RELAKIT_PROFILE_ELF.
+pub const RELAKIT_PROFILE_XEN: u32 = 2;
+/// The rules of GRUB's modules: the types 64, PC32, PLT32, PC64, 32 and 32S, but not NONE; the value
+/// is added to the content of the field, see RELAKIT_OPT_ADD_TO_FIELD; there are no livepatch
+/// sections. Otherwise as RELAKIT_PROFILE_ELF.
+pub const RELAKIT_PROFILE_GRUB: u32 = 3;
+/// The rules of FreeBSD's kernel objects: the types NONE, 64, PC32, PLT32 and 32S; the content of a
+/// field is ignored, PC32 and PLT32 are truncated; there are no livepatch sections. FreeBSD also
+/// truncates 32S; with this profile a value of 32S must fit. Otherwise as RELAKIT_PROFILE_ELF.
+pub const RELAKIT_PROFILE_FREEBSD: u32 = 4;
+/// The rules of kexec's purgatory: all types of Linux except PC64; the content of a field is
+/// ignored, PC32 and PLT32 are truncated; there are no livepatch sections. Otherwise as
+/// RELAKIT_PROFILE_ELF.
+pub const RELAKIT_PROFILE_KEXEC: u32 = 5;
 
-/// Flags and profile of a call. NULL means no flags and RELAKIT_PROFILE_DEFAULT.
+/// Flags and profile of a call. NULL means no flags and RELAKIT_PROFILE_DEFAULT, so the rules are
+/// strict. A caller that wants the rules of Linux names the version: RELAKIT_LINUX(6, 12).
 ///
 /// The functions for one relocation table or section take every flag: relakit_apply, relakit_clear,
 /// relakit_dry_run, relakit_apply_relocate_add and relakit_clear_relocate_add. The other functions
-/// take RELAKIT_OPT_CHECK_PC32 only; their other rules come from the profile.
-///
-/// Loaders outside Linux should set RELAKIT_OPT_CHECK_PC32 or use RELAKIT_PROFILE_ELF, which includes
-/// it. Otherwise a PC32 or PLT32 value that does not fit is truncated without an error.
+/// take RELAKIT_OPT_TRUNCATE_PC32 only; their other rules come from the profile.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_options {
     /// sizeof(struct relakit_options).
     pub struct_size: u32,
-    /// RELAKIT_OPT_CHECK_PC32 and other flags, or 0.
+    /// RELAKIT_OPT_TRUNCATE_PC32 and other flags, or 0.
     pub flags: u32,
-    /// RELAKIT_PROFILE_DEFAULT, RELAKIT_PROFILE_ELF or RELAKIT_LINUX(major, minor), from 5.8 on. A
-    /// version between two known ones has the rules of the older one.
+    /// A RELAKIT_PROFILE_ number or RELAKIT_LINUX(major, minor), from 5.8 on. A version between two
+    /// known ones has the rules of the older one.
     pub profile: u32,
     /// Must be 0.
     pub reserved: u32,

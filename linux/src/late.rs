@@ -20,8 +20,8 @@ pub enum Outcome {
 }
 
 /// What a kernel with these rules makes of a fault that a [`Module`] can have.
-pub const fn outcome(kind: ErrorKind, profile: &Profile) -> Outcome {
-    match (kind, kind.linux_errno()) {
+pub fn outcome(kind: ErrorKind, profile: &Profile) -> Outcome {
+    match (kind, Profile::LINUX_DEFAULT.errno(kind)) {
         // Linux 6.13 was the first to look (Linux semantics 3 and 16).
         (ErrorKind::BadSectionName | ErrorKind::BadSymbolName, _) if !profile.checks_strings => {
             Outcome::Unsafe
@@ -156,7 +156,7 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
 
     /// Linux before 6.3 checks the range after it has written (Linux semantics 15).
     fn writes_before_range(&self, error: &Error) -> bool {
-        self.module.profile().reports_nonzero_first && error.kind == ErrorKind::Overflow
+        self.reloc_flags().contains(RelocFlags::REPORT_NONZERO_FIRST) && error.kind == ErrorKind::Overflow
     }
 
     /// Whether an entry writes anything: `R_X86_64_NONE` does not.
@@ -178,7 +178,7 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
             RelaTable::from_entries(&entry),
             Values::Dense(self.values),
             target,
-            RelocFlags::empty(),
+            RelocFlags::TRUNCATE_PC32,
         );
     }
 }

@@ -39,7 +39,7 @@ impl<'n> RelaName<'n> {
 pub struct SymName<'n> {
     /// Name of the object: 1 to 55 bytes without a dot.
     pub object: &'n [u8],
-    /// Name of the symbol in the object: 1 to 511 bytes (127 before Linux 6.1) without a comma.
+    /// 1 to [`Profile::symbol_name_max`] bytes, none of them a comma.
     pub name: &'n [u8],
     /// 0 if the name must be unique in its object, or N for the N-th symbol of the name, counted
     /// from 1.

@@ -33,7 +33,7 @@ pub enum Class<'f> {
     },
     /// No relocations.
     NotRelocation,
-    /// A livepatch section of the design before Linux 5.8. Linux no longer reads it.
+    /// A livepatch section of the old design (Linux semantics 12). No profile reads it.
     LegacyArch,
     /// Relocations that are never applied.
     Skipped,
@@ -142,7 +142,7 @@ impl Reason {
             Self::Vmlinux => c"livepatch relocations against vmlinux",
             Self::Module => c"livepatch relocations against a module",
             Self::OtherType => c"holds no relocations",
-            Self::ArchName => c"from the livepatch design before Linux 5.8, nobody reads it",
+            Self::ArchName => c"from the old livepatch design, which no profile reads",
             Self::NoTarget => c"sh_info names no section",
             Self::TargetNotAllocated => c"the target is not SHF_ALLOC",
             Self::TargetDropped => c"the target is read while loading and not kept",
@@ -182,6 +182,8 @@ pub(crate) struct Headers<'f> {
     pub(crate) skips_per_cpu: bool,
     /// Whether relocations of no section are an error.
     pub(crate) wants_targets: bool,
+    /// Whether the loader knows livepatch sections. Without it `SHF_RELA_LIVEPATCH` is ignored.
+    pub(crate) livepatch: bool,
 }
 
 impl<'f> Headers<'f> {
@@ -194,6 +196,7 @@ impl<'f> Headers<'f> {
         per_cpu: 0,
         skips_per_cpu: false,
         wants_targets: false,
+        livepatch: true,
     };
 
     /// Returns the header of section `index`.
@@ -226,13 +229,13 @@ impl<'f> Headers<'f> {
     /// Returns the class of a section that Linux may read as relocations, `None` for the others.
     pub(crate) fn relocations(&self, index: u32, section: &Section) -> Option<Classified<'f>> {
         // Linux starts at section 1.
-        (index != 0 && is_relocations(section)).then(|| self.classify(section))
+        (index != 0 && self.is_relocations(section)).then(|| self.classify(section))
     }
 
     #[inline(never)]
     fn classify(&self, section: &Section) -> Classified<'f> {
         let relocations = Relocations { headers: self, section, target: self.section(section.sh_info) };
-        match section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH) {
+        match self.is_livepatch(section) {
             true => relocations.livepatch(self.names.beginning(section.sh_name, KLP_RELA_NAME_MAX)),
             false => relocations.ordinary(),
         }
@@ -280,7 +283,7 @@ impl<'f> Headers<'f> {
                 Some(ErrorKind::TargetOutOfRange)
             }
             // Linux would apply the relocations that the pass has changed.
-            Some(target) if is_relocations(target) => Some(ErrorKind::TargetIsRelocations),
+            Some(target) if self.is_relocations(target) => Some(ErrorKind::TargetIsRelocations),
             Some(_) => None,
         }
     }
@@ -299,6 +302,16 @@ impl<'f> Headers<'f> {
             && flags.contains(SectionFlags::ALLOC)
             && self.skip_reason(index, section.as_ref()).is_none()
             && !self.is_per_cpu_template(index, section.as_ref())
+    }
+
+    /// Whether the loader may read `section` as relocations. Linux looks at the livepatch flag before
+    /// the type.
+    pub(crate) fn is_relocations(&self, section: &Section) -> bool {
+        matches!(section.sh_type, abi::SHT_RELA | abi::SHT_REL) || self.is_livepatch(section)
+    }
+
+    fn is_livepatch(&self, section: &Section) -> bool {
+        self.livepatch && section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH)
     }
 
     fn is_symbol_table(&self, index: u32) -> bool {

@@ -54,7 +54,8 @@ impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
             failed?;
             let mut early = ModuleSections::new(module, abi::VMLINUX, memory, values, resolver);
             early.some_unassigned = unassigned;
-            Transaction::new(&mut early, module.numbers(), Op::Apply).run(report)
+            let flags = module.profile.reloc_flags();
+            Transaction::new(&mut early, module.numbers(), Op::Apply, flags).run(report)
         })?;
         Ok(Loaded { module: module.clone() })
     }

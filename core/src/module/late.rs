@@ -95,8 +95,9 @@ impl<'k> Late<'k> {
         let comes = resolver.is_some();
         self.check_is_live(object, !comes, report)?;
         let op = if comes { Op::Apply } else { Op::Clear };
-        let (numbers, mut sections) = (self.numbers(), LateSections { late: self, object, memory, resolver });
-        let count = Transaction::new(&mut sections, numbers, op).run(report)?;
+        let (numbers, rules) = (self.numbers(), self.flags);
+        let mut sections = LateSections { late: self, object, memory, resolver };
+        let count = Transaction::new(&mut sections, numbers, op, rules).run(report)?;
         self.set_live(object, comes);
         Ok(count)
     }

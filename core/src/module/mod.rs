@@ -234,6 +234,7 @@ fn find_sections<'f>(object: &Object<'f>, profile: &Profile) -> Headers<'f> {
         },
         skips_per_cpu: profile.per_cpu == PerCpu::Skipped,
         wants_targets: profile.wants_targets,
+        livepatch: profile.livepatch,
     }
 }
 

@@ -226,6 +226,9 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
             return Ok(symbol.st_value);
         }
         let (kind, value, limit) = match self.location(&symbol) {
+            SymbolLocation::Livepatch if !self.module.profile().livepatch => {
+                (ErrorKind::SymbolSection, u64::from(symbol.st_shndx), u64::from(object.section_count()))
+            }
             SymbolLocation::Absolute | SymbolLocation::Livepatch => return Ok(symbol.st_value),
             SymbolLocation::Section(section) => {
                 let base = self.memory.base(section);

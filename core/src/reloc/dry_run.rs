@@ -26,9 +26,7 @@ pub fn dry_run(
     let pass = Pass { table, values, rules };
     capture(|report| {
         let mut run = Run { pass: &pass, target: &mut target.0, report, syncs: false };
-        run.check_flags()?;
-        run.target.check_address(run.report)?;
-        let Some(index) = run.check_all()? else { return Ok(()) };
+        let Some(index) = run.check()? else { return Ok(()) };
         if pass.overwrites(Op::Apply) {
             return Ok(());
         }
@@ -110,14 +108,22 @@ fn check_rest(
 }
 
 impl Run<'_, '_> {
+    /// Checks the flags, the address and every entry, see [`check_all`](Self::check_all).
+    pub(super) fn check(&mut self) -> Result<Option<usize>, Failed> {
+        self.check_flags()?;
+        self.target.check_address(self.report)?;
+        self.check_all()
+    }
+
     /// Checks every entry by itself. Returns the first entry whose field begins before the end of the
     /// field before it. In plain memory whose fields must be zero the checks end there, because only
     /// writing can tell which error comes first.
     pub(super) fn check_all(&mut self) -> Result<Option<usize>, Failed> {
-        let Pass { table, values, .. } = *self.pass;
+        let Pass { table, values, rules } = *self.pass;
+        let has_frequent_types = arch::has_frequent_types(rules);
         let (mut index, mut end, mut unordered) = (0usize, 0u64, None);
         loop {
-            if let Some(bytes) = self.target.bytes() {
+            if let Some(bytes) = self.target.bytes().filter(|_| has_frequent_types) {
                 let rest = table.entries().get(index..).unwrap_or_default();
                 let address = self.target.address();
                 let (run, last) = match values {

@@ -30,8 +30,10 @@ impl Run<'_, '_> {
     /// The loop returns at a field that is not zero before `Apply`. Therefore it is correct for fields
     /// to which the value is added, too.
     fn frequent_types(&mut self, op: Op, done: usize) -> usize {
-        let (Pass { table, values, .. }, address) = (*self.pass, self.target.address());
-        let Some(bytes) = self.target.bytes_mut() else { return done };
+        let (Pass { table, values, rules }, address) = (*self.pass, self.target.address());
+        let Some(bytes) = self.target.bytes_mut().filter(|_| arch::has_frequent_types(rules)) else {
+            return done;
+        };
         let rest = match op {
             Op::Apply => table.entries().get(done..),
             Op::Clear => table.entries().get(..table.len().saturating_sub(done)),

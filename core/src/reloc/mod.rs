@@ -9,7 +9,7 @@ mod through_writer;
 mod transaction;
 mod values;
 
-pub use crate::arch::{Formula, HOWTOS, Howto, Overflow, howto};
+pub use crate::arch::{Formula, HOWTOS, Howto, Overflow, RelocTypes, howto};
 pub use crate::flags::RelocFlags;
 pub(crate) use dry_run::list_errors;
 pub use dry_run::{dry_run, errors};

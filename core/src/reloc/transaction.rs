@@ -4,6 +4,7 @@ use super::entry::{Op, Phase};
 use super::pass::{Pass, Run};
 use super::target::Target;
 use crate::error::{CallbackError, ErrorKind};
+use crate::flags::RelocFlags;
 use crate::report::{Failed, OnError, Report};
 use core::ops::Range;
 
@@ -22,22 +23,37 @@ pub(crate) trait Sections {
 }
 
 /// Applies or clears sections, or changes nothing.
+///
+/// If fields may have any content, their old content is unknown and rollback is impossible. Then all
+/// sections are checked before the first write.
 pub(crate) struct Transaction<'a> {
     sections: &'a mut dyn Sections,
     numbers: Range<u32>,
     op: Op,
+    /// The flags of every section's pass.
+    flags: RelocFlags,
     /// Whether a section may have been written.
     wrote: bool,
 }
 
 impl<'a> Transaction<'a> {
     /// Sections are applied in the order of their numbers and cleared in the reverse order.
-    pub(crate) const fn new(sections: &'a mut dyn Sections, numbers: Range<u32>, op: Op) -> Self {
-        Self { sections, numbers, op, wrote: false }
+    pub(crate) const fn new(
+        sections: &'a mut dyn Sections,
+        numbers: Range<u32>,
+        op: Op,
+        flags: RelocFlags,
+    ) -> Self {
+        Self { sections, numbers, op, flags, wrote: false }
     }
 
     /// Returns the number of sections that belong to the pass.
     pub(crate) fn run(mut self, report: &mut Report) -> Result<usize, Failed> {
+        if self.op == Op::Apply && self.flags.contains(RelocFlags::ALLOW_NONZERO) {
+            for number in self.numbers.clone() {
+                self.step(number, Phase::Check, report)?;
+            }
+        }
         let (mut count, mut done) = (0usize, 0usize);
         let stopped = loop {
             let Some(number) = self.number(done) else {
@@ -46,7 +62,7 @@ impl<'a> Transaction<'a> {
                     Err(error) => break report.fail(ErrorKind::Sync, error.number(), 0),
                 }
             };
-            match self.step(number, report) {
+            match self.step(number, Phase::Commit, report) {
                 Ok(belongs) => count = count.saturating_add(usize::from(belongs)),
                 Err(stopped) => break stopped,
             }
@@ -66,10 +82,10 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    fn step(&mut self, number: u32, report: &mut Report) -> Result<bool, Failed> {
+    fn step(&mut self, number: u32, phase: Phase, report: &mut Report) -> Result<bool, Failed> {
         let belongs = self.sections.prepare(number, &mut |failed, _| Err(failed), report)?;
         if belongs {
-            self.relocate(number, Phase::Commit, report)?;
+            self.relocate(number, phase, report)?;
         }
         Ok(belongs)
     }
@@ -85,15 +101,16 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// Commits or reverts one section. Not inlined, so that `prepare` is called with less stack.
+    /// Does one phase of one section. Not inlined, so that `prepare` is called with less stack.
     #[inline(never)]
     fn relocate(&mut self, number: u32, phase: Phase, report: &mut Report) -> Result<(), Failed> {
         let Some((pass, mut target)) = self.sections.section(number, report)? else { return Ok(()) };
-        self.wrote = true;
+        self.wrote |= phase != Phase::Check;
         let mut run = Run { pass: &pass, target: &mut target, report, syncs: false };
         let relocated = match phase {
+            Phase::Check => run.check().map(drop),
+            Phase::Commit => run.run(self.op),
             Phase::Revert => run.revert(self.op, pass.table.len()),
-            _ => run.run(self.op),
         };
         relocated.map_err(|stopped| self.sections.locate(number, stopped, report))
     }

@@ -108,7 +108,7 @@ fn with_the_flag_any_type_is_applied_as_rela() {
         *builder.at(2) = Sec { kind, size: Some(size), ..builder.at(2).clone() };
         let fault = World::new(&builder, LINUX, names()).early_fault();
         assert_eq!(fault, expected.then_some(ErrorKind::NoRelocationBytes), "{kind} {size}");
-        assert!(fault.is_none_or(|kind| kind.linux_errno() == 22));
+        assert!(fault.is_none_or(|kind| Profile::LINUX_DEFAULT.errno(kind) == 22));
     }
 }
 

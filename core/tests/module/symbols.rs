@@ -197,7 +197,7 @@ proptest! {
         };
         prop_assert_eq!(answer.ok(), expected);
         if let Err(kind) = answer {
-            prop_assert_eq!(kind.linux_errno(), 22);
+            prop_assert_eq!(Profile::LINUX_DEFAULT.errno(kind), 22);
         }
     }
 }

@@ -178,7 +178,7 @@ fn one(r_type: u32, content: u64, value: u64) -> Result<u64, (ErrorKind, u64)> {
     let row = TYPES.into_iter().find(|row| row.0 == r_type).unwrap();
     let size = row.2 as usize / 8;
     let bytes = content.to_le_bytes()[..size].to_vec();
-    let flags = RelocFlags::CHECK_PC32 | RelocFlags::EXTRA_TYPES | RelocFlags::ADD_TO_FIELD;
+    let flags = RelocFlags::EXTRA_TYPES | RelocFlags::ADD_TO_FIELD;
     let case = Case {
         world: World { bytes: bytes.clone(), address: 0, values: vec![value], flags },
         table: vec![rela(0, 0, r_type, 0)],

@@ -91,7 +91,7 @@ proptest! {
             expected.push((start, end, wanted, operand));
             code.extend(bytes);
         }
-        let flags = RelocFlags::CHECK_PC32 | RelocFlags::EXTRA_TYPES;
+        let flags = RelocFlags::EXTRA_TYPES;
         let case = Case { world: World { bytes: code, address, values, flags }, table };
         let (result, bytes) = case.apply();
         prop_assert_eq!(result, Ok(()));

@@ -83,7 +83,7 @@ fn what_linux_does_not_know_must_be_asked_for() {
         for (flags, expected) in [
             (RelocFlags::empty(), Err(UnknownType)),
             (
-                RelocFlags::CHECK_PC32 | RelocFlags::ALLOW_NONZERO | RelocFlags::REPORT_NONZERO_FIRST,
+                RelocFlags::TRUNCATE_PC32 | RelocFlags::ALLOW_NONZERO | RelocFlags::REPORT_NONZERO_FIRST,
                 Err(UnknownType),
             ),
             (RelocFlags::EXTRA_TYPES, Err(TargetNotZero)),

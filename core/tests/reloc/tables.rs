@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use relakit::elf::{Rela, RelaTable};
-use relakit::reloc::{RelocFlags, Target, Values, View, apply};
+use relakit::reloc::{RelocFlags, RelocTypes, Target, Values, View, apply};
 use relakit::{Error, arch};
 use relakit_model::table::{Fit, TYPES, Type, World, row};
 
@@ -61,14 +61,22 @@ pub fn rela(offset: u64, symbol: u32, r_type: u32, addend: i64) -> Rela {
     Rela { r_offset: offset, r_sym: symbol, r_type, r_addend: addend }
 }
 
-/// Every set of rules.
-pub fn flags() -> impl Strategy<Value = RelocFlags> {
+/// Every set of flags that knows all types.
+pub fn flags_of_all_types() -> impl Strategy<Value = RelocFlags> {
     (0u32..16).prop_map(|bits| RelocFlags::from_bits(bits).unwrap())
 }
 
-/// Every set of rules that wants fields to be zero.
+/// Every set of flags; half of them know a part of the types only.
+pub fn flags() -> impl Strategy<Value = RelocFlags> {
+    let types = (1..=RelocTypes::all().bits()).prop_map(RelocTypes::from_bits_truncate);
+    let some = (flags_of_all_types(), types)
+        .prop_map(|(flags, types)| (flags - RelocFlags::EXTRA_TYPES).with_types(types));
+    prop_oneof![flags_of_all_types(), some]
+}
+
+/// Every set of flags that wants fields to be zero and knows all types.
 pub fn flags_zero() -> impl Strategy<Value = RelocFlags> {
-    flags().prop_map(|flags| flags - RelocFlags::ALLOW_NONZERO)
+    flags_of_all_types().prop_map(|flags| flags - RelocFlags::ALLOW_NONZERO)
 }
 
 /// Numbers, those near the edges of fields more often than others.
@@ -91,8 +99,8 @@ fn fitting((_, _, bits, fit, _): Type, raw: u64, flags: RelocFlags) -> u64 {
     };
     match fit {
         Fit::Any => raw,
-        Fit::SextIfAsked if !flags.contains(RelocFlags::CHECK_PC32) => raw,
-        Fit::Sext | Fit::SextIfAsked => extend(true),
+        Fit::SextOrCut if flags.contains(RelocFlags::TRUNCATE_PC32) => raw,
+        Fit::Sext | Fit::SextOrCut => extend(true),
         Fit::Zext => extend(false),
         Fit::Both => extend(raw & 1 == 0),
     }

@@ -35,7 +35,7 @@ impl Pass {
     pub fn agrees(&self) -> bool {
         match (&self.ours, self.linux) {
             (Ok(_), Ok(errno)) => errno == 0,
-            (Err(error), Ok(errno)) => errno != 0 && error.kind.linux_errno() == errno,
+            (Err(error), Ok(errno)) => errno != 0 && Profile::LINUX_DEFAULT.errno(error.kind) == errno,
             (_, Err(Crash)) => false,
         }
     }

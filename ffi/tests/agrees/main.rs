@@ -236,8 +236,9 @@ fn c_steps(
 }
 
 /// Every class of every section, from both sides.
-fn compare_classes(file: &[u8], profile: Profile) {
+fn compare_classes(file: &[u8], profile: Profile, number: u32) {
     let Ok(module) = Module::parse(file, profile) else { return };
+    let options = relakit_options { struct_size: 16, flags: 0, profile: number, reserved: 0 };
     let mut state = vec![0u64; relakit_module_size().div_ceil(8)];
     let mut handle = ptr::null_mut();
     // SAFETY: everything that is lent is there.
@@ -247,7 +248,7 @@ fn compare_classes(file: &[u8], profile: Profile) {
             state.len() * 8,
             file.as_ptr().cast(),
             file.len(),
-            ptr::null(),
+            &raw const options,
             &raw mut handle,
             ptr::null_mut(),
         )
@@ -315,9 +316,9 @@ fn recorded_modules_live_the_same_life_or_die_of_the_same_fault() {
     recorded(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/recordings")), &mut modules);
     assert!(modules.len() > 50, "{} modules", modules.len());
     for (path, file) in modules {
-        let life = through_rust(&file, Profile::default());
-        assert!(through_c(&file, Profile::default(), RELAKIT_LINUX_6_12) == life, "{}", path.display());
-        compare_classes(&file, Profile::default());
+        let life = through_rust(&file, Profile::LINUX_DEFAULT);
+        assert!(through_c(&file, Profile::LINUX_DEFAULT, RELAKIT_LINUX_6_12) == life, "{}", path.display());
+        compare_classes(&file, Profile::LINUX_DEFAULT, RELAKIT_LINUX_6_12);
     }
 }
 
@@ -331,7 +332,24 @@ fn the_demos_livepatch_lives_the_same_life_under_every_profile() {
         let life = through_rust(&file, profile);
         assert!(life.steps.len() > 10, "it gets somewhere: {:?}", life.steps.last());
         assert_eq!(through_c(&file, profile, number), life, "{}", profile.name);
-        compare_classes(&file, Profile::default());
+        compare_classes(&file, profile, number);
+    }
+}
+
+#[test]
+fn the_demos_livepatch_dies_of_the_same_fault_where_no_livepatch_sections_exist() {
+    let file = demo();
+    for (number, profile) in [
+        (RELAKIT_PROFILE_XEN, Profile::XEN),
+        (RELAKIT_PROFILE_GRUB, Profile::GRUB),
+        (RELAKIT_PROFILE_FREEBSD, Profile::FREEBSD),
+        (RELAKIT_PROFILE_KEXEC, Profile::KEXEC),
+    ] {
+        let life = through_rust(&file, profile);
+        let last = life.steps.last().unwrap().as_ref().unwrap_err();
+        assert_eq!(last.0, RELAKIT_ERR_SYMBOL_SECTION, "{}", profile.name);
+        assert_eq!(through_c(&file, profile, number), life, "{}", profile.name);
+        compare_classes(&file, profile, number);
     }
 }
 
@@ -356,10 +374,10 @@ fn damaged_copies_of_it_live_the_same_life_or_die_of_the_same_fault() {
                 _ => u8::try_from(random.below(256)).unwrap(),
             };
         }
-        let profile = Profile::default();
+        let profile = Profile::LINUX_DEFAULT;
         let life = through_rust(&file, profile);
-        assert_eq!(through_c(&file, profile, RELAKIT_PROFILE_DEFAULT), life);
-        compare_classes(&file, profile);
+        assert_eq!(through_c(&file, profile, RELAKIT_LINUX_6_12), life);
+        compare_classes(&file, profile, RELAKIT_LINUX_6_12);
         if life.steps.len() > 10 { lived += 1 } else { died += 1 }
     }
     assert!(died > 1000 && lived > 1000, "both happen: {died} died, {lived} lived");
@@ -369,8 +387,8 @@ fn damaged_copies_of_it_live_the_same_life_or_die_of_the_same_fault() {
 fn every_prefix_of_it_dies_of_the_same_fault() {
     let file = demo();
     for end in 0..file.len() {
-        let life = through_rust(&file[..end], Profile::default());
-        assert_eq!(through_c(&file[..end], Profile::default(), RELAKIT_PROFILE_DEFAULT), life, "{end}");
+        let life = through_rust(&file[..end], Profile::LINUX_DEFAULT);
+        assert_eq!(through_c(&file[..end], Profile::LINUX_DEFAULT, RELAKIT_LINUX_6_12), life, "{end}");
         assert_eq!(life.steps.len(), 1, "{end}");
     }
 }

@@ -18,7 +18,7 @@ pub fn truncated(
         let place = address.wrapping_add(rela.r_offset);
         let Some(howto) = howto(rela.r_type, RelocFlags::empty()) else { continue };
         let value = howto.value(value, rela.r_addend, place);
-        if howto.fits(value, RelocFlags::empty()) && !howto.fits(value, RelocFlags::CHECK_PC32) {
+        if howto.fits(value, RelocFlags::TRUNCATE_PC32) && !howto.fits(value, RelocFlags::empty()) {
             report(Finding {
                 section: Some(section),
                 entry: Some(entry as u64),

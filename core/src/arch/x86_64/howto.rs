@@ -4,6 +4,73 @@
 
 use super::types::*;
 use crate::flags::RelocFlags;
+use bitflags::bitflags;
+
+bitflags! {
+    /// A set of relocation types: those that a loader knows. The names are those of the psABI; `ABS`
+    /// stands for the types whose psABI name is a number.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct RelocTypes: u32 {
+        /// `R_X86_64_NONE`.
+        const NONE = 1 << 0;
+        /// `R_X86_64_64`.
+        const ABS64 = 1 << 1;
+        /// `R_X86_64_PC32`.
+        const PC32 = 1 << 2;
+        /// `R_X86_64_PLT32`.
+        const PLT32 = 1 << 3;
+        /// `R_X86_64_32`.
+        const ABS32 = 1 << 4;
+        /// `R_X86_64_32S`.
+        const ABS32S = 1 << 5;
+        /// `R_X86_64_PC64`.
+        const PC64 = 1 << 6;
+        /// `R_X86_64_16`.
+        const ABS16 = 1 << 7;
+        /// `R_X86_64_PC16`.
+        const PC16 = 1 << 8;
+        /// `R_X86_64_8`.
+        const ABS8 = 1 << 9;
+        /// `R_X86_64_PC8`.
+        const PC8 = 1 << 10;
+    }
+}
+
+impl RelocTypes {
+    /// The types that need no flag: NONE, 64, PC32, PLT32, 32, 32S and PC64.
+    pub const BASE: Self = Self::all().difference(Self::EXTRA);
+    /// The types that [`RelocFlags::EXTRA_TYPES`] adds: 16, PC16, 8 and PC8.
+    pub const EXTRA: Self = Self::ABS16.union(Self::PC16).union(Self::ABS8).union(Self::PC8);
+    /// The types that the loops of this module process.
+    const FREQUENT: Self =
+        Self::ABS64.union(Self::PC32).union(Self::PLT32).union(Self::ABS32S).union(Self::PC64);
+}
+
+/// Position of the first bit of [`RelocFlags::UNKNOWN_TYPES`].
+const UNKNOWN: u32 = RelocFlags::UNKNOWN_TYPES.bits().trailing_zeros();
+const _: () = assert!(RelocTypes::all().bits() <= RelocFlags::UNKNOWN_TYPES.bits() >> UNKNOWN);
+
+impl RelocFlags {
+    /// These flags, and no other relocation types than `types`.
+    #[must_use]
+    pub const fn with_types(self, types: RelocTypes) -> Self {
+        let flags = if types.intersects(RelocTypes::EXTRA) { self.union(Self::EXTRA_TYPES) } else { self };
+        let unknown = flags.types().difference(types);
+        flags.union(Self::from_bits_retain(unknown.bits() << UNKNOWN))
+    }
+
+    /// The relocation types that are applied with these flags.
+    pub const fn types(self) -> RelocTypes {
+        let all = if self.contains(Self::EXTRA_TYPES) { RelocTypes::all() } else { RelocTypes::BASE };
+        all.difference(RelocTypes::from_bits_truncate(self.bits() >> UNKNOWN))
+    }
+}
+
+/// Whether the loops for frequent types may be used. They are not, if they would apply a type that
+/// the loader does not know.
+pub(crate) const fn has_frequent_types(flags: RelocFlags) -> bool {
+    !flags.intersects(RelocFlags::from_bits_retain(RelocTypes::FREQUENT.bits() << UNKNOWN))
+}
 
 /// How the value is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +94,8 @@ pub enum Overflow {
     Unsigned,
     /// A value that is equal to its field, sign-extended.
     Signed,
-    /// As `Signed` with [`RelocFlags::CHECK_PC32`]. Without it all values: the low bits are written, as in
-    /// Linux.
-    SignedIfChecked,
+    /// As `Signed`. With [`RelocFlags::TRUNCATE_PC32`] all values: the low bits are written.
+    SignedOrTruncated,
     /// A value that fits `Unsigned` or `Signed`.
     Bitfield,
 }
@@ -46,38 +112,32 @@ pub struct Howto {
     pub size: u8,
     /// Which values fit the field.
     pub overflow: Overflow,
-    /// Whether the type needs [`RelocFlags::EXTRA_TYPES`].
-    pub extension: bool,
+    /// The type as a set.
+    pub set: RelocTypes,
 }
 
-const fn row(r_type: u32, formula: Formula, size: u8, overflow: Overflow) -> Howto {
-    Howto { r_type, formula, size, overflow, extension: false }
-}
-
-const fn extension(r_type: u32, formula: Formula, size: u8, overflow: Overflow) -> Howto {
-    Howto { r_type, formula, size, overflow, extension: true }
+const fn row(r_type: u32, set: RelocTypes, formula: Formula, size: u8, overflow: Overflow) -> Howto {
+    Howto { r_type, formula, size, overflow, set }
 }
 
 /// Every type that relakit applies.
 pub const HOWTOS: &[Howto] = &[
-    row(R_X86_64_NONE, Formula::Nothing, 0, Overflow::None),
-    row(R_X86_64_64, Formula::Absolute, 8, Overflow::None),
-    row(R_X86_64_PC32, Formula::PcRelative, 4, Overflow::SignedIfChecked),
-    row(R_X86_64_PLT32, Formula::PcRelative, 4, Overflow::SignedIfChecked),
-    row(R_X86_64_32, Formula::Absolute, 4, Overflow::Unsigned),
-    row(R_X86_64_32S, Formula::Absolute, 4, Overflow::Signed),
-    row(R_X86_64_PC64, Formula::PcRelative, 8, Overflow::None),
-    extension(R_X86_64_16, Formula::Absolute, 2, Overflow::Bitfield),
-    extension(R_X86_64_PC16, Formula::PcRelative, 2, Overflow::Signed),
-    extension(R_X86_64_8, Formula::Absolute, 1, Overflow::Bitfield),
-    extension(R_X86_64_PC8, Formula::PcRelative, 1, Overflow::Signed),
+    row(R_X86_64_NONE, RelocTypes::NONE, Formula::Nothing, 0, Overflow::None),
+    row(R_X86_64_64, RelocTypes::ABS64, Formula::Absolute, 8, Overflow::None),
+    row(R_X86_64_PC32, RelocTypes::PC32, Formula::PcRelative, 4, Overflow::SignedOrTruncated),
+    row(R_X86_64_PLT32, RelocTypes::PLT32, Formula::PcRelative, 4, Overflow::SignedOrTruncated),
+    row(R_X86_64_32, RelocTypes::ABS32, Formula::Absolute, 4, Overflow::Unsigned),
+    row(R_X86_64_32S, RelocTypes::ABS32S, Formula::Absolute, 4, Overflow::Signed),
+    row(R_X86_64_PC64, RelocTypes::PC64, Formula::PcRelative, 8, Overflow::None),
+    row(R_X86_64_16, RelocTypes::ABS16, Formula::Absolute, 2, Overflow::Bitfield),
+    row(R_X86_64_PC16, RelocTypes::PC16, Formula::PcRelative, 2, Overflow::Signed),
+    row(R_X86_64_8, RelocTypes::ABS8, Formula::Absolute, 1, Overflow::Bitfield),
+    row(R_X86_64_PC8, RelocTypes::PC8, Formula::PcRelative, 1, Overflow::Signed),
 ];
 
 /// Returns the row of a type, or `None` if relakit does not apply the type with these flags.
 pub fn howto(r_type: u32, rules: RelocFlags) -> Option<Howto> {
-    let known =
-        |row: &&Howto| row.r_type == r_type && (!row.extension || rules.contains(RelocFlags::EXTRA_TYPES));
-    HOWTOS.iter().find(known).copied()
+    HOWTOS.iter().find(|row| row.r_type == r_type && rules.types().contains(row.set)).copied()
 }
 
 impl Howto {
@@ -95,8 +155,8 @@ impl Howto {
     pub const fn largest(&self, rules: RelocFlags) -> Option<u64> {
         match self.overflow {
             Overflow::None => None,
-            Overflow::SignedIfChecked if !rules.contains(RelocFlags::CHECK_PC32) => None,
-            Overflow::Signed | Overflow::SignedIfChecked => Some(self.mask() >> 1),
+            Overflow::SignedOrTruncated if rules.contains(RelocFlags::TRUNCATE_PC32) => None,
+            Overflow::Signed | Overflow::SignedOrTruncated => Some(self.mask() >> 1),
             Overflow::Unsigned | Overflow::Bitfield => Some(self.mask()),
         }
     }
@@ -109,9 +169,9 @@ impl Howto {
         let signed = high == 0 || high == !(self.mask() >> 1);
         match self.overflow {
             Overflow::None => true,
-            Overflow::SignedIfChecked if !rules.contains(RelocFlags::CHECK_PC32) => true,
+            Overflow::SignedOrTruncated if rules.contains(RelocFlags::TRUNCATE_PC32) => true,
             Overflow::Unsigned => unsigned,
-            Overflow::Signed | Overflow::SignedIfChecked => signed,
+            Overflow::Signed | Overflow::SignedOrTruncated => signed,
             Overflow::Bitfield => unsigned || signed,
         }
     }
@@ -142,7 +202,7 @@ mod tests {
 
     #[test]
     fn both_sides_of_every_edge_of_every_range() {
-        let all = RelocFlags::CHECK_PC32 | RelocFlags::EXTRA_TYPES;
+        let all = RelocFlags::EXTRA_TYPES;
         let minus = |value: u64| value.wrapping_neg();
         for (r_type, value, fits) in [
             (R_X86_64_32, 0, true),
@@ -183,11 +243,13 @@ mod tests {
     }
 
     #[test]
-    fn linux_truncates_pc32_and_plt32_and_nothing_else() {
+    fn pc32_and_plt32_are_truncated_if_the_flag_is_set_and_nothing_else() {
         for row in HOWTOS.iter().copied() {
-            let linux = row.fits(0x1234_5678_9abc_def0, RelocFlags::empty());
+            let fits = |flags| row.fits(0x1234_5678_9abc_def0, flags);
             let truncates = matches!(row.r_type, R_X86_64_PC32 | R_X86_64_PLT32);
-            assert_eq!(linux, truncates || matches!(row.size, 0 | 8), "{row:?}");
+            let always = matches!(row.size, 0 | 8);
+            assert_eq!(fits(RelocFlags::empty()), always, "{row:?}");
+            assert_eq!(fits(RelocFlags::TRUNCATE_PC32), truncates || always, "{row:?}");
         }
     }
 
@@ -199,6 +261,29 @@ mod tests {
             let more = linux.contains(&r_type) || (12..=15).contains(&r_type);
             assert_eq!(howto(r_type, RelocFlags::EXTRA_TYPES).is_some(), more, "{r_type}");
         }
+    }
+
+    #[test]
+    fn a_type_is_applied_if_it_is_in_the_set_and_not_otherwise() {
+        for bits in 0..=RelocTypes::all().bits() {
+            let types = RelocTypes::from_bits(bits).unwrap();
+            let flags = RelocFlags::TRUNCATE_PC32.with_types(types);
+            assert_eq!(flags.types(), types);
+            assert_eq!(flags.contains(RelocFlags::EXTRA_TYPES), types.intersects(RelocTypes::EXTRA));
+            assert_eq!(has_frequent_types(flags), types.contains(RelocTypes::FREQUENT));
+            for row in HOWTOS {
+                assert_eq!(howto(row.r_type, flags).is_some(), types.contains(row.set), "{row:?}");
+            }
+        }
+        assert_eq!(RelocFlags::empty().with_types(RelocTypes::BASE), RelocFlags::empty());
+    }
+
+    #[test]
+    fn each_type_has_its_own_bit() {
+        let sets = HOWTOS.iter().map(|row| row.set);
+        assert_eq!(sets.clone().fold(RelocTypes::empty(), |all, set| all | set), RelocTypes::all());
+        assert!(sets.eq(HOWTOS.iter().map(|row| row.set).filter(|set| set.bits().count_ones() == 1)));
+        assert_eq!(HOWTOS.len(), RelocTypes::all().bits().count_ones() as usize);
     }
 
     #[test]

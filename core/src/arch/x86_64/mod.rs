@@ -5,5 +5,6 @@ mod howto;
 mod types;
 
 pub(crate) use fast_loop::{apply_run, check_run, clear_run};
-pub use howto::{Formula, HOWTOS, Howto, Overflow, howto};
+pub(crate) use howto::has_frequent_types;
+pub use howto::{Formula, HOWTOS, Howto, Overflow, RelocTypes, howto};
 pub use types::*;

@@ -31,8 +31,8 @@ pub const R_X86_64_PC64: u32 = 24;
 /// Heading for a list of [`short_type_name`].
 pub const TYPES_HEADING: &str = "R_X86_64_...";
 
-/// A 32-bit PC-relative type whose value is truncated without
-/// [`CHECK_PC32`](crate::reloc::RelocFlags::CHECK_PC32).
+/// A 32-bit PC-relative type whose value is truncated with
+/// [`TRUNCATE_PC32`](crate::reloc::RelocFlags::TRUNCATE_PC32).
 pub const TRUNCATED: u32 = R_X86_64_PC32;
 
 /// Whether the type relocates nothing and uses no symbol.
