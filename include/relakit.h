@@ -178,9 +178,10 @@
 #define RELAKIT_PROFILE_KEXEC 5
 
 /**
- * error->section is valid: a section index. For a relocation it is the section that holds it, not
- * its target. For RELAKIT_ERR_NOT_ASSIGNED, _PLACED_SIZE, _ADDRESS_WRAPS and _MOVED it is the section
- * whose memory is wrong. relakit_apply, relakit_clear and relakit_dry_run do not know section indices.
+ * relakit_error.section is valid: a section index. For a relocation it is the section that holds
+ * it, not its target. For RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE,
+ * RELAKIT_ERR_ADDRESS_WRAPS and RELAKIT_ERR_SECTION_MOVED it is the section whose memory is wrong.
+ * relakit_apply, relakit_clear and relakit_dry_run do not know section indices.
  */
 #define RELAKIT_ERROR_HAS_SECTION 1
 
@@ -1845,9 +1846,8 @@ relakit_status relakit_clear_relocate_add(const void *sechdrs,
  *   MODULE_STATE_COMING).
  *
  * The sections are processed in the order of their indices: the function resolves the symbols of a
- * section with resolver->nth_symbol, then applies the section. resolver->exported is not called.
- * writer is NULL for plain memory. options take RELAKIT_OPT_TRUNCATE_PC32 and a profile. sections,
- * options and error may be NULL.
+ * section with resolver->nth_symbol, then applies the section. It does not call
+ * resolver->exported. `writer` is NULL for plain memory. `section_total` may be NULL.
  *
  * On success the function writes the symbol values into the symbol table, where relakit_klp_clear
  * needs them. *section_total is then the number of sections of the patched object. It is 0 if the
@@ -1897,9 +1897,9 @@ relakit_status relakit_klp_apply(const struct relakit_sechdrs *sechdrs,
                                  struct relakit_error *error);
 
 /**
- * Sets every field of all livepatch sections of one patched object back to zero when the object is
- * unloaded, or changes nothing. Linux does this since RELAKIT_LINUX(6, 3); the function does it with every
- * profile.
+ * Sets every field of all livepatch sections of one patched object back to zero, or changes
+ * nothing. Call it when the object is unloaded (Linux: MODULE_STATE_GOING). Linux clears
+ * relocations from RELAKIT_LINUX(6, 3) on; the function does it with every profile.
  *
  * The function checks that each field still holds the value that relakit_klp_apply wrote. Sections
  * and entries are cleared from the last to the first. The arguments are those of
@@ -1939,7 +1939,6 @@ size_t relakit_module_align(void);
  *   No call is needed to release it.
  * - `file` is the ELF file, `file_size` bytes. It is retained, and must not change until
  *   relakit_module_retain has succeeded or the caller stops using the module.
- * - options take RELAKIT_OPT_TRUNCATE_PC32 and a profile. options and error may be NULL.
  *
  * On success *module is `memory`, and the module is in RELAKIT_STAGE_PARSED.
  *
@@ -1966,9 +1965,9 @@ size_t relakit_module_align(void);
  * RELAKIT_ERR_MANY_SYMBOL_TABLES     the file has several symbol tables;
  * RELAKIT_ERR_BAD_STRING_TABLE       the string table of the symbols is missing, or the profile
  *                                    does not accept it;
- * RELAKIT_ERR_BAD_SYMBOL_NAME        RELAKIT_LINUX(6, 13) and later, RELAKIT_PROFILE_ELF: a symbol name is
- *                                    outside the string table;
- * RELAKIT_ERR_MANY_SECTION_INDICES   RELAKIT_PROFILE_ELF: the symbol table has several
+ * RELAKIT_ERR_BAD_SYMBOL_NAME        not with profiles of Linux before RELAKIT_LINUX(6, 13): a
+ *                                    symbol name is outside the string table;
+ * RELAKIT_ERR_MANY_SECTION_INDICES   not with profiles of Linux: the symbol table has several
  *                                    SHT_SYMTAB_SHNDX sections;
  * RELAKIT_ERR_RELOCATIONS_TOO_LARGE  all relocation tables together are larger than the file;
  * RELAKIT_ERR_SHARED_BYTES           profiles of Linux: a section shares bytes of the file with
@@ -2207,8 +2206,8 @@ relakit_status relakit_module_coming(struct relakit_module *module,
  * Sections and entries are cleared from the last to the first. The arguments are those of
  * relakit_module_coming.
  *
- * Linux clears since RELAKIT_LINUX(6, 3). With an older profile the function writes nothing,
- * and the object's relocations cannot be applied to the same memory again.
+ * Linux clears relocations from RELAKIT_LINUX(6, 3) on. With an older profile the function writes
+ * nothing, and the object's relocations cannot be applied to the same memory again.
  *
  * Stage: RELAKIT_STAGE_LATE.
  *

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Linux's rules, but for one: a PC32 that does not fit is refused. Linux would write half of it. */
-const struct relakit_options level2_options = { .struct_size = sizeof level2_options, .flags = RELAKIT_OPT_CHECK_PC32 };
+const struct relakit_options level2_options = { .struct_size = sizeof level2_options };
 
 relakit_status level2_place(struct level2 *loader, unsigned char *file, size_t size, struct relakit_error *error)
 {

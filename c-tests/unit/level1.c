@@ -155,7 +155,7 @@ static void flags_and_profiles_decide_what_is_refused(void)
         relakit_status status;
     } rows[] = {
         {R_X86_64_PLT32, 0, 0, 0, RELAKIT_OK},
-        {R_X86_64_PLT32, RELAKIT_OPT_CHECK_PC32, 0, 0, RELAKIT_ERR_OVERFLOW},
+        {R_X86_64_PLT32, RELAKIT_OPT_TRUNCATE_PC32, 0, 0, RELAKIT_ERR_OVERFLOW},
         {R_X86_64_PLT32, 0, RELAKIT_PROFILE_ELF, 0, RELAKIT_ERR_OVERFLOW},
         {R_X86_64_PC64, 0, 0, 0xee, RELAKIT_ERR_TARGET_NOT_ZERO},
         {R_X86_64_PC64, RELAKIT_OPT_ALLOW_NONZERO, 0, 0xee, RELAKIT_OK},
@@ -197,7 +197,7 @@ static void values_are_added_to_fields_if_that_is_asked_for(void)
         {R_X86_64_PC32, 0x80001003, 0xfffffffc, RELAKIT_OK, 0x7fffffff},
         {R_X86_64_PC32, 0x80001004, 0xfffffffc, RELAKIT_ERR_OVERFLOW, 0x80000000},
     };
-    const uint32_t flags = RELAKIT_OPT_ADD_TO_FIELD | RELAKIT_OPT_CHECK_PC32;
+    const uint32_t flags = RELAKIT_OPT_ADD_TO_FIELD;
     for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
         uint64_t values[2] = {0, rows[row].s};
         size_t size = rows[row].type == R_X86_64_64 ? 8 : 4;

@@ -108,7 +108,7 @@ static void members_that_are_wrong(void)
         WRONG(symbols.symtab, 8, RELAKIT_ERR_SYMBOLS, 3),
         WRONG(options.reserved, 1, RELAKIT_ERR_RESERVED, 5),
         WRONG(options.reserved, 0x80000000, RELAKIT_ERR_RESERVED, 5),
-        WRONG(options.profile, 2, RELAKIT_ERR_PROFILE, 2),
+        WRONG(options.profile, 2, RELAKIT_ERR_PROFILE, 6),
         WRONG(options.profile, 0xffff, RELAKIT_ERR_PROFILE, 0xffff),
         WRONG(options.profile, RELAKIT_LINUX(5, 7), RELAKIT_ERR_PROFILE, RELAKIT_LINUX(5, 7)),
         WRONG(options.profile, RELAKIT_LINUX(4, 65535), RELAKIT_ERR_PROFILE, RELAKIT_LINUX(4, 65535)),
@@ -198,7 +198,7 @@ static void structs_of_every_size(void)
 {
     takes_struct(with_options, &options, sizeof options, 5, 4, NULL_IS_TAKEN);
     takes_no_flags(with_options, &options, sizeof options, 5,
-                   RELAKIT_OPT_CHECK_PC32 | RELAKIT_OPT_ALLOW_NONZERO | RELAKIT_OPT_REPORT_NONZERO_FIRST | RELAKIT_OPT_EXTRA_TYPES |
+                   RELAKIT_OPT_TRUNCATE_PC32 | RELAKIT_OPT_ALLOW_NONZERO | RELAKIT_OPT_REPORT_NONZERO_FIRST | RELAKIT_OPT_EXTRA_TYPES |
                        RELAKIT_OPT_ALLOW_ZERO_SYMBOLS | RELAKIT_OPT_ADD_TO_FIELD);
     takes_struct(with_writer, &writer, sizeof writer, 4, 8, NULL_IS_SOMETHING_ELSE);
     takes_no_flags(with_writer, &writer, sizeof writer, 4, RELAKIT_WRITER_FOREIGN);

@@ -157,7 +157,7 @@ static void arguments_that_are_wrong(void)
     EQ(now(NULL, SECTIONS, NULL, SYMTAB, SYMBOLS, RELA_, NULL, NULL, NULL), RELAKIT_ERR_NULL);
     takes_struct(with_options, &options, sizeof options, 8, 4, NULL_IS_TAKEN);
     takes_no_flags(with_options, &options, sizeof options, 8,
-                   RELAKIT_OPT_CHECK_PC32 | RELAKIT_OPT_ALLOW_NONZERO | RELAKIT_OPT_REPORT_NONZERO_FIRST | RELAKIT_OPT_EXTRA_TYPES |
+                   RELAKIT_OPT_TRUNCATE_PC32 | RELAKIT_OPT_ALLOW_NONZERO | RELAKIT_OPT_REPORT_NONZERO_FIRST | RELAKIT_OPT_EXTRA_TYPES |
                        RELAKIT_OPT_ALLOW_ZERO_SYMBOLS | RELAKIT_OPT_ADD_TO_FIELD);
     takes_struct(with_writer, &writer, sizeof writer, 7, 8, NULL_IS_SOMETHING_ELSE);
     takes_no_flags(with_writer, &writer, sizeof writer, 7, RELAKIT_WRITER_FOREIGN);

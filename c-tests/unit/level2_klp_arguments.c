@@ -120,18 +120,18 @@ static void structs(void)
     takes_struct(with_writer, &writer, sizeof writer, writer_number, 8, NULL_IS_TAKEN);
     takes_no_flags(with_writer, &writer, sizeof writer, writer_number, RELAKIT_WRITER_FOREIGN);
     takes_struct(with_options, &options, sizeof options, options_number, 4, NULL_IS_TAKEN);
-    takes_no_flags(with_options, &options, sizeof options, options_number, RELAKIT_OPT_CHECK_PC32);
+    takes_no_flags(with_options, &options, sizeof options, options_number, RELAKIT_OPT_TRUNCATE_PC32);
     if (!clears) {
         takes_struct(with_resolver, &resolver, sizeof resolver, 3, 8, NULL_IS_REFUSED);
         takes_no_flags(with_resolver, &resolver, sizeof resolver, 3, 0);
     }
-    options.flags = RELAKIT_OPT_CHECK_PC32;
+    options.flags = RELAKIT_OPT_TRUNCATE_PC32;
     ACCEPTS(with_options(&options));
     options.reserved = 0x80000000;
     REFUSES(RELAKIT_ERR_RESERVED, options_number, with_options(&options));
     options.reserved = 0;
-    options.profile = 2;
-    REFUSES(RELAKIT_ERR_PROFILE, 2, with_options(&options));
+    options.profile = 6;
+    REFUSES(RELAKIT_ERR_PROFILE, 6, with_options(&options));
     writer.read = NULL;
     REFUSES(RELAKIT_ERR_CALLBACK, writer_number, with_writer(&writer));
     writer.read = hooked.read;

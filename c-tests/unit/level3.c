@@ -240,10 +240,10 @@ static void the_profile_decides_what_going_does(void)
 }
 
 /* CHECK_PC32 is the only flag that a module accepts. */
-static void pc32_is_checked_if_the_flag_says_so(void)
+static void pc32_is_truncated_if_the_flag_says_so(void)
 {
-    for (uint32_t flags = 0; flags <= RELAKIT_OPT_CHECK_PC32; flags++) {
-        module_reset(RELAKIT_STAGE_PARSED, 0, 0);
+    for (uint32_t flags = 0; flags <= RELAKIT_OPT_TRUNCATE_PC32; flags++) {
+        module_reset(RELAKIT_STAGE_PARSED, 0, RELAKIT_PROFILE_ELF);
         file_build();
         ((Elf64_Rela *)file_section(RELA_))[1] = rela(8, ABS_, R_X86_64_PLT32, 0);
         module_options.flags = flags;
@@ -251,7 +251,7 @@ static void pc32_is_checked_if_the_flag_says_so(void)
         places[TEXT_].address = UINT64_C(0x123400000000); /* more than 2 GiB away from 0x1234 */
         ACCEPTS(place());
         ACCEPTS(fill());
-        if (flags == 0)
+        if (flags != 0)
             ACCEPTS(early());
         else
             REFUSES(RELAKIT_ERR_OVERFLOW, UINT64_C(0x1234) - UINT64_C(0x123400000008), early());
@@ -276,7 +276,7 @@ int main(void)
     malformed_sections_say_what_is_wrong();
     special_sections_are_described();
     the_profile_decides_what_going_does();
-    pc32_is_checked_if_the_flag_says_so();
+    pc32_is_truncated_if_the_flag_says_so();
     a_symbol_of_a_section_without_memory_has_the_sentinel();
     for (int on_writer = 0; on_writer < 2; on_writer++) {
         it_is_loaded(on_writer);

@@ -231,7 +231,7 @@ static inline void module_reset(int stage, int on_writer, uint32_t profile)
     memset(values, 0, sizeof values);
     memset(&module_options, 0, sizeof module_options);
     module_options.struct_size = sizeof module_options;
-    module_options.profile = profile;
+    module_options.profile = profile ? profile : RELAKIT_LINUX(6, 12);
     ACCEPTS(module_start());
     places_reset(0);
     if (stage >= RELAKIT_STAGE_ASSIGNED) {

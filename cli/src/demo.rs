@@ -44,7 +44,7 @@ fn demo(out: &mut String) -> Done {
     symbols.replace_with(SYMBOLS.as_bytes())?;
 
     title(out, "The file")?;
-    let module = Module::parse(MODULE, Profile::LINUX_6_12)?;
+    let module = Module::parse(MODULE, Profile::LINUX_DEFAULT)?;
     writeln!(out, "livepatch_demo replaces a function of the kernel and a function of the module {OBJECT}.")?;
     writeln!(
         out,

@@ -13,6 +13,7 @@ pub mod names;
 pub mod table;
 pub mod world;
 
+use relakit::reloc::RelocFlags;
 use relakit::{Error, ErrorKind, Profile};
 
 /// `SHF_ALLOC`.
@@ -26,14 +27,14 @@ pub const LIVEPATCH: u64 = 0x10_0000;
 pub struct Kernel {
     /// The version of Linux; `None` for a loader that is not Linux and follows the gABI.
     pub linux: Option<(u16, u16)>,
-    /// Whether PC32 and PLT32 must fit.
-    pub checks_pc32: bool,
+    /// Whether PC32 and PLT32 are truncated.
+    pub truncates_pc32: bool,
 }
 
 impl From<&Profile> for Kernel {
     fn from(profile: &Profile) -> Self {
         let linux = Some(profile.since).filter(|since| *since != (0, 0));
-        Self { linux, checks_pc32: profile.checks_pc32 }
+        Self { linux, truncates_pc32: profile.flags.contains(RelocFlags::TRUNCATE_PC32) }
     }
 }
 

@@ -324,7 +324,7 @@ impl<'f, 'w> Life<'f, 'w> {
         }
         let kernel = self.module.kernel;
         let mut flags = RelocFlags::empty();
-        flags.set(RelocFlags::CHECK_PC32, kernel.checks_pc32);
+        flags.set(RelocFlags::TRUNCATE_PC32, kernel.truncates_pc32);
         flags.set(RelocFlags::REPORT_NONZERO_FIRST, kernel.is_before((6, 3)));
         let spot = &mut spots[target as usize];
         let bytes = core::mem::take(&mut spot.bytes);

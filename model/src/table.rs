@@ -12,7 +12,7 @@ pub enum Fit {
     Any,
     Zext,
     Sext,
-    SextIfAsked,
+    SextOrCut,
     Both,
 }
 
@@ -24,8 +24,8 @@ pub type Type = (u32, bool, u32, Fit, bool);
 pub const TYPES: [Type; 11] = [
     (0, false, 0, Fit::Any, true),
     (1, false, 64, Fit::Any, true),
-    (2, true, 32, Fit::SextIfAsked, true),
-    (4, true, 32, Fit::SextIfAsked, true),
+    (2, true, 32, Fit::SextOrCut, true),
+    (4, true, 32, Fit::SextOrCut, true),
     (10, false, 32, Fit::Zext, true),
     (11, false, 32, Fit::Sext, true),
     (12, false, 16, Fit::Both, false),
@@ -37,9 +37,16 @@ pub const TYPES: [Type; 11] = [
 
 const TWO_64: i128 = 1 << 64;
 
-/// The row of a type, if these rules know it.
+/// The types in the order of their bits in `RelocTypes`.
+const BITS: [u32; 11] = [0, 1, 2, 4, 10, 11, 24, 12, 13, 14, 15];
+
+/// The row of a type, if these flags know it.
 pub fn row(r_type: u32, flags: RelocFlags) -> Option<Type> {
-    TYPES.into_iter().find(|row| row.0 == r_type && (row.4 || flags.contains(RelocFlags::EXTRA_TYPES)))
+    let unknown = flags.bits() >> 16;
+    let bit = BITS.iter().position(|known| *known == r_type)?;
+    let row = TYPES.into_iter().find(|row| row.0 == r_type)?;
+    let known = (row.4 || flags.contains(RelocFlags::EXTRA_TYPES)) && unknown >> bit & 1 == 0;
+    known.then_some(row)
 }
 
 /// S + A or S + A - P modulo 2^64.
@@ -57,8 +64,8 @@ pub fn signed(value: i128) -> i128 {
 pub fn largest((_, _, bits, fit, _): Type, flags: RelocFlags) -> Option<i128> {
     match fit {
         Fit::Any => None,
-        Fit::SextIfAsked if !flags.contains(RelocFlags::CHECK_PC32) => None,
-        Fit::Sext | Fit::SextIfAsked => Some((1 << (bits - 1)) - 1),
+        Fit::SextOrCut if flags.contains(RelocFlags::TRUNCATE_PC32) => None,
+        Fit::Sext | Fit::SextOrCut => Some((1 << (bits - 1)) - 1),
         Fit::Zext | Fit::Both => Some((1 << bits) - 1),
     }
 }

@@ -83,7 +83,7 @@ impl Resolver for All {
 /// The file read and checked, values, names, relocations: all but the copy of the sections, which are there.
 fn early() -> Counted {
     const FILE: &[u8] = include_bytes!("../../../cli/demo/livepatch.ko");
-    let module = Module::parse(FILE, Profile::LINUX_6_12).unwrap();
+    let module = Module::parse(FILE, Profile::LINUX_DEFAULT).unwrap();
     let object = *module.object();
     let mut values = vec![0; object.symbols().len() as usize];
     let bytes = object.sections().map(|(_, section)| {
@@ -97,7 +97,7 @@ fn early() -> Counted {
         let place = |(address, bytes)| Some(SectionMemory { address, symbols_at: None, bytes });
         let mut memory: Vec<_> =
             addresses.zip(bytes.iter_mut().map(|bytes| &mut bytes[..])).map(place).collect();
-        let module = Module::parse(FILE, Profile::LINUX_6_12).unwrap();
+        let module = Module::parse(FILE, Profile::LINUX_DEFAULT).unwrap();
         let placed = module.assign(&mut memory[..]).unwrap();
         placed.assume_filled().early(&mut values, &mut All).unwrap();
     })

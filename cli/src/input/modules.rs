@@ -54,7 +54,7 @@ fn needs_more(file: &[u8], symbols: &Symbols) -> bool {
 
 /// Calls `take` with the names of the selected symbols until it returns false.
 fn names(file: &[u8], select: impl Fn(SymbolLocation) -> bool, take: &mut dyn FnMut(&[u8]) -> bool) {
-    let Ok(module) = Module::parse(file, Profile::LINUX_6_12) else { return };
+    let Ok(module) = Module::parse(file, Profile::LINUX_DEFAULT) else { return };
     let table = module.object().symbols();
     let names = (1..table.len()).filter_map(|index| {
         let symbol = table.get(index).filter(|symbol| select(table.location(symbol)))?;

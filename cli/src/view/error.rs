@@ -37,13 +37,14 @@ pub(crate) fn help(error: &Error) -> Option<&'static str> {
 
 /// What Linux returns for this error.
 pub(crate) fn errno(error: &Error) -> Option<&'static str> {
-    names::errno(error.kind.linux_errno())
+    names::errno(relakit::Profile::LINUX_DEFAULT.errno(error.kind))
 }
 
 /// An error in the JSON of `inspect` and `apply`. Keys are only ever added.
 pub(crate) fn to_json(module: Option<&Module<'_>>, error: &Error) -> Value {
     let location = Location::of_error(module, error);
-    let numbers: serde_json::Map<_, _> = error.numbers()
+    let numbers: serde_json::Map<_, _> = error
+        .numbers()
         .map(|(name, number)| (name.replace(' ', "_"), json!(format!("{number:#x}"))))
         .collect();
     json!({

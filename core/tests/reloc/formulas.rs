@@ -1,11 +1,11 @@
 //! Each type computes what the psABI says and writes its field and nothing else.
 
 use crate::config;
-use crate::tables::{Case, addend, flags, number, rela};
+use crate::tables::{Case, addend, flags, flags_of_all_types, number, rela};
 use proptest::prelude::*;
 use proptest::sample::select;
 use relakit::ErrorKind;
-use relakit::reloc::{Formula, HOWTOS, Overflow, RelocFlags, howto};
+use relakit::reloc::{Formula, HOWTOS, Overflow, RelocFlags, RelocTypes, howto};
 use relakit_model::table::{self as model, TYPES, fits, largest, row, signed, value};
 
 proptest! {

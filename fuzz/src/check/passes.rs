@@ -103,9 +103,9 @@ fn truncation(module: &Module<'_>, world: &mut World<'_>, values: &[u64]) {
         findings::truncated(table, Values::Dense(values), address, index, &mut |finding| found.push(finding));
         found.iter().for_each(|finding| super::findings::is_there(module, finding));
         let is_truncated = |rela: &Rela| {
-            let row = row(rela.r_type, RelocFlags::empty()).filter(|row| row.3 == Fit::SextIfAsked);
+            let row = row(rela.r_type, RelocFlags::empty()).filter(|row| row.3 == Fit::SextOrCut);
             let (s, p) = (values[usize::try_from(rela.r_sym).unwrap()], address.wrapping_add(rela.r_offset));
-            row.is_some_and(|row| !fits(row, value(row, s, rela.r_addend, p), RelocFlags::CHECK_PC32))
+            row.is_some_and(|row| !fits(row, value(row, s, rela.r_addend, p), RelocFlags::TRUNCATE_PC32))
         };
         let expected = (0..).zip(table.iter()).filter(|(_, rela)| is_truncated(rela));
         assert!(
@@ -113,7 +113,7 @@ fn truncation(module: &Module<'_>, world: &mut World<'_>, values: &[u64]) {
             "section {index}"
         );
         assert!(
-            found.is_empty() || !module.profile().checks_pc32,
+            found.is_empty() || module.profile().flags.contains(relakit::reloc::RelocFlags::TRUNCATE_PC32),
             "truncated, and not refused: section {index}"
         );
     }

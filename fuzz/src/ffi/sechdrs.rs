@@ -25,7 +25,7 @@ pub fn run(mut data: &[u8]) -> Option<()> {
     let image = Image::new(data)?;
     let case = Case {
         profile: &PROFILES[usize::from(profile) % PROFILES.len()],
-        check_pc32: flags & 1 != 0,
+        truncate_pc32: flags & 1 != 0,
         allow_zero: flags & 8 != 0,
         with_writer: flags & 2 != 0,
         foreign: flags & 0x12 == 0x12,
@@ -52,7 +52,7 @@ pub fn run(mut data: &[u8]) -> Option<()> {
 
 struct Case {
     profile: &'static (u32, relakit::Profile),
-    check_pc32: bool,
+    truncate_pc32: bool,
     /// Of one section: symbols may be 0.
     allow_zero: bool,
     with_writer: bool,
@@ -84,7 +84,7 @@ impl Case {
     }
 
     fn options(&self, is_one: bool) -> relakit_options {
-        let flags = if self.check_pc32 { RELAKIT_OPT_CHECK_PC32 } else { 0 };
+        let flags = if self.truncate_pc32 { RELAKIT_OPT_TRUNCATE_PC32 } else { 0 };
         let zero = if is_one && self.allow_zero { RELAKIT_OPT_ALLOW_ZERO_SYMBOLS } else { 0 };
         super::call::options(flags | zero, self.profile.0)
     }
@@ -134,7 +134,7 @@ impl Case {
         check_symbols(&sechdrs)?;
         let mut rules = self.profile.1.reloc_flags();
         rules.set(RelocFlags::ALLOW_ZERO_SYMBOLS, self.allow_zero);
-        rules.set(RelocFlags::CHECK_PC32, self.check_pc32 || rules.contains(RelocFlags::CHECK_PC32));
+        rules.set(RelocFlags::TRUNCATE_PC32, self.truncate_pc32 || rules.contains(RelocFlags::TRUNCATE_PC32));
         let symbols = mapped.symbols(self.symindex).to_vec();
         let values = SymtabValues::from_entries(&symbols);
         let act = if applies { Sechdrs::apply } else { Sechdrs::clear };
@@ -216,8 +216,8 @@ impl Case {
             return Err((RELAKIT_ERR_OVERLAP, [None; 4], [0, 1, 0]));
         }
         mapped.written = Some(self.symindex).filter(|_| symbol_count != 0);
-        let profile = match self.check_pc32 {
-            true => self.profile.1.with_pc32_check(),
+        let profile = match self.truncate_pc32 {
+            true => self.profile.1.with_flags(relakit::reloc::RelocFlags::TRUNCATE_PC32),
             false => self.profile.1,
         };
         // No target is made of these.

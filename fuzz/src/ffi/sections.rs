@@ -10,7 +10,7 @@ use relakit_ffi::*;
 
 /// Every profile, with its number in C.
 pub const PROFILES: [(u32, Profile); 12] = {
-    let mut all = [(RELAKIT_PROFILE_DEFAULT, Profile::LINUX_6_12); 12];
+    let mut all = [(RELAKIT_PROFILE_DEFAULT, Profile::ELF); 12];
     all[1] = (RELAKIT_PROFILE_ELF, Profile::ELF);
     let mut row = 0;
     while row < Profile::LINUX.len() {
@@ -72,12 +72,16 @@ impl Choices {
 
     pub fn profile(self) -> Profile {
         let (_, profile) = PROFILES[usize::from(self.profile) % PROFILES.len()];
-        if self.profile & 128 != 0 { profile.with_pc32_check() } else { profile }
+        if self.profile & 128 != 0 {
+            profile.with_flags(relakit::reloc::RelocFlags::TRUNCATE_PC32)
+        } else {
+            profile
+        }
     }
 
     pub fn options(self) -> relakit_options {
         let (number, _) = PROFILES[usize::from(self.profile) % PROFILES.len()];
-        options(if self.profile & 128 != 0 { RELAKIT_OPT_CHECK_PC32 } else { 0 }, number)
+        options(if self.profile & 128 != 0 { RELAKIT_OPT_TRUNCATE_PC32 } else { 0 }, number)
     }
 }
 

@@ -60,7 +60,7 @@ impl Copy {
 
 /// The page of a module, with or without the results of the passes.
 fn rendered(file: &[u8], report: Option<&Report>, loaded: bool) -> String {
-    let module = Module::parse(file, Profile::LINUX_6_12).unwrap();
+    let module = Module::parse(file, Profile::LINUX_DEFAULT).unwrap();
     let kernel = Kernel::new("6.12").unwrap();
     let view = ModuleView::new("some/livepatch.ko".to_owned(), &module, &kernel);
     let mut resolved = Resolved::default();
@@ -273,7 +273,7 @@ fn the_banner_has_the_colour_of_the_worst_verdict_and_the_steps_in_order() {
 #[test]
 fn sections_are_as_wide_as_they_are_large() {
     let html = parsed(&rendered(DEMO, None, false));
-    let module = Module::parse(DEMO, Profile::LINUX_6_12).unwrap();
+    let module = Module::parse(DEMO, Profile::LINUX_DEFAULT).unwrap();
     let mut scales = Vec::new();
     for (index, section) in module.object().sections().filter(|(_, section)| section.sh_size > 3) {
         let widths = attributes(&html, &format!("#at-{index}"), "width");
@@ -291,7 +291,7 @@ fn sections_are_as_wide_as_they_are_large() {
 fn only_a_late_relocation_of_rewritten_code_is_marked() {
     let quiet = parsed(&rendered(DEMO, None, false));
     assert!(texts(&quiet, "path.clash, tr.clash").is_empty());
-    let module = Module::parse(DEMO, Profile::LINUX_6_12).unwrap();
+    let module = Module::parse(DEMO, Profile::LINUX_DEFAULT).unwrap();
     let section = module.object().section(26).unwrap();
     let table = relakit::elf::RelaTable::new(module.object().section_bytes(&section)).unwrap();
     let hit = table.iter().position(|rela| (0..4).contains(&(i64::from(LOCK) - rela.r_offset.cast_signed())));

@@ -113,7 +113,7 @@ impl Shape {
         };
         let flags = bytes.byte();
         shape.flags = match is_livepatch {
-            true => u32::from(flags) & RELAKIT_OPT_CHECK_PC32,
+            true => u32::from(flags) & RELAKIT_OPT_TRUNCATE_PC32,
             false => u32::from(flags & 31),
         };
         shape.relsec = bytes.below(SECTIONS) as u32 + 1;
