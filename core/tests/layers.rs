@@ -76,6 +76,57 @@ fn only_arch_names_the_machine() {
     assert!(inside > 50, "arch names the machine");
 }
 
+/// The Linux versions that a text names, as `LINUX_6_12` or `Linux 6.12`. Comments count, tests at its
+/// end do not.
+fn names_of_a_version(text: &str) -> Vec<String> {
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    // A comment may be wrapped between the two words.
+    let words: String =
+        text.lines().map(|line| line.trim_start_matches([' ', '/', '!'])).collect::<Vec<_>>().join(" ");
+    let is_version = |rest: &str| {
+        let (major, rest) =
+            rest.split_at(rest.find(|char: char| !char.is_ascii_digit()).unwrap_or(rest.len()));
+        let minor = rest.strip_prefix(['.', '_']).and_then(|rest| rest.chars().next());
+        !major.is_empty() && minor.is_some_and(|char| char.is_ascii_digit())
+    };
+    let after = |name: &str| -> Vec<String> {
+        let found = words.split(name).skip(1).filter(|rest| is_version(rest));
+        found.map(|rest| format!("{name}{}", rest.chars().take(4).collect::<String>())).collect()
+    };
+    [after("LINUX_"), after("Linux ")].concat()
+}
+
+#[test]
+fn only_profiles_name_a_linux_version() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let profile = root.join("src/profile");
+    let mut inside = 0;
+    for file in ["src", "../ffi/src"].iter().flat_map(|folder| files(&root.join(folder))) {
+        let found = names_of_a_version(&fs::read_to_string(&file).unwrap());
+        if file.starts_with(&profile) {
+            inside += found.len();
+        } else if !is_test(&file) {
+            assert!(found.is_empty(), "{}: {found:?}", file.display());
+        }
+    }
+    assert!(inside > 20, "profiles name versions");
+}
+
+#[test]
+fn a_name_of_a_linux_version_is_noticed() {
+    for (text, expected) in [
+        ("Profile::LINUX_6_12", 1),
+        ("/// Linux 6.13 checks names, Linux 6.12 does not.", 2),
+        ("    /// until Linux\n    /// 6.3", 1),
+        ("c\"livepatch before Linux 5.8\"", 1),
+        ("Profile::LINUX_DEFAULT, Profile::LINUX, RELAKIT_LINUX(6, 12)", 0),
+        ("/// Linux semantics 6.\n/// As Linux 6 times", 0),
+        ("code\n#[cfg(test)]\nmod tests { Profile::LINUX_6_12 }", 0),
+    ] {
+        assert_eq!(names_of_a_version(text).len(), expected, "{text}");
+    }
+}
+
 #[test]
 fn a_name_of_the_machine_is_noticed() {
     for (text, expected) in [

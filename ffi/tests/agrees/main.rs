@@ -10,7 +10,8 @@
 mod names;
 
 use names::{Names, RESOLVER, bytes};
-use relakit::{Error, Late, Module, Objects, Profile, SectionMemory};
+use relakit::elf::{Rela, RelaTable};
+use relakit::{Error, Late, Module, Objects, Profile, SectionMemory, Target, reloc};
 use relakit_ffi::*;
 use std::ffi::CString;
 use std::io::Read as _;
@@ -19,6 +20,16 @@ use std::ptr;
 
 /// RELAKIT_LINUX(6, 12).
 const RELAKIT_LINUX_6_12: u32 = 6 << 16 | 12;
+
+/// The profiles of loaders that are not Linux, with their numbers.
+const OTHERS: [(u32, Profile); 6] = [
+    (RELAKIT_PROFILE_DEFAULT, Profile::ELF),
+    (RELAKIT_PROFILE_ELF, Profile::ELF),
+    (RELAKIT_PROFILE_XEN, Profile::XEN),
+    (RELAKIT_PROFILE_GRUB, Profile::GRUB),
+    (RELAKIT_PROFILE_FREEBSD, Profile::FREEBSD),
+    (RELAKIT_PROFILE_KEXEC, Profile::KEXEC),
+];
 
 /// A fault as both sides can tell it.
 type Told = (i32, [Option<u64>; 4], [u64; 3]);
@@ -327,7 +338,7 @@ fn the_demos_livepatch_lives_the_same_life_under_every_profile() {
     let file = demo();
     let linux =
         Profile::LINUX.iter().map(|row| (u32::from(row.since.0) << 16 | u32::from(row.since.1), *row));
-    let others = [(RELAKIT_PROFILE_ELF, Profile::ELF), (RELAKIT_PROFILE_DEFAULT, Profile::default())];
+    let others = OTHERS.into_iter().filter(|(_, profile)| profile.livepatch);
     for (number, profile) in linux.chain(others) {
         let life = through_rust(&file, profile);
         assert!(life.steps.len() > 10, "it gets somewhere: {:?}", life.steps.last());
@@ -339,12 +350,7 @@ fn the_demos_livepatch_lives_the_same_life_under_every_profile() {
 #[test]
 fn the_demos_livepatch_dies_of_the_same_fault_where_no_livepatch_sections_exist() {
     let file = demo();
-    for (number, profile) in [
-        (RELAKIT_PROFILE_XEN, Profile::XEN),
-        (RELAKIT_PROFILE_GRUB, Profile::GRUB),
-        (RELAKIT_PROFILE_FREEBSD, Profile::FREEBSD),
-        (RELAKIT_PROFILE_KEXEC, Profile::KEXEC),
-    ] {
+    for (number, profile) in OTHERS.into_iter().filter(|(_, profile)| !profile.livepatch) {
         let life = through_rust(&file, profile);
         let last = life.steps.last().unwrap().as_ref().unwrap_err();
         assert_eq!(last.0, RELAKIT_ERR_SYMBOL_SECTION, "{}", profile.name);
@@ -390,5 +396,51 @@ fn every_prefix_of_it_dies_of_the_same_fault() {
         let life = through_rust(&file[..end], Profile::LINUX_DEFAULT);
         assert_eq!(through_c(&file[..end], Profile::LINUX_DEFAULT, RELAKIT_LINUX_6_12), life, "{end}");
         assert_eq!(life.steps.len(), 1, "{end}");
+    }
+}
+
+#[test]
+fn one_relocation_ends_the_same_way_under_every_profile_and_without_one() {
+    let linux =
+        Profile::LINUX.iter().map(|row| (u32::from(row.since.0) << 16 | u32::from(row.since.1), *row));
+    for (number, profile) in OTHERS.into_iter().chain(linux) {
+        let options = relakit_options { struct_size: 16, flags: 0, profile: number, reserved: 0 };
+        for r_type in 0..40u32 {
+            for (content, value) in [(0u64, 8), (1, 8), (0, 0x1_2345_6789), (1, 0x1_2345_6789)] {
+                let entry = Rela { r_offset: 0, r_sym: 1, r_type, r_addend: 0 }.to_bytes();
+                let values = [0, value];
+                let mut ours = content.to_le_bytes();
+                let table = RelaTable::from_entries(std::slice::from_ref(&entry));
+                let target = &mut Target::new(&mut ours, 0);
+                let result = reloc::apply(table, values[..].into(), target, profile.reloc_flags());
+                let expected = (result.map_or_else(|error| error.kind as i32, |()| RELAKIT_OK), ours);
+                let symbols = relakit_symbols { values: values.as_ptr(), symtab: ptr::null(), count: 2 };
+                let apply = |options: *const relakit_options| {
+                    let mut bytes = content.to_le_bytes();
+                    let target = relakit_target {
+                        bytes: bytes.as_mut_ptr().cast(),
+                        size: 8,
+                        address: 0,
+                        writer: ptr::null(),
+                    };
+                    // SAFETY: everything that is passed is there.
+                    let status = unsafe {
+                        relakit_apply(
+                            entry.as_ptr().cast(),
+                            entry.len(),
+                            &raw const symbols,
+                            &raw const target,
+                            options,
+                            ptr::null_mut(),
+                        )
+                    };
+                    (status, bytes)
+                };
+                assert_eq!(apply(&raw const options), expected, "{} {r_type}", profile.name);
+                if profile == Profile::default() {
+                    assert_eq!(apply(ptr::null()), expected, "without options, {r_type}");
+                }
+            }
+        }
     }
 }

@@ -1,0 +1,20 @@
+//! The rows of the profiles, compared with what their loaders do (`docs/loaders`, Linux semantics):
+//! for each fact what the loader accepts, and what it refuses or treats otherwise.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test code"
+)]
+
+#[path = "../module/builder.rs"]
+#[allow(dead_code, reason = "each test program uses a part")]
+mod builder;
+mod fields;
+mod modules;
+mod rows;
+#[path = "../module/world.rs"]
+#[allow(dead_code, reason = "each test program uses a part")]
+mod world;
