@@ -62,8 +62,10 @@
 //! Each part can be used without the others: [`elf`] reads a file, [`klp`] parses livepatch names,
 //! [`reloc`] applies one table to one target, and [`sechdrs`] serves loaders like Linux's.
 //!
-//! The rules are those of the [`Profile`], for example of a Linux version. relakit also checks what
-//! Linux does not: `r_offset`, symbol indices and targets.
+//! The rules are those of the [`Profile`]. The default is strict: the gABI and the psABI as
+//! written. The rows of Linux and of other loaders follow their sources, condition by condition. An
+//! `r_offset`, a symbol index or a target that a loader does not check is an error here with every
+//! row.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 

@@ -284,7 +284,8 @@ pub const RELAKIT_READ_ON_DEMAND: u32 = 6;
 pub const RELAKIT_READ_NEVER: u32 = 7;
 
 /// A special section: a section that Linux recognises by its name. If several kernel versions share
-/// a profile, the members describe the oldest of them.
+/// a profile, the members describe the oldest of them. With a profile that is not of Linux, they
+/// describe the oldest version.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_special {

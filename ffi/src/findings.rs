@@ -71,7 +71,8 @@ pub type relakit_finding_fn = Option<unsafe extern "C" fn(ctx: *mut c_void, find
 /// already read or freed. The call changes neither the module nor the file.
 ///
 /// - `kernel` is the version that loads the module: RELAKIT_LINUX(major, minor), or 0 for the first
-///   version of the module's profile. It decides which sections Linux reads early.
+///   version of the module's profile. It decides which sections Linux reads early. With a profile
+///   that is not of Linux, 0 means the oldest version.
 /// - `scratch` is a caller-provided buffer of `count` entries. The call overwrites it. `count` must
 ///   be at least the larger of `symbol_count` and `section_count` in struct relakit_module_info. To
 ///   learn the number, pass NULL and 0: the call reports nothing and returns

@@ -1,13 +1,14 @@
 //! Linux: modules and livepatches on x86-64 (`docs/linux-semantics.md`). Each row names the section
 //! of that page.
 
-use super::{PerCpu, Profile};
+use super::{MAX_DROPPED, PerCpu, Profile};
 use crate::error::ErrorKind;
 use crate::reloc::{RelocFlags, RelocTypes};
 
 const DROPPED: &[&[u8]] = &[b".modinfo", b"__versions"];
 const DROPPED_WITH_EXTENDED: &[&[u8]] =
     &[b".modinfo", b"__versions", b"__version_ext_crcs", b"__version_ext_names"];
+const _: () = assert!(DROPPED_WITH_EXTENDED.len() <= MAX_DROPPED);
 
 const ENOENT: i32 = 2;
 const ENOEXEC: i32 = 8;

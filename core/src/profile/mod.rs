@@ -72,9 +72,8 @@ pub struct Profile {
     /// section header, and the per-CPU section if it is a template. Sections that share bytes with
     /// these are errors.
     pub writes_file: bool,
-    /// Names of sections that lose `SHF_ALLOC` before anything is relocated: the first `SHF_ALLOC`
-    /// section of each name.
-    pub dropped: &'static [&'static [u8]],
+    /// See [`dropped`](Self::dropped).
+    pub(crate) dropped: &'static [&'static [u8]],
     /// How the loader treats the per-CPU section.
     pub per_cpu: PerCpu,
     /// Sections with `SHF_RELA_LIVEPATCH` and symbols with `SHN_LIVEPATCH` exist. Otherwise the flag
@@ -91,7 +90,7 @@ pub struct Profile {
     pub errnos: &'static [(i32, &'static [ErrorKind])],
 }
 
-/// Most names in [`Profile::dropped`] that a module stores by index.
+/// Most names in [`Profile::dropped`]. A module stores the index of a section for each.
 pub(crate) const MAX_DROPPED: usize = 4;
 
 impl Profile {
@@ -106,6 +105,22 @@ impl Profile {
     pub const fn with_flags(mut self, flags: RelocFlags) -> Self {
         self.flags = self.flags.union(flags);
         self
+    }
+
+    /// Names of sections that lose `SHF_ALLOC` before anything is relocated: the first `SHF_ALLOC`
+    /// section of each name.
+    pub const fn dropped(&self) -> &'static [&'static [u8]] {
+        self.dropped
+    }
+
+    /// This profile with other names of [`dropped`](Self::dropped) sections. `None` for more than
+    /// four.
+    pub const fn with_dropped(mut self, names: &'static [&'static [u8]]) -> Option<Self> {
+        if names.len() > MAX_DROPPED {
+            return None;
+        }
+        self.dropped = names;
+        Some(self)
     }
 
     /// The flags of a pass with this profile: `flags`, restricted to `types`.

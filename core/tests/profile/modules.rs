@@ -46,7 +46,7 @@ fn rows_that_are_not_linux_take_the_strict_value_of_each_fact_about_files() {
         builder.at(rela).info = 0x1000;
         let error = World::new(&builder, row, Names::default()).early_fault();
         assert_eq!(error, Some(ErrorKind::TargetOutOfRange), "{}", row.name);
-        assert!(row.extended_numbering && row.dropped.is_empty() && row.per_cpu == PerCpu::Ordinary);
+        assert!(row.extended_numbering && row.dropped().is_empty() && row.per_cpu == PerCpu::Ordinary);
     }
     // Linux looks at none of these; at names since 6.13.
     for row in Profile::LINUX {
@@ -58,6 +58,23 @@ fn rows_that_are_not_linux_take_the_strict_value_of_each_fact_about_files() {
         let expected = (row.since >= (6, 13)).then_some(ErrorKind::BadSymbolName);
         assert_eq!(refused(&builder, *row), expected, "{}", row.name);
     }
+}
+
+#[test]
+fn a_row_drops_the_first_section_of_each_of_four_names() {
+    const NAMES: [&[u8]; 5] = [b".a", b".b", b".c", b".d", b".e"];
+    assert_eq!(Profile::ELF.with_dropped(&NAMES), None);
+    let row = Profile::ELF.with_dropped(&NAMES[..4]).unwrap();
+    let mut builder = Builder::new();
+    for _ in 0..2 {
+        for name in [".a", ".b", ".c", ".d", ".e"] {
+            builder.data(name, 8);
+        }
+    }
+    let file = builder.build();
+    let module = Module::parse(&file, row).unwrap();
+    assert!((1..5).all(|index| !module.is_allocated(index)));
+    assert!((5..11).all(|index| module.is_allocated(index)));
 }
 
 #[test]
