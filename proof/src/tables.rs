@@ -67,7 +67,7 @@ fn types(wanted: &Wanted<'_>) {
 fn profiles(wanted: &Wanted<'_>) {
     let (major, minor) = wanted.version;
     let profile = Profile::for_linux(major, minor).copied().unwrap_or_else(Profile::default);
-    black_box((profile.errno(wanted.error.kind), profile.reloc_flags().types()));
+    black_box((profile.errno(wanted.error.kind), profile.dropped(), profile.with_dropped(&[])));
     black_box((profile.reloc_flags(), profile.with_flags(wanted.rules), wanted.loader_rule.is_of(&profile)));
     if let Some(special) = special::by_name(wanted.name) {
         black_box((special.is_read_by(wanted.version), special.first_read(wanted.version)));
