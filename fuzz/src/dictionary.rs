@@ -32,7 +32,7 @@ pub fn text() -> String {
     add(&[b'o'; OBJECT_NAME_MAX + 1]);
     for profile in Profile::LINUX {
         add(&b"s".repeat(profile.symbol_name_max));
-        profile.dropped.iter().for_each(|name| add(name));
+        profile.dropped().iter().for_each(|name| add(name));
     }
     for special in special::SPECIALS {
         add(special.name.as_bytes());

@@ -10,19 +10,19 @@ use relakit::elf::{Rela, RelaTable};
 use relakit::reloc::{self, RelocFlags, Target, Values};
 use relakit::{Class, Error, ErrorKind, Memory, Module, Profile, Resolver};
 
-/// What the kernel makes of a fault.
+/// The reaction of a kernel to an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It refuses, with this positive `errno`.
+    /// It returns this positive `errno`.
     Refused(i32),
-    /// It does not look, and reads or writes where it must not.
+    /// It does not check this, and reads or writes invalid memory.
     Unsafe,
 }
 
-/// What a kernel with these rules makes of a fault that a [`Module`] can have.
+/// Returns the reaction of the kernel version of the profile to an error of a [`Module`].
 pub fn outcome(kind: ErrorKind, profile: &Profile) -> Outcome {
     match (kind, Profile::LINUX_DEFAULT.errno(kind)) {
-        // Linux 6.13 was the first to look (Linux semantics 3 and 16).
+        // Linux checks these since 6.13 (Linux semantics 3 and 16).
         (ErrorKind::BadSectionName | ErrorKind::BadSymbolName, _) if !profile.checks_strings => {
             Outcome::Unsafe
         }
@@ -31,31 +31,34 @@ pub fn outcome(kind: ErrorKind, profile: &Profile) -> Outcome {
     }
 }
 
-/// The late relocations of a loaded module as Linux treats them: fields are written one after the other, and stay
-/// written when one fails; symbol values are the symbol table's, so one that two objects share goes stale.
+/// The late relocations of a loaded module, applied as Linux does.
+///
+/// Fields are written one after the other. If one fails, the fields before it stay written. Symbol
+/// values are those of the symbol table, so the value of a symbol that two objects share becomes
+/// stale.
 #[derive(Debug)]
 pub struct LinuxLate<'a, 'f> {
     module: &'a Module<'f>,
     values: &'a mut [u64],
 }
 
-/// A coming as Linux does it.
+/// The result of [`LinuxLate::coming`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LinuxComing {
-    /// What stopped it.
+    /// The error that ended it.
     pub error: Option<Error>,
-    /// Relocations that were written, and stay so.
+    /// Number of relocations that are written.
     pub written: u64,
 }
 
 impl<'a, 'f> LinuxLate<'a, 'f> {
-    /// `values` are those of the early pass.
+    /// Takes the symbol `values` of the early pass.
     pub const fn new(module: &'a Module<'f>, values: &'a mut [u64]) -> Self {
         Self { module, values }
     }
 
-    /// The symbols' values as of now.
+    /// Returns the present symbol values.
     pub const fn values(&self) -> &[u64] {
         self.values
     }
@@ -83,8 +86,9 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
 
     /// Reports every error that [`coming`](Self::coming) can have, and leaves memory as it is.
     ///
-    /// The relocations of a section are checked only if all its symbols have values, and each by itself. The call
-    /// overwrites symbol values, so the caller passes a copy to [`new`](Self::new).
+    /// The relocations of a section are checked only if all its symbols have values, and each by
+    /// itself. The call overwrites symbol values, so the caller passes a copy to
+    /// [`new`](Self::new).
     pub fn errors<M: Memory + ?Sized>(
         &mut self,
         object: &[u8],
@@ -95,8 +99,8 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         self.module.late_errors(object, memory, self.values, resolver, report);
     }
 
-    /// Clears the relocations for `object`. If a field does not hold its value, the later entries of its section
-    /// remain applied. The error of each section is passed to `report`.
+    /// Clears the relocations for `object`. If a field does not hold its value, the later entries
+    /// of its section remain applied. The error of each section is passed to `report`.
     pub fn going<M: Memory + ?Sized>(
         &mut self,
         object: &[u8],
@@ -118,7 +122,8 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         }
     }
 
-    /// Applies one entry, and counts it if it is written. Linux before 6.3 also writes a value that does not fit.
+    /// Applies one entry, and counts it if it is written. Linux before 6.3 also writes a value that
+    /// does not fit.
     fn apply<M: Memory + ?Sized>(
         &self,
         entry: RelaTable<'_>,
@@ -159,7 +164,7 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
         self.reloc_flags().contains(RelocFlags::REPORT_NONZERO_FIRST) && error.kind == ErrorKind::Overflow
     }
 
-    /// Whether an entry writes anything: `R_X86_64_NONE` does not.
+    /// Whether an entry has a field.
     fn has_field(&self, entry: RelaTable<'_>) -> bool {
         entry
             .get(0)
@@ -167,13 +172,14 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
             .is_some_and(|howto| howto.size != 0)
     }
 
-    /// Writes the low 32 bits of a value that does not fit, as PC32 does with P taken out.
+    /// Writes the low 32 bits of a value that does not fit. The type truncates, so P is added to
+    /// the addend.
     fn truncate(&self, entry: RelaTable<'_>, target: &mut Target<'_>) {
         let Some(rela) = entry.get(0) else { return };
-        let place = target.address().wrapping_add(rela.r_offset).cast_signed();
-        let rela = Rela { r_type: arch::TRUNCATED, r_addend: rela.r_addend.wrapping_add(place), ..rela };
+        let p = target.address().wrapping_add(rela.r_offset).cast_signed();
+        let rela = Rela { r_type: arch::TRUNCATED, r_addend: rela.r_addend.wrapping_add(p), ..rela };
         let entry = [rela.to_bytes()];
-        // The range and the field were looked at: what can fail has failed.
+        // This cannot fail: the range and the field were checked.
         let _ = reloc::apply(
             RelaTable::from_entries(&entry),
             Values::Dense(self.values),
@@ -183,7 +189,7 @@ impl<'a, 'f> LinuxLate<'a, 'f> {
     }
 }
 
-/// Does `act` with each entry, as a table of its own, up to the first fault.
+/// Calls `act` with each entry, as a table of its own, up to the first error.
 fn each(table: RelaTable<'_>, mut act: impl FnMut(RelaTable<'_>) -> Result<(), Error>) -> Result<(), Error> {
     (0..table.len()).try_for_each(|index| {
         let entry = table.entries().get(index..).and_then(|rest| rest.get(..1)).unwrap_or_default();

@@ -1,5 +1,6 @@
-//! What else Linux's loader refuses: rules on a module's file that have nothing to do with relocations (Linux
-//! semantics 2, 3, 15 and 16). Left out is what only the kernel at hand can answer: signatures, versions of symbols.
+//! Other checks of Linux's module loader, which have nothing to do with relocations (Linux
+//! semantics 2, 3, 15 and 16). Checks that need the running kernel are left out: signatures,
+//! versions of symbols.
 
 use core::ffi::CStr;
 use relakit::Module;
@@ -7,23 +8,24 @@ use relakit::Profile;
 use relakit::abi;
 use relakit::elf::{SectionFlags, SymbolLocation};
 
-/// Where in a load a rule is looked at, in that order (Linux semantics 2).
+/// The phase of a load in which a check is made. The order is that of the phases (Linux semantics
+/// 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// The file is checked.
+    /// Linux checks the file.
     Validity,
-    /// Sections get their places.
+    /// Linux assigns memory to the sections.
     Layout,
-    /// The module appears in sysfs, after everything early is applied.
+    /// The module appears in sysfs, after the early pass.
     Sysfs,
     /// The module's init function enables the livepatch.
     Init,
 }
 
-/// One row a rule: sentence, phase, errno, first version that has it (major, minor).
+/// Each row is a check: message, phase, errno, first version that has it (major, minor).
 macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $phase:ident, $errno:ident, $since:expr;)*) => {
-        /// A rule of the loader.
+        /// A check of the loader.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum LoaderCheck {
@@ -31,28 +33,28 @@ macro_rules! rules {
         }
 
         impl LoaderCheck {
-            /// What is wrong, as a static sentence.
+            /// Returns an English sentence that says what is wrong.
             pub const fn message(self) -> &'static CStr {
                 match self {
                     $(Self::$name => $text,)*
                 }
             }
 
-            /// When it is looked at.
+            /// Returns the phase in which the check is made.
             pub const fn phase(self) -> Phase {
                 match self {
                     $(Self::$name => Phase::$phase,)*
                 }
             }
 
-            /// What Linux answers, as a positive `errno`.
+            /// Returns the positive `errno` of Linux.
             pub const fn errno(self) -> i32 {
                 match self {
                     $(Self::$name => $errno,)*
                 }
             }
 
-            /// Whether a kernel with these rules has this one.
+            /// Returns whether the kernel version of the profile makes the check.
             pub fn is_of(self, profile: &Profile) -> bool {
                 match self {
                     $(Self::$name => profile.since >= $since,)*
@@ -68,9 +70,9 @@ const EINVAL: i32 = 22;
 const ALWAYS: (u16, u16) = (5, 8);
 
 rules! {
-    /// Seen to be accepted by 6.1 and refused by 6.12; the checks came together in 6.4.
+    /// Recorded: 6.1 accepts it, 6.12 refuses it. The checks were added together in 6.4.
     ManyModinfo = c"a second .modinfo section", Validity, ENOEXEC, (6, 4);
-    /// Without it there is no `struct module`.
+    /// The module has no `struct module`.
     NoThisModule = c"no .gnu.linkonce.this_module section", Validity, ENOEXEC, ALWAYS;
     /// 6.4, as above.
     ManyThisModule = c"a second .gnu.linkonce.this_module section", Validity, ENOEXEC, (6, 4);
@@ -78,8 +80,8 @@ rules! {
     ThisModuleNobits = c".gnu.linkonce.this_module has no bytes in the file", Validity, ENOEXEC, (6, 4);
     /// 6.4, as above.
     ThisModuleNotAllocated = c".gnu.linkonce.this_module is not SHF_ALLOC", Validity, ENOEXEC, (6, 4);
-    /// 6.4, as above. What the kernel compares with is its own size; the symbol `__this_module` has the one that the
-    /// module was built for.
+    /// 6.4, as above. The kernel compares the size with its own. The symbol `__this_module` has the
+    /// size for which the module was built.
     ThisModuleSize = c".gnu.linkonce.this_module has not the size of struct module", Validity, ENOEXEC, (6, 4);
     /// Linux 6.14 on (Linux semantics 16).
     VersionsApart = c"__version_ext_crcs and __version_ext_names do not belong together", Validity, ENOEXEC, (6, 14);
@@ -87,97 +89,96 @@ rules! {
     NoExportFlags = c"exports symbols and has no __kflagstab section", Validity, ENOEXEC, (7, 1);
     /// `STRICT_MODULE_RWX`, which x86-64 always has.
     WriteAndExecute = c"a section is writable and executable", Layout, ENOEXEC, ALWAYS;
-    /// Seen to be refused by 6.12; 6.1 only warns.
+    /// Recorded: 6.12 refuses it, 6.1 only warns.
     SameName = c"two sections in memory have the same name", Sysfs, EEXIST, (6, 12);
-    /// `klp_enable_patch` wants `livepatch` in .modinfo, whatever its value.
+    /// `klp_enable_patch` needs `livepatch` in .modinfo, with any value.
     NotMarkedLivepatch = c"enables a livepatch, and .modinfo does not say livepatch", Init, EINVAL, ALWAYS;
 }
 
-/// A rule that a module breaks.
+/// A check that a module fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoaderFinding {
-    /// Which.
+    /// The check.
     pub check: LoaderCheck,
-    /// Section index, where one is at fault.
+    /// Section index, if the finding is about a section.
     pub section: Option<u32>,
 }
 
 const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
 
-/// Reports every rule of the loader that the module breaks, but for [`same_names`].
+/// Reports every check of the loader that the module fails, except [`same_names`].
 pub fn loader(module: &Module<'_>, report: &mut dyn FnMut(LoaderFinding)) {
-    let mut fault = |rule: LoaderCheck, section| {
+    let mut found = |rule: LoaderCheck, section| {
         if rule.is_of(module.profile()) {
             report(LoaderFinding { check: rule, section });
         }
     };
     if let Some(second) = named(module, b".modinfo").nth(1) {
-        fault(LoaderCheck::ManyModinfo, Some(second));
+        found(LoaderCheck::ManyModinfo, Some(second));
     }
     match named(module, THIS_MODULE).next() {
-        None => fault(LoaderCheck::NoThisModule, None),
-        Some(index) => this_module(module, index, &mut fault),
+        None => found(LoaderCheck::NoThisModule, None),
+        Some(index) => this_module(module, index, &mut found),
     }
     let entries = |name: &[u8], is_text: bool| {
         let section = named(module, name).next().and_then(|index| module.object().section(index))?;
         let bytes = module.object().section_bytes(&section);
-        // Not `count`, which can overflow for all that the compiler knows.
+        // Not `count`, which can panic in a build with overflow checks.
         let texts = || bytes.iter().fold(0usize, |texts, byte| texts.saturating_add(usize::from(*byte == 0)));
         Some(if is_text { texts() } else { bytes.len() / 4 })
     };
     if entries(b"__version_ext_crcs", false) != entries(b"__version_ext_names", true) {
-        fault(LoaderCheck::VersionsApart, None);
+        found(LoaderCheck::VersionsApart, None);
     }
     let has = |name: &[u8]| named(module, name).next().is_some();
     if (has(b"__ksymtab") || has(b"__ksymtab_gpl")) && !has(b"__kflagstab") {
-        fault(LoaderCheck::NoExportFlags, None);
+        found(LoaderCheck::NoExportFlags, None);
     }
     let both = SectionFlags::WRITE.union(SectionFlags::EXECINSTR);
     for (index, section) in module.object().sections() {
         if section.sh_flags.contains(both) {
-            fault(LoaderCheck::WriteAndExecute, Some(index));
+            found(LoaderCheck::WriteAndExecute, Some(index));
         }
     }
     if enables_patch(module) && modinfo(module, b"livepatch").is_none() {
-        fault(LoaderCheck::NotMarkedLivepatch, None);
+        found(LoaderCheck::NotMarkedLivepatch, None);
     }
 }
 
-fn this_module(module: &Module<'_>, index: u32, fault: &mut dyn FnMut(LoaderCheck, Option<u32>)) {
+fn this_module(module: &Module<'_>, index: u32, found: &mut dyn FnMut(LoaderCheck, Option<u32>)) {
     let object = module.object();
     if let Some(second) = named(module, THIS_MODULE).nth(1) {
-        fault(LoaderCheck::ManyThisModule, Some(second));
+        found(LoaderCheck::ManyThisModule, Some(second));
     }
     let Some(section) = object.section(index) else { return };
     if section.sh_type == abi::SHT_NOBITS {
-        fault(LoaderCheck::ThisModuleNobits, Some(index));
+        found(LoaderCheck::ThisModuleNobits, Some(index));
     }
     if !section.sh_flags.contains(SectionFlags::ALLOC) {
-        fault(LoaderCheck::ThisModuleNotAllocated, Some(index));
+        found(LoaderCheck::ThisModuleNotAllocated, Some(index));
     }
     let symbols = object.symbols();
-    let is_it = |number: &u32| {
-        symbols.get(*number).is_some_and(|symbol| {
-            symbols.location(&symbol) == SymbolLocation::Section(index)
-                && symbols.strings().is(symbol.st_name, b"__this_module")
-        })
-    };
-    let symbol = (1..symbols.len()).find(is_it).and_then(|number| symbols.get(number));
+    let symbol = symbols.iter().find(|symbol| {
+        symbols.location(symbol) == SymbolLocation::Section(index)
+            && symbols.strings().is(symbol.st_name, b"__this_module")
+    });
     if symbol.is_some_and(|symbol| symbol.st_size != 0 && symbol.st_size != section.sh_size) {
-        fault(LoaderCheck::ThisModuleSize, Some(index));
+        found(LoaderCheck::ThisModuleSize, Some(index));
     }
 }
 
-/// Reports sections in memory that have the same name. `sorted` are the indices of all sections, sorted by name.
+/// Reports sections in memory that have the same name. `sorted` has the indices of all sections,
+/// sorted by name.
 pub fn same_names(module: &Module<'_>, sorted: &[u32], report: &mut dyn FnMut(LoaderFinding)) {
     let object = module.object();
     let symbols = object.symbols();
-    // Linux keeps the symbol table and its strings (Linux semantics 2); empty sections do not appear.
+    // Linux retains the symbol table and its strings (Linux semantics 2); empty sections do not
+    // appear.
     let appears = |index: u32| {
-        let kept = index == symbols.section() || index == symbols.strings_section();
+        let retained = index == symbols.section() || index == symbols.strings_section();
         let section = object.section(index)?;
-        let appears = section.sh_size != 0 && (kept || module.is_allocated(index));
+        let appears = section.sh_size != 0 && (retained || module.is_allocated(index));
         appears.then(|| object.section_name(&section))
     };
     if !LoaderCheck::SameName.is_of(module.profile()) {
@@ -191,33 +192,31 @@ pub fn same_names(module: &Module<'_>, sorted: &[u32], report: &mut dyn FnMut(Lo
     }
 }
 
-/// Whether the module calls `klp_enable_patch`.
+/// Returns whether the module calls `klp_enable_patch`.
 pub fn enables_patch(module: &Module<'_>) -> bool {
     let symbols = module.object().symbols();
-    (1..symbols.len()).any(|index| {
-        symbols.get(index).is_some_and(|symbol| {
-            symbols.location(&symbol) == SymbolLocation::Undefined
-                && symbols.strings().is(symbol.st_name, b"klp_enable_patch")
-        })
+    symbols.iter().any(|symbol| {
+        symbols.location(&symbol) == SymbolLocation::Undefined
+            && symbols.strings().is(symbol.st_name, b"klp_enable_patch")
     })
 }
 
-/// What `.modinfo` says about `key`: the value of its first entry.
+/// Returns the value of `key` in `.modinfo`, of its first entry.
 pub fn modinfo<'f>(module: &Module<'f>, key: &[u8]) -> Option<&'f [u8]> {
     let section = named(module, b".modinfo").next().and_then(|index| module.object().section(index))?;
     let mut entries = module.object().section_bytes(&section).split(|byte| *byte == 0);
     entries.find_map(|entry| entry.strip_prefix(key)?.strip_prefix(b"="))
 }
 
-/// The module's name as livepatches know it: what `struct module` says, which begins with its state, a list head and 56
-/// bytes of name in every kernel from 5.8 on.
+/// Returns the module's name for livepatches, from `struct module`. It begins with its state, a
+/// list head and 56 bytes of name in every kernel since 5.8.
 pub fn module_name<'f>(module: &Module<'f>) -> Option<&'f [u8]> {
     let section = named(module, THIS_MODULE).next().and_then(|index| module.object().section(index))?;
     let name = module.object().section_bytes(&section).get(24..)?.first_chunk::<56>()?;
     name.split(|byte| *byte == 0).next().filter(|name| !name.is_empty())
 }
 
-/// The sections of a name, in order.
+/// Returns the sections with this name, in order.
 fn named<'a>(module: &'a Module<'_>, name: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
     let object = module.object();
     let sections = object

@@ -8,9 +8,6 @@
     reason = "test code"
 )]
 
-#[path = "../module/builder.rs"]
-#[allow(dead_code, reason = "each test program uses a part")]
-mod builder;
 mod fields;
 mod modules;
 mod rows;

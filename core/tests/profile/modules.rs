@@ -1,8 +1,8 @@
 //! Whole modules: what the rows say of the file, of livepatch sections, and of passes that fail.
 
-use crate::builder::{ABS, ALLOC, Builder, GLOBAL, LIVEPATCH, NOTE, R_64, SHN_LIVEPATCH};
 use crate::rows::{OTHERS, all};
 use crate::world::{Names, World};
+use relakit_model::image::{ABS, ALLOC, Builder, GLOBAL, LIVEPATCH, NOTE, R_64, SHN_LIVEPATCH};
 use relakit::reloc::RelocFlags;
 use relakit::{Class, ErrorKind, Module, PerCpu, Profile, Reason};
 

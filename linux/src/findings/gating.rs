@@ -1,16 +1,16 @@
-//! Findings about what waits for whom: relocations that are applied when another object comes than the one they need, or
-//! never.
+//! Findings about relocations that are applied when another object is loaded than the one that they
+//! need, or never.
 
 use super::{Finding, Lint};
 use crate::bytes::index as to_index;
 use crate::bytes::low32;
 use relakit::abi::{KLP_RELA_PREFIX, KLP_SYM_PREFIX, VMLINUX};
 use relakit::arch::is_none;
-use relakit::elf::{RelaTable, Section, SymbolLocation};
+use relakit::elf::{Section, SymbolLocation};
 use relakit::klp::SymName;
 use relakit::{Class, Module};
 
-/// The symbols that section `index` uses.
+/// Reports findings about the symbols that section `index` uses.
 ///
 /// `users` has a word for each symbol: in the lower half the late section that used it first, or 0;
 /// in the upper half the length of the object in its name, `u32::MAX` if the name has none, or 0 if
@@ -29,14 +29,14 @@ pub(super) fn section(
         Class::KlpLate { object, .. } => object,
         Class::Ordinary { target } => {
             if !object.section_name(section).starts_with(KLP_RELA_PREFIX) {
-                ordinary(module, index, section, target, report);
+                ordinary(module, index, target, report);
             }
             return;
         }
         _ => return,
     };
     let mut last = None;
-    for (entry, rela) in RelaTable::whole_entries(object.section_bytes(section)).0.numbered() {
+    for (entry, rela) in module.relocations(index).numbered() {
         if last.replace(rela.r_sym) == Some(rela.r_sym) {
             continue;
         }
@@ -96,15 +96,9 @@ fn livepatch_name<'f>(module: &Module<'f>, index: u32) -> Option<SymName<'f>> {
     SymName::parse(name, module.profile())
 }
 
-/// Ordinary relocations that use livepatch symbols. klp-build leaves its own notes that way, in `__klp_relocs` (Linux
-/// semantics 14).
-fn ordinary(
-    module: &Module<'_>,
-    index: u32,
-    section: &Section,
-    target: u32,
-    report: &mut dyn FnMut(Finding),
-) {
+/// Reports ordinary relocations that use livepatch symbols, except in `__klp_relocs`, which
+/// klp-build uses for its own notes (Linux semantics 14).
+fn ordinary(module: &Module<'_>, index: u32, target: u32, report: &mut dyn FnMut(Finding)) {
     let object = module.object();
     let is_note = object
         .section(target)
@@ -113,7 +107,7 @@ fn ordinary(
     if is_note {
         return;
     }
-    for (entry, rela) in RelaTable::whole_entries(object.section_bytes(section)).0.numbered() {
+    for (entry, rela) in module.relocations(index).numbered() {
         let is_livepatch =
             table.get(rela.r_sym).is_some_and(|symbol| table.location(&symbol) == SymbolLocation::Livepatch);
         if is_livepatch && !is_none(rela.r_type) {

@@ -1,4 +1,5 @@
-//! Findings about how long things live, and about what has been read when late relocations are applied.
+//! Findings about sections that are freed, or that Linux has already read, when late relocations
+//! are applied.
 
 use super::{Field, Finding, Lint};
 use crate::bytes::index as to_index;
@@ -9,10 +10,11 @@ use relakit::elf::{Section, SectionFlags};
 use relakit::reloc::howto;
 use relakit::{Class, Module, Reason};
 
-/// Size of one `Elf64_Rel` on disk, in bytes (gABI 4.1, "Relocation"). Linux on x86-64 refuses it where it is looked at.
+/// Size of an `Elf64_Rel` in bytes (gABI 4.1, "Relocation"). Linux on x86-64 refuses REL sections
+/// that it reads.
 const REL_SIZE: u64 = 16;
 
-/// What becomes of section `index` and of its target.
+/// Reports findings about section `index` and its target.
 pub(super) fn section(
     module: &Module<'_>,
     index: u32,
@@ -27,7 +29,7 @@ pub(super) fn section(
     };
     let is_klp = section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
     let flags = section.sh_flags.bits();
-    // With the flag Linux takes every type for RELA.
+    // With the flag, Linux reads every type as RELA.
     let entry = if section.sh_type == SHT_REL && !is_klp { REL_SIZE } else { RELA_SIZE as u64 };
     let left = section.sh_size.checked_rem(entry).unwrap_or(0);
     let is_empty = section.sh_size < entry;

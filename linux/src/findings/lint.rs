@@ -1,4 +1,4 @@
-//! The findings as a table: number, stable name, severity, sentence, what to do.
+//! The table of lints: number, stable name, severity, message, help.
 
 use core::ffi::CStr;
 
@@ -6,16 +6,16 @@ use core::ffi::CStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i32)]
 pub enum Severity {
-    /// It is so, and nothing is wrong by itself.
+    /// Not an error by itself.
     Info = 1,
-    /// Probably not what was meant.
+    /// Probably a mistake.
     Warning = 2,
-    /// It will not work, or will do harm.
+    /// The module will not work, or does harm.
     Error = 3,
 }
 
 impl Severity {
-    /// "info", "warning" or "error".
+    /// Returns "info", "warning" or "error".
     pub const fn name(self) -> &'static str {
         match self {
             Self::Info => "info",
@@ -25,12 +25,13 @@ impl Severity {
     }
 }
 
-/// One row a rule: number, stable name, severity, sentence, help, what `offset`, `value` and `limit` of a
-/// [`Finding`](super::Finding) mean ("" = not used), and what `other` is.
+/// Each row is a lint: number, stable name, severity, message, help, the meaning of `offset`,
+/// `value` and `limit` of a [`Finding`](super::Finding) ("" if not used), and of `other_section`.
 macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $id:literal, $severity:ident, $text:literal, $help:literal,
        [$offset:literal $value:literal $limit:literal], $other:literal;)*) => {
-        /// What was found. The number is ABI and the name is stable: added at the end, never renumbered or renamed.
+        /// A kind of finding. From the first release on, numbers and names are only added at the
+        /// end.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         #[repr(i32)]
@@ -39,51 +40,52 @@ macro_rules! rules {
         }
 
         impl Lint {
-            /// Every rule, in the order of the numbers.
+            /// Every lint, in the order of the numbers.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// The stable name, for people and for suppressing: lower case, with hyphens.
+            /// Returns the stable name, which users write to suppress the lint.
             pub fn name(self) -> &'static str {
                 self.c_name().to_str().unwrap_or_default()
             }
 
-            /// The same, for C.
+            /// Returns the same name for C.
             pub const fn c_name(self) -> &'static CStr {
                 match self {
                     $(Self::$name => $id,)*
                 }
             }
 
-            /// How much it matters.
+            /// Returns the severity.
             pub const fn severity(self) -> Severity {
                 match self {
                     $(Self::$name => Severity::$severity,)*
                 }
             }
 
-            /// What is so, as a static sentence without the numbers.
+            /// Returns an English sentence without the numbers.
             pub const fn message(self) -> &'static CStr {
                 match self {
                     $(Self::$name => $text,)*
                 }
             }
 
-            /// What to do about it.
+            /// Returns an English text that says what to do.
             pub const fn help(self) -> &'static CStr {
                 match self {
                     $(Self::$name => $help,)*
                 }
             }
 
-            /// Returns the meaning of `offset`, `value` and `limit` in a finding of this lint, in this order. A
-            /// text is empty if the member is not used.
+            /// Returns the meaning of `offset`, `value` and `limit` in a finding of this lint, in
+            /// this order. A text is empty if the member is not used.
             pub const fn field_c_names(self) -> &'static [&'static CStr] {
                 match self {
                     $(Self::$name => &[$offset, $value, $limit],)*
                 }
             }
 
-            /// Returns the meaning of `other_section` and `other_entry`; empty if they are not used.
+            /// Returns the meaning of `other_section` and `other_entry`; empty if they are not
+            /// used.
             pub const fn other_c_name(self) -> &'static CStr {
                 match self {
                     $(Self::$name => $other,)*
@@ -105,12 +107,14 @@ rules! {
         c"the object's name has a hyphen, and a module's name never does",
         c"write an underscore: the kernel build turns - into _",
         [c"" c"" c""], c"";
-    /// The object differs from vmlinux, or from a module that is patched, in upper and lower case only.
+    /// The object differs from vmlinux, or from a module that is patched, in upper and lower case
+    /// only.
     ObjectNameCase = 3, c"object-name-case", Warning,
         c"the object's name differs in case from one that is patched",
         c"names are compared byte by byte: write it as the kernel does",
         [c"" c"" c""], c"";
-    /// What follows the object's name looks like a part of it: `.ko`, or more dots. Linux ends it at the first dot.
+    /// What follows the object's name looks like a part of it: `.ko`, or more dots. Linux ends it
+    /// at the first dot.
     ObjectNameDot = 4, c"object-name-dot", Warning,
         c"the object's name seems to go on after a dot, where Linux ends it",
         c"leave .ko away; a module whose name has a dot cannot be patched",
@@ -125,7 +129,8 @@ rules! {
         c"the symbol's position does not fit in 64 bits",
         c"kernels disagree on what it means: give the real position",
         [c"" c"position" c""], c"";
-    /// Named like a livepatch section, without the flag: applied as ordinary relocations, its symbols count as 0.
+    /// Named like a livepatch section, without the flag: applied as ordinary relocations, its
+    /// symbols count as 0.
     NameWithoutFlag = 7, c"klp-name-without-flag", Error,
         c"named like a livepatch section, but SHF_RELA_LIVEPATCH is not set",
         c"set the flag (0x100000): without it livepatch symbols have the value 0",
@@ -199,7 +204,8 @@ rules! {
         c"relocations of a section that is not kept in memory are never applied",
         c"nothing, unless something reads that section",
         [c"" c"" c""], c"target section";
-    /// `sh_info` names no section: passed over early; when an object comes Linux writes through a wild pointer.
+    /// `sh_info` names no section: passed over early; when an object comes Linux writes through a
+    /// wild pointer.
     TargetOutOfRange = 21, c"target-out-of-range", Error,
         c"sh_info names no section: the relocations are passed over early, and written anywhere late",
         c"set sh_info to the section that is relocated",

@@ -28,7 +28,8 @@ use relakit::{Error, ErrorKind};
 
 /// Reports every finding that the file alone can show, for a kernel of this version.
 ///
-/// `scratch` is a caller-provided buffer of at least [`scratch_len`] entries. The call overwrites it.
+/// `scratch` is a caller-provided buffer of at least [`scratch_len`] entries. The call overwrites
+/// it.
 ///
 /// With n symbols, sections and relocations, the call takes n log n steps at most.
 ///
@@ -62,7 +63,8 @@ pub fn scratch_len(module: &Module<'_>) -> usize {
 
 /// Reports the findings of [`file()`] that section `index` shows without the other sections.
 ///
-/// Nothing is reported for section 0, which Linux never reads, and for an index that does not exist.
+/// Nothing is reported for section 0, which Linux never reads, and for an index that does not
+/// exist.
 pub fn section(module: &Module<'_>, index: u32, version: Version, report: &mut dyn FnMut(Finding)) {
     if index != 0 {
         one(module, index, version, &mut [], report);
@@ -122,8 +124,8 @@ impl Finding {
         }
     }
 
-    /// Returns the members `offset`, `value` and `limit` that a finding of this lint uses, with their
-    /// meaning.
+    /// Returns the members `offset`, `value` and `limit` that a finding of this lint uses, with
+    /// their meaning.
     pub fn numbers(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         let names = self.lint.field_c_names().iter().map(|name| name.to_str().unwrap_or_default());
         names.zip([self.offset, self.value, self.limit]).filter(|(name, _)| !name.is_empty())

@@ -1,4 +1,4 @@
-//! Findings about names (Linux semantics 1): what the grammar accepts and nobody means.
+//! Findings about names (Linux semantics 1): names that parse but are probably mistakes.
 
 use super::{Finding, Lint};
 use relakit::Module;
@@ -7,10 +7,10 @@ use relakit::abi::{KLP_RELA_PREFIX, KLP_SYM_PREFIX, OBJECT_NAME_MAX, VMLINUX};
 use relakit::elf::{Section, SectionFlags, SymbolLocation};
 use relakit::klp::{RelaName, SymName};
 
-/// Most bytes of a livepatch symbol's name that kernels before 6.1 read.
+/// Greatest length of a livepatch symbol's name in kernels before 6.1, in bytes.
 const OLD_NAME_MAX: usize = 127;
 
-/// The name of section `index`.
+/// Reports findings about the name of section `index`.
 pub(super) fn section(module: &Module<'_>, index: u32, section: &Section, report: &mut dyn FnMut(Finding)) {
     let object = module.object();
     let name = object.section_name(section);
@@ -48,11 +48,11 @@ pub(super) fn section(module: &Module<'_>, index: u32, section: &Section, report
     }
 }
 
-/// The names of the livepatch symbols.
+/// Reports findings about the names of livepatch symbols.
 pub(super) fn symbols(module: &Module<'_>, report: &mut dyn FnMut(Finding)) {
     let table = module.object().symbols();
-    for index in 1..table.len() {
-        let Some(symbol) = table.get(index) else { break };
+    for symbol in table.iter().filter(|symbol| symbol.index() != 0) {
+        let index = symbol.index();
         if table.location(&symbol) != SymbolLocation::Livepatch {
             if table.strings().starts_with(symbol.st_name, KLP_SYM_PREFIX) {
                 let shndx = u64::from(symbol.st_shndx);
@@ -84,13 +84,13 @@ pub(super) fn symbols(module: &Module<'_>, report: &mut dyn FnMut(Finding)) {
     }
 }
 
-/// Whether kernels that saturate read another position than those that wrap.
+/// Whether kernels that saturate a sympos read another one than those that wrap it.
 fn saturated(name: &[u8]) -> bool {
-    let position = |profile: &Profile| SymName::parse(name, profile).map(|name| name.sympos);
-    position(&Profile::LINUX_6_12) != position(&Profile::LINUX_7_3)
+    let sympos = |profile: &Profile| SymName::parse(name, profile).map(|name| name.sympos);
+    sympos(&Profile::LINUX_6_12) != sympos(&Profile::LINUX_7_3)
 }
 
-/// What is wrong with the name of an object, as far as the name tells.
+/// Returns the lint that an object's name shows by itself.
 fn object_rule(object: &[u8]) -> Option<Lint> {
     match object {
         VMLINUX => None,

@@ -1,4 +1,4 @@
-//! Findings about sections for objects that the module does not patch.
+//! Findings about late sections for objects that the module does not patch.
 
 use super::{Finding, Lint};
 use crate::bytes::index as to_index;

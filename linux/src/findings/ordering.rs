@@ -1,4 +1,4 @@
-//! Late relocations in code that a special section's reader rewrites.
+//! Findings about late relocations in code that the reader of a special section rewrites.
 
 use super::lifetime::fields_where;
 use super::{Field, Finding, Lint};
@@ -6,7 +6,7 @@ use crate::bytes::index;
 use crate::special::{self, Role, Site, Version, sites};
 use relakit::{Class, Loaded, Memory, Module};
 
-/// A late relocation's field, and where it is when it runs.
+/// The field of a late relocation, and its run-time address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LateField {
     /// Address of the first byte.
@@ -15,11 +15,12 @@ pub struct LateField {
     pub field: Field,
 }
 
-/// Most bytes of a field.
+/// Greatest size of a field in bytes.
 const FIELD_MAX: u64 = 8;
-/// Most bytes of an instruction: a site may turn out to be longer than usual.
+/// Greatest size of an instruction in bytes. A site may be longer than usual.
 const INSTRUCTION_MAX: u64 = 15;
-/// Most fields that are looked at for one site, which has up to 255 bytes: where there are more, they overlap one another.
+/// Greatest number of fields that are checked for one site, which has up to 255 bytes. More fields
+/// would overlap each other.
 const FIELDS_PER_SITE: usize = 255 + 8;
 
 /// Returns the fields of late relocations whose targets are in `memory`, in the order of the file.
@@ -37,9 +38,11 @@ pub fn late_fields<'a, M: Memory + ?Sized>(
     })
 }
 
-/// Reports the late fields that lie in code which kernels of this version may rewrite. `sorted` are those of
-/// [`late_fields`], sorted by their natural order: address first. `memory` is that of the early pass, and as it was left
-/// there; special sections behind a writer are not looked at.
+/// Reports the late fields that are in code which kernels of this version may rewrite.
+///
+/// `sorted` has the fields of [`late_fields`] in their natural order: address first. `memory` is
+/// that of the early pass, with its content after the pass. Special sections behind a writer are
+/// not read.
 pub fn rewritten<M: Memory + ?Sized>(
     loaded: &Loaded<'_>,
     memory: &mut M,
@@ -55,8 +58,8 @@ pub fn rewritten<M: Memory + ?Sized>(
         let Some(special) = special::of_section(loaded, index) else { continue };
         let Some(section) = memory.target(index) else { continue };
         let Some(bytes) = section.bytes() else { continue };
-        // The reader of calls leaves one that does not lead to a function with room before it; without its value a late one
-        // leads to the instruction after it.
+        // The reader of calls ignores a call unless its function has room before it. A late call
+        // leads to the next instruction, because its field is still 0.
         let all = sites(special, version, bytes, section.address()).filter(|site| site.role != Role::Call);
         for site in all {
             for late in overlapping(sorted, &site) {
@@ -79,7 +82,7 @@ pub fn rewritten<M: Memory + ?Sized>(
     }
 }
 
-/// The fields that may share a byte with a site, which may turn out to be shorter or longer.
+/// Returns the fields that may share a byte with a site, which may be shorter or longer than usual.
 fn overlapping<'a>(sorted: &'a [LateField], site: &Site) -> impl Iterator<Item = &'a LateField> + use<'a> {
     let begin = site.address;
     let end = begin.saturating_add(site.size.max(INSTRUCTION_MAX));
@@ -89,7 +92,8 @@ fn overlapping<'a>(sorted: &'a [LateField], site: &Site) -> impl Iterator<Item =
     near.filter(move |late| late.address.saturating_add(u64::from(late.field.size)) > begin)
 }
 
-/// What the file has at the address of a site in the target of `late`: relocation leaves opcodes as they are.
+/// Returns the bytes of the file at the address of a site in the target of `late`. Relocation does
+/// not change opcodes.
 fn code<'f>(module: &Module<'f>, late: &LateField, site: &Site) -> &'f [u8] {
     let offset = late.field.offset.wrapping_sub(late.address.wrapping_sub(site.address));
     let section = module.object().section(late.field.target);

@@ -1,9 +1,9 @@
-//! Findings about positions (Linux semantics 8), which need to know the symbols of the objects.
+//! Findings about sympos (Linux semantics 8). They need the symbols of the objects.
 
 use super::{Finding, Lint};
 use relakit::Module;
 use relakit::Resolver;
-use relakit::elf::SymbolLocation;
+use relakit::elf::{Symbol, SymbolLocation};
 use relakit::klp::SymName;
 
 /// Limit of the number of symbols of one name that is reported.
@@ -15,11 +15,9 @@ const COUNTED: u64 = 1000;
 /// it knows the N-th symbol of a name, it must know those before it.
 pub fn sympos(module: &Module<'_>, resolver: &mut dyn Resolver, report: &mut dyn FnMut(Finding)) {
     let table = module.object().symbols();
-    for index in 1..table.len() {
-        let Some(symbol) = table.get(index) else { break };
-        if table.location(&symbol) != SymbolLocation::Livepatch {
-            continue;
-        }
+    let is_livepatch =
+        |symbol: &Symbol| symbol.index() != 0 && table.location(symbol) == SymbolLocation::Livepatch;
+    for symbol in table.iter().filter(is_livepatch) {
         let name = table.name(&symbol).ok().and_then(|name| SymName::parse(name, module.profile()));
         let Some(name) = name else { continue };
         let mut is_there =
@@ -31,12 +29,12 @@ pub fn sympos(module: &Module<'_>, resolver: &mut dyn Resolver, report: &mut dyn
             }
             _ => continue,
         };
-        report(Finding { symbol: Some(index), ..found });
+        report(Finding { symbol: Some(symbol.index()), ..found });
     }
 }
 
-/// Returns the last sympos that exists, from 2 to [`COUNTED`]. The search halves the range, because a
-/// file can have many symbols of a common name.
+/// Returns the last sympos that exists, from 2 to [`COUNTED`]. The search halves the range, because
+/// a file can have many symbols of a common name.
 fn last(exists: &mut dyn FnMut(u64) -> bool) -> u64 {
     let (mut last, mut end) = (2, COUNTED.saturating_add(1));
     while end.saturating_sub(last) > 1 {

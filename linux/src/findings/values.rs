@@ -4,8 +4,11 @@ use super::{Field, Finding, Lint};
 use relakit::elf::RelaTable;
 use relakit::reloc::{RelocFlags, Values, howto};
 
-/// Reports the PC32 and PLT32 relocations of `table` that do not fit and are truncated, when the target is at `address`
-/// and symbols have these `values`. `section` is the index of the section that holds them.
+/// Reports the PC32 and PLT32 relocations of `table` whose values do not fit, so that Linux
+/// truncates them.
+///
+/// The target is at `address`, and symbols have these `values`. `section` is the index of the
+/// section that holds the relocations.
 pub fn truncated(
     table: RelaTable<'_>,
     values: Values<'_>,
@@ -15,9 +18,9 @@ pub fn truncated(
 ) {
     for (entry, rela) in table.numbered() {
         let Some(value) = values.value(rela.r_sym) else { continue };
-        let place = address.wrapping_add(rela.r_offset);
+        let p = address.wrapping_add(rela.r_offset);
         let Some(howto) = howto(rela.r_type, RelocFlags::empty()) else { continue };
-        let value = howto.value(value, rela.r_addend, place);
+        let value = howto.value(value, rela.r_addend, p);
         if howto.fits(value, RelocFlags::TRUNCATE_PC32) && !howto.fits(value, RelocFlags::empty()) {
             report(Finding {
                 section: Some(section),
@@ -31,8 +34,8 @@ pub fn truncated(
     }
 }
 
-/// Reports fields that overlap. `sorted` are the fields of [`fields`](super::fields), or those of some sections, sorted
-/// by their natural order: target, offset, size.
+/// Reports fields that overlap. `sorted` has the fields of [`fields`](super::fields), or those of
+/// some sections, in their natural order: target, offset, size.
 pub fn overlaps(sorted: &[Field], report: &mut dyn FnMut(Finding)) {
     let mut furthest: Option<Field> = None;
     for field in sorted {
