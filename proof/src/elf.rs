@@ -26,11 +26,15 @@ fn object(asked: &Asked<'_>) -> Result<(), Error> {
     let object = Object::parse(file)?;
     black_box((object.bytes(), object.section_count(), object.names_section(), object.section(*index)));
     black_box((object.section_name(section), object.section_bytes(section), section.has_bytes()));
+    black_box((object.section_is_named(section, file), object.section_name_starts_with(section, file)));
     each(object.sections());
     let symbols = object.symbols();
     black_box((symbols.section(), symbols.strings_section(), symbols.len(), symbols.is_empty()));
-    black_box((symbols.get(*index), symbol.binding(), symbols.location(symbol)));
+    black_box((symbols.get(*index), symbol.binding(), symbol.index(), symbols.location(symbol)));
     black_box(symbols.name(symbol)?);
+    each(symbols.into_iter());
+    each(symbols.iter().rev());
+    black_box(symbols.iter().size_hint());
     black_box(symbols.strings().name(*index));
     strings(asked);
     Ok(())
@@ -39,6 +43,7 @@ fn object(asked: &Asked<'_>) -> Result<(), Error> {
 fn strings(asked: &Asked<'_>) {
     let strings = Strings::new(asked.file);
     black_box((strings.bytes(), strings.name(asked.index)));
+    black_box((strings.is(asked.index, &asked.entry), strings.starts_with(asked.index, &asked.entry)));
     if let Some(name) = klp::RelaName::parse(asked.file) {
         black_box((name, name.section(), name.is_cut()));
     }
@@ -52,5 +57,9 @@ fn relocations(asked: &Asked<'_>) -> Result<(), Error> {
     black_box((table.entries(), table.len(), table.is_empty(), table.get(asked.at)));
     each(table.iter());
     each(table.iter().rev());
+    each(table.numbered());
+    let mut numbers = [asked.index, asked.symbol.st_name, 1];
+    relakit::sort::sort(&mut numbers, &|one: u32, other| one.cmp(&other));
+    black_box(numbers);
     Ok(())
 }

@@ -75,12 +75,17 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
 fn described(module: &Module<'_>, index: u32) {
     black_box((module.profile(), module.class(index), module.malformed(index)));
     black_box((module.is_allocated(index), module.per_cpu_section()));
+    if let Some(found) = module.class(index) {
+        black_box((found.class.target(), found.class.object(), found.class.concerns(&[])));
+    }
     each(module.classes());
 }
 
 /// The functions of traits that core has itself.
 fn provided(memory: &mut [Option<SectionMemory<'_>>], index: u32) {
     black_box((memory.base(index), memory.target(index)));
+    let mut array: [Option<SectionMemory<'_>>; 2] = [None, None];
+    black_box((array.base(index), array.target(index)));
     black_box(memory.sync()).ok();
     black_box(Nothing.nth_symbol(&[], &[], u64::from(index))).ok();
     black_box(relakit::Writer::sync(&mut Nothing)).ok();

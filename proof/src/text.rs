@@ -3,7 +3,7 @@
 use crate::Embedder;
 use core::fmt::{self, Write};
 use core::hint::black_box;
-use relakit::{Error, Writer};
+use relakit::{CallbackError, Error, Writer};
 
 /// Text that goes to the embedder.
 pub struct Text;
@@ -16,5 +16,6 @@ impl Write for Text {
 
 #[unsafe(no_mangle)]
 extern "C" fn proof_text(error: &Error) {
-    black_box(write!(Text, "{error} {}", error.kind)).ok();
+    let callback = CallbackError(error.kind as i32);
+    black_box(write!(Text, "{error} {} {callback}", error.kind)).ok();
 }

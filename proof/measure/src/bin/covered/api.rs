@@ -3,7 +3,7 @@
 //!
 //! Each is named as [`crate::symbol`] names the symbols of an object.
 
-use crate::symbol::{PROVIDED, REFERENCE, SLICE};
+use crate::symbol::{ARRAY, PROVIDED, REFERENCE, SLICE};
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -112,6 +112,7 @@ impl Api<'_> {
             "resolved_path" => text(&inner["path"])?.rsplit("::").next().unwrap_or_default().to_owned(),
             "borrowed_ref" => REFERENCE.to_owned(),
             "slice" => SLICE.to_owned(),
+            "array" => ARRAY.to_owned(),
             "generic" if inner == "Self" => this.to_owned(),
             "generic" | "primitive" => text(inner)?.to_owned(),
             _ => bail!("src/bin/covered/api.rs cannot name the type {of}"),

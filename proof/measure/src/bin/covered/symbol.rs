@@ -2,9 +2,10 @@
 
 /// The self type of a function that a trait provides.
 pub const PROVIDED: &str = "Self";
-/// Any reference and any slice. A generic impl for one of them has an instance for each element.
+/// Any reference, slice and array. A generic impl for one of them has an instance for each element.
 pub const REFERENCE: &str = "&";
 pub const SLICE: &str = "[]";
+pub const ARRAY: &str = "[; N]";
 
 /// Names the function, or returns `None` for a closure, a shim or what is no Rust function.
 ///
@@ -92,8 +93,10 @@ fn short(of: &str, krate: &str) -> String {
     if of.starts_with('&') {
         return REFERENCE.to_owned();
     }
-    if of.starts_with('[') {
-        return SLICE.to_owned();
+    if let Some(element) = of.strip_prefix('[') {
+        // `T; 2]`, but not `[T; 2]]`, a slice of arrays.
+        let length = element.rsplit_once("; ").and_then(|(_, length)| length.strip_suffix(']'));
+        return if length.is_some_and(|length| !length.contains(']')) { ARRAY } else { SLICE }.to_owned();
     }
     let path = of.split('<').next().unwrap_or(of);
     let is_in_crate = path.strip_prefix(krate).is_some_and(|rest| rest.starts_with("::"));
