@@ -1,13 +1,14 @@
-//! In which order the sections are read that are read right after relocation.
+//! The order in which Linux reads special sections right after relocation.
 
 use super::ReadAt::Finalize;
 use super::{ANY, Special, Version, before, by_name};
 
-/// The sections that Finalize reads in kernels of this version, in that order.
+/// Returns the sections that kernels of this version read in [`ReadAt::Finalize`], in the order in
+/// which they are read.
 ///
-/// `.altinstr_replacement` is read with `.altinstructions` and not listed. The reader of `.cfi_sites` reads
-/// `.retpoline_sites` too. Up to 6.14 the reader of `.call_sites` also patched calls that `.parainstructions`
-/// lists, from 6.8 on `.altinstructions`.
+/// `.altinstr_replacement` is read with `.altinstructions` and not listed. The reader of
+/// `.cfi_sites` reads `.retpoline_sites` too. Up to 6.14 the reader of `.call_sites` also patched
+/// calls that `.parainstructions` lists, from 6.8 on `.altinstructions`.
 pub fn finalize_order(version: Version) -> impl Iterator<Item = &'static Special> {
     let order =
         FINALIZE.iter().rev().find(|(first, _)| !before(version, *first)).map_or(&[][..], |row| row.1);
@@ -15,19 +16,22 @@ pub fn finalize_order(version: Version) -> impl Iterator<Item = &'static Special
     specials.filter(move |special| special.first_read(version) == Some(Finalize))
 }
 
-/// The first version with each order, oldest first, and all that kernels read there up to the next.
+/// The first version with each order, oldest first, and the sections that kernels read up to the
+/// next version.
 #[rustfmt::skip]
 const FINALIZE: &[(Version, &[&str])] = &[
     (ANY, &["__ex_table", ".data..percpu", ".retpoline_sites", ".altinstructions", ".smp_locks",
         ".parainstructions", "__jump_table", ".orc_unwind_ip", ".orc_unwind"]),
-    // Paravirt first, because alternatives rely on it: 5adf349439d2, 5.17-rc8; also in 5.15.y and 5.16.y.
+    // Paravirt first, because alternatives rely on it: 5adf349439d2, 5.17-rc8; also in 5.15.y and
+    // 5.16.y.
     ((5, 17), &["__ex_table", ".data..percpu", ".parainstructions", ".cfi_sites", ".retpoline_sites",
         ".return_sites", ".altinstructions", ".call_sites", ".ibt_endbr_seal", ".smp_locks", "__jump_table",
         ".orc_unwind_ip", ".orc_unwind"]),
     // Locks last, by module_post_finalize: merge window of 6.13.
     ((6, 13), &["__ex_table", ".data..percpu", ".cfi_sites", ".retpoline_sites", ".return_sites",
         ".altinstructions", ".call_sites", ".ibt_endbr_seal", ".orc_unwind_ip", ".orc_unwind", ".smp_locks"]),
-    // Calls before alternatives: ab9fea59487d; locks back: 1d7e707af446; both x86-core-2025-03-22 for 6.15.
+    // Calls before alternatives: ab9fea59487d; locks back: 1d7e707af446; both x86-core-2025-03-22
+    // for 6.15.
     ((6, 15), &["__ex_table", ".data..percpu", ".cfi_sites", ".retpoline_sites", ".return_sites", ".call_sites",
         ".altinstructions", ".ibt_endbr_seal", ".smp_locks", ".orc_unwind_ip", ".orc_unwind"]),
 ];

@@ -1,11 +1,14 @@
-//! The special sections of an x86_64 Linux module by name: what reads each, when, and in which kernels.
+//! The special sections of an x86_64 Linux module by name: which function reads each, when, and in
+//! which kernels.
 //!
-//! Sources, facts only: Linux as Debian ships it, 5.10.223, 6.1.192, 6.12.117, 7.2.13 and 7.3.4 (in
-//! `arch/x86/kernel/module.c`, `kernel/module/main.c`, `scripts/module.lds.S` and the named readers); for
-//! changes in between, the commit given in the row, placed by the pull request or the -rc that carried it.
+//! Sources (facts only): Linux as Debian ships it, 5.10.223, 6.1.192, 6.12.117, 7.2.13 and 7.3.4
+//! (in `arch/x86/kernel/module.c`, `kernel/module/main.c`, `scripts/module.lds.S` and the named
+//! readers); for changes in between, the commit in the row; its version is that of its pull request
+//! or -rc.
 //!
-//! Versions are mainline's. Stable kernels took some rows earlier: 5.10.y reads `.retpoline_sites` and
-//! `.return_sites`, writes `.static_call_tramp_key` and has 12-byte alternatives (all seen in 5.10.223).
+//! Versions are mainline's. Stable kernels have some rows earlier: 5.10.y reads `.retpoline_sites`
+//! and `.return_sites`, writes `.static_call_tramp_key` and has 12-byte alternatives (all in
+//! 5.10.223).
 
 mod finalize;
 mod sites;
@@ -21,50 +24,51 @@ use ReadAt::{Coming, Finalize, Formation, Init, Load, Never, OnDemand};
 /// A kernel version: major, minor.
 pub type Version = (u16, u16);
 
-/// Every kernel from 5.8 on, where the early pass begins (7c8e2bdd5f0d).
+/// Every kernel since 5.8, the first with the early pass (7c8e2bdd5f0d).
 const ANY: Version = (0, 0);
 
-/// When in a module's life the contents of a section are first read. The order is that of time.
+/// The time at which Linux first reads the content of a section, in the order of a module's life.
 ///
-/// That a loader notes down where a section is does not count. Steps are those of `load_module`
+/// Recording a section's address is not a read. Steps are those of `load_module`
 /// (`kernel/module/main.c`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ReadAt {
-    /// Before relocation, from the file or the fresh copy: what a relocation puts there comes too late.
+    /// Before relocation, from the file or the copy. A relocation into the section is too late.
     Load,
-    /// `post_relocation`: right after relocation, before the code is made executable. See [`finalize_order`].
+    /// `post_relocation`: right after relocation, before the code is made executable. See
+    /// [`finalize_order`].
     Finalize,
-    /// After that and before state COMING: `ftrace_module_init`, `complete_formation`.
+    /// After `Finalize`, before the state COMING: `ftrace_module_init`, `complete_formation`.
     Formation,
-    /// By the COMING notifiers. They run after a livepatch for this very module has been applied.
+    /// By the COMING notifiers. Livepatches for the module are applied before they run.
     Coming,
-    /// After the notifiers, before or in the module's init function. It is from there that a livepatch calls
+    /// After the notifiers, before or in the module's init function. There a livepatch calls
     /// `klp_enable_patch`, which applies its late relocations.
     Init,
-    /// When something asks: a fault, a trap, a file read, another module being loaded.
+    /// On demand: after a fault or a trap, when a file is read, when another module is loaded.
     OnDemand,
-    /// Not at all in a module, or only its address and size are used.
+    /// Never in a module, or only its address and size are used.
     Never,
 }
 
-/// What the reader does with the section, or with the code that its entries point to.
+/// What Linux does with the section, or with the code to which its entries point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Effect {
-    /// Reads it and changes neither it nor code.
+    /// Linux reads it, and changes neither the section nor code.
     Reads,
-    /// Changes the section itself: sorts its entries or writes into them.
+    /// Linux sorts the entries or writes into them.
     Updates,
-    /// Patches instructions that the entries point to.
+    /// Linux patches instructions to which the entries point.
     Rewrites,
-    /// Both: sorts or changes the entries, and patches instructions that they point to.
+    /// Linux sorts or writes the entries, and patches instructions to which they point.
     UpdatesAndRewrites,
-    /// The bytes are copied to where they will be used: replacement instructions, the per-CPU template.
+    /// Linux copies the bytes to other places: replacement instructions, the per-CPU template.
     Supplies,
-    /// It is code, known by name: it runs where it is, or others patch it there.
+    /// The section is code that Linux finds by its name.
     Code,
-    /// Nothing in the kernel reads it from a module; tools may.
+    /// Linux does not read it from a module. Tools may.
     Nothing,
 }
 
@@ -74,33 +78,35 @@ pub enum Effect {
 pub struct Special {
     /// Exact section name.
     pub name: &'static str,
-    /// The function in the newest kernel that reads it. For [`ReadAt::Never`], the one that would, or empty.
+    /// The function that reads it in the newest kernel. For [`ReadAt::Never`], the function that
+    /// would, or empty.
     pub reader: &'static str,
-    /// When it is first read, in the newest kernel that reads it; [`Self::first_read`] knows the older ones.
+    /// When the newest kernel that reads it first does so. [`Self::first_read`] has the older
+    /// kernels.
     pub read_at: ReadAt,
     /// Kernels before this version read it at this other time.
     pub earlier: Option<(Version, ReadAt)>,
-    /// What the reader does.
+    /// What Linux does with it.
     pub effect: Effect,
-    /// First kernel that has the section; `None`: 5.8 has it.
+    /// First kernel that has the section. `None` if 5.8 has it.
     pub since: Option<Version>,
-    /// First kernel that no longer reads it; `None`: 7.3 still does.
+    /// First kernel that no longer reads it. `None` if 7.3 reads it.
     pub until: Option<Version>,
-    /// First version with a size, and bytes per entry, oldest first. Empty if it is no table of fixed-size
-    /// entries, or if the size depends on the kernel's configuration.
+    /// First version with each entry size, and this size in bytes, oldest first. Empty if the
+    /// section is no table, or if the size depends on the kernel's configuration.
     pub entry_sizes: &'static [(Version, u16)],
-    /// What it holds, in a few words for people.
+    /// A short English description of its content.
     pub what: &'static str,
 }
 
 impl Special {
-    /// Whether kernels of this version read the section's contents in a module.
+    /// Returns whether kernels of this version read the section's content in a module.
     #[must_use]
     pub const fn is_read_by(&self, version: Version) -> bool {
         self.spans(version) && !matches!(self.read_at, Never)
     }
 
-    /// When kernels of this version first read it; `None` if they do not.
+    /// Returns when kernels of this version first read it; `None` if they do not.
     #[must_use]
     pub const fn first_read(&self, version: Version) -> Option<ReadAt> {
         if !self.is_read_by(version) {
@@ -112,7 +118,8 @@ impl Special {
         }
     }
 
-    /// Bytes per entry in kernels of this version; `None` if they have no such section or no fixed size.
+    /// Returns the entry size in bytes in kernels of this version; `None` if they do not have the
+    /// section, or it has no fixed size.
     #[must_use]
     pub fn entry_size(&self, version: Version) -> Option<u16> {
         if !self.spans(version) {
@@ -121,16 +128,17 @@ impl Special {
         self.entry_sizes.iter().rev().find(|(first, _)| !before(version, *first)).map(|&(_, size)| size)
     }
 
-    /// Whether a livepatch's late relocation into its own section of this name would not come too late.
+    /// Returns whether a late relocation into this section of the livepatch is applied before the
+    /// section is read.
     ///
-    /// False for all that is read up to init: the reader has used the zeros that were there before. A section
-    /// that is not read takes them like any other code or data.
+    /// It is false for every section that is read up to init, because its reader has used the zeros
+    /// before relocation. It is true for a section that is not read.
     #[must_use]
     pub const fn takes_late(&self, version: Version) -> bool {
         matches!(self.first_read(version), None | Some(OnDemand | Never))
     }
 
-    /// Whether kernels of this version have the section, read or not.
+    /// Whether kernels of this version have the section.
     const fn spans(&self, version: Version) -> bool {
         !matches!(self.since, Some(since) if before(version, since))
             && !matches!(self.until, Some(until) if !before(version, until))
@@ -162,7 +170,7 @@ const fn before(a: Version, b: Version) -> bool {
     a.0 < b.0 || (a.0 == b.0 && a.1 < b.1)
 }
 
-/// A row that holds for every kernel and has no fixed entry size, until it is told otherwise.
+/// A row for every kernel and without a fixed entry size.
 const fn row(
     name: &'static str,
     reader: &'static str,
@@ -173,20 +181,22 @@ const fn row(
     Special { name, reader, read_at, earlier: None, effect, since: None, until: None, entry_sizes: &[], what }
 }
 
-/// Looks a section up by its exact name.
+/// Returns the special section with this name.
 #[must_use]
 pub fn by_name(name: &[u8]) -> Option<&'static Special> {
     SPECIALS.iter().find(|special| special.name.as_bytes() == name)
 }
 
-// Sizes that no version changed: a 32-bit number, or offset from its own place; a pointer, or two offsets.
+// Sizes that no version changed: a 32-bit number, or offset from its own place; a pointer, or two
+// offsets.
 const FOUR: &[(Version, u16)] = &[(ANY, 4)];
 const EIGHT: &[(Version, u16)] = &[(ANY, 8)];
 
-/// The special sections, by the time at which they are first read.
+/// The special sections, in the order in which they are first read.
 ///
-/// Left out: the livepatch sections themselves, the kinds of export that 5.12 dropped (`__ksymtab_unused` and
-/// such), `__obsparm` (only warned about), what only vmlinux has. ITS thunks have no section in a module.
+/// The table leaves out the livepatch sections, the kinds of export that 5.12 dropped
+/// (`__ksymtab_unused` and such), `__obsparm` (Linux only warns about it), and sections of vmlinux.
+/// ITS thunks have no section in a module.
 #[rustfmt::skip]
 pub const SPECIALS: &[Special] = &[
     // Load. The loader drops SHF_ALLOC of all but this_module: no relocation is applied to them.
@@ -228,7 +238,8 @@ pub const SPECIALS: &[Special] = &[
     // Renamed `__dyndbg` in 5.9: patch of July 2020, in 5.10.223; the release is from memory.
     row("__verbose", "dynamic_debug_setup", Formation, Updates, "dynamic debug call sites").until(5, 9),
 
-    // Coming. Jump labels became NOPs in Finalize before 6.0 (7e6b9db27de9, locking-core-2022-08-01).
+    // Coming. Jump labels became NOPs in Finalize before 6.0 (7e6b9db27de9,
+    // locking-core-2022-08-01).
     row("__jump_table", "jump_label_add_module", Coming, UpdatesAndRewrites, "jump labels: branch, target, key").earlier((6, 0), Finalize).sizes(&[(ANY, 16)]),
     // 9183c3f9ed71, 5.10. Keys that are not exported are looked up and replaced in the table.
     row(".static_call_sites", "static_call_add_module", Coming, UpdatesAndRewrites, "static calls: site, key").since(5, 10).sizes(EIGHT),
@@ -243,8 +254,9 @@ pub const SPECIALS: &[Special] = &[
     row("_error_injection_whitelist", "module_load_ei_list", Coming, Reads, "functions where errors may be injected").sizes(&[(ANY, 16)]),
     row("_kprobe_blacklist", "add_module_kprobe_blacklist", Coming, Reads, "functions that must not be probed").sizes(EIGHT),
     row("___srcu_struct_ptrs", "srcu_module_coming", Coming, Reads, "list of static SRCU structures").sizes(EIGHT),
-    // 3d6e44623841 and d81f0d7b8b23; 36e68442d1af and d4e48e3dd450: dates known, releases from memory, in
-    // keeping with the sources. The two of BTF are not SHF_ALLOC: no relocation is applied to them.
+    // 3d6e44623841 and d81f0d7b8b23; 36e68442d1af and d4e48e3dd450: dates known, releases from
+    // memory, in keeping with the sources. The two of BTF are not SHF_ALLOC: no relocation is
+    // applied to them.
     row(".kunit_test_suites", "kunit_module_init", Coming, Reads, "KUnit test suites").since(6, 0).sizes(EIGHT),
     row(".kunit_init_test_suites", "kunit_module_init", Coming, Reads, "KUnit test suites that run at init").since(6, 8).sizes(EIGHT),
     row(".BTF", "btf_module_notify", Coming, Reads, "BTF type information").since(5, 11),
@@ -256,13 +268,14 @@ pub const SPECIALS: &[Special] = &[
     row(".codetag.alloc_tags", "codetag_load_module", Init, Updates, "allocation sites for memory profiling").since(6, 13).sizes(&[(ANY, 40)]),
     row(".ctors", "do_mod_ctors", Init, Reads, "constructors").sizes(EIGHT),
     row(".init_array", "do_mod_ctors", Init, Reads, "constructors, if there is no .ctors").sizes(EIGHT),
-    // b525fcaf0a76, objtool-urgent-2026-02-07, just before 6.19; in its -rc `__klp_objects`, `__klp_funcs`.
+    // b525fcaf0a76, objtool-urgent-2026-02-07, just before 6.19; in its -rc `__klp_objects`,
+    // `__klp_funcs`.
     row(".init.klp_objects", "livepatch_mod_init", Init, Reads, "klp-build: objects to patch").since(6, 19).sizes(&[(ANY, 64)]),
     row(".init.klp_funcs", "livepatch_mod_init", Init, Reads, "klp-build: functions to patch").since(6, 19).sizes(&[(ANY, 24)]),
 
-    // On demand. Where bug table and CFI traps lie is noted in Formation, for BPF and printk at COMING.
-    // __bug_table: with CONFIG_DEBUG_BUGVERBOSE; WARN_ONCE marks its entry. 12 to 16: 0a52d339d35d (format),
-    // core-bugs-2025-12-01 for 6.19.
+    // On demand. Where bug table and CFI traps lie is noted in Formation, for BPF and printk at
+    // COMING. __bug_table: with CONFIG_DEBUG_BUGVERBOSE; WARN_ONCE marks its entry. 12 to 16:
+    // 0a52d339d35d (format), core-bugs-2025-12-01 for 6.19.
     row("__bug_table", "find_bug", OnDemand, Updates, "BUG and WARN sites").sizes(&[(ANY, 12), ((6, 19), 16)]),
     row("__kcfi_traps", "is_cfi_trap", OnDemand, Reads, "instructions that report a CFI failure").since(6, 1).sizes(FOUR),
     row("__bpf_raw_tp_map", "bpf_get_raw_tracepoint_module", OnDemand, Reads, "tracepoints for BPF").sizes(&[(ANY, 32)]),
@@ -273,7 +286,8 @@ pub const SPECIALS: &[Special] = &[
     // 5 bytes, and 3 of signature; in 5.10 3 of alignment.
     row(".static_call.text", "__static_call_transform", OnDemand, Code, "static call trampolines").since(5, 10).sizes(EIGHT),
 
-    // Never. Kprobes note the range of the two text sections at COMING. x86_64 traces by __mcount_loc.
+    // Never. Kprobes note the range of the two text sections at COMING. x86_64 traces by
+    // __mcount_loc.
     row(".kprobes.text", "add_module_kprobe_blacklist", Never, Code, "code that must not be probed"),
     row(".noinstr.text", "add_module_kprobe_blacklist", Never, Code, "code that must not be instrumented"),
     row(".altinstr_aux", "", Never, Code, "feature tests that run before alternatives are applied"),
@@ -291,7 +305,8 @@ pub fn in_memory<'a>(loaded: &'a Loaded<'_>) -> impl Iterator<Item = (u32, &'sta
     sections.filter_map(|(index, _)| Some((index, of_section(loaded, index)?)))
 }
 
-/// Returns what section `index` of `loaded` is to Linux. `None` if it is not a special section or not in memory.
+/// Returns the special section that section `index` of `loaded` is. `None` if it is none, or is not
+/// in memory.
 pub fn of_section(loaded: &Loaded<'_>, index: u32) -> Option<&'static Special> {
     let module = loaded.module();
     let section = module.object().section(index).filter(|_| module.is_allocated(index))?;

@@ -1,59 +1,61 @@
-//! Which code the readers of special sections rewrite: the entries of a section that is relocated, as ranges of
-//! addresses.
+//! The code that the readers of special sections rewrite, as ranges of addresses.
 
 use super::{Special, Version};
 use crate::bytes::{u8_at, u32_at, u64_at};
 
-/// What is done with the code at a site.
+/// What Linux does with the code at a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Role {
     /// An instruction that `.altinstructions` may replace.
     Alternative,
-    /// What `.altinstructions` replaces it with: copied from here while the module loads, and not read again.
+    /// The replacement in `.altinstructions`. Linux copies it while the module loads.
     Replacement,
     /// A call or jump to a retpoline.
     Retpoline,
     /// A jump to the return thunk.
     Return,
-    /// A direct call, when call depth is tracked.
+    /// A direct call, if call depth is tracked.
     Call,
-    /// An ENDBR that nothing needs.
+    /// An ENDBR that is not needed.
     Endbr,
-    /// A function's CFI preamble with the ENDBR behind it.
+    /// The CFI preamble of a function, with the ENDBR after it.
     CfiPreamble,
     /// A lock prefix.
     Lock,
     /// A paravirt call.
     Paravirt,
-    /// A jump label: a NOP or a jump, now and whenever its key changes.
+    /// A jump label: a NOP or a jump. It is also rewritten when its key changes.
     JumpLabel,
-    /// A static call: now and whenever its key changes.
+    /// A static call. It is also rewritten when its key changes.
     StaticCall,
-    /// The trampoline of a static call of this module: whenever its key changes.
+    /// The trampoline of a static call of this module. It is rewritten when its key changes.
     Trampoline,
-    /// A call to the function tracer: now and whenever the function is traced.
+    /// A call to the function tracer. It is also rewritten when the function is traced.
     Trace,
 }
 
-/// A range of code that an entry of a special section leads to.
+/// A range of code to which an entry of a special section points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site {
-    /// Number of the entry, counted from 0.
+    /// Index of the entry, counted from 0.
     pub entry: u64,
-    /// Address of the first byte when it runs.
+    /// Run-time address of the first byte.
     pub address: u64,
-    /// Bytes. An instruction that may be shorter or longer counts with its usual size; see [`size_in`](Self::size_in).
+    /// Size in bytes. It is the usual size of an instruction that may be shorter or longer, see
+    /// [`size_in`](Self::size_in).
     pub size: u64,
-    /// What is done there.
+    /// What Linux does with it.
     pub role: Role,
 }
 
 impl Site {
-    /// Bytes of the site where `code` is what is at its address, relocated or not.
+    /// Returns the size in bytes of the site if `code` is at its address. `code` need not be
+    /// relocated.
     ///
-    /// A jump label is a short jump or NOP, or a near one. A static call or a retpoline is a near call or jump; one more
-    /// byte if it is conditional, and for retpolines one more if it has a CS prefix, which compilers pad them with.
+    /// A jump label is a short or a near jump or NOP. A static call or a retpoline is a near call
+    /// or jump. It has one more byte if it is conditional, and a retpoline one more if it has a CS
+    /// prefix, with which compilers pad it.
     pub fn size_in(&self, code: &[u8]) -> u64 {
         let is_padded = self.role == Role::Retpoline && u8_at(code, 0) == Some(0x2e);
         let opcode = usize::from(is_padded);
@@ -66,28 +68,29 @@ impl Site {
     }
 }
 
-/// How the entries of a section say where their code is.
+/// The format of the entries of a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layout {
-    /// A 32-bit offset from the entry's own address; the code has so many bytes.
+    /// A 32-bit offset from the entry's own address. The code has this size.
     Offset(u64),
-    /// A 64-bit address; the code has so many bytes.
+    /// A 64-bit address. The code has this size.
     Address(u64),
-    /// The entry is code itself, and so many bytes of it are rewritten.
+    /// The entry is code itself. This many bytes of it are rewritten.
     Here(u64),
-    /// A 64-bit address, a type, and how many bytes the code has.
+    /// A 64-bit address, a type, and the size of the code.
     Paravirt,
-    /// Two 32-bit offsets from their own addresses, then a feature and flags, then how many bytes each has.
+    /// Two 32-bit offsets from their own addresses, a feature and flags, and the two sizes.
     Alternative,
 }
 
-/// Sections whose readers rewrite code, and how to find it. Which kernels read them, and how large an entry is in each, is
-/// in the table of special sections.
+/// Sections whose readers rewrite code, and their formats. The table of special sections says which
+/// kernels read them, and how large an entry is in each.
 ///
-/// Facts only, from Linux as Debian ships it, 6.1.192 and 6.12.117: the struct or function named with each row, in
-/// `arch/x86` where nothing else is said. Left out is what no relocation can lie in: padding that must be NOPs for its
-/// owner to write there (`patch_dest` of call depth tracking), and the hash in front of a retpoline, a constant of the
-/// compiler (`cfi_rewrite_callers`). ITS mitigation changes targets at retpoline and return sites, not their extent.
+/// Sources (facts only): Linux as Debian ships it, 6.1.192 and 6.12.117, the struct or function in
+/// each row, in `arch/x86` unless the row says otherwise. The table leaves out code that has no
+/// relocations: padding that must be NOPs (`patch_dest` of call depth tracking), and the hash
+/// before a retpoline, a constant of the compiler (`cfi_rewrite_callers`). ITS mitigation changes
+/// targets at retpoline and return sites, not their extent.
 #[rustfmt::skip]
 const FORMATS: &[(&str, Layout, Role)] = &[
     // struct alt_instr (asm/alternative.h), apply_alternatives.
@@ -97,7 +100,8 @@ const FORMATS: &[(&str, Layout, Role)] = &[
     (".return_sites", Layout::Offset(5), Role::Return),
     // patch_call (kernel/callthunks.c), only where a call is.
     (".call_sites", Layout::Offset(5), Role::Call),
-    // apply_ibt_endbr, later apply_seal_endbr: 4 bytes. The hash that the latter clears is in the preamble below.
+    // apply_ibt_endbr, later apply_seal_endbr: 4 bytes. The hash that the latter clears is in the
+    // preamble below.
     (".ibt_endbr_seal", Layout::Offset(4), Role::Endbr),
     // cfi_rewrite_preamble, cfi_rewrite_endbr: 16 bytes before the function, and its ENDBR.
     (".cfi_sites", Layout::Offset(20), Role::CfiPreamble),
@@ -105,19 +109,24 @@ const FORMATS: &[(&str, Layout, Role)] = &[
     (".smp_locks", Layout::Offset(1), Role::Lock),
     // struct paravirt_patch_site (asm/paravirt_types.h).
     (".parainstructions", Layout::Paravirt, Role::Paravirt),
-    // struct jump_entry (include/linux/jump_label.h); arch_jump_entry_size takes it from the instruction, from 5.14 on.
+    // struct jump_entry (include/linux/jump_label.h); arch_jump_entry_size takes it from the
+    // instruction, from 5.14 on.
     ("__jump_table", Layout::Offset(5), Role::JumpLabel),
-    // struct static_call_site (include/linux/static_call_types.h): the flags are in the key's offset, not in this one.
+    // struct static_call_site (include/linux/static_call_types.h): the flags are in the key's
+    // offset, not in this one.
     (".static_call_sites", Layout::Offset(5), Role::StaticCall),
-    // ARCH_DEFINE_STATIC_CALL_TRAMP (asm/static_call.h): a jump or return, and 3 bytes of signature or padding.
+    // ARCH_DEFINE_STATIC_CALL_TRAMP (asm/static_call.h): a jump or return, and 3 bytes of signature
+    // or padding.
     (".static_call.text", Layout::Here(5), Role::Trampoline),
     // MCOUNT_INSN_SIZE (asm/ftrace.h); ftrace_call_adjust leaves the address as it is.
     ("__mcount_loc", Layout::Address(5), Role::Trace),
 ];
 
-/// The sites of a special section in kernels of this version: `bytes` is the section as it is right after the early pass,
-/// `address` where it runs. Empty for a section that no code is rewritten for, and for one that those kernels do not read.
-/// Addresses are what the entries say, be it in the module or not.
+/// Returns the sites of a special section in kernels of this version.
+///
+/// `bytes` is the content of the section after the early pass, and `address` its run-time address.
+/// There are no sites if those kernels do not read the section, or rewrite no code for it. Entries
+/// may point outside of the module.
 pub fn sites<'b>(special: &Special, version: Version, bytes: &'b [u8], address: u64) -> Sites<'b> {
     let is_read = special.is_read_by(version);
     let format = FORMATS.iter().find(|(name, ..)| is_read && *name == special.name);
@@ -132,20 +141,20 @@ pub fn sites<'b>(special: &Special, version: Version, bytes: &'b [u8], address: 
 #[derive(Clone, Debug)]
 pub struct Sites<'b> {
     format: Option<(Layout, Role)>,
-    /// Bytes of an entry; 0 without a format.
+    /// Size of an entry in bytes; 0 without a format.
     size: usize,
     rest: &'b [u8],
     /// Address of `rest`.
     address: u64,
     entry: u64,
-    /// The second site of the entry before.
+    /// The second site of the previous entry.
     replacement: Option<Site>,
 }
 
 impl Sites<'_> {
-    /// Bytes at the end of the section that are not a whole entry, and lead to no site. 0 unless the section is cut off, or
-    /// made for kernels whose entries have another size. Readers of Finalize then read on behind the section; the others
-    /// ignore the rest.
+    /// Returns the number of bytes after the last whole entry. It is 0 unless the section is
+    /// truncated, or made for kernels whose entries have another size. In `Finalize`, readers then
+    /// read past the end of the section. Other readers ignore the rest.
     pub fn left_over(&self) -> usize {
         self.rest.len().checked_rem(self.size).unwrap_or(0)
     }
@@ -183,7 +192,8 @@ impl Iterator for Sites<'_> {
                     _ => (length_at(10), length_at(11)),
                 };
                 self.replacement = Some(site(offset_at(4), replacement, Role::Replacement));
-                // One that is longer, which assemblers do not make, is copied whole by 6.1 and 6.12.
+                // One that is longer, which assemblers do not make, is copied whole by 6.1 and
+                // 6.12.
                 site(offset_at(0), original.max(replacement), role)
             }
         })
