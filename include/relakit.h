@@ -1451,7 +1451,8 @@ struct relakit_symbol {
 
 /**
  * A special section: a section that Linux recognises by its name. If several kernel versions share
- * a profile, the members describe the oldest of them.
+ * a profile, the members describe the oldest of them. With a profile that is not of Linux, they
+ * describe the oldest version.
  */
 struct relakit_special {
     /**
@@ -2322,7 +2323,8 @@ relakit_status relakit_parse_klp_symbol_name(const char *name,
  * already read or freed. The call changes neither the module nor the file.
  *
  * - `kernel` is the version that loads the module: RELAKIT_LINUX(major, minor), or 0 for the first
- *   version of the module's profile. It decides which sections Linux reads early.
+ *   version of the module's profile. It decides which sections Linux reads early. With a profile
+ *   that is not of Linux, 0 means the oldest version.
  * - `scratch` is a caller-provided buffer of `count` entries. The call overwrites it. `count` must
  *   be at least the larger of `symbol_count` and `section_count` in struct relakit_module_info. To
  *   learn the number, pass NULL and 0: the call reports nothing and returns

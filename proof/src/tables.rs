@@ -33,7 +33,6 @@ fn errors(wanted: &Wanted<'_>) {
     for kind in [wanted.error.kind].iter().chain(ErrorKind::ALL.get(wanted.at)) {
         black_box((
             kind.message(),
-            kind.linux_errno(),
             kind.field_c_names(),
             Error::new(*kind, 1, 2).numbers().last(),
         ));

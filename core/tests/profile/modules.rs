@@ -2,9 +2,9 @@
 
 use crate::rows::{OTHERS, all};
 use crate::world::{Names, World};
-use relakit_model::image::{ABS, ALLOC, Builder, GLOBAL, LIVEPATCH, NOTE, R_64, SHN_LIVEPATCH};
 use relakit::reloc::RelocFlags;
 use relakit::{Class, ErrorKind, Module, PerCpu, Profile, Reason};
+use relakit_model::image::{ABS, ALLOC, Builder, GLOBAL, LIVEPATCH, NOTE, R_64, SHN_LIVEPATCH};
 
 /// The rows of loaders that know no livepatch sections.
 const WITHOUT_LIVEPATCH: [Profile; 4] = [Profile::XEN, Profile::GRUB, Profile::FREEBSD, Profile::KEXEC];
