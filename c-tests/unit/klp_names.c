@@ -114,7 +114,7 @@ static relakit_status parse(int is_symbol, const char *name, size_t len, void *p
 static void arguments_that_are_wrong(void)
 {
     struct relakit_klp_symbol_name parts = {.struct_size = sizeof parts};
-    EQ(relakit_parse_klp_symbol_name(good[1], 20, 2, &parts), RELAKIT_ERR_PROFILE);
+    EQ(relakit_parse_klp_symbol_name(good[1], 20, 6, &parts), RELAKIT_ERR_PROFILE);
     EQ(relakit_parse_klp_symbol_name(good[1], 20, RELAKIT_LINUX(5, 7), &parts), RELAKIT_ERR_PROFILE);
     for (int is_symbol = 0; is_symbol < 2; is_symbol++) {
         size_t len = strlen(good[is_symbol]);

@@ -154,8 +154,9 @@ static void flags_and_profiles_decide_what_is_refused(void)
         unsigned char before; /* in every byte of the field */
         relakit_status status;
     } rows[] = {
-        {R_X86_64_PLT32, 0, 0, 0, RELAKIT_OK},
-        {R_X86_64_PLT32, RELAKIT_OPT_TRUNCATE_PC32, 0, 0, RELAKIT_ERR_OVERFLOW},
+        {R_X86_64_PLT32, 0, 0, 0, RELAKIT_ERR_OVERFLOW},
+        {R_X86_64_PLT32, RELAKIT_OPT_TRUNCATE_PC32, 0, 0, RELAKIT_OK},
+        {R_X86_64_PLT32, 0, RELAKIT_LINUX(6, 12), 0, RELAKIT_OK},
         {R_X86_64_PLT32, 0, RELAKIT_PROFILE_ELF, 0, RELAKIT_ERR_OVERFLOW},
         {R_X86_64_PC64, 0, 0, 0xee, RELAKIT_ERR_TARGET_NOT_ZERO},
         {R_X86_64_PC64, RELAKIT_OPT_ALLOW_NONZERO, 0, 0xee, RELAKIT_OK},

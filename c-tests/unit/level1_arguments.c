@@ -108,12 +108,12 @@ static void members_that_are_wrong(void)
         WRONG(symbols.symtab, 8, RELAKIT_ERR_SYMBOLS, 3),
         WRONG(options.reserved, 1, RELAKIT_ERR_RESERVED, 5),
         WRONG(options.reserved, 0x80000000, RELAKIT_ERR_RESERVED, 5),
-        WRONG(options.profile, 2, RELAKIT_ERR_PROFILE, 6),
+        WRONG(options.profile, 6, RELAKIT_ERR_PROFILE, 6),
         WRONG(options.profile, 0xffff, RELAKIT_ERR_PROFILE, 0xffff),
         WRONG(options.profile, RELAKIT_LINUX(5, 7), RELAKIT_ERR_PROFILE, RELAKIT_LINUX(5, 7)),
         WRONG(options.profile, RELAKIT_LINUX(4, 65535), RELAKIT_ERR_PROFILE, RELAKIT_LINUX(4, 65535)),
     };
-    static const uint32_t profiles[] = {0, 1, RELAKIT_LINUX(5, 8), RELAKIT_LINUX(6, 12), RELAKIT_LINUX(65535, 65535)};
+    static const uint32_t profiles[] = {0, 1, 2, 3, 4, 5, RELAKIT_LINUX(5, 8), RELAKIT_LINUX(6, 12), RELAKIT_LINUX(65535, 65535)};
     REFUSES_EACH(rows, reset, usual);
     for (size_t i = 0; i < sizeof profiles / sizeof *profiles; i++) {
         options.profile = profiles[i];

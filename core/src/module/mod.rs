@@ -188,7 +188,7 @@ impl<'f> Module<'f> {
         Some(self.headers.per_cpu).filter(|&index| index != 0)
     }
 
-    /// Checks what Linux 6.13 checks: the string table begins and ends with NUL, and every name is
+    /// [`Profile::checks_strings`]: the string table begins and ends with NUL, and every name is
     /// inside.
     fn check_strings(&self, report: &mut Report) -> Result<(), Failed> {
         let symbols = self.object.symbols();

@@ -125,7 +125,7 @@ impl Slot {
             2 => memory = ptr::null_mut(),
             3 => (memory, memory_size) = (memory.wrapping_byte_add(4), memory_size - 4),
             5 => start = ptr::null(),
-            6 => options.profile = 2,
+            6 => options.profile = 6,
             7 => options.flags = RELAKIT_OPT_EXTRA_TYPES,
             8 if is_overlap => (memory, start) = (lent.as_mut_ptr(), lent.as_ptr().cast()),
             9 => memory_size = usize::MAX,

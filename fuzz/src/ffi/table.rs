@@ -212,7 +212,7 @@ impl Case<'_> {
             16 => writer.write = None,
             17 => newer[0].struct_size = [0, 15, 4097, u32::MAX][kind % 4],
             18 => newer[0].flags |= 64 << kind,
-            19 => newer[0].profile = [2, 0xffff, 5 << 16 | 7][kind % 3],
+            19 => newer[0].profile = [6, 0xffff, 5 << 16 | 7][kind % 3],
             20 => newer[0].reserved = 1,
             21 => newer[1].reserved = 1,
             22 if self.values.is_empty() => return,
