@@ -25,6 +25,9 @@ pub trait Resolver {
     /// object that is not loaded has no symbols. `sympos` comes from the file and may be any
     /// number.
     ///
+    /// With `ALLOW_NONZERO` in [`Profile::flags`], a pass asks for each symbol a second time, because it checks all
+    /// sections before the first write.
+    ///
     /// # Errors
     /// Any number. The pass fails with [`ErrorKind::Resolver`].
     fn nth_symbol(&mut self, object: &[u8], name: &[u8], sympos: u64) -> Result<Option<u64>, CallbackError> {

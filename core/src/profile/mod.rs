@@ -77,7 +77,7 @@ pub struct Profile {
     /// How the loader treats the per-CPU section.
     pub per_cpu: PerCpu,
     /// Sections with `SHF_RELA_LIVEPATCH` and symbols with `SHN_LIVEPATCH` exist. Otherwise the flag
-    /// has no meaning, and the index is that of no section.
+    /// has no meaning, and the index is that of no section. [`Klp`](crate::sechdrs::Klp) does not ask.
     pub livepatch: bool,
     /// Longest name of a livepatch symbol, in bytes.
     pub symbol_name_max: usize,
