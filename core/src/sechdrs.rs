@@ -144,20 +144,20 @@ impl<'m> Relocations<'m> {
         let Some(header) = headers.section(index).filter(|_| index != 0) else {
             return Err(report.fail(ErrorKind::NoSuchSection, u64::from(index), u64::from(headers.count())));
         };
-        let target = headers.section(header.sh_info);
+        let target = headers.target(header.sh_info);
         let bytes = mapping.table(index, &header);
         let (table, rest) = RelaTable::whole_entries(bytes.unwrap_or_default());
         // Without relocations nothing is written while tables are read.
         let matters = |error: &ErrorKind| !table.is_empty() || *error != ErrorKind::TargetIsRelocations;
-        let error = headers.target_error(header.sh_info, target.as_ref()).filter(matters);
-        let (kind, value, limit) = match (header.sh_type, error, target) {
+        let error = target.error.filter(matters);
+        let (kind, value, limit) = match (header.sh_type, error, target.section) {
             (abi::SHT_REL, ..) => (ErrorKind::RelSection, u64::from(header.sh_info), 0),
             (kind, ..) if kind != abi::SHT_RELA => (ErrorKind::NotRelocations, u64::from(kind), 0),
             (_, Some(kind), _) => return Err(report.known(&headers.error(index, &header, kind))),
             _ if bytes.is_none() => (ErrorKind::NotAssigned, header.sh_size, 0),
             _ if rest != 0 => (ErrorKind::PartialEntry, header.sh_size, rest as u64),
             (_, None, Some(target)) => return Ok(Self { index, header, table, target }),
-            // `target_error` has an error for a target that does not exist.
+            // There is an error for a target that does not exist.
             (_, None, None) => (ErrorKind::TargetOutOfRange, u64::from(header.sh_info), 0),
         };
         let failed = report.fail(kind, value, limit);

@@ -234,10 +234,17 @@ impl<'f> Headers<'f> {
 
     #[inline(never)]
     fn classify(&self, section: &Section) -> Classified<'f> {
-        let relocations = Relocations { headers: self, section, target: self.section(section.sh_info) };
-        match self.is_livepatch(section) {
+        let relocations = Relocations { section, target: self.target(section.sh_info) };
+        let has_target = relocations.target.section.is_some() && section.sh_info != 0;
+        let found = match self.is_livepatch(section) {
             true => relocations.livepatch(self.names.beginning(section.sh_name, KLP_RELA_NAME_MAX)),
             false => relocations.ordinary(),
+        };
+        match found.class {
+            Class::Skipped if self.wants_targets && !has_target && !relocations.is_empty() => {
+                malformed(ErrorKind::TargetOutOfRange, FailsAt::Load)
+            }
+            _ => found,
         }
     }
 
@@ -258,11 +265,13 @@ impl<'f> Headers<'f> {
         Error::new(kind, value, limit).in_section(index)
     }
 
-    /// Returns why the early pass skips relocations of `target`, section `index`.
-    fn skip_reason(&self, index: u32, target: Option<&Section>) -> Option<Reason> {
-        match target {
+    /// Returns section `index` as a target.
+    pub(crate) fn target(&self, index: u32) -> RelocationTarget {
+        let section = self.section(index);
+        let is_symbol_table = index != 0 && self.symbol_tables.contains(&index);
+        let skip = match section {
             None => Some(Reason::NoTarget),
-            Some(_) if self.is_symbol_table(index) => None,
+            Some(_) if is_symbol_table => None,
             Some(target) if !target.sh_flags.contains(SectionFlags::ALLOC) => {
                 Some(Reason::TargetNotAllocated)
             }
@@ -270,38 +279,26 @@ impl<'f> Headers<'f> {
             Some(_) if self.dropped.contains(&index) => Some(Reason::TargetDropped),
             Some(_) if index == self.per_cpu && self.skips_per_cpu => Some(Reason::TargetPerCpu),
             Some(_) => None,
-        }
-    }
-
-    /// Returns why no relocation may write to `target`, section `index`.
-    pub(crate) fn target_error(&self, index: u32, target: Option<&Section>) -> Option<ErrorKind> {
-        match target {
+        };
+        let error = match section {
             None => Some(ErrorKind::TargetOutOfRange),
-            Some(_) if self.is_symbol_table(index) => Some(ErrorKind::TargetIsSymbolTable),
+            Some(_) if is_symbol_table => Some(ErrorKind::TargetIsSymbolTable),
             // Linux relocates an unused header with SHF_ALLOC, section 0 among them.
             Some(target) if index == 0 || target.sh_type == abi::SHT_NULL => {
                 Some(ErrorKind::TargetOutOfRange)
             }
             // Linux would apply the relocations that the pass has changed.
-            Some(target) if self.is_relocations(target) => Some(ErrorKind::TargetIsRelocations),
+            Some(target) if self.is_relocations(&target) => Some(ErrorKind::TargetIsRelocations),
             Some(_) => None,
-        }
-    }
-
-    /// Whether section `index` is the per-CPU section, and is relocated before it is copied to the
-    /// CPUs.
-    fn is_per_cpu_template(&self, index: u32, target: Option<&Section>) -> bool {
-        index == self.per_cpu && self.target_error(index, target).is_none()
+        };
+        RelocationTarget { section, skip, error, is_per_cpu: index == self.per_cpu && error.is_none() }
     }
 
     /// Whether section `index` is in memory while the module runs.
     pub(crate) fn is_allocated(&self, index: u32) -> bool {
-        let section = self.section(index);
-        let flags = section.map_or(SectionFlags::empty(), |section| section.sh_flags);
-        index != 0
-            && flags.contains(SectionFlags::ALLOC)
-            && self.skip_reason(index, section.as_ref()).is_none()
-            && !self.is_per_cpu_template(index, section.as_ref())
+        let RelocationTarget { section, skip, is_per_cpu, .. } = self.target(index);
+        let has_alloc = section.is_some_and(|section| section.sh_flags.contains(SectionFlags::ALLOC));
+        index != 0 && has_alloc && skip.is_none() && !is_per_cpu
     }
 
     /// Whether the loader may read `section` as relocations. Linux looks at the livepatch flag before
@@ -313,23 +310,29 @@ impl<'f> Headers<'f> {
     fn is_livepatch(&self, section: &Section) -> bool {
         self.livepatch && section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH)
     }
+}
 
-    fn is_symbol_table(&self, index: u32) -> bool {
-        index != 0 && self.symbol_tables.contains(&index)
-    }
+/// A section as the target of relocations.
+pub(crate) struct RelocationTarget {
+    pub(crate) section: Option<Section>,
+    /// Why the early pass skips its relocations.
+    skip: Option<Reason>,
+    /// Why no pass may write to it.
+    pub(crate) error: Option<ErrorKind>,
+    /// Whether it is the per-CPU section, which is freed after it was copied to the CPUs.
+    is_per_cpu: bool,
 }
 
 /// A section that Linux may read as relocations, and its target.
-struct Relocations<'a, 'f> {
-    headers: &'a Headers<'f>,
+struct Relocations<'a> {
     section: &'a Section,
-    target: Option<Section>,
+    target: RelocationTarget,
 }
 
-impl Relocations<'_, '_> {
+impl Relocations<'_> {
     fn ordinary(&self) -> Classified<'static> {
-        match (self.skip_reason(), self.early_error()) {
-            (Some(reason), _) => self.skipped(reason),
+        match (self.target.skip, self.early_error()) {
+            (Some(reason), _) => classified(Class::Skipped, reason),
             // Linux refuses these even if they are empty.
             (None, _) if self.section.sh_type == abi::SHT_REL => {
                 malformed(ErrorKind::RelSection, FailsAt::Load)
@@ -345,56 +348,36 @@ impl Relocations<'_, '_> {
         let target = self.section.sh_info;
         let object = name.and_then(RelaName::parse).map(|name| name.object);
         let bad_name = if name.is_some() { ErrorKind::BadKlpSectionName } else { ErrorKind::KlpNameOutside };
-        match (object, self.skip_reason()) {
+        match (object, self.target.skip) {
             (None, None) => malformed(bad_name, FailsAt::Load),
             (None, Some(_)) => malformed(bad_name, FailsAt::AnyComing),
-            (Some(abi::VMLINUX), Some(reason)) => self.skipped(reason),
+            (Some(abi::VMLINUX), Some(reason)) => classified(Class::Skipped, reason),
             (Some(abi::VMLINUX), None) => match self.early_error() {
                 Some(kind) => malformed(kind, FailsAt::Load),
                 None => classified(Class::KlpEarly { target }, Reason::Vmlinux),
             },
-            (Some(object), skip) => match self.late_error(skip.is_some()) {
+            (Some(object), _) => match self.late_error() {
                 Some(kind) => malformed(kind, FailsAt::Coming(object)),
                 None => classified(Class::KlpLate { object, target }, Reason::Module),
             },
         }
     }
 
-    /// The class of a section that the early pass skips. Some profiles refuse relocations of no
-    /// section.
-    fn skipped(&self, reason: Reason) -> Classified<'static> {
-        let has_target = self.target.is_some() && self.section.sh_info != 0;
-        match has_target || self.is_empty() || !self.headers.wants_targets {
-            true => classified(Class::Skipped, reason),
-            false => malformed(ErrorKind::TargetOutOfRange, FailsAt::Load),
-        }
-    }
-
-    fn skip_reason(&self) -> Option<Reason> {
-        self.headers.skip_reason(self.section.sh_info, self.target.as_ref())
-    }
-
     /// Why the early pass must not apply the relocations, if there are any.
     fn early_error(&self) -> Option<ErrorKind> {
-        if self.is_empty() {
-            return None;
-        }
         let no_bytes = (!self.section.has_bytes()).then_some(ErrorKind::NoRelocationBytes);
-        self.headers.target_error(self.section.sh_info, self.target.as_ref()).or(no_bytes)
+        self.target.error.or(no_bytes).filter(|_| !self.is_empty())
     }
 
     /// Why a late pass must not apply them. Linux checks neither `sh_info` nor `SHF_ALLOC` then.
-    fn late_error(&self, skipped: bool) -> Option<ErrorKind> {
-        let target = self.target.as_ref();
-        match target {
+    fn late_error(&self) -> Option<ErrorKind> {
+        match self.target.skip {
             _ if self.is_empty() => None,
-            None => Some(ErrorKind::TargetOutOfRange),
-            _ if skipped => Some(ErrorKind::TargetNotAllocated),
-            _ if self.headers.is_per_cpu_template(self.section.sh_info, target) => {
-                Some(ErrorKind::TargetPerCpu)
-            }
-            _ if !self.section.sh_flags.contains(SectionFlags::ALLOC) => Some(ErrorKind::LateNotAllocated),
-            _ => self.early_error(),
+            Some(Reason::NoTarget) => Some(ErrorKind::TargetOutOfRange),
+            Some(_) => Some(ErrorKind::TargetNotAllocated),
+            None if self.target.is_per_cpu => Some(ErrorKind::TargetPerCpu),
+            None if !self.section.sh_flags.contains(SectionFlags::ALLOC) => Some(ErrorKind::LateNotAllocated),
+            None => self.early_error(),
         }
     }
 

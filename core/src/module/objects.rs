@@ -17,8 +17,8 @@ impl<'f> Objects<'f> {
     /// Reads the section names of `module`. The time is linear in the number of sections.
     ///
     /// # Errors
-    /// [`ErrorKind::TooManyObjects`] if there are more than [`MAX_OBJECTS`], with the section of
-    /// the first one that has no room.
+    /// - `TooManyObjects`: there are more than [`MAX_OBJECTS`]. The error has the section of the
+    ///   first one that has no room.
     pub fn of(module: &Module<'f>) -> Result<Self, Error> {
         let mut objects = Vec::new();
         for (index, class) in module.classes() {
