@@ -94,7 +94,7 @@ impl<'a> Sechdrs<'a> {
     pub fn klp(self, object: &'a [u8], names: Strings<'a>) -> Result<Klp<'a>, Error> {
         match object {
             [] => Err(Error::new(ErrorKind::NotAModule, 0, 0)),
-            _ => Ok(Klp { sechdrs: self, object, headers: self.headers(names) }),
+            _ => Ok(Klp { object, headers: self.headers(names) }),
         }
     }
 
@@ -194,7 +194,6 @@ impl<'m> Relocations<'m> {
 /// The livepatch sections of one object.
 #[derive(Clone, Copy, Debug)]
 pub struct Klp<'a> {
-    sechdrs: Sechdrs<'a>,
     object: &'a [u8],
     headers: Headers<'a>,
 }
@@ -233,7 +232,7 @@ impl Klp<'_> {
             *value = u64_at(symbol, 8).unwrap_or(0);
         }
         capture(|report| {
-            let table = SymbolTable::in_memory(symbols, strings, self.sechdrs.symbols);
+            let table = SymbolTable::in_memory(symbols, strings, self.headers.symbol_tables[0]);
             let klp_symbols = KlpSymbols { symbols: &table, profile: &profile, object: self.object };
             let source = Source::Resolved { symbols: &klp_symbols, values, resolver };
             let rules = profile.reloc_flags();

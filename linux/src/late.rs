@@ -1,6 +1,6 @@
 //! Late relocations as Linux applies and clears them, which is not all or nothing (Linux semantics
 //! 10 and 15). It is for tools that predict what Linux leaves in memory. Loaders use
-//! [`Late`](crate::Late).
+//! [`Late`](relakit::Late).
 //!
 //! Each pass reads all section headers, as Linux does. So the time of passes for many objects is
 //! the number of passes times the number of sections.

@@ -3,8 +3,8 @@
 use super::ReadAt::Finalize;
 use super::{ANY, Special, Version, before, by_name};
 
-/// Returns the sections that kernels of this version read in [`ReadAt::Finalize`], in the order in
-/// which they are read.
+/// Returns the sections that kernels of this version read in [`Finalize`](super::ReadAt::Finalize),
+/// in the order in which they are read.
 ///
 /// `.altinstr_replacement` is read with `.altinstructions` and not listed. The reader of
 /// `.cfi_sites` reads `.retpoline_sites` too. Up to 6.14 the reader of `.call_sites` also patched
