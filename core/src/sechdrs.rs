@@ -153,7 +153,7 @@ impl<'m> Relocations<'m> {
         let (kind, value, limit) = match (header.sh_type, error, target.section) {
             (abi::SHT_REL, ..) => (ErrorKind::RelSection, u64::from(header.sh_info), 0),
             (kind, ..) if kind != abi::SHT_RELA => (ErrorKind::NotRelocations, u64::from(kind), 0),
-            (_, Some(kind), _) => return Err(report.known(&headers.error(index, &header, kind))),
+            (_, Some(kind), _) => return Err(headers.fail(index, &header, kind, report)),
             _ if bytes.is_none() => (ErrorKind::NotAssigned, header.sh_size, 0),
             _ if rest != 0 => (ErrorKind::PartialEntry, header.sh_size, rest as u64),
             (_, None, Some(target)) => return Ok(Self { index, header, table, target }),
@@ -224,7 +224,7 @@ impl Klp<'_> {
         values: &mut [u64],
         mapping: &mut dyn Mapping<'_>,
         resolver: &mut dyn Resolver,
-        profile: Profile,
+        profile: &Profile,
     ) -> Result<usize, Error> {
         let short = Error::new(ErrorKind::ValuesTooShort, values.len() as u64, symbols.len() as u64);
         let values = values.get_mut(..symbols.len()).ok_or(short)?;
@@ -233,10 +233,10 @@ impl Klp<'_> {
         }
         capture(|report| {
             let table = SymbolTable::in_memory(symbols, strings, self.headers.symbol_tables[0]);
-            let klp_symbols = KlpSymbols { symbols: &table, profile: &profile, object: self.object };
+            let klp_symbols = KlpSymbols { symbols: &table, profile, object: self.object };
             let source = Source::Resolved { symbols: &klp_symbols, values, resolver };
             let rules = profile.reloc_flags();
-            let mut sections = KlpSections { klp: *self, source, mapping, rules };
+            let mut sections = KlpSections { klp: self, source, mapping, rules };
             let applied = Transaction::new(&mut sections, self.numbers(), Op::Apply, rules).run(report)?;
             for index in self.numbers() {
                 let Some(section) = self.section(index, mapping, report)? else { continue };
@@ -263,11 +263,11 @@ impl Klp<'_> {
         &self,
         symbols: SymtabValues<'_>,
         mapping: &mut dyn Mapping<'_>,
-        profile: Profile,
+        profile: &Profile,
     ) -> Result<usize, Error> {
         let source = Source::Applied(symbols);
         let rules = profile.reloc_flags();
-        let mut sections = KlpSections { klp: *self, source, mapping, rules };
+        let mut sections = KlpSections { klp: self, source, mapping, rules };
         capture(|report| Transaction::new(&mut sections, self.numbers(), Op::Clear, rules).run(report))
     }
 
@@ -287,21 +287,27 @@ impl Klp<'_> {
         let Some(header) = header.filter(is_livepatch) else { return Ok(None) };
         let class = self.headers.relocations(index, &header).map(|found| found.class);
         let Some(class) = class.filter(|class| class.concerns(self.object)) else { return Ok(None) };
-        let error = match class {
-            Class::Malformed { kind: ErrorKind::KlpNameOutside, .. } => {
+        let malformed = match class {
+            Class::Malformed { kind, .. } => Some(kind),
+            _ => None,
+        };
+        match malformed {
+            Some(ErrorKind::KlpNameOutside) => {
                 let size = self.headers.names.bytes().len() as u64;
-                Error::new(ErrorKind::BadSectionName, u64::from(header.sh_name), size).in_section(index)
+                let failed = report.fail(ErrorKind::BadSectionName, u64::from(header.sh_name), size);
+                Err(report.in_section(failed, index))
             }
-            Class::Malformed { kind: kind @ ErrorKind::BadKlpSectionName, .. } => {
-                self.headers.error(index, &header, kind)
+            Some(kind @ ErrorKind::BadKlpSectionName) => {
+                Err(self.headers.fail(index, &header, kind, report))
             }
             _ => {
                 let relocations = Relocations::read(&self.headers, index, mapping, report)?;
-                let Class::Malformed { kind, .. } = class else { return Ok(Some(relocations)) };
-                self.headers.error(index, &header, kind)
+                match malformed {
+                    Some(kind) => Err(self.headers.fail(index, &header, kind, report)),
+                    None => Ok(Some(relocations)),
+                }
             }
-        };
-        Err(report.known(&error))
+        }
     }
 }
 
@@ -322,7 +328,7 @@ enum Source<'p> {
 
 /// The livepatch sections of an object.
 struct KlpSections<'p, 'a, 'm> {
-    klp: Klp<'a>,
+    klp: &'p Klp<'a>,
     source: Source<'p>,
     mapping: &'p mut dyn Mapping<'m>,
     rules: RelocFlags,

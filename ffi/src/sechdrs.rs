@@ -215,7 +215,7 @@ pub unsafe extern "C" fn relakit_klp_apply(
         // SAFETY: `Piece::new` and `Image::new` checked it; the caller promises it writable.
         let values = unsafe { values.write() };
         let applied =
-            klp.apply(symbols, image.symbol_names, values, &mut image.mapping, &mut resolver, profile);
+            klp.apply(symbols, image.symbol_names, values, &mut image.mapping, &mut resolver, &profile);
         section_total.set(applied.or_report(report)?);
         Ok(RELAKIT_OK)
     };
@@ -260,7 +260,7 @@ pub unsafe extern "C" fn relakit_klp_clear(
         let klp = image.klp(object.bytes(), report)?;
         // SAFETY: checked, and no target overlaps; the caller promises them readable.
         let symbols = SymtabValues::from_entries(unsafe { image.symbols.read() });
-        section_total.set(klp.clear(symbols, &mut image.mapping, profile).or_report(report)?);
+        section_total.set(klp.clear(symbols, &mut image.mapping, &profile).or_report(report)?);
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that `error` is NULL or writable.

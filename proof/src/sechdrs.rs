@@ -66,8 +66,8 @@ fn relocate(image: &mut Image<'_>) -> Result<(), Error> {
     sechdrs.apply(*index, SymtabValues::from_entries(symbols), mapping, *rules)?;
     sechdrs.clear(*index, SymtabValues::from_entries(symbols), mapping, *rules)?;
     let klp = sechdrs.klp(object, *names)?;
-    black_box(klp.apply(symbols, *strings, values, mapping, &mut Embedder, *profile)?);
-    black_box(klp.clear(SymtabValues::from_entries(symbols), mapping, *profile)?);
+    black_box(klp.apply(symbols, *strings, values, mapping, &mut Embedder, profile)?);
+    black_box(klp.clear(SymtabValues::from_entries(symbols), mapping, profile)?);
     black_box(Mapping::sync(&mut Nothing)).ok();
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::abi;
 use crate::elf::{Section, SectionFlags, Strings};
 use crate::error::{Error, ErrorKind};
 use crate::klp::RelaName;
+use crate::report::{Failed, Report};
 use crate::profile::MAX_DROPPED;
 use core::ffi::CStr;
 
@@ -246,6 +247,19 @@ impl<'f> Headers<'f> {
             }
             _ => found,
         }
+    }
+
+    /// Stores the error that makes section `index` malformed: `kind` with its numbers.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn fail(
+        &self,
+        index: u32,
+        section: &Section,
+        kind: ErrorKind,
+        report: &mut Report,
+    ) -> Failed {
+        report.known(&self.error(index, section, kind))
     }
 
     /// Returns the error that makes section `index` malformed: `kind` with its numbers.

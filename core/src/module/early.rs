@@ -168,7 +168,7 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
         let class = headers.relocations(index, &header).map(|found| found.class);
         let (target, is_livepatch) = match class.filter(|class| class.concerns(self.object)) {
             Some(Class::Malformed { kind, .. }) => {
-                return Err(report.known(&headers.error(index, &header, kind)));
+                return Err(headers.fail(index, &header, kind, report));
             }
             Some(Class::Ordinary { target }) => (target, false),
             Some(Class::KlpEarly { target } | Class::KlpLate { target, .. }) => (target, true),

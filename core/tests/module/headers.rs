@@ -91,7 +91,7 @@ impl<'f> Image<'f> {
         let (klp, object, missing) = (self.klp(name), self.object, self.missing);
         let strings = object.symbols().strings();
         let mut addresses = Addresses { object, mem: &mut self.mem, missing };
-        let answer = klp.apply(&mut self.symbols, strings, &mut scratch, &mut addresses, names, LINUX);
+        let answer = klp.apply(&mut self.symbols, strings, &mut scratch, &mut addresses, names, &LINUX);
         if answer.is_err() {
             assert_eq!((self.mem.image(), &self.symbols), (before.0, &before.1), "changed by what failed");
         }
@@ -103,7 +103,7 @@ impl<'f> Image<'f> {
         let (klp, object, missing) = (self.klp(name), self.object, self.missing);
         let values = SymtabValues::from_entries(&self.symbols);
         let mut addresses = Addresses { object, mem: &mut self.mem, missing };
-        let answer = klp.clear(values, &mut addresses, LINUX);
+        let answer = klp.clear(values, &mut addresses, &LINUX);
         if answer.is_err() {
             assert_eq!(self.mem.image(), before, "changed by what failed");
         }
@@ -378,11 +378,11 @@ fn values_may_be_longer_but_not_one_too_short() {
         let mut symbols = image.symbols.clone();
         let strings = object.symbols().strings();
         let answer =
-            klp.apply(&mut symbols, strings, &mut vec![9; lent], &mut addresses, &mut names(), LINUX);
+            klp.apply(&mut symbols, strings, &mut vec![9; lent], &mut addresses, &mut names(), &LINUX);
         let expected = if fits { Ok(1) } else { Err((ValuesTooShort, lent as u64, 2)) };
         assert_eq!(answer.map_err(|error| (error.kind, error.value, error.limit)), expected);
         if fits {
-            klp.clear(SymtabValues::from_entries(&symbols), &mut addresses, LINUX).unwrap();
+            klp.clear(SymtabValues::from_entries(&symbols), &mut addresses, &LINUX).unwrap();
         }
     }
 }

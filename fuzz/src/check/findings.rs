@@ -148,9 +148,9 @@ pub(super) fn of_rewritten(loaded: &Loaded<'_>, world: &mut World<'_>, version: 
     // By two loops, where they are short.
     let sections = (0..module.object().section_count()).zip(&world.spots);
     let specials = sections
-        .filter_map(|(index, spot)| Some((index, spot, relakit_linux::special::of_section(&loaded, index)?)));
+        .filter_map(|(index, spot)| Some((index, spot, relakit_linux::special::of_section(loaded, index)?)));
     assert!(
-        relakit_linux::special::in_memory(&loaded)
+        relakit_linux::special::in_memory(loaded)
             .eq(specials.clone().map(|(index, _, special)| (index, special)))
     );
     if sorted.len() > 64 || specials.clone().any(|(_, spot, _)| spot.bytes.len() > 2048) {

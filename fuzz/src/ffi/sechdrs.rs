@@ -229,9 +229,9 @@ impl Case {
         let result = match applies {
             true => {
                 let strings = Strings::new(&symbol_names);
-                klp.apply(&mut symbols, strings, &mut values, mapped, names, profile)
+                klp.apply(&mut symbols, strings, &mut values, mapped, names, &profile)
             }
-            false => klp.clear(SymtabValues::from_entries(&symbols), mapped, profile),
+            false => klp.clear(SymtabValues::from_entries(&symbols), mapped, &profile),
         };
         mapped.symbols(self.symindex).copy_from_slice(&symbols);
         result.map(|sections| sections as u32).map_err(of_core)

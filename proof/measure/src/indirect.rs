@@ -19,7 +19,7 @@ const fn row(
     Row { callers, function, callees }
 }
 
-const EARLY: &str = "relakit::module::placed::Early<";
+const EARLY: &str = "relakit::module::early::ModuleSections<";
 const LATE: &str = "relakit::module::late::LateSections<";
 const KLP: &str = "relakit::sechdrs::KlpSections as ";
 /// What a transaction asks of its sections before one is relocated and when all are, and then.
@@ -29,6 +29,7 @@ const ASK: &[&str] = &[
     "relakit::reloc::transaction::Transaction>::sync",
 ];
 const RELOCATE: &[&str] = &["relakit::reloc::transaction::Transaction>::relocate"];
+const ON_ERROR: &str = "relakit::reloc::transaction::Transaction>::step::{closure#0}";
 const RESOLVER: &[&str] = &["relakit_ffi::callbacks::CResolver as "];
 const WRITER: &[&str] = &["relakit_ffi::callbacks::CWriter as "];
 const MAPPING: &[&str] = &["relakit_ffi::sechdrs_memory::Addresses as "];
@@ -62,7 +63,7 @@ const CALLS: &[Row] = &[
     row(
         RELOCATE,
         "relakit_module_early",
-        &["relakit::module::placed::Early<*::section", "relakit::module::placed::Early<*::locate"],
+        &["relakit::module::early::ModuleSections<*::section", "relakit::module::early::ModuleSections<*::locate"],
     ),
     row(
         RELOCATE,
@@ -82,7 +83,7 @@ const CALLS: &[Row] = &[
     row(
         ASK,
         "relakit_module_early",
-        &["relakit::module::placed::Early<*::prepare", "relakit::module::placed::Early<*::sync"],
+        &["relakit::module::early::ModuleSections<*::prepare", "relakit::module::early::ModuleSections<*::sync"],
     ),
     row(
         ASK,
@@ -100,16 +101,33 @@ const CALLS: &[Row] = &[
         &["relakit::sechdrs::KlpSections as *::prepare", "relakit::sechdrs::KlpSections as *::sync"],
     ),
     row(
-        &["relakit::module::kept::"],
+        &["relakit::module::retained::"],
         "relakit_module_retain",
-        &["relakit::module::kept::build", "relakit::module::kept::counts"],
+        &["relakit::module::early::Loaded>::retain::", "relakit::module::retained::counts"],
     ),
+    row(
+        &["relakit::module::retained::"],
+        "relakit_module_retained_size",
+        &["relakit::module::retained::counts"],
+    ),
+    // An error of a symbol: what a section's pass adds to it, then what the transaction does with it.
+    row(
+        &["relakit::module::symbols::"],
+        "",
+        &[
+            ON_ERROR,
+            "relakit::module::early::ModuleSections<*::prepare::{closure#0}",
+            "relakit::sechdrs::KlpSections as *::prepare::{closure#0}",
+            "relakit::module::early::Filled<*::{closure#0}",
+        ],
+    ),
+    row(&["relakit::module::early::", "relakit::module::late::", "relakit::sechdrs::"], "", &[ON_ERROR]),
     // What stands for callbacks.
     row(&["relakit::module::symbols::"], "", RESOLVER),
     row(&[EARLY], "", RESOLVER),
     row(&[LATE], "", RESOLVER),
     row(&[KLP], "", RESOLVER),
-    row(&["relakit::module::placed::Filled<"], "", RESOLVER),
+    row(&["relakit::module::early::Filled<"], "", RESOLVER),
     row(&["relakit_ffi::module::relakit_module_early"], "", RESOLVER),
     row(&["relakit::reloc::"], "", WRITER),
     row(&["relakit::sechdrs::"], "", MAPPING),
@@ -119,7 +137,7 @@ const CALLS: &[Row] = &[
     row(&["relakit_ffi::sechdrs_memory::Addresses as "], "", &[]),
     row(&["relakit_ffi::findings::"], "", &[]),
     // What reports a finding, which calls it.
-    row(&["relakit::check::"], "", &["relakit_ffi::findings::*::{closure#0}::{closure#1}"]),
+    row(&["relakit_linux::"], "", &["relakit_ffi::findings::*::{closure#0}::{closure#1}"]),
 ];
 
 /// Whether `caller` should call anybody through a pointer.
