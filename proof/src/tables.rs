@@ -31,11 +31,7 @@ extern "C" fn proof_tables(wanted: &Wanted<'_>) {
 fn errors(wanted: &Wanted<'_>) {
     black_box(wanted.error.in_section(wanted.number));
     for kind in [wanted.error.kind].iter().chain(ErrorKind::ALL.get(wanted.at)) {
-        black_box((
-            kind.message(),
-            kind.field_c_names(),
-            Error::new(*kind, 1, 2).numbers().last(),
-        ));
+        black_box((kind.message(), kind.field_c_names(), Error::new(*kind, 1, 2).numbers().last()));
     }
     black_box((wanted.reason.text(), wanted.reason.message()));
 }
@@ -43,7 +39,7 @@ fn errors(wanted: &Wanted<'_>) {
 fn lints(wanted: &Wanted<'_>) {
     if let Some(rule) = Lint::ALL.get(wanted.at) {
         black_box((rule.name(), rule.c_name(), rule.message(), rule.help(), rule.severity().name()));
-        black_box((rule.field_c_names(), rule.other_c_name(), Finding::new(*rule)));
+        black_box((rule.field_c_names(), rule.other_c_name(), Finding::new(*rule).numbers().last()));
     }
     let rule = wanted.loader_rule;
     black_box((rule.message(), rule.phase(), rule.errno()));
