@@ -22,7 +22,7 @@ pub struct relakit_klp_section_name {
     /// The patched object: 1 to 55 bytes without a dot.
     pub object: *const c_char,
     /// Length of `object` in bytes. Linux cuts a longer name to 55 bytes, and so does relakit. In
-    /// this case object[object_len] is not the dot.
+    /// this case `object[object_len]` is not the dot.
     pub object_len: usize,
     /// The <section> part, or NULL if the section name has no such part. Linux ignores this part;
     /// the target is sh_info.

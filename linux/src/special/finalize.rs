@@ -3,7 +3,7 @@
 use super::ReadAt::Finalize;
 use super::{ANY, Special, Version, before, by_name};
 
-/// Returns the sections that kernels of this version read in [`Finalize`](super::ReadAt::Finalize),
+/// Returns the sections that kernels of this version read in [`Finalize`],
 /// in the order in which they are read.
 ///
 /// `.altinstr_replacement` is read with `.altinstructions` and not listed. The reader of
