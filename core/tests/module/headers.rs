@@ -345,6 +345,20 @@ fn only_sections_that_exist_and_have_relocations_can_be_applied_by_number() {
 }
 
 #[test]
+fn a_relocation_section_is_no_target_if_there_are_relocations() {
+    for (count, expected) in [(1, Err(TargetIsRelocations)), (0, Ok(()))] {
+        let (mut builder, _, rela) = one_object();
+        let entries = [(0, 1, R_64, 0)];
+        let second = builder.rela(rela, &entries[..count]);
+        let (right, ..) = one_object();
+        let (right, filled) = resolved(&right, names());
+        let world = World { file: builder.build(), ..right };
+        let mut image = Image::new(&world, filled);
+        assert_eq!(image.one(second, false).map_err(|error| error.kind), expected, "{count}");
+    }
+}
+
+#[test]
 fn while_loading_a_target_that_is_not_in_memory_is_passed_over_as_in_linux() {
     for (info, flags) in [(99, ALLOC), (0, ALLOC), (1, 1)] {
         let mut builder = Builder::new();
