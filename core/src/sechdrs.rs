@@ -129,8 +129,9 @@ impl<'a> Sechdrs<'a> {
 /// A relocation section whose entries are in memory.
 struct Relocations<'m> {
     index: u32,
-    header: Section,
     table: RelaTable<'m>,
+    /// Section index of the target.
+    number: u32,
     target: Section,
 }
 
@@ -144,19 +145,20 @@ impl<'m> Relocations<'m> {
         let Some(header) = headers.section(index).filter(|_| index != 0) else {
             return Err(report.fail(ErrorKind::NoSuchSection, u64::from(index), u64::from(headers.count())));
         };
-        let target = headers.target(header.sh_info);
+        let number = header.sh_info;
+        let target = headers.section(number);
         let bytes = mapping.table(index, &header);
         let (table, rest) = RelaTable::whole_entries(bytes.unwrap_or_default());
         // Without relocations nothing is written while tables are read.
         let matters = |error: &ErrorKind| !table.is_empty() || *error != ErrorKind::TargetIsRelocations;
-        let error = target.error.filter(matters);
-        let (kind, value, limit) = match (header.sh_type, error, target.section) {
+        let error = headers.target(number).error.filter(matters);
+        let (kind, value, limit) = match (header.sh_type, error, target) {
             (abi::SHT_REL, ..) => (ErrorKind::RelSection, u64::from(header.sh_info), 0),
             (kind, ..) if kind != abi::SHT_RELA => (ErrorKind::NotRelocations, u64::from(kind), 0),
             (_, Some(kind), _) => return Err(headers.fail(index, &header, kind, report)),
             _ if bytes.is_none() => (ErrorKind::NotAssigned, header.sh_size, 0),
             _ if rest != 0 => (ErrorKind::PartialEntry, header.sh_size, rest as u64),
-            (_, None, Some(target)) => return Ok(Self { index, header, table, target }),
+            (_, None, Some(target)) => return Ok(Self { index, number, table, target }),
             // There is an error for a target that does not exist.
             (_, None, None) => (ErrorKind::TargetOutOfRange, u64::from(header.sh_info), 0),
         };
@@ -173,7 +175,7 @@ impl<'m> Relocations<'m> {
         if self.table.is_empty() {
             return Ok(None);
         }
-        let number = self.header.sh_info;
+        let number = self.number;
         match mapping.target(number, &self.target) {
             Ok(target) => match target.check_address(report) {
                 Ok(()) => Ok(Some(target)),

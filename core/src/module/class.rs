@@ -236,7 +236,7 @@ impl<'f> Headers<'f> {
     #[inline(never)]
     fn classify(&self, section: &Section) -> Classified<'f> {
         let relocations = Relocations { section, target: self.target(section.sh_info) };
-        let has_target = relocations.target.section.is_some() && section.sh_info != 0;
+        let has_target = relocations.target.skip != Some(Reason::NoTarget) && section.sh_info != 0;
         let found = match self.is_livepatch(section) {
             true => relocations.livepatch(self.names.beginning(section.sh_name, KLP_RELA_NAME_MAX)),
             false => relocations.ordinary(),
@@ -280,6 +280,7 @@ impl<'f> Headers<'f> {
     }
 
     /// Returns section `index` as a target.
+    #[inline(never)]
     pub(crate) fn target(&self, index: u32) -> RelocationTarget {
         let section = self.section(index);
         let is_symbol_table = index != 0 && self.symbol_tables.contains(&index);
@@ -305,13 +306,14 @@ impl<'f> Headers<'f> {
             Some(target) if self.is_relocations(&target) => Some(ErrorKind::TargetIsRelocations),
             Some(_) => None,
         };
-        RelocationTarget { section, skip, error, is_per_cpu: index == self.per_cpu && error.is_none() }
+        RelocationTarget { skip, error, is_per_cpu: index == self.per_cpu && error.is_none() }
     }
 
     /// Whether section `index` is in memory while the module runs.
     pub(crate) fn is_allocated(&self, index: u32) -> bool {
-        let RelocationTarget { section, skip, is_per_cpu, .. } = self.target(index);
-        let has_alloc = section.is_some_and(|section| section.sh_flags.contains(SectionFlags::ALLOC));
+        let RelocationTarget { skip, is_per_cpu, .. } = self.target(index);
+        let has_alloc =
+            self.section(index).is_some_and(|section| section.sh_flags.contains(SectionFlags::ALLOC));
         index != 0 && has_alloc && skip.is_none() && !is_per_cpu
     }
 
@@ -328,7 +330,6 @@ impl<'f> Headers<'f> {
 
 /// A section as the target of relocations.
 pub(crate) struct RelocationTarget {
-    pub(crate) section: Option<Section>,
     /// Why the early pass skips its relocations.
     skip: Option<Reason>,
     /// Why no pass may write to it.
