@@ -299,9 +299,7 @@ impl Klp<'_> {
                 let failed = report.fail(ErrorKind::BadSectionName, u64::from(header.sh_name), size);
                 Err(report.in_section(failed, index))
             }
-            Some(kind @ ErrorKind::BadKlpSectionName) => {
-                Err(self.headers.fail(index, &header, kind, report))
-            }
+            Some(kind @ ErrorKind::BadKlpSectionName) => Err(self.headers.fail(index, &header, kind, report)),
             _ => {
                 let relocations = Relocations::read(&self.headers, index, mapping, report)?;
                 match malformed {

@@ -5,8 +5,8 @@ use crate::abi;
 use crate::elf::{Section, SectionFlags, Strings};
 use crate::error::{Error, ErrorKind};
 use crate::klp::RelaName;
-use crate::report::{Failed, Report};
 use crate::profile::MAX_DROPPED;
+use crate::report::{Failed, Report};
 use core::ffi::CStr;
 
 /// Says when the relocations of a section are applied.
@@ -252,13 +252,7 @@ impl<'f> Headers<'f> {
     /// Stores the error that makes section `index` malformed: `kind` with its numbers.
     #[cold]
     #[inline(never)]
-    pub(crate) fn fail(
-        &self,
-        index: u32,
-        section: &Section,
-        kind: ErrorKind,
-        report: &mut Report,
-    ) -> Failed {
+    pub(crate) fn fail(&self, index: u32, section: &Section, kind: ErrorKind, report: &mut Report) -> Failed {
         report.known(&self.error(index, section, kind))
     }
 

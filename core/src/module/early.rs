@@ -1,6 +1,6 @@
 //! The early pass, and the sections of a pass that reads the file.
 
-use super::memory::Memory;
+use super::memory::{Filled, Memory};
 use super::symbols::{Resolver, Symbols};
 use super::{Class, Module};
 use crate::abi;
@@ -8,13 +8,6 @@ use crate::elf::RelaTable;
 use crate::error::{CallbackError, Error};
 use crate::reloc::{Op, Pass, Sections, Target, Transaction, Values, list_errors};
 use crate::report::{Failed, OnError, Report, capture};
-
-/// A module whose sections have their content.
-#[derive(Debug)]
-pub struct Filled<'f, 'm, M: ?Sized> {
-    pub(super) module: &'m Module<'f>,
-    pub(super) memory: &'m mut M,
-}
 
 /// A module with every early relocation applied. Only now its special sections may be read.
 #[derive(Clone, Debug)]

@@ -1,7 +1,8 @@
 //! The late passes: the target modules of a livepatch are loaded and unloaded.
 
 use super::Memory;
-use super::retained::{Parts, SectionRecord, SymbolRecord};
+use super::early::Loaded;
+use super::retained::{self, Parts, SectionRecord, SymbolRecord};
 use super::symbols::{Resolver, klp_value};
 use crate::abi::{self, SYM_SIZE};
 use crate::elf::{Rela, RelaTable};
@@ -18,6 +19,30 @@ pub struct Late<'k> {
     retained: Parts<'k>,
     flags: RelocFlags,
     clears_on_going: bool,
+}
+
+impl Loaded<'_> {
+    /// Stores the retained state in `buffer`: everything that the late passes need. After that, the
+    /// file and the symbol values may go. `memory` is the memory of the early pass.
+    ///
+    /// - `scratch` is a caller-provided buffer with one entry for each symbol. The call overwrites
+    ///   it.
+    /// - `buffer` is a caller-provided buffer of [`Module::retained_size`] bytes. The result
+    ///   borrows it.
+    ///
+    /// # Errors
+    /// - `RetainedTooShort`, `ValuesTooShort`: `buffer` or `scratch` is too short.
+    pub fn retain<'k, M: Memory + ?Sized>(
+        &self,
+        memory: &mut M,
+        scratch: &mut [u64],
+        buffer: &'k mut [u8],
+    ) -> Result<Late<'k>, Error> {
+        capture(|report| {
+            let parts = retained::store(&self.module, memory, scratch, buffer, report)?;
+            Ok(Late::new(parts, self.module.profile()))
+        })
+    }
 }
 
 impl<'k> Late<'k> {

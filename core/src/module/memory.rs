@@ -1,6 +1,5 @@
 //! The memory of sections, which the embedder provides, and their content.
 
-use super::early::Filled;
 use super::{Class, Module};
 use crate::elf::RelaTable;
 use crate::error::{CallbackError, Error, ErrorKind};
@@ -84,6 +83,13 @@ impl<const N: usize> Memory for [Option<SectionMemory<'_>>; N] {
 pub struct Assigned<'f, 'm, M: ?Sized> {
     module: &'m Module<'f>,
     memory: &'m mut M,
+}
+
+/// A module whose sections have their content.
+#[derive(Debug)]
+pub struct Filled<'f, 'm, M: ?Sized> {
+    pub(super) module: &'m Module<'f>,
+    pub(super) memory: &'m mut M,
 }
 
 impl<'f> Module<'f> {

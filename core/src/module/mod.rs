@@ -14,9 +14,9 @@ mod symbols;
 
 pub(crate) use class::Headers;
 pub use class::{Class, Classified, FailsAt, Reason};
-pub use early::{Filled, Loaded};
+pub use early::Loaded;
 pub use late::Late;
-pub use memory::{Assigned, Memory, SectionMemory};
+pub use memory::{Assigned, Filled, Memory, SectionMemory};
 pub use objects::{MAX_OBJECTS, Objects};
 pub(crate) use symbols::KlpSymbols;
 pub use symbols::{Resolver, UNASSIGNED};

@@ -10,8 +10,6 @@
 //! An error that stops a late pass is retained too: the module loads with it, as in Linux. Linux
 //! retains the whole symbol and string tables instead (Linux semantics 11).
 
-use super::early::Loaded;
-use super::late::Late;
 use super::symbols::KlpSymbols;
 use super::{Memory, Module};
 use crate::abi::{RELA_SIZE, SYM_SIZE};
@@ -164,7 +162,7 @@ impl Counts {
 }
 
 impl Module<'_> {
-    /// Returns the size in bytes of the buffer that [`Loaded::retain`] needs.
+    /// Returns the size in bytes of the buffer that [`Loaded::retain`](crate::Loaded::retain) needs.
     ///
     /// `scratch` is a caller-provided buffer with one entry for each symbol. The call overwrites
     /// it.
@@ -179,40 +177,27 @@ impl Module<'_> {
     }
 }
 
-impl Loaded<'_> {
-    /// Stores the retained state in `buffer`: everything that the late passes need. After that, the
-    /// file and the symbol values may go. `memory` is the memory of the early pass.
-    ///
-    /// - `scratch` is a caller-provided buffer with one entry for each symbol. The call overwrites
-    ///   it.
-    /// - `buffer` is a caller-provided buffer of [`Module::retained_size`] bytes. The result
-    ///   borrows it.
-    ///
-    /// # Errors
-    /// - `RetainedTooShort`, `ValuesTooShort`: `buffer` or `scratch` is too short.
-    pub fn retain<'k, M: Memory + ?Sized>(
-        &self,
-        memory: &mut M,
-        scratch: &mut [u64],
-        buffer: &'k mut [u8],
-    ) -> Result<Late<'k>, Error> {
-        let module = &self.module;
-        capture(|report| {
-            let scratch = module.checked_values(scratch, report)?;
-            let mut target = |target, report: &mut Report| {
-                let target = module.target(memory, target, report)?;
-                Ok((target.address(), target.size()))
-            };
-            let counts = counts(module, scratch);
-            let (provided, needed) = (buffer.len() as u64, counts.bytes());
-            let Some(mut parts) = needed.and_then(|_| Parts::split(buffer, counts)) else {
-                let needed = needed.map_or(u64::MAX, |needed| needed as u64);
-                return Err(report.fail(ErrorKind::RetainedTooShort, provided, needed));
-            };
-            lay_out(module, &mut target, scratch, &mut parts);
-            Ok(Late::new(parts, module.profile()))
-        })
-    }
+/// Stores what the late passes of `module` need in `buffer`.
+pub(super) fn store<'k, M: Memory + ?Sized>(
+    module: &Module<'_>,
+    memory: &mut M,
+    scratch: &mut [u64],
+    buffer: &'k mut [u8],
+    report: &mut Report,
+) -> Result<Parts<'k>, Failed> {
+    let scratch = module.checked_values(scratch, report)?;
+    let mut target = |target, report: &mut Report| {
+        let target = module.target(memory, target, report)?;
+        Ok((target.address(), target.size()))
+    };
+    let counts = counts(module, scratch);
+    let (provided, needed) = (buffer.len() as u64, counts.bytes());
+    let Some(mut parts) = needed.and_then(|_| Parts::split(buffer, counts)) else {
+        let needed = needed.map_or(u64::MAX, |needed| needed as u64);
+        return Err(report.fail(ErrorKind::RetainedTooShort, provided, needed));
+    };
+    lay_out(module, &mut target, scratch, &mut parts);
+    Ok(parts)
 }
 
 /// Returns the size of each part.
