@@ -29,6 +29,6 @@ fn no_module_imports_a_higher_layer() {
         "check",
         "demo",
     ];
-    let layers = Layers { order: &order, exceptions: &[] };
+    let layers = Layers { order: &order };
     layers.check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
 }

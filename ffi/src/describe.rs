@@ -8,7 +8,7 @@ use crate::types::*;
 use core::ffi::{c_char, c_void};
 use core::ptr;
 use relakit::{Class, FailsAt, Module};
-use relakit_linux::special::{self, Effect};
+use relakit_linux::special::{self, Effect, ReadAt};
 
 /// Numbers that describe a module.
 #[repr(C)]
@@ -322,7 +322,7 @@ pub unsafe extern "C" fn relakit_module_special(
         let Some(special) = special::of_section(loaded, section_index) else { return Ok(RELAKIT_NOT_FOUND) };
         out.set(&relakit_special {
             struct_size: 0,
-            read_at: crate::names::read_at(special.first_read(version)),
+            read_at: read_at(special.first_read(version)),
             entry_size: special.entry_size(version).map_or(0, u32::from),
             rewrites_code: u32::from(matches!(special.effect, Effect::Rewrites | Effect::UpdatesAndRewrites)),
         });
@@ -330,4 +330,17 @@ pub unsafe extern "C" fn relakit_module_special(
     };
     // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
+}
+
+/// Returns the RELAKIT_READ_ number.
+const fn read_at(read_at: Option<ReadAt>) -> u32 {
+    match read_at {
+        Some(ReadAt::Load) => RELAKIT_READ_AT_LOAD,
+        Some(ReadAt::Finalize) => RELAKIT_READ_AT_FINALIZE,
+        Some(ReadAt::Formation) => RELAKIT_READ_AT_FORMATION,
+        Some(ReadAt::Coming) => RELAKIT_READ_AT_COMING,
+        Some(ReadAt::Init) => RELAKIT_READ_AT_INIT,
+        Some(ReadAt::OnDemand) => RELAKIT_READ_ON_DEMAND,
+        _ => RELAKIT_READ_NEVER,
+    }
 }

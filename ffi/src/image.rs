@@ -3,7 +3,6 @@
 use crate::callbacks::CWriter;
 use crate::error::{Failed, OrReport, Report};
 use crate::pointers::{Piece, Span, versioned};
-use crate::sechdrs::relakit_sechdrs;
 use crate::sechdrs_memory::{Addresses, pointer};
 use crate::status::*;
 use crate::types::*;

@@ -2,7 +2,7 @@
 //! struct_size can grow at their end; the others never change.
 #![cfg(target_pointer_width = "64")]
 
-use crate::*;
+use crate::{describe::*, findings::*, index::*, klp_names::*, types::*};
 use core::mem::{align_of, offset_of, size_of};
 
 macro_rules! layout {

@@ -4,7 +4,6 @@ use crate::describe::*;
 use core::ffi::{CStr, c_char};
 use core::ptr;
 use relakit::arch::type_c_name;
-use relakit_linux::special::ReadAt;
 
 /// Version of this ABI. A program and a library with the same number work together, even if one of
 /// them is newer.
@@ -49,17 +48,4 @@ pub const extern "C" fn relakit_class_name(section_class: u32) -> *const c_char 
         _ => return ptr::null(),
     };
     name.as_ptr()
-}
-
-/// Returns the RELAKIT_READ_ number.
-pub(crate) const fn read_at(read_at: Option<ReadAt>) -> u32 {
-    match read_at {
-        Some(ReadAt::Load) => RELAKIT_READ_AT_LOAD,
-        Some(ReadAt::Finalize) => RELAKIT_READ_AT_FINALIZE,
-        Some(ReadAt::Formation) => RELAKIT_READ_AT_FORMATION,
-        Some(ReadAt::Coming) => RELAKIT_READ_AT_COMING,
-        Some(ReadAt::Init) => RELAKIT_READ_AT_INIT,
-        Some(ReadAt::OnDemand) => RELAKIT_READ_ON_DEMAND,
-        _ => RELAKIT_READ_NEVER,
-    }
 }

@@ -210,7 +210,7 @@ unsafe impl Versioned for relakit_memory {
     const FIRST: u32 = 32;
 }
 // SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
-unsafe impl Versioned for crate::sechdrs::relakit_sechdrs {
+unsafe impl Versioned for relakit_sechdrs {
     const FIRST: u32 = 72;
 }
 
