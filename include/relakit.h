@@ -1653,7 +1653,7 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Returns the meaning of a status: an English sentence without a full stop. It never returns NULL:
+ * Returns the meaning of a status: an English text without a full stop. It never returns NULL:
  * for an unknown number the text is "unknown status". The text is constant.
  */
 const char *relakit_strerror(relakit_status status);

@@ -98,7 +98,7 @@ static void every_rule_has_its_texts(void)
     TEXT(relakit_lint_name(RULES), "klp-symbol-not-marked");
     TEXT(relakit_lint_field_name(1, 0), "");
     TEXT(relakit_lint_field_name(1, 1), "length");
-    TEXT(relakit_lint_field_name(1, 2), "most");
+    TEXT(relakit_lint_field_name(1, 2), "maximum");
     TEXT(relakit_lint_field_name(24, 0), "offset");
     TEXT(relakit_lint_field_name(24, 3), "relocation of the same field");
 }

@@ -204,12 +204,26 @@ pub(crate) const fn level(severity: Severity) -> &'static str {
 
 /// "value 0x1000, largest 0xfff": addresses, bytes and flags in hexadecimal, counts in decimal.
 fn numbers(numbers: &[(&'static str, u64)]) -> Option<String> {
-    const COUNTED: [&str; 17] = [
-        "position", "sympos", "symbols", "sections", "section", "target", "length", "most", "entries",
-        "bytes", "size", "left", "name", "index", "sh_info", "sh_link", "st_shndx",
+    const COUNTED: [&str; 16] = [
+        "sympos",
+        "symbols",
+        "sections",
+        "section",
+        "target",
+        "length",
+        "maximum",
+        "entries",
+        "bytes",
+        "size",
+        "relocations",
+        "name",
+        "index",
+        "sh_info",
+        "sh_link",
+        "st_shndx",
     ];
     let number = |&(name, number): &(&'static str, u64)| {
-        let is_counted = name.split(' ').any(|word| COUNTED.contains(&word.trim_end_matches("'s")));
+        let is_counted = !name.ends_with("flags") && name.split(' ').any(|word| COUNTED.contains(&word));
         if is_counted { format!("{name} {number}") } else { format!("{name} {number:#x}") }
     };
     let numbers: Vec<_> = numbers.iter().map(number).collect();

@@ -18,7 +18,7 @@ macro_rules! kinds {
             /// Every kind, in the order of the numbers.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// Returns an English sentence without the numbers.
+            /// Returns an English text without the numbers.
             pub const fn message(self) -> &'static CStr {
                 match self {
                     $(Self::$name => $text,)*
@@ -38,142 +38,142 @@ macro_rules! kinds {
 
 kinds! {
     /// A table, a section or a record reaches past the end of the file.
-    Truncated = -1, c"reaches past the end of the file", [c"file offset" c"size" c"file size"];
+    Truncated = -1, c"data extends past the end of the file", [c"file offset" c"size" c"file size"];
     /// The file does not begin with the ELF magic.
-    NotElf = -2, c"not an ELF file", [c"" c"first four bytes" c""];
+    NotElf = -2, c"not an ELF file", [c"" c"magic" c""];
     /// `e_ident` is not that of ELF64, little-endian, version 1 (gABI 4). Linux does not check it.
-    BadIdent = -3, c"not a 64-bit little-endian ELF file of version 1", [c"file offset" c"byte" c"expected"];
+    BadIdent = -3, c"unsupported ELF class, byte order or version", [c"file offset" c"byte" c"expected"];
     /// `e_type` is not `ET_REL`.
-    NotRelocatable = -4, c"not a relocatable object", [c"" c"e_type" c"expected"];
+    NotRelocatable = -4, c"not a relocatable file", [c"" c"e_type" c"expected"];
     /// `e_machine` is not `EM_X86_64`.
-    NotX86_64 = -5, c"not for x86-64", [c"" c"e_machine" c"expected"];
+    NotX86_64 = -5, c"not an x86-64 file", [c"" c"e_machine" c"expected"];
     /// `e_shentsize` is not the size of a section header.
-    BadHeaderSize = -6, c"section headers of the wrong size", [c"" c"e_shentsize" c"expected"];
+    BadHeaderSize = -6, c"wrong section header size", [c"" c"e_shentsize" c"expected"];
     /// Section 0 is not empty: type NULL, size 0, address 0 (Linux semantics 3).
-    BadSectionZero = -7, c"section 0 is not empty", [c"" c"field" c""];
-    /// More sections than an index can name.
-    TooManySections = -8, c"more sections than an index can name", [c"" c"sections" c"most"];
+    BadSectionZero = -7, c"section 0 is not empty", [c"" c"value" c""];
+    /// The file has more sections than a section index can number.
+    TooManySections = -8, c"too many sections", [c"" c"sections" c"maximum"];
     /// The module has no sections, or it uses extended numbering and the profile does not.
     NoSections = -9, c"no section headers", [c"" c"e_shnum" c""];
     /// `e_shstrndx` is not the index of a string table that ends with NUL.
     BadNameTable = -10, c"section name table is not a NUL-terminated string table", [c"" c"e_shstrndx" c"sections"];
     /// `sh_name` is outside the name table, or the name does not end in it.
-    BadSectionName = -11, c"section name lies outside the name table", [c"" c"sh_name" c"table size"];
+    BadSectionName = -11, c"section name is outside the name table", [c"" c"sh_name" c"table size"];
     /// A relocatable module needs a symbol table.
     NoSymbolTable = -12, c"no symbol table", [c"" c"" c""];
     /// The file has a second symbol table.
-    ManySymbolTables = -13, c"a second symbol table", [c"" c"first one" c""];
+    ManySymbolTables = -13, c"more than one symbol table", [c"" c"first section" c""];
     /// `sh_link` of the symbol table is not the index of a string table, or the profile refuses the
     /// table.
-    BadStringTable = -14, c"symbol names are not in a valid string table", [c"" c"sh_link" c"sections"];
+    BadStringTable = -14, c"symbol table has no valid string table", [c"" c"sh_link" c"sections"];
     /// `st_name` is outside the string table, or the name does not end in it.
-    BadSymbolName = -15, c"symbol name lies outside the string table", [c"" c"st_name" c"table size"];
+    BadSymbolName = -15, c"symbol name is outside the string table", [c"" c"st_name" c"table size"];
     /// The size of a relocation table is not a multiple of 24. Linux ignores the rest.
-    PartialEntry = -16, c"relocation table ends inside an entry", [c"" c"size" c"bytes left over"];
+    PartialEntry = -16, c"relocation table ends with an incomplete entry", [c"" c"size" c"remaining bytes"];
 
     /// A relocation uses a symbol that does not exist.
     SymbolIndex = -17, c"symbol index is outside the symbol table", [c"offset" c"" c"symbols"];
     /// `st_shndx` is the index of no section, or a reserved index that is not supported.
     SymbolSection = -18, c"symbol has an invalid section index", [c"" c"st_shndx" c"sections"];
     /// A symbol is common. Compile with -fno-common.
-    CommonSymbol = -19, c"common symbol in a module (compile with -fno-common)", [c"" c"size" c""];
+    CommonSymbol = -19, c"common symbol in a module", [c"" c"size" c""];
     /// A symbol is undefined and not weak, and the resolver does not export it.
     UnknownSymbol = -20, c"unknown symbol", [c"" c"" c""];
     /// A relocation uses a symbol of a section without memory.
-    SymbolUnassigned = -21, c"symbol lies in a section that has no address", [c"offset" c"symbol's section" c""];
+    SymbolUnassigned = -21, c"symbol is in a section that has no memory", [c"offset" c"symbol section" c""];
     /// The caller-provided buffer for symbol values is too short.
-    ValuesTooShort = -22, c"memory lent for symbol values is too short", [c"" c"entries lent" c"entries needed"];
+    ValuesTooShort = -22, c"buffer for symbol values is too short", [c"" c"entries provided" c"entries needed"];
     /// The resolver failed. `value` is its [`CallbackError`].
-    Resolver = -23, c"the resolver failed", [c"" c"its number" c""];
+    Resolver = -23, c"resolver failed", [c"" c"callback result" c""];
 
     /// The name of a section with `SHF_RELA_LIVEPATCH` does not begin with `.klp.rela.<object>`.
-    BadKlpSectionName = -24, c"livepatch section with an incorrectly formatted name", [c"" c"" c""];
+    BadKlpSectionName = -24, c"malformed livepatch section name", [c"" c"" c""];
     /// A livepatch relocation uses a symbol whose `st_shndx` is not `SHN_LIVEPATCH`.
-    NotKlpSymbol = -25, c"symbol is not marked as a livepatch symbol", [c"offset" c"st_shndx" c""];
+    NotKlpSymbol = -25, c"symbol of a livepatch relocation is not SHN_LIVEPATCH", [c"offset" c"st_shndx" c""];
     /// The symbol's name is not `.klp.sym.<object>.<name>,<sympos>`.
-    BadKlpSymbolName = -26, c"livepatch symbol with an incorrectly formatted name", [c"offset" c"" c""];
+    BadKlpSymbolName = -26, c"malformed livepatch symbol name", [c"offset" c"" c""];
     /// A livepatch section for a module uses a symbol of vmlinux, which only the early pass
     /// resolves.
-    VmlinuxFromModule = -27, c"module-specific livepatch section uses a vmlinux symbol", [c"offset" c"" c""];
+    VmlinuxFromModule = -27, c"livepatch section for a module uses a vmlinux symbol", [c"offset" c"" c""];
     /// The object has no symbol of that name, or its value is 0.
-    KlpNotFound = -28, c"livepatch symbol not found in its object", [c"offset" c"position" c""];
+    KlpNotFound = -28, c"livepatch symbol not found in its object", [c"offset" c"sympos" c""];
     /// The sympos is 0, so the name must be unique in its object. It is not.
-    KlpAmbiguous = -29, c"livepatch symbol is ambiguous: position 0, and the object has several", [c"offset" c"position" c""];
+    KlpAmbiguous = -29, c"ambiguous livepatch symbol: sympos is 0, but the name is not unique", [c"offset" c"sympos" c""];
     /// The object has fewer symbols of that name.
-    KlpSympos = -30, c"livepatch symbol position is past the last symbol of that name", [c"offset" c"position" c""];
+    KlpSympos = -30, c"sympos is greater than the number of symbols of that name", [c"offset" c"sympos" c""];
     /// A late section is not `SHF_ALLOC`. Linux has freed it when the object is loaded, and reads
     /// freed memory.
-    LateNotAllocated = -31, c"module-specific livepatch section is not SHF_ALLOC", [c"" c"sh_flags" c""];
+    LateNotAllocated = -31, c"livepatch section for a module is not SHF_ALLOC", [c"" c"sh_flags" c""];
     /// `sh_info` is the index of no section. In a late pass, Linux writes through a wild pointer.
     TargetOutOfRange = -32, c"relocation target does not exist", [c"" c"sh_info" c"sections"];
     /// The target of a late section is not in memory. Linux writes to freed memory.
-    TargetNotAllocated = -33, c"relocation target is not in memory", [c"" c"target" c"its sh_flags"];
+    TargetNotAllocated = -33, c"relocation target is not in memory", [c"" c"target" c"target sh_flags"];
     /// The target of a late section is the template of the per-CPU data, which Linux has freed by
     /// then.
-    TargetPerCpu = -34, c"relocation target is the per-CPU template, which is gone after loading", [c"" c"target" c""];
+    TargetPerCpu = -34, c"relocation target is the per-CPU template, which is freed after load", [c"" c"target" c""];
     /// The target is the symbol or string table, which the pass reads.
-    TargetIsSymbolTable = -35, c"relocation target is the symbol table or its strings", [c"" c"target" c""];
+    TargetIsSymbolTable = -35, c"relocation target is the symbol table or its string table", [c"" c"target" c""];
     /// A livepatch section of type NOBITS has no relocations to read.
-    NoRelocationBytes = -36, c"livepatch section occupies no bytes in the file", [c"" c"size" c""];
+    NoRelocationBytes = -36, c"livepatch section has no content in the file", [c"" c"size" c""];
     /// x86-64 has no REL relocations (psABI 4.4).
-    RelSection = -37, c"REL relocations are not used on x86-64", [c"" c"target" c""];
+    RelSection = -37, c"SHT_REL sections are not supported on x86-64", [c"" c"target" c""];
 
     /// The flags of the pass do not support the relocation type.
     UnknownType = -38, c"unknown relocation type", [c"offset" c"" c""];
     /// The value does not fit its field.
     Overflow = -39, c"value does not fit its field", [c"offset" c"value" c"largest"];
     /// The field is not inside the target section.
-    OffsetOutside = -40, c"field lies outside its section", [c"offset" c"field size" c"section size"];
+    OffsetOutside = -40, c"field is outside the target section", [c"offset" c"field size" c"section size"];
     /// A field is not zero before its relocation.
     TargetNotZero = -41, c"field is not zero before its relocation", [c"offset" c"value" c"existing"];
     /// A field does not hold the value that was applied, so it is not cleared.
-    TargetMismatch = -42, c"field does not hold what the relocation wrote", [c"offset" c"expected" c"existing"];
+    TargetMismatch = -42, c"field does not hold the relocated value", [c"offset" c"expected" c"existing"];
     /// A writer failed. Nothing is changed. `value` is its [`CallbackError`].
-    Writer = -43, c"the writer failed, nothing is changed", [c"offset" c"its number" c""];
+    Writer = -43, c"writer failed, nothing is changed", [c"offset" c"callback result" c""];
     /// `sync` failed, and the pass was rolled back. `value` is its [`CallbackError`].
-    Sync = -44, c"the writer's sync failed, the pass was undone", [c"" c"its number" c""];
+    Sync = -44, c"sync of the writer failed, nothing is changed", [c"" c"callback result" c""];
     /// A writer failed, and the rollback failed too. The entries 0 to `entry` hold their values.
     /// The later entries are as before, or cleared if the pass was clearing. Without `entry`, no
     /// entry holds its value. `value` is the [`CallbackError`] of the writer.
-    NotUndone = -45, c"undoing failed too: the section's entries up to this one stay written", [c"offset" c"its number" c""];
+    NotUndone = -45, c"rollback failed, memory is partly changed", [c"offset" c"callback result" c""];
     /// A dry run cannot check a field that begins before the end of the field before it.
-    FieldsNotAscending = -46, c"fields overlap or do not ascend, and a dry run may not write", [c"offset" c"" c""];
+    FieldsNotAscending = -46, c"dry run is impossible: fields overlap or are not in ascending order", [c"offset" c"" c""];
 
     /// A section that is relocated has no memory.
-    NotAssigned = -47, c"section was not placed", [c"" c"size" c""];
+    NotAssigned = -47, c"section has no memory", [c"" c"size" c""];
     /// The memory for a section is not of the section's size.
-    AssignedSize = -48, c"memory for the section is not of its size", [c"" c"bytes lent" c"bytes needed"];
+    AssignedSize = -48, c"memory of the section has the wrong size", [c"" c"bytes provided" c"bytes needed"];
     /// The name of the object is empty, or it is "vmlinux".
-    NotAModule = -49, c"not the name of a module", [c"" c"length" c""];
+    NotAModule = -49, c"not a module name", [c"" c"length" c""];
     /// The late relocations of the object are already applied.
-    AlreadyLive = -50, c"object came before and has not gone", [c"" c"" c""];
+    AlreadyLive = -50, c"late relocations of this module are already applied", [c"" c"" c""];
     /// The late relocations of the object are not applied.
-    NotLive = -51, c"object has not come", [c"" c"" c""];
+    NotLive = -51, c"late relocations of this module are not applied", [c"" c"" c""];
     /// The caller-provided buffer for the retained state is too short.
-    RetainedTooShort = -52, c"memory lent for the late relocations is too short", [c"" c"bytes lent" c"bytes needed"];
+    RetainedTooShort = -52, c"buffer for the retained state is too short", [c"" c"bytes provided" c"bytes needed"];
     /// The section does not have the address of the early pass.
-    SectionMoved = -53, c"section is not where it was when the module was loaded", [c"" c"address" c"expected"];
+    SectionMoved = -53, c"section address has changed since the early pass", [c"" c"address" c"expected"];
     /// The module has late relocations for more objects than can be listed.
-    TooManyObjects = -54, c"more objects than can be listed", [c"" c"" c"most"];
+    TooManyObjects = -54, c"too many patched objects", [c"" c"" c"maximum"];
     /// There is no section of that index, or it is section 0.
     NoSuchSection = -55, c"no such section", [c"" c"index" c"sections"];
     /// The section is not of type RELA.
     NotRelocations = -56, c"not a relocation section", [c"" c"sh_type" c""];
     /// The target overlaps memory that the pass reads: section headers, symbols, names or
     /// relocations.
-    TargetOverlaps = -57, c"relocation target overlaps what is read to relocate it", [c"" c"target" c""];
+    TargetOverlaps = -57, c"relocation target overlaps memory that the pass reads", [c"" c"target" c""];
     /// The caller-provided buffer for an index of names is too short.
-    IndexTooShort = -58, c"memory lent for the index of names is too short", [c"" c"bytes lent" c"bytes needed"];
+    IndexTooShort = -58, c"buffer for the name index is too short", [c"" c"bytes provided" c"bytes needed"];
     /// Two `SHT_SYMTAB_SHNDX` sections belong to the symbol table. The gABI does not say which one
     /// takes precedence. Linux does not read them.
-    ManySectionIndices = -59, c"a second table of section indices for the symbols", [c"" c"first one" c""];
+    ManySectionIndices = -59, c"more than one SHT_SYMTAB_SHNDX section for the symbol table", [c"" c"first section" c""];
     /// The target is a relocation section. Linux would read the entries that it has changed.
     TargetIsRelocations = -60, c"relocation target is a relocation section", [c"" c"target" c""];
     /// The section's last byte would have an address past 2^64 - 1.
-    AddressWraps = -61, c"section's addresses wrap past 2^64", [c"" c"address" c"size"];
+    AddressWraps = -61, c"section address range wraps past 2^64", [c"" c"address" c"size"];
     /// All relocation tables together are larger than the file. They share bytes, so that a small
     /// file could take a long time.
-    RelocationsTooLarge = -62, c"relocation tables together are larger than the file", [c"" c"bytes together" c"file size"];
+    RelocationsTooLarge = -62, c"total size of the relocation tables exceeds the file size", [c"" c"total size" c"file size"];
     /// A relocation uses a symbol with value 0 that is `SHN_LIVEPATCH`, or `SHN_UNDEF` and not
     /// weak.
     SymbolUnresolved = -63, c"symbol is not resolved: its value is 0", [c"offset" c"st_shndx" c""];
@@ -181,15 +181,15 @@ kinds! {
     EmptyFile = -64, c"file is empty", [c"" c"" c""];
     /// An unused header (`SHT_NULL`) has `SHF_RELA_LIVEPATCH`, and a name outside the name table,
     /// which Linux reads.
-    KlpNameOutside = -65, c"livepatch section's name lies outside the name table", [c"" c"sh_name" c"table size"];
+    KlpNameOutside = -65, c"livepatch section name is outside the name table", [c"" c"sh_name" c"table size"];
     /// A section shares bytes of the file with what Linux writes before it reads the section: the
     /// section headers, or the per-CPU template.
-    SharedBytes = -66, c"section shares bytes of the file with what Linux writes while it loads", [c"" c"file offset" c"size"];
+    SharedBytes = -66, c"section overlaps file data that Linux changes during load", [c"" c"file offset" c"size"];
     /// An unused header (`SHT_NULL`) has `SHF_ALLOC` and describes bytes outside the file, which
     /// Linux copies.
-    NullOutside = -67, c"unused section header has SHF_ALLOC and leads outside of the file", [c"" c"file offset" c"size"];
+    NullOutside = -67, c"SHT_NULL section is SHF_ALLOC, but its content is outside the file", [c"" c"file offset" c"size"];
     /// The flags of the pass exclude each other: a field cannot be both overwritten and added to.
-    FlagsConflict = -68, c"flags exclude each other", [c"" c"flags" c""];
+    FlagsConflict = -68, c"conflicting flags", [c"" c"flags" c""];
 }
 
 impl fmt::Display for ErrorKind {

@@ -42,8 +42,8 @@ pub const extern "C" fn relakit_class_name(section_class: u32) -> *const c_char 
         RELAKIT_CLASS_ORDINARY => c"ordinary",
         RELAKIT_CLASS_KLP_EARLY => c"livepatch, early",
         RELAKIT_CLASS_KLP_LATE => c"livepatch, late",
-        RELAKIT_CLASS_SKIPPED => c"passed over",
-        RELAKIT_CLASS_LEGACY_ARCH => c"livepatch in the old design",
+        RELAKIT_CLASS_SKIPPED => c"skipped",
+        RELAKIT_CLASS_LEGACY_ARCH => c"livepatch, older design",
         RELAKIT_CLASS_MALFORMED => c"malformed",
         _ => return ptr::null(),
     };

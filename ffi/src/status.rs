@@ -285,26 +285,26 @@ pub const RELAKIT_ERR_NOT_AN_INDEX: i32 = -115;
 /// The statuses that the core does not have: number, message, meaning of value and limit.
 const CALL_STATUSES: &[(relakit_status, &CStr, [&CStr; 2])] = &[
     (RELAKIT_OK, c"success", [c"", c""]),
-    (RELAKIT_NOT_FOUND, c"no such thing", [c"", c""]),
+    (RELAKIT_NOT_FOUND, c"not found", [c"", c""]),
     (RELAKIT_ERR_NULL, c"pointer is NULL", [c"argument", c""]),
-    (RELAKIT_ERR_LENGTH, c"impossible length", [c"argument", c"length"]),
-    (RELAKIT_ERR_ALIGNMENT, c"pointer is not aligned", [c"argument", c"multiple of"]),
-    (RELAKIT_ERR_STRUCT_SIZE, c"impossible struct_size", [c"argument", c"struct_size"]),
-    (RELAKIT_ERR_FLAGS, c"unknown flag", [c"argument", c"flags"]),
-    (RELAKIT_ERR_RESERVED, c"member that must be 0 is not", [c"argument", c""]),
-    (RELAKIT_ERR_OVERLAP, c"memory overlaps", [c"argument", c""]),
-    (RELAKIT_ERR_ORDER, c"call out of order", [c"stage", c""]),
+    (RELAKIT_ERR_LENGTH, c"invalid length", [c"argument", c"length"]),
+    (RELAKIT_ERR_ALIGNMENT, c"misaligned pointer", [c"argument", c"alignment"]),
+    (RELAKIT_ERR_STRUCT_SIZE, c"invalid struct_size", [c"argument", c"struct_size"]),
+    (RELAKIT_ERR_FLAGS, c"unknown or unsupported flag", [c"argument", c"flags"]),
+    (RELAKIT_ERR_RESERVED, c"member that must be 0 is not 0", [c"argument", c""]),
+    (RELAKIT_ERR_OVERLAP, c"buffers overlap", [c"argument", c""]),
+    (RELAKIT_ERR_ORDER, c"call is not allowed in this stage", [c"stage", c""]),
     (
         RELAKIT_ERR_STATE_TOO_SHORT,
-        c"memory lent for the state is too short",
-        [c"bytes lent", c"bytes needed"],
+        c"buffer for the module state is too short",
+        [c"bytes provided", c"bytes needed"],
     ),
-    (RELAKIT_ERR_NOT_A_MODULE_STATE, c"not the state of a module", [c"", c""]),
-    (RELAKIT_ERR_BUSY, c"called back into the module by its own callback", [c"", c""]),
+    (RELAKIT_ERR_NOT_A_MODULE_STATE, c"not a module state", [c"", c""]),
+    (RELAKIT_ERR_BUSY, c"callback called relakit with its own module", [c"", c""]),
     (RELAKIT_ERR_PROFILE, c"unknown profile", [c"profile", c""]),
-    (RELAKIT_ERR_CALLBACK, c"callback is NULL", [c"argument", c""]),
-    (RELAKIT_ERR_SYMBOLS, c"not exactly one source of symbol values", [c"argument", c""]),
-    (RELAKIT_ERR_NOT_AN_INDEX, c"not an index of names", [c"", c""]),
+    (RELAKIT_ERR_CALLBACK, c"required callback or writer is NULL", [c"argument", c""]),
+    (RELAKIT_ERR_SYMBOLS, c"not exactly one of values and symtab is set", [c"argument", c""]),
+    (RELAKIT_ERR_NOT_AN_INDEX, c"not a name index", [c"", c""]),
 ];
 
 /// Returns the row of a status that the core does not have.
@@ -319,7 +319,7 @@ fn kind(status: relakit_status) -> Option<ErrorKind> {
     ErrorKind::ALL.iter().copied().find(|kind| *kind as i32 == status)
 }
 
-/// Returns the meaning of a status: an English sentence without a full stop. It never returns NULL:
+/// Returns the meaning of a status: an English text without a full stop. It never returns NULL:
 /// for an unknown number the text is "unknown status". The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_strerror(status: relakit_status) -> *const c_char {

@@ -1,6 +1,5 @@
-//! Other checks of Linux's module loader, which have nothing to do with relocations (Linux
-//! semantics 2, 3, 15 and 16). Checks that need the running kernel are left out: signatures,
-//! versions of symbols.
+//! Checks of Linux's module loader that do not concern relocations (Linux semantics 2, 3, 15 and
+//! 16). Checks that need the running kernel are not included: signatures, versions of symbols.
 
 use core::ffi::CStr;
 use relakit::Module;
@@ -33,7 +32,7 @@ macro_rules! rules {
         }
 
         impl LoaderCheck {
-            /// Returns an English sentence that says what is wrong.
+            /// Returns an English text that says what is wrong.
             pub const fn message(self) -> &'static CStr {
                 match self {
                     $(Self::$name => $text,)*
@@ -70,29 +69,29 @@ const EINVAL: i32 = 22;
 const ALWAYS: (u16, u16) = (5, 8);
 
 rules! {
-    /// Recorded: 6.1 accepts it, 6.12 refuses it. The checks were added together in 6.4.
-    ManyModinfo = c"a second .modinfo section", Validity, ENOEXEC, (6, 4);
+    /// Recorded: 6.1 accepts a second section, 6.12 refuses it. The check is in 6.4 and later.
+    ManyModinfo = c"more than one .modinfo section", Validity, ENOEXEC, (6, 4);
     /// The module has no `struct module`.
     NoThisModule = c"no .gnu.linkonce.this_module section", Validity, ENOEXEC, ALWAYS;
-    /// 6.4, as above.
-    ManyThisModule = c"a second .gnu.linkonce.this_module section", Validity, ENOEXEC, (6, 4);
-    /// 6.4, as above.
-    ThisModuleNobits = c".gnu.linkonce.this_module has no bytes in the file", Validity, ENOEXEC, (6, 4);
-    /// 6.4, as above.
+    /// In 6.4 and later.
+    ManyThisModule = c"more than one .gnu.linkonce.this_module section", Validity, ENOEXEC, (6, 4);
+    /// In 6.4 and later.
+    ThisModuleNobits = c".gnu.linkonce.this_module has no content in the file", Validity, ENOEXEC, (6, 4);
+    /// In 6.4 and later.
     ThisModuleNotAllocated = c".gnu.linkonce.this_module is not SHF_ALLOC", Validity, ENOEXEC, (6, 4);
-    /// 6.4, as above. The kernel compares the size with its own. The symbol `__this_module` has the
-    /// size for which the module was built.
-    ThisModuleSize = c".gnu.linkonce.this_module has not the size of struct module", Validity, ENOEXEC, (6, 4);
-    /// Linux 6.14 on (Linux semantics 16).
-    VersionsApart = c"__version_ext_crcs and __version_ext_names do not belong together", Validity, ENOEXEC, (6, 14);
-    /// Linux 7.1 on (Linux semantics 16).
-    NoExportFlags = c"exports symbols and has no __kflagstab section", Validity, ENOEXEC, (7, 1);
+    /// In 6.4 and later. The kernel compares the size with its own. The symbol `__this_module` has
+    /// the size for which the module was built.
+    ThisModuleSize = c".gnu.linkonce.this_module does not have the size of struct module", Validity, ENOEXEC, (6, 4);
+    /// In 6.14 and later (Linux semantics 16).
+    VersionsApart = c"__version_ext_crcs and __version_ext_names do not match", Validity, ENOEXEC, (6, 14);
+    /// In 7.1 and later (Linux semantics 16).
+    NoExportFlags = c"module exports symbols, but has no __kflagstab section", Validity, ENOEXEC, (7, 1);
     /// `STRICT_MODULE_RWX`, which x86-64 always has.
-    WriteAndExecute = c"a section is writable and executable", Layout, ENOEXEC, ALWAYS;
+    WriteAndExecute = c"section is writable and executable", Layout, ENOEXEC, ALWAYS;
     /// Recorded: 6.12 refuses it, 6.1 only warns.
     SameName = c"two sections in memory have the same name", Sysfs, EEXIST, (6, 12);
     /// `klp_enable_patch` needs `livepatch` in .modinfo, with any value.
-    NotMarkedLivepatch = c"enables a livepatch, and .modinfo does not say livepatch", Init, EINVAL, ALWAYS;
+    NotMarkedLivepatch = c"module enables a livepatch, but .modinfo has no livepatch entry", Init, EINVAL, ALWAYS;
 }
 
 /// A check that a module fails.

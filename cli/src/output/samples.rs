@@ -27,7 +27,7 @@ pub(crate) fn rejected() -> Report {
         ..Prediction::refused(Phase::Coming, 22, message)
     };
     let mut half = row(Lint::HalfApplied, late(3));
-    half.numbers = vec![("relocations left", 2)];
+    half.numbers = vec![("written relocations", 2)];
     half.details = vec!["when nfs is loaded".to_owned()];
     let mut rewritten = row(Lint::LateIntoRewritten, late(0));
     let entry = Location { entry: Some(0), ..section(12, ".altinstructions") };
@@ -61,7 +61,7 @@ pub(crate) fn hostile() -> Report {
     let error = ErrorRow {
         errno: None,
         numbers: vec![("field size", 4), ("section size", 0x83)],
-        ..error("OffsetOutside", "field lies outside its section", location)
+        ..error("OffsetOutside", "field is outside the target section", location)
     };
     Report {
         file: "a%20 b/\u{1b}[31m:\u{e9}.ko".to_owned(),

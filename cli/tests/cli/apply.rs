@@ -82,10 +82,10 @@ fn an_early_pass_that_fails_reports_all_unknown_symbols() {
 #[test]
 fn unloading_first_and_loading_twice_are_refused() {
     let folder = Folder::new();
-    assert!(stderr(&apply(&folder, "--going demo_disk")).contains("has not come"));
+    assert!(stderr(&apply(&folder, "--going demo_disk")).contains("are not applied"));
     let twice = apply(&folder, &format!("{FIRST} {SECOND}"));
     assert_eq!(code(&twice), 1);
-    assert!(stderr(&twice).contains("came before"));
+    assert!(stderr(&twice).contains("already applied"));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_truncated_module_is_an_error() {
     folder.write("cut.ko", &module[..module.len() - 1]);
     let failed = apply_to(&folder, "cut.ko", "");
     assert_eq!(code(&failed), 1);
-    assert!(stderr(&failed).contains("reaches past the end of the file"), "{}", stderr(&failed));
+    assert!(stderr(&failed).contains("extends past the end of the file"), "{}", stderr(&failed));
     assert!(stderr(&apply_to(&folder, "broken.ko", "")).contains("not an ELF file"));
 }
 
@@ -164,7 +164,7 @@ fn a_relocated_section_needs_an_address() {
     let failed = apply(&folder, "");
     assert_eq!(code(&failed), 1);
     // Each relocated section once.
-    assert_eq!(stderr(&failed).matches("was not placed").count(), 8, "{}", stderr(&failed));
+    assert_eq!(stderr(&failed).matches("section has no memory").count(), 8, "{}", stderr(&failed));
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn the_table_has_every_rule_in_the_order_of_the_numbers() {
     let text = fs::read_to_string(&path).unwrap();
     let (before, table) = text.split_once("\n| name |").expect("a table");
     let (_, after) = table.split_once("\n\n").expect("text after the table");
-    let mut expected = "\n| name | severity | what is so |\n|---|---|---|\n".to_owned();
+    let mut expected = "\n| name | severity | message |\n|---|---|---|\n".to_owned();
     for (name, severity, sentence) in rules() {
         writeln!(expected, "| [{name}]({name}.md) | {severity} | {} |", escaped(sentence)).unwrap();
     }

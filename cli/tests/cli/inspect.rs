@@ -182,7 +182,7 @@ fn sections_that_cannot_be_applied_have_a_reason_and_the_exit_code_is_0() {
     let target = |section| demo.header(section, 44);
     for (at, bytes, class, expected) in [
         // A livepatch flag on .rela.text.
-        (flags(2), 0x10_0040u64.to_le_bytes().to_vec(), "malformed", "incorrectly formatted name"),
+        (flags(2), 0x10_0040u64.to_le_bytes().to_vec(), "malformed", "malformed livepatch section name"),
         // sh_info of .klp.rela.demo_disk..text, of .klp.rela.vmlinux..text, of .rela.text.
         (
             target(26),
@@ -190,12 +190,12 @@ fn sections_that_cannot_be_applied_have_a_reason_and_the_exit_code_is_0() {
             "malformed",
             "the module loads, but demo_disk cannot be loaded",
         ),
-        (target(27), 99u32.to_le_bytes().to_vec(), "skipped", "sh_info names no section"),
+        (target(27), 99u32.to_le_bytes().to_vec(), "skipped", "sh_info is not a section index"),
         (target(2), 23u32.to_le_bytes().to_vec(), "malformed", "the module cannot be loaded"),
-        (target(2), 24u32.to_le_bytes().to_vec(), "malformed", "symbol table or its strings"),
+        (target(2), 24u32.to_le_bytes().to_vec(), "malformed", "symbol table or its string table"),
         (target(2), 25u32.to_le_bytes().to_vec(), "skipped", "the target is not SHF_ALLOC"),
         // .klp.rela.vmlinux..text without the flag, or of 23 bytes more.
-        (flags(27), 0x42u64.to_le_bytes().to_vec(), "ordinary", "SHF_RELA_LIVEPATCH is not set"),
+        (flags(27), 0x42u64.to_le_bytes().to_vec(), "ordinary", "without SHF_RELA_LIVEPATCH"),
         (demo.header(27, 32), 47u64.to_le_bytes().to_vec(), "KLP early", "the last 23 bytes"),
     ] {
         let spoilt = demo.clone().put(at, &bytes);
@@ -229,8 +229,16 @@ fn malformed_livepatch_symbols_have_a_reason() {
         ),
         (bad(".klp.tmb.demo_disk.demo_queue,0"), "error", "malformed name: it does not begin with .klp.sym."),
         (bad(".klp.sym.demo_disk.demo_que,0ue"), "warning", "\"ue\" after the sympos is ignored"),
-        (bad(".klp.sym.vmlinux.demo_queue_2,0"), "error", "section uses a vmlinux symbol"),
-        (demo.clone().put(symbol(20) + 6, &[0, 0]), "error", "not marked as a livepatch symbol"),
+        (
+            bad(".klp.sym.vmlinux.demo_queue_2,0"),
+            "error",
+            "livepatch section for a module uses a vmlinux symbol",
+        ),
+        (
+            demo.clone().put(symbol(20) + 6, &[0, 0]),
+            "error",
+            "symbol of a livepatch relocation is not SHN_LIVEPATCH",
+        ),
         // `modinfo` is not used. An ordinary relocation uses `klp_enable_patch`.
         (marked(10), "info", "not a livepatch name, and not used"),
         (marked(17), "info", "not a livepatch name, and never resolved"),
@@ -332,7 +340,7 @@ fn tables_that_together_are_larger_than_the_file_are_refused() {
     let demo = demo.put(40, &offset).put(60, &count.to_le_bytes());
     let text = run(&demo, "");
     assert_eq!(text.status.code(), Some(1), "{}", stderr(&text));
-    assert!(stderr(&text).contains("relocation tables together are larger than the file"));
+    assert!(stderr(&text).contains("total size of the relocation tables exceeds the file size"));
 }
 
 #[test]

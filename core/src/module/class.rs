@@ -136,18 +136,18 @@ impl Reason {
     /// Returns the same text for C.
     pub const fn message(self) -> &'static CStr {
         match self {
-            Self::Rela => c"relocations of a section in memory",
+            Self::Rela => c"relocations for a section in memory",
             Self::RelaWithKlpName => {
-                c"named .klp.rela., but SHF_RELA_LIVEPATCH is not set: applied as ordinary relocations"
+                c"named like a livepatch section, but without SHF_RELA_LIVEPATCH: applied as ordinary relocations"
             }
-            Self::Vmlinux => c"livepatch relocations against vmlinux",
-            Self::Module => c"livepatch relocations against a module",
-            Self::OtherType => c"holds no relocations",
-            Self::ArchName => c"from the old livepatch design, which no profile reads",
-            Self::NoTarget => c"sh_info names no section",
+            Self::Vmlinux => c"livepatch relocations for vmlinux",
+            Self::Module => c"livepatch relocations for a module",
+            Self::OtherType => c"contains no relocations",
+            Self::ArchName => c"livepatch section of an older design, which no profile reads",
+            Self::NoTarget => c"sh_info is not a section index",
             Self::TargetNotAllocated => c"the target is not SHF_ALLOC",
-            Self::TargetDropped => c"the target is read while loading and not kept",
-            Self::TargetPerCpu => c"the target is the per-CPU section, which this kernel does not relocate",
+            Self::TargetDropped => c"the target is read during load and not retained",
+            Self::TargetPerCpu => c"the target is the per-CPU section, which the profile does not relocate",
             Self::Fault(kind) => kind.message(),
         }
     }

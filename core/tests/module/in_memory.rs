@@ -55,7 +55,7 @@ fn section_0_is_never_in_memory_and_relocating_it_fails_if_it_says_that_it_is() 
             assert!(!in_memory(&builder, LINUX).0.contains(&0));
             World::new(&builder, LINUX, Names::new(&[("vmlinux", "f", &[1])])).early_fault()
         };
-        assert_eq!(fault(0), None::<ErrorKind>, "passed over");
+        assert_eq!(fault(0), None::<ErrorKind>, "skipped");
         assert_eq!(fault(ALLOC), Some(TargetOutOfRange));
     }
 }

@@ -102,7 +102,7 @@ fn expected_class(case: &str, name: &[u8]) -> String {
             "malformed, the load fails"
         }
         "sec_info_zero_badname" | "sec_info_zero_badname_module_event" => "malformed, any coming fails",
-        "sec_info_huge" | "sec_info_nonalloc" => "passed over",
+        "sec_info_huge" | "sec_info_nonalloc" => "skipped",
         "sec_info_nonalloc_module" | "sec_no_alloc_module_early" | "sec_no_alloc_module" => {
             "malformed, the coming of orc_tgt1 fails"
         }
@@ -125,7 +125,7 @@ fn describe(class: &Class<'_>) -> String {
         Class::Ordinary { .. } => "ordinary".to_owned(),
         Class::KlpEarly { .. } => "early".to_owned(),
         Class::KlpLate { object, .. } => format!("late, of {}", text(object)),
-        Class::Skipped => "passed over".to_owned(),
+        Class::Skipped => "skipped".to_owned(),
         Class::Malformed { fails: FailsAt::Load, .. } => "malformed, the load fails".to_owned(),
         Class::Malformed { fails: FailsAt::AnyComing, .. } => "malformed, any coming fails".to_owned(),
         Class::Malformed { fails: FailsAt::Coming(object), .. } => {
