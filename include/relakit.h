@@ -262,7 +262,7 @@
  * e_machine is not EM_X86_64.
  * (value: e_machine; limit: expected)
  */
-#define RELAKIT_ERR_NOT_X86_64 -5
+#define RELAKIT_ERR_WRONG_MACHINE -5
 
 /**
  * e_shentsize is not the size of a section header.
@@ -1492,7 +1492,7 @@ struct relakit_klp_section_name {
     const char *object;
     /**
      * Length of `object` in bytes. Linux cuts a longer name to 55 bytes, and so does relakit. In
-     * this case object[object_len] is not the dot.
+     * this case `object[object_len]` is not the dot.
      */
     size_t object_len;
     /**
@@ -1954,7 +1954,7 @@ size_t relakit_module_align(void);
  * RELAKIT_ERR_BAD_IDENT              not with profiles of Linux: e_ident is not ELF64,
  *                                    little-endian, version 1;
  * RELAKIT_ERR_NOT_RELOCATABLE        e_type is not ET_REL;
- * RELAKIT_ERR_NOT_X86_64             e_machine is not EM_X86_64;
+ * RELAKIT_ERR_WRONG_MACHINE             e_machine is not EM_X86_64;
  * RELAKIT_ERR_BAD_HEADER_SIZE        e_shentsize is not 64;
  * RELAKIT_ERR_BAD_SECTION_ZERO       section 0 is not empty;
  * RELAKIT_ERR_TOO_MANY_SECTIONS      the number of sections does not fit 32 bits;

@@ -57,7 +57,7 @@ static relakit_status open_sections(struct object *object, struct relakit_error 
     if (header.e_type != ET_REL)
         return fault(error, RELAKIT_ERR_NOT_RELOCATABLE, 0, 0);
     if (header.e_machine != EM_X86_64)
-        return fault(error, RELAKIT_ERR_NOT_X86_64, 0, 0);
+        return fault(error, RELAKIT_ERR_WRONG_MACHINE, 0, 0);
     if (header.e_shnum == 0 || header.e_shentsize != sizeof(Elf64_Shdr))
         return fault(error, RELAKIT_ERR_NO_SECTIONS, 0, 0);
     if (!is_inside(header.e_shoff, header.e_shnum * sizeof(Elf64_Shdr), object->size))

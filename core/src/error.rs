@@ -46,7 +46,7 @@ kinds! {
     /// `e_type` is not `ET_REL`.
     NotRelocatable = -4, c"not a relocatable file", [c"" c"e_type" c"expected"];
     /// `e_machine` is not `EM_X86_64`.
-    NotX86_64 = -5, c"not an x86-64 file", [c"" c"e_machine" c"expected"];
+    WrongMachine = -5, c"not an x86-64 file", [c"" c"e_machine" c"expected"];
     /// `e_shentsize` is not the size of a section header.
     BadHeaderSize = -6, c"wrong section header size", [c"" c"e_shentsize" c"expected"];
     /// Section 0 is not empty: type NULL, size 0, address 0 (Linux semantics 3).

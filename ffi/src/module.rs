@@ -52,7 +52,7 @@ pub const extern "C" fn relakit_module_align() -> usize {
 /// RELAKIT_ERR_BAD_IDENT              not with profiles of Linux: e_ident is not ELF64,
 ///                                    little-endian, version 1;
 /// RELAKIT_ERR_NOT_RELOCATABLE        e_type is not ET_REL;
-/// RELAKIT_ERR_NOT_X86_64             e_machine is not EM_X86_64;
+/// RELAKIT_ERR_WRONG_MACHINE             e_machine is not EM_X86_64;
 /// RELAKIT_ERR_BAD_HEADER_SIZE        e_shentsize is not 64;
 /// RELAKIT_ERR_BAD_SECTION_ZERO       section 0 is not empty;
 /// RELAKIT_ERR_TOO_MANY_SECTIONS      the number of sections does not fit 32 bits;

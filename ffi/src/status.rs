@@ -26,7 +26,7 @@ pub const RELAKIT_ERR_BAD_IDENT: i32 = -3;
 pub const RELAKIT_ERR_NOT_RELOCATABLE: i32 = -4;
 /// e_machine is not EM_X86_64.
 /// (value: e_machine; limit: expected)
-pub const RELAKIT_ERR_NOT_X86_64: i32 = -5;
+pub const RELAKIT_ERR_WRONG_MACHINE: i32 = -5;
 /// e_shentsize is not the size of a section header.
 /// (value: e_shentsize; limit: expected)
 pub const RELAKIT_ERR_BAD_HEADER_SIZE: i32 = -6;

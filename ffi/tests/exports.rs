@@ -123,7 +123,7 @@ fn statuses() -> BTreeMap<String, i32> {
     code(&header).iter().filter_map(define).collect()
 }
 
-/// `NotAModule` as `NOT_A_MODULE`, and `NotX86_64` as `NOT_X86_64`.
+/// `NotAModule` as `NOT_A_MODULE`.
 fn screaming(name: &str) -> String {
     let mut text = String::new();
     for letter in name.chars() {

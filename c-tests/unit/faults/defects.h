@@ -15,7 +15,7 @@ enum step { READ, PLACE, EARLY, COMING };
     DEFECT(not_elf, PLAIN, READ, ERR_NOT_ELF) \
     DEFECT(class_32, PLAIN, READ, ERR_BAD_IDENT) \
     DEFECT(executable, PLAIN, READ, ERR_NOT_RELOCATABLE) \
-    DEFECT(wrong_machine, PLAIN, READ, ERR_NOT_X86_64) \
+    DEFECT(wrong_machine, PLAIN, READ, ERR_WRONG_MACHINE) \
     DEFECT(header_size, PLAIN, READ, ERR_BAD_HEADER_SIZE) \
     DEFECT(truncated_header, PLAIN, READ, ERR_TRUNCATED) \
     DEFECT(truncated_sections, PLAIN, READ, ERR_TRUNCATED) \

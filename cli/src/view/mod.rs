@@ -13,6 +13,7 @@ pub(crate) mod location;
 pub(crate) mod names;
 mod special;
 mod symbols;
+pub(crate) mod walk;
 
 use names::Name;
 use relakit::{Error, Module, Reason};

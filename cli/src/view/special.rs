@@ -1,7 +1,7 @@
 //! The special sections, and their relocations.
 
-use super::collect::Walk;
 use super::names::{IN_SENTENCE, plural};
+use super::walk::Walk;
 use super::{LateInto, Level, Note, SectionClass, SectionRow, SpecialRow};
 use relakit_linux::special::{ReadAt, Special, Version, by_name};
 use std::collections::HashMap;

@@ -1,26 +1,12 @@
 //! The livepatch symbols: the parts of their names, who uses them, and what is wrong with them.
 
-use super::collect::Walk;
 use super::names::{IN_SENTENCE, Name};
+use super::walk::{Walk, watched};
 use super::{Level, Note, SymbolRow, Use};
 use relakit::elf::{SectionFlags, SymbolLocation};
 use relakit::klp::SymName;
 use relakit::{ErrorKind, Module, Profile, abi};
 use std::collections::BTreeSet;
-
-/// For each symbol, whether it is a livepatch symbol or named like one.
-pub(super) fn watched(module: &Module<'_>) -> Vec<bool> {
-    let symbols = module.object().symbols();
-    (0..symbols.len())
-        .map(|index| {
-            symbols.get(index).is_some_and(|symbol| {
-                let name = || symbols.name(&symbol).unwrap_or_default();
-                symbols.location(&symbol) == SymbolLocation::Livepatch
-                    || name().starts_with(abi::KLP_SYM_PREFIX)
-            })
-        })
-        .collect()
-}
 
 /// A row for each of these symbols, and for each other symbol that a livepatch relocation uses.
 pub(super) fn rows<'f>(module: &Module<'f>, walk: &Walk<'f>) -> Vec<SymbolRow<'f>> {

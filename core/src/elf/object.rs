@@ -37,7 +37,7 @@ impl<'f> Object<'f> {
     /// Parses `bytes`, a whole file, by the gABI.
     ///
     /// # Errors
-    /// - `EmptyFile`, `NotElf`, `BadIdent`, `NotRelocatable`, `NotX86_64`, `BadHeaderSize`,
+    /// - `EmptyFile`, `NotElf`, `BadIdent`, `NotRelocatable`, `WrongMachine`, `BadHeaderSize`,
     ///   `TooManySections`: the ELF header is wrong.
     /// - `Truncated`: a section or a header is not inside the file.
     /// - `BadNameTable`, `BadSectionName`: a section has no name.
@@ -254,7 +254,7 @@ fn header<'f>(
     }
     let half = |at| u16_at(header, at).unwrap_or(0);
     for (at, expected, kind) in
-        [(16, abi::ET_REL, ErrorKind::NotRelocatable), (18, arch::MACHINE, ErrorKind::NotX86_64)]
+        [(16, abi::ET_REL, ErrorKind::NotRelocatable), (18, arch::MACHINE, ErrorKind::WrongMachine)]
     {
         if half(at) != expected {
             return Err(report.fail(kind, u64::from(half(at)), u64::from(expected)));

@@ -23,7 +23,7 @@ const ERRNOS: &[(i32, &[ErrorKind])] = &[
             ErrorKind::Truncated,
             ErrorKind::NotElf,
             ErrorKind::NotRelocatable,
-            ErrorKind::NotX86_64,
+            ErrorKind::WrongMachine,
             ErrorKind::BadHeaderSize,
             ErrorKind::BadSectionZero,
             ErrorKind::TooManySections,

@@ -23,7 +23,12 @@ impl Profile {
             (EOVERFLOW, &[ErrorKind::Overflow]),
             (
                 EOPNOTSUPP,
-                &[ErrorKind::UnknownType, ErrorKind::RelSection, ErrorKind::BadIdent, ErrorKind::NotX86_64],
+                &[
+                    ErrorKind::UnknownType,
+                    ErrorKind::RelSection,
+                    ErrorKind::BadIdent,
+                    ErrorKind::WrongMachine,
+                ],
             ),
         ],
         ..Self::ELF

@@ -1,6 +1,6 @@
 //! The passes that only read.
 
-use super::entry::{Op, Phase};
+use super::op::{Op, Phase};
 use super::pass::{Pass, Run};
 use super::transaction::Sections;
 use super::{RelocFlags, Values, View};

@@ -1,40 +1,11 @@
 //! The whole semantics of one relocation. The loops of `arch` do the same for the frequent types.
 
+use super::op::{Op, Phase};
 use super::pass::Run;
 use super::{Howto, Pass, RelocFlags, howto};
 use crate::elf::Rela;
 use crate::error::ErrorKind;
 use crate::report::Failed;
-
-/// What a pass does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Op {
-    /// It relocates, in the order of the table.
-    Apply,
-    /// It restores the content before `Apply`, in the reverse order.
-    Clear,
-}
-
-/// The part of a pass to which an entry belongs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Check the entry. Write nothing.
-    Check,
-    /// Check the entry, then write the field.
-    Commit,
-    /// Rollback: undo `Commit` without checking the content of the field.
-    Revert,
-}
-
-impl Op {
-    /// The entry that comes after `done` others, of a table with `count` entries.
-    pub(super) const fn index(self, done: usize, count: usize) -> usize {
-        match self {
-            Self::Apply => done,
-            Self::Clear => count.saturating_sub(done).saturating_sub(1),
-        }
-    }
-}
 
 impl Run<'_, '_> {
     /// Does one phase of one operation with entry `index`. Does nothing after the last entry.

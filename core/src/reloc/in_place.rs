@@ -1,7 +1,7 @@
 //! A pass over plain memory: one loop that checks and writes each field. After an error, the entries
 //! before it are reverted. This needs no journal: a field was zero, or the value is subtracted again.
 
-use super::entry::{Op, Phase};
+use super::op::{Op, Phase};
 use super::pass::{Pass, Run};
 use super::values::Values;
 use crate::arch;

@@ -3,6 +3,7 @@
 mod dry_run;
 mod entry;
 mod in_place;
+mod op;
 mod pass;
 mod target;
 mod through_writer;
@@ -13,7 +14,7 @@ pub use crate::arch::{Formula, HOWTOS, Howto, Overflow, RelocTypes, howto};
 pub use crate::flags::RelocFlags;
 pub(crate) use dry_run::list_errors;
 pub use dry_run::{dry_run, errors};
-pub(crate) use entry::Op;
+pub(crate) use op::Op;
 pub(crate) use pass::Pass;
 pub use pass::{apply, clear};
 pub use target::{Target, View, Writer};

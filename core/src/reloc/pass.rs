@@ -1,6 +1,6 @@
 //! The passes over one table that write, all or nothing, and their rollback.
 
-use super::entry::{Op, Phase};
+use super::op::{Op, Phase};
 use super::{RelocFlags, Target, Values, howto};
 use crate::elf::{Rela, RelaTable};
 use crate::error::{Error, ErrorKind};

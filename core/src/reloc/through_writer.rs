@@ -1,7 +1,7 @@
 //! A pass over memory behind a [`Writer`](super::Writer): check every entry, write every field, call
 //! `sync`. If a callback fails after the first check, the pass is rolled back.
 
-use super::entry::{Op, Phase};
+use super::op::{Op, Phase};
 use super::pass::Run;
 use crate::error::ErrorKind;
 use crate::report::Failed;

@@ -1,6 +1,6 @@
 //! A pass over several sections: all of them, or none.
 
-use super::entry::{Op, Phase};
+use super::op::{Op, Phase};
 use super::pass::{Pass, Run};
 use super::target::Target;
 use crate::error::{CallbackError, ErrorKind};

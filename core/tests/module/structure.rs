@@ -4,8 +4,8 @@ use crate::world::{Names, World};
 use proptest::prelude::*;
 use relakit::ErrorKind::{
     self, BadHeaderSize, BadIdent, BadNameTable, BadSectionName, BadSectionZero, BadStringTable,
-    BadSymbolName, ManySectionIndices, ManySymbolTables, NoSymbolTable, NotElf, NotRelocatable, NotX86_64,
-    SharedBytes, SymbolSection, Truncated,
+    BadSymbolName, ManySectionIndices, ManySymbolTables, NoSymbolTable, NotElf, NotRelocatable, SharedBytes,
+    SymbolSection, Truncated, WrongMachine,
 };
 use relakit::{Module, Profile};
 use relakit_model::image::{ABS, ALLOC, Builder, GLOBAL, NOBITS, PROGBITS, STRTAB, SYMTAB, Sec, XINDEX};
@@ -40,7 +40,7 @@ fn what_linux_checks_is_refused_by_every_profile() {
         ("magic", |b| b.header.ident[1] = b'e', NotElf),
         ("e_type EXEC", |b| b.header.kind = 2, NotRelocatable),
         ("e_type 0", |b| b.header.kind = 0, NotRelocatable),
-        ("e_machine 386", |b| b.header.machine = 3, NotX86_64),
+        ("e_machine 386", |b| b.header.machine = 3, WrongMachine),
         ("e_shentsize 63", |b| b.header.section_size = 63, BadHeaderSize),
         ("e_shentsize 65", |b| b.header.section_size = 65, BadHeaderSize),
         ("e_shentsize 0", |b| b.header.section_size = 0, BadHeaderSize),

@@ -74,7 +74,7 @@ fn linux_returns_the_same_errno_in_every_version() {
     let linux = Profile::LINUX_DEFAULT;
     assert_eq!(linux.errno(UnknownSymbol), 2);
     for kind in
-        [Truncated, NotElf, NotX86_64, BadSymbolName, RelSection, UnknownType, Overflow, TargetNotZero]
+        [Truncated, NotElf, WrongMachine, BadSymbolName, RelSection, UnknownType, Overflow, TargetNotZero]
     {
         assert_eq!(linux.errno(kind), 8, "{kind:?}");
     }
@@ -93,7 +93,7 @@ fn xen_tells_an_unknown_type_an_overflow_and_a_bad_index_or_offset_apart() {
         errnos(&Profile::XEN),
         [
             (BadIdent, 95),
-            (NotX86_64, 95),
+            (WrongMachine, 95),
             (SymbolIndex, 22),
             (RelSection, 95),
             (UnknownType, 95),

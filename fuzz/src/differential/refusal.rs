@@ -32,7 +32,7 @@ fn of_header(data: &[u8], bytes: &[u8; 64], kind: ErrorKind, error: &Error) -> O
     let size = u64::from(header.e_shentsize(endian));
     match kind {
         ErrorKind::NotRelocatable => return Some(header.e_type(endian) != ET_REL),
-        ErrorKind::NotX86_64 => return Some(header.e_machine(endian) != EM_X86_64),
+        ErrorKind::WrongMachine => return Some(header.e_machine(endian) != EM_X86_64),
         ErrorKind::BadHeaderSize => return Some(size != 64),
         _ => {}
     }

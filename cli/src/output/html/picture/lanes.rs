@@ -3,8 +3,8 @@
 
 use super::ranges::Ranges;
 use super::{Clash, MappedSection, Range, Site};
-use crate::view::collect::OVERLAP_MAX;
 use crate::view::names::Name;
+use crate::view::walk::OVERLAP_MAX;
 use crate::view::{ModuleView, SectionClass, SectionRow};
 use relakit::elf::{Rela, RelaTable};
 use relakit::{Module, abi, reloc};
