@@ -63,7 +63,10 @@ const CALLS: &[Row] = &[
     row(
         RELOCATE,
         "relakit_module_early",
-        &["relakit::module::early::ModuleSections<*::section", "relakit::module::early::ModuleSections<*::locate"],
+        &[
+            "relakit::module::early::ModuleSections<*::section",
+            "relakit::module::early::ModuleSections<*::locate",
+        ],
     ),
     row(
         RELOCATE,
@@ -83,7 +86,10 @@ const CALLS: &[Row] = &[
     row(
         ASK,
         "relakit_module_early",
-        &["relakit::module::early::ModuleSections<*::prepare", "relakit::module::early::ModuleSections<*::sync"],
+        &[
+            "relakit::module::early::ModuleSections<*::prepare",
+            "relakit::module::early::ModuleSections<*::sync",
+        ],
     ),
     row(
         ASK,
@@ -103,7 +109,7 @@ const CALLS: &[Row] = &[
     row(
         &["relakit::module::retained::"],
         "relakit_module_retain",
-        &["relakit::module::early::Loaded>::retain::", "relakit::module::retained::counts"],
+        &["relakit::module::retained::store", "relakit::module::retained::counts"],
     ),
     row(
         &["relakit::module::retained::"],
