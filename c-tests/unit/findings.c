@@ -77,7 +77,7 @@ static void start(uint32_t profile)
     file_build();
 }
 
-/* core/src/check/rules.rs has the rules and their texts. */
+/* linux/src/findings/lint.rs has the lints and their texts. */
 static void every_rule_has_its_texts(void)
 {
     static const int32_t none[] = {0, -1, RULES + 1, INT32_MAX, INT32_MIN};

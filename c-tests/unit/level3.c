@@ -239,7 +239,7 @@ static void the_profile_decides_what_going_does(void)
     }
 }
 
-/* CHECK_PC32 is the only flag that a module accepts. */
+/* TRUNCATE_PC32 is the only flag that a module accepts. */
 static void pc32_is_truncated_if_the_flag_says_so(void)
 {
     for (uint32_t flags = 0; flags <= RELAKIT_OPT_TRUNCATE_PC32; flags++) {
