@@ -18,7 +18,10 @@
  *                   sections for vmlinux
  *   late            applied when another module is loaded: livepatch sections for that module
  *   index           the number of a section, a symbol or an entry in its table, counted from 0
- *   sympos          selects one of several symbols of the same name: N is the N-th, counted from 1
+ *   index of names  a structure for fast lookup, struct relakit_index
+ *   special section a section that Linux recognises by its name and reads itself
+ *   sympos          N selects the N-th symbol of a name, counted from 1. In a file, 0 means that
+ *                   the name is unique; relakit then asks for 1 and 2
  *   retained        used by relakit after the call
  * Names in `backticks` are arguments of the function or members of the struct.
  *
@@ -105,17 +108,20 @@
 /**
  * Adds the value to the content of the field, for formats that store a part of the addend there.
  * The content is read with the size of the field. It is sign-extended, except for the types 64,
- * PC64 and 32. The sum must fit; error->value is the sum. RELAKIT_OPT_REPORT_NONZERO_FIRST has no effect.
+ * PC64 and 32. The sum must fit; error->value is the sum. RELAKIT_OPT_REPORT_NONZERO_FIRST has no
+ * effect.
  *
- * Rollback and relakit_clear subtract the value, so they restore the old content exactly. Clearing
- * cannot detect that a field was changed in between: it returns RELAKIT_ERR_OVERFLOW only if the
- * relocation could not have been applied. The flag cannot be combined with RELAKIT_OPT_ALLOW_NONZERO.
+ * Rollback and relakit_clear subtract the value, so they restore the old content exactly. If other
+ * code has changed a field since it was relocated, clearing usually does not notice. It returns
+ * RELAKIT_ERR_OVERFLOW if no old content can have produced the field. The flag cannot be combined
+ * with RELAKIT_OPT_ALLOW_NONZERO.
  */
 #define RELAKIT_OPT_ADD_TO_FIELD 32
 
 /**
  * Checks that the field is zero before it checks that the value fits. The order decides which
- * error is returned if both checks fail. Profiles of old Linux versions always use this order.
+ * error is returned if both checks fail. Profiles before RELAKIT_LINUX(6, 3) always use this
+ * order.
  */
 #define RELAKIT_OPT_REPORT_NONZERO_FIRST 4
 
@@ -125,9 +131,9 @@
 #define RELAKIT_OPT_EXTRA_TYPES 8
 
 /**
- * Accepts the value 0 for symbols of a symbol table that are undefined and not weak, or livepatch
- * symbols (SHN_LIVEPATCH). Without this flag a relocation that uses such a symbol returns
- * RELAKIT_ERR_SYMBOL_UNRESOLVED, because an unresolved symbol table has these values.
+ * In a symbol table, accepts st_value 0 for a symbol that is SHN_LIVEPATCH, or SHN_UNDEF and not
+ * weak. Without this flag a relocation that uses such a symbol returns
+ * RELAKIT_ERR_SYMBOL_UNRESOLVED, because 0 usually means that the table is not resolved yet.
  *
  * A loader that is part of Linux should set this flag: the value of the per-CPU symbol
  * fixed_percpu_data, which kvm-intel.ko uses, is 0.
@@ -140,25 +146,27 @@
 #define RELAKIT_PROFILE_DEFAULT 0
 
 /**
- * The strict rules: the gABI and the psABI as written. Livepatch sections work as in Linux. These
- * are errors, although Linux accepts them:
+ * The strict rules: the gABI and the psABI as written. Livepatch sections work as in the newest
+ * Linux version that relakit knows. These are errors, although Linux or some of its versions
+ * accept them:
  * - an e_ident that is not ELF64, little-endian, version 1;
  * - a symbol name outside the string table;
  * - a relocation section whose target does not exist;
+ * - a second SHT_SYMTAB_SHNDX section for the symbol table;
  * - a PC32 or PLT32 value that does not fit.
  */
 #define RELAKIT_PROFILE_ELF 1
 
 /**
- * The rules of Xen's livepatch payloads: the types NONE, 64, PC32 and PLT32; the content of a field
- * is ignored, see RELAKIT_OPT_ALLOW_NONZERO; there are no livepatch sections in the format of Linux.
- * Otherwise as RELAKIT_PROFILE_ELF.
+ * The rules of Xen's livepatch payloads: the types NONE, 64, PC32 and PLT32; the content of a
+ * field is ignored, see RELAKIT_OPT_ALLOW_NONZERO; there are no livepatch sections in the format
+ * of Linux. Otherwise as RELAKIT_PROFILE_ELF.
  */
 #define RELAKIT_PROFILE_XEN 2
 
 /**
- * The rules of GRUB's modules: the types 64, PC32, PLT32, PC64, 32 and 32S, but not NONE; the value
- * is added to the content of the field, see RELAKIT_OPT_ADD_TO_FIELD; there are no livepatch
+ * The rules of GRUB's modules: the types 64, PC32, PLT32, PC64, 32 and 32S, but not NONE; the
+ * value is added to the content of the field, see RELAKIT_OPT_ADD_TO_FIELD; there are no livepatch
  * sections. Otherwise as RELAKIT_PROFILE_ELF.
  */
 #define RELAKIT_PROFILE_GRUB 3
@@ -283,8 +291,8 @@
 #define RELAKIT_ERR_TOO_MANY_SECTIONS -8
 
 /**
- * The file has no section headers. Profiles of Linux also refuse a file whose e_shnum is 0 because
- * the number of sections is in sh_size of section 0.
+ * The file has no section headers. If a file has too many sections for e_shnum, e_shnum is 0 and
+ * sh_size of section 0 has the number. Profiles of Linux refuse such a file too.
  * (value: e_shnum)
  */
 #define RELAKIT_ERR_NO_SECTIONS -9
@@ -506,9 +514,10 @@
  * A callback of the writer failed, and the rollback failed too or is impossible
  * (RELAKIT_OPT_ALLOW_NONZERO).
  *
- * In section error->section, the entries 0 to error->entry are relocated. The later entries are as
- * before the call, or cleared if the pass was clearing. If RELAKIT_ERROR_HAS_ENTRY is not set, no
- * entry of this section is relocated. Other sections of the call can also be changed.
+ * In section error->section, error->entry is the last entry that is still relocated: the entries 0
+ * to error->entry hold their values. The later entries are as before the call, or cleared if the
+ * pass was clearing. If RELAKIT_ERROR_HAS_ENTRY is not set, no entry of this section is relocated.
+ * Other sections of the call can also be changed.
  * (offset: r_offset; value: result of the callback)
  */
 #define RELAKIT_ERR_NOT_UNDONE -45
@@ -827,8 +836,8 @@
 #define RELAKIT_CLASS_SKIPPED 4
 
 /**
- * The section is a livepatch section of the design before RELAKIT_LINUX(5, 8). Later loaders do not
- * read it.
+ * The section is a livepatch section of the design before RELAKIT_LINUX(5, 8). Later loaders do
+ * not read it.
  */
 #define RELAKIT_CLASS_LEGACY_ARCH 5
 
@@ -1142,9 +1151,10 @@ struct relakit_sechdrs {
      */
     uint32_t flags;
     /**
-     * An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads or writes
-     * a section, sh_addr must be where the section is in memory, and the section must run at this
-     * address. For a target with a writer, sh_addr is the run-time address.
+     * An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads a
+     * section, sh_addr must be where the section is in memory. For a target in plain memory,
+     * sh_addr must also be its run-time address. For a target with a writer, it is only the
+     * run-time address.
      */
     const void *sechdrs;
     /**
@@ -1388,7 +1398,7 @@ struct relakit_section {
      */
     const void *content;
     /**
-     * sh_size: bytes in the file, or in memory only for SHT_NOBITS.
+     * sh_size in bytes. For SHT_NOBITS it is the size in memory; the file has no such bytes.
      */
     uint64_t size;
     /**
@@ -1452,7 +1462,7 @@ struct relakit_symbol {
 /**
  * A special section: a section that Linux recognises by its name. If several kernel versions share
  * a profile, the members describe the oldest of them. With a profile that is not of Linux, they
- * describe the oldest version.
+ * describe the oldest version that relakit knows.
  */
 struct relakit_special {
     /**
@@ -1569,7 +1579,7 @@ struct relakit_finding {
      */
     uint32_t has;
     /**
-     * Section index. For a relocation: the section that holds it, not its target.
+     * Section index. For a relocation, the relocation section, not the target section.
      */
     uint32_t section;
     /**
@@ -1661,7 +1671,7 @@ const char *relakit_strerror(relakit_status status);
 /**
  * Returns the errno of Linux's module loader for the same error, as a positive number, with the
  * values of Linux on x86-64: ENOENT 2, ENOEXEC 8, EINVAL 22. It returns 0 if Linux does not detect
- * the error or has no such call.
+ * the error, or if the error is about a function that Linux does not have.
  */
 int32_t relakit_linux_errno(relakit_status status);
 
@@ -1669,8 +1679,8 @@ int32_t relakit_linux_errno(relakit_status status);
  * Returns the meaning of a member of struct relakit_error for a status, such as "section size".
  *
  * The argument `member` selects the member: 0 is `offset`, 1 is `value`, 2 is `limit`. The
- * function returns "" if the status does not use the member, and NULL for any other number. The
- * text is constant.
+ * function returns "" if the status does not use the member, and NULL if `member` is greater than
+ * 2. The text is constant.
  */
 const char *relakit_error_field_name(relakit_status status, uint32_t member);
 
@@ -1745,8 +1755,8 @@ relakit_status relakit_clear(const void *rela,
  * Checks whether relakit_apply would succeed, and writes nothing.
  *
  * target->bytes may be read-only memory. The function calls only the `read` callback of a writer.
- * Linkers write tables in ascending order. With RELAKIT_OPT_ALLOW_NONZERO the function accepts any
- * order. The arguments are those of relakit_apply.
+ * The fields must be in ascending order, as linkers write them. With RELAKIT_OPT_ALLOW_NONZERO the
+ * function accepts any order. The arguments are those of relakit_apply.
  *
  * Returns RELAKIT_OK, an error as in relakit_apply or:
  * RELAKIT_ERR_FIELDS_NOT_ASCENDING  the field of error->entry overlaps the field before it or has
@@ -1799,7 +1809,7 @@ relakit_status relakit_dry_run(const void *rela,
  * RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL, or a section would end after the end of
  *                                     the address space;
  * RELAKIT_ERR_ADDRESS_WRAPS           the target has a writer and would end after the end of the
- *                                     address space; its sh_addr may be 0;
+ *                                     address space (with a writer, sh_addr 0 is allowed);
  * RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved, see
  *                                     RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
  * RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
@@ -1951,10 +1961,10 @@ size_t relakit_module_align(void);
  * RELAKIT_ERR_TRUNCATED              the ELF header, the section headers or a section end after
  *                                    the end of the file;
  * RELAKIT_ERR_NOT_ELF                the file does not begin with the ELF magic;
- * RELAKIT_ERR_BAD_IDENT              not with profiles of Linux: e_ident is not ELF64,
+ * RELAKIT_ERR_BAD_IDENT              profiles other than Linux: e_ident is not ELF64,
  *                                    little-endian, version 1;
  * RELAKIT_ERR_NOT_RELOCATABLE        e_type is not ET_REL;
- * RELAKIT_ERR_WRONG_MACHINE             e_machine is not EM_X86_64;
+ * RELAKIT_ERR_WRONG_MACHINE          e_machine is not EM_X86_64;
  * RELAKIT_ERR_BAD_HEADER_SIZE        e_shentsize is not 64;
  * RELAKIT_ERR_BAD_SECTION_ZERO       section 0 is not empty;
  * RELAKIT_ERR_TOO_MANY_SECTIONS      the number of sections does not fit 32 bits;
@@ -1966,9 +1976,10 @@ size_t relakit_module_align(void);
  * RELAKIT_ERR_MANY_SYMBOL_TABLES     the file has several symbol tables;
  * RELAKIT_ERR_BAD_STRING_TABLE       the string table of the symbols is missing, or the profile
  *                                    does not accept it;
- * RELAKIT_ERR_BAD_SYMBOL_NAME        not with profiles of Linux before RELAKIT_LINUX(6, 13): a
- *                                    symbol name is outside the string table;
- * RELAKIT_ERR_MANY_SECTION_INDICES   not with profiles of Linux: the symbol table has several
+ * RELAKIT_ERR_BAD_SYMBOL_NAME        all profiles except those of Linux before
+ *                                    RELAKIT_LINUX(6, 13): a symbol name is outside the string
+ *                                    table;
+ * RELAKIT_ERR_MANY_SECTION_INDICES   profiles other than Linux: the symbol table has several
  *                                    SHT_SYMTAB_SHNDX sections;
  * RELAKIT_ERR_RELOCATIONS_TOO_LARGE  all relocation tables together are larger than the file;
  * RELAKIT_ERR_SHARED_BYTES           profiles of Linux: a section shares bytes of the file with
@@ -2137,7 +2148,8 @@ relakit_status relakit_module_retain(struct relakit_module *module,
 /**
  * Returns the patched object of a late section.
  *
- * `late_index` numbers the late sections that name an object, from 0. *object points to the name
+ * `late_index` counts the late sections from 0. Sections with a malformed name have no object and
+ * are not counted. *object points to the name
  * in the retained state. The name has *object_len bytes and does not end with NUL. For
  * relakit_module_coming, copy it and add a NUL. *live is 1 if the object's relocations are
  * applied, otherwise 0. An object with several sections is returned several times.
@@ -2324,7 +2336,7 @@ relakit_status relakit_parse_klp_symbol_name(const char *name,
  *
  * - `kernel` is the version that loads the module: RELAKIT_LINUX(major, minor), or 0 for the first
  *   version of the module's profile. It decides which sections Linux reads early. With a profile
- *   that is not of Linux, 0 means the oldest version.
+ *   that is not of Linux, 0 means the oldest version that relakit knows.
  * - `scratch` is a caller-provided buffer of `count` entries. The call overwrites it. `count` must
  *   be at least the larger of `symbol_count` and `section_count` in struct relakit_module_info. To
  *   learn the number, pass NULL and 0: the call reports nothing and returns
@@ -2381,8 +2393,8 @@ relakit_status relakit_module_section_findings(struct relakit_module *module,
 const char *relakit_lint_name(int32_t lint);
 
 /**
- * Returns the message of a lint, an English sentence without the numbers, or NULL if no lint has
- * the number. The text is constant.
+ * Returns the message of a lint, a constant English text without the values of a finding, or NULL
+ * if no lint has the number. The text is constant.
  */
 const char *relakit_lint_message(int32_t lint);
 
@@ -2397,7 +2409,7 @@ const char *relakit_lint_help(int32_t lint);
  *
  * The argument `member` selects the member: 0 is `offset`, 1 is `value`, 2 is `limit`, 3 is
  * `other_section` and `other_entry`. The function returns "" if the lint does not use the member,
- * and NULL for any other number and for an unknown lint. The text is constant.
+ * and NULL for an unknown lint or if `member` is greater than 3. The text is constant.
  */
 const char *relakit_lint_field_name(int32_t lint, uint32_t member);
 
@@ -2455,7 +2467,8 @@ relakit_status relakit_index_build(const struct relakit_name_table *names,
  * Finds a name in a table that has an index.
  *
  * `name` has `name_len` bytes and need not end with NUL. If several entries have this name,
- * `sympos` selects the N-th of them in the order of the table, counted from 1. Pass 1 for an
+ * `sympos` selects the N-th of them in the order of the table, counted from 1. Linux counts the
+ * symbols of vmlinux in the order of addresses, so the table must be in this order. Pass 1 for an
  * exported symbol, and the `sympos` argument of resolver->nth_symbol for a livepatch symbol. The
  * time does not depend on the number of entries with this name. On success *found_index is the
  * array index of the entry, counted from 0.

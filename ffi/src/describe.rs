@@ -70,8 +70,8 @@ pub const RELAKIT_CLASS_KLP_EARLY: u32 = 2;
 pub const RELAKIT_CLASS_KLP_LATE: u32 = 3;
 /// The section holds relocations that the loader skips. relakit_section.reason says why.
 pub const RELAKIT_CLASS_SKIPPED: u32 = 4;
-/// The section is a livepatch section of the design before RELAKIT_LINUX(5, 8). Later loaders do not
-/// read it.
+/// The section is a livepatch section of the design before RELAKIT_LINUX(5, 8). Later loaders do
+/// not read it.
 pub const RELAKIT_CLASS_LEGACY_ARCH: u32 = 5;
 /// The section holds relocations that cannot be applied. RELAKIT_SECTION_FAILS_LOAD and
 /// RELAKIT_SECTION_FAILS_COMING say which call fails.
@@ -117,7 +117,7 @@ pub struct relakit_section {
     pub object_len: usize,
     /// Content of the section in the file. NULL if it has none.
     pub content: *const c_void,
-    /// sh_size: bytes in the file, or in memory only for SHT_NOBITS.
+    /// sh_size in bytes. For SHT_NOBITS it is the size in memory; the file has no such bytes.
     pub size: u64,
     /// sh_addralign, as in the file. relakit does not check that it is a power of two.
     pub align: u64,
@@ -285,7 +285,7 @@ pub const RELAKIT_READ_NEVER: u32 = 7;
 
 /// A special section: a section that Linux recognises by its name. If several kernel versions share
 /// a profile, the members describe the oldest of them. With a profile that is not of Linux, they
-/// describe the oldest version.
+/// describe the oldest version that relakit knows.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_special {

@@ -42,7 +42,7 @@ pub struct relakit_finding {
     /// RELAKIT_ERROR_HAS_ENTRY, RELAKIT_ERROR_HAS_SYMBOL, RELAKIT_ERROR_HAS_OTHER_SECTION and
     /// RELAKIT_ERROR_HAS_OTHER_ENTRY. The others are 0.
     pub has: u32,
-    /// Section index. For a relocation: the section that holds it, not its target.
+    /// Section index. For a relocation, the relocation section, not the target section.
     pub section: u32,
     /// Index of the symbol in the symbol table.
     pub symbol: u32,
@@ -72,7 +72,7 @@ pub type relakit_finding_fn = Option<unsafe extern "C" fn(ctx: *mut c_void, find
 ///
 /// - `kernel` is the version that loads the module: RELAKIT_LINUX(major, minor), or 0 for the first
 ///   version of the module's profile. It decides which sections Linux reads early. With a profile
-///   that is not of Linux, 0 means the oldest version.
+///   that is not of Linux, 0 means the oldest version that relakit knows.
 /// - `scratch` is a caller-provided buffer of `count` entries. The call overwrites it. `count` must
 ///   be at least the larger of `symbol_count` and `section_count` in struct relakit_module_info. To
 ///   learn the number, pass NULL and 0: the call reports nothing and returns
@@ -207,8 +207,8 @@ pub extern "C" fn relakit_lint_name(lint: i32) -> *const c_char {
     lint_of(lint).map_or(ptr::null(), |lint| lint.c_name().as_ptr())
 }
 
-/// Returns the message of a lint, an English sentence without the numbers, or NULL if no lint has
-/// the number. The text is constant.
+/// Returns the message of a lint, a constant English text without the values of a finding, or NULL
+/// if no lint has the number. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_lint_message(lint: i32) -> *const c_char {
     lint_of(lint).map_or(ptr::null(), |lint| lint.message().as_ptr())
@@ -225,7 +225,7 @@ pub extern "C" fn relakit_lint_help(lint: i32) -> *const c_char {
 ///
 /// The argument `member` selects the member: 0 is `offset`, 1 is `value`, 2 is `limit`, 3 is
 /// `other_section` and `other_entry`. The function returns "" if the lint does not use the member,
-/// and NULL for any other number and for an unknown lint. The text is constant.
+/// and NULL for an unknown lint or if `member` is greater than 3. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_lint_field_name(lint: i32, member: u32) -> *const c_char {
     let name = |lint: Lint| {

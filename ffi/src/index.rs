@@ -292,7 +292,8 @@ pub unsafe extern "C" fn relakit_index_build(
 /// Finds a name in a table that has an index.
 ///
 /// `name` has `name_len` bytes and need not end with NUL. If several entries have this name,
-/// `sympos` selects the N-th of them in the order of the table, counted from 1. Pass 1 for an
+/// `sympos` selects the N-th of them in the order of the table, counted from 1. Linux counts the
+/// symbols of vmlinux in the order of addresses, so the table must be in this order. Pass 1 for an
 /// exported symbol, and the `sympos` argument of resolver->nth_symbol for a livepatch symbol. The
 /// time does not depend on the number of entries with this name. On success *found_index is the
 /// array index of the entry, counted from 0.

@@ -95,7 +95,8 @@ pub unsafe extern "C" fn relakit_module_retain(
 
 /// Returns the patched object of a late section.
 ///
-/// `late_index` numbers the late sections that name an object, from 0. *object points to the name
+/// `late_index` counts the late sections from 0. Sections with a malformed name have no object and
+/// are not counted. *object points to the name
 /// in the retained state. The name has *object_len bytes and does not end with NUL. For
 /// relakit_module_coming, copy it and add a NUL. *live is 1 if the object's relocations are
 /// applied, otherwise 0. An object with several sections is returned several times.

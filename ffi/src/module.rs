@@ -49,10 +49,10 @@ pub const extern "C" fn relakit_module_align() -> usize {
 /// RELAKIT_ERR_TRUNCATED              the ELF header, the section headers or a section end after
 ///                                    the end of the file;
 /// RELAKIT_ERR_NOT_ELF                the file does not begin with the ELF magic;
-/// RELAKIT_ERR_BAD_IDENT              not with profiles of Linux: e_ident is not ELF64,
+/// RELAKIT_ERR_BAD_IDENT              profiles other than Linux: e_ident is not ELF64,
 ///                                    little-endian, version 1;
 /// RELAKIT_ERR_NOT_RELOCATABLE        e_type is not ET_REL;
-/// RELAKIT_ERR_WRONG_MACHINE             e_machine is not EM_X86_64;
+/// RELAKIT_ERR_WRONG_MACHINE          e_machine is not EM_X86_64;
 /// RELAKIT_ERR_BAD_HEADER_SIZE        e_shentsize is not 64;
 /// RELAKIT_ERR_BAD_SECTION_ZERO       section 0 is not empty;
 /// RELAKIT_ERR_TOO_MANY_SECTIONS      the number of sections does not fit 32 bits;
@@ -64,9 +64,10 @@ pub const extern "C" fn relakit_module_align() -> usize {
 /// RELAKIT_ERR_MANY_SYMBOL_TABLES     the file has several symbol tables;
 /// RELAKIT_ERR_BAD_STRING_TABLE       the string table of the symbols is missing, or the profile
 ///                                    does not accept it;
-/// RELAKIT_ERR_BAD_SYMBOL_NAME        not with profiles of Linux before RELAKIT_LINUX(6, 13): a
-///                                    symbol name is outside the string table;
-/// RELAKIT_ERR_MANY_SECTION_INDICES   not with profiles of Linux: the symbol table has several
+/// RELAKIT_ERR_BAD_SYMBOL_NAME        all profiles except those of Linux before
+///                                    RELAKIT_LINUX(6, 13): a symbol name is outside the string
+///                                    table;
+/// RELAKIT_ERR_MANY_SECTION_INDICES   profiles other than Linux: the symbol table has several
 ///                                    SHT_SYMTAB_SHNDX sections;
 /// RELAKIT_ERR_RELOCATIONS_TOO_LARGE  all relocation tables together are larger than the file;
 /// RELAKIT_ERR_SHARED_BYTES           profiles of Linux: a section shares bytes of the file with

@@ -67,8 +67,8 @@ pub unsafe extern "C" fn relakit_clear(
 /// Checks whether relakit_apply would succeed, and writes nothing.
 ///
 /// target->bytes may be read-only memory. The function calls only the `read` callback of a writer.
-/// Linkers write tables in ascending order. With RELAKIT_OPT_ALLOW_NONZERO the function accepts any
-/// order. The arguments are those of relakit_apply.
+/// The fields must be in ascending order, as linkers write them. With RELAKIT_OPT_ALLOW_NONZERO the
+/// function accepts any order. The arguments are those of relakit_apply.
 ///
 /// Returns RELAKIT_OK, an error as in relakit_apply or:
 /// RELAKIT_ERR_FIELDS_NOT_ASCENDING  the field of error->entry overlaps the field before it or has

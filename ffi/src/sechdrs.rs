@@ -52,7 +52,7 @@ use relakit::sechdrs::{Mapping, Sechdrs};
 /// RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL, or a section would end after the end of
 ///                                     the address space;
 /// RELAKIT_ERR_ADDRESS_WRAPS           the target has a writer and would end after the end of the
-///                                     address space; its sh_addr may be 0;
+///                                     address space (with a writer, sh_addr 0 is allowed);
 /// RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved, see
 ///                                     RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
 /// RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.

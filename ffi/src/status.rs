@@ -36,8 +36,8 @@ pub const RELAKIT_ERR_BAD_SECTION_ZERO: i32 = -7;
 /// The file has more sections than 32-bit section indices can number.
 /// (value: number of sections; limit: largest number)
 pub const RELAKIT_ERR_TOO_MANY_SECTIONS: i32 = -8;
-/// The file has no section headers. Profiles of Linux also refuse a file whose e_shnum is 0 because
-/// the number of sections is in sh_size of section 0.
+/// The file has no section headers. If a file has too many sections for e_shnum, e_shnum is 0 and
+/// sh_size of section 0 has the number. Profiles of Linux refuse such a file too.
 /// (value: e_shnum)
 pub const RELAKIT_ERR_NO_SECTIONS: i32 = -9;
 /// e_shstrndx is not the index of a string table that ends with NUL.
@@ -151,9 +151,10 @@ pub const RELAKIT_ERR_SYNC: i32 = -44;
 /// A callback of the writer failed, and the rollback failed too or is impossible
 /// (RELAKIT_OPT_ALLOW_NONZERO).
 ///
-/// In section error->section, the entries 0 to error->entry are relocated. The later entries are as
-/// before the call, or cleared if the pass was clearing. If RELAKIT_ERROR_HAS_ENTRY is not set, no
-/// entry of this section is relocated. Other sections of the call can also be changed.
+/// In section error->section, error->entry is the last entry that is still relocated: the entries 0
+/// to error->entry hold their values. The later entries are as before the call, or cleared if the
+/// pass was clearing. If RELAKIT_ERROR_HAS_ENTRY is not set, no entry of this section is relocated.
+/// Other sections of the call can also be changed.
 /// (offset: r_offset; value: result of the callback)
 pub const RELAKIT_ERR_NOT_UNDONE: i32 = -45;
 /// relakit_dry_run only: a field overlaps the field before it, or has a smaller offset. The result
@@ -332,7 +333,7 @@ pub extern "C" fn relakit_strerror(status: relakit_status) -> *const c_char {
 
 /// Returns the errno of Linux's module loader for the same error, as a positive number, with the
 /// values of Linux on x86-64: ENOENT 2, ENOEXEC 8, EINVAL 22. It returns 0 if Linux does not detect
-/// the error or has no such call.
+/// the error, or if the error is about a function that Linux does not have.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_linux_errno(status: relakit_status) -> i32 {
     kind(status).map_or(0, |kind| Profile::LINUX_DEFAULT.errno(kind))
@@ -341,8 +342,8 @@ pub extern "C" fn relakit_linux_errno(status: relakit_status) -> i32 {
 /// Returns the meaning of a member of struct relakit_error for a status, such as "section size".
 ///
 /// The argument `member` selects the member: 0 is `offset`, 1 is `value`, 2 is `limit`. The
-/// function returns "" if the status does not use the member, and NULL for any other number. The
-/// text is constant.
+/// function returns "" if the status does not use the member, and NULL if `member` is greater than
+/// 2. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_error_field_name(status: relakit_status, member: u32) -> *const c_char {
     let Ok(member) = usize::try_from(member) else { return ptr::null() };

@@ -18,21 +18,24 @@ pub const RELAKIT_OPT_TRUNCATE_PC32: u32 = 1;
 pub const RELAKIT_OPT_ALLOW_NONZERO: u32 = 2;
 /// Adds the value to the content of the field, for formats that store a part of the addend there.
 /// The content is read with the size of the field. It is sign-extended, except for the types 64,
-/// PC64 and 32. The sum must fit; error->value is the sum. RELAKIT_OPT_REPORT_NONZERO_FIRST has no effect.
+/// PC64 and 32. The sum must fit; error->value is the sum. RELAKIT_OPT_REPORT_NONZERO_FIRST has no
+/// effect.
 ///
-/// Rollback and relakit_clear subtract the value, so they restore the old content exactly. Clearing
-/// cannot detect that a field was changed in between: it returns RELAKIT_ERR_OVERFLOW only if the
-/// relocation could not have been applied. The flag cannot be combined with RELAKIT_OPT_ALLOW_NONZERO.
+/// Rollback and relakit_clear subtract the value, so they restore the old content exactly. If other
+/// code has changed a field since it was relocated, clearing usually does not notice. It returns
+/// RELAKIT_ERR_OVERFLOW if no old content can have produced the field. The flag cannot be combined
+/// with RELAKIT_OPT_ALLOW_NONZERO.
 pub const RELAKIT_OPT_ADD_TO_FIELD: u32 = 32;
 /// Checks that the field is zero before it checks that the value fits. The order decides which
-/// error is returned if both checks fail. Profiles of old Linux versions always use this order.
+/// error is returned if both checks fail. Profiles before RELAKIT_LINUX(6, 3) always use this
+/// order.
 pub const RELAKIT_OPT_REPORT_NONZERO_FIRST: u32 = 4;
 /// Also accepts the types 8, 16, PC8 and PC16. Linux does not support them.
 pub const RELAKIT_OPT_EXTRA_TYPES: u32 = 8;
 
-/// Accepts the value 0 for symbols of a symbol table that are undefined and not weak, or livepatch
-/// symbols (SHN_LIVEPATCH). Without this flag a relocation that uses such a symbol returns
-/// RELAKIT_ERR_SYMBOL_UNRESOLVED, because an unresolved symbol table has these values.
+/// In a symbol table, accepts st_value 0 for a symbol that is SHN_LIVEPATCH, or SHN_UNDEF and not
+/// weak. Without this flag a relocation that uses such a symbol returns
+/// RELAKIT_ERR_SYMBOL_UNRESOLVED, because 0 usually means that the table is not resolved yet.
 ///
 /// A loader that is part of Linux should set this flag: the value of the per-CPU symbol
 /// fixed_percpu_data, which kvm-intel.ko uses, is 0.
@@ -40,19 +43,21 @@ pub const RELAKIT_OPT_ALLOW_ZERO_SYMBOLS: u32 = 16;
 
 /// The default profile. It has the strict rules of RELAKIT_PROFILE_ELF.
 pub const RELAKIT_PROFILE_DEFAULT: u32 = 0;
-/// The strict rules: the gABI and the psABI as written. Livepatch sections work as in Linux. These
-/// are errors, although Linux accepts them:
+/// The strict rules: the gABI and the psABI as written. Livepatch sections work as in the newest
+/// Linux version that relakit knows. These are errors, although Linux or some of its versions
+/// accept them:
 /// - an e_ident that is not ELF64, little-endian, version 1;
 /// - a symbol name outside the string table;
 /// - a relocation section whose target does not exist;
+/// - a second SHT_SYMTAB_SHNDX section for the symbol table;
 /// - a PC32 or PLT32 value that does not fit.
 pub const RELAKIT_PROFILE_ELF: u32 = 1;
-/// The rules of Xen's livepatch payloads: the types NONE, 64, PC32 and PLT32; the content of a field
-/// is ignored, see RELAKIT_OPT_ALLOW_NONZERO; there are no livepatch sections in the format of Linux.
-/// Otherwise as RELAKIT_PROFILE_ELF.
+/// The rules of Xen's livepatch payloads: the types NONE, 64, PC32 and PLT32; the content of a
+/// field is ignored, see RELAKIT_OPT_ALLOW_NONZERO; there are no livepatch sections in the format
+/// of Linux. Otherwise as RELAKIT_PROFILE_ELF.
 pub const RELAKIT_PROFILE_XEN: u32 = 2;
-/// The rules of GRUB's modules: the types 64, PC32, PLT32, PC64, 32 and 32S, but not NONE; the value
-/// is added to the content of the field, see RELAKIT_OPT_ADD_TO_FIELD; there are no livepatch
+/// The rules of GRUB's modules: the types 64, PC32, PLT32, PC64, 32 and 32S, but not NONE; the
+/// value is added to the content of the field, see RELAKIT_OPT_ADD_TO_FIELD; there are no livepatch
 /// sections. Otherwise as RELAKIT_PROFILE_ELF.
 pub const RELAKIT_PROFILE_GRUB: u32 = 3;
 /// The rules of FreeBSD's kernel objects: the types NONE, 64, PC32, PLT32 and 32S; the content of a
@@ -280,9 +285,10 @@ pub struct relakit_sechdrs {
     pub struct_size: u32,
     /// Must be 0.
     pub flags: u32,
-    /// An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads or writes
-    /// a section, sh_addr must be where the section is in memory, and the section must run at this
-    /// address. For a target with a writer, sh_addr is the run-time address.
+    /// An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads a
+    /// section, sh_addr must be where the section is in memory. For a target in plain memory,
+    /// sh_addr must also be its run-time address. For a target with a writer, it is only the
+    /// run-time address.
     pub sechdrs: *const c_void,
     /// Number of section headers, including section 0.
     pub section_count: u32,
