@@ -1400,11 +1400,11 @@ struct relakit_section {
     /**
      * sh_size in bytes. For SHT_NOBITS it is the size in memory; the file has no such bytes.
      */
-    uint64_t size;
+    uint64_t sh_size;
     /**
      * sh_addralign, as in the file. relakit does not check that it is a power of two.
      */
-    uint64_t align;
+    uint64_t sh_addralign;
     /**
      * sh_flags, as in the file.
      */
@@ -1412,11 +1412,11 @@ struct relakit_section {
     /**
      * sh_link, as in the file.
      */
-    uint32_t link;
+    uint32_t sh_link;
     /**
      * sh_info, as in the file.
      */
-    uint32_t info;
+    uint32_t sh_info;
 };
 
 /**
@@ -1430,11 +1430,11 @@ struct relakit_symbol {
     /**
      * st_shndx, as in the file.
      */
-    uint32_t shndx;
+    uint32_t st_shndx;
     /**
      * st_info: binding in the upper four bits, type in the lower four.
      */
-    uint32_t info;
+    uint32_t st_info;
     /**
      * 0.
      */
@@ -1452,11 +1452,11 @@ struct relakit_symbol {
      * st_value, as in the file. For a symbol in a section it is an offset, not an address.
      * relakit_module_early returns the addresses in its values array.
      */
-    uint64_t value;
+    uint64_t st_value;
     /**
      * st_size, in bytes.
      */
-    uint64_t size;
+    uint64_t st_size;
 };
 
 /**

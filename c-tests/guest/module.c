@@ -39,10 +39,10 @@ static int32_t fill(const struct relakit_section *section, uint64_t address, con
     static const unsigned char zeros[PAGE];
     int32_t fault = 0;
 
-    for (uint64_t done = 0, size; done < section->size && fault == 0; done += size) {
+    for (uint64_t done = 0, size; done < section->sh_size && fault == 0; done += size) {
         const void *from = section->content ? (const unsigned char *)section->content + done : zeros;
 
-        size = section->size - done < PAGE ? section->size - done : PAGE;
+        size = section->sh_size - done < PAGE ? section->sh_size - done : PAGE;
         fault = hooks->write(hooks->ctx, address + done, done, from, size);
     }
     return fault;
@@ -61,11 +61,11 @@ static relakit_status place_section(struct guest_module *module, uint32_t index,
     /* Relocations need no room: relakit_module_retain copies those that come late. */
     if (section.section_class != RELAKIT_CLASS_NOT_RELOCATION || !(section.flags & RELAKIT_SECTION_IN_MEMORY))
         return RELAKIT_OK;
-    address = index < MOST_SECTIONS ? take(space, !(section.sh_flags & SHF_EXECINSTR), section.size, section.align) : 0;
+    address = index < MOST_SECTIONS ? take(space, !(section.sh_flags & SHF_EXECINSTR), section.sh_size, section.sh_addralign) : 0;
     if (address == 0)
-        return refuse(error, RELAKIT_ERR_NOT_ASSIGNED, index, section.size);
+        return refuse(error, RELAKIT_ERR_NOT_ASSIGNED, index, section.sh_size);
     module->places[index].flags = RELAKIT_MEMORY_PRESENT | RELAKIT_MEMORY_WRITER; /* and no bytes */
-    module->places[index].size = section.size;
+    module->places[index].size = section.sh_size;
     module->places[index].address = address; /* guest-virtual: of this relakit makes P */
     fault = fill(&section, address, hooks);
     return fault == 0 ? RELAKIT_OK : refuse(error, RELAKIT_ERR_WRITER, index, (uint64_t)(int64_t)fault);
@@ -113,12 +113,12 @@ relakit_status guest_module_early(struct guest_module *module, const struct rela
         struct relakit_symbol symbol = { .struct_size = sizeof symbol };
 
         status = relakit_module_symbol(module->relakit, i, &symbol, error);
-        if (status == RELAKIT_OK && symbol.shndx != SHN_UNDEF && symbol.shndx != RELAKIT_SHN_LIVEPATCH) {
+        if (status == RELAKIT_OK && symbol.st_shndx != SHN_UNDEF && symbol.st_shndx != RELAKIT_SHN_LIVEPATCH) {
             struct module_symbol *ours = &module->symbols[module->symbol_count++];
 
             ours->name = symbol.name;
             ours->address = values[i];
-            ours->exported = symbol.info >> 4 != STB_LOCAL;
+            ours->exported = symbol.st_info >> 4 != STB_LOCAL;
         }
     }
     return status;

@@ -15,18 +15,18 @@ static relakit_status place_section(struct level3 *loader, uint32_t index, struc
 
     if (status != RELAKIT_OK || !(section.flags & RELAKIT_SECTION_IN_MEMORY))
         return status;
-    at = memory_take(&loader->memory, section.sh_flags, section.size, section.align);
+    at = memory_take(&loader->memory, section.sh_flags, section.sh_size, section.sh_addralign);
     if (!at)
         return error->status = RELAKIT_ERR_NOT_ASSIGNED;
     place->flags = RELAKIT_MEMORY_PRESENT;
     place->bytes = at;
-    place->size = section.size;
+    place->size = section.sh_size;
     place->address = (uint64_t)(uintptr_t)at; /* it runs where it is */
     if (loader->map.writer && section.sh_flags & SHF_EXECINSTR) {
         place->flags |= RELAKIT_MEMORY_WRITER; /* it will be sealed when a module comes */
         place->bytes = NULL;
         if (section.content) /* relakit_module_fill does not fill sections behind a writer */
-            memcpy(at, section.content, section.size);
+            memcpy(at, section.content, section.sh_size);
     }
     return RELAKIT_OK;
 }
@@ -84,7 +84,7 @@ relakit_status level3_names(struct level3 *loader, struct relakit_error *error)
         relakit_status status = relakit_module_symbol(loader->module_state, i, &symbol, error);
         if (status != RELAKIT_OK)
             return status;
-        if (symbol.shndx != SHN_UNDEF && symbol.shndx != RELAKIT_SHN_LIVEPATCH)
+        if (symbol.st_shndx != SHN_UNDEF && symbol.st_shndx != RELAKIT_SHN_LIVEPATCH)
             module_define(&loader->module, symbol.name, loader->values[i]);
     }
     return RELAKIT_OK;

@@ -74,12 +74,12 @@ LAYOUT(24, AT(struct_size, 0) AT(section_count, 4) AT(symbol_count, 8) AT(symbol
 #define STRUCT struct relakit_section
 LAYOUT(104, AT(struct_size, 0) AT(flags, 4) AT(sh_type, 8) AT(section_class, 12) AT(target, 16)
        AT(status, 20) AT(reason, 24) AT(name, 32) AT(name_len, 40) AT(object, 48) AT(object_len, 56)
-       AT(content, 64) AT(size, 72) AT(align, 80) AT(sh_flags, 88) AT(link, 96) AT(info, 100));
+       AT(content, 64) AT(sh_size, 72) AT(sh_addralign, 80) AT(sh_flags, 88) AT(sh_link, 96) AT(sh_info, 100));
 #undef STRUCT
 
 #define STRUCT struct relakit_symbol
-LAYOUT(48, AT(struct_size, 0) AT(shndx, 4) AT(info, 8) AT(reserved, 12) AT(name, 16)
-       AT(name_len, 24) AT(value, 32) AT(size, 40));
+LAYOUT(48, AT(struct_size, 0) AT(st_shndx, 4) AT(st_info, 8) AT(reserved, 12) AT(name, 16)
+       AT(name_len, 24) AT(st_value, 32) AT(st_size, 40));
 #undef STRUCT
 
 #define STRUCT struct relakit_special

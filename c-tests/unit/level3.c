@@ -25,10 +25,10 @@ static void its_parts_are_described(void)
         EQ(section.section_class, classes[i]);
         EQ(section.sh_type, parts[i].type);
         EQ(section.sh_flags, parts[i].flags);
-        EQ(section.size, parts[i].size);
-        EQ(section.link, parts[i].link);
-        EQ(section.info, parts[i].info);
-        EQ(section.align, i == 0 ? 0 : 8);
+        EQ(section.sh_size, parts[i].size);
+        EQ(section.sh_link, parts[i].link);
+        EQ(section.sh_info, parts[i].info);
+        EQ(section.sh_addralign, i == 0 ? 0 : 8);
         EQ(section.target, classes[i] == 0 ? 0 : parts[i].info);
         EQ(section.status, RELAKIT_OK);
         CHECK(section.reason != NULL && strlen(section.reason) > 3);
@@ -52,10 +52,10 @@ static void its_parts_are_described(void)
         ACCEPTS(relakit_module_symbol(module, i, &symbol, fresh()));
         TEXT(symbol.name, symbol_rows[i].name);
         NAME(symbol.name, symbol.name_len, symbol_rows[i].name);
-        EQ(symbol.shndx, symbol_rows[i].shndx);
-        EQ(symbol.info, symbol_rows[i].info);
-        EQ(symbol.value, symbol_rows[i].value);
-        EQ(symbol.size, i == 0 ? 0 : 4);
+        EQ(symbol.st_shndx, symbol_rows[i].shndx);
+        EQ(symbol.st_info, symbol_rows[i].info);
+        EQ(symbol.st_value, symbol_rows[i].value);
+        EQ(symbol.st_size, i == 0 ? 0 : 4);
         EQ(symbol.reserved, 0);
     }
 }

@@ -118,15 +118,15 @@ pub struct relakit_section {
     /// Content of the section in the file. NULL if it has none.
     pub content: *const c_void,
     /// sh_size in bytes. For SHT_NOBITS it is the size in memory; the file has no such bytes.
-    pub size: u64,
+    pub sh_size: u64,
     /// sh_addralign, as in the file. relakit does not check that it is a power of two.
-    pub align: u64,
+    pub sh_addralign: u64,
     /// sh_flags, as in the file.
     pub sh_flags: u64,
     /// sh_link, as in the file.
-    pub link: u32,
+    pub sh_link: u32,
     /// sh_info, as in the file.
-    pub info: u32,
+    pub sh_info: u32,
 }
 
 /// Fills *section with the description of the section with index `section_index`. Index 0 is
@@ -193,11 +193,11 @@ fn describe_section(module: &Module<'_>, index: u32, report: &mut Report) -> Res
         object: klp_object.map_or(ptr::null(), |object| object.as_ptr().cast()),
         object_len: klp_object.map_or(0, <[u8]>::len),
         content: if section.has_bytes() { content.as_ptr().cast() } else { ptr::null() },
-        size: section.sh_size,
-        align: section.sh_addralign,
+        sh_size: section.sh_size,
+        sh_addralign: section.sh_addralign,
         sh_flags: section.sh_flags.bits(),
-        link: section.sh_link,
-        info: section.sh_info,
+        sh_link: section.sh_link,
+        sh_info: section.sh_info,
     })
 }
 
@@ -208,9 +208,9 @@ pub struct relakit_symbol {
     /// sizeof(struct relakit_symbol), set by the caller.
     pub struct_size: u32,
     /// st_shndx, as in the file.
-    pub shndx: u32,
+    pub st_shndx: u32,
     /// st_info: binding in the upper four bits, type in the lower four.
-    pub info: u32,
+    pub st_info: u32,
     /// 0.
     pub reserved: u32,
     /// Name of the symbol, ended by NUL.
@@ -220,9 +220,9 @@ pub struct relakit_symbol {
     pub name_len: usize,
     /// st_value, as in the file. For a symbol in a section it is an offset, not an address.
     /// relakit_module_early returns the addresses in its values array.
-    pub value: u64,
+    pub st_value: u64,
     /// st_size, in bytes.
-    pub size: u64,
+    pub st_size: u64,
 }
 
 /// Fills *symbol with the description of the symbol with index `symbol_index`. Index 0 is allowed.
@@ -251,13 +251,13 @@ pub unsafe extern "C" fn relakit_module_symbol(
         let name = symbols.name(&symbol).or_report(report)?;
         out.set(&relakit_symbol {
             struct_size: 0,
-            shndx: u32::from(symbol.st_shndx),
-            info: u32::from(symbol.st_info),
+            st_shndx: u32::from(symbol.st_shndx),
+            st_info: u32::from(symbol.st_info),
             reserved: 0,
             name: name.as_ptr().cast(),
             name_len: name.len(),
-            value: symbol.st_value,
-            size: symbol.st_size,
+            st_value: symbol.st_value,
+            st_size: symbol.st_size,
         });
         Ok(RELAKIT_OK)
     };

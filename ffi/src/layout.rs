@@ -28,8 +28,8 @@ layout!(relakit_sechdrs, 72: struct_size 0, flags 4, sechdrs 8, section_count 16
 layout!(relakit_module_info, 24: struct_size 0, section_count 4, symbol_count 8, symbols_section 12,
     per_cpu_section 16, reserved 20);
 layout!(relakit_section, 104: struct_size 0, flags 4, sh_type 8, section_class 12, target 16, status 20, reason 24, name 32,
-    name_len 40, object 48, object_len 56, content 64, size 72, align 80, sh_flags 88, link 96, info 100);
-layout!(relakit_symbol, 48: struct_size 0, shndx 4, info 8, reserved 12, name 16, name_len 24, value 32, size 40);
+    name_len 40, object 48, object_len 56, content 64, sh_size 72, sh_addralign 80, sh_flags 88, sh_link 96, sh_info 100);
+layout!(relakit_symbol, 48: struct_size 0, st_shndx 4, st_info 8, reserved 12, name 16, name_len 24, st_value 32, st_size 40);
 layout!(relakit_special, 16: struct_size 0, read_at 4, entry_size 8, rewrites_code 12);
 layout!(relakit_finding, 64: lint 0, severity 4, has 8, section 12, symbol 16, other_section 20, entry 24, other_entry 32,
     offset 40, value 48, limit 56);

@@ -31,12 +31,12 @@ static relakit_status place_section(struct module *module, uint32_t index, struc
     if (section.section_class != RELAKIT_CLASS_NOT_RELOCATION || !(section.flags & RELAKIT_SECTION_IN_MEMORY))
         return RELAKIT_OK;
     if (index >= MOST_SECTIONS ||
-        !memory_take(section.sh_flags & SHF_EXECINSTR, section.size, section.align, &piece))
-        return refuse(error, RELAKIT_ERR_NOT_ASSIGNED, index, section.size, 0);
+        !memory_take(section.sh_flags & SHF_EXECINSTR, section.sh_size, section.sh_addralign, &piece))
+        return refuse(error, RELAKIT_ERR_NOT_ASSIGNED, index, section.sh_size, 0);
     module->places[index] = (struct relakit_section_memory){
         .flags = RELAKIT_MEMORY_PRESENT,
         .bytes = piece.bytes,
-        .size = section.size,
+        .size = section.sh_size,
         .address = piece.address, /* of which relakit makes P; it never reads or writes there */
     };
     return RELAKIT_OK;
@@ -78,7 +78,7 @@ static relakit_status note_symbols(struct module *module, struct relakit_error *
     for (uint32_t i = 1; i < info.symbol_count && status == RELAKIT_OK; i++) {
         struct relakit_symbol symbol = { .struct_size = sizeof symbol };
         status = relakit_module_symbol(module->relakit, i, &symbol, error);
-        if (status == RELAKIT_OK && symbol.shndx != SHN_UNDEF && symbol.shndx != RELAKIT_SHN_LIVEPATCH)
+        if (status == RELAKIT_OK && symbol.st_shndx != SHN_UNDEF && symbol.st_shndx != RELAKIT_SHN_LIVEPATCH)
             module->symbols[module->symbol_count++] = (struct module_symbol){ symbol.name, values[i] };
     }
     return status;

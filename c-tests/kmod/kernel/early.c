@@ -109,7 +109,7 @@ static int compare_fields(struct watched *w, const struct relakit_section *table
 	u64 i;
 
 	totals.tables++;
-	for (i = 0; i < table->size / sizeof(Elf64_Rela); i++) {
+	for (i = 0; i < table->sh_size / sizeof(Elf64_Rela); i++) {
 		Elf64_Rela rela = rela_at(table, i);
 		u32 size = field_size(rela.r_info);
 

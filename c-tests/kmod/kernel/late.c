@@ -67,7 +67,7 @@ static void add_sites(struct watched *w, const struct relakit_section *table, u3
 {
 	u64 i;
 
-	for (i = 0; i < table->size / sizeof(Elf64_Rela); i++) {
+	for (i = 0; i < table->sh_size / sizeof(Elf64_Rela); i++) {
 		Elf64_Rela rela = rela_at(table, i);
 
 		w->sites[w->site_count++] = (struct site){
@@ -86,7 +86,7 @@ static int collect_sites(struct watched *w)
 		if (!describe_section(w, i, &table))
 			return -EINVAL;
 		if (table.section_class == RELAKIT_CLASS_KLP_LATE)
-			entries += table.size / sizeof(Elf64_Rela);
+			entries += table.sh_size / sizeof(Elf64_Rela);
 	}
 	w->sites = kvcalloc(entries, sizeof(*w->sites), GFP_KERNEL);
 	if (!w->sites)

@@ -141,7 +141,7 @@ static int running_table(struct watched *w, u32 index, const u32 *map, const boo
 	if (target.sh_flags & SHF_WRITE || strncmp(target.name, ".init", 5) == 0 ||
 	    (is_special[table.target] && !(target.sh_flags & SHF_EXECINSTR)))
 		return 0;
-	for (i = 0; i < table.size / sizeof(Elf64_Rela); i++) {
+	for (i = 0; i < table.sh_size / sizeof(Elf64_Rela); i++) {
 		Elf64_Rela rela = rela_at(&table, i);
 		u32 size = field_size(rela.r_info);
 		int failed = size ? running_field(w, map, &w->sections[table.target], rela.r_offset, size) : 0;

@@ -130,12 +130,12 @@ static int lay_out(struct watched *w)
 		if (!describe_section(w, i, &section))
 			return -EINVAL;
 		w->sections[i].name = section.name;
-		w->sections[i].size = section.size;
+		w->sections[i].size = section.sh_size;
 		w->sections[i].at = w->size;
 		w->sections[i].in_memory = section.flags & RELAKIT_SECTION_IN_MEMORY;
 		/* The template of the per-CPU data has no relocations before 6.16, but the symbols count. */
 		if (w->sections[i].in_memory || i == w->per_cpu_section)
-			w->size += ALIGN(section.size, 64);
+			w->size += ALIGN(section.sh_size, 64);
 	}
 	return 0;
 }

@@ -279,7 +279,7 @@ fn compare_classes(file: &[u8], profile: Profile, number: u32) {
         // SAFETY: in the file.
         assert_eq!(unsafe { bytes(section.name, section.name_len) }, module.object().section_name(&header));
         assert_eq!(
-            (section.size, section.sh_type, section.info),
+            (section.sh_size, section.sh_type, section.sh_info),
             (header.sh_size, header.sh_type, header.sh_info)
         );
         assert_eq!(section.flags & RELAKIT_SECTION_IN_MEMORY != 0, module.is_allocated(index));

@@ -225,21 +225,21 @@ fn describe_c(module: *mut relakit_module, info: &relakit_module_info, life: &mu
         // SAFETY: its name, ended by NUL.
         let name = unsafe { core::ffi::CStr::from_ptr(section.name) };
         assert_eq!(name.count_bytes(), section.name_len);
-        let size = usize::try_from(section.size).unwrap_or(usize::MAX);
+        let size = usize::try_from(section.sh_size).unwrap_or(usize::MAX);
         let is_in_memory = section.flags & RELAKIT_SECTION_IN_MEMORY;
         let of_class = [section.section_class, section.target, section.status.unsigned_abs(), is_in_memory];
         life.note(of_class.map(u64::from));
         let reason_len = reason.count_bytes();
         life.note([text(section.name.cast(), section.name_len), text(section.reason.cast(), reason_len)]);
         life.note([text(section.content.cast(), size)]);
-        life.note(words!(section: sh_type size align sh_flags link info));
+        life.note(words!(section: sh_type sh_size sh_addralign sh_flags sh_link sh_info));
     }
     for index in 0..info.symbol_count {
         let mut symbol = relakit_symbol { struct_size: 48, ..poisoned() };
         let status = c!(relakit_module_symbol(module, index, &raw mut symbol));
         life.steps.push(status.map(|_| text(symbol.name.cast(), symbol.name_len)));
         if status.is_ok() {
-            life.note(words!(symbol: shndx info value size));
+            life.note(words!(symbol: st_shndx st_info st_value st_size));
         }
     }
 }
