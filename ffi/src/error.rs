@@ -42,13 +42,13 @@ impl Report {
     /// Adds a section index to the stored error.
     #[cold]
     #[inline(never)]
-    pub(crate) fn in_section(&mut self, stopped: Failed, section: u32) -> Failed {
+    pub(crate) fn in_section(&mut self, failed: Failed, section: u32) -> Failed {
         if !self.error.is_null() {
             // SAFETY: not NULL; `in_section` follows `write`, which has written all members here.
             let error = unsafe { self.error.read_unaligned() };
             self.write(&relakit_error { has: error.has | RELAKIT_ERROR_HAS_SECTION, section, ..error });
         }
-        stopped
+        failed
     }
 
     /// Stores an error of the core.

@@ -88,8 +88,8 @@ pub(crate) fn symbol_table(
     };
     let symbols = Piece::new(pointer(section.sh_addr).cast_const().cast(), count, 0, report);
     symbols.map_err(|_| {
-        let stopped = report.refuse(RELAKIT_ERR_NOT_ASSIGNED, section.sh_size, 0);
-        report.in_section(stopped, index)
+        let failed = report.refuse(RELAKIT_ERR_NOT_ASSIGNED, section.sh_size, 0);
+        report.in_section(failed, index)
     })
 }
 

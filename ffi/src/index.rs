@@ -266,13 +266,13 @@ pub unsafe extern "C" fn relakit_index_build(
     let build = |report: &mut Report| {
         // SAFETY: the caller promises that `names` and the table stay readable while they are used.
         let (table, [entries, strings]) = unsafe { Table::new(names, report) }?;
-        let lent = Span::items(memory.cast::<u8>(), size, 2, report)?;
+        let provided = Span::items(memory.cast::<u8>(), size, 2, report)?;
         // SAFETY: the caller promises `size` writable bytes; `size` is checked before the write.
         let state = unsafe { Out::<relakit_index>::new(memory.cast(), 2, report) }?;
         // SAFETY: the caller promises that `index` is NULL or writable.
         let made = unsafe { Out::new(index, 4, report) }?;
         let others = [entries, strings, Span::items(index, 1, 4, report)?];
-        lent.apart_from(&others, 2, report)?;
+        provided.apart_from(&others, 2, report)?;
         let needed = relakit_index_size(table.count);
         if size < needed {
             return Err(report.refuse(RELAKIT_ERR_INDEX_TOO_SHORT, size as u64, needed as u64));

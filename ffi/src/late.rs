@@ -2,7 +2,7 @@
 
 use crate::callbacks::CResolver;
 use crate::error::{OrReport, Report};
-use crate::memory::Places;
+use crate::memory::CMemory;
 use crate::module::file_span;
 use crate::pointers::{Count, ObjectName, Out, Piece, Span};
 use crate::state::{self, Stage, relakit_module};
@@ -75,12 +75,12 @@ pub unsafe extern "C" fn relakit_module_retain(
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
         let scratch = Piece::new(scratch, count, 3, report)?;
         let retained = Piece::new(retained.cast::<u8>(), retained_size, 5, report)?;
-        let (lent, buffer) = (scratch.span, retained.span);
+        let (scratch_span, buffer) = (scratch.span, retained.span);
         let file = file_span(loaded.module(), report)?;
-        lent.apart_from(&[file, own], 3, report)?;
-        buffer.apart_from(&[file, lent, own], 5, report)?;
+        scratch_span.apart_from(&[file, own], 3, report)?;
+        buffer.apart_from(&[file, scratch_span, own], 5, report)?;
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
-        let mut memory = unsafe { Places::new(memory, 2, &[file, lent, buffer, own], report) }?;
+        let mut memory = unsafe { CMemory::new(memory, 2, &[file, scratch_span, buffer, own], report) }?;
         // SAFETY: checked, and apart from all else in use; the caller promises it writable.
         let scratch = unsafe { scratch.write() };
         // SAFETY: apart from all else in use; the caller promises it while the module is used.
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn relakit_module_coming(
         // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
         let object = unsafe { ObjectName::new(object, 2, report) }?;
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
-        let mut memory = unsafe { Places::new(memory, 3, &[*retained, own], report) }?;
+        let mut memory = unsafe { CMemory::new(memory, 3, &[*retained, own], report) }?;
         // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
         let mut resolver = unsafe { CResolver::new(resolver, 4, report) }?;
         // SAFETY: the caller promises that `sections` is NULL or writable.
@@ -228,7 +228,7 @@ pub unsafe extern "C" fn relakit_module_going(
         // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
         let object = unsafe { ObjectName::new(object, 2, report) }?;
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
-        let mut memory = unsafe { Places::new(memory, 3, &[*retained, own], report) }?;
+        let mut memory = unsafe { CMemory::new(memory, 3, &[*retained, own], report) }?;
         // SAFETY: the caller promises that `sections` is NULL or writable.
         let section_total = unsafe { Count::new(section_total, 4, report) }?;
         section_total.set(late.going(object.bytes(), &mut memory).or_report(report)?);

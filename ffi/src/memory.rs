@@ -8,12 +8,12 @@ use crate::types::*;
 use relakit::{CallbackError, Memory, Target, Writer};
 
 /// The section memory of a module, after the checks.
-pub(crate) struct Places<'a> {
-    places: &'a [relakit_section_memory],
+pub(crate) struct CMemory<'a> {
+    sections: &'a [relakit_section_memory],
     writer: Option<CWriter>,
 }
 
-impl Places<'_> {
+impl CMemory<'_> {
     /// Reads argument `number`. Section memory must not overlap one of `others`.
     ///
     /// # Safety
@@ -34,43 +34,43 @@ impl Places<'_> {
         let writer = unsafe { CWriter::new(memory.writer, number, report) }?;
         let array = Piece::new(memory.sections, memory.count, number, report)?;
         // SAFETY: `Piece::new` checked it; the caller promises `count` readable elements.
-        let places = unsafe { array.read() };
-        for (index, place) in (0..u32::MAX).zip(places) {
-            check(place, writer.as_ref(), &[&[array.span], others], number, report)
-                .map_err(|stopped| report.in_section(stopped, index))?;
+        let sections = unsafe { array.read() };
+        for (index, memory) in (0..u32::MAX).zip(sections) {
+            check(memory, writer.as_ref(), &[&[array.span], others], number, report)
+                .map_err(|failed| report.in_section(failed, index))?;
         }
-        Ok(Self { places, writer })
+        Ok(Self { sections, writer })
     }
 
     fn get(&self, section: u32) -> Option<&relakit_section_memory> {
-        let place = self.places.get(usize::try_from(section).ok()?)?;
-        (place.flags & RELAKIT_MEMORY_PRESENT != 0).then_some(place)
+        let memory = self.sections.get(usize::try_from(section).ok()?)?;
+        (memory.flags & RELAKIT_MEMORY_PRESENT != 0).then_some(memory)
     }
 }
 
 fn check(
-    place: &relakit_section_memory,
+    memory: &relakit_section_memory,
     writer: Option<&CWriter>,
     others: &[&[Span]],
     number: u64,
     report: &mut Report,
 ) -> Result<(), Failed> {
-    let relakit_section_memory { flags, reserved, bytes, size, address, symbols_at } = *place;
+    let relakit_section_memory { flags, reserved, bytes, size, address, symbols_at } = *memory;
     if flags & !(RELAKIT_MEMORY_PRESENT | RELAKIT_MEMORY_WRITER | RELAKIT_MEMORY_SYMBOLS_AT) != 0 {
         return Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(flags)));
     }
-    let is_placed = flags & RELAKIT_MEMORY_PRESENT != 0;
-    let is_hooked = flags & RELAKIT_MEMORY_WRITER != 0;
+    let is_present = flags & RELAKIT_MEMORY_PRESENT != 0;
+    let is_behind_writer = flags & RELAKIT_MEMORY_WRITER != 0;
     let must_be_zero = [
         u64::from(reserved),
-        if is_placed { 0 } else { u64::from(flags) | size | address },
-        if is_placed && !is_hooked { 0 } else { bytes.addr() as u64 },
+        if is_present { 0 } else { u64::from(flags) | size | address },
+        if is_present && !is_behind_writer { 0 } else { bytes.addr() as u64 },
         if flags & RELAKIT_MEMORY_SYMBOLS_AT != 0 { 0 } else { symbols_at },
     ];
     if must_be_zero.iter().any(|value| *value != 0) {
         return Err(report.refuse(RELAKIT_ERR_RESERVED, number, 0));
     }
-    if is_hooked {
+    if is_behind_writer {
         return match writer {
             None => Err(report.refuse(RELAKIT_ERR_CALLBACK, number, 0)),
             Some(writer) if writer.overlaps(address, size, others.iter().copied().flatten().copied()) => {
@@ -86,10 +86,10 @@ fn check(
     others.iter().try_for_each(|others| span.apart_from(others, number, report))
 }
 
-impl Memory for Places<'_> {
+impl Memory for CMemory<'_> {
     fn base(&self, section: u32) -> Option<u64> {
-        let place = self.get(section)?;
-        Some(if place.flags & RELAKIT_MEMORY_SYMBOLS_AT == 0 { place.address } else { place.symbols_at })
+        let memory = self.get(section)?;
+        Some(if memory.flags & RELAKIT_MEMORY_SYMBOLS_AT == 0 { memory.address } else { memory.symbols_at })
     }
 
     fn target(&mut self, section: u32) -> Option<Target<'_>> {

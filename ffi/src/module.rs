@@ -2,7 +2,7 @@
 
 use crate::callbacks::CResolver;
 use crate::error::{Failed, OrReport, Report, answer};
-use crate::memory::Places;
+use crate::memory::CMemory;
 use crate::pointers::{Out, Piece, Span};
 use crate::relocate::Options;
 use crate::state::{self, Stage, relakit_module};
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn relakit_module_init(
 ) -> relakit_status {
     let call = |report: &mut Report| {
         // SAFETY: the caller promises that `memory` is NULL or has `size` writable bytes.
-        let lent = unsafe { state::Lent::new(memory, size, report) }?;
+        let state = unsafe { state::StateMemory::new(memory, size, report) }?;
         // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
         let profile = unsafe { Options::new(options, 5, report) }?.profile(report)?;
         // SAFETY: the caller promises that `module` is NULL or writable.
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn relakit_module_init(
         Span::items(memory.cast::<u8>(), size, 1, report)?.apart_from(&[file.span], 1, report)?;
         // SAFETY: `Piece::new` checked it; the caller promises it unchanged while it is used.
         let parsed = Module::parse(unsafe { file.read() }, profile).or_report(report)?;
-        out.set(lent.put(memory, parsed));
+        out.set(state.put(memory, parsed));
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that `error` is NULL or writable.
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn relakit_module_assign(
             return Err(stage.out_of_order(report));
         };
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
-        let mut memory = unsafe { Places::new(memory, 2, &[file_span(module, report)?, own], report) }?;
+        let mut memory = unsafe { CMemory::new(memory, 2, &[file_span(module, report)?, own], report) }?;
         module.assign(&mut memory).or_report(report)?;
         *stage = Stage::Assigned(module.clone());
         Ok(RELAKIT_OK)
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn relakit_module_fill(
             return Err(stage.out_of_order(report));
         };
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
-        let mut memory = unsafe { Places::new(memory, 2, &[file_span(module, report)?, own], report) }?;
+        let mut memory = unsafe { CMemory::new(memory, 2, &[file_span(module, report)?, own], report) }?;
         module.assign(&mut memory).and_then(|placed| placed.fill().map(|_| ())).or_report(report)?;
         *stage = Stage::Filled(module.clone());
         Ok(RELAKIT_OK)
@@ -253,7 +253,7 @@ pub unsafe extern "C" fn relakit_module_early(
         let file = file_span(module, report)?;
         values.span.apart_from(&[file, own], 3, report)?;
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
-        let mut memory = unsafe { Places::new(memory, 2, &[file, values.span, own], report) }?;
+        let mut memory = unsafe { CMemory::new(memory, 2, &[file, values.span, own], report) }?;
         // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
         let mut resolver = unsafe { CResolver::new(resolver, 5, report) }?;
         // SAFETY: checked, and apart from all else in use; the caller promises it writable.

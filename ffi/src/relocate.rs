@@ -119,7 +119,7 @@ unsafe fn run(
         };
         let rela = Piece::<u8>::new(rela.cast(), rela_size, 1, report)?;
         // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
-        let (values, lent) = unsafe { values(&symbols, report) }?;
+        let (values, symbols_span) = unsafe { values(&symbols, report) }?;
         // SAFETY: checked; the caller promises it readable; an overlapping target is refused below.
         let (table, rest) = RelaTable::whole_entries(unsafe { rela.read() });
         if rest != 0 {
@@ -133,7 +133,7 @@ unsafe fn run(
         let relakit_target { size, address, .. } = target;
         let done = match &mut writer {
             Some(_) if !target.bytes.is_null() => return Err(report.refuse(RELAKIT_ERR_RESERVED, 4, 0)),
-            Some(writer) if writer.overlaps(address, size, [rela.span, lent].into_iter()) => {
+            Some(writer) if writer.overlaps(address, size, [rela.span, symbols_span].into_iter()) => {
                 return Err(report.refuse(RELAKIT_ERR_OVERLAP, 4, 0));
             }
             Some(writer) => match act {
@@ -145,7 +145,7 @@ unsafe fn run(
                     return Err(report.refuse(RELAKIT_ERR_LENGTH, 4, size));
                 };
                 let bytes = Piece::<u8>::new(target.bytes.cast(), size, 4, report)?;
-                bytes.span.apart_from(&[rela.span, lent], 4, report)?;
+                bytes.span.apart_from(&[rela.span, symbols_span], 4, report)?;
                 match act {
                     Act::Write(act) => {
                         // SAFETY: the caller's promise; the bytes overlap nothing that is borrowed.
@@ -153,7 +153,7 @@ unsafe fn run(
                         act(table, values, &mut Target::new(bytes, address), rules)
                     }
                     Act::Read(act) => {
-                        // SAFETY: the caller's promise; nobody writes to the bytes during the call.
+                        // SAFETY: the caller's promise; no other code writes to the bytes during the call.
                         let bytes = unsafe { bytes.read() };
                         act(table, values, &mut View::new(bytes, address), rules)
                     }

@@ -84,9 +84,9 @@ const _: () = assert!(size_of::<relakit_module>() <= RELAKIT_MODULE_SIZE);
 const _: () = assert!(align_of::<relakit_module>() == RELAKIT_MODULE_ALIGN);
 
 /// A checked buffer for a state: argument 1, with the size in argument 2.
-pub(crate) struct Lent(Out<relakit_module>);
+pub(crate) struct StateMemory(Out<relakit_module>);
 
-impl Lent {
+impl StateMemory {
     /// Checks the buffer.
     ///
     /// # Safety
@@ -153,7 +153,8 @@ unsafe fn enter<'a>(
     }
     // SAFETY: not NULL and aligned, as checked above; this only computes an address.
     let busy = unsafe { &raw mut (*module).busy };
-    // SAFETY: the mark matches, so `Lent::put` wrote a state here; the caller promises it writable.
+    // SAFETY: the mark matches, so `StateMemory::put` wrote a state here. The caller promises that it
+    // is writable.
     if unsafe { busy.replace(true) } {
         return Err(report.refuse(RELAKIT_ERR_BUSY, 0, 0));
     }

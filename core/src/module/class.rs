@@ -124,7 +124,7 @@ pub enum Reason {
     /// The target is the per-CPU section, which the profile does not relocate.
     TargetPerCpu,
     /// The section is malformed, see the error.
-    Fault(ErrorKind),
+    Malformed(ErrorKind),
 }
 
 impl Reason {
@@ -148,7 +148,7 @@ impl Reason {
             Self::TargetNotAllocated => c"the target is not SHF_ALLOC",
             Self::TargetDropped => c"the target is read during load and not retained",
             Self::TargetPerCpu => c"the target is the per-CPU section, which the profile does not relocate",
-            Self::Fault(kind) => kind.message(),
+            Self::Malformed(kind) => kind.message(),
         }
     }
 }
@@ -397,7 +397,7 @@ impl Relocations<'_> {
 }
 
 const fn malformed(kind: ErrorKind, fails: FailsAt<'_>) -> Classified<'_> {
-    classified(Class::Malformed { kind, fails }, Reason::Fault(kind))
+    classified(Class::Malformed { kind, fails }, Reason::Malformed(kind))
 }
 
 /// Whether Linux may read the section as relocations: it checks the livepatch flag before the type.

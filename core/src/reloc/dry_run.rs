@@ -31,8 +31,8 @@ pub fn dry_run(
             return Ok(());
         }
         let offset = table.get(index).map_or(0, |rela| rela.r_offset);
-        let stopped = report.fail(ErrorKind::FieldsNotAscending, 0, 0);
-        Err(report.of_entry(stopped, index, offset))
+        let failed = report.fail(ErrorKind::FieldsNotAscending, 0, 0);
+        Err(report.of_entry(failed, index, offset))
     })
 }
 

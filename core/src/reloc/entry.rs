@@ -13,7 +13,7 @@ impl Run<'_, '_> {
     #[inline(never)]
     pub(super) fn entry(&mut self, op: Op, phase: Phase, index: usize) -> Result<(), Failed> {
         let Some(rela) = self.pass.table.get(index) else { return Ok(()) };
-        self.relocate(op, phase, rela).map_err(|stopped| rela.locate(index, stopped, self.report))
+        self.relocate(op, phase, rela).map_err(|failed| rela.locate(index, failed, self.report))
     }
 
     /// The order of checks is that of Linux (Linux semantics 9): type, range, existing bytes. Linux

@@ -17,8 +17,8 @@ impl Run<'_, '_> {
         let count = self.pass.table.len();
         let mut done = self.frequent_types(op, 0);
         while done < count {
-            if let Err(stopped) = self.entry(op, Phase::Commit, op.index(done, count)) {
-                return self.revert(op, done).and(Err(stopped));
+            if let Err(failed) = self.entry(op, Phase::Commit, op.index(done, count)) {
+                return self.revert(op, done).and(Err(failed));
             }
             done = self.frequent_types(op, done.saturating_add(1));
         }

@@ -129,10 +129,10 @@ impl Run<'_, '_> {
 
     /// Changes the error in the report to `NotUndone`. `last` is the last entry that holds its value.
     fn not_undone(&mut self, last: Option<usize>) -> Failed {
-        let stopped = self.report.not_undone();
+        let failed = self.report.not_undone();
         match last.and_then(|index| Some((index, self.pass.table.get(index)?))) {
-            Some((index, rela)) => rela.locate(index, stopped, self.report),
-            None => stopped,
+            Some((index, rela)) => rela.locate(index, failed, self.report),
+            None => failed,
         }
     }
 }

@@ -16,12 +16,12 @@ impl Run<'_, '_> {
         }
         // After an error of `write`, a second one does not matter.
         let (Ok(()), Err(error)) = (written, self.target.sync()) else { return written };
-        let stopped = self.report.fail(ErrorKind::Sync, error.number(), 0);
+        let failed = self.report.fail(ErrorKind::Sync, error.number(), 0);
         let reverted = self.revert(op, self.pass.table.len());
         if !self.pass.overwrites(op) {
             let _ = self.target.sync();
         }
-        reverted.and(Err(stopped))
+        reverted.and(Err(failed))
     }
 
     /// Checks every entry before the first write. Fields that overlap or do not ascend cannot be
@@ -37,8 +37,8 @@ impl Run<'_, '_> {
     fn write(&mut self, op: Op) -> Result<(), Failed> {
         let count = self.pass.table.len();
         for done in 0..count {
-            if let Err(stopped) = self.entry(op, Phase::Commit, op.index(done, count)) {
-                return self.revert(op, done).and(Err(stopped));
+            if let Err(failed) = self.entry(op, Phase::Commit, op.index(done, count)) {
+                return self.revert(op, done).and(Err(failed));
             }
         }
         Ok(())

@@ -17,7 +17,7 @@ pub(crate) trait Sections {
     fn section(&mut self, number: u32, report: &mut Report)
     -> Result<Option<(Pass<'_>, Target<'_>)>, Failed>;
     /// Adds the section to the error of a relocation.
-    fn locate(&self, number: u32, stopped: Failed, report: &mut Report) -> Failed;
+    fn locate(&self, number: u32, failed: Failed, report: &mut Report) -> Failed;
     /// Makes all writes visible.
     fn sync(&mut self) -> Result<(), CallbackError>;
 }
@@ -55,7 +55,7 @@ impl<'a> Transaction<'a> {
             }
         }
         let (mut count, mut done) = (0usize, 0usize);
-        let stopped = loop {
+        let failed = loop {
             let Some(number) = self.number(done) else {
                 match self.sync() {
                     Ok(()) => return Ok(count),
@@ -64,14 +64,14 @@ impl<'a> Transaction<'a> {
             };
             match self.step(number, Phase::Commit, report) {
                 Ok(belongs) => count = count.saturating_add(usize::from(belongs)),
-                Err(stopped) => break stopped,
+                Err(failed) => break failed,
             }
             done = done.saturating_add(1);
         };
         let reverted = self.revert(done, report);
         // After the first error, a second one does not matter.
         let _ = self.sync();
-        reverted.and(Err(stopped))
+        reverted.and(Err(failed))
     }
 
     /// The section that comes after `done` others.
@@ -112,7 +112,7 @@ impl<'a> Transaction<'a> {
             Phase::Commit => run.run(self.op),
             Phase::Revert => run.revert(self.op, pass.table.len()),
         };
-        relocated.map_err(|stopped| self.sections.locate(number, stopped, report))
+        relocated.map_err(|failed| self.sections.locate(number, failed, report))
     }
 
     fn sync(&mut self) -> Result<(), CallbackError> {

@@ -163,8 +163,8 @@ fn every_reason_has_a_sentence_of_its_own() {
         Reason::TargetNotAllocated,
         Reason::TargetDropped,
         Reason::TargetPerCpu,
-        Reason::Fault(ErrorKind::RelSection),
-        Reason::Fault(ErrorKind::PartialEntry),
+        Reason::Malformed(ErrorKind::RelSection),
+        Reason::Malformed(ErrorKind::PartialEntry),
     ];
     let texts: HashSet<_> = reasons.map(Reason::text).into_iter().collect();
     assert_eq!(texts.len(), reasons.len());

@@ -38,7 +38,7 @@ fn classify(builder: &Builder, section: u32, profile: Profile) -> (String, Reaso
     let text = match class.class {
         Class::Malformed { kind, fails } => {
             assert_eq!(error.map(|error| (error.kind, error.section)), Some((kind, Some(section))));
-            assert_eq!(class.reason, Reason::Fault(kind));
+            assert_eq!(class.reason, Reason::Malformed(kind));
             match fails {
                 FailsAt::Load => "load fails".to_owned(),
                 FailsAt::AnyComing => "any coming fails".to_owned(),

@@ -100,7 +100,7 @@ fn the_livepatch_flag_means_nothing_to_a_loader_without_livepatch_sections() {
     // With livepatch sections the name is wrong.
     for row in [Profile::ELF, Profile::LINUX_DEFAULT] {
         let class = Module::parse(&file, row).unwrap().class(rela).unwrap();
-        assert_eq!(class.reason, Reason::Fault(ErrorKind::BadKlpSectionName), "{}", row.name);
+        assert_eq!(class.reason, Reason::Malformed(ErrorKind::BadKlpSectionName), "{}", row.name);
     }
 }
 

@@ -33,18 +33,18 @@ fn common(entry: &Entry, values: impl Lookup, address: u64) -> Option<(usize, Co
     let [offset, info, addend] = [0, 8, 16].map(|at| u64_at(entry, at).unwrap_or(0));
     let r_type = low32(info);
     let sum = values.value(high32(info))?.wrapping_add(addend);
-    let place = address.wrapping_add(offset);
+    let p = address.wrapping_add(offset);
     let offset = index(offset)?;
     if r_type < 32 && WORD32 >> r_type & 1 != 0 {
         // All ones for PC32 and PLT32, zero for 32S.
         let relative = u64::from(r_type >> 3 & 1).wrapping_sub(1);
-        let value = sum.wrapping_sub(place & relative).cast_signed();
+        let value = sum.wrapping_sub(p & relative).cast_signed();
         let field = i32::try_from(value).ok()?;
         Some((offset, Common::Word32(field.cast_unsigned())))
     } else if r_type == R_X86_64_64 || r_type == R_X86_64_PC64 {
         // Zero for 64, all ones for PC64.
         let relative = 0u64.wrapping_sub(u64::from(r_type >> 4));
-        Some((offset, Common::Word64(sum.wrapping_sub(place & relative))))
+        Some((offset, Common::Word64(sum.wrapping_sub(p & relative))))
     } else {
         None
     }
