@@ -183,7 +183,7 @@ static inline void build(const struct kind *of, const struct growth *growth, uin
 
 /* --- the calls of level 3, for the module that was built --- */
 
-static struct relakit_options options = {.struct_size = sizeof options};
+static struct relakit_options options = {.struct_size = sizeof options, .profile = RELAKIT_LINUX(6, 12)};
 static uint64_t state[RELAKIT_MODULE_SIZE / 8];
 
 static relakit_status init(void)
