@@ -21,7 +21,7 @@
  *   index of names  a structure for fast lookup, struct relakit_index
  *   special section a section that Linux recognises by its name and reads itself
  *   sympos          N selects the N-th symbol of a name, counted from 1. In a file, 0 means that
- *                   the name is unique; relakit then asks for 1 and 2
+ *                   the name is unique. To check this, relakit calls nth_symbol with 1 and 2
  *   retained        used by relakit after the call
  * Names in `backticks` are arguments of the function or members of the struct.
  *
@@ -37,9 +37,10 @@
  * - The caller must ensure that a pointer that is not NULL is valid for the stated length, or for
  *   one struct, during the call, and that no other code writes there during the call.
  * - A pointer is used only during the call, unless its description says "retained".
- * - Callbacks must return (no longjmp, no exception). They must not access buffers of the call that
- *   they serve. A writer accesses only the target. A callback may call every function of relakit,
- *   except with the module for which it runs (RELAKIT_ERR_BUSY).
+ * - Callbacks must return (no longjmp, no exception). Except for what their arguments point to,
+ *   they must not access buffers of the call that they serve. A writer accesses only the target.
+ *   A callback may call every function of relakit, except with the module for which it runs
+ *   (RELAKIT_ERR_BUSY).
  * - Thread safety: all functions are reentrant. They have no globals, do not allocate, lock or
  *   print. Threads may work on different modules and targets at the same time.
  * - Set structs that begin with struct_size to 0 before you fill them in, because later versions
@@ -112,9 +113,9 @@
  * effect.
  *
  * Rollback and relakit_clear subtract the value, so they restore the old content exactly. If other
- * code has changed a field since it was relocated, clearing usually does not notice. It returns
- * RELAKIT_ERR_OVERFLOW if no old content can have produced the field. The flag cannot be combined
- * with RELAKIT_OPT_ALLOW_NONZERO.
+ * code has changed a field since it was relocated, clearing usually does not notice. It
+ * notices only if the content minus the value does not fit the field, and returns
+ * RELAKIT_ERR_OVERFLOW. The flag cannot be combined with RELAKIT_OPT_ALLOW_NONZERO.
  */
 #define RELAKIT_OPT_ADD_TO_FIELD 32
 
@@ -279,7 +280,8 @@
 #define RELAKIT_ERR_BAD_HEADER_SIZE -6
 
 /**
- * Section 0 is not empty: its type must be SHT_NULL, its size and address 0.
+ * Section 0 is not empty: its type must be SHT_NULL, its address 0, and its size 0 unless it has
+ * the number of sections (RELAKIT_ERR_NO_SECTIONS).
  * (value: content of the wrong member)
  */
 #define RELAKIT_ERR_BAD_SECTION_ZERO -7
@@ -292,7 +294,8 @@
 
 /**
  * The file has no section headers. If a file has too many sections for e_shnum, e_shnum is 0 and
- * sh_size of section 0 has the number. Profiles of Linux refuse such a file too.
+ * sh_size of section 0 has the number. Profiles of Linux also return this error for
+ * such a file; other profiles accept it.
  * (value: e_shnum)
  */
 #define RELAKIT_ERR_NO_SECTIONS -9
@@ -524,7 +527,8 @@
 
 /**
  * relakit_dry_run only: a field overlaps the field before it, or has a smaller offset. The result
- * of such a table depends on the writes, so a check without writes is impossible.
+ * of such a table depends on the writes, so a check without writes is impossible, except with
+ * RELAKIT_OPT_ALLOW_NONZERO.
  * (offset: r_offset)
  */
 #define RELAKIT_ERR_FIELDS_NOT_ASCENDING -46
@@ -748,14 +752,14 @@
 #define RELAKIT_ERR_CALLBACK -113
 
 /**
- * Exactly one of the members `values` and `symtab` must be set.
+ * The members `values` and `symtab` are both set, or both are NULL and `count` is not 0.
  * (value: argument number)
  */
 #define RELAKIT_ERR_SYMBOLS -114
 
 /**
- * The pointer is not an index that relakit_index_build made, or the index was copied to another
- * address.
+ * The pointer is not an index of names from relakit_index_build, or the index was copied to
+ * another address.
  */
 #define RELAKIT_ERR_NOT_AN_INDEX -115
 
@@ -985,7 +989,8 @@ struct relakit_symbols {
  *   in the reverse order if it clears them. For each field it calls `read` once more, then `write`
  *   once.
  * - It calls `sync` once. If a call has several sections, it checks and writes them one after the
- *   other, and calls `sync` once after the last.
+ *   other, and calls `sync` once after the last. With RELAKIT_OPT_ALLOW_NONZERO it checks all
+ *   sections before it writes the first.
  * - If a step fails after the first write, relakit rolls the pass back: it restores the fields
  *   with `write`, in the reverse order, and calls `sync`.
  *
@@ -1460,9 +1465,9 @@ struct relakit_symbol {
 };
 
 /**
- * A special section: a section that Linux recognises by its name. If several kernel versions share
- * a profile, the members describe the oldest of them. With a profile that is not of Linux, they
- * describe the oldest version that relakit knows.
+ * A special section: a section that Linux recognises by its name. Several Linux versions can have
+ * the same rules, see `profile` in struct relakit_options. Then the members describe the oldest of
+ * them. With a profile that is not of Linux, they describe the oldest version that relakit knows.
  */
 struct relakit_special {
     /**
@@ -1557,7 +1562,7 @@ struct relakit_klp_symbol_name {
 };
 
 /**
- * A mistake in a module that Linux does not report, or that does harm later.
+ * Something suspicious in a module that Linux does not report when it loads the module.
  *
  * Linux can load a module in spite of its findings. The functions that load a module return the
  * errors that prevent loading. The size of this struct never changes.
@@ -1736,9 +1741,10 @@ relakit_status relakit_apply(const void *rela,
  * Sets every field of one relocation table back to zero, or changes nothing. With
  * RELAKIT_OPT_ADD_TO_FIELD it subtracts the value from the field instead.
  *
- * The function checks that each field still holds the value that relakit_apply wrote. The caller
- * must pass the same symbol values, address and options. Entries are cleared from the last to the
- * first. The arguments are those of relakit_apply.
+ * The function checks that each field still holds the value that relakit_apply wrote. With
+ * RELAKIT_OPT_ADD_TO_FIELD it cannot check this, see there. The caller must pass the same symbol
+ * values, address and options. Entries are cleared from the last to the first. The arguments are
+ * those of relakit_apply.
  *
  * Returns RELAKIT_OK, a pass error or:
  * RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value;
@@ -1861,7 +1867,7 @@ relakit_status relakit_clear_relocate_add(const void *sechdrs,
  * resolver->exported. `writer` is NULL for plain memory. `section_total` may be NULL.
  *
  * On success the function writes the symbol values into the symbol table, where relakit_klp_clear
- * needs them. *section_total is then the number of sections of the patched object. It is 0 if the
+ * needs them. *section_total is then the number of livepatch sections for `object`. It is 0 if the
  * module has no section for `object`. Often this means that the name is misspelt.
  *
  * relakit does not record which objects are applied. If the same object is applied twice, the
@@ -1917,8 +1923,8 @@ relakit_status relakit_klp_apply(const struct relakit_sechdrs *sechdrs,
  * relakit_klp_apply; sechdrs->values may be NULL.
  *
  * The symbol table must still have the values that relakit_klp_apply wrote there. The table has
- * only one value for each symbol. If two objects share a symbol, and the second is loaded at
- * another address after the first was applied, clearing the first returns
+ * only one value for each symbol. If the sections of two objects use the same symbol, and
+ * applying the second gives this symbol a new value, clearing the first returns
  * RELAKIT_ERR_TARGET_MISMATCH. relakit_module_coming and relakit_module_going use separate symbol
  * values for each section.
  *
@@ -2149,10 +2155,10 @@ relakit_status relakit_module_retain(struct relakit_module *module,
  * Returns the patched object of a late section.
  *
  * `late_index` counts the late sections from 0. Sections with a malformed name have no object and
- * are not counted. *object points to the name
- * in the retained state. The name has *object_len bytes and does not end with NUL. For
- * relakit_module_coming, copy it and add a NUL. *live is 1 if the object's relocations are
- * applied, otherwise 0. An object with several sections is returned several times.
+ * are not counted. *object points to the name in the retained state. The name has *object_len
+ * bytes and does not end with NUL. For relakit_module_coming, copy it and add a NUL. *live is 1 if
+ * the object's relocations are applied, otherwise 0. An object with several sections is returned
+ * several times.
  *
  * Stage: RELAKIT_STAGE_LATE. The time is logarithmic in the number of late sections.
  *
@@ -2219,8 +2225,9 @@ relakit_status relakit_module_coming(struct relakit_module *module,
  * Sections and entries are cleared from the last to the first. The arguments are those of
  * relakit_module_coming.
  *
- * Linux clears relocations from RELAKIT_LINUX(6, 3) on. With an older profile the function writes
- * nothing, and the object's relocations cannot be applied to the same memory again.
+ * Linux clears relocations from RELAKIT_LINUX(6, 3) on. With an older profile the function returns
+ * RELAKIT_OK and writes nothing. Then the next relakit_module_coming of the object returns
+ * RELAKIT_ERR_TARGET_NOT_ZERO.
  *
  * Stage: RELAKIT_STAGE_LATE.
  *
@@ -2335,8 +2342,8 @@ relakit_status relakit_parse_klp_symbol_name(const char *name,
  * already read or freed. The call changes neither the module nor the file.
  *
  * - `kernel` is the version that loads the module: RELAKIT_LINUX(major, minor), or 0 for the first
- *   version of the module's profile. It decides which sections Linux reads early. With a profile
- *   that is not of Linux, 0 means the oldest version that relakit knows.
+ *   version of the module's profile. It decides when Linux reads each special section. With a
+ *   profile that is not of Linux, 0 means the oldest version that relakit knows.
  * - `scratch` is a caller-provided buffer of `count` entries. The call overwrites it. `count` must
  *   be at least the larger of `symbol_count` and `section_count` in struct relakit_module_info. To
  *   learn the number, pass NULL and 0: the call reports nothing and returns
@@ -2451,8 +2458,8 @@ size_t relakit_index_size(size_t count);
  *   change as long as the index is used. *names itself is only read during the call. If the table
  *   changes, make a new index.
  *
- * On success *index is `memory`. The time is linear in the number of names n. If many names have
- * the same hash, building takes n log n steps, and a lookup compares up to log n names.
+ * On success *index is `memory`. The time is usually linear in the number of names n. If many
+ * names have the same hash, building takes n log n steps, and a lookup compares up to log n names.
  *
  * Returns RELAKIT_OK or:
  * RELAKIT_ERR_INDEX_TOO_SHORT  `size` is less than relakit_index_size(names->count).
@@ -2467,11 +2474,11 @@ relakit_status relakit_index_build(const struct relakit_name_table *names,
  * Finds a name in a table that has an index.
  *
  * `name` has `name_len` bytes and need not end with NUL. If several entries have this name,
- * `sympos` selects the N-th of them in the order of the table, counted from 1. Linux counts the
- * symbols of vmlinux in the order of addresses, so the table must be in this order. Pass 1 for an
- * exported symbol, and the `sympos` argument of resolver->nth_symbol for a livepatch symbol. The
- * time does not depend on the number of entries with this name. On success *found_index is the
- * array index of the entry, counted from 0.
+ * `sympos` selects the N-th of them in the order of the table, counted from 1. For livepatch
+ * symbols of vmlinux the table must be in the order of addresses, because Linux counts in this
+ * order. Pass 1 for an exported symbol, and the `sympos` argument of resolver->nth_symbol for a
+ * livepatch symbol. The time does not depend on the number of entries with this name. On success
+ * *found_index is the array index of the entry, counted from 0.
  *
  * Callbacks of a resolver may call this function, and several threads may use one index at the
  * same time.
@@ -2479,8 +2486,8 @@ relakit_status relakit_index_build(const struct relakit_name_table *names,
  * Returns RELAKIT_OK or:
  * RELAKIT_NOT_FOUND         `sympos` is 0 or greater than the number of entries with this name, or
  *                           `name_len` is more than 4096;
- * RELAKIT_ERR_NOT_AN_INDEX  `index` is not an index that relakit_index_build made, or was copied
- *                           to another address.
+ * RELAKIT_ERR_NOT_AN_INDEX  `index` is not an index of names from relakit_index_build, or was
+ *                           copied to another address.
  */
 relakit_status relakit_index_find(const struct relakit_index *index,
                                   const char *name,

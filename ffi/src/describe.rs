@@ -283,9 +283,9 @@ pub const RELAKIT_READ_ON_DEMAND: u32 = 6;
 /// Linux does not read the section.
 pub const RELAKIT_READ_NEVER: u32 = 7;
 
-/// A special section: a section that Linux recognises by its name. If several kernel versions share
-/// a profile, the members describe the oldest of them. With a profile that is not of Linux, they
-/// describe the oldest version that relakit knows.
+/// A special section: a section that Linux recognises by its name. Several Linux versions can have
+/// the same rules, see `profile` in struct relakit_options. Then the members describe the oldest of
+/// them. With a profile that is not of Linux, they describe the oldest version that relakit knows.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_special {

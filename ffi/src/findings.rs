@@ -26,7 +26,7 @@ pub const RELAKIT_ERROR_HAS_OTHER_SECTION: u32 = 16;
 /// relakit_finding.other_entry is valid: the index of a relocation in `other_section`, from 0.
 pub const RELAKIT_ERROR_HAS_OTHER_ENTRY: u32 = 32;
 
-/// A mistake in a module that Linux does not report, or that does harm later.
+/// Something suspicious in a module that Linux does not report when it loads the module.
 ///
 /// Linux can load a module in spite of its findings. The functions that load a module return the
 /// errors that prevent loading. The size of this struct never changes.
@@ -71,8 +71,8 @@ pub type relakit_finding_fn = Option<unsafe extern "C" fn(ctx: *mut c_void, find
 /// already read or freed. The call changes neither the module nor the file.
 ///
 /// - `kernel` is the version that loads the module: RELAKIT_LINUX(major, minor), or 0 for the first
-///   version of the module's profile. It decides which sections Linux reads early. With a profile
-///   that is not of Linux, 0 means the oldest version that relakit knows.
+///   version of the module's profile. It decides when Linux reads each special section. With a
+///   profile that is not of Linux, 0 means the oldest version that relakit knows.
 /// - `scratch` is a caller-provided buffer of `count` entries. The call overwrites it. `count` must
 ///   be at least the larger of `symbol_count` and `section_count` in struct relakit_module_info. To
 ///   learn the number, pass NULL and 0: the call reports nothing and returns

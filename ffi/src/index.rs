@@ -250,8 +250,8 @@ const _: () = assert!(align_of::<relakit_index>() == 8);
 ///   change as long as the index is used. *names itself is only read during the call. If the table
 ///   changes, make a new index.
 ///
-/// On success *index is `memory`. The time is linear in the number of names n. If many names have
-/// the same hash, building takes n log n steps, and a lookup compares up to log n names.
+/// On success *index is `memory`. The time is usually linear in the number of names n. If many
+/// names have the same hash, building takes n log n steps, and a lookup compares up to log n names.
 ///
 /// Returns RELAKIT_OK or:
 /// RELAKIT_ERR_INDEX_TOO_SHORT  `size` is less than relakit_index_size(names->count).
@@ -292,11 +292,11 @@ pub unsafe extern "C" fn relakit_index_build(
 /// Finds a name in a table that has an index.
 ///
 /// `name` has `name_len` bytes and need not end with NUL. If several entries have this name,
-/// `sympos` selects the N-th of them in the order of the table, counted from 1. Linux counts the
-/// symbols of vmlinux in the order of addresses, so the table must be in this order. Pass 1 for an
-/// exported symbol, and the `sympos` argument of resolver->nth_symbol for a livepatch symbol. The
-/// time does not depend on the number of entries with this name. On success *found_index is the
-/// array index of the entry, counted from 0.
+/// `sympos` selects the N-th of them in the order of the table, counted from 1. For livepatch
+/// symbols of vmlinux the table must be in the order of addresses, because Linux counts in this
+/// order. Pass 1 for an exported symbol, and the `sympos` argument of resolver->nth_symbol for a
+/// livepatch symbol. The time does not depend on the number of entries with this name. On success
+/// *found_index is the array index of the entry, counted from 0.
 ///
 /// Callbacks of a resolver may call this function, and several threads may use one index at the
 /// same time.
@@ -304,8 +304,8 @@ pub unsafe extern "C" fn relakit_index_build(
 /// Returns RELAKIT_OK or:
 /// RELAKIT_NOT_FOUND         `sympos` is 0 or greater than the number of entries with this name, or
 ///                           `name_len` is more than 4096;
-/// RELAKIT_ERR_NOT_AN_INDEX  `index` is not an index that relakit_index_build made, or was copied
-///                           to another address.
+/// RELAKIT_ERR_NOT_AN_INDEX  `index` is not an index of names from relakit_index_build, or was
+///                           copied to another address.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_index_find(
     index: *const relakit_index,

@@ -96,10 +96,10 @@ pub unsafe extern "C" fn relakit_module_retain(
 /// Returns the patched object of a late section.
 ///
 /// `late_index` counts the late sections from 0. Sections with a malformed name have no object and
-/// are not counted. *object points to the name
-/// in the retained state. The name has *object_len bytes and does not end with NUL. For
-/// relakit_module_coming, copy it and add a NUL. *live is 1 if the object's relocations are
-/// applied, otherwise 0. An object with several sections is returned several times.
+/// are not counted. *object points to the name in the retained state. The name has *object_len
+/// bytes and does not end with NUL. For relakit_module_coming, copy it and add a NUL. *live is 1 if
+/// the object's relocations are applied, otherwise 0. An object with several sections is returned
+/// several times.
 ///
 /// Stage: RELAKIT_STAGE_LATE. The time is logarithmic in the number of late sections.
 ///
@@ -201,8 +201,9 @@ pub unsafe extern "C" fn relakit_module_coming(
 /// Sections and entries are cleared from the last to the first. The arguments are those of
 /// relakit_module_coming.
 ///
-/// Linux clears relocations from RELAKIT_LINUX(6, 3) on. With an older profile the function writes
-/// nothing, and the object's relocations cannot be applied to the same memory again.
+/// Linux clears relocations from RELAKIT_LINUX(6, 3) on. With an older profile the function returns
+/// RELAKIT_OK and writes nothing. Then the next relakit_module_coming of the object returns
+/// RELAKIT_ERR_TARGET_NOT_ZERO.
 ///
 /// Stage: RELAKIT_STAGE_LATE.
 ///

@@ -44,9 +44,10 @@ pub unsafe extern "C" fn relakit_apply(
 /// Sets every field of one relocation table back to zero, or changes nothing. With
 /// RELAKIT_OPT_ADD_TO_FIELD it subtracts the value from the field instead.
 ///
-/// The function checks that each field still holds the value that relakit_apply wrote. The caller
-/// must pass the same symbol values, address and options. Entries are cleared from the last to the
-/// first. The arguments are those of relakit_apply.
+/// The function checks that each field still holds the value that relakit_apply wrote. With
+/// RELAKIT_OPT_ADD_TO_FIELD it cannot check this, see there. The caller must pass the same symbol
+/// values, address and options. Entries are cleared from the last to the first. The arguments are
+/// those of relakit_apply.
 ///
 /// Returns RELAKIT_OK, a pass error or:
 /// RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value;

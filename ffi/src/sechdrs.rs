@@ -116,7 +116,7 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 /// resolver->exported. `writer` is NULL for plain memory. `section_total` may be NULL.
 ///
 /// On success the function writes the symbol values into the symbol table, where relakit_klp_clear
-/// needs them. *section_total is then the number of sections of the patched object. It is 0 if the
+/// needs them. *section_total is then the number of livepatch sections for `object`. It is 0 if the
 /// module has no section for `object`. Often this means that the name is misspelt.
 ///
 /// relakit does not record which objects are applied. If the same object is applied twice, the
@@ -198,8 +198,8 @@ pub unsafe extern "C" fn relakit_klp_apply(
 /// relakit_klp_apply; sechdrs->values may be NULL.
 ///
 /// The symbol table must still have the values that relakit_klp_apply wrote there. The table has
-/// only one value for each symbol. If two objects share a symbol, and the second is loaded at
-/// another address after the first was applied, clearing the first returns
+/// only one value for each symbol. If the sections of two objects use the same symbol, and
+/// applying the second gives this symbol a new value, clearing the first returns
 /// RELAKIT_ERR_TARGET_MISMATCH. relakit_module_coming and relakit_module_going use separate symbol
 /// values for each section.
 ///

@@ -30,14 +30,16 @@ pub const RELAKIT_ERR_WRONG_MACHINE: i32 = -5;
 /// e_shentsize is not the size of a section header.
 /// (value: e_shentsize; limit: expected)
 pub const RELAKIT_ERR_BAD_HEADER_SIZE: i32 = -6;
-/// Section 0 is not empty: its type must be SHT_NULL, its size and address 0.
+/// Section 0 is not empty: its type must be SHT_NULL, its address 0, and its size 0 unless it has
+/// the number of sections (RELAKIT_ERR_NO_SECTIONS).
 /// (value: content of the wrong member)
 pub const RELAKIT_ERR_BAD_SECTION_ZERO: i32 = -7;
 /// The file has more sections than 32-bit section indices can number.
 /// (value: number of sections; limit: largest number)
 pub const RELAKIT_ERR_TOO_MANY_SECTIONS: i32 = -8;
 /// The file has no section headers. If a file has too many sections for e_shnum, e_shnum is 0 and
-/// sh_size of section 0 has the number. Profiles of Linux refuse such a file too.
+/// sh_size of section 0 has the number. Profiles of Linux also return this error for
+/// such a file; other profiles accept it.
 /// (value: e_shnum)
 pub const RELAKIT_ERR_NO_SECTIONS: i32 = -9;
 /// e_shstrndx is not the index of a string table that ends with NUL.
@@ -158,7 +160,8 @@ pub const RELAKIT_ERR_SYNC: i32 = -44;
 /// (offset: r_offset; value: result of the callback)
 pub const RELAKIT_ERR_NOT_UNDONE: i32 = -45;
 /// relakit_dry_run only: a field overlaps the field before it, or has a smaller offset. The result
-/// of such a table depends on the writes, so a check without writes is impossible.
+/// of such a table depends on the writes, so a check without writes is impossible, except with
+/// RELAKIT_OPT_ALLOW_NONZERO.
 /// (offset: r_offset)
 pub const RELAKIT_ERR_FIELDS_NOT_ASCENDING: i32 = -46;
 /// A section that is needed has no memory. For struct relakit_sechdrs: sh_addr is NULL, or the
@@ -276,11 +279,11 @@ pub const RELAKIT_ERR_PROFILE: i32 = -112;
 /// A required callback or a required writer is NULL.
 /// (value: argument number)
 pub const RELAKIT_ERR_CALLBACK: i32 = -113;
-/// Exactly one of the members `values` and `symtab` must be set.
+/// The members `values` and `symtab` are both set, or both are NULL and `count` is not 0.
 /// (value: argument number)
 pub const RELAKIT_ERR_SYMBOLS: i32 = -114;
-/// The pointer is not an index that relakit_index_build made, or the index was copied to another
-/// address.
+/// The pointer is not an index of names from relakit_index_build, or the index was copied to
+/// another address.
 pub const RELAKIT_ERR_NOT_AN_INDEX: i32 = -115;
 
 /// The statuses that the core does not have: number, message, meaning of value and limit.

@@ -22,9 +22,9 @@ pub const RELAKIT_OPT_ALLOW_NONZERO: u32 = 2;
 /// effect.
 ///
 /// Rollback and relakit_clear subtract the value, so they restore the old content exactly. If other
-/// code has changed a field since it was relocated, clearing usually does not notice. It returns
-/// RELAKIT_ERR_OVERFLOW if no old content can have produced the field. The flag cannot be combined
-/// with RELAKIT_OPT_ALLOW_NONZERO.
+/// code has changed a field since it was relocated, clearing usually does not notice. It
+/// notices only if the content minus the value does not fit the field, and returns
+/// RELAKIT_ERR_OVERFLOW. The flag cannot be combined with RELAKIT_OPT_ALLOW_NONZERO.
 pub const RELAKIT_OPT_ADD_TO_FIELD: u32 = 32;
 /// Checks that the field is zero before it checks that the value fits. The order decides which
 /// error is returned if both checks fail. Profiles before RELAKIT_LINUX(6, 3) always use this
@@ -166,7 +166,8 @@ pub const RELAKIT_WRITER_FOREIGN: u32 = 1;
 ///   in the reverse order if it clears them. For each field it calls `read` once more, then `write`
 ///   once.
 /// - It calls `sync` once. If a call has several sections, it checks and writes them one after the
-///   other, and calls `sync` once after the last.
+///   other, and calls `sync` once after the last. With RELAKIT_OPT_ALLOW_NONZERO it checks all
+///   sections before it writes the first.
 /// - If a step fails after the first write, relakit rolls the pass back: it restores the fields
 ///   with `write`, in the reverse order, and calls `sync`.
 ///
