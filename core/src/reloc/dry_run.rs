@@ -38,8 +38,9 @@ pub fn dry_run(
 
 /// Returns the errors of all entries. Each entry is checked by itself against the present bytes.
 ///
-/// This is for tools that list all errors. [`apply`](super::apply) returns the first. If flags exclude
-/// each other, every entry has the error [`FlagsConflict`](ErrorKind::FlagsConflict).
+/// This is for tools that list all errors. [`apply`](super::apply) returns the first. Every entry has the
+/// error [`FlagsConflict`](ErrorKind::FlagsConflict) if flags exclude each other, or
+/// [`AddressWraps`](ErrorKind::AddressWraps) if the target wraps past 2^64.
 pub fn errors<'a>(
     table: RelaTable<'a>,
     values: Values<'a>,
@@ -51,7 +52,7 @@ pub fn errors<'a>(
     (0..table.len()).filter_map(move |index| {
         capture(|report| {
             let mut run = Run { pass: &pass, target, report, syncs: false };
-            run.check_flags()?;
+            run.check_pass()?;
             run.entry(Op::Apply, Phase::Check, index)
         })
         .err()
@@ -97,7 +98,7 @@ fn check_rest(
 ) -> Result<(), Failed> {
     let Some((pass, mut target)) = sections.section(number, report)? else { return Ok(()) };
     let mut run = Run { pass: &pass, target: &mut target, report, syncs: false };
-    run.check_flags()?;
+    run.check_pass()?;
     for index in from..pass.table.len() {
         if let Err(failed) = run.entry(Op::Apply, Phase::Check, index) {
             *next = index.checked_add(1);
@@ -110,8 +111,7 @@ fn check_rest(
 impl Run<'_, '_> {
     /// Checks the flags, the address and every entry, see [`check_all`](Self::check_all).
     pub(super) fn check(&mut self) -> Result<Option<usize>, Failed> {
-        self.check_flags()?;
-        self.target.check_address(self.report)?;
+        self.check_pass()?;
         self.check_all()
     }
 

@@ -89,19 +89,18 @@ pub(super) struct Run<'r, 't> {
 }
 
 impl Run<'_, '_> {
-    /// Returns `FlagsConflict` if flags exclude each other.
-    pub(super) fn check_flags(&mut self) -> Result<(), Failed> {
+    /// Returns `FlagsConflict` if flags exclude each other, `AddressWraps` if the target wraps.
+    pub(super) fn check_pass(&mut self) -> Result<(), Failed> {
         let rules = self.pass.rules;
         if rules.contains(RelocFlags::ALLOW_NONZERO.union(RelocFlags::ADD_TO_FIELD)) {
             return Err(self.report.fail(ErrorKind::FlagsConflict, u64::from(rules.bits()), 0));
         }
-        Ok(())
+        self.target.check_address(self.report)
     }
 
     /// Applies or clears every field, or changes nothing.
     pub(super) fn run(&mut self, op: Op) -> Result<(), Failed> {
-        self.check_flags()?;
-        self.target.check_address(self.report)?;
+        self.check_pass()?;
         if self.target.bytes().is_some() { self.in_place(op) } else { self.through_writer(op) }
     }
 

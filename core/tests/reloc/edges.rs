@@ -1,8 +1,9 @@
 //! Both sides of every edge, with numbers written down.
 
-use crate::tables::{Case, check, rela};
+use crate::tables::{Case, check, file, rela};
 use relakit::ErrorKind;
-use relakit::reloc::{RelocFlags, apply, clear};
+use relakit::elf::RelaTable;
+use relakit::reloc::{RelocFlags, View, apply, clear, errors};
 use relakit_model::table::{TYPES, World, fault};
 
 const MORE: RelocFlags = RelocFlags::EXTRA_TYPES;
@@ -83,6 +84,13 @@ fn memory_may_end_with_the_address_space_and_not_wrap_past_it() {
             assert_eq!(result.map_err(|error| (error.kind, error.value, error.limit)), expected);
             assert_eq!(bytes, vec![0; size]);
         }
+        let (bytes, file) = (vec![0; size], file(&case.table));
+        let mut view = View::new(&bytes, address);
+        let found = errors(RelaTable::new(&file).unwrap(), [0, 0][..].into(), &mut view, RelocFlags::empty());
+        assert_eq!(
+            found.map(|error| error.kind).collect::<Vec<_>>(),
+            vec![ErrorKind::AddressWraps; wraps.into()]
+        );
     }
 }
 
