@@ -1,4 +1,4 @@
-//! The modules of the crate are layers. A module imports only layers below its own.
+//! The modules of each crate are layers. A module imports only layers below its own.
 #![expect(
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
@@ -10,16 +10,77 @@ mod layering;
 
 use layering::{Layers, code, files};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The layers of each crate, from the lowest. The program's are in the order of its data flow.
+const CRATES: [(&str, &[&str]); 4] = [
+    (
+        "core",
+        &[
+            "abi", "read", "sort", "flags", "arch", "error", "report", "elf", "reloc", "profile", "klp",
+            "index", "module", "sechdrs",
+        ],
+    ),
+    ("linux", &["bytes", "special", "loader_check", "late", "findings"]),
+    (
+        "ffi",
+        &[
+            "types",
+            "status",
+            "error",
+            "pointers",
+            "callbacks",
+            "state",
+            "sechdrs_memory",
+            "memory",
+            "relocate",
+            "index",
+            "klp_names",
+            "image",
+            "sechdrs",
+            "module",
+            "late",
+            "describe",
+            "names",
+            "findings",
+            "panic",
+            "layout",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "failure",
+            "console",
+            "progress",
+            "input",
+            "view",
+            "simulate",
+            "diagnostics",
+            "output",
+            "args",
+            "inspect",
+            "apply",
+            "check",
+            "demo",
+        ],
+    ),
+];
+
+/// The files of the crates.
+fn sources() -> impl Iterator<Item = PathBuf> {
+    CRATES.iter().flat_map(|(name, _)| files(&source(name)))
+}
+
+fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name).join("src")
+}
 
 #[test]
 fn no_module_imports_a_higher_layer() {
-    let order = [
-        "abi", "read", "sort", "flags", "arch", "error", "report", "elf", "reloc", "profile", "klp", "index",
-        "module", "sechdrs",
-    ];
-    let layers = Layers { order: &order };
-    layers.check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    for (name, order) in CRATES {
+        Layers { order }.check(&source(name));
+    }
 }
 
 #[test]
@@ -59,10 +120,9 @@ fn is_test(file: &Path) -> bool {
 
 #[test]
 fn only_arch_names_the_machine() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let arch = root.join("src/arch");
+    let arch = source("core").join("arch");
     let mut inside = 0;
-    for file in ["src", "../ffi/src", "../cli/src"].iter().flat_map(|folder| files(&root.join(folder))) {
+    for file in sources() {
         let found = names_of_the_machine(&fs::read_to_string(&file).unwrap());
         if file.starts_with(&arch) {
             inside += found.len();
@@ -94,11 +154,10 @@ fn names_of_a_version(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn only_profiles_name_a_linux_version() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let profile = root.join("src/profile");
+fn only_profiles_and_the_crate_for_linux_name_a_linux_version() {
+    let (profile, linux) = (source("core").join("profile"), source("linux"));
     let mut inside = 0;
-    for file in ["src", "../ffi/src"].iter().flat_map(|folder| files(&root.join(folder))) {
+    for file in sources().filter(|file| !file.starts_with(&linux)) {
         let found = names_of_a_version(&fs::read_to_string(&file).unwrap());
         if file.starts_with(&profile) {
             inside += found.len();

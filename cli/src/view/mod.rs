@@ -78,7 +78,7 @@ pub(crate) enum SectionClass {
     Skipped,
     /// Relocations that cannot be applied.
     Malformed,
-    /// A section of the livepatch format before Linux 5.8. Linux ignores it.
+    /// A section of an older livepatch format. Linux ignores it.
     LegacyArch,
     NotRelocation,
     /// A class that this program does not know.

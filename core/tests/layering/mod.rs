@@ -1,5 +1,4 @@
-//! Checks that the modules of a crate are layers. The tests of core, ffi and cli share this file.
-#![allow(dead_code, reason = "each test uses a part")]
+//! Checks that the modules of a crate are layers.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -3,7 +3,7 @@
 //! The repository has few. For all of whole kernels, where other scripts have fetched them:
 //!
 //! ```sh
-//! cargo test --release -p relakit --test special -- --ignored --nocapture
+//! cargo test --release -p relakit-linux --test special -- --ignored --nocapture
 //! ```
 
 use crate::recorded::{Kernel, exists, oracles, read};
