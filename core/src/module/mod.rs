@@ -24,6 +24,7 @@ pub use symbols::{Resolver, UNASSIGNED};
 use crate::abi;
 use crate::elf::{Object, Section, SectionFlags, Strictness};
 use crate::error::{Error, ErrorKind};
+use crate::flags::RelocFlags;
 use crate::profile::{MAX_DROPPED, PerCpu, Profile};
 use crate::read::range;
 use crate::report::{Failed, Report, capture};
@@ -45,6 +46,8 @@ impl<'f> Module<'f> {
     /// relocation tables that are together larger than the file are refused.
     ///
     /// # Errors
+    /// - `FlagsConflict`: the profile has livepatch sections and `ADD_TO_FIELD`. A livepatch section gives
+    ///   symbols new values, so the values that rollback must subtract would be unknown.
     /// - The errors of [`Object::parse`], as far as the profile checks them.
     /// - `NoSections`, `BadSectionZero`, `BadNameTable`, `NoSymbolTable`, `BadStringTable`,
     ///   `BadSymbolName`: Linux refuses the file.
@@ -58,6 +61,9 @@ impl<'f> Module<'f> {
             string_table_type: profile.checks_strings,
         };
         capture(|report| {
+            if profile.livepatch && profile.flags.contains(RelocFlags::ADD_TO_FIELD) {
+                return Err(report.fail(ErrorKind::FlagsConflict, u64::from(profile.flags.bits()), 0));
+            }
             let object = Object::parse_with(file, strictness, report)?;
             let headers = find_sections(&object, &profile);
             let module = Self { object, profile, headers };

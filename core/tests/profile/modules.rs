@@ -78,6 +78,20 @@ fn a_row_drops_the_first_section_of_each_of_four_names() {
 }
 
 #[test]
+fn a_row_cannot_have_livepatch_sections_and_add_to_fields() {
+    let (builder, ..) = simple();
+    for row in all() {
+        for (livepatch, adds) in [(false, false), (false, true), (true, false), (true, true)] {
+            let mut mine = row;
+            mine.livepatch = livepatch;
+            mine.flags.set(RelocFlags::ADD_TO_FIELD, adds);
+            let expected = (livepatch && adds).then_some(ErrorKind::FlagsConflict);
+            assert_eq!(refused(&builder, mine), expected, "{}", row.name);
+        }
+    }
+}
+
+#[test]
 fn the_livepatch_flag_means_nothing_to_a_loader_without_livepatch_sections() {
     let (mut builder, data, rela) = simple();
     builder.at(rela).flags = ALLOC | LIVEPATCH;
