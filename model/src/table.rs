@@ -193,6 +193,9 @@ impl World {
 
     /// All entries that are at fault, each by itself.
     pub fn errors(&self, table: &[Rela]) -> Vec<Fault> {
+        if let Some(wraps) = self.wraps() {
+            return vec![wraps; table.len()];
+        }
         table.iter().enumerate().filter_map(|(index, rela)| self.judge(index, *rela).err()).collect()
     }
 
