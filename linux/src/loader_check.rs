@@ -216,7 +216,7 @@ pub fn module_name<'f>(module: &Module<'f>) -> Option<&'f [u8]> {
 }
 
 /// Returns the sections with this name, in order.
-fn named<'a>(module: &'a Module<'_>, name: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
+pub(crate) fn named<'a>(module: &'a Module<'_>, name: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
     let object = module.object();
     let sections = object
         .sections()
