@@ -27,6 +27,8 @@ pub(super) struct Late {
     pub(super) error: Option<Error>,
     /// Relocations that remain written after a failed load.
     pub(super) left: u64,
+    /// The first section that has them, if the error is not one of relocation.
+    pub(super) section: Option<u32>,
     /// The errors that ended the clearing of sections.
     pub(super) not_cleared: Vec<Error>,
 }
@@ -133,10 +135,12 @@ impl<'m, 'f> Findings<'m, 'f> {
             (finding.offset, finding.value, finding.limit) = (error.offset, error.value, error.limit);
             finding
         };
-        if let (Some(error), 1..) = (&late.error, late.left) {
-            let mut finding = finding(Lint::HalfApplied, error);
-            (finding.value, finding.limit) = (late.left, 0);
-            self.listed.add(finding, || vec![format!("when {} is loaded", late.object)]);
+        if late.left != 0 {
+            let half = late.error.as_ref().map(|error| finding(Lint::HalfApplied, error));
+            let mut half = half.unwrap_or_else(|| Finding::new(Lint::HalfApplied));
+            half.section = half.section.or(late.section);
+            (half.value, half.limit) = (late.left, 0);
+            self.listed.add(half, || vec![format!("when {} is loaded", late.object)]);
         }
         for error in &late.not_cleared {
             let details = || vec![format!("when {} is unloaded", late.object)];
