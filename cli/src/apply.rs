@@ -4,7 +4,7 @@ use crate::args::{ApplyArgs, Format, Step};
 use crate::console;
 use crate::diagnostics::Diagnostic;
 use crate::failure::Failure;
-use crate::input::files::{self, Kind};
+use crate::input::files;
 use crate::input::kernel::Kernel;
 use crate::input::memory;
 use crate::input::symbols::Symbols;
@@ -20,10 +20,11 @@ use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
-    let kernel = Kernel::new(&args.kernel)?;
     let progress = Progress::new();
     progress.say("reading the module");
-    let file = files::read(&args.module, Kind::Module)?;
+    let file = files::read_module(&args.module)?;
+    let kernel = Kernel::of(args.kernel.as_deref(), &file)?;
+    kernel.note.iter().try_for_each(|note| console::note(note))?;
     let mut sections = memory::read(&args.memory)?;
     progress.say("reading symbols");
     let mut symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;
@@ -167,7 +168,7 @@ impl Report<'_> {
     /// Writes the memory after a step, and reports the step.
     fn done(&mut self, step: &str, relocated: usize, memory: &ModuleMemory) -> Result<(), Failure> {
         let written = write(&self.args.out, step, memory)?;
-        if self.args.format == Format::Text {
+        if self.args.format == Format::Text && !console::is_quiet() {
             let relocated = plural(relocated as u64, "relocation section");
             console::print(&format!("{step}: {relocated}, {} written\n", plural(written as u64, "file")))?;
         }

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::simulate::Event;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use relakit_linux::findings::{Lint, Severity};
 use std::path::PathBuf;
@@ -13,8 +14,10 @@ Exit codes:
   3  A file cannot be read or written, is too large, or has invalid content.
      A broken pipe is not an error
 
+Input files can be plain or compressed: xz, zstd or gzip. The file name - means standard input.
+
 Size limits: 1024 MiB for a module, 256 MiB for a symbol file, 16 MiB for the file of --memory. A module \
-from a pipe or from an .xz file has a limit of 256 MiB. Devices cannot be read.";
+from a pipe or from a compressed file has a limit of 256 MiB. Devices cannot be read.";
 
 /// Inspect, check and relocate Linux modules and livepatches
 #[derive(Debug, Parser)]
@@ -22,6 +25,9 @@ from a pipe or from an .xz file has a limit of 256 MiB. Devices cannot be read."
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Print only results: no notes and no progress
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -61,11 +67,12 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = INSPECT_EXAMPLES)]
 pub(crate) struct InspectArgs {
-    /// The module (.ko or .ko.xz)
+    /// The module (.ko, plain or compressed), or - for standard input
     pub(crate) module: PathBuf,
-    /// Use the rules of this Linux version, or "elf" for the rules of the gABI and the psABI
-    #[arg(long, value_name = "VERSION", default_value = "6.12")]
-    pub(crate) kernel: String,
+    /// Use the rules of this Linux version, or "elf" for the rules of the gABI and the psABI. The
+    /// default is the release that the module is built for
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kernel: Option<String>,
     /// Output format
     #[arg(long, value_enum, default_value_t = InspectFormat::Text)]
     pub(crate) format: InspectFormat,
@@ -92,12 +99,12 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = APPLY_EXAMPLES)]
 pub(crate) struct ApplyArgs {
-    /// The module (.ko or .ko.xz)
+    /// The module (.ko, plain or compressed), or - for standard input
     pub(crate) module: PathBuf,
-    /// Addresses of the sections (.json or .json.xz)
+    /// Addresses of the sections (.json, plain or compressed)
     #[arg(long, value_name = "MEMORY.json")]
     pub(crate) memory: PathBuf,
-    /// Symbols of the kernel and its modules (plain or .xz)
+    /// Symbols of the kernel and its modules (plain or compressed)
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub(crate) symbols: Vec<PathBuf>,
     /// Load the module NAME. FILE has its symbols
@@ -109,9 +116,10 @@ pub(crate) struct ApplyArgs {
     /// Directory for the memory images
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Use the rules of this Linux version, or "elf" for the rules of the gABI and the psABI
-    #[arg(long, value_name = "VERSION", default_value = "6.12")]
-    pub(crate) kernel: String,
+    /// Use the rules of this Linux version, or "elf" for the rules of the gABI and the psABI. The
+    /// default is the release that the module is built for
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kernel: Option<String>,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -143,25 +151,30 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = CHECK_EXAMPLES)]
 pub(crate) struct CheckArgs {
-    /// The module (.ko or .ko.xz), or a directory with modules
+    /// The module (.ko, plain or compressed), - for standard input, or a directory with modules
     pub(crate) module: PathBuf,
-    /// Symbols: /proc/kallsyms, System.map or Module.symvers (plain or .xz)
+    /// Symbols: /proc/kallsyms, System.map or Module.symvers (plain or compressed)
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub(crate) symbols: Vec<PathBuf>,
-    /// The Linux version
-    #[arg(long, value_name = "VERSION", default_value = "6.12")]
-    pub(crate) kernel: String,
-    /// The file of a module that is loaded and unloaded
-    #[arg(long, value_name = "NAME=FILE.ko", value_parser = target)]
-    pub(crate) target: Vec<(String, PathBuf)>,
+    /// The Linux version, or a full release. After commas, rules that are switched on or off:
+    /// "5.14,clears-on-going". The default is the release that the module is built for
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kernel: Option<String>,
+    /// The file of a module that is loaded and unloaded. NAME is the module's own name
+    #[arg(long, value_name = "[NAME=]FILE.ko", value_parser = target)]
+    pub(crate) target: Vec<TargetArg>,
+    /// A directory with modules, such as /lib/modules/RELEASE. It has the files of modules that
+    /// events name and of those that targets depend on
+    #[arg(long, value_name = "DIR")]
+    pub(crate) modules: Option<PathBuf>,
     /// live:NAME (loaded before), coming:NAME (load it) or going:NAME (unload it)
     #[arg(long, value_name = "EVENT", value_parser = event)]
     pub(crate) event: Vec<Event>,
     /// Ignore all findings of this name
-    #[arg(long, value_name = "NAME", value_parser = rule)]
+    #[arg(long, value_name = "NAME", value_parser = rules(), hide_possible_values = true)]
     pub(crate) allow: Vec<Lint>,
-    /// Exit with 1 if a finding has this severity or a higher one: info, warning or error
-    #[arg(long, value_name = "LEVEL", default_value = "warning", value_parser = severity)]
+    /// Exit with 1 if a finding has this severity or a higher one
+    #[arg(long, value_name = "LEVEL", default_value = "warning", value_parser = severities())]
     pub(crate) deny: Severity,
     /// Output format
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
@@ -198,10 +211,22 @@ pub(crate) enum CheckFormat {
     Html,
 }
 
-fn target(text: &str) -> Result<(String, PathBuf), String> {
-    match text.split_once('=') {
-        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
-        _ => Err("expected NAME=FILE.ko".to_owned()),
+/// A value of --target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TargetArg {
+    pub(crate) name: Option<String>,
+    pub(crate) file: PathBuf,
+}
+
+/// A text before "=" is a name if it has no slash, so a path with "=" can begin with "./".
+fn target(text: &str) -> Result<TargetArg, String> {
+    let (name, file) = match text.split_once('=').filter(|(name, _)| !name.contains('/')) {
+        Some((name, file)) => (Some(name.to_owned()), file),
+        None => (None, text),
+    };
+    match file.is_empty() || name.as_ref().is_some_and(String::is_empty) {
+        true => Err("expected FILE.ko or NAME=FILE.ko".to_owned()),
+        false => Ok(TargetArg { name, file: file.into() }),
     }
 }
 
@@ -218,16 +243,20 @@ fn event(text: &str) -> Result<Event, String> {
     }
 }
 
-fn rule(text: &str) -> Result<Lint, String> {
-    let rule = Lint::ALL.iter().find(|rule| rule.name() == text).copied();
-    rule.ok_or_else(|| "unknown name; docs/findings has a list".to_owned())
+/// Lists the rules with their messages, for shell completions and errors.
+fn rules() -> impl TypedValueParser<Value = Lint> {
+    let value =
+        |rule: &Lint| PossibleValue::new(rule.name()).help(rule.message().to_str().unwrap_or_default());
+    let find = |text: String| Lint::ALL.iter().find(|rule| rule.name() == text).copied();
+    PossibleValuesParser::new(Lint::ALL.iter().map(value))
+        .try_map(move |text| find(text).ok_or("unknown rule"))
 }
 
-fn severity(text: &str) -> Result<Severity, String> {
-    let all = [Severity::Info, Severity::Warning, Severity::Error];
-    all.into_iter()
-        .find(|level| level.name() == text)
-        .ok_or_else(|| "expected info, warning or error".to_owned())
+fn severities() -> impl TypedValueParser<Value = Severity> {
+    const ALL: [Severity; 3] = [Severity::Info, Severity::Warning, Severity::Error];
+    let find = |text: String| ALL.into_iter().find(|level| level.name() == text);
+    PossibleValuesParser::new(ALL.map(Severity::name))
+        .try_map(move |text| find(text).ok_or("unknown severity"))
 }
 
 /// One step after the early pass.
@@ -273,4 +302,24 @@ pub(crate) fn steps(matches: &clap::ArgMatches) -> Vec<Step> {
         .collect();
     steps.sort_by_key(|(index, _)| *index);
     steps.into_iter().map(|(_, step)| step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_has_a_name_if_no_slash_is_before_the_equals_sign() {
+        let of = |text| target(text).map(|target| (target.name, target.file.display().to_string()));
+        let named = |name: &str, file: &str| Ok((Some(name.to_owned()), file.to_owned()));
+        let unnamed = |file: &str| Ok((None, file.to_owned()));
+        assert_eq!(of("nfs=nfs.ko"), named("nfs", "nfs.ko"));
+        assert_eq!(of("nfs=/a=b/nfs.ko"), named("nfs", "/a=b/nfs.ko"));
+        assert_eq!(of("nfs.ko"), unnamed("nfs.ko"));
+        assert_eq!(of("./a=b.ko"), unnamed("./a=b.ko"));
+        assert_eq!(of("/x/a=b/nfs.ko"), unnamed("/x/a=b/nfs.ko"));
+        for bad in ["", "nfs=", "=nfs.ko", "="] {
+            assert!(of(bad).is_err(), "{bad:?}");
+        }
+    }
 }

@@ -3,33 +3,39 @@
 use crate::args::{CheckArgs, CheckFormat};
 use crate::console;
 use crate::failure::Failure;
-use crate::input::files::{self, Kind};
+use crate::input::files;
 use crate::input::kernel::Kernel;
-use crate::input::modules::{self, add_neighbours, exports, in_parallel};
+use crate::input::modules::{self, Modules, exports, in_parallel};
 use crate::input::symbols::Symbols;
 use crate::output::{html, sarif, text};
 use crate::progress::Progress;
+use crate::scenario::Scenario;
 use crate::simulate::report::{Report, Verdict};
 use crate::simulate::resolved::Resolved;
-use crate::simulate::world::{Target, Targets, World};
+use crate::simulate::world::{Targets, World};
 use crate::simulate::{self, Event};
 use crate::view::ModuleView;
-use crate::view::names::{module_name, name_of_file};
 use relakit::Module;
 use relakit_linux::findings::Severity;
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
-    let kernel = Kernel::linux(&args.kernel)?;
     let progress = Progress::new();
     progress.say("reading symbols");
-    let symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;
+    let mut symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;
+    let modules = args.modules.as_deref().map(Modules::new).transpose()?;
+    if let Some(modules) = &modules {
+        progress.say("reading exports");
+        modules.add_exports(&mut symbols)?;
+    }
     let denied = match args.module.is_dir() {
-        true => folder(args, &kernel, symbols, &progress)?,
+        true => folder(args, symbols, &progress)?,
         false => {
-            let report = one(args, &kernel, symbols, &progress)?;
+            let report = one(args, &symbols, modules.as_ref(), &progress)?;
             print(&mut std::iter::once(report), args, &progress)?
         }
     };
@@ -42,35 +48,28 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
 /// Checks one module.
 fn one(
     args: &CheckArgs,
-    kernel: &Kernel,
-    mut symbols: Symbols,
+    symbols: &Symbols,
+    modules: Option<&Modules>,
     progress: &Progress,
 ) -> Result<Report, Failure> {
     progress.say("reading modules");
-    let file = files::read(&args.module, Kind::Module)?;
-    add_neighbours(&mut symbols, &args.module, &file)?;
-    let mut targets = Targets::new();
-    for (name, path) in &args.target {
-        let file = files::read(path, Kind::Module)?;
-        add_neighbours(&mut symbols, path, &file)?;
-        targets.insert(name.clone(), Target { name: kernel_name(&file, path, kernel), file });
-    }
+    let file = files::read_module(&args.module)?;
+    let kernel = Kernel::linux(args.kernel.as_deref(), &file)?;
+    kernel.note.iter().try_for_each(|note| console::note(note))?;
+    let Scenario { targets, events } = Scenario::new(args, &file, kernel.profile, symbols, modules)?;
     progress.say("checking");
-    let world = World::new(kernel.profile, &symbols, &targets, not_loaded_at_first(&args.event));
+    let world = World::new(kernel.profile, symbols, &targets, not_loaded_at_first(&events));
     let mut resolved = Resolved::default();
     let wanted = (args.format == CheckFormat::Html).then_some(&mut resolved);
-    let mut report = simulate::check(&args.module, &file, kernel, world, &args.event, wanted);
+    let mut report = simulate::check(&args.module, &file, &kernel, world, &events, wanted);
     report.findings.retain(|row| !args.allow.contains(&row.rule));
-    for (given, Target { name, .. }) in &targets {
-        if given != name {
-            report.notes.push(format!("--target {given}: the module's own name is {name}"));
-        }
-        if !args.event.iter().any(|event| event.module() == given) {
-            report.notes.push(format!("--target {given} has no event; use --event coming:{given}"));
+    for name in targets.keys() {
+        if !events.iter().any(|event| event.module() == name) {
+            report.notes.push(format!("--target {name} has no event; use --event coming:{name}"));
         }
     }
     if args.format == CheckFormat::Html {
-        let page = page(args, kernel, &file, &resolved, &report);
+        let page = page(args, &kernel, &file, &resolved, &report);
         progress.finish();
         console::print(&page)?;
     }
@@ -84,13 +83,6 @@ fn page(args: &CheckArgs, kernel: &Kernel, file: &[u8], resolved: &Resolved, rep
     html::render(&picture, Some(report))
 }
 
-fn kernel_name(file: &[u8], path: &Path, kernel: &Kernel) -> String {
-    match Module::parse(file, kernel.profile) {
-        Ok(module) => module_name(&module, path),
-        Err(_) => name_of_file(path),
-    }
-}
-
 /// The modules that an event loads, if they are not live before. The symbol files may list them.
 fn not_loaded_at_first(events: &[Event]) -> impl Iterator<Item = &str> {
     events.iter().filter_map(move |event| match event {
@@ -101,12 +93,7 @@ fn not_loaded_at_first(events: &[Event]) -> impl Iterator<Item = &str> {
 
 /// Checks all modules in a folder, in the order of their paths. Each file is read twice, for its
 /// exports and for the check, so that not all files are in memory.
-fn folder(
-    args: &CheckArgs,
-    kernel: &Kernel,
-    mut symbols: Symbols,
-    progress: &Progress,
-) -> Result<bool, Failure> {
+fn folder(args: &CheckArgs, mut symbols: Symbols, progress: &Progress) -> Result<bool, Failure> {
     if args.format == CheckFormat::Html {
         return Err(Failure::Usage("--format html needs one module, not a directory".to_owned()));
     }
@@ -115,19 +102,22 @@ fn folder(
     }
     let paths = modules::in_folder(&args.module)?;
     if paths.is_empty() {
-        return Err(Failure::file(&args.module, "the directory has no modules (*.ko, *.ko.xz)"));
+        return Err(modules::no_modules(&args.module));
     }
     let say = |verb, done: usize| progress.say(&format!("{verb} {done} of {} modules", paths.len()));
-    let read = |path: &PathBuf| files::read(path, Kind::Module).map(|file| exports(&file));
+    let read = |path: &PathBuf| files::read_module(path).map(|file| exports(&file));
     for (done, names) in (1..=paths.len()).zip(in_parallel(&paths, read)) {
         names?.iter().for_each(|name| symbols.add_export(name));
         say("reading", done);
     }
     let (symbols, targets) = (&symbols, Targets::new());
+    let kernel_notes = Mutex::new(BTreeSet::new());
     let check = |path: &PathBuf| {
-        let file = files::read(path, Kind::Module)?;
+        let file = files::read_module(path)?;
+        let kernel = Kernel::linux(args.kernel.as_deref(), &file)?;
+        kernel_notes.lock().unwrap_or_else(PoisonError::into_inner).extend(kernel.note.clone());
         let world = World::new(kernel.profile, symbols, &targets, std::iter::empty());
-        let mut report = simulate::check(path, &file, kernel, world, &[], None);
+        let mut report = simulate::check(path, &file, &kernel, world, &[], None);
         report.findings.retain(|row| !args.allow.contains(&row.rule));
         Ok(report)
     };
@@ -139,6 +129,8 @@ fn folder(
     });
     let printed = print(&mut reports, args, progress);
     drop(reports);
+    let kernel_notes = kernel_notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    kernel_notes.iter().try_for_each(|note| console::note(note))?;
     failed.map_or(printed, Err)
 }
 
@@ -166,7 +158,10 @@ fn print(
                 let mut shown = reports.by_ref().filter(|(_, denied)| *denied || !many);
                 shown.try_for_each(|(report, _)| {
                     progress.finish();
-                    text::report(&report, &mut out)
+                    match console::is_quiet() {
+                        true => first_line(&report, out),
+                        false => text::report(&report, &mut out),
+                    }
                 })
             }
             CheckFormat::Json if many => console::json_list(out, &mut plain),
@@ -184,6 +179,14 @@ fn print(
         }
     })?;
     Ok(summary.denied != 0)
+}
+
+/// Prints the verdict.
+fn first_line(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
+    let mut text = Vec::new();
+    text::report(report, &mut text)?;
+    let line = text.split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default();
+    out.write_all(line)
 }
 
 /// Whether the exit code is 1.

@@ -6,6 +6,19 @@
 use crate::failure::Failure;
 use serde::{Serialize, Serializer};
 use std::io::{self, BufWriter, ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether `--quiet` is given.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Turns notes and the progress indicator off.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
 
 /// Writes to standard output through a buffer, and flushes it.
 pub(crate) fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
@@ -43,6 +56,9 @@ pub(crate) fn to_stderr(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
 
 /// Prints a note on standard error. The program continues.
 pub(crate) fn note(text: &str) -> Result<(), Failure> {
+    if is_quiet() {
+        return Ok(());
+    }
     let style = anstyle::AnsiColor::Yellow.on_default().bold();
     to_stderr(|out| writeln!(out, "{style}note{style:#}: {text}"))
 }

@@ -4,7 +4,7 @@ use crate::args::{InspectArgs, InspectFormat};
 use crate::console;
 use crate::diagnostics::Diagnostic;
 use crate::failure::Failure;
-use crate::input::files::{self, Kind};
+use crate::input::files;
 use crate::input::kernel::Kernel;
 use crate::output::{html, text};
 use crate::progress::Progress;
@@ -15,10 +15,11 @@ use serde_json::json;
 
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
-    let kernel = Kernel::new(&args.kernel)?;
     let progress = Progress::new();
     progress.say("reading the module");
-    let file = files::read(&args.module, Kind::Module)?;
+    let file = files::read_module(&args.module)?;
+    let kernel = Kernel::of(args.kernel.as_deref(), &file)?;
+    kernel.note.iter().try_for_each(|note| console::note(note))?;
     let path = args.module.display().to_string();
     let module = match Module::parse(&file, kernel.profile) {
         Ok(module) => module,

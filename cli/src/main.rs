@@ -16,6 +16,7 @@ mod input;
 mod inspect;
 mod output;
 mod progress;
+mod scenario;
 mod simulate;
 mod view;
 
@@ -34,6 +35,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(message) => return without_command(&message),
     };
+    if cli.quiet {
+        console::be_quiet();
+    }
     let done = match &cli.command {
         Command::Inspect(args) => inspect::run(args),
         Command::Apply(args) => apply::run(args, &args::steps(&matches)),

@@ -1,5 +1,6 @@
 //! A progress indicator on terminals, for work that takes longer than about a second.
 
+use crate::console;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
@@ -20,7 +21,7 @@ impl Progress {
         let late = bar.clone();
         std::thread::spawn(move || {
             let still_alive = over.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout);
-            if still_alive && !late.is_finished() {
+            if still_alive && !late.is_finished() && !console::is_quiet() {
                 // Draws nothing if standard error is not a terminal.
                 late.set_draw_target(ProgressDrawTarget::stderr());
                 late.enable_steady_tick(Duration::from_millis(120));

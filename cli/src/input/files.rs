@@ -1,12 +1,14 @@
-//! Reads input files, and unpacks .xz files. Each kind of input has a size limit.
+//! Reads input files and standard input, and unpacks them. Each kind of input has a size limit.
 //!
 //! Files are read, not mapped: if another program truncated a mapped file, SIGBUS would end this
 //! program.
 
+use super::unpack::{Packed, read_most};
 use crate::failure::Failure;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The kind of an input file. It determines the size limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +31,7 @@ impl Kind {
         }
     }
 
-    /// Limit for input without a known length, in MiB: pipes, files in /proc, unpacked .xz files.
+    /// Limit for input without a known length, in MiB: pipes, files in /proc, unpacked files.
     const fn limit_without_length(self) -> u64 {
         match self {
             Self::Module | Self::Symbols => 256,
@@ -38,15 +40,75 @@ impl Kind {
     }
 }
 
-const XZ_MAGIC: &[u8] = b"\xfd7zXZ\0";
-/// Memory limit for unpacking, in KiB. Files of `xz -9` need 64 MiB; those of the kernel build 1
-/// MiB.
-const XZ_MEMORY: u32 = 80 << 10;
+/// The name of standard input on the command line.
+const STDIN: &str = "-";
 
-/// Reads a whole file.
+/// Reads a whole file, or standard input if the path is "-".
 pub(crate) fn read(path: &Path, kind: Kind) -> Result<Vec<u8>, Failure> {
     let failed = |error: io::Error| Failure::file(path, error);
     let large = |what: &str, limit: u64| Failure::file(path, format!("{what} more than {limit} MiB"));
+    let limit = kind.limit_without_length();
+    let (bytes, read_limit) = match path == Path::new(STDIN) {
+        true => (read_stdin(limit)?, limit),
+        false => read_file(path, kind)?,
+    };
+    let bytes = bytes.ok_or_else(|| large("the file has", read_limit))?;
+    let Some(packed) = Packed::of(&bytes) else { return Ok(bytes) };
+    packed.unpack(&bytes, limit << 20).map_err(failed)?.ok_or_else(|| large("the file unpacks to", limit))
+}
+
+/// Reads a module. A file that is not an ELF file is probably not what the user means, so it is an
+/// error. A malformed ELF file is not.
+pub(crate) fn read_module(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = read(path, Kind::Module)?;
+    match bytes.starts_with(b"\x7fELF") {
+        true => Ok(bytes),
+        false => Err(Failure::file(path, format!("not an ELF file; {}", content(&bytes)))),
+    }
+}
+
+/// Says what a file that is not an ELF file contains.
+fn content(bytes: &[u8]) -> String {
+    const MAGIC: [(&[u8], &str); 8] = [
+        (b"BZh", "bzip2 data"),
+        (b"\x04\x22\x4d\x18", "lz4 data"),
+        (b"\x89LZO", "lzop data"),
+        (b"\x5d\0\0", "lzma data"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"!<arch>\n", "an archive of ar"),
+        (b"MZ", "a PE file"),
+        (b"BC\xc0\xde", "LLVM bitcode"),
+    ];
+    if bytes.is_empty() {
+        return "it is empty".to_owned();
+    }
+    if let Some((_, name)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return format!("it begins with {name}; relakit unpacks xz, zstd and gzip");
+    }
+    if Packed::of(bytes).is_some() {
+        return "it is compressed twice".to_owned();
+    }
+    let first = bytes.get(..256).unwrap_or(bytes);
+    if first.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) {
+        return "it is text".to_owned();
+    }
+    let first: Vec<_> = bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("it begins with the bytes {}", first.join(" "))
+}
+
+/// Reads standard input. Returns `None` if it has more than `limit` MiB.
+fn read_stdin(limit: u64) -> Result<Option<Vec<u8>>, Failure> {
+    static IS_READ: AtomicBool = AtomicBool::new(false);
+    if IS_READ.swap(true, Ordering::Relaxed) {
+        return Err(Failure::Usage("standard input (-) can be given only once".to_owned()));
+    }
+    let bytes = read_most(&mut io::stdin().lock(), 0, limit << 20);
+    bytes.map_err(|error| Failure::File(format!("standard input: {error}")))
+}
+
+/// Reads a file. Returns `None` instead of the bytes if it is too large, and the limit in MiB.
+fn read_file(path: &Path, kind: Kind) -> Result<(Option<Vec<u8>>, u64), Failure> {
+    let failed = |error: io::Error| Failure::file(path, error);
     let mut file = open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if let Some(what) = unreadable(&metadata) {
@@ -55,26 +117,10 @@ pub(crate) fn read(path: &Path, kind: Kind) -> Result<Vec<u8>, Failure> {
     let limit = if metadata.len() == 0 { kind.limit_without_length() } else { kind.limit() };
     // The length is checked before the file is read, and again because the file may grow.
     let bytes = match metadata.len() <= limit << 20 {
-        true => read_most(&mut file, metadata.len(), limit).map_err(failed)?,
+        true => read_most(&mut file, metadata.len(), limit << 20).map_err(failed)?,
         false => None,
     };
-    let bytes = bytes.ok_or_else(|| large("the file has", limit))?;
-    if !bytes.starts_with(XZ_MAGIC) {
-        return Ok(bytes);
-    }
-    let mut reader = lzma_rust2::XzReader::new_mem_limit(&*bytes, true, XZ_MEMORY);
-    let limit = kind.limit_without_length();
-    read_most(&mut reader, 0, limit).map_err(failed)?.ok_or_else(|| large("the file unpacks to", limit))
-}
-
-/// Reads to the end. Returns `None` if there are more than `limit` MiB.
-fn read_most(reader: &mut impl Read, expected: u64, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    let most = limit << 20;
-    let mut bytes = Vec::new();
-    // The spare byte lets `read_to_end` find the end without a larger buffer.
-    bytes.try_reserve_exact(usize::try_from(expected.saturating_add(1)).unwrap_or(usize::MAX))?;
-    reader.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= most).then_some(bytes))
+    Ok((bytes, limit))
 }
 
 #[cfg(all(
@@ -117,4 +163,23 @@ fn unreadable(metadata: &Metadata) -> Option<&'static str> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_content_of_a_file_that_is_not_elf_is_named() {
+        for (bytes, expected) in [
+            (&b""[..], "it is empty"),
+            (b"BZh91AY", "it begins with bzip2 data; relakit unpacks xz, zstd and gzip"),
+            (b"hello\n", "it is text"),
+            (b"\x1f\x8b\x08", "it is compressed twice"),
+            (b"\x7fEL", "it begins with the bytes 7f 45 4c"),
+            (b"\0\x01\x02\x03\x04", "it begins with the bytes 00 01 02 03"),
+        ] {
+            assert_eq!(content(bytes), expected);
+        }
+    }
 }

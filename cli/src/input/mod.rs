@@ -4,4 +4,6 @@ pub(crate) mod files;
 pub(crate) mod kernel;
 pub(crate) mod memory;
 pub(crate) mod modules;
+pub(crate) mod near;
 pub(crate) mod symbols;
+mod unpack;

@@ -3,14 +3,19 @@
 use super::files::{self, Kind};
 use super::symbols::{NAME_MAX, Symbols};
 use crate::failure::Failure;
+use crate::view::names::name_of_file;
 use rayon::prelude::*;
 use relakit::elf::SymbolLocation;
 use relakit::{Module, Profile};
+use relakit_linux::loader_check;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// Most threads: each has one module in memory.
 const THREADS: usize = 8;
+/// How the names of module files end.
+const SUFFIXES: [&[u8]; 4] = [b".ko", b".ko.xz", b".ko.zst", b".ko.gz"];
 /// Most results that are in memory at a time.
 const RESULTS: usize = 64;
 
@@ -22,7 +27,7 @@ pub(crate) fn in_folder(root: &Path) -> Result<Vec<PathBuf>, Failure> {
         let entry = entry.map_err(|error| Failure::file(root, error))?;
         let name = entry.file_name().as_encoded_bytes();
         // A link to a module counts as a module.
-        if (name.ends_with(b".ko") || name.ends_with(b".ko.xz")) && entry.path().is_file() {
+        if SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) && entry.path().is_file() {
             modules.push(entry.into_path());
         }
     }
@@ -32,69 +37,81 @@ pub(crate) fn in_folder(root: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 /// Names that a file exports: those with a `__ksymtab_` symbol. Empty if it is not a module.
 pub(crate) fn exports(file: &[u8]) -> Vec<Box<[u8]>> {
-    let is_defined = |place| matches!(place, SymbolLocation::Section(_));
-    let mut exports = Vec::new();
-    names(file, is_defined, &mut |name| {
-        exports.extend(name.strip_prefix(b"__ksymtab_").map(Box::from));
-        true
-    });
-    exports
-}
-
-/// Whether the file needs a symbol that no known object exports.
-fn needs_more(file: &[u8], symbols: &Symbols) -> bool {
-    let is_undefined = |place| matches!(place, SymbolLocation::Undefined);
-    let mut known = true;
-    names(file, is_undefined, &mut |name| {
-        known = symbols.export(name).is_some();
-        known
-    });
-    !known
-}
-
-/// Calls `take` with the names of the selected symbols until it returns false.
-fn names(file: &[u8], select: impl Fn(SymbolLocation) -> bool, take: &mut dyn FnMut(&[u8]) -> bool) {
-    let Ok(module) = Module::parse(file, Profile::LINUX_DEFAULT) else { return };
+    let Ok(module) = Module::parse(file, Profile::LINUX_DEFAULT) else { return Vec::new() };
     let table = module.object().symbols();
-    let names = (1..table.len()).filter_map(|index| {
-        let symbol = table.get(index).filter(|symbol| select(table.location(symbol)))?;
-        table.name(&symbol).ok().filter(|name| name.len() <= NAME_MAX)
-    });
-    for name in names {
-        if !take(name) {
-            break;
+    let export = |index| {
+        let symbol = table.get(index)?;
+        let SymbolLocation::Section(_) = table.location(&symbol) else { return None };
+        let name = table.name(&symbol).ok().filter(|name| name.len() <= NAME_MAX)?;
+        name.strip_prefix(b"__ksymtab_").map(Box::from)
+    };
+    (1..table.len()).filter_map(export).collect()
+}
+
+/// The modules of a tree like /lib/modules/RELEASE, by their names in the kernel. Files are read
+/// only when a module is asked for.
+#[derive(Debug)]
+pub(crate) struct Modules {
+    root: PathBuf,
+    paths: BTreeMap<String, PathBuf>,
+}
+
+impl Modules {
+    /// Lists the files. If two modules have the same name, the one in updates/ counts, as in depmod.
+    pub(crate) fn new(root: &Path) -> Result<Self, Failure> {
+        let updates = root.join("updates");
+        let (first, second): (Vec<_>, Vec<_>) =
+            in_folder(root)?.into_iter().partition(|path| path.starts_with(&updates));
+        let mut paths = BTreeMap::new();
+        for path in first.into_iter().chain(second) {
+            paths.entry(name_of_file(&path)).or_insert(path);
         }
+        match paths.is_empty() {
+            true => Err(no_modules(root)),
+            false => Ok(Self { root: root.to_owned(), paths }),
+        }
+    }
+
+    /// The file of a module. In `name`, a hyphen is an underscore.
+    pub(crate) fn path(&self, name: &str) -> Option<&Path> {
+        self.paths.get(&name.replace('-', "_")).map(PathBuf::as_path)
+    }
+
+    /// The names of all modules, with underscores.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.paths.keys().map(String::as_str)
+    }
+
+    /// Adds the exports of all modules.
+    pub(crate) fn add_exports(&self, symbols: &mut Symbols) -> Result<(), Failure> {
+        // depmod writes this file. It lists all exports of the tree.
+        let list = self.root.join("modules.symbols");
+        if list.exists() {
+            for line in files::read(&list, Kind::Symbols)?.split(|&byte| byte == b'\n') {
+                let alias = line.strip_prefix(b"alias symbol:");
+                let name = alias.and_then(|rest| rest.split(|&byte| byte == b' ').next());
+                name.into_iter().for_each(|name| symbols.add_export(name));
+            }
+            return Ok(());
+        }
+        let paths: Vec<_> = self.paths.values().collect();
+        let read = |path: &&PathBuf| files::read_module(path).map(|file| exports(&file));
+        for names in in_parallel(&paths, read) {
+            names?.iter().for_each(|name| symbols.add_export(name));
+        }
+        Ok(())
     }
 }
 
-/// If `file` needs symbols that are not known, adds the exports of the other modules in its tree.
-pub(crate) fn add_neighbours(symbols: &mut Symbols, module: &Path, file: &[u8]) -> Result<(), Failure> {
-    if !needs_more(file, symbols) {
-        return Ok(());
-    }
-    let Some(root) = root(module) else { return Ok(()) };
-    // depmod writes this file. It lists all exports of the tree.
-    if let Ok(list) = files::read(&root.join("modules.symbols"), Kind::Symbols) {
-        for line in list.split(|&byte| byte == b'\n') {
-            let alias = line.strip_prefix(b"alias symbol:");
-            let name = alias.and_then(|rest| rest.split(|&byte| byte == b' ').next());
-            name.into_iter().for_each(|name| symbols.add_export(name));
-        }
-        return Ok(());
-    }
-    let modules = in_folder(&root)?;
-    let exports = |path: &PathBuf| files::read(path, Kind::Module).map_or(Vec::new(), |file| exports(&file));
-    in_parallel(&modules, exports).flatten().for_each(|name| symbols.add_export(&name));
-    Ok(())
+/// The error for a folder without modules.
+pub(crate) fn no_modules(root: &Path) -> Failure {
+    Failure::file(root, "the directory has no modules (*.ko, *.ko.xz, *.ko.zst, *.ko.gz)")
 }
 
-/// The installed tree of a module: the nearest folder with `modules.order` or `modules.dep`, or
-/// else the module's own folder.
-fn root(module: &Path) -> Option<PathBuf> {
-    let module = module.canonicalize().ok()?;
-    let is_tree =
-        |folder: &&Path| ["modules.order", "modules.dep"].iter().any(|name| folder.join(name).exists());
-    module.ancestors().skip(1).find(is_tree).or_else(|| module.parent()).map(Path::to_owned)
+/// The names of the modules that must be loaded before this one: `depends` in .modinfo.
+pub(crate) fn depends<'f>(module: &Module<'f>) -> impl Iterator<Item = &'f [u8]> + use<'f> {
+    let names = loader_check::modinfo(module, b"depends").unwrap_or_default();
+    names.split(|&byte| byte == b',').filter(|name| !name.is_empty())
 }
 
 /// Processes the items on several threads, and returns the results in the order of the items.

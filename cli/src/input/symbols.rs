@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 const VMLINUX: &[u8] = b"vmlinux";
+/// A symbol NAME is exported if its object has a symbol with this prefix and NAME.
+const KSYMTAB: &[u8] = b"__ksymtab_";
 
 /// Longest symbol name that is looked up, in bytes: `__ksymtab_` and the 511 bytes that a livepatch
 /// symbol can name.
@@ -32,8 +34,34 @@ struct Object {
 pub(crate) struct Symbols {
     objects: Vec<Object>,
     numbers: BTreeMap<Box<[u8]>, usize>,
-    /// Exports without a known address. Each has a placeholder address.
-    exports: HashMap<Box<[u8]>, u64>,
+    /// Exports without a known address.
+    exports: HashMap<Box<[u8]>, Export>,
+    /// Whether a file lists the exports of vmlinux.
+    has_exports: bool,
+    has_symvers: bool,
+}
+
+/// An export whose address is not known.
+#[derive(Debug)]
+struct Export {
+    /// A placeholder address.
+    address: u64,
+    /// Its line in a Module.symvers.
+    symver: Option<Symver>,
+}
+
+/// A line of a Module.symvers.
+#[allow(dead_code, reason = "the simulation asks")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Symver {
+    /// The version of the symbol, which Linux compares with that in `__versions`.
+    pub(crate) crc: u32,
+    /// The name of the module that exports the symbol, or "vmlinux".
+    pub(crate) module: Box<[u8]>,
+    /// Only modules with a licence compatible with the GPL can use the symbol.
+    pub(crate) gpl: bool,
+    /// The namespace that a module must import to use the symbol.
+    pub(crate) namespace: Option<Box<[u8]>>,
 }
 
 /// The first placeholder address, in the kernel's own range.
@@ -71,6 +99,12 @@ impl Symbols {
                 parse(line).ok_or_else(|| format!("line {number} is not \"address type name [module]\""))?;
             all_zero &= symbol.address == 0;
             let index = self.number(object);
+            if let Some(package) = stub(name) {
+                return Err(format!(
+                    "is a stub without symbols; install the package {package} and use its System.map, or use /proc/kallsyms"
+                ));
+            }
+            self.has_exports |= index == 0 && name.starts_with(KSYMTAB);
             let Some(object) = self.objects.get_mut(index) else { continue };
             if listed.insert(index) {
                 *object = Object::default();
@@ -92,24 +126,28 @@ impl Symbols {
         Ok(())
     }
 
-    /// Adds the names in a Module.symvers. A line has CRC, name, module, kind, and perhaps a
-    /// namespace.
+    /// Adds the names in a Module.symvers.
     fn add_symvers(&mut self, text: &[u8]) -> Result<(), String> {
         for (number, line) in (1usize..).zip(text.split(|&byte| byte == b'\n')) {
-            let mut fields = line.split(|&byte| byte == b'\t');
-            match (fields.next(), fields.next(), fields.next()) {
-                (Some(_), Some(name), Some(_)) if !name.is_empty() => self.add_export(name),
-                _ if line.trim_ascii().is_empty() => {}
-                _ => return Err(format!("line {number} is not \"CRC<tab>name<tab>module<tab>export\"")),
+            if line.trim_ascii().is_empty() {
+                continue;
             }
+            let (name, symver) = parse_symver(line.strip_suffix(b"\r").unwrap_or(line))
+                .ok_or_else(|| format!("line {number} is not \"CRC<tab>name<tab>module<tab>export\""))?;
+            self.export_entry(name).symver.get_or_insert(symver);
         }
+        (self.has_symvers, self.has_exports) = (true, true);
         Ok(())
     }
 
     /// Adds an export whose address is not known.
     pub(crate) fn add_export(&mut self, name: &[u8]) {
+        self.export_entry(name);
+    }
+
+    fn export_entry(&mut self, name: &[u8]) -> &mut Export {
         let address = PLACEHOLDER.saturating_add((self.exports.len() as u64).saturating_mul(16));
-        self.exports.entry(name.into()).or_insert(address);
+        self.exports.entry(name.into()).or_insert(Export { address, symver: None })
     }
 
     /// Replaces all symbols of a module. The symbols are in the order of its symbol table.
@@ -132,7 +170,10 @@ impl Symbols {
     /// The address of the exported symbol `name`.
     pub(crate) fn export(&self, name: &[u8]) -> Option<u64> {
         let loaded = self.objects.iter().filter(|object| !object.unloaded);
-        loaded.filter_map(|object| object.exported(name)).next().or_else(|| self.exports.get(name).copied())
+        loaded
+            .filter_map(|object| object.exported(name))
+            .next()
+            .or_else(|| self.exports.get(name).map(|export| export.address))
     }
 
     /// The address of the `sympos`-th symbol of a name, counted from 1.
@@ -147,6 +188,11 @@ impl Symbols {
         if let Some(object) = number.and_then(|&number| self.objects.get_mut(number)) {
             object.unloaded = !loaded;
         }
+    }
+
+    /// The names of the modules that the files list, loaded or not.
+    pub(crate) fn modules(&self) -> impl Iterator<Item = &[u8]> {
+        self.numbers.keys().map(|name| &**name).filter(|name| *name != VMLINUX)
     }
 
     /// The addresses of the per-CPU symbols called `name` in `object`.
@@ -200,20 +246,50 @@ impl Symbols {
         near.truncate(NEAR);
         near
     }
-
-    pub(crate) fn has_kernel_symbols(&self) -> bool {
-        self.object(VMLINUX).is_some_and(|object| !object.by_name.is_empty())
-    }
-
-    pub(crate) fn has_exports(&self) -> bool {
-        let is_export = |name: &&Box<[u8]>| name.starts_with(b"__ksymtab_");
-        !self.exports.is_empty()
-            || self.object(VMLINUX).is_some_and(|object| object.by_name.keys().any(|name| is_export(&name)))
-    }
 }
 
 /// Most names that are near another one.
 const NEAR: usize = 5;
+
+/// The knowledge of the files. It says whether a missing symbol means that the kernel lacks it.
+#[allow(dead_code, reason = "the simulation asks")]
+impl Symbols {
+    /// Whether a file lists the symbols of vmlinux, also those that are not exported.
+    pub(crate) fn has_kernel_symbols(&self) -> bool {
+        self.objects.first().is_some_and(|vmlinux| !vmlinux.by_name.is_empty())
+    }
+
+    /// Whether a file lists the exports of vmlinux: a Module.symvers, or symbols with `__ksymtab_`.
+    pub(crate) fn has_exports(&self) -> bool {
+        self.has_exports
+    }
+
+    /// Whether a file is a Module.symvers.
+    pub(crate) fn has_symvers(&self) -> bool {
+        self.has_symvers
+    }
+
+    /// The line of an exported symbol in a Module.symvers.
+    pub(crate) fn symver(&self, name: &[u8]) -> Option<&Symver> {
+        self.exports.get(name)?.symver.as_ref()
+    }
+
+    /// Name, address and kind of all defined symbols of an object, in no particular order. Symbols
+    /// of one name are neighbours and in the order of sympos.
+    pub(crate) fn symbols_of(&self, object: &[u8]) -> impl Iterator<Item = (&[u8], u64, u8)> {
+        let names = self.object(object).into_iter().flat_map(|object| &object.by_name);
+        names.flat_map(|(name, same)| {
+            let defined = same.iter().filter(|symbol| symbol.is_defined());
+            defined.map(|symbol| (&**name, symbol.address, symbol.kind))
+        })
+    }
+
+    /// The names of all symbols of an object, each once, in no particular order.
+    pub(crate) fn names(&self, object: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let names = self.object(object).into_iter().flat_map(|object| object.by_name.keys());
+        names.map(|name| &**name)
+    }
+}
 
 impl Symbol {
     /// kallsyms lists a weak symbol as weak also if it is undefined, but then with address 0.
@@ -235,7 +311,7 @@ impl Object {
     /// global one. Its type is in upper case. If no type of a module is, the last symbol is the
     /// global one, because a symbol table has its global symbols last.
     fn exported(&self, name: &[u8]) -> Option<u64> {
-        self.by_name.get(&[b"__ksymtab_", name].concat()[..])?;
+        self.by_name.get(&[KSYMTAB, name].concat()[..])?;
         let global = self.defined(name).find(|symbol| symbol.kind.is_ascii_uppercase());
         global.or_else(|| self.defined(name).last()).map(|symbol| symbol.address)
     }
@@ -254,6 +330,27 @@ impl Resolver for Symbols {
 /// Whether this is a Module.symvers: it begins with a CRC (`0x` and eight digits) and a tab.
 fn is_symvers(text: &[u8]) -> bool {
     text.starts_with(b"0x") && text.get(10) == Some(&b'\t')
+}
+
+/// Parses `CRC name module export namespace` with tabs between them. The namespace can be missing.
+fn parse_symver(line: &[u8]) -> Option<(&[u8], Symver)> {
+    let mut fields = line.split(|&byte| byte == b'\t');
+    let (crc, name, path) = (fields.next()?, fields.next()?, fields.next()?);
+    let crc = u32::from_str_radix(str::from_utf8(crc.strip_prefix(b"0x")?).ok()?, 16).ok()?;
+    // Modules have the path of their file without .ko.
+    let file = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+    let module = file.iter().map(|&byte| if byte == b'-' { b'_' } else { byte }).collect();
+    // EXPORT_SYMBOL_GPL, and the older EXPORT_SYMBOL_GPL_FUTURE and EXPORT_UNUSED_SYMBOL_GPL.
+    let gpl = fields.next()?.windows(4).any(|window| window == b"_GPL");
+    let namespace = fields.next().filter(|name| !name.is_empty()).map(Box::from);
+    (!name.is_empty()).then_some((name, Symver { crc, module, gpl, namespace }))
+}
+
+/// The package that a stub of Debian names. Debian installs it as System.map: one line with a
+/// sentence in place of a name.
+fn stub(name: &[u8]) -> Option<&str> {
+    let rest = str::from_utf8(name).ok()?.strip_prefix("The real System.map is in the ")?;
+    rest.split(' ').next()
 }
 
 /// Parses `address type name`, optionally followed by a tab or blanks and `[module]`.
@@ -370,7 +467,55 @@ mod tests {
         assert!(f.is_some() && g.is_some() && f != g);
         assert_eq!(symbols.export(b"h"), None);
         assert_eq!(symbols.nth(b"vmlinux", b"f", 1), None, "a livepatch symbol must have a real address");
-        assert!(symbols.replace_with(b"0x12345678\tf\n").unwrap_err().contains("line 1"));
+        for bad in
+            ["0x12345678\tf\n", "0x12345678\tf\tvmlinux\n", "0x1234567g\tf\tvmlinux\tEXPORT_SYMBOL\t\n"]
+        {
+            assert!(symbols.replace_with(bad.as_bytes()).unwrap_err().contains("line 1"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_a_symvers_file_has_crc_module_licence_and_namespace() {
+        let text = "0x000000ff\tf\tvmlinux\tEXPORT_SYMBOL\t\n\
+            0xffffffff\tg\tdrivers/x/snd-y\tEXPORT_SYMBOL_GPL\tNS\n0x00000001\th\tz\tEXPORT_SYMBOL_GPL\n";
+        let symbols = symbols(text);
+        let symver = |crc, module: &str, gpl, namespace: Option<&str>| Symver {
+            crc,
+            module: module.as_bytes().into(),
+            gpl,
+            namespace: namespace.map(|name| name.as_bytes().into()),
+        };
+        assert_eq!(symbols.symver(b"f"), Some(&symver(0xff, "vmlinux", false, None)));
+        assert_eq!(symbols.symver(b"g"), Some(&symver(u32::MAX, "snd_y", true, Some("NS"))));
+        assert_eq!(symbols.symver(b"h"), Some(&symver(1, "z", true, None)));
+        assert_eq!(symbols.symver(b"i"), None);
+    }
+
+    #[test]
+    fn the_files_say_what_is_known() {
+        let known = |text| {
+            let symbols = symbols(text);
+            (symbols.has_kernel_symbols(), symbols.has_exports(), symbols.has_symvers())
+        };
+        assert_eq!(known("0x000000ff\tf\tvmlinux\tEXPORT_SYMBOL\t\n"), (false, true, true));
+        assert_eq!(known("1 t f\n"), (true, false, false));
+        assert_eq!(known("1 t f\n2 r __ksymtab_f\n"), (true, true, false));
+        assert_eq!(known("1 t f\t[m]\n2 r __ksymtab_f\t[m]\n"), (false, false, false));
+        let symbols = symbols("1 t v\n1 t f\t[m]\n2 t f\t[m]\n3 U g\t[m]\n3 t h\t[n]\n");
+        assert_eq!(symbols.modules().collect::<Vec<_>>(), [b"m", b"n"]);
+        let all: Vec<_> = symbols.symbols_of(b"m").collect();
+        assert_eq!(all, [(&b"f"[..], 1, b't'), (b"f", 2, b't')]);
+        assert_eq!(symbols.names(b"vmlinux").collect::<Vec<_>>(), [b"v"]);
+        assert_eq!(symbols.names(b"other").count(), 0);
+    }
+
+    #[test]
+    fn a_stub_of_debian_is_refused_with_the_package() {
+        let mut symbols = Symbols::read([]).unwrap();
+        let stub =
+            b"ffffffffffffffff B The real System.map is in the linux-image-6.1.0-55-amd64-dbg package\n";
+        let error = symbols.replace_with(stub).unwrap_err();
+        assert!(error.contains("install the package linux-image-6.1.0-55-amd64-dbg "), "{error}");
     }
 
     #[test]

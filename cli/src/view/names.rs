@@ -99,8 +99,13 @@ pub(crate) fn name_of_file(path: &Path) -> String {
     stem.replace('-', "_")
 }
 
-/// Whose rules apply. `row` is the oldest version with the same rules as version `asked`.
+/// Whose rules apply. `row` is the oldest version with the same rules as version `asked`. After a
+/// comma, `asked` can have switches.
 pub(crate) fn rules(asked: &str, row: &str) -> String {
+    let (asked, switches) = asked.split_once(',').unwrap_or((asked, ""));
+    if !switches.is_empty() {
+        return format!("{}, with {}", rules(asked, row), switches.replace(',', ", "));
+    }
     match (asked, row) {
         (_, "elf") => "by the rules of ELF".to_owned(),
         (asked, row) if asked == row => format!("by the rules of Linux {row}"),

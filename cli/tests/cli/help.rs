@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 pub const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo");
 /// The symbols of the demo's kernel.
 pub const SYMBOLS: &str = include_str!("../../demo/symbols.txt");
+pub const FIRST: &str = include_str!("../../demo/demo_disk-first.txt");
 
 /// A copy of the demo's livepatch.
 #[derive(Clone)]
@@ -83,10 +84,11 @@ impl Folder {
         fs::write(self.path(name), bytes).unwrap();
     }
 
-    /// `relakit` in this folder, with the words of a text as arguments.
+    /// `relakit` in this folder, with the words of a text as arguments. The kernel is 6.12 if the
+    /// arguments name none, because the demo's livepatch does not say for which kernel it is built.
     pub fn relakit(&self, arguments: &str) -> Command {
         let mut command = relakit();
-        command.current_dir(self.0.path()).args(arguments.split(' '));
+        command.current_dir(self.0.path()).args(arguments.split(' ')).args(kernel(arguments));
         command
     }
 
@@ -101,8 +103,14 @@ impl Folder {
         // Otherwise each thread reserves address space for its own heap.
         command.env("MALLOC_ARENA_MAX", "1");
         command.arg(env!("CARGO_BIN_EXE_relakit")).args(arguments.split(' '));
+        command.args(kernel(arguments));
         command
     }
+}
+
+fn kernel(arguments: &str) -> Vec<&'static str> {
+    let has_kernel = ["check ", "inspect ", "apply "].iter().any(|command| arguments.starts_with(command));
+    if has_kernel && !arguments.contains("--kernel") { vec!["--kernel", "6.12"] } else { Vec::new() }
 }
 
 pub fn code(output: &Output) -> i32 {

@@ -1,0 +1,181 @@
+//! The modules and events of a check: reads the target modules, and compares the names that the
+//! user gives with those that are known.
+
+use crate::args::{CheckArgs, TargetArg};
+use crate::failure::Failure;
+use crate::input::files;
+use crate::input::modules::{Modules, depends};
+use crate::input::near::nearest;
+use crate::input::symbols::Symbols;
+use crate::simulate::Event;
+use crate::simulate::world::{Target, Targets};
+use crate::view::names::{module_name, name_of_file};
+use relakit::{Class, Module, Profile};
+use relakit_linux::findings::patched_names;
+use relakit_linux::loader_check;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What happens around the checked module.
+#[derive(Debug)]
+pub(crate) struct Scenario {
+    /// The modules with a file, by name.
+    pub(crate) targets: Targets,
+    /// The events of the command line. The modules that others depend on are live before them.
+    pub(crate) events: Vec<Event>,
+}
+
+impl Scenario {
+    /// Reads the targets of the command line. From `--modules`, it reads the modules that events
+    /// name, and those that a module depends on.
+    pub(crate) fn new(
+        args: &CheckArgs,
+        file: &[u8],
+        profile: Profile,
+        symbols: &Symbols,
+        modules: Option<&Modules>,
+    ) -> Result<Self, Failure> {
+        let mut targets = Targets::new();
+        for given in &args.target {
+            let (name, target) = read_target(given, profile)?;
+            if targets.insert(name.clone(), target).is_some() {
+                return Err(Failure::Usage(format!("--target {name} is given twice")));
+            }
+        }
+        let module = Module::parse(file, profile).ok();
+        if let Some(module) = &module {
+            check_names(&args.event, module, &targets, symbols, modules)?;
+        }
+        let mut scenario = Self { targets, events: Vec::new() };
+        if let Some(modules) = modules {
+            for event in &args.event {
+                scenario.add_file(event.module(), modules, profile)?;
+            }
+            let mut needed = module.iter().flat_map(names_of_dependencies).collect::<Vec<_>>();
+            for Target { file, .. } in scenario.targets.values() {
+                needed.extend(Module::parse(file, profile).iter().flat_map(names_of_dependencies));
+            }
+            scenario.add_dependencies(needed, args, symbols, modules, profile)?;
+        }
+        scenario.events.extend_from_slice(&args.event);
+        Ok(scenario)
+    }
+
+    /// Reads the file of a module from the tree, if the tree has it. Returns whether there is a file.
+    fn add_file(&mut self, name: &str, modules: &Modules, profile: Profile) -> Result<bool, Failure> {
+        if self.targets.contains_key(name) {
+            return Ok(true);
+        }
+        let Some(path) = modules.path(name) else { return Ok(false) };
+        let file = files::read_module(path)?;
+        let target = Target { name: name_in(&file, path, profile), file };
+        self.targets.insert(name.to_owned(), target);
+        Ok(true)
+    }
+
+    /// Makes the needed modules live, each after those that it depends on. Modules that the symbol
+    /// files list, or that have an event, stay as they are.
+    fn add_dependencies(
+        &mut self,
+        needed: Vec<String>,
+        args: &CheckArgs,
+        symbols: &Symbols,
+        modules: &Modules,
+        profile: Profile,
+    ) -> Result<(), Failure> {
+        let mut seen: BTreeSet<String> = args.event.iter().map(|event| event.module().to_owned()).collect();
+        // The modules to read, and between them those whose dependencies are complete.
+        let mut todo: Vec<Result<String, Event>> = needed.into_iter().rev().map(Ok).collect();
+        while let Some(next) = todo.pop() {
+            let name = match next {
+                Ok(name) => name,
+                Err(event) => {
+                    self.events.push(event);
+                    continue;
+                }
+            };
+            if symbols.has(name.as_bytes()) || !seen.insert(name.clone()) {
+                continue;
+            }
+            if !self.add_file(&name, modules, profile)? {
+                continue;
+            }
+            todo.push(Err(Event::Live(name.clone())));
+            let target = self.targets.get(&name).and_then(|target| Module::parse(&target.file, profile).ok());
+            todo.extend(target.iter().flat_map(names_of_dependencies).map(Ok));
+        }
+        Ok(())
+    }
+}
+
+fn names_of_dependencies(module: &Module<'_>) -> impl Iterator<Item = String> + use<> {
+    let names: Vec<_> = depends(module).map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    names.into_iter()
+}
+
+/// Reads a target, and compares its own name with the given one.
+fn read_target(given: &TargetArg, profile: Profile) -> Result<(String, Target), Failure> {
+    let file = files::read_module(&given.file)?;
+    let module = Module::parse(&file, profile).ok();
+    let own = module.and_then(|module| {
+        loader_check::module_name(&module).or_else(|| loader_check::modinfo(&module, b"name"))
+    });
+    let own = own.map(|name| String::from_utf8_lossy(name).into_owned());
+    let name = match (&given.name, own) {
+        (Some(given_name), Some(own)) if *given_name != own => {
+            let (file, own) = (given.file.display(), own.escape_default());
+            return Err(Failure::Usage(format!(
+                "--target {given_name}={file}: the file is the module {own}; give --target {file}"
+            )));
+        }
+        (_, Some(own)) => own,
+        (Some(given_name), None) => given_name.clone(),
+        (None, None) => name_of_file(&given.file),
+    };
+    Ok((name.clone(), Target { file, name }))
+}
+
+fn name_in(file: &[u8], path: &Path, profile: Profile) -> String {
+    match Module::parse(file, profile) {
+        Ok(module) => module_name(&module, path),
+        Err(_) => name_of_file(path),
+    }
+}
+
+/// Refuses an event of a module that is known nowhere, because its name is probably misspelt.
+fn check_names(
+    events: &[Event],
+    module: &Module<'_>,
+    targets: &Targets,
+    symbols: &Symbols,
+    modules: Option<&Modules>,
+) -> Result<(), Failure> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+    let mut known: BTreeSet<String> = targets.keys().cloned().collect();
+    known.extend(symbols.modules().map(text));
+    known.extend(module.classes().filter_map(|(_, class)| match class.class {
+        Class::KlpLate { object, .. } => Some(text(object)),
+        _ => None,
+    }));
+    known.extend(modules.iter().flat_map(|modules| modules.names()).map(str::to_owned));
+    // Most of these texts are not names of modules.
+    let patched: BTreeSet<&[u8]> = patched_names(module).collect();
+    for event in events {
+        let name = event.module();
+        let is_in_tree = || modules.is_some_and(|modules| modules.path(name).is_some());
+        if name == "vmlinux" || known.contains(name) || patched.contains(name.as_bytes()) || is_in_tree() {
+            continue;
+        }
+        let own = if name.contains('-') { "; module names have underscores, not hyphens" } else { "" };
+        let near = nearest(name, known.iter().map(String::as_str));
+        let hint = match near {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("give --target FILE.ko or a symbol file that lists [{name}]"),
+        };
+        return Err(Failure::Usage(format!("--event {event}: no module {name} is known{own}; {hint}")));
+    }
+    Ok(())
+}
