@@ -11,6 +11,7 @@ mod recorded;
 pub(crate) mod report;
 pub(crate) mod resolved;
 mod seen;
+mod special;
 pub(crate) mod world;
 
 use crate::input::kernel::Kernel;
@@ -79,6 +80,7 @@ pub(crate) fn check(
         findings: Vec::new(),
         notes: Vec::new(),
     };
+    world.set_version(kernel.version);
     let live = load_live(&mut world, events, &mut report.steps);
     let module = match Module::parse(file, kernel.profile) {
         Ok(module) => module,
@@ -113,6 +115,7 @@ pub(crate) fn check(
         }
         findings.values(&mut memory, &values, None);
         findings.ordering(loaded, &mut memory);
+        findings.special(loaded, &mut memory, &mut errors);
     }
     let mut patch = Patch {
         module: &module,

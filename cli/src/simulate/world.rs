@@ -4,9 +4,12 @@ use super::layout::Area;
 use super::memory::ModuleMemory;
 use super::prediction::Errors;
 use super::report::{Prediction, Verdict};
+use super::special;
 use crate::input::symbols::{NAME_MAX, Symbols};
 use relakit::elf::{Binding, SymbolLocation};
 use relakit::{CallbackError, Module, Profile, Resolver};
+use relakit_linux::findings;
+use relakit_linux::special::{Harm, Version};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The files of `--target`, by the given names.
@@ -26,6 +29,8 @@ type Named<'s> = (&'s [u8], u64, u8);
 #[derive(Debug)]
 pub(crate) struct World<'s> {
     profile: Profile,
+    /// The kernel version for special sections, which differ between more versions than profiles.
+    version: Version,
     /// The symbols of the symbol files.
     files: &'s Symbols,
     /// Modules in `files` that are not loaded.
@@ -50,6 +55,7 @@ impl<'s> World<'s> {
         let unloaded = unloaded.map(|name| name.as_bytes().into()).chain(given).collect();
         Self {
             profile,
+            version: profile.since,
             files,
             unloaded,
             targets,
@@ -57,6 +63,10 @@ impl<'s> World<'s> {
             settled: BTreeMap::new(),
             area: Area::default(),
         }
+    }
+
+    pub(crate) fn set_version(&mut self, version: Version) {
+        self.version = version;
     }
 
     /// The module's name in the kernel.
@@ -96,7 +106,13 @@ impl<'s> World<'s> {
             Err(reason) => return errors.finish_without(reason),
         };
         let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap_or(usize::MAX)];
-        errors.early(&mut memory, &mut values, self);
+        if let Some(loaded) = errors.early(&mut memory, &mut values, self) {
+            let mut fields: Vec<_> = findings::fields(&module).collect();
+            fields.sort_unstable();
+            let defects = special::defects(&loaded, &mut memory, self.version, &fields);
+            let crashes = defects.iter().filter(|defect| defect.harm == Harm::Crashes);
+            crashes.for_each(|defect| errors.special(defect));
+        }
         let prediction = errors.finish();
         if prediction.verdict == Verdict::Accepted {
             let all = symbols(&module, &values);
