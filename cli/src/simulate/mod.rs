@@ -12,6 +12,7 @@ mod recorded;
 pub(crate) mod report;
 pub(crate) mod resolved;
 mod seen;
+mod special;
 mod traced;
 pub(crate) mod world;
 
@@ -79,6 +80,7 @@ pub(crate) fn check(
         findings: Vec::new(),
         notes: Vec::new(),
     };
+    world.set_version(kernel.version);
     load_live(&mut world, events, &mut report.steps);
     let module = match Module::parse(file, kernel.profile) {
         Ok(module) => module,
@@ -114,6 +116,7 @@ pub(crate) fn check(
         }
         findings.values(&mut memory, &values, None);
         findings.ordering(loaded, &mut memory);
+        findings.special(loaded, &mut memory, &mut errors);
     }
     let mut patch = Livepatch::new(&module, &name, &mut values, &mut memory, loaded.is_some(), resolved);
     patch.enable(&mut world, &mut errors, &mut findings);

@@ -4,17 +4,22 @@ use super::kernel_log;
 use super::memory::ModuleMemory;
 use super::report::{ErrorRow, Phase, Prediction, Verdict};
 use super::seen::Seen;
+use super::special::consequence;
 use crate::view::error::help;
 use crate::view::location::Location;
 use crate::view::names::errno;
 use relakit::{Error, ErrorKind, Loaded, Module, Profile, Resolver};
 use relakit_linux::late::Outcome;
 use relakit_linux::loader_check::{LoaderCheck, LoaderFinding};
+use relakit_linux::special::Defect;
 use relakit_linux::{late, loader_check};
 use std::collections::{HashMap, HashSet};
 
 /// Most errors of one kind and phase that are listed. docs/check.md has the same number.
 const LISTED: u64 = 100;
+
+/// Marks the numbers of lints, which are beside those of the loader's checks.
+const SPECIAL: u32 = 1 << 31;
 
 /// Collects the errors of a load or of an event.
 pub(super) struct Errors<'m, 'f> {
@@ -149,9 +154,12 @@ impl<'m, 'f> Errors<'m, 'f> {
         }
     }
 
-    /// Whether there is an error.
-    pub(super) fn is_empty(&self) -> bool {
-        self.found.is_empty()
+    /// Adds a mistake in a special section with which Linux crashes.
+    pub(super) fn special(&mut self, defect: &Defect) {
+        let found = special_error(self.module, self.name, defect);
+        if self.count(found.kind, 1) {
+            self.found.push(found);
+        }
     }
 
     /// Adds other errors of the same module.
@@ -290,6 +298,28 @@ fn check_error(phase: Phase, Check { check, message, location, details, help }: 
             details,
             errno: errno_of(outcome),
             help,
+            more: 0,
+        },
+    }
+}
+
+fn special_error(module: &Module<'_>, name: &str, defect: &Defect) -> Found {
+    let (finding, lint) = (&defect.finding, defect.finding.lint);
+    let consequence = consequence(defect);
+    let rule = (Phase::Finalize, None, Some(SPECIAL | lint as u32));
+    Found {
+        kind: rule,
+        identity: ([0; 4], finding.section, finding.entry, rule.2, None),
+        outcome: Outcome::Unsafe,
+        message: format!("{name}: {consequence}"),
+        row: ErrorRow {
+            kind: format!("{lint:?}"),
+            message: format!("{}: {consequence}", lint.message().to_string_lossy()),
+            location: Location::new(module, finding.section, finding.entry, finding.symbol),
+            numbers: finding.numbers().filter(|(name, _)| *name != "offset").collect(),
+            details: Vec::new(),
+            errno: None,
+            help: Some(lint.help().to_string_lossy().into_owned()),
             more: 0,
         },
     }

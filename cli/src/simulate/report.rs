@@ -57,6 +57,8 @@ pub(crate) enum Phase {
     Symbols,
     /// Ordinary relocations and livepatch relocations of vmlinux are applied.
     Relocation,
+    /// Special sections are read.
+    Finalize,
     /// The module appears in sysfs.
     Sysfs,
     /// The module's init function enables the livepatch.

@@ -4,12 +4,15 @@ use super::layout::Area;
 use super::memory::ModuleMemory;
 use super::prediction::Errors;
 use super::report::{Prediction, Verdict};
+use super::special;
 use super::traced::{self, Traced};
 use crate::input::symbols::{NAME_MAX, Symbols};
 use relakit::abi::VMLINUX;
 use relakit::elf::{Binding, SymbolLocation};
 use relakit::{CallbackError, Module, Profile, Resolver};
+use relakit_linux::findings;
 use relakit_linux::loader_check::modinfo;
+use relakit_linux::special::{Harm, Version};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The first address of symbols that are assumed to exist, in the kernel's own range.
@@ -32,6 +35,8 @@ type Named<'s> = (&'s [u8], u64, u8);
 #[derive(Debug)]
 pub(crate) struct World<'s> {
     profile: Profile,
+    /// The kernel version for special sections, which differ between more versions than profiles.
+    version: Version,
     /// The symbols of the symbol files.
     files: &'s Symbols,
     /// Modules in `files` that are not loaded.
@@ -75,6 +80,7 @@ impl<'s> World<'s> {
         let unloaded = unloaded.map(|name| name.as_bytes().into()).chain(given).collect();
         Self {
             profile,
+            version: profile.since,
             files,
             unloaded,
             targets,
@@ -87,6 +93,10 @@ impl<'s> World<'s> {
             placeholders: 0,
             area: Area::default(),
         }
+    }
+
+    pub(crate) fn set_version(&mut self, version: Version) {
+        self.version = version;
     }
 
     /// The module's name in the kernel.
@@ -130,7 +140,13 @@ impl<'s> World<'s> {
             Err(reason) => return errors.finish_without(reason),
         };
         let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap_or(usize::MAX)];
-        errors.early(&mut memory, &mut values, self);
+        if let Some(loaded) = errors.early(&mut memory, &mut values, self) {
+            let mut fields: Vec<_> = findings::fields(&module).collect();
+            fields.sort_unstable();
+            let defects = special::defects(&loaded, &mut memory, self.version, &fields);
+            let crashes = defects.iter().filter(|defect| defect.harm == Harm::Crashes);
+            crashes.for_each(|defect| errors.special(defect));
+        }
         let prediction = self.without_assumptions(errors.finish());
         if matches!(prediction.verdict, Verdict::Accepted | Verdict::NotJudged) {
             let all = symbols(&module, &values);

@@ -24,7 +24,8 @@ fn commands() -> Vec<(String, i32)> {
         commands.push((format!("check broken.ko --symbols symbols.txt --format {format}"), 1));
     }
     for format in ["text", "json", "sarif"] {
-        commands.push((format!("check modules --symbols symbols.txt demo_disk-first.txt --format {format}"), 0));
+        commands
+            .push((format!("check modules --symbols symbols.txt demo_disk-first.txt --format {format}"), 0));
     }
     commands.push((format!("{APPLY} text"), 0));
     commands.push((format!("{APPLY} json"), 0));
