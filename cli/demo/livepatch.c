@@ -127,16 +127,16 @@ static int new_demo_submit(struct request *request)
 	return demo_queue(request);
 }
 
-/* Simplified structures of the kernel. */
-struct klp_func { const char *old_name; void *new_func; u64 old_sympos; };
-struct klp_object { const char *name; struct klp_func *funcs; };
-struct klp_patch { void *module; struct klp_object *objects; };
+/* Structures of the kernel. Their own fields are padding of the same size. */
+struct klp_func { const char *old_name; void *new_func; u64 old_sympos, own[16]; };
+struct klp_object { const char *name; struct klp_func *funcs; void *callbacks[5]; u64 own[14]; };
+struct klp_patch { void *module; struct klp_object *objects; void *states; u64 replace, own[24]; };
 struct module { u64 state, list[2]; char name[56]; int (*init)(void); };
 
 extern struct module __this_module;
-static struct klp_func vmlinux_funcs[] = { { "diskstats_show", new_diskstats_show, 0 }, { 0, 0, 0 } };
-static struct klp_func demo_disk_funcs[] = { { "demo_submit", new_demo_submit, 0 }, { 0, 0, 0 } };
-static struct klp_object objects[] = { { 0, vmlinux_funcs }, { "demo_disk", demo_disk_funcs }, { 0, 0 } };
+static struct klp_func vmlinux_funcs[] = { { "diskstats_show", new_diskstats_show }, { 0 } };
+static struct klp_func demo_disk_funcs[] = { { "demo_submit", new_demo_submit }, { 0 } };
+static struct klp_object objects[] = { { 0, vmlinux_funcs }, { "demo_disk", demo_disk_funcs }, { 0 } };
 static struct klp_patch patch = { &__this_module, objects };
 
 SECTION(".init.text") int init_module(void)

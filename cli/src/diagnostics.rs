@@ -1,6 +1,8 @@
 //! The errors and findings of a report as one list of diagnostics, as text and SARIF print them.
 
-use crate::simulate::report::{ErrorRow, FindingRow, Phase, Prediction, Report, Step, Verdict, total};
+use crate::simulate::report::{
+    ErrorRow, FindingRow, NotJudged, Phase, Prediction, Report, Step, Verdict, total,
+};
 use crate::view::error;
 use crate::view::location::{Location, short};
 use relakit::{Error, Module};
@@ -124,10 +126,19 @@ impl Diagnostic {
             rule: Some(rule.name()),
             location: Some(row.location.clone()),
             numbers: row.numbers.clone(),
+            details: row.details.clone(),
             errno: row.errno,
             help: row.help.clone(),
             more: row.more,
             ..Self::new(rule.severity(), &row.message)
+        }
+    }
+
+    fn of_not_judged(missing: &NotJudged) -> Self {
+        Self {
+            rule: Some(KernelRule::NotJudged.name()),
+            help: Some(missing.give.clone()),
+            ..Self::new(KernelRule::NotJudged.severity(), &format!("not judged: {}", missing.what))
         }
     }
 
@@ -155,8 +166,9 @@ pub(crate) fn all(report: &Report) -> impl Iterator<Item = Diagnostic> {
         Verdict::Rejected | Verdict::Unsafe => failed.insert(target_module(step)),
     });
     let steps = first.flat_map(|step| errors(&step.prediction, &step.event, module_at_fault(step)));
+    let not_judged = report.not_judged.iter().map(Diagnostic::of_not_judged);
     let findings = report.findings.iter().map(Diagnostic::of_finding);
-    errors(&report.load, "load", None).into_iter().chain(steps).chain(findings)
+    errors(&report.load, "load", None).into_iter().chain(steps).chain(not_judged).chain(findings)
 }
 
 /// The module that is loaded or unloaded.

@@ -19,4 +19,5 @@ mod bytes;
 pub mod findings;
 pub mod late;
 pub mod loader_check;
+pub mod patch;
 pub mod special;

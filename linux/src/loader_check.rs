@@ -1,5 +1,7 @@
-//! Checks of Linux's module loader that do not concern relocations (Linux semantics 2, 3, 15 and
-//! 16). Checks that need the running kernel are not included: signatures, versions of symbols.
+//! Checks of Linux's module loader and livepatch core that do not concern relocations (Linux
+//! semantics 2, 3, 15 to 17). The file alone decides the checks of [`loader`] and [`same_names`].
+//! The others need the kernel's symbols or other modules, so callers make them. Signatures are not
+//! checked.
 
 use core::ffi::CStr;
 use relakit::Module;
@@ -15,10 +17,14 @@ pub enum Phase {
     Validity,
     /// Linux assigns memory to the sections.
     Layout,
+    /// Symbols get values.
+    Symbols,
     /// The module appears in sysfs, after the early pass.
     Sysfs,
     /// The module's init function enables the livepatch.
     Init,
+    /// The module is unloaded.
+    Going,
 }
 
 /// Each row is a check: message, phase, errno, first version that has it (major, minor).
@@ -63,7 +69,10 @@ macro_rules! rules {
     };
 }
 
+const ENOENT: i32 = 2;
 const ENOEXEC: i32 = 8;
+const EAGAIN: i32 = 11;
+const EBUSY: i32 = 16;
 const EEXIST: i32 = 17;
 const EINVAL: i32 = 22;
 const ALWAYS: (u16, u16) = (5, 8);
@@ -92,6 +101,50 @@ rules! {
     SameName = c"two sections in memory have the same name", Sysfs, EEXIST, (6, 12);
     /// `klp_enable_patch` needs `livepatch` in .modinfo, with any value.
     NotMarkedLivepatch = c"module enables a livepatch, but .modinfo has no livepatch entry", Init, EINVAL, ALWAYS;
+
+    // Versions (Linux semantics 17).
+    /// `check_modinfo`. If the module has CRCs, the release in vermagic is not compared.
+    VersionMagic = c"vermagic names another kernel release, and the module has no CRCs", Validity, ENOEXEC, ALWAYS;
+    /// `check_modstruct_version`.
+    LayoutVersion = c"CRC of module_layout differs from the kernel's", Validity, ENOEXEC, ALWAYS;
+    /// `check_version`.
+    SymbolVersion = c"CRC of an imported symbol differs from the kernel's", Symbols, EINVAL, ALWAYS;
+    /// `find_symbol`. The symbol does not exist for a module with another license.
+    GplOnly = c"symbol is exported to modules with a GPL-compatible license only", Symbols, ENOENT, ALWAYS;
+    /// `verify_namespace_is_imported`.
+    NamespaceNotImported = c"symbol is in a namespace that .modinfo does not import", Symbols, EINVAL, ALWAYS;
+
+    // The tree of klp_enable_patch (Linux semantics 17).
+    /// `klp_enable_patch`: `mod` or `objs` is NULL.
+    PatchIncomplete = c"struct klp_patch has no module or no objects", Init, EINVAL, ALWAYS;
+    /// `klp_enable_patch`.
+    ObjectWithoutFunctions = c"struct klp_object has no functions", Init, EINVAL, ALWAYS;
+    /// `klp_init_object`: the name has 56 bytes or more.
+    ObjectNameLength = c"object name is too long", Init, EINVAL, ALWAYS;
+    /// `klp_init_object`, from sysfs.
+    ObjectTwice = c"object is listed twice", Init, EEXIST, ALWAYS;
+    /// `klp_init_func`.
+    FunctionWithoutName = c"struct klp_func has no old_name", Init, EINVAL, ALWAYS;
+    /// `klp_init_func`.
+    FunctionWithoutReplacement = c"struct klp_func has no new_func", Init, EINVAL, ALWAYS;
+    /// `klp_init_func`: the name has `KSYM_NAME_LEN` bytes or more.
+    FunctionNameLength = c"function name is too long", Init, EINVAL, ALWAYS;
+    /// `klp_init_func`, from sysfs: sympos 0 and 1 are the same there.
+    FunctionTwice = c"function is replaced twice", Init, EEXIST, ALWAYS;
+    /// `klp_find_object_symbol`.
+    FunctionNotFound = c"object has no function of this name", Init, EINVAL, ALWAYS;
+    /// `klp_find_object_symbol`.
+    FunctionAmbiguous = c"object has several symbols of this name, and old_sympos is 0", Init, EINVAL, ALWAYS;
+    /// `klp_find_object_symbol`.
+    FunctionSympos = c"object has fewer symbols of this name than old_sympos", Init, EINVAL, ALWAYS;
+    /// `klp_patch_func`: `ftrace_location` finds nothing.
+    FunctionNotTraced = c"function does not call the function tracer, so it cannot be replaced", Init, EINVAL, ALWAYS;
+
+    // Unloading (Linux semantics 17).
+    /// `delete_module`: another module uses it. EAGAIN is EWOULDBLOCK.
+    InUse = c"another module uses the module", Going, EAGAIN, ALWAYS;
+    /// `delete_module`.
+    NoExit = c"module has an init function, but no exit function", Going, EBUSY, ALWAYS;
 }
 
 /// A check that a module fails.
@@ -216,7 +269,7 @@ pub fn module_name<'f>(module: &Module<'f>) -> Option<&'f [u8]> {
 }
 
 /// Returns the sections with this name, in order.
-fn named<'a>(module: &'a Module<'_>, name: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
+pub(crate) fn named<'a>(module: &'a Module<'_>, name: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
     let object = module.object();
     let sections = object
         .sections()

@@ -219,6 +219,38 @@ impl Symbols {
     }
 }
 
+impl Symbols {
+    /// The symbols of a name, in the order in which sympos counts them: address and kallsyms'
+    /// letter.
+    pub(crate) fn defined<'a>(
+        &'a self,
+        object: &[u8],
+        name: &[u8],
+    ) -> impl Iterator<Item = (u64, u8)> + use<'a> {
+        let same = self.object(object).and_then(|object| object.by_name.get(name));
+        let defined = same.into_iter().flatten().filter(|symbol| symbol.is_defined());
+        defined.map(|symbol| (symbol.address, symbol.kind))
+    }
+
+    /// Names of an object that a compiler makes from `name`, or from which it made `name`: those
+    /// with the same text before the first dot.
+    pub(crate) fn near(&self, object: &[u8], name: &[u8]) -> Vec<String> {
+        let base = |name: &[u8]| name.split(|byte| *byte == b'.').next().map(<[u8]>::to_vec);
+        let wanted = base(name);
+        let names = self.object(object).into_iter().flat_map(|object| object.by_name.keys());
+        let mut near: Vec<_> = names
+            .filter(|other| base(other) == wanted)
+            .map(|other| String::from_utf8_lossy(other).into_owned())
+            .collect();
+        near.sort();
+        near.truncate(NEAR);
+        near
+    }
+}
+
+/// Most names that are near another one.
+const NEAR: usize = 5;
+
 /// The knowledge of the files. It says whether a missing symbol means that the kernel lacks it.
 #[allow(dead_code, reason = "the simulation asks")]
 impl Symbols {

@@ -13,6 +13,7 @@ pub(crate) fn accepted() -> Report {
         rules: "6.12",
         load: Prediction::default(),
         steps: Vec::new(),
+        not_judged: Vec::new(),
         findings: Vec::new(),
         notes: Vec::new(),
     }
@@ -127,6 +128,7 @@ pub(super) fn error(kind: &str, message: &str, location: Location) -> ErrorRow {
         message: message.to_owned(),
         location,
         numbers: Vec::new(),
+        details: Vec::new(),
         errno: Some("EINVAL"),
         help: Some("does the object's list of symbols have it, as of this step?".to_owned()),
         more: 0,

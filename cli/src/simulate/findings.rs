@@ -1,7 +1,9 @@
 //! Collects the findings of the library about a module, and adds names.
 
+use super::prediction::Errors;
 use super::report::FindingRow;
 use super::seen::Seen;
+use super::special;
 use super::world::World;
 use crate::view::location::Location;
 use crate::view::names::read_at;
@@ -9,8 +11,8 @@ use relakit::elf::RelaTable;
 use relakit::reloc::Values;
 use relakit::{Class, Error, Loaded, Memory, Module, Resolver};
 use relakit_linux::findings;
-use relakit_linux::findings::{Finding, Lint, Severity};
-use relakit_linux::special::Version;
+use relakit_linux::findings::{Field, Finding, Lint, Severity};
+use relakit_linux::special::{Harm, Version};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -27,6 +29,8 @@ pub(super) struct Late {
     pub(super) error: Option<Error>,
     /// Relocations that remain written after a failed load.
     pub(super) left: u64,
+    /// The first section that has them, if the error is not one of relocation.
+    pub(super) section: Option<u32>,
     /// The errors that ended the clearing of sections.
     pub(super) not_cleared: Vec<Error>,
 }
@@ -35,6 +39,8 @@ pub(super) struct Late {
 pub(super) struct Findings<'m, 'f> {
     module: &'m Module<'f>,
     version: Version,
+    /// The fields of all relocations, sorted.
+    fields: Vec<Field>,
     listed: Listed,
 }
 
@@ -100,7 +106,9 @@ impl Listed {
 
 impl<'m, 'f> Findings<'m, 'f> {
     pub(super) fn new(module: &'m Module<'f>, version: Version) -> Self {
-        Self { module, version, listed: Listed::default() }
+        let mut fields: Vec<_> = findings::fields(module).collect();
+        fields.sort_unstable();
+        Self { module, version, fields, listed: Listed::default() }
     }
 
     /// Adds the findings that need only the file.
@@ -110,9 +118,7 @@ impl<'m, 'f> Findings<'m, 'f> {
         let scratch = &mut vec![0; findings::scratch_len(self.module)];
         let done = findings::file(self.module, self.version, scratch, &mut add);
         debug_assert!(done.is_ok(), "the scratch buffer is long enough: {done:?}");
-        let mut fields: Vec<_> = findings::fields(self.module).collect();
-        fields.sort_unstable();
-        findings::overlaps(&fields, &mut add);
+        findings::overlaps(&self.fields, &mut add);
     }
 
     /// Adds the findings about sympos, with the symbols that are loaded now.
@@ -133,10 +139,12 @@ impl<'m, 'f> Findings<'m, 'f> {
             (finding.offset, finding.value, finding.limit) = (error.offset, error.value, error.limit);
             finding
         };
-        if let (Some(error), 1..) = (&late.error, late.left) {
-            let mut finding = finding(Lint::HalfApplied, error);
-            (finding.value, finding.limit) = (late.left, 0);
-            self.listed.add(finding, || vec![format!("when {} is loaded", late.object)]);
+        if late.left != 0 {
+            let half = late.error.as_ref().map(|error| finding(Lint::HalfApplied, error));
+            let mut half = half.unwrap_or_else(|| Finding::new(Lint::HalfApplied));
+            half.section = half.section.or(late.section);
+            (half.value, half.limit) = (late.left, 0);
+            self.listed.add(half, || vec![format!("when {} is loaded", late.object)]);
         }
         for error in &late.not_cleared {
             let details = || vec![format!("when {} is unloaded", late.object)];
@@ -164,6 +172,21 @@ impl<'m, 'f> Findings<'m, 'f> {
             let table = RelaTable::whole_entries(self.module.object().section_bytes(&section)).0;
             let mut add = |finding| self.listed.add(finding, Vec::new);
             findings::truncated(table, Values::Dense(values), target.address(), index, &mut add);
+        }
+    }
+
+    /// Adds the mistakes in special sections. Those with which Linux crashes are added to `errors`.
+    pub(super) fn special<M: Memory + ?Sized>(
+        &mut self,
+        loaded: &Loaded<'f>,
+        memory: &mut M,
+        errors: &mut Errors<'_, '_>,
+    ) {
+        for defect in special::defects(loaded, memory, self.version, &self.fields) {
+            match defect.harm {
+                Harm::Crashes => errors.special(&defect),
+                _ => self.listed.add(defect.finding, || vec![special::consequence(&defect)]),
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 mod findings;
 mod kernel_log;
 pub(crate) mod layout;
+mod livepatch;
 pub(crate) mod memory;
 mod prediction;
 #[cfg(test)]
@@ -11,20 +12,19 @@ mod recorded;
 pub(crate) mod report;
 pub(crate) mod resolved;
 mod seen;
+mod special;
+mod traced;
 pub(crate) mod world;
 
 use crate::input::kernel::Kernel;
 use crate::view::names::{module_name, name_of_file};
-use findings::{Findings, Late};
-use memory::{ModuleMemory, State};
+use findings::Findings;
+use livepatch::Livepatch;
+use memory::ModuleMemory;
 use prediction::Errors;
 use relakit::Module;
-use relakit_linux::findings::patched_names;
-use relakit_linux::late::LinuxLate;
-use relakit_linux::loader_check;
 use report::{Phase, Prediction, Report, Step, Verdict};
 use resolved::Resolved;
-use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 use world::World;
@@ -76,10 +76,12 @@ pub(crate) fn check(
         rules: kernel.profile.name,
         load: Prediction::default(),
         steps: Vec::new(),
+        not_judged: Vec::new(),
         findings: Vec::new(),
         notes: Vec::new(),
     };
-    let live = load_live(&mut world, events, &mut report.steps);
+    world.set_version(kernel.version);
+    load_live(&mut world, events, &mut report.steps);
     let module = match Module::parse(file, kernel.profile) {
         Ok(module) => module,
         Err(error) => {
@@ -95,6 +97,7 @@ pub(crate) fn check(
     errors.loader();
     findings.file();
     findings.sympos(&mut world);
+    world.load_dependencies(&module);
     let assigned = world.area.assign(&module);
     let mut memory = match assigned.and_then(|sections| ModuleMemory::simulated(&module, &sections)) {
         Ok(memory) => memory,
@@ -113,50 +116,33 @@ pub(crate) fn check(
         }
         findings.values(&mut memory, &values, None);
         findings.ordering(loaded, &mut memory);
+        findings.special(loaded, &mut memory, &mut errors);
     }
-    let mut patch = Patch {
-        module: &module,
-        name: &name,
-        late: LinuxLate::new(&module, &mut values),
-        memory: &mut memory,
-        enabled: loaded.is_some() && loader_check::enables_patch(&module),
-        patched: patched_names(&module).collect(),
-        resolved,
-    };
-    if patch.enabled {
-        patch.memory.set_state(State::Coming);
-        for name in live {
-            let late = patch.coming(&name, Phase::Init, &mut world, &mut errors);
-            findings.late(&late);
-            findings.values(patch.memory, patch.late.values(), Some(&name));
-        }
-    }
-    report.load = errors.finish();
-    patch.memory.set_state(State::Live);
-    patch.enabled &= report.load.verdict == Verdict::Accepted;
+    let mut patch = Livepatch::new(&module, &name, &mut values, &mut memory, loaded.is_some(), resolved);
+    patch.enable(&mut world, &mut errors, &mut findings);
+    report.load = world.without_assumptions(errors.finish());
+    patch.enabled &= matches!(report.load.verdict, Verdict::Accepted | Verdict::NotJudged);
     report.steps.extend(after(Some((&mut patch, &mut findings)), world, events));
+    report.not_judged = patch.not_judged();
     report.findings = findings.finish();
     report
 }
 
-/// Loads the modules that are loaded before the livepatch. Returns the names of those that succeed.
-fn load_live(world: &mut World<'_>, events: &[Event], steps: &mut Vec<Step>) -> Vec<String> {
-    let mut live = Vec::new();
+/// Loads the modules that are loaded before the livepatch.
+fn load_live(world: &mut World<'_>, events: &[Event], steps: &mut Vec<Step>) {
     for event in events.iter().filter(|event| matches!(event, Event::Live(_))) {
         let prediction = world.load(event.module());
-        if prediction.verdict == Verdict::Accepted {
+        if matches!(prediction.verdict, Verdict::Accepted | Verdict::NotJudged) {
             let name = world.name_of(event.module());
             world.settle(&name);
-            live.push(name);
         }
         steps.push(Step { event: event.to_string(), prediction });
     }
-    live
 }
 
 /// Runs the events after the load. Without a livepatch, nothing is applied to loaded modules.
 fn after(
-    mut patch: Option<(&mut Patch<'_, '_>, &mut Findings<'_, '_>)>,
+    mut patch: Option<(&mut Livepatch<'_, '_>, &mut Findings<'_, '_>)>,
     mut world: World<'_>,
     events: &[Event],
 ) -> Vec<Step> {
@@ -179,7 +165,7 @@ fn after(
             }
             Event::Going(_) => {
                 if let Some((patch, findings)) = &mut patch {
-                    findings.late(&patch.going(name));
+                    patch.going(name, findings);
                 }
                 world.unload(name);
                 Prediction::default()
@@ -192,82 +178,25 @@ fn after(
 
 /// Loads a target module, applies the livepatch to it, and then ends its init function.
 fn coming(
-    patch: Option<&mut (&mut Patch<'_, '_>, &mut Findings<'_, '_>)>,
+    patch: Option<&mut (&mut Livepatch<'_, '_>, &mut Findings<'_, '_>)>,
     world: &mut World<'_>,
     given: &str,
 ) -> Prediction {
-    let known = world.is_known(given);
     let mut prediction = world.load(given);
     let name = &*world.name_of(given);
-    if let (Some((patch, findings)), Verdict::Accepted) = (patch, prediction.verdict) {
-        let mut errors = Errors::new(patch.module, patch.name);
-        if patch.enabled {
-            let late = patch.coming(name, Phase::Coming, world, &mut errors);
-            if late.error.is_some() && !known {
-                let reason = format!("the symbols of {name} are not known; use --target {name}=FILE.ko");
-                return Prediction::not_judged(reason);
+    let is_loaded = matches!(prediction.verdict, Verdict::Accepted | Verdict::NotJudged);
+    if let (Some((patch, findings)), true) = (patch, is_loaded) {
+        let mut errors = patch.errors();
+        if patch.coming(name, world, &mut errors, findings) {
+            let late = world.without_assumptions(errors.finish());
+            if late.verdict > prediction.verdict {
+                prediction = late;
             }
-            findings.late(&late);
-            findings.sympos(world);
-            findings.values(patch.memory, patch.late.values(), Some(name));
         }
-        prediction = errors.finish();
     }
     match prediction.verdict {
-        Verdict::Accepted => world.settle(name),
+        Verdict::Accepted | Verdict::NotJudged => world.settle(name),
         _ => world.unload(name),
     }
     prediction
-}
-
-/// The livepatch in memory.
-struct Patch<'a, 'f> {
-    module: &'a Module<'f>,
-    name: &'a str,
-    late: LinuxLate<'a, 'f>,
-    memory: &'a mut ModuleMemory,
-    /// Whether its init function has enabled it.
-    enabled: bool,
-    /// The objects that it patches.
-    patched: HashSet<&'f [u8]>,
-    resolved: Option<&'a mut Resolved>,
-}
-
-impl Patch<'_, '_> {
-    /// Applies the relocations of an object, if it is patched.
-    fn coming(
-        &mut self,
-        name: &str,
-        phase: Phase,
-        world: &mut World<'_>,
-        errors: &mut Errors<'_, '_>,
-    ) -> Late {
-        let mut late = Late { object: name.to_owned(), ..Late::default() };
-        if !self.patched.contains(name.as_bytes()) {
-            return late;
-        }
-        let mut all = Errors::new(self.module, self.name);
-        let mut values = self.late.values().to_vec();
-        let mut copy = LinuxLate::new(self.module, &mut values);
-        copy.errors(name.as_bytes(), self.memory, world, &mut |error| all.add(phase, &error));
-        let done = self.late.coming(name.as_bytes(), self.memory, world);
-        if let Some(error) = done.error {
-            errors.add(phase, &error);
-            errors.append(all);
-            late.left = done.written;
-        }
-        if let (Some(resolved), None) = (&mut self.resolved, done.error) {
-            resolved.coming(name, self.late.values());
-        }
-        late.error = done.error;
-        late
-    }
-
-    fn going(&mut self, name: &str) -> Late {
-        let mut late = Late { object: name.to_owned(), ..Late::default() };
-        if self.enabled && self.patched.contains(name.as_bytes()) {
-            self.late.going(name.as_bytes(), self.memory, &mut |error| late.not_cleared.push(error));
-        }
-        late
-    }
 }

@@ -4,17 +4,22 @@ use super::kernel_log;
 use super::memory::ModuleMemory;
 use super::report::{ErrorRow, Phase, Prediction, Verdict};
 use super::seen::Seen;
+use super::special::consequence;
 use crate::view::error::help;
 use crate::view::location::Location;
 use crate::view::names::errno;
 use relakit::{Error, ErrorKind, Loaded, Module, Profile, Resolver};
 use relakit_linux::late::Outcome;
-use relakit_linux::loader_check::LoaderFinding;
+use relakit_linux::loader_check::{LoaderCheck, LoaderFinding};
+use relakit_linux::special::Defect;
 use relakit_linux::{late, loader_check};
 use std::collections::{HashMap, HashSet};
 
 /// Most errors of one kind and phase that are listed. docs/check.md has the same number.
 const LISTED: u64 = 100;
+
+/// Marks the numbers of lints, which are beside those of the loader's checks.
+const SPECIAL: u32 = 1 << 31;
 
 /// Collects the errors of a load or of an event.
 pub(super) struct Errors<'m, 'f> {
@@ -25,6 +30,33 @@ pub(super) struct Errors<'m, 'f> {
     /// The number of errors of each kind, listed or not.
     counts: HashMap<Kind, u64>,
     seen: Seen,
+}
+
+/// A check that a module fails, with what only the tool knows.
+pub(super) struct Check {
+    check: LoaderCheck,
+    /// A line of the kernel's log.
+    message: String,
+    location: Location,
+    details: Vec<String>,
+    help: Option<String>,
+}
+
+impl Check {
+    pub(super) fn new(check: LoaderCheck, message: String, location: Option<Location>) -> Self {
+        let location = location.unwrap_or_default();
+        Self { check, message, location, details: Vec::new(), help: None }
+    }
+
+    pub(super) fn detail(mut self, detail: String) -> Self {
+        self.details.push(detail);
+        self
+    }
+
+    pub(super) fn help(mut self, help: String) -> Self {
+        self.help = Some(help);
+        self
+    }
 }
 
 /// Errors of one kind are counted together: phase, and kind of error or check of the loader.
@@ -108,6 +140,23 @@ impl<'m, 'f> Errors<'m, 'f> {
 
     fn add_loader_error(&mut self, error: &LoaderFinding) {
         let found = loader_error(self.module, self.name, error);
+        if self.count(found.kind, 1) {
+            self.found.push(found);
+        }
+    }
+
+    pub(super) fn check(&mut self, phase: Phase, check: Check) {
+        let found = check_error(phase, check);
+        if self.seen.is_new((found.kind, &found.message, found.row.location.offset))
+            && self.count(found.kind, 1)
+        {
+            self.found.push(found);
+        }
+    }
+
+    /// Adds a mistake in a special section with which Linux crashes.
+    pub(super) fn special(&mut self, defect: &Defect) {
+        let found = special_error(self.module, self.name, defect);
         if self.count(found.kind, 1) {
             self.found.push(found);
         }
@@ -207,6 +256,7 @@ fn found(module: Option<&Module<'_>>, name: &str, phase: Phase, error: &Error, p
             message: error.kind.to_string(),
             location,
             numbers: error.numbers().filter(|(name, _)| *name != "offset").collect(),
+            details: Vec::new(),
             errno: errno_of(outcome),
             help: help(error).map(str::to_owned),
             more: 0,
@@ -215,28 +265,61 @@ fn found(module: Option<&Module<'_>>, name: &str, phase: Phase, error: &Error, p
 }
 
 fn loader_error(module: &Module<'_>, name: &str, error: &LoaderFinding) -> Found {
-    let sentence = error.check.message().to_string_lossy().into_owned();
     let location = Location::of_section(module, error.section);
-    let phase = match error.check.phase() {
+    let of = location.section_name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    let message = format!("{name}: {}{of}", error.check.message().to_string_lossy());
+    check_error(phase_of(error.check), Check::new(error.check, message, Some(location)))
+}
+
+/// The phase of a check, unless it is made again when a patched module is loaded.
+pub(super) const fn phase_of(check: LoaderCheck) -> Phase {
+    match check.phase() {
         loader_check::Phase::Validity => Phase::Validity,
         loader_check::Phase::Layout => Phase::Layout,
+        loader_check::Phase::Symbols => Phase::Symbols,
         loader_check::Phase::Sysfs => Phase::Sysfs,
         loader_check::Phase::Init => Phase::Init,
-    };
-    let of = location.section_name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-    let outcome = Outcome::Refused(error.check.errno());
+        loader_check::Phase::Going => Phase::Going,
+    }
+}
+
+fn check_error(phase: Phase, Check { check, message, location, details, help }: Check) -> Found {
+    let outcome = Outcome::Refused(check.errno());
     Found {
-        kind: (phase, None, Some(error.check as u32)),
-        identity: ([0; 4], error.section, None, Some(error.check as u32), None),
+        kind: (phase, None, Some(check as u32)),
+        identity: ([0; 4], location.section, location.offset, Some(check as u32), None),
         outcome,
-        message: format!("{name}: {sentence}{of}"),
+        message,
         row: ErrorRow {
-            kind: format!("{:?}", error.check),
-            message: sentence,
+            kind: format!("{check:?}"),
+            message: check.message().to_string_lossy().into_owned(),
             location,
             numbers: Vec::new(),
+            details,
             errno: errno_of(outcome),
-            help: None,
+            help,
+            more: 0,
+        },
+    }
+}
+
+fn special_error(module: &Module<'_>, name: &str, defect: &Defect) -> Found {
+    let (finding, lint) = (&defect.finding, defect.finding.lint);
+    let consequence = consequence(defect);
+    let rule = (Phase::Finalize, None, Some(SPECIAL | lint as u32));
+    Found {
+        kind: rule,
+        identity: ([0; 4], finding.section, finding.entry, rule.2, None),
+        outcome: Outcome::Unsafe,
+        message: format!("{name}: {consequence}"),
+        row: ErrorRow {
+            kind: format!("{lint:?}"),
+            message: format!("{}: {consequence}", lint.message().to_string_lossy()),
+            location: Location::new(module, finding.section, finding.entry, finding.symbol),
+            numbers: finding.numbers().filter(|(name, _)| *name != "offset").collect(),
+            details: Vec::new(),
+            errno: None,
+            help: Some(lint.help().to_string_lossy().into_owned()),
             more: 0,
         },
     }

@@ -22,6 +22,8 @@ pub(crate) struct Report {
     pub(crate) load: Prediction,
     /// The result of each event, in order.
     pub(crate) steps: Vec<Step>,
+    /// What was not judged, because the input is incomplete.
+    pub(crate) not_judged: Vec<NotJudged>,
     /// Mistakes that the kernel does not notice, the worst first.
     pub(crate) findings: Vec<FindingRow>,
     /// Remarks about this run: assumptions, and missing input.
@@ -35,6 +37,7 @@ pub(crate) enum Verdict {
     #[default]
     Accepted,
     /// The input is not enough to predict the result. The message says why.
+    #[serde(rename = "not judged")]
     NotJudged,
     /// The kernel returns an errno.
     Rejected,
@@ -54,6 +57,8 @@ pub(crate) enum Phase {
     Symbols,
     /// Ordinary relocations and livepatch relocations of vmlinux are applied.
     Relocation,
+    /// Special sections are read.
+    Finalize,
     /// The module appears in sysfs.
     Sysfs,
     /// The module's init function enables the livepatch.
@@ -87,6 +92,15 @@ pub(crate) struct Step {
     pub(crate) prediction: Prediction,
 }
 
+/// Something that the verdicts do not cover.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct NotJudged {
+    /// What was not judged.
+    pub(crate) what: String,
+    /// What to give, so that it can be judged.
+    pub(crate) give: String,
+}
+
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ErrorRow {
     /// The name of the `relakit::ErrorKind`, or of the loader's check.
@@ -97,6 +111,8 @@ pub(crate) struct ErrorRow {
     pub(crate) location: Location,
     /// Names and values of the error's numbers.
     pub(crate) numbers: Vec<(&'static str, u64)>,
+    /// More than the numbers, each a sentence.
+    pub(crate) details: Vec<String>,
     /// What the kernel returns for this error.
     pub(crate) errno: Option<&'static str>,
     /// What to do, unless it is obvious.
@@ -157,9 +173,11 @@ impl Report {
         before.into_iter().chain([(0, "load", &self.load)]).chain(after)
     }
 
-    /// The worst verdict of the load and the steps.
+    /// The worst verdict of the load and the steps. It is at least "not judged" if something was
+    /// not judged.
     pub(crate) fn worst(&self) -> Verdict {
-        self.predictions().map(|prediction| prediction.verdict).max().unwrap_or_default()
+        let least = if self.not_judged.is_empty() { Verdict::Accepted } else { Verdict::NotJudged };
+        self.predictions().map(|prediction| prediction.verdict).fold(least, Verdict::max)
     }
 
     /// The number of findings with this severity, with those that are not listed.

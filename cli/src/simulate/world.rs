@@ -4,10 +4,19 @@ use super::layout::Area;
 use super::memory::ModuleMemory;
 use super::prediction::Errors;
 use super::report::{Prediction, Verdict};
+use super::special;
+use super::traced::{self, Traced};
 use crate::input::symbols::{NAME_MAX, Symbols};
+use relakit::abi::VMLINUX;
 use relakit::elf::{Binding, SymbolLocation};
 use relakit::{CallbackError, Module, Profile, Resolver};
+use relakit_linux::findings;
+use relakit_linux::loader_check::modinfo;
+use relakit_linux::special::{Harm, Version};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The first address of symbols that are assumed to exist, in the kernel's own range.
+const ASSUMED: u64 = 0xffff_ffff_8180_0000;
 
 /// The files of `--target`, by the given names.
 pub(crate) type Targets = BTreeMap<String, Target>;
@@ -26,6 +35,8 @@ type Named<'s> = (&'s [u8], u64, u8);
 #[derive(Debug)]
 pub(crate) struct World<'s> {
     profile: Profile,
+    /// The kernel version for special sections, which differ between more versions than profiles.
+    version: Version,
     /// The symbols of the symbol files.
     files: &'s Symbols,
     /// Modules in `files` that are not loaded.
@@ -35,7 +46,26 @@ pub(crate) struct World<'s> {
     own: Symbols,
     /// The symbols that remain after the init function of a target (docs/linux-semantics.md, 15).
     settled: BTreeMap<Box<[u8]>, Vec<Named<'s>>>,
+    /// The code of the loaded targets.
+    code: BTreeMap<Box<[u8]>, Code>,
+    /// Modules that are loaded, but whose symbols are not known.
+    assumed: BTreeSet<Box<[u8]>>,
+    /// The modules that the loading module depends on and whose symbols are not known.
+    missing: Vec<String>,
+    /// What was assumed and must be given, with the reason.
+    unknown: BTreeSet<(String, String)>,
+    /// The number of assumed addresses.
+    placeholders: u64,
     pub(crate) area: Area,
+}
+
+/// What tells whether a function of a module can be replaced.
+#[derive(Debug)]
+struct Code {
+    /// The addresses in `__mcount_loc`, sorted.
+    traced: Vec<u64>,
+    /// The addresses of all symbols, sorted.
+    symbols: Vec<u64>,
 }
 
 impl<'s> World<'s> {
@@ -50,13 +80,23 @@ impl<'s> World<'s> {
         let unloaded = unloaded.map(|name| name.as_bytes().into()).chain(given).collect();
         Self {
             profile,
+            version: profile.since,
             files,
             unloaded,
             targets,
             own: Symbols::default(),
             settled: BTreeMap::new(),
+            code: BTreeMap::new(),
+            assumed: BTreeSet::new(),
+            missing: Vec::new(),
+            unknown: BTreeSet::new(),
+            placeholders: 0,
             area: Area::default(),
         }
+    }
+
+    pub(crate) fn set_version(&mut self, version: Version) {
+        self.version = version;
     }
 
     /// The module's name in the kernel.
@@ -74,13 +114,16 @@ impl<'s> World<'s> {
     }
 
     fn is_in_files(&self, name: &[u8]) -> bool {
-        name != b"vmlinux" && self.files.has(name) && !self.unloaded.contains(name)
+        name != VMLINUX && self.files.has(name) && !self.unloaded.contains(name)
     }
 
     /// Loads a module up to the point where livepatches are applied to it. Without a file, the
-    /// symbol files have its symbols.
+    /// symbol files have its symbols, or they are assumed.
     pub(crate) fn load(&mut self, given: &str) -> Prediction {
         let Some(Target { file, name }) = self.targets.get(given) else {
+            if !self.is_known(given) {
+                self.assumed.insert(given.as_bytes().into());
+            }
             self.unloaded.remove(given.as_bytes());
             return Prediction::default();
         };
@@ -90,21 +133,112 @@ impl<'s> World<'s> {
         };
         let mut errors = Errors::new(&module, name);
         errors.loader();
+        self.load_dependencies(&module);
         let assigned = self.area.assign(&module);
         let mut memory = match assigned.and_then(|sections| ModuleMemory::simulated(&module, &sections)) {
             Ok(memory) => memory,
             Err(reason) => return errors.finish_without(reason),
         };
         let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap_or(usize::MAX)];
-        errors.early(&mut memory, &mut values, self);
-        let prediction = errors.finish();
-        if prediction.verdict == Verdict::Accepted {
+        if let Some(loaded) = errors.early(&mut memory, &mut values, self) {
+            let mut fields: Vec<_> = findings::fields(&module).collect();
+            fields.sort_unstable();
+            let defects = special::defects(&loaded, &mut memory, self.version, &fields);
+            let crashes = defects.iter().filter(|defect| defect.harm == Harm::Crashes);
+            crashes.for_each(|defect| errors.special(defect));
+        }
+        let prediction = self.without_assumptions(errors.finish());
+        if matches!(prediction.verdict, Verdict::Accepted | Verdict::NotJudged) {
             let all = symbols(&module, &values);
             self.own.set(name.as_bytes(), all.iter().map(|(symbol, _)| *symbol));
+            self.code.insert(name.as_bytes().into(), Code::of(&module, &memory, &all));
             let core = all.into_iter().filter(|(_, stays)| *stays).map(|(symbol, _)| symbol).collect();
             self.settled.insert(name.as_bytes().into(), core);
         }
         prediction
+    }
+
+    /// Loads the modules that `module` depends on, as modprobe does. The symbols of those that are
+    /// not known are assumed.
+    pub(crate) fn load_dependencies(&mut self, module: &Module<'_>) {
+        let depends = modinfo(module, b"depends").unwrap_or_default();
+        let names = depends.split(|byte| *byte == b',').filter(|name| !name.is_empty());
+        let names: Vec<String> = names.map(|name| String::from_utf8_lossy(name).replace('-', "_")).collect();
+        self.missing.clear();
+        for name in names {
+            if !self.is_loaded(&name) && !self.is_known(&name) {
+                self.assumed.insert(name.as_bytes().into());
+                self.missing.push(name);
+            }
+        }
+    }
+
+    /// Turns "accepted" into "not judged" if something was assumed.
+    pub(crate) fn without_assumptions(&mut self, prediction: Prediction) -> Prediction {
+        let unknown = std::mem::take(&mut self.unknown);
+        match (prediction.verdict, unknown.is_empty()) {
+            (Verdict::Accepted, false) => {
+                let (what, give): (Vec<_>, BTreeSet<_>) = unknown.into_iter().unzip();
+                let give: Vec<_> = give.into_iter().collect();
+                Prediction::not_judged(format!("{}: give {}", what.join("; "), give.join(" ")))
+            }
+            _ => prediction,
+        }
+    }
+
+    /// Whether the symbols of an object are known. If not, the next verdict is not "accepted".
+    pub(super) fn knows_symbols(&mut self, object: &[u8]) -> bool {
+        let known = match object {
+            VMLINUX => self.files.has_kernel_symbols(),
+            _ => !self.assumed.contains(object),
+        };
+        if !known {
+            self.assume_symbols_of(object);
+        }
+        known
+    }
+
+    fn assume_symbols_of(&mut self, object: &[u8]) {
+        let name = String::from_utf8_lossy(object).into_owned();
+        let give = match object {
+            VMLINUX => "--symbols with the kallsyms or System.map of the kernel".to_owned(),
+            _ => format!("--target {name}=FILE.ko"),
+        };
+        self.unknown.insert((format!("the symbols of {name} are not known"), give));
+    }
+
+    /// Notes that the input does not tell whether a function can be traced.
+    pub(super) fn unknown_function(&mut self, object: &str, name: &str) {
+        let what = format!("whether {name} of {object} can be traced is not known");
+        self.unknown.insert((what, "--traceable with the kernel's available_filter_functions".to_owned()));
+    }
+
+    fn placeholder(&mut self) -> u64 {
+        self.placeholders = self.placeholders.saturating_add(1);
+        ASSUMED.saturating_add(self.placeholders.saturating_mul(16))
+    }
+
+    /// The symbols of a name in an object, in the order of sympos: address and kallsyms' letter.
+    pub(super) fn symbols(&self, object: &[u8], name: &[u8]) -> Vec<(u64, u8)> {
+        self.symbols_of(object).map_or(Vec::new(), |symbols| symbols.defined(object, name).collect())
+    }
+
+    fn symbols_of(&self, object: &[u8]) -> Option<&Symbols> {
+        let files = (object == VMLINUX || self.is_in_files(object)).then_some(self.files);
+        if self.own.has(object) { Some(&self.own) } else { files }
+    }
+
+    /// Names of the object that are almost `name`.
+    pub(super) fn near(&self, object: &[u8], name: &[u8]) -> Vec<String> {
+        self.symbols_of(object).map_or(Vec::new(), |symbols| symbols.near(object, name))
+    }
+
+    /// Whether a function of a loaded object can be replaced.
+    pub(super) fn traced(&self, object: &[u8], name: &[u8], address: u64, kind: u8) -> Traced {
+        match self.code.get(object).filter(|_| self.own.has(object)) {
+            Some(code) => code.traced(address),
+            None => traced::in_kallsyms(self.files, object, name, address, kind),
+        }
     }
 
     /// Ends the init function of a module: symbols in init sections disappear.
@@ -122,13 +256,53 @@ impl<'s> World<'s> {
 
 impl Resolver for World<'_> {
     fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError> {
-        Ok(self.own.export(name).or_else(|| self.files.export(name)))
+        if let Some(address) = self.own.export(name).or_else(|| self.files.export(name)) {
+            return Ok(Some(address));
+        }
+        for module in std::mem::take(&mut self.missing) {
+            self.assume_symbols_of(module.as_bytes());
+            self.missing.push(module);
+        }
+        if !self.files.has_exports() {
+            let give = "--symbols with the kernel's kallsyms or Module.symvers".to_owned();
+            self.unknown.insert(("the kernel's exports are not known".to_owned(), give));
+        }
+        let assumed = !self.missing.is_empty() || !self.files.has_exports();
+        Ok(assumed.then(|| self.placeholder()))
     }
 
     fn nth_symbol(&mut self, object: &[u8], name: &[u8], sympos: u64) -> Result<Option<u64>, CallbackError> {
-        let files = (object == b"vmlinux" || self.is_in_files(object)).then_some(self.files);
-        let symbols = if self.own.has(object) { Some(&self.own) } else { files };
-        Ok(symbols.and_then(|symbols| symbols.nth(object, name, sympos)))
+        if !self.knows_symbols(object) {
+            return Ok(Some(self.placeholder()));
+        }
+        Ok(self.symbols_of(object).and_then(|symbols| symbols.nth(object, name, sympos)))
+    }
+}
+
+impl Code {
+    fn of(module: &Module<'_>, memory: &ModuleMemory, symbols: &[(Named<'_>, bool)]) -> Self {
+        let object = module.object();
+        let is_table =
+            |(_, section): &(u32, relakit::elf::Section)| object.section_name(section) == b"__mcount_loc";
+        let tables = object.sections().filter(is_table);
+        let bytes = tables.filter_map(|(index, _)| memory.bytes(index));
+        let entries = bytes.flat_map(|bytes| bytes.as_chunks().0).map(|entry| u64::from_le_bytes(*entry));
+        let mut traced: Vec<u64> = entries.collect();
+        let mut symbols: Vec<u64> = symbols.iter().map(|((_, address, _), _)| *address).collect();
+        traced.sort_unstable();
+        symbols.sort_unstable();
+        Self { traced, symbols }
+    }
+
+    /// `ftrace_location`: a function reaches up to the next symbol.
+    fn traced(&self, address: u64) -> Traced {
+        let next = self.symbols.partition_point(|symbol| *symbol <= address);
+        let end = self.symbols.get(next).copied().unwrap_or(u64::MAX);
+        let first = self.traced.partition_point(|traced| *traced < address);
+        match self.traced.get(first) {
+            Some(traced) if *traced < end => Traced::Yes,
+            _ => Traced::No("__mcount_loc has no call of the tracer in it"),
+        }
     }
 }
 

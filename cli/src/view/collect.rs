@@ -1,11 +1,13 @@
 //! Builds the view of a module in one walk over its sections and one over its symbols.
 
 use super::names::Name;
+use super::patch::Patch;
 use super::walk::{Walk, count};
 use super::{Counts, ModuleView, ObjectRow, PassRow, SymbolRow, TypeCount, special, symbols};
 use crate::input::kernel::Kernel;
 use relakit::{Module, abi};
 use relakit_linux::loader_check::modinfo;
+use relakit_linux::patch::NoTree;
 use std::collections::{BTreeMap, HashMap};
 
 impl<'f> ModuleView<'f> {
@@ -13,6 +15,7 @@ impl<'f> ModuleView<'f> {
         let object = module.object();
         let walk = Walk::over(module);
         let klp_symbols = symbols::rows(module, &walk);
+        let patch = Patch::read(module);
         Self {
             file: path,
             name: modinfo(module, b"name").map(Name),
@@ -27,6 +30,8 @@ impl<'f> ModuleView<'f> {
                 relocations: walk.rows.iter().filter_map(|row| row.entries).sum(),
                 not_read: walk.not_read,
             },
+            patch_made_at_run_time: matches!(patch, Err(NoTree::MadeAtRunTime)),
+            patch: patch.ok(),
             relocations: passes(&walk),
             objects: objects(&walk, &klp_symbols),
             klp_symbols,

@@ -53,6 +53,11 @@ impl Location {
         Self { section, ..Self::default() }.with_names(module)
     }
 
+    /// A place in a section that is no relocation.
+    pub(crate) fn in_section(module: &Module<'_>, section: u32, offset: u64) -> Self {
+        Self { section: Some(section), offset: Some(offset), ..Self::default() }.with_names(module)
+    }
+
     /// A section, an entry of it and a symbol. The rest comes from the module.
     pub(crate) fn new(
         module: &Module<'_>,

@@ -11,11 +11,13 @@ pub(crate) mod collect;
 pub(crate) mod error;
 pub(crate) mod location;
 pub(crate) mod names;
+pub(crate) mod patch;
 mod special;
 mod symbols;
 pub(crate) mod walk;
 
 use names::Name;
+use patch::Patch;
 use relakit::{Error, Module, Reason};
 use serde::{Serialize, Serializer};
 
@@ -37,6 +39,11 @@ pub(crate) struct ModuleView<'f> {
     pub(crate) counts: Counts,
     /// All sections in the order of the file, section 0 included.
     pub(crate) sections: Vec<SectionRow<'f>>,
+    /// Which functions of which objects the livepatch replaces. Null if the module is no livepatch,
+    /// or if its init function makes the tree itself.
+    pub(crate) patch: Option<Patch<'f>>,
+    /// Whether the init function makes the tree itself, so that the file does not show it.
+    pub(crate) patch_made_at_run_time: bool,
     /// The relocations by class, object and type.
     pub(crate) relocations: Vec<PassRow<'f>>,
     /// The patched objects, vmlinux first.

@@ -133,8 +133,11 @@ pub(crate) fn type_name(r_type: u32) -> String {
 /// The `errno` values that Linux's loader returns.
 pub(crate) const fn errno(errno: i32) -> Option<&'static str> {
     match errno {
+        1 => Some("EPERM"),
         2 => Some("ENOENT"),
         8 => Some("ENOEXEC"),
+        11 => Some("EAGAIN"),
+        16 => Some("EBUSY"),
         17 => Some("EEXIST"),
         22 => Some("EINVAL"),
         _ => None,

@@ -40,7 +40,7 @@ fn steps_run_in_the_given_order_and_each_writes_its_memory() {
     let expected = ["0-early", "1-coming-demo_disk", "2-going-demo_disk", "3-coming-demo_disk"];
     assert_eq!(steps(&folder), expected);
     // stats.requests, an R_X86_64_64 against demo_requests.
-    let pointer = |step| u64::from_le_bytes(section(&folder, step, DATA)[0xd0..0xd8].try_into().unwrap());
+    let pointer = |step| u64::from_le_bytes(section(&folder, step, DATA)[0x550..0x558].try_into().unwrap());
     assert_eq!(expected.map(pointer), [0, 0xffff_ffff_c0a1_2400, 0, 0xffff_ffff_c0b3_6400]);
     assert_eq!(section(&folder, "0-early", TEXT), section(&folder, "2-going-demo_disk", TEXT));
     // part_in_flight,2: the second by address, from the field at .text+0x5d.

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 pub const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo");
 /// The symbols of the demo's kernel.
 pub const SYMBOLS: &str = include_str!("../../demo/symbols.txt");
+pub const FIRST: &str = include_str!("../../demo/demo_disk-first.txt");
 
 /// A copy of the demo's livepatch.
 #[derive(Clone)]

@@ -124,7 +124,7 @@ fn sections_that_are_too_large_to_simulate_are_not_judged() {
     ] {
         let sections = [vec![nobits(flags, size)], relocated].concat();
         let report = check(&module(sections, &[("f", SHN_ABS, 0)]), 1);
-        assert_eq!(report["verdict"], "not-judged", "{size:#x}: {report:#}");
+        assert_eq!(report["verdict"], "not judged", "{size:#x}: {report:#}");
         assert!(report["message"].as_str().unwrap().contains(why), "{size:#x}: {report:#}");
     }
 }
@@ -145,7 +145,7 @@ fn a_target_that_cannot_be_simulated_is_not_judged() {
     let command =
         "check livepatch.ko --symbols symbols.txt --target evil=evil.ko --event coming:evil --format json";
     let output = folder.limited(LIMIT, command).output().unwrap();
-    assert_eq!(json(&output)["steps"][0]["verdict"], "not-judged", "{output:?}");
+    assert_eq!(json(&output)["steps"][0]["verdict"], "not judged", "{output:?}");
 }
 
 #[test]

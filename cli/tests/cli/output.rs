@@ -3,7 +3,7 @@
 use super::help::{Folder, code, stderr};
 use std::fs::{self, File};
 
-const CHECK: &str = "check livepatch.ko --symbols symbols.txt --format";
+const CHECK: &str = "check livepatch.ko --symbols symbols.txt demo_disk-first.txt --format";
 const APPLY: &str = "apply livepatch.ko --memory memory.json --symbols symbols.txt --out out --format";
 
 /// Each command in each format, and its exit code if the output can be written.
@@ -24,7 +24,8 @@ fn commands() -> Vec<(String, i32)> {
         commands.push((format!("check broken.ko --symbols symbols.txt --format {format}"), 1));
     }
     for format in ["text", "json", "sarif"] {
-        commands.push((format!("check modules --symbols symbols.txt --format {format}"), 0));
+        commands
+            .push((format!("check modules --symbols symbols.txt demo_disk-first.txt --format {format}"), 0));
     }
     commands.push((format!("{APPLY} text"), 0));
     commands.push((format!("{APPLY} json"), 0));

@@ -86,7 +86,7 @@ fn an_alignment_that_linux_truncates_to_zero_is_not_accepted() {
         let data = super::elf::section(".data", super::elf::PROGBITS, DATA, vec![0; 64]);
         let aligned = Section { name: ".aligned".to_owned(), align: Some(align), ..data.clone() };
         let report = check(&module(vec![data, aligned], &[]));
-        let verdict = if accepted { "accepted" } else { "not-judged" };
+        let verdict = if accepted { "accepted" } else { "not judged" };
         assert_eq!(report["verdict"], verdict, "{align:#x}: {report:#}");
     }
 }

@@ -292,6 +292,46 @@ rules! {
         c"named like a livepatch symbol, but st_shndx is not SHN_LIVEPATCH",
         c"set st_shndx to 0xff20 after the last link; ld -r makes the symbol absolute",
         [c"" c"st_shndx" c""], c"";
+
+    // Special sections after the early pass (Linux semantics 2 and 12).
+    /// The size of a special section is not a multiple of its entries. Some readers read past its
+    /// end.
+    SpecialSize = 36, c"special-section-size", Warning,
+        c"special section does not end with a whole entry",
+        c"build the module again; the tool that wrote the section has lost data",
+        [c"" c"remaining bytes" c"entry size"], c"";
+    /// The entries of a special section have the size of another kernel version.
+    SpecialLayout = 37, c"special-section-layout", Error,
+        c"special section has entries of another kernel version",
+        c"build the module for this kernel version",
+        [c"" c"entry size" c"entry size of this kernel"], c"";
+    /// A pointer in an entry of a special section has no relocation.
+    SpecialNotRelocated = 38, c"special-entry-not-relocated", Error,
+        c"entry of a special section has no relocation, so it leads nowhere",
+        c"copy the relocations of the entry with it, or remove the entry",
+        [c"" c"entries" c""], c"";
+    /// An entry of a special section does not lead to the code that its reader expects.
+    SpecialTarget = 39, c"special-entry-target", Error,
+        c"entry of a special section does not lead to the code that Linux expects",
+        c"correct the relocation of the entry",
+        [c"" c"entries" c""], c"";
+    /// An entry of `__mcount_loc` does not lead to a call of `__fentry__`.
+    TraceSite = 40, c"trace-site-not-fentry", Error,
+        c"entry of __mcount_loc does not lead to a call of __fentry__",
+        c"correct the relocation of the entry, or remove the entry",
+        [c"" c"entries" c""], c"";
+    /// Code branches to a thunk, and the table of sites does not list the branch.
+    ThunkNotListed = 41, c"thunk-not-listed", Warning,
+        c"branch to a thunk has no entry in .return_sites or .retpoline_sites, so a mitigation is missing",
+        c"run objtool on the object files, and keep these sections",
+        [c"offset" c"relocations" c""], c"";
+
+    // Values (Linux semantics 9).
+    /// A relocation leads far beyond the section of its symbol.
+    BeyondSection = 42, c"beyond-section", Warning,
+        c"relocation leads far beyond the section of its symbol",
+        c"correct the addend, or the offset of the symbol",
+        [c"offset" c"offset in the section" c"section size"], c"section of the symbol";
 }
 
 #[cfg(test)]

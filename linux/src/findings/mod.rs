@@ -6,6 +6,7 @@
 //! The time of a call is linear in the size of the file, times the logarithm of the number of
 //! sections where it says so. The time of the callbacks comes on top.
 
+mod beyond;
 mod gating;
 mod lifetime;
 mod lint;
@@ -82,6 +83,7 @@ fn one(
     names::section(module, index, &section, report);
     gating::section(module, index, &section, users, report);
     lifetime::section(module, index, &section, version, report);
+    beyond::section(module, index, report);
 }
 
 /// One finding: the rule, the section, and the numbers. It is `Copy` and borrows nothing.

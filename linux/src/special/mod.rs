@@ -10,11 +10,19 @@
 //! and `.return_sites`, writes `.static_call_tramp_key` and has 12-byte alternatives (all in
 //! 5.10.223).
 
+mod check;
+mod entries;
 mod finalize;
+mod places;
 mod sites;
+mod thunks;
 
+pub use check::{Defect, Sorted, check};
+pub use entries::Harm;
 pub use finalize::finalize_order;
+pub use places::{Place, places};
 pub use sites::{Role, Site, Sites, sites};
+pub use thunks::thunk_sites;
 
 use relakit::Loaded;
 

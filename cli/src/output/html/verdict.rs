@@ -184,6 +184,7 @@ const fn when(phase: Phase) -> &'static str {
         Phase::Layout => "when sections get addresses",
         Phase::Symbols => "when symbols get values",
         Phase::Relocation => "when relocations are applied",
+        Phase::Finalize => "when special sections are read",
         Phase::Sysfs => "when the module appears in sysfs",
         Phase::Init => "when the init function runs",
         Phase::Coming => "when livepatches are applied to the loaded module",

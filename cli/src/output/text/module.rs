@@ -1,6 +1,7 @@
 //! The view of a module, as tables.
 
 mod klp;
+mod patch;
 mod relocations;
 mod sections;
 mod special;
@@ -18,6 +19,7 @@ const OBJECT: usize = 24;
 
 pub(crate) fn print(out: &mut impl Write, module: &ModuleView<'_>) -> io::Result<()> {
     header(out, module)?;
+    patch::functions(out, module)?;
     sections::sections(out, &module.sections)?;
     sections::reasons(out, &module.sections)?;
     relocations::relocations(out, &module.relocations)?;

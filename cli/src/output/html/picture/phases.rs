@@ -94,7 +94,7 @@ const ROWS: [Row; 9] = [
         says: "All early relocations are applied, and no late relocation is.",
         livepatch: "",
         reads: Some(ReadAt::Finalize),
-        ends: &[],
+        ends: &[report::Phase::Finalize],
     },
     Row {
         id: "formation",

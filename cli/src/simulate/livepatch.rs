@@ -1,0 +1,392 @@
+//! Linux's livepatch core: what `klp_enable_patch`, `klp_module_coming` and `klp_module_going` do
+//! (Linux semantics 10, 15 and 17).
+
+use super::findings::{Findings, Late};
+use super::memory::{ModuleMemory, State};
+use super::prediction::{Check, Errors};
+use super::report::{NotJudged, Phase};
+use super::resolved::Resolved;
+use super::traced::Traced;
+use super::world::World;
+use crate::view::location::Location;
+use crate::view::names::{Name, plural};
+use crate::view::patch::{Patch, PatchFunc, PatchObject, Where};
+use relakit::{Class, Module, abi};
+use relakit_linux::findings::patched_names;
+use relakit_linux::late::LinuxLate;
+use relakit_linux::loader_check::LoaderCheck;
+use relakit_linux::patch::NoTree;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// Most addresses of symbols of one name that a message lists.
+const ADDRESSES: usize = 10;
+
+/// The livepatch in memory.
+pub(super) struct Livepatch<'a, 'f> {
+    module: &'a Module<'f>,
+    name: &'a str,
+    late: LinuxLate<'a, 'f>,
+    memory: &'a mut ModuleMemory,
+    resolved: Option<&'a mut Resolved>,
+    tree: Result<Patch<'f>, NoTree>,
+    /// The objects that it patches, if the tree cannot be read.
+    named: HashSet<&'f [u8]>,
+    /// Whether its init function has enabled it.
+    pub(super) enabled: bool,
+    /// The modules whose load was simulated.
+    judged: BTreeSet<String>,
+}
+
+impl<'a, 'f> Livepatch<'a, 'f> {
+    /// `values` are the symbol values after the early pass. `loaded` says whether it succeeded.
+    pub(super) fn new(
+        module: &'a Module<'f>,
+        name: &'a str,
+        values: &'a mut [u64],
+        memory: &'a mut ModuleMemory,
+        loaded: bool,
+        resolved: Option<&'a mut Resolved>,
+    ) -> Self {
+        let tree = Patch::read(module);
+        Self {
+            module,
+            name,
+            late: LinuxLate::new(module, values),
+            memory,
+            resolved,
+            enabled: loaded && tree.as_ref().err() != Some(&NoTree::NotCalled),
+            named: patched_names(module).collect(),
+            tree,
+            judged: BTreeSet::new(),
+        }
+    }
+
+    /// `klp_enable_patch`, called by the init function.
+    pub(super) fn enable(
+        &mut self,
+        world: &mut World<'_>,
+        errors: &mut Errors<'_, '_>,
+        findings: &mut Findings<'_, '_>,
+    ) {
+        if !self.enabled {
+            return;
+        }
+        self.memory.set_state(State::Coming);
+        self.check_tree(errors);
+        for object in self.objects() {
+            let is_loaded = object.as_slice() == abi::VMLINUX || world.is_loaded(&text(&object));
+            if is_loaded {
+                self.judged.insert(text(&object));
+                let late = self.initialize(&object, Phase::Init, world, errors);
+                findings.late(&late);
+                findings.values(self.memory, self.late.values(), Some(&text(&object)));
+            }
+        }
+        self.memory.set_state(State::Live);
+    }
+
+    /// `klp_module_coming` for a loaded module. Returns whether the livepatch is for it.
+    pub(super) fn coming(
+        &mut self,
+        name: &str,
+        world: &mut World<'_>,
+        errors: &mut Errors<'_, '_>,
+        findings: &mut Findings<'_, '_>,
+    ) -> bool {
+        if !self.enabled || !self.patches(name.as_bytes()) {
+            return false;
+        }
+        self.judged.insert(name.to_owned());
+        let late = self.initialize(name.as_bytes(), Phase::Coming, world, errors);
+        findings.late(&late);
+        findings.sympos(world);
+        findings.values(self.memory, self.late.values(), Some(name));
+        true
+    }
+
+    /// A list for the errors of an event.
+    pub(super) fn errors(&self) -> Errors<'a, 'f> {
+        Errors::new(self.module, self.name)
+    }
+
+    /// `klp_module_going`.
+    pub(super) fn going(&mut self, name: &str, findings: &mut Findings<'_, '_>) {
+        let mut late = Late { object: name.to_owned(), ..Late::default() };
+        if self.enabled && self.patches(name.as_bytes()) {
+            self.late.going(name.as_bytes(), self.memory, &mut |error| late.not_cleared.push(error));
+        }
+        findings.late(&late);
+    }
+
+    /// What could not be judged, because no event loads the module.
+    pub(super) fn not_judged(&self) -> Vec<NotJudged> {
+        let mut missing: Vec<_> = self
+            .objects()
+            .into_iter()
+            .filter(|object| object.as_slice() != abi::VMLINUX)
+            .filter(|object| self.enabled && !self.judged.contains(&text(object)))
+            .filter_map(|object| self.not_judged_object(&object))
+            .collect();
+        if self.enabled && self.tree.is_err() {
+            missing.push(NotJudged {
+                what: "the replaced functions: the init function makes the list of them".to_owned(),
+                give: "read the source of the init function".to_owned(),
+            });
+        }
+        missing
+    }
+
+    fn not_judged_object(&self, object: &[u8]) -> Option<NotJudged> {
+        let relocations: u64 = self.late_sections(object).map(|(_, entries)| entries).sum();
+        let functions = self.tree_objects(object).map(|object| object.functions.len() as u64).sum();
+        let mut parts = Vec::new();
+        parts.extend((relocations != 0).then(|| plural(relocations, "relocation")));
+        parts.extend((functions != 0).then(|| plural(functions, "function")));
+        let name = Name(object).short(abi::OBJECT_NAME_MAX);
+        (!parts.is_empty()).then(|| NotJudged {
+            what: format!("{name} ({})", parts.join(", ")),
+            give: format!("give --target {name}=FILE.ko"),
+        })
+    }
+
+    /// The late sections for an object, with the number of their entries.
+    fn late_sections<'o>(&'o self, object: &'o [u8]) -> impl Iterator<Item = (u32, u64)> + 'o {
+        self.module.classes().filter_map(move |(index, class)| match class.class {
+            Class::KlpLate { object: of, .. } if of == object => {
+                Some((index, self.module.relocations(index).len() as u64))
+            }
+            _ => None,
+        })
+    }
+
+    /// The names of the patched objects, each once, in order.
+    fn objects(&self) -> Vec<Vec<u8>> {
+        let mut seen = HashSet::new();
+        let names: Vec<&[u8]> = match &self.tree {
+            Ok(tree) => tree.objects.iter().filter_map(|object| Some(object.name?.0)).collect(),
+            Err(_) => {
+                let late = self.module.classes().filter_map(|(_, class)| match class.class {
+                    Class::KlpLate { object, .. } => {
+                        Some(object).filter(|object| self.named.contains(object))
+                    }
+                    _ => None,
+                });
+                late.collect()
+            }
+        };
+        names.into_iter().filter(|name| seen.insert(*name)).map(<[u8]>::to_vec).collect()
+    }
+
+    fn tree_objects<'o>(&'o self, name: &'o [u8]) -> impl Iterator<Item = &'o PatchObject<'f>> {
+        let objects = self.tree.as_ref().map_or(&[][..], |tree| &tree.objects);
+        objects.iter().filter(move |object| object.name == Some(Name(name)))
+    }
+
+    pub(super) fn patches(&self, object: &[u8]) -> bool {
+        match &self.tree {
+            Ok(_) => object != abi::VMLINUX && self.tree_objects(object).next().is_some(),
+            Err(_) => self.named.contains(object),
+        }
+    }
+
+    /// The checks of `klp_enable_patch`, `klp_init_object` and `klp_init_func`.
+    fn check_tree(&self, errors: &mut Errors<'_, '_>) {
+        let Ok(tree) = &self.tree else { return };
+        let mut found = |check, message: String, at: Option<Where>| {
+            let location = at.map(|at| Location::in_section(self.module, at.section, at.offset));
+            errors.check(Phase::Init, Check::new(check, format!("livepatch: {message}"), location));
+        };
+        if !tree.is_complete {
+            found(LoaderCheck::PatchIncomplete, "the livepatch has no module or no objects".into(), None);
+        }
+        for object in tree.objects.iter().filter(|object| !object.has_funcs) {
+            let message = format!("the object {} has no functions", object.name());
+            found(LoaderCheck::ObjectWithoutFunctions, message, Some(object.place));
+        }
+        let mut names = BTreeSet::new();
+        for object in &tree.objects {
+            let name = object.name();
+            let length = object.name.map_or(0, |name| name.0.len());
+            if length > abi::OBJECT_NAME_MAX {
+                let message = format!("the name of an object has {length} bytes");
+                found(LoaderCheck::ObjectNameLength, message, Some(object.place));
+            } else if !names.insert(name.clone()) {
+                let message = format!("the object {name} is listed twice");
+                found(LoaderCheck::ObjectTwice, message, Some(object.place));
+            }
+            let mut functions = BTreeSet::new();
+            for func in &object.functions {
+                let Some(check) = check_func(func, self.module.profile().symbol_name_max, &mut functions)
+                else {
+                    continue;
+                };
+                found(
+                    check,
+                    format!("function {} of {name}: {}", of(func), sentence(check)),
+                    Some(func.place),
+                );
+            }
+        }
+    }
+
+    /// `klp_init_object_loaded` and `klp_patch_object`: applies the relocations for an object, and
+    /// finds its functions.
+    fn initialize(
+        &mut self,
+        name: &[u8],
+        phase: Phase,
+        world: &mut World<'_>,
+        errors: &mut Errors<'_, '_>,
+    ) -> Late {
+        let mut late = Late { object: text(name), ..Late::default() };
+        let mut written = 0;
+        if name != abi::VMLINUX {
+            written = self.relocate(name, phase, world, errors, &mut late);
+        }
+        let failed = self.check_functions(name, phase, world, errors);
+        if late.error.is_none() && failed && phase == Phase::Coming {
+            late.left = written;
+            late.section = self.late_sections(name).map(|(index, _)| index).next();
+        }
+        late
+    }
+
+    /// Applies the late relocations for an object. Returns how many are written.
+    fn relocate(
+        &mut self,
+        name: &[u8],
+        phase: Phase,
+        world: &mut World<'_>,
+        errors: &mut Errors<'_, '_>,
+        late: &mut Late,
+    ) -> u64 {
+        let mut all = Errors::new(self.module, self.name);
+        let mut values = self.late.values().to_vec();
+        let mut copy = LinuxLate::new(self.module, &mut values);
+        copy.errors(name, self.memory, world, &mut |error| all.add(phase, &error));
+        let done = self.late.coming(name, self.memory, world);
+        if let Some(error) = done.error {
+            errors.add(phase, &error);
+            errors.append(all);
+            late.left = done.written;
+        }
+        if let (Some(resolved), None) = (&mut self.resolved, done.error) {
+            resolved.coming(&text(name), self.late.values());
+        }
+        late.error = done.error;
+        done.written
+    }
+
+    /// Looks the functions of an object up. Returns whether one cannot be replaced.
+    fn check_functions(
+        &self,
+        name: &[u8],
+        phase: Phase,
+        world: &mut World<'_>,
+        errors: &mut Errors<'_, '_>,
+    ) -> bool {
+        let mut not_traced = Vec::new();
+        let mut failed = false;
+        let functions: Vec<_> = self.tree_objects(name).flat_map(|object| &object.functions).collect();
+        let object = text(name);
+        if !functions.is_empty() && !world.knows_symbols(name) {
+            return false;
+        }
+        let mut same: BTreeMap<&[u8], Vec<(u64, u8)>> = BTreeMap::new();
+        for func in functions {
+            let Some(Name(func_name)) = func.name else { continue };
+            let symbols = same.entry(func_name).or_insert_with(|| world.symbols(name, func_name));
+            let location = || Some(Location::in_section(self.module, func.place.section, func.place.offset));
+            let check = |check, message| Check::new(check, format!("livepatch: {message}"), location());
+            let (found, count) = (nth(symbols, func.sympos), symbols.len());
+            let error = match found {
+                Ok((address, kind)) => {
+                    match world.traced(name, func_name, address, kind) {
+                        Traced::Yes => {}
+                        Traced::No(why) => not_traced.push(
+                            check(
+                                LoaderCheck::FunctionNotTraced,
+                                format!("the function {} of {object} has no ftrace location", of(func)),
+                            )
+                            .detail(why.to_owned()),
+                        ),
+                        Traced::Unknown => world.unknown_function(&object, &of(func)),
+                    }
+                    continue;
+                }
+                Err(error) => error,
+            };
+            failed = true;
+            let message = match error {
+                LoaderCheck::FunctionNotFound => format!("{object} has no symbol {}", of(func)),
+                LoaderCheck::FunctionAmbiguous => format!("{object} has {count} symbols {}", of(func)),
+                _ => format!(
+                    "{object} has {} {}, not {}",
+                    plural(count as u64, "symbol"),
+                    of(func),
+                    func.sympos
+                ),
+            };
+            let mut check = check(error, message);
+            for (number, (address, _)) in (1..).zip(symbols.iter()).take(ADDRESSES) {
+                check = check.detail(format!("sympos {number} is at {address:#x}"));
+            }
+            if error == LoaderCheck::FunctionNotFound {
+                check = match world.near(name, func_name) {
+                    near if near.is_empty() => check,
+                    near => check.help(format!("{object} has {}", near.join(", "))),
+                };
+            }
+            errors.check(phase, check);
+        }
+        failed |= !not_traced.is_empty();
+        not_traced.into_iter().for_each(|check| errors.check(phase, check));
+        failed
+    }
+}
+
+/// A function in a message.
+fn of(func: &PatchFunc<'_>) -> String {
+    func.name.map_or_else(|| "?".to_owned(), |name| name.short(crate::view::names::IN_SENTENCE))
+}
+
+fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
+}
+
+fn sentence(check: LoaderCheck) -> String {
+    check.message().to_string_lossy().into_owned()
+}
+
+/// The checks of `klp_init_func`.
+fn check_func<'f>(
+    func: &PatchFunc<'f>,
+    name_max: usize,
+    seen: &mut BTreeSet<(&'f [u8], u64)>,
+) -> Option<LoaderCheck> {
+    if !func.is_named {
+        return Some(LoaderCheck::FunctionWithoutName);
+    }
+    if !func.is_replaced {
+        return Some(LoaderCheck::FunctionWithoutReplacement);
+    }
+    let Name(name) = func.name?;
+    if name.len() > name_max {
+        return Some(LoaderCheck::FunctionNameLength);
+    }
+    // sysfs has 1 for 0.
+    (!seen.insert((name, func.sympos.max(1)))).then_some(LoaderCheck::FunctionTwice)
+}
+
+/// `klp_find_object_symbol`.
+fn nth(symbols: &[(u64, u8)], sympos: u64) -> Result<(u64, u8), LoaderCheck> {
+    // The kernel looks at the symbols up to the one that decides, and refuses address 0.
+    let most = if sympos == 0 { 2 } else { usize::try_from(sympos).unwrap_or(usize::MAX) };
+    let looked = symbols.get(..most).unwrap_or(symbols);
+    match looked.last() {
+        None | Some((0, _)) => Err(LoaderCheck::FunctionNotFound),
+        Some(_) if sympos == 0 && looked.len() > 1 => Err(LoaderCheck::FunctionAmbiguous),
+        Some(_) if sympos != 0 && (looked.len() as u64) < sympos => Err(LoaderCheck::FunctionSympos),
+        Some(found) => Ok(*found),
+    }
+}
