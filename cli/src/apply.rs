@@ -20,6 +20,12 @@ use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
+    let later = steps.iter().filter_map(|step| match step {
+        Step::Coming { symbols, .. } => symbols.as_ref(),
+        Step::Going { .. } => None,
+    });
+    let given = args.symbols.iter().chain(later).chain([&args.module, &args.memory]);
+    files::check_stdin(given.map(PathBuf::as_path))?;
     let progress = Progress::new();
     progress.say("reading the module");
     let file = files::read_module(&args.module)?;

@@ -139,8 +139,9 @@ Events happen in the given order, but the modules of live events are loaded befo
 
 Examples:
   relakit check livepatch.ko --symbols /proc/kallsyms
-  relakit check livepatch.ko --symbols System.map --kernel 6.12 --target nfs=nfs.ko.xz \\
+  relakit check livepatch.ko --symbols System.map --kernel 6.12 --target nfs.ko.xz \\
       --event coming:nfs --event going:nfs --event coming:nfs
+  relakit check livepatch.ko --symbols System.map --modules /lib/modules/6.12.111 --event coming:nfs
   relakit check livepatch.ko --symbols kallsyms.xz --format sarif > livepatch.sarif";
 
 /// Predict what the kernel returns for a module, and find mistakes that it does not notice

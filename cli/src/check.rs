@@ -24,6 +24,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let given = args.symbols.iter().chain(args.target.iter().map(|target| &target.file));
+    files::check_stdin(given.chain([&args.module]).map(PathBuf::as_path))?;
     let progress = Progress::new();
     progress.say("reading symbols");
     let mut symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;

@@ -8,7 +8,6 @@ use crate::failure::Failure;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The kind of an input file. It determines the size limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +48,7 @@ pub(crate) fn read(path: &Path, kind: Kind) -> Result<Vec<u8>, Failure> {
     let large = |what: &str, limit: u64| Failure::file(path, format!("{what} more than {limit} MiB"));
     let limit = kind.limit_without_length();
     let (bytes, read_limit) = match path == Path::new(STDIN) {
-        true => (read_stdin(limit)?, limit),
+        true => (read_most(&mut io::stdin().lock(), 0, limit << 20).map_err(failed)?, limit),
         false => read_file(path, kind)?,
     };
     let bytes = bytes.ok_or_else(|| large("the file has", read_limit))?;
@@ -96,14 +95,12 @@ fn content(bytes: &[u8]) -> String {
     format!("it begins with the bytes {}", first.join(" "))
 }
 
-/// Reads standard input. Returns `None` if it has more than `limit` MiB.
-fn read_stdin(limit: u64) -> Result<Option<Vec<u8>>, Failure> {
-    static IS_READ: AtomicBool = AtomicBool::new(false);
-    if IS_READ.swap(true, Ordering::Relaxed) {
-        return Err(Failure::Usage("standard input (-) can be given only once".to_owned()));
+/// Refuses a command line that reads standard input twice.
+pub(crate) fn check_stdin<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Result<(), Failure> {
+    match paths.into_iter().filter(|path| *path == Path::new(STDIN)).nth(1) {
+        Some(_) => Err(Failure::Usage("standard input (-) can be given only once".to_owned())),
+        None => Ok(()),
     }
-    let bytes = read_most(&mut io::stdin().lock(), 0, limit << 20);
-    bytes.map_err(|error| Failure::File(format!("standard input: {error}")))
 }
 
 /// Reads a file. Returns `None` instead of the bytes if it is too large, and the limit in MiB.

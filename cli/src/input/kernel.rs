@@ -22,8 +22,11 @@ pub(crate) struct Kernel {
     pub(crate) note: Option<String>,
 }
 
-/// The rules of a profile that vendors backport, by the names that turn them on.
-const SWITCHES: [(&str, fn(&mut Profile) -> &mut bool); 8] = [
+/// Finds a rule in a profile.
+type Rule = fn(&mut Profile) -> &mut bool;
+
+/// The rules that can be switched, because vendors backport them, by name.
+const SWITCHES: [(&str, Rule); 8] = [
     ("checks-ident", |rules| &mut rules.checks_ident),
     ("extended-numbering", |rules| &mut rules.extended_numbering),
     ("checks-strings", |rules| &mut rules.checks_strings),

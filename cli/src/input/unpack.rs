@@ -106,7 +106,7 @@ impl Frame {
         let is_single_segment = descriptor & 0x20 != 0;
         if !is_single_segment {
             let window = *rest.first()?;
-            let base = 1u64 << (10 + (window >> 3));
+            let base = 1024u64 << (window >> 3);
             return Some(Self::Window(base.saturating_add((base / 8).saturating_mul(u64::from(window & 7)))));
         }
         let dictionary = match descriptor & 3 {

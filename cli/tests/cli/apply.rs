@@ -154,7 +154,10 @@ fn a_truncated_module_is_an_error() {
     let failed = apply_to(&folder, "cut.ko", "");
     assert_eq!(code(&failed), 1);
     assert!(stderr(&failed).contains("extends past the end of the file"), "{}", stderr(&failed));
-    assert!(stderr(&apply_to(&folder, "broken.ko", "")).contains("not an ELF file"));
+    assert_eq!(code(&apply_to(&folder, "broken.ko", "")), 1);
+    let text = apply_to(&folder, "symbols.txt", "");
+    assert_eq!(code(&text), 3);
+    assert!(stderr(&text).contains("not an ELF file; it is text"), "{}", stderr(&text));
 }
 
 #[test]

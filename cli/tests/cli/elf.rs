@@ -61,10 +61,26 @@ pub fn module(more: Vec<Section>, symbols: &[(&str, u16, u64)]) -> Vec<u8> {
 
 /// The same, with another `struct module`.
 pub fn module_with(this_module: Vec<u8>, more: Vec<Section>, symbols: &[(&str, u16, u64)]) -> Vec<u8> {
+    with_modinfo(this_module, "livepatch=Y\0license=GPL\0", more, symbols)
+}
+
+/// A module with a name and with the entries of .modinfo, each with a NUL after it.
+pub fn named(name: &str, modinfo: &str, symbols: &[(&str, u16, u64)]) -> Vec<u8> {
+    let mut this_module = vec![0; 1280];
+    this_module[24..24 + name.len()].copy_from_slice(name.as_bytes());
+    with_modinfo(this_module, modinfo, Vec::new(), symbols)
+}
+
+fn with_modinfo(
+    this_module: Vec<u8>,
+    modinfo: &str,
+    more: Vec<Section>,
+    symbols: &[(&str, u16, u64)],
+) -> Vec<u8> {
     let mut sections = vec![
         Section::default(),
         section(".text", PROGBITS, 0x6, vec![0; 4096]),
-        section(".modinfo", PROGBITS, 0x2, b"livepatch=Y\0license=GPL\0".to_vec()),
+        section(".modinfo", PROGBITS, 0x2, modinfo.as_bytes().to_vec()),
         section(".gnu.linkonce.this_module", PROGBITS, DATA, this_module),
     ];
     sections.extend(more);

@@ -72,7 +72,7 @@ impl Folder {
         let section = |index: u64| serde_json::json!({"index": index, "addr": format!("{:#x}", 0xffff_ffff_c090_0000u64 + index * 0x1000)});
         let sections: Vec<_> = (1..26).map(section).collect();
         folder.write("memory.json", serde_json::json!({"sections": sections}).to_string());
-        folder.write("broken.ko", "this is not a module");
+        folder.write("broken.ko", b"\x7fELF, but not a module");
         folder
     }
 

@@ -109,6 +109,70 @@ fn decompression_bombs_are_refused_as_every_kind_of_input() {
     is_refused("check .", &output, "modules.ko.xz: the file unpacks to more than 256 MiB");
 }
 
+/// A zstd file that unpacks to `count` MiB of zeros.
+fn zstd_bomb(count: usize) -> Vec<u8> {
+    // A window of 1 MiB, and blocks that repeat one byte 128 Ki times; the last one is empty.
+    let block = |size: u32, bits: u32| (size << 3 | bits).to_le_bytes();
+    let [a, b, c, _] = block(1 << 17, 2);
+    let blocks = [a, b, c, 0].repeat(count * 8);
+    let [a, b, c, _] = block(0, 1);
+    [&[0x28, 0xb5, 0x2f, 0xfd, 0, 10 << 3], &blocks[..], &[a, b, c]].concat()
+}
+
+/// A gzip file that unpacks to `count` MiB of zeros.
+fn gzip_bomb(count: usize) -> Vec<u8> {
+    packed_gzip(&vec![0; 1 << 20]).repeat(count)
+}
+
+pub fn packed_gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn bombs_of_each_format_are_refused() {
+    let folder = Folder::new();
+    for (name, bomb) in [("zst", zstd_bomb as fn(usize) -> Vec<u8>), ("gz", gzip_bomb)] {
+        folder.write(name, bomb(17));
+        is_refused(MEMORY[0], &run(&folder, MEMORY[0], name), "the file unpacks to more than 16 MiB");
+        folder.write(name, bomb(256));
+        is_refused(MODULE[0], &run(&folder, MODULE[0], name), "not an ELF file");
+        folder.write(name, bomb(257));
+        for command in [MODULE[0], SYMBOLS[0]] {
+            is_refused(command, &run(&folder, command, name), "the file unpacks to more than 256 MiB");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_packed_file_is_refused_or_is_another_file() {
+    let folder = Folder::new();
+    let module = std::fs::read(folder.path("livepatch.ko")).unwrap();
+    let level = ruzstd::encoding::CompressionLevel::Fastest;
+    let zstd = ruzstd::encoding::compress_to_vec(&*module, level);
+    for packed in [zstd, packed_gzip(&module)] {
+        for at in (0..packed.len()).step_by(packed.len() / 40) {
+            let mut damaged = packed.clone();
+            damaged[at] ^= 0x55;
+            folder.write("damaged.ko", &damaged);
+            let status = code(&folder.limited("ulimit -v 800000", "inspect damaged.ko").output().unwrap());
+            assert!([0, 1, 3].contains(&status), "{at}: {status}");
+            folder.write("damaged.ko", &packed[..at]);
+            assert_eq!(code(&run(&folder, "inspect X", "damaged.ko")), 3, "{at}");
+        }
+    }
+}
+
+#[test]
+fn a_zstd_file_that_needs_a_large_window_is_refused() {
+    let folder = Folder::new();
+    folder.write("window.zst", [0x28, 0xb5, 0x2f, 0xfd, 0, 27 << 3, 1, 0, 0]);
+    for command in all() {
+        is_refused(command, &run(&folder, command, "window.zst"), "window.zst: zstd needs a window of ");
+    }
+}
+
 #[test]
 fn a_file_that_needs_a_large_dictionary_is_refused() {
     let folder = Folder::new();

@@ -1,7 +1,7 @@
 //! Verdicts that depend on more than the file.
 
 use super::elf::{DATA, SHN_ABS, Section, THIS_MODULE, module, module_with, relocations};
-use super::help::{Folder, code, json};
+use super::help::{Folder, json};
 use serde_json::Value;
 
 fn check(file: &[u8]) -> Value {
@@ -69,17 +69,6 @@ fn another_section_has_the_bytes_of_the_file() {
         &[("value", SHN_ABS, 0x1234)],
     );
     assert_eq!(check(&file)["verdict"], "accepted");
-}
-
-#[test]
-fn an_empty_file_is_rejected_as_in_the_kernel() {
-    let folder = Folder::new();
-    folder.write("empty.ko", b"");
-    let output = folder.relakit("check empty.ko --symbols symbols.txt --format json").output().unwrap();
-    assert_eq!(code(&output), 1, "{output:?}");
-    let report = json(&output);
-    assert_eq!(report["verdict"], "rejected", "{report:#}");
-    assert_eq!(report["errno"], "EINVAL", "{report:#}");
 }
 
 #[test]
