@@ -112,11 +112,17 @@ impl<'m, 'f> Findings<'m, 'f> {
     /// Adds the findings that need only the file.
     pub(super) fn file(&mut self) {
         let listed = &mut self.listed;
-        let mut add = |finding| listed.add(finding, Vec::new);
+        let (module, version, fields) = (self.module, self.version, &self.fields);
+        let mut add = |finding: Finding| {
+            listed.add(finding, || match finding.lint {
+                Lint::LateIntoSpecial => special::late_entries(module, fields, version, &finding, LISTED),
+                _ => Vec::new(),
+            });
+        };
         let scratch = &mut vec![0; findings::scratch_len(self.module)];
-        let done = findings::file(self.module, self.version, scratch, &mut add);
+        let done = findings::file(module, version, scratch, &mut add);
         debug_assert!(done.is_ok(), "the scratch buffer is long enough: {done:?}");
-        findings::overlaps(&self.fields, &mut add);
+        findings::overlaps(fields, &mut add);
     }
 
     /// Adds the findings about sympos, with the symbols that are loaded now.
