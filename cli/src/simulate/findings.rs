@@ -114,17 +114,21 @@ impl<'m, 'f> Findings<'m, 'f> {
     /// Adds the findings that need only the file. A section may use symbols of a third module if
     /// the patched module depends on it.
     pub(super) fn file(&mut self, world: &World<'_>) {
-        let (listed, module) = (&mut self.listed, self.module);
+        let listed = &mut self.listed;
+        let (module, version, fields) = (self.module, self.version, &self.fields);
         let mut add = |finding: Finding| {
-            let is_fine = finding.lint == Lint::ThirdModule && is_dependency(module, &finding, world);
-            if !is_fine {
-                listed.add(finding, Vec::new);
+            if finding.lint == Lint::ThirdModule && is_dependency(module, &finding, world) {
+                return;
             }
+            listed.add(finding, || match finding.lint {
+                Lint::LateIntoSpecial => special::late_entries(module, fields, version, &finding, LISTED),
+                _ => Vec::new(),
+            });
         };
         let scratch = &mut vec![0; findings::scratch_len(self.module)];
-        let done = findings::file(self.module, self.version, scratch, &mut add);
+        let done = findings::file(module, version, scratch, &mut add);
         debug_assert!(done.is_ok(), "the scratch buffer is long enough: {done:?}");
-        findings::overlaps(&self.fields, &mut add);
+        findings::overlaps(fields, &mut add);
     }
 
     /// Adds a finding that the library does not make.
