@@ -168,6 +168,9 @@ pub(crate) struct CheckArgs {
     /// events name and of those that targets depend on
     #[arg(long, value_name = "DIR")]
     pub(crate) modules: Option<PathBuf>,
+    /// The functions that the kernel can trace: /sys/kernel/tracing/available_filter_functions
+    #[arg(long, value_name = "FILE")]
+    pub(crate) traceable: Option<PathBuf>,
     /// live:NAME (loaded before), coming:NAME (load it) or going:NAME (unload it)
     #[arg(long, value_name = "EVENT", value_parser = event)]
     pub(crate) event: Vec<Event>,

@@ -7,6 +7,7 @@ use crate::input::files;
 use crate::input::kernel::Kernel;
 use crate::input::modules::{self, Modules, exports, in_parallel};
 use crate::input::symbols::Symbols;
+use crate::input::traceable::Traceable;
 use crate::output::{html, sarif, text};
 use crate::progress::Progress;
 use crate::scenario::Scenario;
@@ -60,7 +61,9 @@ fn one(
     kernel.note.iter().try_for_each(|note| console::note(note))?;
     let Scenario { targets, events } = Scenario::new(args, &file, kernel.profile, symbols, modules)?;
     progress.say("checking");
-    let world = World::new(kernel.profile, symbols, &targets, not_loaded_at_first(&events));
+    let traceable = args.traceable.as_deref().map(Traceable::read).transpose()?;
+    let mut world = World::new(kernel.profile, symbols, &targets, not_loaded_at_first(&events));
+    world.set_traceable(traceable.as_ref());
     let mut resolved = Resolved::default();
     let wanted = (args.format == CheckFormat::Html).then_some(&mut resolved);
     let mut report = simulate::check(&args.module, &file, &kernel, world, &events, wanted);

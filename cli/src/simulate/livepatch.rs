@@ -16,7 +16,7 @@ use crate::view::patch::{Patch, PatchFunc, PatchObject, Where};
 use relakit::{Class, Module, abi};
 use relakit_linux::findings::{Finding, Lint, patched_names};
 use relakit_linux::late::LinuxLate;
-use relakit_linux::loader_check::LoaderCheck;
+use relakit_linux::loader_check::{self, LoaderCheck};
 use relakit_linux::patch::NoTree;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -68,12 +68,20 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         findings: &mut Findings<'_, '_>,
     ) {
         if !self.enabled {
+            if is_livepatch(self.module) {
+                let detail = "the module does not call klp_enable_patch".to_owned();
+                findings.add(Finding::new(Lint::PatchesNothing), Some(detail));
+            }
             return;
         }
         self.memory.set_state(State::Coming);
         self.check_tree(errors);
+        self.check_content(findings);
         self.check_names(world, findings);
-        init_calls::find(self.module).into_iter().for_each(|finding| findings.add(finding, None));
+        let is_loaded = |object: &[u8]| world.is_loaded(&text(object));
+        for finding in init_calls::find(self.module, &is_loaded) {
+            findings.add(finding, None);
+        }
         for object in self.objects() {
             let is_loaded = object.as_slice() == abi::VMLINUX || world.is_loaded(&text(&object));
             if is_loaded {
@@ -209,7 +217,10 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         for object in &tree.objects {
             let name = object.name();
             let length = object.name.map_or(0, |name| name.0.len());
-            if length > abi::OBJECT_NAME_MAX {
+            if object.name == Some(Name(b"")) {
+                let message = "an object has an empty name".to_owned();
+                found(LoaderCheck::ObjectNameEmpty, message, Some(object.place));
+            } else if length > abi::OBJECT_NAME_MAX {
                 let message = format!("the name of an object has {length} bytes");
                 found(LoaderCheck::ObjectNameLength, message, Some(object.place));
             } else if !names.insert(name.clone()) {
@@ -231,6 +242,32 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         }
     }
 
+    /// Reports what the kernel does not notice in the tree: nothing to replace, and replacements that
+    /// are no code.
+    fn check_content(&self, findings: &mut Findings<'_, '_>) {
+        let Ok(tree) = &self.tree else { return };
+        let mut found = |lint, at: Option<Where>, detail| {
+            let mut finding = Finding::new(lint);
+            if let Some(at) = at {
+                (finding.section, finding.offset) = (Some(at.section), at.offset);
+            }
+            findings.add(finding, Some(detail));
+        };
+        if tree.objects.is_empty() {
+            found(Lint::PatchesNothing, None, "struct klp_patch has no objects".to_owned());
+        }
+        for object in &tree.objects {
+            if object.functions.is_empty() && object.has_funcs && object.callbacks.is_empty() {
+                let detail = format!("the object {} has no functions", object.name());
+                found(Lint::PatchesNothing, Some(object.place), detail);
+            }
+            for func in object.functions.iter().filter(|func| func.is_data) {
+                let detail = format!("the function is {} of {}", of(func), object.name());
+                found(Lint::ReplacementNotCode, Some(func.place), detail);
+            }
+        }
+    }
+
     /// Reports the objects whose names no module has: a name as no module has one, or almost the name
     /// of a known module.
     fn check_names(&mut self, world: &World<'_>, findings: &mut Findings<'_, '_>) {
@@ -238,7 +275,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         for object in self.tree.iter().flat_map(|tree| &tree.objects) {
             let Some(Name(name)) = object.name else { continue };
             let name = text(name);
-            if name.as_bytes() == abi::VMLINUX || known.contains(&name) {
+            if object.is_vmlinux || known.contains(&name) {
                 continue;
             }
             let plain = name.split(".ko").next().unwrap_or_default().replace('-', "_");
@@ -246,6 +283,9 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             let near = same.map(String::as_str).or_else(|| nearest(&name, known.iter().map(String::as_str)));
             let detail = match near {
                 Some(near) => format!("the object is {name}, and there is a module {near}"),
+                _ if name.as_bytes() == abi::VMLINUX => {
+                    "the object is \"vmlinux\", but the kernel's is NULL".to_owned()
+                }
                 None if name.contains('-') => {
                     format!("the object is {name}, but module names have no hyphens")
                 }
@@ -380,6 +420,11 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         not_traced.into_iter().for_each(|check| errors.check(phase, check));
         failed
     }
+}
+
+/// Whether .modinfo says that the module is a livepatch.
+fn is_livepatch(module: &Module<'_>) -> bool {
+    loader_check::modinfo(module, b"livepatch").is_some()
 }
 
 /// A function in a message.

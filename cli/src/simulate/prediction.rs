@@ -312,6 +312,7 @@ pub(super) const fn phase_of(check: LoaderCheck) -> Phase {
         loader_check::Phase::Validity => Phase::Validity,
         loader_check::Phase::Layout => Phase::Layout,
         loader_check::Phase::Symbols => Phase::Symbols,
+        loader_check::Phase::Relocation => Phase::Relocation,
         loader_check::Phase::Sysfs => Phase::Sysfs,
         loader_check::Phase::Init => Phase::Init,
         loader_check::Phase::Going => Phase::Going,

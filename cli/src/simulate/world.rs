@@ -9,6 +9,7 @@ use super::special;
 use super::traced::{self, Traced};
 use crate::input::modules::depends;
 use crate::input::symbols::{NAME_MAX, Symbols};
+use crate::input::traceable::Traceable;
 use crate::view::names::{IN_SENTENCE, Name};
 use relakit::abi::VMLINUX;
 use relakit::elf::{Binding, SymbolLocation};
@@ -41,6 +42,8 @@ pub(crate) struct World<'s> {
     version: Version,
     /// The symbols of the symbol files.
     files: &'s Symbols,
+    /// The functions that the kernel can trace, if they are given.
+    traceable: Option<&'s Traceable>,
     /// Modules in `files` that are not loaded.
     unloaded: BTreeSet<Box<[u8]>>,
     targets: &'s Targets,
@@ -88,6 +91,7 @@ impl<'s> World<'s> {
             profile,
             version: profile.since,
             files,
+            traceable: None,
             unloaded,
             targets,
             own: Symbols::default(),
@@ -104,6 +108,11 @@ impl<'s> World<'s> {
 
     pub(crate) fn set_version(&mut self, version: Version) {
         self.version = version;
+    }
+
+    /// Sets the functions that the kernel can trace.
+    pub(crate) const fn set_traceable(&mut self, traceable: Option<&'s Traceable>) {
+        self.traceable = traceable;
     }
 
     /// The module's name in the kernel.
@@ -322,7 +331,12 @@ impl<'s> World<'s> {
     pub(super) fn traced(&self, object: &[u8], name: &[u8], address: u64, kind: u8) -> Traced {
         match self.code.get(object).filter(|_| self.own.has(object)) {
             Some(code) => code.traced(address),
-            None => traced::in_kallsyms(self.files, object, name, address, kind),
+            None => {
+                let symbols = self.symbols(object, name).len();
+                let list = self.traceable.filter(|list| list.has(object));
+                let listed = list.and_then(|list| list.lists(object, name, address, symbols));
+                traced::in_kallsyms(self.files, object, name, address, kind, listed)
+            }
         }
     }
 

@@ -350,14 +350,25 @@ rules! {
         c"do not use the symbol: its memory is used for other data",
         [c"" c"address" c""], c"";
     /// The init function calls code that has late relocations.
-    InitCallsLate = 46, c"init-calls-late", Warning,
-        c"init code calls a function with late relocations, which may not be applied yet",
-        c"do not call the function before the patched module is loaded",
+    InitCallsLate = 46, c"init-calls-late", Error,
+        c"init code uses code or data with late relocations, which are not applied yet",
+        c"do not use it before the patched module is loaded",
         [c"offset" c"" c""], c"section with late relocations";
     /// `struct module` of the file is not that of the kernel.
     ThisModuleLayout = 47, c"this-module-layout", Error,
         c"struct module is not that of a module of the same kernel",
         c"build the module with the headers and the configuration of the kernel",
+        [c"" c"" c""], c"";
+    /// A livepatch that replaces nothing: it does not call `klp_enable_patch`, or has no objects, or
+    /// an object without functions.
+    PatchesNothing = 48, c"patches-nothing", Error,
+        c"livepatch loads and replaces nothing",
+        c"list the functions in struct klp_func, the objects in struct klp_object, and call klp_enable_patch",
+        [c"" c"" c""], c"";
+    /// `new_func` is not code, so a call of the function crashes.
+    ReplacementNotCode = 49, c"replacement-not-code", Error,
+        c"replacement of a function is not in a section with code",
+        c"set new_func to the new function",
         [c"" c"" c""], c"";
 }
 
