@@ -51,9 +51,9 @@ impl Scenario {
             for event in &args.event {
                 scenario.add_file(event.module(), modules, profile)?;
             }
-            let mut needed = module.iter().flat_map(names_of_dependencies).collect::<Vec<_>>();
+            let mut needed = module.iter().flat_map(depends).collect::<Vec<_>>();
             for Target { file, .. } in scenario.targets.values() {
-                needed.extend(Module::parse(file, profile).iter().flat_map(names_of_dependencies));
+                needed.extend(Module::parse(file, profile).iter().flat_map(depends));
             }
             scenario.add_dependencies(needed, args, symbols, modules, profile)?;
         }
@@ -102,15 +102,10 @@ impl Scenario {
             }
             todo.push(Err(Event::Live(name.clone())));
             let target = self.targets.get(&name).and_then(|target| Module::parse(&target.file, profile).ok());
-            todo.extend(target.iter().flat_map(names_of_dependencies).map(Ok));
+            todo.extend(target.iter().flat_map(depends).map(Ok));
         }
         Ok(())
     }
-}
-
-fn names_of_dependencies(module: &Module<'_>) -> impl Iterator<Item = String> + use<> {
-    let names: Vec<_> = depends(module).map(|name| String::from_utf8_lossy(name).into_owned()).collect();
-    names.into_iter()
 }
 
 /// Reads a target, and compares its own name with the given one.

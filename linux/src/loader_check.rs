@@ -255,21 +255,31 @@ pub fn enables_patch(module: &Module<'_>) -> bool {
 
 /// Returns the value of `key` in `.modinfo`, of its first entry.
 pub fn modinfo<'f>(module: &Module<'f>, key: &[u8]) -> Option<&'f [u8]> {
-    let section = named(module, b".modinfo").next().and_then(|index| module.object().section(index))?;
-    let mut entries = module.object().section_bytes(&section).split(|byte| *byte == 0);
-    entries.find_map(|entry| entry.strip_prefix(key)?.strip_prefix(b"="))
+    modinfos(module, key).next()
+}
+
+/// Returns the values of all entries of `key` in `.modinfo`.
+pub fn modinfos<'f>(module: &Module<'f>, key: &[u8]) -> impl Iterator<Item = &'f [u8]> {
+    let section = section_named(module, b".modinfo").and_then(|index| module.object().section(index));
+    let bytes = section.map_or(&[][..], |section| module.object().section_bytes(&section));
+    bytes.split(|byte| *byte == 0).filter_map(move |entry| entry.strip_prefix(key)?.strip_prefix(b"="))
+}
+
+/// Returns the index of the first section with this name.
+pub fn section_named(module: &Module<'_>, name: &[u8]) -> Option<u32> {
+    named(module, name).next()
 }
 
 /// Returns the module's name for livepatches, from `struct module`. It begins with its state, a
 /// list head and 56 bytes of name in every kernel since 5.8.
 pub fn module_name<'f>(module: &Module<'f>) -> Option<&'f [u8]> {
-    let section = named(module, THIS_MODULE).next().and_then(|index| module.object().section(index))?;
+    let section = section_named(module, THIS_MODULE).and_then(|index| module.object().section(index))?;
     let name = module.object().section_bytes(&section).get(24..)?.first_chunk::<56>()?;
     name.split(|byte| *byte == 0).next().filter(|name| !name.is_empty())
 }
 
 /// Returns the sections with this name, in order.
-pub(crate) fn named<'a>(module: &'a Module<'_>, name: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
+fn named<'a>(module: &'a Module<'_>, name: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
     let object = module.object();
     let sections = object
         .sections()

@@ -184,7 +184,7 @@ pub fn find<'a, 'f>(module: &'a Module<'f>, pointers: &'a [Pointer]) -> Result<T
     let file = File { module, pointers };
     let enabled = crate::loader_check::enables_patch(module);
     let tree = |form, start| Ok(Tree { file, form, start });
-    let section = |name: &[u8]| crate::loader_check::named(module, name).next();
+    let section = |name: &[u8]| crate::loader_check::section_named(module, name);
     let first = |section| Place { section, offset: 0 };
     // Such a module calls klp_enable_patch with memory that it has allocated.
     if let Some(objects) = section(b".init.klp_objects") {

@@ -108,10 +108,12 @@ pub(crate) fn no_modules(root: &Path) -> Failure {
     Failure::file(root, "the directory has no modules (*.ko, *.ko.xz, *.ko.zst, *.ko.gz)")
 }
 
-/// The names of the modules that must be loaded before this one: `depends` in .modinfo.
-pub(crate) fn depends<'f>(module: &Module<'f>) -> impl Iterator<Item = &'f [u8]> + use<'f> {
+/// The names of the modules that must be loaded before this one: `depends` in .modinfo. There,
+/// names are those of files, and may have hyphens.
+pub(crate) fn depends(module: &Module<'_>) -> Vec<String> {
     let names = loader_check::modinfo(module, b"depends").unwrap_or_default();
-    names.split(|&byte| byte == b',').filter(|name| !name.is_empty())
+    let names = names.split(|&byte| byte == b',').filter(|name| !name.is_empty());
+    names.map(|name| String::from_utf8_lossy(name).replace('-', "_")).collect()
 }
 
 /// Processes the items on several threads, and returns the results in the order of the items.

@@ -14,7 +14,7 @@ use relakit_linux::findings;
 use relakit_linux::findings::{Field, Finding, Lint, Severity};
 use relakit_linux::special::{Harm, Version};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// Most findings of one rule that are listed in one section. docs/check.md has the same numbers.
 const LISTED: usize = 10;
@@ -111,14 +111,29 @@ impl<'m, 'f> Findings<'m, 'f> {
         Self { module, version, fields, listed: Listed::default() }
     }
 
-    /// Adds the findings that need only the file.
-    pub(super) fn file(&mut self) {
+    /// Adds the findings that need only the file. A section may use symbols of a third module if
+    /// the patched module depends on it.
+    pub(super) fn file(&mut self, world: &World<'_>) {
         let listed = &mut self.listed;
-        let mut add = |finding| listed.add(finding, Vec::new);
+        let (module, version, fields) = (self.module, self.version, &self.fields);
+        let mut add = |finding: Finding| {
+            if finding.lint == Lint::ThirdModule && is_dependency(module, &finding, world) {
+                return;
+            }
+            listed.add(finding, || match finding.lint {
+                Lint::LateIntoSpecial => special::late_entries(module, fields, version, &finding, LISTED),
+                _ => Vec::new(),
+            });
+        };
         let scratch = &mut vec![0; findings::scratch_len(self.module)];
-        let done = findings::file(self.module, self.version, scratch, &mut add);
+        let done = findings::file(module, version, scratch, &mut add);
         debug_assert!(done.is_ok(), "the scratch buffer is long enough: {done:?}");
-        findings::overlaps(&self.fields, &mut add);
+        findings::overlaps(fields, &mut add);
+    }
+
+    /// Adds a finding that the library does not make.
+    pub(super) fn add(&mut self, finding: Finding, detail: Option<String>) {
+        self.listed.add(finding, || detail.into_iter().collect());
     }
 
     /// Adds the findings about sympos, with the symbols that are loaded now.
@@ -190,6 +205,30 @@ impl<'m, 'f> Findings<'m, 'f> {
         }
     }
 
+    /// Adds the livepatch symbols that are in init memory, after the early pass or after the load of
+    /// `object`.
+    pub(super) fn init_symbols(&mut self, values: &[u64], object: Option<&str>, world: &World<'_>) {
+        let mut seen = HashSet::new();
+        for (index, class) in self.module.classes() {
+            match (class.class, object) {
+                (Class::KlpEarly { .. }, None) => {}
+                (Class::KlpLate { object: of, .. }, Some(object)) if of == object.as_bytes() => {}
+                _ => continue,
+            }
+            for (entry, rela) in self.module.relocations(index).numbered() {
+                let value = usize::try_from(rela.r_sym).ok().and_then(|symbol| values.get(symbol).copied());
+                let Some(value) = value.filter(|_| seen.insert(rela.r_sym)) else { continue };
+                let Some(name) = livepatch_name(self.module, rela.r_sym) else { continue };
+                if world.is_init(name.object, value) {
+                    let mut finding = Finding::new(Lint::InitSymbol);
+                    (finding.section, finding.entry) = (Some(index), Some(entry as u64));
+                    (finding.symbol, finding.value) = (Some(rela.r_sym), value);
+                    self.listed.add(finding, Vec::new);
+                }
+            }
+        }
+    }
+
     /// Adds the late relocations in code that the readers of special sections rewrite.
     pub(super) fn ordering<M: Memory + ?Sized>(&mut self, loaded: &Loaded<'f>, memory: &mut M) {
         let mut late: Vec<_> = findings::late_fields(self.module, memory).collect();
@@ -246,13 +285,23 @@ impl<'m, 'f> Findings<'m, 'f> {
     }
 }
 
+/// Whether the object of the section depends on the object of the symbol.
+fn is_dependency(module: &Module<'_>, finding: &Finding, world: &World<'_>) -> bool {
+    let class = finding.section.and_then(|index| module.class(index)).map(|class| class.class);
+    let Some(Class::KlpLate { object, .. }) = class else { return false };
+    let symbol = finding.symbol.and_then(|index| livepatch_name(module, index));
+    symbol.is_some_and(|symbol| world.depends_on(object, symbol.object))
+}
+
+fn livepatch_name<'f>(module: &Module<'f>, index: u32) -> Option<relakit::klp::SymName<'f>> {
+    let table = module.object().symbols();
+    let name = table.name(&table.get(index)?).ok()?;
+    relakit::klp::SymName::parse(name, module.profile())
+}
+
 /// The addresses of the symbols with the name that the finding is about.
 fn candidates(module: &Module<'_>, finding: Finding, world: &mut World<'_>) -> Vec<String> {
-    let name = finding.symbol.and_then(|index| {
-        let table = module.object().symbols();
-        let name = table.name(&table.get(index)?).ok()?;
-        relakit::klp::SymName::parse(name, module.profile())
-    });
+    let name = finding.symbol.and_then(|index| livepatch_name(module, index));
     let Some(name) = name else { return Vec::new() };
     let mut nth = |sympos| world.nth_symbol(name.object, name.name, sympos).ok().flatten();
     let addresses = (1..=LISTED as u64).map_while(|sympos| Some((sympos, nth(sympos)?)));

@@ -2,17 +2,19 @@
 //! (Linux semantics 10, 15 and 17).
 
 use super::findings::{Findings, Late};
+use super::init_calls;
 use super::memory::{ModuleMemory, State};
 use super::prediction::{Check, Errors};
 use super::report::{NotJudged, Phase};
 use super::resolved::Resolved;
 use super::traced::Traced;
 use super::world::World;
+use crate::input::near::nearest;
 use crate::view::location::Location;
 use crate::view::names::{Name, plural};
 use crate::view::patch::{Patch, PatchFunc, PatchObject, Where};
 use relakit::{Class, Module, abi};
-use relakit_linux::findings::patched_names;
+use relakit_linux::findings::{Finding, Lint, patched_names};
 use relakit_linux::late::LinuxLate;
 use relakit_linux::loader_check::LoaderCheck;
 use relakit_linux::patch::NoTree;
@@ -73,11 +75,13 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         }
         self.memory.set_state(State::Coming);
         self.check_tree(errors);
+        self.check_names(world, findings);
+        init_calls::find(self.module).into_iter().for_each(|finding| findings.add(finding, None));
         for object in self.objects() {
             let is_loaded = object.as_slice() == abi::VMLINUX || world.is_loaded(&text(&object));
             if is_loaded {
                 self.judged.insert(text(&object));
-                let late = self.initialize(&object, Phase::Init, world, errors);
+                let late = self.initialize(&object, Phase::Init, world, errors, findings);
                 findings.late(&late);
                 findings.values(self.memory, self.late.values(), Some(&text(&object)));
             }
@@ -97,8 +101,9 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             return false;
         }
         self.judged.insert(name.to_owned());
-        let late = self.initialize(name.as_bytes(), Phase::Coming, world, errors);
+        let late = self.initialize(name.as_bytes(), Phase::Coming, world, errors, findings);
         findings.late(&late);
+        findings.init_symbols(self.late.values(), Some(name), world);
         findings.sympos(world);
         findings.values(self.memory, self.late.values(), Some(name));
         true
@@ -229,6 +234,33 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         }
     }
 
+    /// Reports the objects whose names no module has: a name as no module has one, or almost the name
+    /// of a known module.
+    fn check_names(&mut self, world: &World<'_>, findings: &mut Findings<'_, '_>) {
+        let known = world.known_modules();
+        for object in self.tree.iter().flat_map(|tree| &tree.objects) {
+            let Some(Name(name)) = object.name else { continue };
+            let name = text(name);
+            if name.as_bytes() == abi::VMLINUX || known.contains(&name) {
+                continue;
+            }
+            let plain = name.split(".ko").next().unwrap_or_default().replace('-', "_");
+            let same = known.iter().find(|known| known.eq_ignore_ascii_case(&plain));
+            let near = same.map(String::as_str).or_else(|| nearest(&name, known.iter().map(String::as_str)));
+            let detail = match near {
+                Some(near) => format!("the object is {name}, and there is a module {near}"),
+                None if name.contains('-') => {
+                    format!("the object is {name}, but module names have no hyphens")
+                }
+                None => continue,
+            };
+            self.judged.insert(name);
+            let mut finding = Finding::new(Lint::ObjectUnknown);
+            (finding.section, finding.offset) = (Some(object.place.section), object.place.offset);
+            findings.add(finding, Some(detail));
+        }
+    }
+
     /// `klp_init_object_loaded` and `klp_patch_object`: applies the relocations for an object, and
     /// finds its functions.
     fn initialize(
@@ -237,13 +269,14 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         phase: Phase,
         world: &mut World<'_>,
         errors: &mut Errors<'_, '_>,
+        findings: &mut Findings<'_, '_>,
     ) -> Late {
         let mut late = Late { object: text(name), ..Late::default() };
         let mut written = 0;
         if name != abi::VMLINUX {
             written = self.relocate(name, phase, world, errors, &mut late);
         }
-        let failed = self.check_functions(name, phase, world, errors);
+        let failed = self.check_functions(name, phase, world, errors, findings);
         if late.error.is_none() && failed && phase == Phase::Coming {
             late.left = written;
             late.section = self.late_sections(name).map(|(index, _)| index).next();
@@ -284,6 +317,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         phase: Phase,
         world: &mut World<'_>,
         errors: &mut Errors<'_, '_>,
+        findings: &mut Findings<'_, '_>,
     ) -> bool {
         let mut not_traced = Vec::new();
         let mut failed = false;
@@ -302,6 +336,12 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             let error = match found {
                 Ok((address, kind)) => {
                     match world.traced(name, func_name, address, kind) {
+                        Traced::Yes if world.is_init(name, address) => {
+                            let mut finding = Finding::new(Lint::InitSymbol);
+                            (finding.section, finding.offset) = (Some(func.place.section), func.place.offset);
+                            finding.value = address;
+                            findings.add(finding, Some(format!("the function {} of {object}", of(func))));
+                        }
                         Traced::Yes => {}
                         Traced::No(why) => not_traced.push(
                             check(

@@ -1,7 +1,9 @@
 //! Simulates the kernel: loads a module, then loads and unloads target modules. The real passes run
 //! on memory that is like the kernel's.
 
+mod evidence;
 mod findings;
+mod init_calls;
 mod kernel_log;
 pub(crate) mod layout;
 mod livepatch;
@@ -23,6 +25,7 @@ use livepatch::Livepatch;
 use memory::ModuleMemory;
 use prediction::Errors;
 use relakit::Module;
+use relakit_linux::loader_check::LoaderCheck;
 use report::{Phase, Prediction, Report, Step, Verdict};
 use resolved::Resolved;
 use std::fmt;
@@ -95,7 +98,14 @@ pub(crate) fn check(
     let mut findings = Findings::new(&module, kernel.version);
     let mut errors = Errors::new(&module, &name);
     errors.loader();
-    findings.file();
+    evidence::vermagic(&module, &name, kernel, &mut errors, &mut findings);
+    evidence::imports(&module, &name, world.files(), &mut errors);
+    for target in world.targets().values() {
+        if let Ok(other) = Module::parse(&target.file, kernel.profile) {
+            evidence::compare(&module, &name, (&other, &target.name), &mut errors, &mut findings);
+        }
+    }
+    findings.file(&world);
     findings.sympos(&mut world);
     world.load_dependencies(&module);
     let assigned = world.area.assign(&module);
@@ -115,13 +125,18 @@ pub(crate) fn check(
             resolved.early(&module, &memory, &values, kernel.version);
         }
         findings.values(&mut memory, &values, None);
+        findings.init_symbols(&values, None, &world);
         findings.ordering(loaded, &mut memory);
         findings.special(loaded, &mut memory, &mut errors);
     }
     let mut patch = Livepatch::new(&module, &name, &mut values, &mut memory, loaded.is_some(), resolved);
     patch.enable(&mut world, &mut errors, &mut findings);
     report.load = world.without_assumptions(errors.finish());
-    patch.enabled &= matches!(report.load.verdict, Verdict::Accepted | Verdict::NotJudged);
+    let is_loaded = matches!(report.load.verdict, Verdict::Accepted | Verdict::NotJudged);
+    if is_loaded {
+        world.set_checked(&name, &module);
+    }
+    patch.enabled &= is_loaded;
     report.steps.extend(after(Some((&mut patch, &mut findings)), world, events));
     report.not_judged = patch.not_judged();
     report.findings = findings.finish();
@@ -163,6 +178,7 @@ fn after(
             Event::Going(_) if !world.is_loaded(name) => {
                 Prediction::refused(Phase::Going, enoent, format!("{name}: is not loaded"))
             }
+            Event::Going(_) if let Some(refused) = cannot_go(&world, name) => refused,
             Event::Going(_) => {
                 if let Some((patch, findings)) = &mut patch {
                     patch.going(name, findings);
@@ -174,6 +190,18 @@ fn after(
         Some(Step { event: event.to_string(), prediction })
     };
     events.iter().filter_map(step).collect()
+}
+
+/// `delete_module`: a module that others use, or that has no exit function, cannot be unloaded.
+fn cannot_go(world: &World<'_>, name: &str) -> Option<Prediction> {
+    let refused = |check: LoaderCheck, message| Prediction::refused(Phase::Going, check.errno(), message);
+    if let Some(user) = world.user_of(name) {
+        return Some(refused(LoaderCheck::InUse, format!("{name}: {user} uses it")));
+    }
+    let target = world.targets().values().find(|target| target.name == name)?;
+    let module = Module::parse(&target.file, world.profile()).ok()?;
+    let message = || format!("{name}: it has an init function, but no exit function");
+    evidence::cannot_go(&module).then(|| refused(LoaderCheck::NoExit, message()))
 }
 
 /// Loads a target module, applies the livepatch to it, and then ends its init function.

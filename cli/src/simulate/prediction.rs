@@ -48,6 +48,10 @@ impl Check {
         Self { check, message, location, details: Vec::new(), help: None }
     }
 
+    pub(super) const fn check(&self) -> LoaderCheck {
+        self.check
+    }
+
     pub(super) fn detail(mut self, detail: String) -> Self {
         self.details.push(detail);
         self

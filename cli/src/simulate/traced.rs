@@ -70,6 +70,13 @@ pub(super) fn in_kallsyms(symbols: &Symbols, object: &[u8], name: &[u8], address
     }
 }
 
+/// Whether an address is in the init memory of vmlinux.
+pub(super) fn is_init(symbols: &Symbols, address: u64) -> bool {
+    let at = |name: &[u8]| symbols.nth(VMLINUX, name, 1);
+    let range = at(b"__init_begin").zip(at(b"__init_end"));
+    range.is_some_and(|(start, end)| (start..end).contains(&address))
+}
+
 /// Whether kallsyms' letter is that of code: `t`, or `w` if weak.
 const fn is_code(kind: u8) -> bool {
     matches!(kind, b't' | b'T' | b'w' | b'W')

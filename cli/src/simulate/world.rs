@@ -1,17 +1,18 @@
 //! The kernel around the checked module: symbols, and the modules that are loaded and unloaded.
 
+use super::evidence;
 use super::layout::Area;
 use super::memory::ModuleMemory;
 use super::prediction::Errors;
 use super::report::{Prediction, Verdict};
 use super::special;
 use super::traced::{self, Traced};
+use crate::input::modules::depends;
 use crate::input::symbols::{NAME_MAX, Symbols};
 use relakit::abi::VMLINUX;
 use relakit::elf::{Binding, SymbolLocation};
 use relakit::{CallbackError, Module, Profile, Resolver};
 use relakit_linux::findings;
-use relakit_linux::loader_check::modinfo;
 use relakit_linux::special::{Harm, Version};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,6 +55,8 @@ pub(crate) struct World<'s> {
     missing: Vec<String>,
     /// What was assumed and must be given, with the reason.
     unknown: BTreeSet<(String, String)>,
+    /// The checked module, once it is loaded: its name, and the modules that it depends on.
+    checked: Option<(String, Vec<String>)>,
     /// The number of assumed addresses.
     placeholders: u64,
     pub(crate) area: Area,
@@ -66,6 +69,8 @@ struct Code {
     traced: Vec<u64>,
     /// The addresses of all symbols, sorted.
     symbols: Vec<u64>,
+    /// The first and the last address of each init section.
+    init: Vec<(u64, u64)>,
 }
 
 impl<'s> World<'s> {
@@ -90,6 +95,7 @@ impl<'s> World<'s> {
             assumed: BTreeSet::new(),
             missing: Vec::new(),
             unknown: BTreeSet::new(),
+            checked: None,
             placeholders: 0,
             area: Area::default(),
         }
@@ -133,6 +139,7 @@ impl<'s> World<'s> {
         };
         let mut errors = Errors::new(&module, name);
         errors.loader();
+        evidence::imports(&module, name, self.files, &mut errors);
         self.load_dependencies(&module);
         let assigned = self.area.assign(&module);
         let mut memory = match assigned.and_then(|sections| ModuleMemory::simulated(&module, &sections)) {
@@ -161,11 +168,8 @@ impl<'s> World<'s> {
     /// Loads the modules that `module` depends on, as modprobe does. The symbols of those that are
     /// not known are assumed.
     pub(crate) fn load_dependencies(&mut self, module: &Module<'_>) {
-        let depends = modinfo(module, b"depends").unwrap_or_default();
-        let names = depends.split(|byte| *byte == b',').filter(|name| !name.is_empty());
-        let names: Vec<String> = names.map(|name| String::from_utf8_lossy(name).replace('-', "_")).collect();
         self.missing.clear();
-        for name in names {
+        for name in depends(module) {
             if !self.is_loaded(&name) && !self.is_known(&name) {
                 self.assumed.insert(name.as_bytes().into());
                 self.missing.push(name);
@@ -233,6 +237,68 @@ impl<'s> World<'s> {
         self.symbols_of(object).map_or(Vec::new(), |symbols| symbols.near(object, name))
     }
 
+    /// Whether an address is in the init memory of an object.
+    pub(super) fn is_init(&self, object: &[u8], address: u64) -> bool {
+        match self.code.get(object) {
+            Some(code) => code.init.iter().any(|(first, last)| (*first..=*last).contains(&address)),
+            None => object == VMLINUX && traced::is_init(self.files, address),
+        }
+    }
+
+    /// Whether the file of module `object` says that it depends on `other`.
+    pub(super) fn depends_on(&self, object: &[u8], other: &[u8]) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut todo = vec![object.to_vec()];
+        while let Some(name) = todo.pop() {
+            if name == other {
+                return true;
+            }
+            if seen.insert(name.clone())
+                && let Some(target) = self.targets.values().find(|target| target.name.as_bytes() == name)
+                && let Ok(module) = Module::parse(&target.file, self.profile)
+            {
+                todo.extend(depends(&module).into_iter().map(String::into_bytes));
+            }
+        }
+        false
+    }
+
+    /// The modules whose names are known, but not vmlinux.
+    pub(super) fn known_modules(&self) -> BTreeSet<String> {
+        let listed = self.files.modules().map(|name| String::from_utf8_lossy(name).into_owned());
+        listed.chain(self.targets.values().map(|target| target.name.clone())).collect()
+    }
+
+    /// The given files of modules.
+    pub(super) fn targets(&self) -> &'s Targets {
+        self.targets
+    }
+
+    pub(super) const fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    pub(super) fn files(&self) -> &'s Symbols {
+        self.files
+    }
+
+    /// Notes that the checked module is loaded and uses the modules that it depends on.
+    pub(super) fn set_checked(&mut self, name: &str, module: &Module<'_>) {
+        self.checked = Some((name.to_owned(), depends(module)));
+    }
+
+    /// A loaded module that uses module `name`.
+    pub(super) fn user_of(&self, name: &str) -> Option<&str> {
+        let loaded = self.targets.values().filter(|target| self.own.has(target.name.as_bytes()));
+        let depends_on = |target: &&Target| {
+            let module = Module::parse(&target.file, self.profile);
+            module.is_ok_and(|module| depends(&module).iter().any(|on| on == name))
+        };
+        let checked = self.checked.as_ref().filter(|(_, on)| on.iter().any(|on| on == name));
+        let checked = checked.map(|(checked, _)| checked.as_str());
+        checked.or_else(|| Some({ loaded }.find(depends_on)?.name.as_str()))
+    }
+
     /// Whether a function of a loaded object can be replaced.
     pub(super) fn traced(&self, object: &[u8], name: &[u8], address: u64, kind: u8) -> Traced {
         match self.code.get(object).filter(|_| self.own.has(object)) {
@@ -291,7 +357,14 @@ impl Code {
         let mut symbols: Vec<u64> = symbols.iter().map(|((_, address, _), _)| *address).collect();
         traced.sort_unstable();
         symbols.sort_unstable();
-        Self { traced, symbols }
+        let is_init = |(index, section): &(u32, relakit::elf::Section)| {
+            module.is_allocated(*index) && object.section_name(section).starts_with(b".init")
+        };
+        let init = object.sections().filter(is_init).filter_map(|(index, section)| {
+            let first = memory.address(index)?;
+            Some((first, first.checked_add(section.sh_size.checked_sub(1)?)?))
+        });
+        Self { traced, symbols, init: init.collect() }
     }
 
     /// `ftrace_location`: a function reaches up to the next symbol.

@@ -332,6 +332,33 @@ rules! {
         c"relocation leads far beyond the section of its symbol",
         c"correct the addend, or the offset of the symbol",
         [c"offset" c"offset in the section" c"section size"], c"section of the symbol";
+
+    // What the file alone does not show (Linux semantics 10 and 17). Only the tool reports these.
+    /// The module, or a patched module, is built for another kernel.
+    OtherKernel = 43, c"other-kernel", Warning,
+        c"module is built for another kernel",
+        c"build it for this kernel, or give the kernel that it is built for with --kernel",
+        [c"" c"" c""], c"";
+    /// No module has the name of a patched object.
+    ObjectUnknown = 44, c"object-unknown", Error,
+        c"no module has the name of this object, so the livepatch never patches it",
+        c"write the name as lsmod prints it",
+        [c"" c"" c""], c"";
+    /// A livepatch symbol or a replaced function is in init memory, which Linux frees.
+    InitSymbol = 45, c"init-symbol", Error,
+        c"symbol is in init memory, which Linux frees after the init functions",
+        c"do not use the symbol: its memory is used for other data",
+        [c"" c"address" c""], c"";
+    /// The init function calls code that has late relocations.
+    InitCallsLate = 46, c"init-calls-late", Warning,
+        c"init code calls a function with late relocations, which may not be applied yet",
+        c"do not call the function before the patched module is loaded",
+        [c"offset" c"" c""], c"section with late relocations";
+    /// `struct module` of the file is not that of the kernel.
+    ThisModuleLayout = 47, c"this-module-layout", Error,
+        c"struct module is not that of a module of the same kernel",
+        c"build the module with the headers and the configuration of the kernel",
+        [c"" c"" c""], c"";
 }
 
 #[cfg(test)]

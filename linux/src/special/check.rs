@@ -7,6 +7,7 @@ use super::{Role, Site, Special, Version, of_section, sites, thunks};
 use crate::bytes::{index as to_index, u8_at, u32_at};
 use crate::findings::{Field, Finding, Lint};
 use Harm::{Crashes, Silent, Warns};
+use relakit::elf::Rela;
 use relakit::{Class, Loaded, Memory, Module};
 
 /// A mistake in a special section.
@@ -75,9 +76,9 @@ pub fn check<M: Memory + ?Sized>(
 
 /// The relocations of a module by field.
 #[derive(Clone, Copy)]
-struct Relocations<'a, 'f> {
-    module: &'a Module<'f>,
-    fields: &'a [Field],
+pub(super) struct Relocations<'a, 'f> {
+    pub(super) module: &'a Module<'f>,
+    pub(super) fields: &'a [Field],
 }
 
 impl<'a, 'f> Relocations<'a, 'f> {
@@ -88,10 +89,15 @@ impl<'a, 'f> Relocations<'a, 'f> {
         from.get(..from.partition_point(|field| field.target == index)).unwrap_or_default()
     }
 
+    /// Returns the relocation of the field at an offset.
+    pub(super) fn rela_at(&self, section: u32, offset: u64) -> Option<(Field, Rela)> {
+        let field = at(self.of(section), offset)?;
+        Some((field, self.module.relocations(field.section).get(to_index(field.entry)?)?))
+    }
+
     /// Returns whether the relocation is early, and the name of its symbol.
     fn symbol_at(&self, section: u32, offset: u64) -> Option<(bool, &'f [u8])> {
-        let field = at(self.of(section), offset)?;
-        let rela = self.module.relocations(field.section).get(to_index(field.entry)?)?;
+        let (field, rela) = self.rela_at(section, offset)?;
         let symbols = self.module.object().symbols();
         let name = symbols.name(&symbols.get(rela.r_sym)?).ok()?;
         Some((self.is_early(&field), name))
@@ -321,7 +327,7 @@ impl Table<'_, '_> {
                 true => (Crashes, "stops with BUG, because the branch is not there"),
                 false => (Silent, "stops with BUG when the key changes, because the branch is not there"),
             }),
-            Role::StaticCall if !is_static_call(code, self.is_tail(site, bytes)) => {
+            Role::StaticCall if !is_static_call(code, self.is_tail(site)) => {
                 Some((Crashes, "stops with BUG, because the call is not there"))
             }
             Role::Trace => self.trace_site(&place, offset, code),
@@ -404,10 +410,12 @@ impl Table<'_, '_> {
         !is_early || plain.starts_with(name)
     }
 
-    /// Bit 0 of the key says that the call is a tail call (`STATIC_CALL_SITE_TAIL`).
-    fn is_tail(&self, site: &Site, bytes: &[u8]) -> bool {
-        let at = site.entry.saturating_mul(self.size).saturating_add(4);
-        to_index(at).and_then(|at| u32_at(bytes, at)).is_some_and(|key| key & 1 != 0)
+    /// Bit 0 of the key says that the call is a tail call (`STATIC_CALL_SITE_TAIL`). Keys are
+    /// aligned, so it comes from the addend.
+    fn is_tail(&self, site: &Site) -> bool {
+        let key = site.entry.saturating_mul(self.size).saturating_add(4);
+        let rela = self.relocations.rela_at(self.index, key);
+        rela.is_some_and(|(_, rela)| rela.r_addend & 1 != 0)
     }
 
     /// The bytes of the file at an offset. Relocation does not change opcodes.

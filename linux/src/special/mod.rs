@@ -14,6 +14,7 @@ mod check;
 mod entries;
 mod finalize;
 mod places;
+mod pointees;
 mod sites;
 mod thunks;
 
@@ -21,6 +22,7 @@ pub use check::{Defect, Sorted, check};
 pub use entries::Harm;
 pub use finalize::finalize_order;
 pub use places::{Place, places};
+pub use pointees::{Pointee, Pointees, pointees};
 pub use sites::{Role, Site, Sites, sites};
 pub use thunks::thunk_sites;
 
