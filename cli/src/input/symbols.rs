@@ -2,6 +2,7 @@
 //! System.map) or of Module.symvers.
 
 use super::files::{self, Kind};
+use super::near::nearest;
 use crate::failure::Failure;
 use relakit::{CallbackError, Resolver};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -232,16 +233,18 @@ impl Symbols {
         defined.map(|symbol| (symbol.address, symbol.kind))
     }
 
-    /// Names of an object that a compiler makes from `name`, or from which it made `name`: those
-    /// with the same text before the first dot.
+    /// Names of an object that are almost `name`: first those that a compiler makes from it, or
+    /// from which it made it, with the same text before the first dot; or else a misspelt one.
     pub(crate) fn near(&self, object: &[u8], name: &[u8]) -> Vec<String> {
         let base = |name: &[u8]| name.split(|byte| *byte == b'.').next().map(<[u8]>::to_vec);
         let wanted = base(name);
-        let names = self.object(object).into_iter().flat_map(|object| object.by_name.keys());
-        let mut near: Vec<_> = names
-            .filter(|other| base(other) == wanted)
-            .map(|other| String::from_utf8_lossy(other).into_owned())
-            .collect();
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        let names = || self.names(object).filter(|other| *other != name);
+        let mut near: Vec<_> = names().filter(|other| base(other) == wanted).map(text).collect();
+        if near.is_empty() {
+            let names = names().filter_map(|name| str::from_utf8(name).ok());
+            near.extend(nearest(&text(name), names).map(str::to_owned));
+        }
         near.sort();
         near.truncate(NEAR);
         near

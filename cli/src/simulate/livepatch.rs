@@ -4,7 +4,7 @@
 use super::findings::{Findings, Late};
 use super::init_calls;
 use super::memory::{ModuleMemory, State};
-use super::prediction::{Check, Errors};
+use super::prediction::{ADDRESSES, Check, Errors};
 use super::report::{NotJudged, Phase};
 use super::resolved::Resolved;
 use super::traced::Traced;
@@ -19,9 +19,6 @@ use relakit_linux::late::LinuxLate;
 use relakit_linux::loader_check::LoaderCheck;
 use relakit_linux::patch::NoTree;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-
-/// Most addresses of symbols of one name that a message lists.
-const ADDRESSES: usize = 10;
 
 /// The livepatch in memory.
 pub(super) struct Livepatch<'a, 'f> {

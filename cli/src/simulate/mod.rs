@@ -131,6 +131,7 @@ pub(crate) fn check(
     }
     let mut patch = Livepatch::new(&module, &name, &mut values, &mut memory, loaded.is_some(), resolved);
     patch.enable(&mut world, &mut errors, &mut findings);
+    errors.explain(&world);
     report.load = world.without_assumptions(errors.finish());
     let is_loaded = matches!(report.load.verdict, Verdict::Accepted | Verdict::NotJudged);
     if is_loaded {
@@ -216,6 +217,7 @@ fn coming(
     if let (Some((patch, findings)), true) = (patch, is_loaded) {
         let mut errors = patch.errors();
         if patch.coming(name, world, &mut errors, findings) {
+            errors.explain(world);
             let late = world.without_assumptions(errors.finish());
             if late.verdict > prediction.verdict {
                 prediction = late;

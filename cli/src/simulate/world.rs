@@ -9,6 +9,7 @@ use super::special;
 use super::traced::{self, Traced};
 use crate::input::modules::depends;
 use crate::input::symbols::{NAME_MAX, Symbols};
+use crate::view::names::{IN_SENTENCE, Name};
 use relakit::abi::VMLINUX;
 use relakit::elf::{Binding, SymbolLocation};
 use relakit::{CallbackError, Module, Profile, Resolver};
@@ -154,6 +155,7 @@ impl<'s> World<'s> {
             let crashes = defects.iter().filter(|defect| defect.harm == Harm::Crashes);
             crashes.for_each(|defect| errors.special(defect));
         }
+        errors.explain(self);
         let prediction = self.without_assumptions(errors.finish());
         if matches!(prediction.verdict, Verdict::Accepted | Verdict::NotJudged) {
             let all = symbols(&module, &values);
@@ -235,6 +237,23 @@ impl<'s> World<'s> {
     /// Names of the object that are almost `name`.
     pub(super) fn near(&self, object: &[u8], name: &[u8]) -> Vec<String> {
         self.symbols_of(object).map_or(Vec::new(), |symbols| symbols.near(object, name))
+    }
+
+    /// Why a symbol is not exported, if the symbols tell.
+    pub(super) fn why_unknown(&self, name: &[u8]) -> Option<String> {
+        let short = Name(name).short(IN_SENTENCE);
+        if let [_, ..] = self.symbols(VMLINUX, name).as_slice() {
+            return Some(format!(
+                "vmlinux has {short}, but does not export it: use a livepatch symbol, .klp.sym.vmlinux.{short},0"
+            ));
+        }
+        let owner = self.files.modules().find(|module| self.files.defined(module, name).next().is_some());
+        if let Some(owner) = owner {
+            let owner = String::from_utf8_lossy(owner);
+            return Some(format!("the module {owner} has {short}, but does not export it"));
+        }
+        let near = self.near(VMLINUX, name);
+        (!near.is_empty()).then(|| format!("vmlinux has {}", near.join(", ")))
     }
 
     /// Whether an address is in the init memory of an object.

@@ -8,6 +8,13 @@ use serde_json::{Value, json};
 /// What the user can do about an error, unless it is obvious.
 pub(crate) fn help(error: &Error) -> Option<&'static str> {
     Some(match error.kind {
+        // GOTPCREL, GOTPCRELX, REX_GOTPCRELX and the other types with a global offset table.
+        ErrorKind::UnknownType if error.r_type.is_some_and(|r_type| arch::needs_got(r_type)) => {
+            "the code is compiled as position-independent code; compile with -fno-pic -fno-pie"
+        }
+        ErrorKind::Overflow => {
+            "the symbol is out of the reach of the type; compile with -mcmodel=kernel, or use a 64-bit relocation"
+        }
         ErrorKind::UnknownSymbol => {
             "no symbol file exports this symbol; add the file of the module that does"
         }

@@ -45,6 +45,12 @@ pub const fn is_pointer(r_type: u32) -> bool {
     r_type == R_X86_64_64
 }
 
+/// Whether the type refers to a global offset table, which position-independent code uses (psABI
+/// 4.4, "Relocation Types").
+pub const fn needs_got(r_type: u32) -> bool {
+    matches!(r_type, 3 | 9 | 25..=29 | 41 | 42)
+}
+
 /// Returns the psABI name of a type, including types that relakit does not apply.
 pub fn type_name(r_type: u32) -> Option<&'static str> {
     type_c_name(r_type)?.to_str().ok()
