@@ -18,10 +18,8 @@ use crate::simulate::{self, Event};
 use crate::view::ModuleView;
 use relakit::Module;
 use relakit_linux::findings::Severity;
-use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
@@ -58,7 +56,6 @@ fn one(
     progress.say("reading modules");
     let file = files::read_module(&args.module)?;
     let kernel = Kernel::linux(args.kernel.as_deref(), &file)?;
-    kernel.note.iter().try_for_each(|note| console::note(note))?;
     let Scenario { targets, events } = Scenario::new(args, &file, kernel.profile, symbols, modules)?;
     progress.say("checking");
     let traceable = args.traceable.as_deref().map(Traceable::read).transpose()?;
@@ -68,8 +65,10 @@ fn one(
     let wanted = (args.format == CheckFormat::Html).then_some(&mut resolved);
     let mut report = simulate::check(&args.module, &file, &kernel, world, &events, wanted);
     report.findings.retain(|row| !args.allow.contains(&row.rule));
+    report.notes.extend(kernel.note.clone());
     for name in targets.keys() {
         if !events.iter().any(|event| event.module() == name) {
+            let name = name.escape_default();
             report.notes.push(format!("--target {name} has no event; use --event coming:{name}"));
         }
     }
@@ -116,14 +115,13 @@ fn folder(args: &CheckArgs, mut symbols: Symbols, progress: &Progress) -> Result
         say("reading", done);
     }
     let (symbols, targets) = (&symbols, Targets::new());
-    let kernel_notes = Mutex::new(BTreeSet::new());
     let check = |path: &PathBuf| {
         let file = files::read_module(path)?;
         let kernel = Kernel::linux(args.kernel.as_deref(), &file)?;
-        kernel_notes.lock().unwrap_or_else(PoisonError::into_inner).extend(kernel.note.clone());
         let world = World::new(kernel.profile, symbols, &targets, std::iter::empty());
         let mut report = simulate::check(path, &file, &kernel, world, &[], None);
         report.findings.retain(|row| !args.allow.contains(&row.rule));
+        report.notes.extend(kernel.note);
         Ok(report)
     };
     let mut failed = None;
@@ -134,8 +132,6 @@ fn folder(args: &CheckArgs, mut symbols: Symbols, progress: &Progress) -> Result
     });
     let printed = print(&mut reports, args, progress);
     drop(reports);
-    let kernel_notes = kernel_notes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    kernel_notes.iter().try_for_each(|note| console::note(note))?;
     failed.map_or(printed, Err)
 }
 

@@ -39,7 +39,7 @@ impl Scenario {
         for given in &args.target {
             let (name, target) = read_target(given, profile)?;
             if targets.insert(name.clone(), target).is_some() {
-                return Err(Failure::Usage(format!("--target {name} is given twice")));
+                return Err(Failure::Usage(format!("--target {} is given twice", name.escape_default())));
             }
         }
         let module = Module::parse(file, profile).ok();
@@ -167,7 +167,7 @@ fn check_names(
         let own = if name.contains('-') { "; module names have underscores, not hyphens" } else { "" };
         let near = nearest(name, known.iter().map(String::as_str));
         let hint = match near {
-            Some(near) => format!("did you mean {near}?"),
+            Some(near) => format!("did you mean {}?", near.escape_default()),
             None => format!("give --target FILE.ko or a symbol file that lists [{name}]"),
         };
         return Err(Failure::Usage(format!("--event {event}: no module {name} is known{own}; {hint}")));

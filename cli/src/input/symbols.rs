@@ -52,7 +52,6 @@ struct Export {
 }
 
 /// A line of a Module.symvers.
-#[allow(dead_code, reason = "the simulation asks")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Symver {
     /// The version of the symbol, which Linux compares with that in `__versions`.
@@ -255,7 +254,6 @@ impl Symbols {
 const NEAR: usize = 5;
 
 /// The knowledge of the files. It says whether a missing symbol means that the kernel lacks it.
-#[allow(dead_code, reason = "the simulation asks")]
 impl Symbols {
     /// Whether a file lists the symbols of vmlinux, also those that are not exported.
     pub(crate) fn has_kernel_symbols(&self) -> bool {
@@ -268,6 +266,7 @@ impl Symbols {
     }
 
     /// Whether a file is a Module.symvers.
+    #[allow(dead_code, reason = "the simulation may ask")]
     pub(crate) fn has_symvers(&self) -> bool {
         self.has_symvers
     }
@@ -279,6 +278,7 @@ impl Symbols {
 
     /// Name, address and kind of all defined symbols of an object, in no particular order. Symbols
     /// of one name are neighbours and in the order of sympos.
+    #[allow(dead_code, reason = "the simulation may ask")]
     pub(crate) fn symbols_of(&self, object: &[u8]) -> impl Iterator<Item = (&[u8], u64, u8)> {
         let names = self.object(object).into_iter().flat_map(|object| &object.by_name);
         names.flat_map(|(name, same)| {
