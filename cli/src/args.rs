@@ -152,8 +152,10 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = CHECK_EXAMPLES)]
 pub(crate) struct CheckArgs {
-    /// The module (.ko, plain or compressed), - for standard input, or a directory with modules
-    pub(crate) module: PathBuf,
+    /// The module (.ko, plain or compressed), - for standard input, or a directory with modules. Several modules are loaded in this
+    /// order, as livepatches that add to each other or replace each other
+    #[arg(required = true)]
+    pub(crate) module: Vec<PathBuf>,
     /// Symbols: /proc/kallsyms, System.map or Module.symvers (plain or compressed)
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub(crate) symbols: Vec<PathBuf>,

@@ -149,7 +149,17 @@ rules! {
     /// `klp_patch_func`: `ftrace_location` finds nothing.
     FunctionNotTraced = c"function does not call the function tracer, so it cannot be replaced", Init, EINVAL, ALWAYS;
 
-    // Unloading (Linux semantics 17).
+    /// `klp_is_patch_compatible`: an earlier livepatch has a state that this one does not know, or
+    /// knows in an older version.
+    StateIncompatible = c"livepatch is not compatible with the states of an earlier one", Init, EINVAL, ALWAYS;
+
+    // Loading and unloading (Linux semantics 17).
+    /// `module_patient_check_exists`.
+    LoadedAlready = c"a module of this name is loaded", Validity, EEXIST, ALWAYS;
+    /// `klp_module_coming`.
+    NamedVmlinux = c"a module must not be called vmlinux", Init, EINVAL, ALWAYS;
+    /// `delete_module`.
+    NotLoaded = c"module is not loaded", Going, ENOENT, ALWAYS;
     /// `delete_module`: another module uses it. EAGAIN is EWOULDBLOCK.
     InUse = c"another module uses the module", Going, EAGAIN, ALWAYS;
     /// `delete_module`.

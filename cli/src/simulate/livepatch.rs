@@ -5,7 +5,7 @@ use super::findings::{Findings, Late};
 use super::init_calls;
 use super::memory::{ModuleMemory, State};
 use super::prediction::{ADDRESSES, Check, Errors};
-use super::report::{NotJudged, Phase};
+use super::report::{Applied, NotJudged, Phase};
 use super::resolved::Resolved;
 use super::traced::Traced;
 use super::world::World;
@@ -60,58 +60,76 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         }
     }
 
-    /// `klp_enable_patch`, called by the init function.
+    /// `klp_enable_patch`, called by the init function. Returns what it applies.
     pub(super) fn enable(
         &mut self,
         world: &mut World<'_>,
         errors: &mut Errors<'_, '_>,
         findings: &mut Findings<'_, '_>,
-    ) {
+    ) -> Option<Applied> {
         if !self.enabled {
             if is_livepatch(self.module) {
                 let detail = "the module does not call klp_enable_patch".to_owned();
                 findings.add(Finding::new(Lint::PatchesNothing), Some(detail));
             }
-            return;
+            return None;
         }
         self.memory.set_state(State::Coming);
         self.check_tree(errors);
         self.check_content(findings);
         self.check_names(world, findings);
-        let is_loaded = |object: &[u8]| world.is_loaded(&text(object));
+        let is_loaded = |object: &[u8]| object == abi::VMLINUX || world.is_loaded(&text(object));
         for finding in init_calls::find(self.module, &is_loaded) {
             findings.add(finding, None);
         }
-        for object in self.objects() {
-            let is_loaded = object.as_slice() == abi::VMLINUX || world.is_loaded(&text(&object));
-            if is_loaded {
-                self.judged.insert(text(&object));
-                let late = self.initialize(&object, Phase::Init, world, errors, findings);
-                findings.late(&late);
-                findings.values(self.memory, self.late.values(), Some(&text(&object)));
-            }
+        let loaded: Vec<_> = self.objects().into_iter().filter(|object| is_loaded(object)).collect();
+        let early = self.module.classes().filter(|(_, class)| matches!(class.class, Class::KlpEarly { .. }));
+        let mut applied = Applied::default();
+        applied.relocations = early.map(|(index, _)| self.module.relocations(index).len() as u64).sum();
+        for object in loaded {
+            self.judged.insert(text(&object));
+            applied += self.initialize(&object, Phase::Init, world, errors, findings);
         }
         self.memory.set_state(State::Live);
+        Some(applied)
     }
 
-    /// `klp_module_coming` for a loaded module. Returns whether the livepatch is for it.
+    /// `klp_module_coming` for a loaded module. Returns what is applied, or `None` if the livepatch
+    /// is not for it.
     pub(super) fn coming(
         &mut self,
         name: &str,
         world: &mut World<'_>,
         errors: &mut Errors<'_, '_>,
         findings: &mut Findings<'_, '_>,
-    ) -> bool {
+    ) -> Option<Applied> {
         if !self.enabled || !self.patches(name.as_bytes()) {
-            return false;
+            return None;
         }
         self.judged.insert(name.to_owned());
-        let late = self.initialize(name.as_bytes(), Phase::Coming, world, errors, findings);
-        findings.late(&late);
-        findings.init_symbols(self.late.values(), Some(name), world);
+        let applied = self.initialize(name.as_bytes(), Phase::Coming, world, errors, findings);
         findings.sympos(world);
-        findings.values(self.memory, self.late.values(), Some(name));
-        true
+        Some(applied)
+    }
+
+    /// Whether it replaces the livepatches before it.
+    pub(super) fn replaces(&self) -> bool {
+        self.tree.as_ref().is_ok_and(|tree| tree.replace == Some(true))
+    }
+
+    /// `klp_is_patch_compatible`: an earlier livepatch is loaded.
+    pub(super) fn check_states(&self, earlier: &Self, errors: &mut Errors<'_, '_>) {
+        let (Ok(tree), Ok(before)) = (&self.tree, &earlier.tree) else { return };
+        for state in before.states.iter().filter(|_| earlier.enabled) {
+            let own = tree.states.iter().find(|own| own.id == state.id);
+            let is_compatible = own.map_or(tree.replace != Some(true), |own| own.version >= state.version);
+            if !is_compatible {
+                let message = format!("livepatch: {} is not compatible with {}", self.name, earlier.name);
+                let check = Check::new(LoaderCheck::StateIncompatible, message, None);
+                let (id, version) = (state.id, state.version);
+                errors.check(Phase::Init, check.detail(format!("state {id:#x} has version {version} there")));
+            }
+        }
     }
 
     /// A list for the errors of an event.
@@ -307,18 +325,27 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         world: &mut World<'_>,
         errors: &mut Errors<'_, '_>,
         findings: &mut Findings<'_, '_>,
-    ) -> Late {
+    ) -> Applied {
         let mut late = Late { object: text(name), ..Late::default() };
-        let mut written = 0;
+        let mut applied = Applied::default();
         if name != abi::VMLINUX {
-            written = self.relocate(name, phase, world, errors, &mut late);
+            applied.relocations = self.relocate(name, phase, world, errors, &mut late);
         }
-        let failed = self.check_functions(name, phase, world, errors, findings);
-        if late.error.is_none() && failed && phase == Phase::Coming {
-            late.left = written;
-            late.section = self.late_sections(name).map(|(index, _)| index).next();
+        match self.check_functions(name, phase, world, errors, findings) {
+            Ok(functions) => applied.functions = functions,
+            Err(()) if late.error.is_none() && phase == Phase::Coming => {
+                late.left = applied.relocations;
+                late.section = self.late_sections(name).map(|(index, _)| index).next();
+            }
+            Err(()) => {}
         }
-        late
+        findings.late(&late);
+        if name != abi::VMLINUX {
+            let object = text(name);
+            findings.values(self.memory, self.late.values(), Some(&object));
+            findings.init_symbols(self.late.values(), Some(&object), world);
+        }
+        applied
     }
 
     /// Applies the late relocations for an object. Returns how many are written.
@@ -347,7 +374,10 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         done.written
     }
 
-    /// Looks the functions of an object up. Returns whether one cannot be replaced.
+    /// Looks the functions of an object up. Returns how many are replaced.
+    ///
+    /// # Errors
+    /// One of them cannot be replaced.
     fn check_functions(
         &self,
         name: &[u8],
@@ -355,13 +385,14 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         world: &mut World<'_>,
         errors: &mut Errors<'_, '_>,
         findings: &mut Findings<'_, '_>,
-    ) -> bool {
+    ) -> Result<u64, ()> {
         let mut not_traced = Vec::new();
         let mut failed = false;
         let functions: Vec<_> = self.tree_objects(name).flat_map(|object| &object.functions).collect();
         let object = text(name);
-        if !functions.is_empty() && !world.knows_symbols(name) {
-            return false;
+        let count = functions.len() as u64;
+        if count != 0 && !world.knows_symbols(name) {
+            return Ok(count);
         }
         let mut same: BTreeMap<&[u8], Vec<(u64, u8)>> = BTreeMap::new();
         for func in functions {
@@ -369,7 +400,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             let symbols = same.entry(func_name).or_insert_with(|| world.symbols(name, func_name));
             let location = || Some(Location::in_section(self.module, func.place.section, func.place.offset));
             let check = |check, message| Check::new(check, format!("livepatch: {message}"), location());
-            let (found, count) = (nth(symbols, func.sympos), symbols.len());
+            let (found, same) = (nth(symbols, func.sympos), symbols.len() as u64);
             let error = match found {
                 Ok((address, kind)) => {
                     match world.traced(name, func_name, address, kind) {
@@ -396,13 +427,8 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             failed = true;
             let message = match error {
                 LoaderCheck::FunctionNotFound => format!("{object} has no symbol {}", of(func)),
-                LoaderCheck::FunctionAmbiguous => format!("{object} has {count} symbols {}", of(func)),
-                _ => format!(
-                    "{object} has {} {}, not {}",
-                    plural(count as u64, "symbol"),
-                    of(func),
-                    func.sympos
-                ),
+                LoaderCheck::FunctionAmbiguous => format!("{object} has {same} symbols {}", of(func)),
+                _ => format!("{object} has {} {}, not {}", plural(same, "symbol"), of(func), func.sympos),
             };
             let mut check = check(error, message);
             for (number, (address, _)) in (1..).zip(symbols.iter()).take(ADDRESSES) {
@@ -418,7 +444,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         }
         failed |= !not_traced.is_empty();
         not_traced.into_iter().for_each(|check| errors.check(phase, check));
-        failed
+        if failed { Err(()) } else { Ok(count) }
     }
 }
 
@@ -470,5 +496,12 @@ fn nth(symbols: &[(u64, u8)], sympos: u64) -> Result<(u64, u8), LoaderCheck> {
         Some(_) if sympos == 0 && looked.len() > 1 => Err(LoaderCheck::FunctionAmbiguous),
         Some(_) if sympos != 0 && (looked.len() as u64) < sympos => Err(LoaderCheck::FunctionSympos),
         Some(found) => Ok(*found),
+    }
+}
+
+impl std::ops::AddAssign for Applied {
+    fn add_assign(&mut self, more: Self) {
+        self.relocations = self.relocations.saturating_add(more.relocations);
+        self.functions = self.functions.saturating_add(more.functions);
     }
 }

@@ -96,6 +96,7 @@ impl Prediction {
             phase: Some(phase),
             message: Some(message),
             errors: Vec::new(),
+            applied: None,
         }
     }
 
@@ -252,6 +253,7 @@ fn predict(mut found: Vec<Found>, counts: &HashMap<Kind, u64>) -> Prediction {
         phase: Some(phase(first)),
         message: Some(first.message.clone()),
         errors: found.into_iter().map(|found| found.row).collect(),
+        applied: None,
     }
 }
 

@@ -59,8 +59,8 @@ pub(crate) struct World<'s> {
     missing: Vec<String>,
     /// What was assumed and must be given, with the reason.
     unknown: BTreeSet<(String, String)>,
-    /// The checked module, once it is loaded: its name, and the modules that it depends on.
-    checked: Option<(String, Vec<String>)>,
+    /// The checked modules that are loaded: their names, and the modules that they depend on.
+    checked: Vec<(String, Vec<String>)>,
     /// The number of assumed addresses.
     placeholders: u64,
     pub(crate) area: Area,
@@ -100,7 +100,7 @@ impl<'s> World<'s> {
             assumed: BTreeSet::new(),
             missing: Vec::new(),
             unknown: BTreeSet::new(),
-            checked: None,
+            checked: Vec::new(),
             placeholders: 0,
             area: Area::default(),
         }
@@ -310,9 +310,9 @@ impl<'s> World<'s> {
         self.files
     }
 
-    /// Notes that the checked module is loaded and uses the modules that it depends on.
+    /// Notes that a checked module is loaded and uses the modules that it depends on.
     pub(super) fn set_checked(&mut self, name: &str, module: &Module<'_>) {
-        self.checked = Some((name.to_owned(), depends(module)));
+        self.checked.push((name.to_owned(), depends(module)));
     }
 
     /// A loaded module that uses module `name`.
@@ -322,7 +322,7 @@ impl<'s> World<'s> {
             let module = Module::parse(&target.file, self.profile);
             module.is_ok_and(|module| depends(&module).iter().any(|on| on == name))
         };
-        let checked = self.checked.as_ref().filter(|(_, on)| on.iter().any(|on| on == name));
+        let checked = self.checked.iter().find(|(_, on)| on.iter().any(|on| on == name));
         let checked = checked.map(|(checked, _)| checked.as_str());
         checked.or_else(|| Some({ loaded }.find(depends_on)?.name.as_str()))
     }
