@@ -163,7 +163,8 @@ fn print(
     args: &CheckArgs,
     progress: &Progress,
 ) -> Result<bool, Failure> {
-    let many = args.module.len() > 1 || args.module.iter().any(|path| path.is_dir());
+    let is_folder = args.module.iter().any(|path| path.is_dir());
+    let many = is_folder || args.module.len() > 1;
     // Standard error and standard output may be the same terminal.
     if args.format != CheckFormat::Text && std::io::stdout().is_terminal() {
         progress.finish();
@@ -178,11 +179,11 @@ fn print(
         let mut plain = reports.by_ref().map(|(report, _)| report);
         let written = match args.format {
             CheckFormat::Text => {
-                let mut shown = reports.by_ref().filter(|(_, denied)| *denied || !many);
+                let mut shown = reports.by_ref().filter(|(_, denied)| *denied || !is_folder);
                 shown.try_for_each(|(report, _)| {
                     progress.finish();
                     match console::is_quiet() {
-                        true => first_line(&report, out),
+                        true => text::first_line(&report, &mut out),
                         false => text::report(&report, &mut out),
                     }
                 })
@@ -197,19 +198,11 @@ fn print(
         reports.for_each(drop);
         progress.finish();
         match args.format {
-            CheckFormat::Text if many => written.and_then(|()| summary.print(out)),
+            CheckFormat::Text if is_folder => written.and_then(|()| summary.print(out)),
             _ => written,
         }
     })?;
     Ok(summary.denied != 0)
-}
-
-/// Prints the verdict.
-fn first_line(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
-    let mut text = Vec::new();
-    text::report(report, &mut text)?;
-    let line = text.split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default();
-    out.write_all(line)
 }
 
 /// Whether the exit code is 1.
