@@ -67,9 +67,9 @@ fn text(module: &Module<'_>, pointee: &Pointee) -> String {
         })
     };
     let named = |index: u32| names::symbol(module, index).filter(|name| !name.is_empty());
-    let holder = (1..table.len()).find(holds).and_then(|index| {
-        Some((named(index)?, pointee.offset.saturating_sub(table.get(index)?.st_value)))
-    });
+    let holder = (1..table.len())
+        .find(holds)
+        .and_then(|index| Some((named(index)?, pointee.offset.saturating_sub(table.get(index)?.st_value))));
     let section = || Some((names::section(module, pointee.section?)?, pointee.offset));
     let symbol = || Some((named(pointee.symbol)?, pointee.offset));
     match holder.or_else(section).or_else(symbol) {

@@ -53,7 +53,9 @@ pub fn check<M: Memory + ?Sized>(
     let module = loaded.module();
     for index in 1..module.object().section_count() {
         let Some(special) = of_section(loaded, index) else { continue };
-        let Some(size) = special.entry_size(version).filter(|_| special.is_read_by(version)) else { continue };
+        let Some(size) = special.entry_size(version).filter(|_| special.is_read_by(version)) else {
+            continue;
+        };
         let Some(target) = memory.target(index) else { continue };
         let Some(bytes) = target.bytes() else { continue };
         let relocations = Relocations { module, fields: sorted.fields };
@@ -261,8 +263,11 @@ impl Table<'_, '_> {
         };
         let (entries, others) = (length / 4, other.sh_size / 6);
         if entries != others {
-            let finding =
-                Finding { value: entries.abs_diff(others).saturating_mul(4), limit: self.size, ..Finding::new(Lint::SpecialSize) };
+            let finding = Finding {
+                value: entries.abs_diff(others).saturating_mul(4),
+                limit: self.size,
+                ..Finding::new(Lint::SpecialSize)
+            };
             self.report(finding, Warns, "warns that .orc_unwind has another number of entries", report);
         }
     }
@@ -304,7 +309,9 @@ impl Table<'_, '_> {
                 Some((Crashes, "stops with BUG, because the code is too long"))
             }
             // Linux writes a call of 5 bytes.
-            Role::Paravirt if site.size < 5 => Some((Crashes, "stops with BUG, because the code is too short")),
+            Role::Paravirt if site.size < 5 => {
+                Some((Crashes, "stops with BUG, because the code is too short"))
+            }
             Role::Paravirt | Role::Alternative if !is_whole => {
                 Some((Crashes, "writes past the end of the section"))
             }
@@ -332,7 +339,11 @@ impl Table<'_, '_> {
     const fn outside(&self, site: &Site) -> Option<(Harm, &'static str)> {
         match site.role {
             Role::Replacement if site.size == 0 => None,
-            Role::Paravirt | Role::Alternative | Role::Replacement | Role::Retpoline | Role::Return
+            Role::Paravirt
+            | Role::Alternative
+            | Role::Replacement
+            | Role::Retpoline
+            | Role::Return
             | Role::StaticCall => Some((Crashes, "reads or writes outside of the module")),
             Role::Endbr => Some((Warns, "warns, because there is no ENDBR")),
             Role::Trace => Some((Warns, "prints \"ftrace bug\" and turns ftrace off until the next boot")),
@@ -358,7 +369,7 @@ impl Table<'_, '_> {
         let opcode = prefix(code);
         let leads = self.leads_to(place, offset, opcode.saturating_add(1), b"__x86_return_thunk");
         let is_jump = u8_at(code, opcode) == Some(0xe9);
-        (!is_trampoline && !(is_jump && leads))
+        (!is_trampoline && (!is_jump || !leads))
             .then_some((Warns, "warns of a missing return thunk, and leaves the code as it is"))
     }
 
@@ -370,7 +381,10 @@ impl Table<'_, '_> {
             _ => return Some((Warns, "warns, because there is no branch")),
         };
         if self.leads_to(place, offset, branch, b"__x86_indirect_thunk_rsp") {
-            return Some((Crashes, "stops with BUG, because a branch to the address in RSP has no replacement"));
+            return Some((
+                Crashes,
+                "stops with BUG, because a branch to the address in RSP has no replacement",
+            ));
         }
         (!self.leads_to(place, offset, branch, b"__x86_indirect_thunk_"))
             .then_some((Warns, "warns, because the branch does not lead to a retpoline"))
@@ -389,7 +403,9 @@ impl Table<'_, '_> {
     /// late relocation leads anywhere.
     fn leads_to(&self, place: &Place, offset: u64, field: usize, name: &[u8]) -> bool {
         let offset = offset.saturating_add(field as u64);
-        let Some((is_early, symbol)) = self.relocations.symbol_at(place.section, offset) else { return false };
+        let Some((is_early, symbol)) = self.relocations.symbol_at(place.section, offset) else {
+            return false;
+        };
         let plain = symbol.strip_prefix(b".klp.sym.vmlinux.").unwrap_or(symbol);
         !is_early || plain.starts_with(name)
     }

@@ -52,7 +52,9 @@ pub(super) fn check<M: Memory + ?Sized>(
             let mut first = None;
             let mut branches = 0u64;
             for (entry, rela) in module.relocations(index).numbered() {
-                let Some(opcodes) = branch_to(module, target, rela.r_offset, rela.r_sym, thunk) else { continue };
+                let Some(opcodes) = branch_to(module, target, rela.r_offset, rela.r_sym, thunk) else {
+                    continue;
+                };
                 // The site begins with the opcode, or with the prefix before it.
                 let field = address.wrapping_add(rela.r_offset);
                 let is_listed = |before: u64| {
@@ -73,7 +75,12 @@ pub(super) fn check<M: Memory + ?Sized>(
                     value: branches,
                     ..Finding::new(Lint::ThunkNotListed)
                 };
-                report(Defect { finding, harm: Harm::Silent, then: "leaves the branches as they are", special });
+                report(Defect {
+                    finding,
+                    harm: Harm::Silent,
+                    then: "leaves the branches as they are",
+                    special,
+                });
             }
         }
     }
