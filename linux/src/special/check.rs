@@ -36,6 +36,9 @@ pub struct Sorted<'s> {
     pub thunk_sites: &'s [(Role, u64)],
 }
 
+/// The replacement is a direct call to the target of the original indirect one (6.8).
+const ALT_FLAG_DIRECT_CALL: u8 = 1 << 1;
+
 /// Reports the mistakes in the special sections that kernels of this version read.
 ///
 /// `memory` is that of the early pass, with its content after the pass. Special sections behind a
@@ -196,6 +199,9 @@ impl Table<'_, '_> {
                         wrong.add(site.entry, harm, then);
                     }
                 }
+                Pointers::Missing(..) if self.direct_call(&site, bytes, &[]).is_some() => {
+                    missing.add(site.entry, Crashes, "stops with BUG, because there is no indirect call");
+                }
                 // Linux writes over the entries after it.
                 Pointers::Missing(..) if self.is_overrun(&site, address, length) => {
                     missing.add(site.entry, Crashes, "writes over other entries of the table");
@@ -319,7 +325,7 @@ impl Table<'_, '_> {
             Role::Replacement if !is_whole && site.size != 0 => {
                 Some((Silent, "copies bytes from behind the section"))
             }
-            Role::Alternative => self.feature(site, bytes),
+            Role::Alternative => self.feature(site, bytes).or_else(|| self.direct_call(site, bytes, code)),
             Role::Return => self.return_site(&place, offset, code),
             Role::Retpoline => self.retpoline_site(&place, offset, code),
             Role::Endbr if !is_endbr(code) => Some((Warns, "warns, because there is no ENDBR")),
@@ -361,6 +367,20 @@ impl Table<'_, '_> {
         let mask = if self.size == 14 { 0xffff } else { 0x7fff };
         let feature = u32_at(bytes, at)? & mask;
         (feature >= 32 * 32).then_some((Crashes, "stops with BUG, because it does not know the CPU feature"))
+    }
+
+    /// `alt_replace_call` stops unless an indirect call is replaced by a direct one. An entry without
+    /// relocations leads to neither.
+    fn direct_call(&self, site: &Site, bytes: &[u8], code: &[u8]) -> Option<(Harm, &'static str)> {
+        if site.role != Role::Alternative {
+            return None;
+        }
+        let begin = to_index(site.entry.saturating_mul(self.size))?;
+        let [flags, _, length, replacement] = *bytes.get(begin..)?.get(10..14)?.first_chunk()?;
+        let is_direct_call = self.version >= (6, 8) && flags & ALT_FLAG_DIRECT_CALL != 0;
+        let is_right = code.starts_with(&[0xff, 0x15]) && (length, replacement) == (6, 5);
+        (is_direct_call && !is_right)
+            .then_some((Crashes, "stops with BUG, because there is no indirect call"))
     }
 
     fn return_site(&self, place: &Place, offset: u64, code: &[u8]) -> Option<(Harm, &'static str)> {
