@@ -28,4 +28,5 @@ mod output;
 #[path = "../reader/mod.rs"]
 mod reader;
 #[cfg(test)]
+mod special;
 mod verdict;

@@ -54,6 +54,8 @@ pub fn check<M: Memory + ?Sized>(
     report: &mut dyn FnMut(Defect),
 ) {
     let module = loaded.module();
+    let mut sections = module.object().sections().map(|(_, section)| section);
+    let unwind = sections.find(|section| module.object().section_is_named(section, b".orc_unwind"));
     for index in 1..module.object().section_count() {
         let Some(special) = of_section(loaded, index) else { continue };
         let Some(size) = special.entry_size(version).filter(|_| special.is_read_by(version)) else {
@@ -71,6 +73,7 @@ pub fn check<M: Memory + ?Sized>(
             pointers: pointers(special, version),
             version,
             size: u64::from(size),
+            unwind_entries: unwind.map(|section| section.sh_size / 6),
         };
         table.check(bytes, target.address(), report);
     }
@@ -130,6 +133,8 @@ struct Table<'a, 'f> {
     version: Version,
     /// Size of an entry in bytes.
     size: u64,
+    /// Number of entries of `.orc_unwind`.
+    unwind_entries: Option<u64>,
 }
 
 /// The state of the pointers of an entry.
@@ -259,21 +264,13 @@ impl Table<'_, '_> {
 
     /// The two tables of the unwinder have the same number of entries (`unwind_module_init`).
     fn unwind_tables(&self, length: u64, report: &mut dyn FnMut(Defect)) {
-        if self.special.name != ".orc_unwind_ip" {
-            return;
-        }
-        let object = self.relocations.module.object();
-        let mut sections = object.sections().map(|(_, section)| section);
-        let Some(other) = sections.find(|section| object.section_is_named(section, b".orc_unwind")) else {
+        let Some(others) = self.unwind_entries.filter(|_| self.special.name == ".orc_unwind_ip") else {
             return;
         };
-        let (entries, others) = (length / 4, other.sh_size / 6);
-        if entries != others {
-            let finding = Finding {
-                value: entries.abs_diff(others).saturating_mul(4),
-                limit: self.size,
-                ..Finding::new(Lint::SpecialSize)
-            };
+        let difference = (length / 4).abs_diff(others);
+        if difference != 0 {
+            let rest = difference.saturating_mul(4);
+            let finding = Finding { value: rest, limit: self.size, ..Finding::new(Lint::SpecialSize) };
             self.report(finding, Warns, "warns that .orc_unwind has another number of entries", report);
         }
     }
