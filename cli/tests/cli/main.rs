@@ -30,4 +30,5 @@ mod output;
 #[path = "../reader/mod.rs"]
 mod reader;
 #[cfg(test)]
+mod special;
 mod verdict;
