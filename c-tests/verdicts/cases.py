@@ -12,21 +12,28 @@ Steps are separated by spaces. The loader's side of relakit check hears of all b
   X, D      unload the checked module; D disables it first
   R:FILE    read a file of the guest, so that patched code runs
 """
-import struct
+from elf import SHF_ALLOC, SHF_INFO_LINK, SHF_RELA_LIVEPATCH, SHT_RELA, Section
 
-# What modules.builtin of all cases share; loaded by L: and K: steps.
+# The modules that L: and K: steps load, and that cases edit.
 BASES = ["vt_target", "vt_user", "vt_stays", "vt_special", "vt_plain", "vt_livepatch"]
-NONE, PC64, GOTPCREL, GOTPCRELX, REX_GOTPCRELX = 0, 24, 9, 41, 42
+NONE, PC32, ABS32, ABS32S, PC64, GOTPCREL, GOTPCRELX, REX_GOTPCRELX = 0, 2, 10, 11, 24, 9, 41, 42
 CASES = []
+# What the kernel logs if a module has done harm.
+COMPLAINT = "BUG:|WARNING:|Oops|general protection|ftrace bug|invalid opcode|kernel BUG|UBSAN|lockup"
 
 
 class Case:
-    """names: what a finding must match if the kernel accepts or crashes; patched: the functions that it intends to patch;
-    silent: the mistake is real, but the kernel of this test cannot notice it, so that relakit may report an error."""
+    """names: what the rule or the section of a finding must match, if the kernel accepts or complains;
+    patched: the functions that the livepatch intends to patch;
+    silent: the mistake is real, but the kernel of this test does not notice it, so that relakit may report an error;
+    undefined: what the kernel does depends on what it has in memory that is freed or sorted;
+    unknown: nothing is wrong, but only code says so, so that relakit may not judge it."""
 
-    def __init__(self, name, steps, source=None, base=None, edit=None, only=None, names="", patched="", silent=False):
+    def __init__(self, name, steps, source=None, base=None, edit=None, only=None, names="", patched="", silent=False,
+                 undefined=False, unknown=False):
         self.name, self.steps, self.source, self.base, self.edit = name, steps.split(), source, base, edit
-        self.only, self.names, self.patched, self.silent = only, names, patched.split(), silent
+        self.only, self.names, self.patched = only, names, patched.split()
+        self.silent, self.undefined, self.unknown = silent, undefined, unknown
 
     @property
     def module(self):
@@ -41,7 +48,8 @@ class Case:
 
 def case(*args, **kwargs):
     made = Case(*args, **kwargs)
-    assert made.name not in [other.name for other in CASES], made.name
+    for other in CASES:
+        assert made.name != other.name or None not in (made.only, other.only) and made.only != other.only, made.name
     CASES.append(made)
 
 
@@ -123,23 +131,23 @@ tree("vmlinux-twice", "P", CMDLINE, obj(None, func("version_proc_show")))
 tree("old-name-null", "P", obj(None, func(None)))
 tree("new-func-null", "P", obj(None, func("cmdline_proc_show", None)))
 tree("funcs-null", "P", obj("vt_target", None))
-tree("funcs-empty", "P D", obj(None), names="func|patch|tree", patched="cmdline_proc_show")
+tree("funcs-empty", "P D", obj(None), names="func|empty|patches", patched="cmdline_proc_show")
 tree("objects-null", "P", CMDLINE, patch=".mod = THIS_MODULE")
-tree("objects-empty", "P D", names="object|patch|tree", patched="cmdline_proc_show")
+tree("objects-empty", "P D", names="object|empty|patches", patched="cmdline_proc_show")
 tree("mod-null", "P", CMDLINE, patch=".objs = objects")
 tree("not-enabled", "P X", CMDLINE, enable="static int __init begin(void)\n{\n\treturn 0;\n}\nmodule_init(begin);\n"
      "static void __exit end(void)\n{\n}\nmodule_exit(end);\nextern void *tree;\nvoid *tree = &patch;",
-     names="enable|patch|tree|init", patched="cmdline_proc_show")
+     names="enable|patches", patched="cmdline_proc_show")
 tree("not-marked", "P", CMDLINE, info="")
 
-tree("object-55", COMING, obj("v" * 55, func("target_call")), names="object|name", patched=TARGET_CALL)
+tree("object-55", COMING, obj("v" * 55, func("target_call")), names="object", patched=TARGET_CALL)
 tree("object-56", "P", obj("v" * 56, func("target_call")))
-tree("object-misspelt", COMING, obj("vt_tagret", func("target_call")), names="object|name", patched=TARGET_CALL)
-tree("object-hyphen", COMING, obj("vt-target", func("target_call")), names="object|name", patched=TARGET_CALL)
-tree("object-case", COMING, obj("VT_target", func("target_call")), names="object|name", patched=TARGET_CALL)
-tree("object-ko", COMING, obj("vt_target.ko", func("target_call")), names="object|name", patched=TARGET_CALL)
-tree("object-empty", COMING, obj("", func("target_call")), names="object|name", patched=TARGET_CALL)
-tree("object-vmlinux", "P D", obj("vmlinux", func("cmdline_proc_show")), names="object|name|vmlinux",
+tree("object-misspelt", COMING, obj("vt_tagret", func("target_call")), names="object", patched=TARGET_CALL)
+tree("object-hyphen", COMING, obj("vt-target", func("target_call")), names="object", patched=TARGET_CALL)
+tree("object-case", COMING, obj("VT_target", func("target_call")), names="object", patched=TARGET_CALL)
+tree("object-ko", COMING, obj("vt_target.ko", func("target_call")), names="object", patched=TARGET_CALL)
+tree("object-empty", COMING, obj("", func("target_call")), names="object", patched=TARGET_CALL)
+tree("object-vmlinux", "P D", obj("vmlinux", func("cmdline_proc_show")), names="object|vmlinux",
      patched="cmdline_proc_show")
 tree("name-511", TWICE, obj("vt_target", func("n" * 511)))
 tree("name-512", "P", obj("vt_target", func("n" * 512)))
@@ -158,7 +166,7 @@ tree("init-module-coming", "P L:vt_target U:vt_target L:vt_target", obj("vt_targ
 tree("data-module-live", "L:vt_target P", obj("vt_target", func("target_count")))
 tree("data-module-coming", TWICE, obj("vt_target", func("target_count")))
 tree("new-func-data", "P R:/proc/cmdline", obj(None, func("cmdline_proc_show", "(void *)&numbers")),
-     before="static int numbers[4] = { 1 };", names="func|tree|new")
+     before="static int numbers[4] = { 1 };", names="func|new")
 
 CALLBACK = """static int refuse(struct klp_object *object)
 {
@@ -171,8 +179,11 @@ static int allow(struct klp_object *object)
 """
 UNUSED = "\nvoid *both[] = { refuse, allow };"
 tree("callback-good", COMING, obj("vt_target", func("target_call"), more=", .callbacks.pre_patch = allow"),
-     before=CALLBACK + "extern void *both[];" + UNUSED, patched=TARGET_CALL)
+     before=CALLBACK + "extern void *both[];" + UNUSED, patched=TARGET_CALL, unknown=True)
 tree("callback-refuses", "P", obj(None, func("cmdline_proc_show"), more=", .callbacks.pre_patch = refuse"),
+     before=CALLBACK + "extern void *both[];" + UNUSED)
+tree("callback-refuses-live", "L:vt_target P",
+     obj("vt_target", func("target_call"), more=", .callbacks.pre_patch = refuse"),
      before=CALLBACK + "extern void *both[];" + UNUSED)
 tree("callback-refuses-coming", TWICE, obj("vt_target", func("target_call"), more=", .callbacks.pre_patch = refuse"),
      before=CALLBACK + "extern void *both[];" + UNUSED)
@@ -230,7 +241,7 @@ klp("callback-refuses-coming", TWICE,
 INIT_SYMBOL = SECRET.replace("target, twin, %d", "target, target_begin, 0")
 klp("late-init-symbol-coming", COMING, PATCHED, before=INIT_SYMBOL, patched=TARGET_CALL, silent=True)
 klp("late-init-symbol-live", "L:vt_target P", PATCHED, before=INIT_SYMBOL)
-klp("object-not-patched", "P L:vt_target D", CMDLINE, before=SECRET % 1, names="object|skipped|patched",
+klp("object-not-patched", "P L:vt_target D", CMDLINE, before=SECRET % 1, names="object|skipped",
     patched="vt_target:target_call")
 EARLY_CALL = """static int __init begin(void)
 {
@@ -243,14 +254,22 @@ static void __exit end(void)
 module_init(begin);
 module_exit(end);
 """
-klp("init-calls-late", "P L:vt_target", PATCHED, names="init|late",
+klp("init-calls-late", "P L:vt_target", PATCHED, names="init",
     before=SECRET % 1 + "static int (*volatile secret)(int n) = target_secret;", enable=EARLY_CALL % "secret(1);")
-klp("init-calls-late-live", "L:vt_target P", PATCHED, names="init|late",
+klp("init-calls-late-live", "L:vt_target P", PATCHED, names="init",
     before=SECRET % 1 + "static int (*volatile secret)(int n) = target_secret;", enable=EARLY_CALL % "secret(1);")
 klp("init-calls-later", "L:vt_target P D", PATCHED, patched=TARGET_CALL,
     before=SECRET % 1 + "static int (*volatile secret)(int n) = target_secret;",
     enable=EARLY_CALL.replace("%s\n\treturn klp_enable_patch(&patch);",
                               "int error = klp_enable_patch(&patch);\n\n\treturn error ? error : secret(1) == 77;"))
+INIT_USER = SECRET % 1 + """static noinline int __init early_user(int n)
+{
+	return target_secret(n);
+}
+"""
+INTO_INIT = EARLY_CALL % "if (replacement())\n\t\treturn early_user(1);"
+klp("into-init-live", LIVE, PATCHED, before=INIT_USER, enable=INTO_INIT, patched=TARGET_CALL, silent=True)
+klp("into-init-coming", COMING, PATCHED, before=INIT_USER, enable=INTO_INIT, names="init", undefined=True)
 JUMP = """extern struct static_key_false %s KLP(%s, %s, 0);
 int patched_key(void);
 int patched_key(void)
@@ -262,9 +281,9 @@ int patched_key(void)
 """
 klp("jump-early", "P D", obj(None, func("cmdline_proc_show", "patched_key")), patched="cmdline_proc_show",
     before="#include <linux/jump_label.h>\n" + JUMP % ("key", "vmlinux", "sched_schedstats", "key"))
-klp("jump-late-live", "L:vt_target P D", obj("vt_target", func("target_call", "patched_key")), names="jump_table|special",
+klp("jump-late-live", "L:vt_target P D", obj("vt_target", func("target_call", "patched_key")), names="jump_table",
     patched=TARGET_CALL, before="#include <linux/jump_label.h>\n" + JUMP % ("key", "vt_target", "target_key", "key"))
-klp("jump-late-coming", "P L:vt_target D", obj("vt_target", func("target_call", "patched_key")), names="jump_table|special",
+klp("jump-late-coming", "P L:vt_target D", obj("vt_target", func("target_call", "patched_key")), names="jump_table",
     patched=TARGET_CALL, before="#include <linux/jump_label.h>\n" + JUMP % ("key", "vt_target", "target_key", "key"))
 
 
@@ -314,14 +333,25 @@ def repeat(_, entries):
 
 for when, base, steps in (("early", "klp-early", "P"), ("live", "klp-late-live", "L:vt_target P"),
                           ("coming", "klp-late-coming", TWICE)):
-    edited(f"klp-32-overflow-{when}", base, steps, first_type(10))
+    edited(f"klp-32-overflow-{when}", base, steps, first_type(ABS32))
     edited(f"klp-type-9-{when}", base, steps, first_type(GOTPCREL))
     edited(f"klp-type-42-{when}", base, steps, first_type(REX_GOTPCRELX))
     edited(f"klp-ordinary-symbol-{when}", base, steps, change_klp(ordinary_symbol))
     edited(f"klp-field-twice-{when}", base, steps, change_klp(repeat))
+
+
+def sign_extended(addend):
+    """A field of type 32S: kernel addresses fit, and others do not."""
+    def change(_, entries):
+        entries[0][2:] = ABS32S, addend
+    return change_klp(change)
+
+
+edited("klp-32s-early", "klp-early", "P D", sign_extended(0), patched="cmdline_proc_show", silent=True)
+edited("klp-32s-overflow-early", "klp-early", "P", sign_extended(-0x80000000))
 edited("klp-type-41-early", "klp-early", "P", first_type(GOTPCRELX))
 edited("klp-vmlinux-symbol-late", "klp-early", "L:vt_target P", rename_klp_section(".klp.rela.vt_target..text"),
-       silent=True, names="object|skipped|patched", patched="vt_target:target_call")
+       silent=True, names="object|skipped", patched="vt_target:target_call")
 edited("klp-vmlinux-symbol-coming", "klp-late-coming", TWICE,
        rename_klp_symbol(".klp.sym.vt_target.target_secret,0", ".klp.sym.vmlinux.cmdline_proc_show,0"))
 edited("klp-section-no-object", "klp-early", "P", rename_klp_section(".klp.rela..text"))
@@ -383,12 +413,34 @@ SPECIAL = [
 case("special-good", "P X", base="vt_special", edit=lambda elf: None)
 for name, size, cut_by, version in SPECIAL:
     short = name.strip("._").replace("_", "-")
-    suffix = "" if version in (None, "6.12") or short == "parainstructions" else "-old"
     if short != "orc-unwind":  # has no relocations
-        edited(f"special-{short}-zero{suffix}", "vt_special", "P X", without_relocations((name, size, cut_by)), only=version,
-               names=name.replace(".", r"\.") + "|special", silent=True)
-        edited(f"special-{short}-cut{suffix}", "vt_special", "P X", cut((name, size, cut_by)), only=version,
-               names=name.replace(".", r"\.") + "|special", silent=True)
+        edited(f"special-{short}-zero", "vt_special", "P X", without_relocations((name, size, cut_by)), only=version,
+               names=name.replace(".", r"\."), silent=True)
+        edited(f"special-{short}-cut", "vt_special", "P X", cut((name, size, cut_by)), only=version,
+               names=name.replace(".", r"\."), silent=True)
+
+
+edited("special-parainstructions-cut-pointer", "vt_special", "P X", cut((".parainstructions", 16, 9)), only="6.1",
+       names=r"\.parainstructions", silent=True)
+
+
+def written_late(name, size):
+    """The first entry of a section gets its relocation when vt_target is loaded: zero until then."""
+    def edit(elf):
+        without_relocations((name, size, 0))(elf)
+        late = Section((0, SHT_RELA, SHF_ALLOC | SHF_INFO_LINK | SHF_RELA_LIVEPATCH, 0, 0, 0, elf.sections.index(elf.symtab),
+                        elf.sections.index(elf.get(name)), 8, 24), b"")
+        symbol = elf.symbol(".klp.sym.vt_target.target_secret,0")
+        elf.set_entries(late, [[0, symbol, PC64 if size == 8 else PC32, 0]])
+        elf.rename_section(late, f".klp.rela.vt_target.{name}")
+        elf.sections.append(late)
+    return edit
+
+
+for name, size in ((".return_sites", 4), (".orc_unwind_ip", 4), ("__mcount_loc", 8)):
+    edited(f"special-{name.strip('._').replace('_', '-')}-late", "klp-late-coming", COMING, written_late(name, size),
+           names=name.replace(".", r"\."), silent=True, patched=TARGET_CALL,
+           undefined=name == ".orc_unwind_ip")  # the kernel has sorted it
 
 
 def mcount_elsewhere(elf):
@@ -447,11 +499,12 @@ def other_flags(strings):
     return [text.replace(" mod_unload", "") if text.startswith("vermagic=") else text for text in strings]
 
 
-def wrong_crc(elf):
-    """The CRC of kobject_put in __versions: 8 bytes before its name."""
-    data = elf.get("__versions").data
-    at = data.index(b"kobject_put\0") - 8
-    data[at] ^= 1
+def wrong_crc(name):
+    """Changes the CRC of a symbol in __versions: 8 bytes before its name."""
+    def edit(elf):
+        data = elf.get("__versions").data
+        data[data.index(name.encode() + b"\0") - 8] ^= 1
+    return edit
 
 
 def no_version(elf):
@@ -515,26 +568,28 @@ def name_in_struct(name):
 
 
 case("evidence-good", "P X", base="vt_plain", edit=lambda elf: None)
-edited("evidence-crc", "vt_plain", "P", wrong_crc)
-edited("evidence-crc-absent", "vt_plain", "P X", no_version, silent=True, names="version|crc")
+edited("evidence-crc", "vt_plain", "P", wrong_crc("kobject_put"))
+edited("evidence-crc-layout", "vt_plain", "P", wrong_crc("module_layout"))
+edited("evidence-depends-only", "vt_plain", "P X", replace("depends", "vt_absent"), silent=True)
+edited("evidence-crc-absent", "vt_plain", "P X", no_version, silent=True)
 edited("evidence-gpl", "vt_plain", "P", replace("license", "Proprietary"))
 edited("evidence-licence-missing", "vt_plain", "P", modinfo(lambda s: [t for t in s if not t.startswith("license=")]))
 edited("evidence-dual-licence", "vt_plain", "P X", replace("license", "Dual MIT/GPL"))
 edited("evidence-import-missing", "vt_plain", "P", rename_import("kobject_put", "kobject_pat"))
 edited("evidence-import-not-exported", "vt_plain", "P", rename_import("kobject_put", "cmdline_proc_show"))
 edited("evidence-import-strong", "vt_plain", "P", strong)
-edited("evidence-vermagic-release", "vt_plain", "P X", modinfo(other_release), silent=True, names="vermagic|release|version")
+edited("evidence-vermagic-release", "vt_plain", "P X", modinfo(other_release), silent=True)
 edited("evidence-vermagic-release-no-versions", "vt_plain", "P", both(modinfo(other_release), no_versions))
 edited("evidence-vermagic-flags", "vt_plain", "P", modinfo(other_flags))
 edited("evidence-no-vermagic", "vt_plain", "P X", modinfo(lambda s: [t for t in s if not t.startswith("vermagic=")]),
-       silent=True, names="vermagic|release|version")
-edited("evidence-no-versions", "vt_plain", "P X", no_versions, silent=True, names="version|crc")
-edited("evidence-struct-small", "vt_plain", "P", this_module_size(-64), silent=True, names="struct module|this_module")
-edited("evidence-struct-large", "vt_plain", "P X", this_module_size(64), silent=True, names="struct module|this_module")
-edited("evidence-init-moved", "vt_plain", "P", move_relocation(0, 8), silent=True, names="struct module|this_module|init")
-edited("evidence-exit-moved", "vt_plain", "P", move_relocation(1, 8), silent=True, names="struct module|this_module|exit")
-edited("evidence-name-changed", "vt_plain", "P", name_in_struct("vt_plane"), silent=True, names="name")
-edited("evidence-name-empty", "vt_plain", "P", name_in_struct(""), silent=True, names="name")
+       silent=True)
+edited("evidence-no-versions", "vt_plain", "P X", no_versions, silent=True)
+edited("evidence-struct-small", "vt_plain", "P", this_module_size(-64), silent=True)
+edited("evidence-struct-large", "vt_plain", "P X", this_module_size(64), silent=True)
+edited("evidence-init-moved", "vt_plain", "P", move_relocation(0, 8), silent=True)
+edited("evidence-exit-moved", "vt_plain", "P", move_relocation(1, 8), silent=True)
+edited("evidence-name-changed", "vt_plain", "P", name_in_struct("vt_plane"), silent=True)
+edited("evidence-name-empty", "vt_plain", "P", name_in_struct(""), silent=True)
 edited("evidence-dependency-missing", "vt_user", "P", lambda elf: None)
 edited("evidence-dependency-live", "vt_user", "L:vt_target P X", lambda elf: None)
 NAMESPACE = """// SPDX-License-Identifier: MIT OR Apache-2.0

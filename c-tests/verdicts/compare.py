@@ -13,10 +13,9 @@ import sys
 
 import cases
 
-COMPLAINT = re.compile(r"BUG:|WARNING:|Oops|general protection|ftrace bug|invalid opcode|kernel BUG|UBSAN|lockup")
 # Lines that every first out-of-tree module or livepatch of a boot causes.
 NOISE = re.compile(r"taints kernel|tainting kernel|module verification failed|^livepatch: (enabling|'\S+': (starting|"
-                   r"patching complete|unpatching complete))|module license '|Disabling lock debugging")
+                   r"patching complete|unpatching complete))|module license '|Disabling lock debugging|^tsc: |^clocksource: ")
 TRACE = re.compile(r"^(CPU:|Hardware name|Call Trace|RSP:|RAX:|RDX:|RBP:|R10:|R13:|FS:|CS:|CR2:|Code:|Modules linked| |</?TASK>|"
                    r"---\[|\?|PGD|RIP: 0033|Call trace|note: load|ORIG_RAX)")
 
@@ -28,7 +27,7 @@ class Step:
     @property
     def complaint(self):
         """Whether the kernel has complained, been stopped, or shut ftrace off."""
-        return any(COMPLAINT.search(line) for line in self.lines) or self.result in (None, "killed") or self.ftrace == "0"
+        return any(re.search(cases.COMPLAINT, line) for line in self.lines) or self.result in (None, "killed") or self.ftrace == "0"
 
     def show(self):
         name = self.result
@@ -111,13 +110,17 @@ def report(case, relakit, version, modules, symbols):
 
 
 def same(number, name):
-    return name == errno.errorcode[number] or number == errno.EAGAIN and name == "EWOULDBLOCK"
+    return name == errno.errorcode.get(number, 0) or number == errno.EAGAIN and name == "EWOULDBLOCK"
 
 
 def findings(names, report_, severities):
-    """Whether a finding of one of the severities matches `names`."""
-    return any(finding["severity"] in severities and re.search(names, json.dumps(finding), re.I)
-               for finding in report_["findings"])
+    """Whether the rule or a section of a finding of one of the severities matches `names`."""
+    for finding in report_["findings"]:
+        place = finding.get("place") or {}
+        texts = [finding["rule"], place.get("section_name") or "", place.get("target_name") or ""]
+        if finding["severity"] in severities and any(re.search(names, text, re.I) for text in texts):
+            return True
+    return False
 
 
 def never_patches(case, steps):
@@ -127,8 +130,10 @@ def never_patches(case, steps):
 
 
 def kernel_kind(case, steps):
-    """What a report must agree with: `complains`, `refuses`, `never patches` or `works`."""
+    """What a report must agree with: `undefined`, `complains`, `refuses`, `never patches` or `works`."""
     checked = [step for step in steps if step.label != "cleaning"]
+    if case.undefined:
+        return "undefined"
     if any(step.complaint for step in checked):
         return "complains"
     if any(step.result != "0" for step in checked):
@@ -141,8 +146,14 @@ def judge(case, steps, report_):
     unsure = report_["verdict"] == "not-judged"
     if report_["verdict"] == "no report":
         return False, report_["message"]
+    if case.undefined:
+        if any(one["verdict"] == "unsafe" for one in [report_] + report_["steps"]):
+            return True, "unsafe"
+        if findings(case.names, report_, ("error",)):
+            return True, "error"
+        return (None, "not judged") if unsure else (False, f"undefined, relakit: no error {case.names}")
     given = iter(report_["steps"])
-    verdict, refused = None, False
+    verdict, refused, complains = None, False, kernel_kind(case, steps) == "complains"
     for step, (label, event) in zip(steps, zip(case.steps, events(case))):
         if label == "P":
             verdict = report_
@@ -169,12 +180,16 @@ def judge(case, steps, report_):
                 return False, f"{label}: {errno.errorcode[int(step.result)]}, relakit: {said} {verdict['errno'] or ''}".rstrip()
             if label == "P":
                 return (None, "not judged") if unsure else (True, "rejected")
+        elif said == "unsafe" and complains:
+            return True, "unsafe"
         elif said == "unsafe" and case.silent:
             return True, "unsafe, the kernel does not notice"
         elif said not in ("accepted", "not-judged"):
             return False, f"{label}: works, relakit: {said} {verdict['errno'] or ''}".rstrip()
     if len(steps) < len(case.steps):
         return False, "the kernel has not done all steps"
+    if unsure and kernel_kind(case, steps) == "works" and not (case.silent or case.unknown):
+        return False, "works, relakit: not judged"
     if unsure:
         return None, "not judged"
     if refused:
@@ -206,14 +221,18 @@ def controls(chosen, answers):
         steps = answers[case.name]
         kind = kernel_kind(case, steps)
         lies = []
-        if kind in ("complains", "refuses") or kind == "never patches" and not case.silent:
+        if kind in ("complains", "refuses", "undefined") or kind == "never patches" and not case.silent:
             lies.append(("accepted", 0))
-        if kind != "works" and kind != "never patches":
+        if kind not in ("works", "never patches"):
             lies.append(("accepted", 1))  # with a finding about something else
-        if kind != "complains":
+        if kind == "undefined":
+            lies.append(("rejected", errno.EXDEV))
+        elif kind != "complains":
             lies.append(("rejected", errno.EXDEV))
             if not case.silent:
                 lies.append(("unsafe", 0))
+            if kind == "works" and not (case.silent or case.unknown):
+                lies.append(("not-judged", 0))
         elif not any(step.result == str(errno.EXDEV) for step in steps):
             lies.append(("rejected", errno.EXDEV))
         for verdict, number in lies:

@@ -75,6 +75,7 @@ def plan(case):
 
 def plans(version, collected, to):
     os.makedirs(os.path.join(to, "base"))
+    write(os.path.join(to, "complaint"), f"{cases.COMPLAINT}\n")
     for base in cases.BASES:
         shutil.copy(os.path.join(collected, f"{base}.ko"), os.path.join(to, "base"))
     for number, case in enumerate(of(version)):
