@@ -94,7 +94,7 @@ pub(crate) fn diagnostic(item: &Diagnostic, file: &str, out: &mut impl Write) ->
     }
     let mut lines = item.facts();
     lines.extend(item.help.as_ref().map(|help| format!("{bold}help{bold:#}: {}", sentence(help))));
-    lines.extend(item.rule.map(|rule| format!("{bold}note{bold:#}: {}", diagnostics::page(rule))));
+    lines.extend(item.rule.map(|rule| format!("{bold}note{bold:#}: relakit explain {rule}")));
     lines.iter().try_for_each(|line| writeln!(out, "   {blue}={blue:#} {line}"))
 }
 
