@@ -115,6 +115,13 @@ fn cases() -> Vec<(Lint, Builder, Builder)> {
         builder.rela(target, &[(0, symbol, R_64, 0)]);
         builder
     };
+    // The strings have 4 bytes.
+    let beyond = |addend| {
+        let mut builder = livepatch();
+        let target = builder.section(".more", PROGBITS, ALLOC, vec![0; 16]);
+        builder.rela(target, &[(0, 1, R_64, addend)]);
+        builder
+    };
     let sized = |more: usize| {
         let mut builder = late(&one);
         builder.at(LATE).bytes.extend(vec![0; more]);
@@ -213,12 +220,23 @@ fn cases() -> Vec<(Lint, Builder, Builder)> {
         ),
         (Lint::SymposNotNeeded, with_symbol(".klp.sym.a.f,1"), with_symbol(".klp.sym.a.twice,1")),
         (Lint::SymposMissing, with_symbol(".klp.sym.a.twice,0"), with_symbol(".klp.sym.a.twice,2")),
+        (Lint::BeyondSection, beyond(21), beyond(20)),
     ]
 }
 
 /// RelocFlags that a module by itself cannot show: they need its life, or what its special sections say when it is loaded.
-const ELSEWHERE: &[Lint] =
-    &[Lint::LateIntoRewritten, Lint::HalfApplied, Lint::NotCleared, Lint::NeverCleared];
+const ELSEWHERE: &[Lint] = &[
+    Lint::LateIntoRewritten,
+    Lint::HalfApplied,
+    Lint::NotCleared,
+    Lint::NeverCleared,
+    Lint::SpecialSize,
+    Lint::SpecialLayout,
+    Lint::SpecialNotRelocated,
+    Lint::SpecialTarget,
+    Lint::TraceSite,
+    Lint::ThunkNotListed,
+];
 
 #[test]
 fn each_rule_is_shown_by_itself_and_not_by_what_comes_close() {

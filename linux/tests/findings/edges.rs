@@ -5,6 +5,7 @@ use relakit::Profile;
 use relakit_model::image::{ALLOC, Builder, GLOBAL, LIVEPATCH, PROGBITS, R_64, REL, RELA, UNDEF, WEAK};
 
 const LINUX: Profile = Profile::LINUX_6_12;
+const EXEC: u64 = 4;
 
 /// A livepatch of `object`: section 1 is patched, and a pointer leads to the object's name.
 fn livepatch(object: &str) -> Builder {
@@ -85,5 +86,37 @@ fn a_livepatch_symbols_name_wants_its_section_index() {
         let mut builder = livepatch("a");
         builder.symbol(name, WEAK, shndx, 0);
         assert_eq!(said(&builder), expected, "{name} {shndx:#x}");
+    }
+}
+
+#[test]
+fn code_may_lead_further_beyond_a_section_than_data_and_any_distance_before_it() {
+    for (flags, addend, is_far) in [
+        (0, -16, false),
+        (0, -17, true),
+        (0, 64 + 16, false),
+        (0, 64 + 17, true),
+        (EXEC, -0x7000_0000, false),
+        (EXEC, 64 + 8192, false),
+        (EXEC, 64 + 8193, true),
+    ] {
+        let mut builder = livepatch("a");
+        let target = builder.section(".more", PROGBITS, ALLOC | flags, vec![0; 8]);
+        let data = builder.symbol("", 3, 1, 0);
+        builder.rela(target, &[(0, data, R_64, addend)]);
+        let expected: &[&str] = if is_far { &["beyond-section"] } else { &[] };
+        assert_eq!(said(&builder), expected, "{flags} {addend}");
+    }
+}
+
+#[test]
+fn a_symbol_of_per_cpu_data_or_of_the_kernel_has_no_section_to_leave() {
+    for (name, shndx) in [(".data..percpu", None), (".data.more", Some(UNDEF)), (".data.more", Some(0xfff1))] {
+        let mut builder = livepatch("a");
+        let other = builder.data(name, 8);
+        let symbol = builder.symbol("x", GLOBAL, shndx.unwrap_or(u16::try_from(other).unwrap()), 0);
+        let target = builder.data(".pointers", 8);
+        builder.rela(target, &[(0, symbol, R_64, 0x10_0000)]);
+        assert_eq!(said(&builder), [""; 0], "{name} {shndx:?}");
     }
 }

@@ -8,6 +8,7 @@
     reason = "test code: what is not as it should be is a failed test"
 )]
 
+mod check;
 mod formats;
 mod instructions;
 mod ordering;
