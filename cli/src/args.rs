@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::explain;
 use crate::simulate::Event;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -35,6 +36,16 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     Apply(ApplyArgs),
     Check(CheckArgs),
+    /// Explain a rule of the check, or list all rules
+    ///
+    /// The page says what a finding means, why Linux does not notice it, what it looks like, and what
+    /// to do. Without a rule, the output lists all rules with their severities and messages.
+    #[command(after_help = "Example:\n  relakit explain half-applied")]
+    Explain {
+        /// The name of the rule, as in error[half-applied]
+        #[arg(value_parser = explained(), hide_possible_values = true)]
+        rule: Option<String>,
+    },
     /// Show the life of a built-in livepatch
     ///
     /// The demo classifies the relocations, applies the early ones, and lists the special sections.
@@ -256,6 +267,11 @@ fn rules() -> impl TypedValueParser<Value = Lint> {
     let find = |text: String| Lint::ALL.iter().find(|rule| rule.name() == text).copied();
     PossibleValuesParser::new(Lint::ALL.iter().map(value))
         .try_map(move |text| find(text).ok_or("unknown rule"))
+}
+
+/// All rules, also those for errors of the kernel, which --allow refuses.
+fn explained() -> PossibleValuesParser {
+    PossibleValuesParser::new(explain::rules().map(|rule| PossibleValue::new(rule.name).help(rule.message)))
 }
 
 fn severities() -> impl TypedValueParser<Value = Severity> {

@@ -2,7 +2,8 @@
 //!
 //! The modules are layers in the order of the data flow: `input` reads what the user gives, `view` says
 //! what is in a module, `simulate` predicts what a kernel does with it, `diagnostics` makes one list of
-//! errors and findings, `output` prints. The commands (`inspect`, `apply`, `check`, `demo`) connect them.
+//! errors and findings, `output` prints. The commands (`inspect`, `apply`, `check`, `explain`, `demo`) connect
+//! them.
 #![forbid(unsafe_code)]
 
 mod apply;
@@ -11,6 +12,7 @@ mod check;
 mod console;
 mod demo;
 mod diagnostics;
+mod explain;
 mod failure;
 mod input;
 mod inspect;
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args),
         Command::Apply(args) => apply::run(args, &args::steps(&matches)),
         Command::Check(args) => check::run(args),
+        Command::Explain { rule } => explain::run(rule.as_deref()),
         Command::Demo => demo::run(),
         Command::Completions { shell } => completions(*shell),
         Command::Man { out } => man(out),

@@ -128,7 +128,7 @@ fn several(items: &[Diagnostic], file: &str, out: &mut impl Write) -> io::Result
     }
     let mut lines = Vec::new();
     lines.extend(item.help.as_ref().map(|help| format!("{bold}help{bold:#}: {}", sentence(help))));
-    lines.extend(item.rule.map(|rule| format!("{bold}note{bold:#}: {}", diagnostics::page(rule))));
+    lines.extend(item.rule.map(|rule| format!("{bold}note{bold:#}: relakit explain {rule}")));
     lines.iter().try_for_each(|line| writeln!(out, "   {blue}={blue:#} {line}"))
 }
 
