@@ -63,6 +63,8 @@ const PAGES: &[(&str, &str)] = pages! {
     "init-symbol"
     "init-calls-late"
     "this-module-layout"
+    "patches-nothing"
+    "new-func-not-code"
     "kernel-rejects"
     "kernel-unsafe"
     "not-judged"

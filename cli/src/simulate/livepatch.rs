@@ -281,7 +281,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             }
             for func in object.functions.iter().filter(|func| func.is_data) {
                 let detail = format!("the function is {} of {}", of(func), object.name());
-                found(Lint::ReplacementNotCode, Some(func.place), detail);
+                found(Lint::NewFuncNotCode, Some(func.place), detail);
             }
         }
     }

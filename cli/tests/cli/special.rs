@@ -1,12 +1,17 @@
 //! Mistakes in special sections.
 
-use super::elf::{PROGBITS, SHN_ABS, module, section};
+use super::elf::{PROGBITS, SHN_ABS, module_with, section, this_module};
 use super::help::{Folder, json};
 use serde_json::Value;
 
 /// A module with one entry without relocations in a special section.
 fn broken(name: &str, size: usize) -> Vec<u8> {
-    module(vec![section(name, PROGBITS, 2, vec![0; size])], &[("value", SHN_ABS, 0)])
+    named("evil", name, size)
+}
+
+fn named(module: &str, name: &str, size: usize) -> Vec<u8> {
+    let sections = vec![section(name, PROGBITS, 2, vec![0; size])];
+    module_with(this_module(module), sections, &[("value", SHN_ABS, 0)])
 }
 
 fn check(files: &[(&str, &[u8])], arguments: &str) -> Value {
@@ -51,7 +56,7 @@ fn an_entry_that_linux_warns_of_is_a_finding_that_says_so() {
 
 #[test]
 fn a_target_with_which_linux_crashes_is_unsafe_in_its_step() {
-    let files = [("evil.ko", &*broken(".data.more", 16)), ("bad.ko", &*broken(".static_call_sites", 8))];
+    let files = [("evil.ko", &*broken(".data.more", 16)), ("bad.ko", &*named("bad", ".static_call_sites", 8))];
     let report = check(&files, "--kernel 6.12 --target bad=bad.ko --event coming:bad");
     assert_eq!(report["verdict"], "accepted");
     let step = &report["steps"][0];

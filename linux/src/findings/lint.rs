@@ -296,7 +296,7 @@ rules! {
     // Special sections after the early pass (Linux semantics 2 and 12).
     /// The size of a special section is not a multiple of its entries. Some readers read past its
     /// end.
-    SpecialSize = 36, c"special-section-size", Warning,
+    SpecialSize = 36, c"special-section-size", Error,
         c"special section does not end with a whole entry",
         c"build the module again; the tool that wrote the section has lost data",
         [c"" c"remaining bytes" c"entry size"], c"";
@@ -321,7 +321,7 @@ rules! {
         c"correct the relocation of the entry, or remove the entry",
         [c"" c"entries" c""], c"";
     /// Code branches to a thunk, and the table of sites does not list the branch.
-    ThunkNotListed = 41, c"thunk-not-listed", Warning,
+    ThunkNotListed = 41, c"thunk-not-listed", Error,
         c"branch to a thunk has no entry in .return_sites or .retpoline_sites, so a mitigation is missing",
         c"run objtool on the object files, and keep these sections",
         [c"offset" c"relocations" c""], c"";
@@ -366,8 +366,8 @@ rules! {
         c"list the functions in struct klp_func, the objects in struct klp_object, and call klp_enable_patch",
         [c"" c"" c""], c"";
     /// `new_func` is not code, so a call of the function crashes.
-    ReplacementNotCode = 49, c"replacement-not-code", Error,
-        c"replacement of a function is not in a section with code",
+    NewFuncNotCode = 49, c"new-func-not-code", Error,
+        c"new_func of a function does not lead to code",
         c"set new_func to the new function",
         [c"" c"" c""], c"";
 }

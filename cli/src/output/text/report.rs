@@ -57,7 +57,9 @@ fn answer(report: &Report) -> String {
     let worst = report.worst();
     let severest = report.findings.iter().map(|row| row.severity).max();
     let colour = match (worst, severest) {
-        (Verdict::Rejected | Verdict::Unsafe, _) | (Verdict::Accepted, Some(Severity::Error)) => AnsiColor::Red,
+        (Verdict::Rejected | Verdict::Unsafe, _) | (Verdict::Accepted, Some(Severity::Error)) => {
+            AnsiColor::Red
+        }
         (Verdict::NotJudged, _) | (Verdict::Accepted, Some(Severity::Warning)) => AnsiColor::Yellow,
         (Verdict::Accepted, _) => AnsiColor::Green,
     };
