@@ -81,7 +81,7 @@ fn several(
     progress.say("checking");
     let traceable = args.traceable.as_deref().map(Traceable::read).transpose()?;
     let mut world = World::new(profile, symbols, &targets, not_loaded_at_first(&events));
-    world.set_traceable(traceable.as_ref());
+    world.set_kernel(traceable.as_ref(), modules);
     let mut resolved = Resolved::default();
     let wanted = (args.format == CheckFormat::Html).then_some(&mut resolved);
     let mut reports = simulate::check(&given, world, &events, wanted);

@@ -65,6 +65,7 @@ const PAGES: &[(&str, &str)] = pages! {
     "this-module-layout"
     "patches-nothing"
     "new-func-not-code"
+    "not-converted"
     "kernel-rejects"
     "kernel-unsafe"
     "not-judged"

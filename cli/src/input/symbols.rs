@@ -236,10 +236,11 @@ impl Symbols {
     /// from which it made it, with the same text before the first dot; or else a misspelt one.
     pub(crate) fn near(&self, object: &[u8], name: &[u8]) -> Vec<String> {
         let base = |name: &[u8]| name.split(|byte| *byte == b'.').next().map(<[u8]>::to_vec);
-        let wanted = base(name);
+        let wanted = base(name).filter(|base| !base.is_empty());
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
         let names = || self.names(object).filter(|other| *other != name);
-        let mut near: Vec<_> = names().filter(|other| base(other) == wanted).map(text).collect();
+        let mut near: Vec<_> =
+            names().filter(|other| wanted.is_some() && base(other) == wanted).map(text).collect();
         if near.is_empty() {
             let names = names().filter_map(|name| str::from_utf8(name).ok());
             near.extend(nearest(&text(name), names).map(str::to_owned));

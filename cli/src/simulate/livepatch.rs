@@ -147,13 +147,13 @@ impl<'a, 'f> Livepatch<'a, 'f> {
     }
 
     /// What could not be judged, because no event loads the module.
-    pub(super) fn not_judged(&self) -> Vec<NotJudged> {
+    pub(super) fn not_judged(&self, known: &BTreeSet<String>) -> Vec<NotJudged> {
         let mut missing: Vec<_> = self
             .objects()
             .into_iter()
             .filter(|object| object.as_slice() != abi::VMLINUX)
             .filter(|object| self.enabled && !self.judged.contains(&text(object)))
-            .filter_map(|object| self.not_judged_object(&object))
+            .filter_map(|object| self.not_judged_object(&object, known))
             .collect();
         if self.enabled && self.tree.is_err() {
             missing.push(NotJudged {
@@ -164,7 +164,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         missing
     }
 
-    fn not_judged_object(&self, object: &[u8]) -> Option<NotJudged> {
+    fn not_judged_object(&self, object: &[u8], known: &BTreeSet<String>) -> Option<NotJudged> {
         let relocations: u64 = self.late_sections(object).map(|(_, entries)| entries).sum();
         let functions = self.tree_objects(object).map(|object| object.functions.len() as u64).sum();
         let mut parts = Vec::new();
@@ -173,7 +173,10 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         let name = Name(object).short(abi::OBJECT_NAME_MAX);
         (!parts.is_empty()).then(|| NotJudged {
             what: format!("{name} ({})", parts.join(", ")),
-            give: format!("give --target {name}=FILE.ko"),
+            give: match nearest(&name, known.iter().map(String::as_str)) {
+                Some(near) => format!("give --target {name}=FILE.ko; or did you mean {near}?"),
+                None => format!("give --target {name}=FILE.ko"),
+            },
         })
     }
 
@@ -286,8 +289,8 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         }
     }
 
-    /// Reports the objects whose names no module has: a name as no module has one, or almost the name
-    /// of a known module.
+    /// Reports the objects whose names no module has: names that differ from that of a module only
+    /// in how it is written, and names that a given tree of modules does not have.
     fn check_names(&mut self, world: &World<'_>, findings: &mut Findings<'_, '_>) {
         let known = world.known_modules();
         for object in self.tree.iter().flat_map(|tree| &tree.objects) {
@@ -298,15 +301,18 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             }
             let plain = name.split(".ko").next().unwrap_or_default().replace('-', "_");
             let same = known.iter().find(|known| known.eq_ignore_ascii_case(&plain));
-            let near = same.map(String::as_str).or_else(|| nearest(&name, known.iter().map(String::as_str)));
-            let detail = match near {
-                Some(near) => format!("the object is {name}, and there is a module {near}"),
-                _ if name.as_bytes() == abi::VMLINUX => {
-                    "the object is \"vmlinux\", but the kernel's is NULL".to_owned()
+            let detail = match same {
+                Some(same) => format!("the object is {name}, and there is a module {same}"),
+                None if name.as_bytes() == abi::VMLINUX => {
+                    "the object is \"vmlinux\", but the name of the kernel is NULL".to_owned()
                 }
                 None if name.contains('-') => {
                     format!("the object is {name}, but module names have no hyphens")
                 }
+                None if world.has_all_modules() => match nearest(&name, known.iter().map(String::as_str)) {
+                    Some(near) => format!("the object is {name}; did you mean {near}?"),
+                    None => format!("the object is {name}, and the tree of --modules has no such module"),
+                },
                 None => continue,
             };
             self.judged.insert(name);

@@ -10,9 +10,12 @@ use super::report::{Phase, Prediction, Report, Verdict};
 use super::resolved::Resolved;
 use super::world::World;
 use crate::input::kernel::Kernel;
-use crate::view::names::{module_name, name_of_file};
-use relakit::{Error, Module};
+use crate::view::names::{IN_SENTENCE, Name, module_name, name_of_file};
+use relakit::elf::{Section, SectionFlags, SymbolLocation};
+use relakit::{Error, ErrorKind, Module, Profile, abi};
+use relakit_linux::findings::{Finding, Lint};
 use relakit_linux::loader_check::LoaderCheck;
+use std::collections::BTreeSet;
 
 /// A module to load.
 pub(super) struct File<'a> {
@@ -80,9 +83,10 @@ impl Loaded<'_, '_> {
         }
     }
 
-    pub(super) fn finish(mut self) -> Report {
+    /// `known` has the names of known modules.
+    pub(super) fn finish(mut self, known: &BTreeSet<String>) -> Report {
         if let Some((patch, findings)) = self.life {
-            self.report.not_judged.extend(patch.not_judged());
+            self.report.not_judged.extend(patch.not_judged(known));
             self.report.findings.extend(findings.finish());
         }
         self.report
@@ -108,6 +112,12 @@ pub(super) fn load<'a, 'f>(
         }
     };
     let mut findings = Findings::new(module, kernel.version);
+    if let Some(unconverted) = Unconverted::of(module) {
+        report.load = unconverted.prediction(name);
+        findings.add(Finding::new(Lint::NotConverted), Some(unconverted.step.to_owned()));
+        report.findings = findings.finish();
+        return Loaded { report, life: None };
+    }
     let mut errors = Errors::new(module, name);
     if before.iter().any(|before| before.name() == name) {
         let message = format!("{name}: is loaded already");
@@ -152,6 +162,62 @@ pub(super) fn load<'a, 'f>(
         patch.enabled = false;
     }
     Loaded { report, life: Some((patch, findings)) }
+}
+
+/// A livepatch before the last step of the tool that makes its livepatch sections.
+struct Unconverted {
+    /// The step that is missing.
+    step: &'static str,
+    /// A symbol that the kernel does not find.
+    symbol: Option<String>,
+}
+
+impl Unconverted {
+    fn of(module: &Module<'_>) -> Option<Self> {
+        let object = module.object();
+        let table = object.symbols();
+        let undefined =
+            table.iter().skip(1).filter(|symbol| table.location(symbol) == SymbolLocation::Undefined);
+        let mut names = undefined.filter_map(|symbol| table.name(&symbol).ok());
+        if let Some(name) = names.find(|name| name.starts_with(abi::KLP_SYM_PREFIX)) {
+            let symbol = Some(Name(name).short(IN_SENTENCE));
+            return Some(Self {
+                step: "klp-convert makes these sections from its .klp.sym. symbols",
+                symbol,
+            });
+        }
+        let has = |prefix: &[u8]| {
+            object.sections().any(|(_, section)| object.section_name(&section).starts_with(prefix))
+        };
+        let is_klp = |section: &Section| section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
+        if object.sections().any(|(_, section)| is_klp(&section)) {
+            return None;
+        }
+        let step = match () {
+            () if has(b".kpatch.relocations") => {
+                "create-klp-module makes these sections from .kpatch.relocations"
+            }
+            () if has(b"__klp_relocs") => "objtool klp post-link makes these sections from __klp_relocs",
+            () => return None,
+        };
+        Some(Self { step, symbol: None })
+    }
+
+    fn prediction(&self, name: &str) -> Prediction {
+        match &self.symbol {
+            Some(symbol) => {
+                let message = format!("{name}: unknown symbol {symbol} (-ENOENT)");
+                Prediction::refused(
+                    Phase::Symbols,
+                    Profile::LINUX_DEFAULT.errno(ErrorKind::UnknownSymbol),
+                    message,
+                )
+            }
+            None => {
+                Prediction::not_judged(format!("{name}: the livepatch is not converted yet: {}", self.step))
+            }
+        }
+    }
 }
 
 /// What the loader compares with the kernel.

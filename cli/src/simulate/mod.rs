@@ -89,5 +89,6 @@ pub(crate) fn check(
         loaded.iter_mut().for_each(|module| module.report.steps.push(step.clone()));
     }
     events::run(&mut loaded, &mut world, events);
-    loaded.into_iter().map(Loaded::finish).collect()
+    let known = world.known_modules();
+    loaded.into_iter().map(|module| module.finish(&known)).collect()
 }

@@ -7,7 +7,7 @@ use super::prediction::Errors;
 use super::report::{Prediction, Verdict};
 use super::special;
 use super::traced::{self, Traced};
-use crate::input::modules::depends;
+use crate::input::modules::{Modules, depends};
 use crate::input::symbols::{NAME_MAX, Symbols};
 use crate::input::traceable::Traceable;
 use crate::view::names::{IN_SENTENCE, Name};
@@ -44,6 +44,8 @@ pub(crate) struct World<'s> {
     files: &'s Symbols,
     /// The functions that the kernel can trace, if they are given.
     traceable: Option<&'s Traceable>,
+    /// The modules of the kernel, if they are given.
+    tree: Option<&'s Modules>,
     /// Modules in `files` that are not loaded.
     unloaded: BTreeSet<Box<[u8]>>,
     targets: &'s Targets,
@@ -92,6 +94,7 @@ impl<'s> World<'s> {
             version: profile.since,
             files,
             traceable: None,
+            tree: None,
             unloaded,
             targets,
             own: Symbols::default(),
@@ -110,9 +113,9 @@ impl<'s> World<'s> {
         self.version = version;
     }
 
-    /// Sets the functions that the kernel can trace.
-    pub(crate) const fn set_traceable(&mut self, traceable: Option<&'s Traceable>) {
-        self.traceable = traceable;
+    /// Sets the functions that the kernel can trace, and all modules of the kernel.
+    pub(crate) const fn set_kernel(&mut self, traceable: Option<&'s Traceable>, tree: Option<&'s Modules>) {
+        (self.traceable, self.tree) = (traceable, tree);
     }
 
     /// The module's name in the kernel.
@@ -294,7 +297,13 @@ impl<'s> World<'s> {
     /// The modules whose names are known, but not vmlinux.
     pub(super) fn known_modules(&self) -> BTreeSet<String> {
         let listed = self.files.modules().map(|name| String::from_utf8_lossy(name).into_owned());
-        listed.chain(self.targets.values().map(|target| target.name.clone())).collect()
+        let tree = self.tree.iter().flat_map(|tree| tree.names()).map(str::to_owned);
+        listed.chain(tree).chain(self.targets.values().map(|target| target.name.clone())).collect()
+    }
+
+    /// Whether the names of all modules of the kernel are known.
+    pub(super) const fn has_all_modules(&self) -> bool {
+        self.tree.is_some()
     }
 
     /// The given files of modules.

@@ -56,7 +56,8 @@ fn an_entry_that_linux_warns_of_is_a_finding_that_says_so() {
 
 #[test]
 fn a_target_with_which_linux_crashes_is_unsafe_in_its_step() {
-    let files = [("evil.ko", &*broken(".data.more", 16)), ("bad.ko", &*named("bad", ".static_call_sites", 8))];
+    let files =
+        [("evil.ko", &*broken(".data.more", 16)), ("bad.ko", &*named("bad", ".static_call_sites", 8))];
     let report = check(&files, "--kernel 6.12 --target bad=bad.ko --event coming:bad");
     assert_eq!(report["verdict"], "accepted");
     let step = &report["steps"][0];

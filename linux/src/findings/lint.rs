@@ -370,6 +370,11 @@ rules! {
         c"new_func of a function does not lead to code",
         c"set new_func to the new function",
         [c"" c"" c""], c"";
+    /// The module is what a compiler or a tool leaves before the livepatch sections are made.
+    NotConverted = 50, c"not-converted", Error,
+        c"livepatch is not converted yet: it has no livepatch sections",
+        c"run the last step of the tool that built it, and check its result",
+        [c"" c"" c""], c"";
 }
 
 #[cfg(test)]
