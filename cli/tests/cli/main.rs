@@ -29,4 +29,5 @@ mod output;
 mod reader;
 #[cfg(test)]
 mod special;
+#[cfg(test)]
 mod verdict;
