@@ -42,8 +42,8 @@ const ALT_FLAG_DIRECT_CALL: u8 = 1 << 1;
 /// Reports the mistakes in the special sections that kernels of this version read.
 ///
 /// `memory` is that of the early pass, with its content after the pass. Special sections behind a
-/// writer are not read. Fields of late relocations are not checked: see
-/// [`Lint::LateIntoSpecial`].
+/// writer are not read. Fields of late relocations are reported only if Linux crashes before they
+/// are applied; [`Lint::LateIntoSpecial`] has the others.
 ///
 /// With n sites and relocations, the call takes n log n steps at most.
 pub fn check<M: Memory + ?Sized>(
@@ -283,7 +283,13 @@ impl Table<'_, '_> {
             match (field, &state) {
                 (None, Pointers::Missing(harm, _)) if *harm >= pointer.harm => {}
                 (None, _) => state = Pointers::Missing(pointer.harm, pointer.then),
-                (Some(field), _) if !self.relocations.is_early(&field) => return Pointers::Late,
+                (Some(field), _) if !self.relocations.is_early(&field) => {
+                    // Before the late pass, it is as if the relocation were missing.
+                    if pointer.harm == Crashes && !self.special.takes_late(self.version) {
+                        return Pointers::Missing(pointer.harm, pointer.then);
+                    }
+                    return Pointers::Late;
+                }
                 _ => {}
             }
         }

@@ -199,12 +199,18 @@ fn one_entry_without_its_relocation_is_found_among_others() {
 }
 
 #[test]
-fn a_late_entry_is_left_to_the_finding_of_late_relocations() {
-    let mut code = code();
-    let section = code.builder.section(".return_sites", PROGBITS, ALLOC, vec![0; 4]);
-    let late = code.builder.klp_symbol(".klp.sym.a.f,0");
-    code.builder.klp("a", section, &[(0, late, R_PC32, 0)]);
-    assert!(all(&code, (6, 12)).iter().all(|(_, section, ..)| section != ".return_sites"));
+fn a_late_entry_is_reported_if_linux_crashes_before_it_is_relocated() {
+    let late = |name: &str, version, size: usize| {
+        let mut code = code();
+        let section = code.builder.section(name, PROGBITS, ALLOC, vec![0; size]);
+        let late = code.builder.klp_symbol(".klp.sym.a.f,0");
+        code.builder.klp("a", section, &[(0, late, R_PC32, 0)]);
+        let found = all(&code, version).into_iter().filter(|(_, section, ..)| section == name);
+        found.map(|(rule, .., harm)| (rule, harm)).collect::<Vec<_>>()
+    };
+    assert_eq!(late(".return_sites", (6, 12), 4), [], "a finding about late relocations says it");
+    assert_eq!(late(".parainstructions", (6, 1), 16), [(NOT_RELOCATED, Harm::Crashes)]);
+    assert_eq!(late(".parainstructions", (6, 12), 16), [], "nothing reads it");
 }
 
 #[test]
