@@ -11,9 +11,9 @@ use crate::view::location::Location;
 use crate::view::names::errno;
 use relakit::klp::SymName;
 use relakit::{Error, ErrorKind, Loaded, Module, Profile, Resolver};
+use relakit_linux::findings::Defect;
 use relakit_linux::late::Outcome;
 use relakit_linux::loader_check::{LoaderCheck, LoaderFinding};
-use relakit_linux::special::Defect;
 use relakit_linux::{late, loader_check};
 use std::collections::{HashMap, HashSet};
 

@@ -31,4 +31,5 @@ mod output;
 mod reader;
 #[cfg(test)]
 mod special;
+#[cfg(test)]
 mod verdict;

@@ -307,7 +307,7 @@ rules! {
         [c"" c"entry size" c"entry size of this kernel"], c"";
     /// A pointer in an entry of a special section has no relocation.
     SpecialNotRelocated = 38, c"special-entry-not-relocated", Error,
-        c"entry of a special section has no relocation, so it leads nowhere",
+        c"entry of a special section has no relocation when Linux reads it, so it leads nowhere",
         c"copy the relocations of the entry with it, or remove the entry",
         [c"" c"entries" c""], c"";
     /// An entry of a special section does not lead to the code that its reader expects.

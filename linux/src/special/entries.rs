@@ -19,14 +19,14 @@ pub enum Harm {
 
 /// A pointer in each entry of a special section.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pointer {
+pub(crate) struct Pointer {
     section: &'static str,
     /// Offset in the entry, in bytes.
-    pub(super) at: u64,
+    pub(crate) at: u64,
     /// What a pointer without a relocation does.
-    pub(super) harm: Harm,
+    pub(crate) harm: Harm,
     /// The same in words. The subject is the reader of the section.
-    pub(super) then: &'static str,
+    pub(crate) then: &'static str,
     /// First version for which the row holds.
     since: Version,
 }
@@ -36,7 +36,7 @@ const POINTERS_MAX: usize = 3;
 
 /// Returns the pointers in an entry of `special` in kernels of this version, in the order of their
 /// offsets.
-pub(super) fn pointers(special: &Special, version: Version) -> [Option<&'static Pointer>; POINTERS_MAX] {
+pub(crate) fn pointers(special: &Special, version: Version) -> [Option<&'static Pointer>; POINTERS_MAX] {
     let mut found: [Option<&'static Pointer>; POINTERS_MAX] = [None; POINTERS_MAX];
     let holds = |row: &&Pointer| row.section == special.name && !before(version, row.since);
     for row in POINTERS.iter().filter(holds) {

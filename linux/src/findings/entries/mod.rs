@@ -1,11 +1,15 @@
 //! Checks of the entries of special sections after the early pass: size, relocations, and the code
 //! to which they lead.
 
-use super::entries::{Harm, Pointer, pointers};
-use super::places::{Place, find};
-use super::{Role, Site, Special, Version, of_section, sites, thunks};
+mod pointees;
+mod thunks;
+
+pub use pointees::{Pointee, Pointees, pointees};
+pub use thunks::thunk_sites;
+
+use super::{Field, Finding, Lint};
 use crate::bytes::{index as to_index, u8_at, u32_at};
-use crate::findings::{Field, Finding, Lint};
+use crate::special::{Harm, Place, Pointer, Role, Site, Special, Version, find, of_section, pointers, sites};
 use Harm::{Crashes, Silent, Warns};
 use relakit::elf::Rela;
 use relakit::{Class, Loaded, Memory, Module};
@@ -25,14 +29,14 @@ pub struct Defect {
     pub special: &'static Special,
 }
 
-/// Tables of a module that [`check`] searches. The caller collects and sorts them.
+/// Tables of a module that [`entries`] searches. The caller collects and sorts them.
 #[derive(Clone, Copy, Debug)]
 pub struct Sorted<'s> {
-    /// The places of [`places`](super::places()) in their natural order.
+    /// The places of [`places`](crate::special::places()) in their natural order.
     pub places: &'s [Place],
-    /// The fields of [`findings::fields`](crate::findings::fields) in their natural order.
+    /// The fields of [`fields`](super::fields()) in their natural order.
     pub fields: &'s [Field],
-    /// The sites of [`thunk_sites`](super::thunk_sites) in their natural order.
+    /// The sites of [`thunk_sites`] in their natural order.
     pub thunk_sites: &'s [(Role, u64)],
 }
 
@@ -42,11 +46,11 @@ const ALT_FLAG_DIRECT_CALL: u8 = 1 << 1;
 /// Reports the mistakes in the special sections that kernels of this version read.
 ///
 /// `memory` is that of the early pass, with its content after the pass. Special sections behind a
-/// writer are not read. Fields of late relocations are not checked: see
-/// [`Lint::LateIntoSpecial`].
+/// writer are not read. Fields of late relocations are reported only if Linux crashes before they
+/// are applied; [`Lint::LateIntoSpecial`] has the others.
 ///
 /// With n sites and relocations, the call takes n log n steps at most.
-pub fn check<M: Memory + ?Sized>(
+pub fn entries<M: Memory + ?Sized>(
     loaded: &Loaded<'_>,
     memory: &mut M,
     version: Version,
@@ -82,9 +86,9 @@ pub fn check<M: Memory + ?Sized>(
 
 /// The relocations of a module by field.
 #[derive(Clone, Copy)]
-pub(super) struct Relocations<'a, 'f> {
-    pub(super) module: &'a Module<'f>,
-    pub(super) fields: &'a [Field],
+struct Relocations<'a, 'f> {
+    module: &'a Module<'f>,
+    fields: &'a [Field],
 }
 
 impl<'a, 'f> Relocations<'a, 'f> {
@@ -96,7 +100,7 @@ impl<'a, 'f> Relocations<'a, 'f> {
     }
 
     /// Returns the relocation of the field at an offset.
-    pub(super) fn rela_at(&self, section: u32, offset: u64) -> Option<(Field, Rela)> {
+    fn rela_at(&self, section: u32, offset: u64) -> Option<(Field, Rela)> {
         let field = at(self.of(section), offset)?;
         Some((field, self.module.relocations(field.section).get(to_index(field.entry)?)?))
     }
@@ -283,7 +287,13 @@ impl Table<'_, '_> {
             match (field, &state) {
                 (None, Pointers::Missing(harm, _)) if *harm >= pointer.harm => {}
                 (None, _) => state = Pointers::Missing(pointer.harm, pointer.then),
-                (Some(field), _) if !self.relocations.is_early(&field) => return Pointers::Late,
+                (Some(field), _) if !self.relocations.is_early(&field) => {
+                    // Before the late pass, it is as if the relocation were missing.
+                    if pointer.harm == Crashes && !self.special.takes_late(self.version) {
+                        return Pointers::Missing(pointer.harm, pointer.then);
+                    }
+                    return Pointers::Late;
+                }
                 _ => {}
             }
         }
