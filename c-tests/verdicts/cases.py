@@ -12,7 +12,7 @@ Steps are separated by spaces. The loader's side of relakit check hears of all b
   X, D      unload the checked module; D disables it first
   R:FILE    read a file of the guest, so that patched code runs
 """
-from elf import SHF_ALLOC, SHF_INFO_LINK, SHF_RELA_LIVEPATCH, SHT_RELA, Section
+from elf import SHF_ALLOC, SHF_INFO_LINK, SHF_RELA_LIVEPATCH, SHF_WRITE, SHT_RELA, Section
 
 # The modules that L: and K: steps load, and that cases edit.
 BASES = ["vt_target", "vt_user", "vt_stays", "vt_special", "vt_plain", "vt_livepatch"]
@@ -118,6 +118,11 @@ tree("position-live", LIVE, obj("vt_target", func("twin", position=2)), patched=
 tree("position-coming", COMING, obj("vt_target", func("twin", position=1)), patched="vt_target:twin")
 tree("position-past-live", "L:vt_target P", obj("vt_target", func("twin", position=3)))
 tree("position-past-coming", TWICE, obj("vt_target", func("twin", position=3)))
+
+# The other half is an init function, which has a symbol only while vt_target is loaded.
+tree("position-init-live", LIVE, obj("vt_target", func("half")), patched="vt_target:half")
+tree("position-init-coming", TWICE, obj("vt_target", func("half")))
+tree("position-init-coming-one", COMING, obj("vt_target", func("half", position=1)), patched="vt_target:half")
 
 tree("function-twice", "P", obj(None, func("cmdline_proc_show"), func("cmdline_proc_show", "second_replacement")))
 tree("function-twice-0-1", "P",
@@ -262,6 +267,13 @@ klp("init-calls-later", "L:vt_target P D", PATCHED, patched=TARGET_CALL,
     before=SECRET % 1 + "static int (*volatile secret)(int n) = target_secret;",
     enable=EARLY_CALL.replace("%s\n\treturn klp_enable_patch(&patch);",
                               "int error = klp_enable_patch(&patch);\n\n\treturn error ? error : secret(1) == 77;"))
+THIRD = """extern int other_call(int n) KLP(vt_user, user_call, 0);
+int patched_call(int n);
+int patched_call(int n)
+{
+	return other_call(n);
+}
+"""
 INIT_USER = SECRET % 1 + """static noinline int __init early_user(int n)
 {
 	return target_secret(n);
@@ -279,6 +291,8 @@ int patched_key(void)
 	return replacement();
 }
 """
+klp("third-module", "L:vt_target L:vt_user P D", PATCHED, obj("vt_user", func("user_call")), before=THIRD,
+    patched=TARGET_CALL + " vt_user:user_call")
 klp("jump-early", "P D", obj(None, func("cmdline_proc_show", "patched_key")), patched="cmdline_proc_show",
     before="#include <linux/jump_label.h>\n" + JUMP % ("key", "vmlinux", "sched_schedstats", "key"))
 klp("jump-late-live", "L:vt_target P D", obj("vt_target", func("target_call", "patched_key")), names="jump_table",
@@ -323,6 +337,10 @@ def rename_klp_symbol(old, new):
     return edit
 
 
+def not_allocated(elf):
+    klp_section(elf).flags &= ~SHF_ALLOC
+
+
 def ordinary_symbol(elf, entries):
     entries[-1][1] = elf.symbol("replacement")
 
@@ -354,6 +372,13 @@ edited("klp-vmlinux-symbol-late", "klp-early", "L:vt_target P", rename_klp_secti
        silent=True, names="object|skipped", patched="vt_target:target_call")
 edited("klp-vmlinux-symbol-coming", "klp-late-coming", TWICE,
        rename_klp_symbol(".klp.sym.vt_target.target_secret,0", ".klp.sym.vmlinux.cmdline_proc_show,0"))
+edited("klp-vmlinux-section-live", "klp-late-live", LIVE, rename_klp_section(".klp.rela.vmlinux..text"), silent=True,
+       patched=TARGET_CALL)
+edited("klp-vmlinux-section-alone", "klp-late-live", "P", rename_klp_section(".klp.rela.vmlinux..text"))
+edited("klp-third-module-live", "klp-third-module", "L:vt_target L:vt_user P D",
+       rename_klp_section(".klp.rela.vt_target..text"), patched=TARGET_CALL + " vt_user:user_call")
+edited("klp-third-module-absent", "klp-third-module", "L:vt_target P", rename_klp_section(".klp.rela.vt_target..text"))
+edited("klp-not-allocated", "klp-late-coming", COMING, not_allocated, names="alloc", undefined=True)
 edited("klp-section-no-object", "klp-early", "P", rename_klp_section(".klp.rela..text"))
 edited("klp-section-prefix", "klp-early", "P", rename_klp_section(".klp.rel.vmlinux..text"))
 edited("klp-symbol-no-comma", "klp-early", "P",
@@ -620,6 +645,21 @@ for number in (GOTPCREL, GOTPCRELX, REX_GOTPCRELX):
         entries[-1][2] = number
         elf.set_entries(table, entries)
     edited(f"plain-type-{number}", "vt_plain", "P", got)
+
+
+def writable_text(elf):
+    elf.get(".text").flags |= SHF_WRITE
+
+
+def rename_section(old, new):
+    def edit(elf):
+        elf.rename_section(elf.get(old), new)
+    return edit
+
+
+edited("plain-writable-text", "vt_plain", "P", writable_text)
+edited("plain-section-twice", "vt_plain", "P X", rename_section(".rodata.str1.1", ".text"), only="6.1")
+edited("plain-section-twice", "vt_plain", "P", rename_section(".rodata.str1.1", ".text"), only="6.12")
 
 
 # Life

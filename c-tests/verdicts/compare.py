@@ -16,8 +16,9 @@ import cases
 # Lines that every first out-of-tree module or livepatch of a boot causes.
 NOISE = re.compile(r"taints kernel|tainting kernel|module verification failed|^livepatch: (enabling|'\S+': (starting|"
                    r"patching complete|unpatching complete))|module license '|Disabling lock debugging|^tsc: |^clocksource: ")
-TRACE = re.compile(r"^(CPU:|Hardware name|Call Trace|RSP:|RAX:|RDX:|RBP:|R10:|R13:|FS:|CS:|CR2:|Code:|Modules linked| |</?TASK>|"
-                   r"---\[|\?|PGD|RIP: 0033|Call trace|note: load|ORIG_RAX)")
+# Lines of a backtrace, which answers.txt leaves out.
+TRACE = re.compile(r"^(CPU:|Hardware name|Tainted:|Call Trace|RSP:|RAX:|RDX:|RBP:|R10:|R13:|FS:|CS:|CR2:|Code:|PGD|ORIG_RAX|"
+                   r"RIP: 0033|Modules linked|note: load|</?TASK>|---\[|\?| )")
 
 
 class Step:
@@ -27,7 +28,9 @@ class Step:
     @property
     def complaint(self):
         """Whether the kernel has complained, been stopped, or shut ftrace off."""
-        return any(re.search(cases.COMPLAINT, line) for line in self.lines) or self.result in (None, "killed") or self.ftrace == "0"
+        if self.result in (None, "killed") or self.ftrace == "0":
+            return True
+        return any(re.search(cases.COMPLAINT, line) for line in self.lines)
 
     def show(self):
         name = self.result
@@ -106,6 +109,8 @@ def report(case, relakit, version, modules, symbols):
         return {"exit": run.returncode, "verdict": "no report", "errno": None, "steps": [], "findings": [],
                 "message": run.stderr.strip()[:200]}
     out["exit"] = run.returncode
+    for one in [out] + out["steps"]:
+        one["verdict"] = one["verdict"].replace(" ", "-")
     return out
 
 
@@ -141,69 +146,79 @@ def kernel_kind(case, steps):
     return "never patches" if never_patches(case, checked) else "works"
 
 
+def judge_undefined(case, report_):
+    """A result that depends on chance: relakit must say that something is wrong."""
+    verdicts = [one["verdict"] for one in [report_] + report_["steps"]]
+    if "unsafe" in verdicts:
+        return True, "unsafe"
+    if findings(case.names, report_, ("error",)):
+        return True, "error"
+    return (None, "not judged") if "not-judged" in verdicts else (False, f"undefined, relakit: no error {case.names}")
+
+
+def judge_accepted(case, steps, report_):
+    """The kernel and relakit have accepted all steps: what was patched, and what the findings say."""
+    unpatched = never_patches(case, steps)
+    if unpatched:
+        if report_["exit"] == 1 and case.names and findings(case.names, report_, ("info", "warning", "error")):
+            return True, "finding"
+        if case.silent:
+            return True, "accepted"
+        return False, f"never patches {' '.join(unpatched)}, relakit: no finding {case.names}"
+    errors = [finding["rule"] for finding in report_["findings"] if finding["severity"] == "error"]
+    if errors and not case.silent:
+        return False, f"works, relakit: error {errors[0]}"
+    return True, "error, the kernel does not notice" if errors else "accepted"
+
+
 def judge(case, steps, report_):
     """(agrees, reason): True, False, or None where relakit says that it cannot judge."""
-    unsure = report_["verdict"] == "not-judged"
     if report_["verdict"] == "no report":
         return False, report_["message"]
     if case.undefined:
-        if any(one["verdict"] == "unsafe" for one in [report_] + report_["steps"]):
-            return True, "unsafe"
-        if findings(case.names, report_, ("error",)):
-            return True, "error"
-        return (None, "not judged") if unsure else (False, f"undefined, relakit: no error {case.names}")
+        return judge_undefined(case, report_)
+    kind = kernel_kind(case, steps)
+    unsure, refused, verdict = report_["verdict"] == "not-judged", False, None
     given = iter(report_["steps"])
-    verdict, refused, complains = None, False, kernel_kind(case, steps) == "complains"
     for step, (label, event) in zip(steps, zip(case.steps, events(case))):
-        if label == "P":
-            verdict = report_
-        elif event:
-            verdict = next(given, None)
+        known = label == "P" or event  # relakit is told of this step
+        if known:
+            verdict = report_ if label == "P" else next(given, None)
             if verdict is None:
-                # A load that relakit refuses has no later steps.
                 return (None, "not judged") if unsure else (False, f"no step {label}")
         said = verdict["verdict"] if verdict else "accepted"
+        agrees = said == "rejected" and (step.result or "").isdigit() and same(int(step.result), verdict["errno"])
         unsure = unsure or said == "not-judged"
         if step.complaint:
-            if said == "unsafe" or case.names and findings(case.names, report_, ("error",)):
-                return True, "unsafe" if said == "unsafe" else "error"
-            if said == "rejected" and (step.result or "").isdigit() and same(int(step.result), verdict["errno"]):
+            if said == "unsafe":
+                return True, "unsafe"
+            if case.names and findings(case.names, report_, ("error",)):
+                return True, "error"
+            if agrees:
                 return True, "rejected"
             return (None, "not judged") if unsure else (False, f"{label}: the kernel complains, relakit: {said}")
-        if label != "P" and not event:
+        if not known:
             continue
+        if said == "unsafe" and kind == "complains":  # relakit may say so at an earlier step
+            return True, "unsafe"
         if step.result != "0":
             refused = True
-            if said == "not-judged":
-                unsure = True
-            elif said != "rejected" or not same(int(step.result), verdict["errno"]):
-                return False, f"{label}: {errno.errorcode[int(step.result)]}, relakit: {said} {verdict['errno'] or ''}".rstrip()
+            if not agrees and said != "not-judged":
+                name = errno.errorcode[int(step.result)]
+                return False, f"{label}: {name}, relakit: {said} {verdict['errno'] or ''}".rstrip()
             if label == "P":
                 return (None, "not judged") if unsure else (True, "rejected")
-        elif said == "unsafe" and complains:
-            return True, "unsafe"
         elif said == "unsafe" and case.silent:
             return True, "unsafe, the kernel does not notice"
         elif said not in ("accepted", "not-judged"):
             return False, f"{label}: works, relakit: {said} {verdict['errno'] or ''}".rstrip()
     if len(steps) < len(case.steps):
         return False, "the kernel has not done all steps"
-    if unsure and kernel_kind(case, steps) == "works" and not (case.silent or case.unknown):
-        return False, "works, relakit: not judged"
     if unsure:
+        if kind == "works" and not (case.silent or case.unknown):
+            return False, "works, relakit: not judged"
         return None, "not judged"
-    if refused:
-        return True, "rejected"
-    if never_patches(case, steps):
-        if report_["exit"] == 1 and case.names and findings(case.names, report_, ("info", "warning", "error")):
-            return True, "finding"
-        if case.silent:
-            return True, "accepted"
-        return False, f"never patches {' '.join(never_patches(case, steps))}, relakit: no finding {case.names}"
-    errors = [finding["rule"] for finding in report_["findings"] if finding["severity"] == "error"]
-    if errors and not case.silent:
-        return False, f"works, relakit: error {errors[0]}"
-    return True, "accepted" if not errors else "error, the kernel does not notice"
+    return (True, "rejected") if refused else judge_accepted(case, steps, report_)
 
 
 def lie(case, steps, verdict, number):
