@@ -68,7 +68,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         findings: &mut Findings<'_, '_>,
     ) -> Option<Applied> {
         if !self.enabled {
-            if is_livepatch(self.module) {
+            if is_livepatch(self.module) && self.tree.as_ref().err() == Some(&NoTree::NotCalled) {
                 let detail = "the module does not call klp_enable_patch".to_owned();
                 findings.add(Finding::new(Lint::PatchesNothing), Some(detail));
             }
