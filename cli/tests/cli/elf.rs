@@ -66,9 +66,19 @@ pub fn module_with(this_module: Vec<u8>, more: Vec<Section>, symbols: &[(&str, u
 
 /// A module with a name and with the entries of .modinfo, each with a NUL after it.
 pub fn named(name: &str, modinfo: &str, symbols: &[(&str, u16, u64)]) -> Vec<u8> {
+    module_named(name, modinfo, Vec::new(), symbols)
+}
+
+/// The same, with more sections.
+pub fn module_named(
+    name: &str,
+    modinfo: &str,
+    more: Vec<Section>,
+    symbols: &[(&str, u16, u64)],
+) -> Vec<u8> {
     let mut this_module = vec![0; 1280];
     this_module[24..24 + name.len()].copy_from_slice(name.as_bytes());
-    with_modinfo(this_module, modinfo, Vec::new(), symbols)
+    with_modinfo(this_module, modinfo, more, symbols)
 }
 
 fn with_modinfo(
