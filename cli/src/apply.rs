@@ -212,9 +212,9 @@ impl Report<'_> {
     ) -> Result<(), Failure> {
         let json = |error| error::to_json(module, error, &self.profile);
         let listed: Vec<_> = errors.listed.iter().map(json).collect();
-        console::print_json(
-            &versioned(&json!({"steps": self.steps, "failed": failed, "errors": listed, "more_errors": errors.more})),
-        )
+        console::print_json(&versioned(
+            &json!({"steps": self.steps, "failed": failed, "errors": listed, "more_errors": errors.more}),
+        ))
     }
 }
 

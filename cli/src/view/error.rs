@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 pub(crate) fn help(error: &Error) -> Option<&'static str> {
     Some(match error.kind {
         // GOTPCREL, GOTPCRELX, REX_GOTPCRELX and the other types with a global offset table.
-        ErrorKind::UnknownType if error.r_type.is_some_and(|r_type| arch::needs_got(r_type)) => {
+        ErrorKind::UnknownType if error.r_type.is_some_and(arch::needs_got) => {
             "the code is compiled as position-independent code; compile with -fno-pic -fno-pie"
         }
         ErrorKind::Overflow => {

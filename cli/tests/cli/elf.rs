@@ -70,12 +70,7 @@ pub fn named(name: &str, modinfo: &str, symbols: &[(&str, u16, u64)]) -> Vec<u8>
 }
 
 /// The same, with more sections.
-pub fn module_named(
-    name: &str,
-    modinfo: &str,
-    more: Vec<Section>,
-    symbols: &[(&str, u16, u64)],
-) -> Vec<u8> {
+pub fn module_named(name: &str, modinfo: &str, more: Vec<Section>, symbols: &[(&str, u16, u64)]) -> Vec<u8> {
     let mut this_module = vec![0; 1280];
     this_module[24..24 + name.len()].copy_from_slice(name.as_bytes());
     with_modinfo(this_module, modinfo, more, symbols)

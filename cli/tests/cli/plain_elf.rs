@@ -30,7 +30,8 @@ fn folder(r_type: u32, symbols: &str) -> Folder {
 }
 
 fn apply(folder: &Folder, more: &str) -> Output {
-    folder.run(&format!("apply plain.ko --memory memory.json --symbols list.txt --out out --kernel elf{more}"))
+    folder
+        .run(&format!("apply plain.ko --memory memory.json --symbols list.txt --out out --kernel elf{more}"))
 }
 
 /// Fails if a text has a word of Linux.
@@ -98,7 +99,8 @@ fn errors_have_no_errno() {
 /// The format of nm is that of kallsyms, but undefined symbols have no address.
 #[test]
 fn a_list_of_nm_is_enough() {
-    let folder = folder(ABSOLUTE, "                 U memcpy\n0000000000001230 t local\n0000000000001240 T service\n");
+    let folder =
+        folder(ABSOLUTE, "                 U memcpy\n0000000000001230 t local\n0000000000001240 T service\n");
     let done = apply(&folder, "");
     assert_eq!(code(&done), 0, "{}", stderr(&done));
     let text = fs::read(folder.path("out/0-early/1.bin")).unwrap();

@@ -1,7 +1,7 @@
 //! docs/schema describes the JSON of inspect, check and apply. No object may have a key that the
 //! schema does not have.
 
-use super::help::{Demo, Folder, SYMBOLS, json};
+use super::help::{Demo, Folder, json};
 use jsonschema::Validator;
 use serde_json::Value;
 use std::fs;
@@ -64,11 +64,11 @@ fn check_has_the_keys_of_its_schema() {
     let events = "--event coming:demo_disk --event going:demo_disk --event coming:demo_disk";
     let all = format!("check livepatch.ko --symbols symbols.txt demo_disk-first.txt {events}");
     assert_eq!(valid(&folder, &schema, &all)["steps"].as_array().unwrap().len(), 3);
-    // A step that fails, with findings.
+    // A step that fails.
     folder.write("other.txt", "ffffffffc0a10000 t demo_other\t[demo_disk]\n");
     let failed = format!("check livepatch.ko --symbols symbols.txt other.txt {events}");
     let failed = valid(&folder, &schema, &failed);
-    assert!(!is_empty(&failed["steps"][0]["errors"]) && !is_empty(&failed["findings"]), "{failed:#}");
+    assert!(!is_empty(&failed["steps"][0]["errors"]), "{failed:#}");
     // A load that fails.
     folder.write("unknown.ko", Demo::new().unknown_symbol().0);
     let unknown = valid(&folder, &schema, "check unknown.ko --symbols symbols.txt");
@@ -83,7 +83,6 @@ fn check_has_the_keys_of_its_schema() {
     let overlap = valid(&folder, &schema, "check overlap.ko --symbols symbols.txt");
     let findings = overlap["findings"].as_array().unwrap();
     assert!(findings.iter().any(|finding| !finding["other"].is_null()), "{findings:#?}");
-    assert!(SYMBOLS.contains("__ksymtab_"));
 }
 
 #[test]

@@ -111,7 +111,8 @@ fn code_may_lead_further_beyond_a_section_than_data_and_any_distance_before_it()
 
 #[test]
 fn a_symbol_of_per_cpu_data_or_of_the_kernel_has_no_section_to_leave() {
-    for (name, shndx) in [(".data..percpu", None), (".data.more", Some(UNDEF)), (".data.more", Some(0xfff1))] {
+    for (name, shndx) in [(".data..percpu", None), (".data.more", Some(UNDEF)), (".data.more", Some(0xfff1))]
+    {
         let mut builder = livepatch("a");
         let other = builder.data(name, 8);
         let symbol = builder.symbol("x", GLOBAL, shndx.unwrap_or(u16::try_from(other).unwrap()), 0);

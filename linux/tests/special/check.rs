@@ -233,7 +233,8 @@ fn alternatives(size: u64, entries: u64, feature: u8, length: u8) -> (Vec<u8>, i
         _ => [&[0; 8][..], &[0, feature, length, 5]].concat(),
     };
     let relocations = move |code: &Code| {
-        let pointers = |entry| [(entry * size, code.here, R_PC32, NOP), (entry * size + 4, code.here, R_PC32, NOP)];
+        let pointers =
+            |entry| [(entry * size, code.here, R_PC32, NOP), (entry * size + 4, code.here, R_PC32, NOP)];
         (0..entries).flat_map(pointers).collect()
     };
     (one.repeat(usize::try_from(entries).unwrap()), relocations)
@@ -242,7 +243,9 @@ fn alternatives(size: u64, entries: u64, feature: u8, length: u8) -> (Vec<u8>, i
 #[test]
 fn alternatives_of_another_version_are_recognised_even_if_the_size_fits() {
     for entries in [1, 6, 7, 42] {
-        for (size, version, right) in [(12, (6, 1), true), (14, (6, 12), true), (12, (6, 12), false), (14, (6, 1), false)] {
+        for (size, version, right) in
+            [(12, (6, 1), true), (14, (6, 12), true), (12, (6, 12), false), (14, (6, 1), false)]
+        {
             let (bytes, relocations) = alternatives(size, entries, 0, 5);
             let found = found(".altinstructions", version, bytes, relocations);
             let expected = (!right).then_some((LAYOUT, None, size, Harm::Crashes));
