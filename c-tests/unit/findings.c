@@ -3,7 +3,7 @@
 
 #include "module.h"
 
-#define RULES 35
+#define RULES 50
 
 /* What was reported. */
 static struct relakit_finding found[400];
@@ -95,7 +95,7 @@ static void every_rule_has_its_texts(void)
         CHECK(relakit_lint_help(none[i]) == NULL && relakit_lint_field_name(none[i], 0) == NULL);
     }
     TEXT(relakit_lint_name(1), "object-name-cut");
-    TEXT(relakit_lint_name(RULES), "klp-symbol-not-marked");
+    TEXT(relakit_lint_name(RULES), "not-converted");
     TEXT(relakit_lint_field_name(1, 0), "");
     TEXT(relakit_lint_field_name(1, 1), "length");
     TEXT(relakit_lint_field_name(1, 2), "maximum");

@@ -163,8 +163,10 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = CHECK_EXAMPLES)]
 pub(crate) struct CheckArgs {
-    /// The module (.ko, plain or compressed), - for standard input, or a directory with modules
-    pub(crate) module: PathBuf,
+    /// The module (.ko, plain or compressed), - for standard input, or a directory with modules. Several modules are loaded in this
+    /// order, as livepatches that add to each other or replace each other
+    #[arg(required = true)]
+    pub(crate) module: Vec<PathBuf>,
     /// Symbols: /proc/kallsyms, System.map or Module.symvers (plain or compressed)
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub(crate) symbols: Vec<PathBuf>,
@@ -179,6 +181,9 @@ pub(crate) struct CheckArgs {
     /// events name and of those that targets depend on
     #[arg(long, value_name = "DIR")]
     pub(crate) modules: Option<PathBuf>,
+    /// The functions that the kernel can trace: /sys/kernel/tracing/available_filter_functions
+    #[arg(long, value_name = "FILE")]
+    pub(crate) traceable: Option<PathBuf>,
     /// live:NAME (loaded before), coming:NAME (load it) or going:NAME (unload it)
     #[arg(long, value_name = "EVENT", value_parser = event)]
     pub(crate) event: Vec<Event>,

@@ -7,25 +7,24 @@ use crate::input::files;
 use crate::input::kernel::Kernel;
 use crate::input::modules::{self, Modules, exports, in_parallel};
 use crate::input::symbols::Symbols;
+use crate::input::traceable::Traceable;
 use crate::output::{html, json::versioned, sarif, text};
 use crate::progress::Progress;
 use crate::scenario::Scenario;
 use crate::simulate::report::{Report, Verdict};
 use crate::simulate::resolved::Resolved;
 use crate::simulate::world::{Targets, World};
-use crate::simulate::{self, Event};
+use crate::simulate::{self, Event, Given};
 use crate::view::ModuleView;
 use relakit::Module;
 use relakit_linux::findings::Severity;
-use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let given = args.symbols.iter().chain(args.target.iter().map(|target| &target.file));
-    files::check_stdin(given.chain([&args.module]).map(PathBuf::as_path))?;
+    files::check_stdin(given.chain(&args.module).map(PathBuf::as_path))?;
     let progress = Progress::new();
     progress.say("reading symbols");
     let mut symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;
@@ -34,11 +33,11 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
         progress.say("reading exports");
         modules.add_exports(&mut symbols)?;
     }
-    let denied = match args.module.is_dir() {
-        true => folder(args, symbols, &progress)?,
-        false => {
-            let report = one(args, &symbols, modules.as_ref(), &progress)?;
-            print(&mut std::iter::once(report), args, &progress)?
+    let denied = match folder_of(args)? {
+        Some(root) => folder(root, args, symbols, &progress)?,
+        None => {
+            let reports = several(args, &symbols, modules.as_ref(), &progress)?;
+            print(&mut reports.into_iter(), args, &progress)?
         }
     };
     match denied {
@@ -47,40 +46,61 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     }
 }
 
-/// Checks one module.
-fn one(
+/// The directory to check, if the argument is one.
+fn folder_of(args: &CheckArgs) -> Result<Option<&Path>, Failure> {
+    match args.module.as_slice() {
+        [root] if root.is_dir() => Ok(Some(root)),
+        several => match several.iter().find(|path| path.is_dir()) {
+            Some(root) => {
+                let why = "a directory is checked alone, not beside other modules";
+                Err(Failure::Usage(format!("{}: {why}", root.display())))
+            }
+            None => Ok(None),
+        },
+    }
+}
+
+/// Checks the modules of the command line, which are loaded one after the other.
+fn several(
     args: &CheckArgs,
     symbols: &Symbols,
     modules: Option<&Modules>,
     progress: &Progress,
-) -> Result<Report, Failure> {
+) -> Result<Vec<Report>, Failure> {
+    if let (CheckFormat::Html, [_, _, ..]) = (args.format, args.module.as_slice()) {
+        return Err(Failure::Usage("--format html needs one module".to_owned()));
+    }
     progress.say("reading modules");
-    let file = files::read_module(&args.module)?;
-    let kernel = Kernel::linux(args.kernel.as_deref(), &file)?;
-    kernel.note.iter().try_for_each(|note| console::note(note))?;
-    let Scenario { targets, events } = Scenario::new(args, &file, kernel.profile, symbols, modules)?;
+    let files: Vec<_> = args.module.iter().map(|path| files::read_module(path)).collect::<Result<_, _>>()?;
+    let kernels: Vec<_> =
+        files.iter().map(|file| Kernel::linux(args.kernel.as_deref(), file)).collect::<Result<_, _>>()?;
+    let given = args.module.iter().zip(&files).zip(&kernels);
+    let given: Vec<_> = given.map(|((path, file), kernel)| Given { path, file, kernel }).collect();
+    let profile = kernels.first().map_or_else(Default::default, |kernel| kernel.profile);
+    let Scenario { targets, events, notes } = Scenario::new(args, &files, profile, symbols, modules)?;
     progress.say("checking");
-    let world = World::new(kernel.profile, symbols, &targets, not_loaded_at_first(&events));
+    let traceable = args.traceable.as_deref().map(Traceable::read).transpose()?;
+    let mut world = World::new(profile, symbols, &targets, not_loaded_at_first(&events));
+    world.set_kernel(traceable.as_ref(), modules);
     let mut resolved = Resolved::default();
     let wanted = (args.format == CheckFormat::Html).then_some(&mut resolved);
-    let mut report = simulate::check(&args.module, &file, &kernel, world, &events, wanted);
-    report.findings.retain(|row| !args.allow.contains(&row.rule));
-    for name in targets.keys() {
-        if !events.iter().any(|event| event.module() == name) {
-            report.notes.push(format!("--target {name} has no event; use --event coming:{name}"));
-        }
+    let mut reports = simulate::check(&given, world, &events, wanted);
+    for (report, kernel) in reports.iter_mut().zip(&kernels) {
+        report.findings.retain(|row| !args.allow.contains(&row.rule));
+        report.notes.extend(kernel.note.iter().chain(&notes).cloned());
     }
-    if args.format == CheckFormat::Html {
-        let page = page(args, &kernel, &file, &resolved, &report);
+    if let (CheckFormat::Html, [given, ..], [report, ..]) = (args.format, &*given, &*reports) {
+        let page = page(*given, &resolved, report);
         progress.finish();
         console::print(&page)?;
     }
-    Ok(report)
+    Ok(reports)
 }
 
-fn page(args: &CheckArgs, kernel: &Kernel, file: &[u8], resolved: &Resolved, report: &Report) -> String {
+fn page(given: Given<'_>, resolved: &Resolved, report: &Report) -> String {
+    let Given { path, file, kernel } = given;
     let Ok(module) = Module::parse(file, kernel.profile) else { return html::without_picture(report) };
-    let view = ModuleView::new(args.module.display().to_string(), &module, kernel);
+    let view = ModuleView::new(path.display().to_string(), &module, kernel);
     let picture = html::Picture::new(&module, view, kernel.version, resolved, Some(report));
     html::render(&picture, Some(report))
 }
@@ -95,16 +115,16 @@ fn not_loaded_at_first(events: &[Event]) -> impl Iterator<Item = &str> {
 
 /// Checks all modules in a folder, in the order of their paths. Each file is read twice, for its
 /// exports and for the check, so that not all files are in memory.
-fn folder(args: &CheckArgs, mut symbols: Symbols, progress: &Progress) -> Result<bool, Failure> {
+fn folder(root: &Path, args: &CheckArgs, mut symbols: Symbols, progress: &Progress) -> Result<bool, Failure> {
     if args.format == CheckFormat::Html {
         return Err(Failure::Usage("--format html needs one module, not a directory".to_owned()));
     }
     if !args.event.is_empty() || !args.target.is_empty() {
         return Err(Failure::Usage("--event and --target need one module, not a directory".to_owned()));
     }
-    let paths = modules::in_folder(&args.module)?;
+    let paths = modules::in_folder(root)?;
     if paths.is_empty() {
-        return Err(modules::no_modules(&args.module));
+        return Err(modules::no_modules(root));
     }
     let say = |verb, done: usize| progress.say(&format!("{verb} {done} of {} modules", paths.len()));
     let read = |path: &PathBuf| files::read_module(path).map(|file| exports(&file));
@@ -113,26 +133,27 @@ fn folder(args: &CheckArgs, mut symbols: Symbols, progress: &Progress) -> Result
         say("reading", done);
     }
     let (symbols, targets) = (&symbols, Targets::new());
-    let kernel_notes = Mutex::new(BTreeSet::new());
     let check = |path: &PathBuf| {
         let file = files::read_module(path)?;
         let kernel = Kernel::linux(args.kernel.as_deref(), &file)?;
-        kernel_notes.lock().unwrap_or_else(PoisonError::into_inner).extend(kernel.note.clone());
         let world = World::new(kernel.profile, symbols, &targets, std::iter::empty());
-        let mut report = simulate::check(path, &file, &kernel, world, &[], None);
-        report.findings.retain(|row| !args.allow.contains(&row.rule));
-        Ok(report)
+        let given = Given { path, file: &file, kernel: &kernel };
+        let mut reports = simulate::check(&[given], world, &[], None);
+        for report in &mut reports {
+            report.findings.retain(|row| !args.allow.contains(&row.rule));
+            report.notes.extend(kernel.note.clone());
+        }
+        Ok(reports)
     };
     let mut failed = None;
     let reports = (1..=paths.len()).zip(in_parallel(&paths, check));
-    let mut reports = reports.map_while(|(done, report)| {
+    let reports = reports.map_while(|(done, report)| {
         say("checking", done);
         report.map_err(|failure| failed = Some(failure)).ok()
     });
+    let mut reports = reports.flatten();
     let printed = print(&mut reports, args, progress);
     drop(reports);
-    let kernel_notes = kernel_notes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    kernel_notes.iter().try_for_each(|note| console::note(note))?;
     failed.map_or(printed, Err)
 }
 
@@ -142,7 +163,8 @@ fn print(
     args: &CheckArgs,
     progress: &Progress,
 ) -> Result<bool, Failure> {
-    let many = args.module.is_dir();
+    let is_folder = args.module.iter().any(|path| path.is_dir());
+    let many = is_folder || args.module.len() > 1;
     // Standard error and standard output may be the same terminal.
     if args.format != CheckFormat::Text && std::io::stdout().is_terminal() {
         progress.finish();
@@ -157,11 +179,11 @@ fn print(
         let mut plain = reports.by_ref().map(|(report, _)| report);
         let written = match args.format {
             CheckFormat::Text => {
-                let mut shown = reports.by_ref().filter(|(_, denied)| *denied || !many);
+                let mut shown = reports.by_ref().filter(|(_, denied)| *denied || !is_folder);
                 shown.try_for_each(|(report, _)| {
                     progress.finish();
                     match console::is_quiet() {
-                        true => first_line(&report, out),
+                        true => text::first_line(&report, &mut out),
                         false => text::report(&report, &mut out),
                     }
                 })
@@ -176,19 +198,11 @@ fn print(
         reports.for_each(drop);
         progress.finish();
         match args.format {
-            CheckFormat::Text if many => written.and_then(|()| summary.print(out)),
+            CheckFormat::Text if is_folder => written.and_then(|()| summary.print(out)),
             _ => written,
         }
     })?;
     Ok(summary.denied != 0)
-}
-
-/// Prints the verdict.
-fn first_line(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
-    let mut text = Vec::new();
-    text::report(report, &mut text)?;
-    let line = text.split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default();
-    out.write_all(line)
 }
 
 /// Whether the exit code is 1.

@@ -142,6 +142,13 @@ impl Diagnostic {
         }
     }
 
+    /// Whether another diagnostic differs only in its place and in what is known about it.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let same = (self.severity, self.rule, self.errno) == (other.severity, other.rule, other.errno);
+        let texts = (&self.message, &self.help) == (&other.message, &other.help);
+        same && texts && (&self.module, &self.event) == (&other.module, &other.event)
+    }
+
     /// What is known besides message, location and help, each in a line.
     pub(crate) fn facts(&self) -> Vec<String> {
         let mut facts = Vec::new();

@@ -10,6 +10,7 @@ use crate::input::symbols::Symbols;
 use crate::simulate::Event;
 use crate::simulate::world::{Target, Targets};
 use crate::view::names::{module_name, name_of_file};
+use crate::view::patch::Patch;
 use relakit::{Class, Module, Profile};
 use relakit_linux::findings::patched_names;
 use relakit_linux::loader_check;
@@ -23,6 +24,8 @@ pub(crate) struct Scenario {
     pub(crate) targets: Targets,
     /// The events of the command line. The modules that others depend on are live before them.
     pub(crate) events: Vec<Event>,
+    /// What was assumed.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Scenario {
@@ -30,34 +33,50 @@ impl Scenario {
     /// name, and those that a module depends on.
     pub(crate) fn new(
         args: &CheckArgs,
-        file: &[u8],
+        files: &[Vec<u8>],
         profile: Profile,
         symbols: &Symbols,
         modules: Option<&Modules>,
     ) -> Result<Self, Failure> {
-        let mut targets = Targets::new();
+        let (mut targets, mut given_names) = (Targets::new(), Vec::new());
         for given in &args.target {
             let (name, target) = read_target(given, profile)?;
+            given_names.push(name.clone());
             if targets.insert(name.clone(), target).is_some() {
-                return Err(Failure::Usage(format!("--target {name} is given twice")));
+                return Err(Failure::Usage(format!("--target {} is given twice", name.escape_default())));
             }
         }
-        let module = Module::parse(file, profile).ok();
-        if let Some(module) = &module {
-            check_names(&args.event, module, &targets, symbols, modules)?;
+        let parsed: Vec<_> = files.iter().filter_map(|file| Module::parse(file, profile).ok()).collect();
+        if parsed.len() == files.len() {
+            check_names(&args.event, &parsed, &targets, symbols, modules)?;
         }
-        let mut scenario = Self { targets, events: Vec::new() };
+        let mut scenario = Self { targets, events: Vec::new(), notes: Vec::new() };
         if let Some(modules) = modules {
             for event in &args.event {
                 scenario.add_file(event.module(), modules, profile)?;
             }
-            let mut needed = module.iter().flat_map(depends).collect::<Vec<_>>();
+            let mut needed = parsed.iter().flat_map(depends).collect::<Vec<_>>();
             for Target { file, .. } in scenario.targets.values() {
                 needed.extend(Module::parse(file, profile).iter().flat_map(depends));
             }
             scenario.add_dependencies(needed, args, symbols, modules, profile)?;
         }
         scenario.events.extend_from_slice(&args.event);
+        // Who gives the file of a patched module wants to know what happens when it is loaded.
+        let patched: BTreeSet<String> = parsed.iter().flat_map(patched_objects).collect();
+        for given in given_names {
+            let has_event = scenario.events.iter().any(|event| event.module() == given);
+            match (has_event, patched.contains(&given)) {
+                (true, _) => {}
+                (false, true) => {
+                    scenario.notes.push(format!("--target {given} has no event: coming:{given} is assumed"));
+                    scenario.events.push(Event::Coming(given));
+                }
+                (false, false) => {
+                    scenario.notes.push(format!("--target {given} has no event; use --event live:{given}"));
+                }
+            }
+        }
         Ok(scenario)
     }
 
@@ -108,6 +127,18 @@ impl Scenario {
     }
 }
 
+/// The objects that a livepatch replaces functions of, or has late relocations for.
+fn patched_objects(module: &Module<'_>) -> BTreeSet<String> {
+    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+    let tree = Patch::read(module).ok().into_iter().flat_map(|patch| patch.objects);
+    let named = tree.filter_map(|object| Some(text(object.name?.0)));
+    let late = module.classes().filter_map(|(_, class)| match class.class {
+        Class::KlpLate { object, .. } => Some(text(object)),
+        _ => None,
+    });
+    named.chain(late).collect()
+}
+
 /// Reads a target, and compares its own name with the given one.
 fn read_target(given: &TargetArg, profile: Profile) -> Result<(String, Target), Failure> {
     let file = files::read_module(&given.file)?;
@@ -140,7 +171,7 @@ fn name_in(file: &[u8], path: &Path, profile: Profile) -> String {
 /// Refuses an event of a module that is known nowhere, because its name is probably misspelt.
 fn check_names(
     events: &[Event],
-    module: &Module<'_>,
+    checked: &[Module<'_>],
     targets: &Targets,
     symbols: &Symbols,
     modules: Option<&Modules>,
@@ -151,13 +182,10 @@ fn check_names(
     let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     let mut known: BTreeSet<String> = targets.keys().cloned().collect();
     known.extend(symbols.modules().map(text));
-    known.extend(module.classes().filter_map(|(_, class)| match class.class {
-        Class::KlpLate { object, .. } => Some(text(object)),
-        _ => None,
-    }));
+    known.extend(checked.iter().flat_map(patched_objects));
     known.extend(modules.iter().flat_map(|modules| modules.names()).map(str::to_owned));
     // Most of these texts are not names of modules.
-    let patched: BTreeSet<&[u8]> = patched_names(module).collect();
+    let patched: BTreeSet<&[u8]> = checked.iter().flat_map(patched_names).collect();
     for event in events {
         let name = event.module();
         let is_in_tree = || modules.is_some_and(|modules| modules.path(name).is_some());
@@ -167,7 +195,7 @@ fn check_names(
         let own = if name.contains('-') { "; module names have underscores, not hyphens" } else { "" };
         let near = nearest(name, known.iter().map(String::as_str));
         let hint = match near {
-            Some(near) => format!("did you mean {near}?"),
+            Some(near) => format!("did you mean {}?", near.escape_default()),
             None => format!("give --target FILE.ko or a symbol file that lists [{name}]"),
         };
         return Err(Failure::Usage(format!("--event {event}: no module {name} is known{own}; {hint}")));

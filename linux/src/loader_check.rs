@@ -19,6 +19,8 @@ pub enum Phase {
     Layout,
     /// Symbols get values.
     Symbols,
+    /// The early pass.
+    Relocation,
     /// The module appears in sysfs, after the early pass.
     Sysfs,
     /// The module's init function enables the livepatch.
@@ -106,6 +108,11 @@ rules! {
     NoExportFlags = c"module exports symbols, but has no __kflagstab section", Validity, ENOEXEC, (7, 1);
     /// `STRICT_MODULE_RWX`, which x86-64 always has.
     WriteAndExecute = c"section is writable and executable", Layout, ENOEXEC, ALWAYS;
+    /// `mod_sysfs_setup`, with a warning in the log.
+    NoName = c"name in struct module is empty", Sysfs, EINVAL, ALWAYS;
+    /// The relocation of `init` or `exit` writes another member of `struct module`, which the kernel
+    /// has set before. Callers compare with another module of the same kernel.
+    ThisModuleOffsets = c"init and exit of struct module are not where the kernel has them", Relocation, ENOEXEC, ALWAYS;
     /// Recorded: 6.12 refuses it, 6.1 only warns.
     SameName = c"two sections in memory have the same name", Sysfs, EEXIST, (6, 12);
     /// `klp_enable_patch` needs `livepatch` in .modinfo, with any value.
@@ -130,6 +137,8 @@ rules! {
     ObjectWithoutFunctions = c"struct klp_object has no functions", Init, EINVAL, ALWAYS;
     /// `klp_init_object`: the name has 56 bytes or more.
     ObjectNameLength = c"object name is too long", Init, EINVAL, ALWAYS;
+    /// `klp_init_object`, from sysfs, with a warning in the log.
+    ObjectNameEmpty = c"object has an empty name", Init, EINVAL, ALWAYS;
     /// `klp_init_object`, from sysfs.
     ObjectTwice = c"object is listed twice", Init, EEXIST, ALWAYS;
     /// `klp_init_func`.
@@ -149,7 +158,17 @@ rules! {
     /// `klp_patch_func`: `ftrace_location` finds nothing.
     FunctionNotTraced = c"function does not call the function tracer, so it cannot be replaced", Init, EINVAL, ALWAYS;
 
-    // Unloading (Linux semantics 17).
+    /// `klp_is_patch_compatible`: an earlier livepatch has a state that this one does not know, or
+    /// knows in an older version.
+    StateIncompatible = c"livepatch is not compatible with the states of an earlier one", Init, EINVAL, ALWAYS;
+
+    // Loading and unloading (Linux semantics 17).
+    /// `module_patient_check_exists`.
+    LoadedAlready = c"a module of this name is loaded", Validity, EEXIST, ALWAYS;
+    /// `klp_module_coming`.
+    NamedVmlinux = c"a module must not be called vmlinux", Init, EINVAL, ALWAYS;
+    /// `delete_module`.
+    NotLoaded = c"module is not loaded", Going, ENOENT, ALWAYS;
     /// `delete_module`: another module uses it. EAGAIN is EWOULDBLOCK.
     InUse = c"another module uses the module", Going, EAGAIN, ALWAYS;
     /// `delete_module`.
@@ -167,6 +186,8 @@ pub struct LoaderFinding {
 }
 
 const THIS_MODULE: &[u8] = b".gnu.linkonce.this_module";
+/// Offset of `name` in `struct module`, after the state and a list head.
+const NAME_OFFSET: usize = 24;
 
 /// Reports every check of the loader that the module fails, except [`same_names`].
 pub fn loader(module: &Module<'_>, report: &mut dyn FnMut(LoaderFinding)) {
@@ -218,6 +239,10 @@ fn this_module(module: &Module<'_>, index: u32, found: &mut dyn FnMut(LoaderChec
     }
     if !section.sh_flags.contains(SectionFlags::ALLOC) {
         found(LoaderCheck::ThisModuleNotAllocated, Some(index));
+    }
+    let name = object.section_bytes(&section).get(NAME_OFFSET..).and_then(<[u8]>::first);
+    if name == Some(&0) {
+        found(LoaderCheck::NoName, Some(index));
     }
     let symbols = object.symbols();
     let symbol = symbols.iter().find(|symbol| {
@@ -283,7 +308,7 @@ pub fn section_named(module: &Module<'_>, name: &[u8]) -> Option<u32> {
 /// list head and 56 bytes of name in every kernel since 5.8.
 pub fn module_name<'f>(module: &Module<'f>) -> Option<&'f [u8]> {
     let section = section_named(module, THIS_MODULE).and_then(|index| module.object().section(index))?;
-    let name = module.object().section_bytes(&section).get(24..)?.first_chunk::<56>()?;
+    let name = module.object().section_bytes(&section).get(NAME_OFFSET..)?.first_chunk::<56>()?;
     name.split(|byte| *byte == 0).next().filter(|name| !name.is_empty())
 }
 

@@ -12,7 +12,6 @@ pub(crate) struct Kernel {
     /// The version as given, or "elf". Without `--kernel`, the release that the module is built for.
     pub(crate) asked: String,
     /// The full release as `uname -r` prints it, if it is known.
-    #[allow(dead_code, reason = "the simulation asks")]
     pub(crate) release: Option<String>,
     /// The rules that apply.
     pub(crate) profile: Profile,

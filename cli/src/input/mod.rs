@@ -6,4 +6,5 @@ pub(crate) mod memory;
 pub(crate) mod modules;
 pub(crate) mod near;
 pub(crate) mod symbols;
+pub(crate) mod traceable;
 mod unpack;

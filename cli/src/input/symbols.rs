@@ -54,7 +54,6 @@ struct Export {
 }
 
 /// A line of a Module.symvers.
-#[allow(dead_code, reason = "the simulation asks")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Symver {
     /// The version of the symbol, which Linux compares with that in `__versions`.
@@ -247,10 +246,11 @@ impl Symbols {
     /// from which it made it, with the same text before the first dot; or else a misspelt one.
     pub(crate) fn near(&self, object: &[u8], name: &[u8]) -> Vec<String> {
         let base = |name: &[u8]| name.split(|byte| *byte == b'.').next().map(<[u8]>::to_vec);
-        let wanted = base(name);
+        let wanted = base(name).filter(|base| !base.is_empty());
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
         let names = || self.names(object).filter(|other| *other != name);
-        let mut near: Vec<_> = names().filter(|other| base(other) == wanted).map(text).collect();
+        let mut near: Vec<_> =
+            names().filter(|other| wanted.is_some() && base(other) == wanted).map(text).collect();
         if near.is_empty() {
             let names = names().filter_map(|name| str::from_utf8(name).ok());
             near.extend(nearest(&text(name), names).map(str::to_owned));
@@ -265,7 +265,6 @@ impl Symbols {
 const NEAR: usize = 5;
 
 /// The knowledge of the files. It says whether a missing symbol means that the kernel lacks it.
-#[allow(dead_code, reason = "the simulation asks")]
 impl Symbols {
     /// Whether a file lists the symbols of vmlinux, also those that are not exported.
     pub(crate) fn has_kernel_symbols(&self) -> bool {
@@ -278,6 +277,7 @@ impl Symbols {
     }
 
     /// Whether a file is a Module.symvers.
+    #[allow(dead_code, reason = "the simulation may ask")]
     pub(crate) fn has_symvers(&self) -> bool {
         self.has_symvers
     }
@@ -289,6 +289,7 @@ impl Symbols {
 
     /// Name, address and kind of all defined symbols of an object, in no particular order. Symbols
     /// of one name are neighbours and in the order of sympos.
+    #[allow(dead_code, reason = "the simulation may ask")]
     pub(crate) fn symbols_of(&self, object: &[u8]) -> impl Iterator<Item = (&[u8], u64, u8)> {
         let names = self.object(object).into_iter().flat_map(|object| &object.by_name);
         names.flat_map(|(name, same)| {

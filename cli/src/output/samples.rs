@@ -74,6 +74,7 @@ pub(crate) fn hostile() -> Report {
             phase: Some(Phase::Relocation),
             message: Some(message),
             errors: vec![error],
+            applied: None,
         },
         ..accepted()
     }

@@ -210,6 +210,14 @@ pub(super) fn compare(
         findings.add(Finding::new(Lint::OtherKernel), Some(detail));
         return;
     }
+    let magic = |module| modinfo(module, b"vermagic").map(|magic| Name(magic).short(IN_SENTENCE));
+    if let (Some(own), Some(of_other)) = (magic(module), magic(other))
+        && own != of_other
+    {
+        let message = format!("{name}: version magic {own} should be {of_other}");
+        let detail = format!("{other_name} has the version magic {of_other}");
+        errors.check(Phase::Validity, Check::new(LoaderCheck::VersionMagic, message, None).detail(detail));
+    }
     let (Some((index, own)), Some((_, of_other))) = (ThisModule::of(module), ThisModule::of(other)) else {
         return;
     };
@@ -225,13 +233,14 @@ pub(super) fn compare(
         }
         return;
     }
-    let differs =
-        |own: Option<u64>, other: Option<u64>| own.zip(other).is_some_and(|(own, other)| own != other);
+    let differs = |own: Option<u64>, other: Option<u64>| own.zip(other).filter(|(own, other)| own != other);
     for (what, own, of_other) in [("init", own.init, of_other.init), ("exit", own.exit, of_other.exit)] {
-        if differs(own, of_other) {
-            let (own, of_other) = (own.unwrap_or(0), of_other.unwrap_or(0));
+        if let Some((own, of_other)) = differs(own, of_other) {
+            let message = format!("{name}: the relocation of {what} finds a field that is not zero");
+            let location = Some(Location::in_section(module, index, own));
+            let check = Check::new(LoaderCheck::ThisModuleOffsets, message, location);
             let detail = format!("{what} is at {own:#x}, and that of {other_name} at {of_other:#x}");
-            findings.add(this_module_layout(index), Some(detail));
+            errors.check(Phase::Relocation, check.detail(detail));
         }
     }
 }

@@ -268,12 +268,16 @@ impl<'m, 'f> Findings<'m, 'f> {
         let rule = finding.lint;
         let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
         let named = finding.numbers().filter(|(name, _)| *name != "offset");
+        let mut location = Location::new(self.module, finding.section, finding.entry, finding.symbol);
+        // A place in data, if the finding is not about a relocation.
+        let is_place = finding.section.is_some() && finding.entry.is_none() && finding.offset != 0;
+        location.offset = location.offset.or(is_place.then_some(finding.offset));
         let other = rule.other_c_name().to_str().ok().filter(|_| finding.other_section.is_some());
         FindingRow {
             rule,
             severity: rule.severity(),
             message: text(rule.message()),
-            location: Location::new(self.module, finding.section, finding.entry, finding.symbol),
+            location,
             other: other.map(|what| {
                 (what, Location::new(self.module, finding.other_section, finding.other_entry, None))
             }),

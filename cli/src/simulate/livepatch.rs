@@ -5,7 +5,7 @@ use super::findings::{Findings, Late};
 use super::init_calls;
 use super::memory::{ModuleMemory, State};
 use super::prediction::{ADDRESSES, Check, Errors};
-use super::report::{NotJudged, Phase};
+use super::report::{Applied, NotJudged, Phase};
 use super::resolved::Resolved;
 use super::traced::Traced;
 use super::world::World;
@@ -16,7 +16,7 @@ use crate::view::patch::{Patch, PatchFunc, PatchObject, Where};
 use relakit::{Class, Module, abi};
 use relakit_linux::findings::{Finding, Lint, patched_names};
 use relakit_linux::late::LinuxLate;
-use relakit_linux::loader_check::LoaderCheck;
+use relakit_linux::loader_check::{self, LoaderCheck};
 use relakit_linux::patch::NoTree;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -60,50 +60,76 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         }
     }
 
-    /// `klp_enable_patch`, called by the init function.
+    /// `klp_enable_patch`, called by the init function. Returns what it applies.
     pub(super) fn enable(
         &mut self,
         world: &mut World<'_>,
         errors: &mut Errors<'_, '_>,
         findings: &mut Findings<'_, '_>,
-    ) {
+    ) -> Option<Applied> {
         if !self.enabled {
-            return;
+            if is_livepatch(self.module) && self.tree.as_ref().err() == Some(&NoTree::NotCalled) {
+                let detail = "the module does not call klp_enable_patch".to_owned();
+                findings.add(Finding::new(Lint::PatchesNothing), Some(detail));
+            }
+            return None;
         }
         self.memory.set_state(State::Coming);
         self.check_tree(errors);
+        self.check_content(findings);
         self.check_names(world, findings);
-        init_calls::find(self.module).into_iter().for_each(|finding| findings.add(finding, None));
-        for object in self.objects() {
-            let is_loaded = object.as_slice() == abi::VMLINUX || world.is_loaded(&text(&object));
-            if is_loaded {
-                self.judged.insert(text(&object));
-                let late = self.initialize(&object, Phase::Init, world, errors, findings);
-                findings.late(&late);
-                findings.values(self.memory, self.late.values(), Some(&text(&object)));
-            }
+        let is_loaded = |object: &[u8]| object == abi::VMLINUX || world.is_loaded(&text(object));
+        for finding in init_calls::find(self.module, &is_loaded) {
+            findings.add(finding, None);
+        }
+        let loaded: Vec<_> = self.objects().into_iter().filter(|object| is_loaded(object)).collect();
+        let early = self.module.classes().filter(|(_, class)| matches!(class.class, Class::KlpEarly { .. }));
+        let mut applied = Applied::default();
+        applied.relocations = early.map(|(index, _)| self.module.relocations(index).len() as u64).sum();
+        for object in loaded {
+            self.judged.insert(text(&object));
+            applied += self.initialize(&object, Phase::Init, world, errors, findings);
         }
         self.memory.set_state(State::Live);
+        Some(applied)
     }
 
-    /// `klp_module_coming` for a loaded module. Returns whether the livepatch is for it.
+    /// `klp_module_coming` for a loaded module. Returns what is applied, or `None` if the livepatch
+    /// is not for it.
     pub(super) fn coming(
         &mut self,
         name: &str,
         world: &mut World<'_>,
         errors: &mut Errors<'_, '_>,
         findings: &mut Findings<'_, '_>,
-    ) -> bool {
+    ) -> Option<Applied> {
         if !self.enabled || !self.patches(name.as_bytes()) {
-            return false;
+            return None;
         }
         self.judged.insert(name.to_owned());
-        let late = self.initialize(name.as_bytes(), Phase::Coming, world, errors, findings);
-        findings.late(&late);
-        findings.init_symbols(self.late.values(), Some(name), world);
+        let applied = self.initialize(name.as_bytes(), Phase::Coming, world, errors, findings);
         findings.sympos(world);
-        findings.values(self.memory, self.late.values(), Some(name));
-        true
+        Some(applied)
+    }
+
+    /// Whether it replaces the livepatches before it.
+    pub(super) fn replaces(&self) -> bool {
+        self.tree.as_ref().is_ok_and(|tree| tree.replace == Some(true))
+    }
+
+    /// `klp_is_patch_compatible`: an earlier livepatch is loaded.
+    pub(super) fn check_states(&self, earlier: &Self, errors: &mut Errors<'_, '_>) {
+        let (Ok(tree), Ok(before)) = (&self.tree, &earlier.tree) else { return };
+        for state in before.states.iter().filter(|_| earlier.enabled) {
+            let own = tree.states.iter().find(|own| own.id == state.id);
+            let is_compatible = own.map_or(tree.replace != Some(true), |own| own.version >= state.version);
+            if !is_compatible {
+                let message = format!("livepatch: {} is not compatible with {}", self.name, earlier.name);
+                let check = Check::new(LoaderCheck::StateIncompatible, message, None);
+                let (id, version) = (state.id, state.version);
+                errors.check(Phase::Init, check.detail(format!("state {id:#x} has version {version} there")));
+            }
+        }
     }
 
     /// A list for the errors of an event.
@@ -121,13 +147,13 @@ impl<'a, 'f> Livepatch<'a, 'f> {
     }
 
     /// What could not be judged, because no event loads the module.
-    pub(super) fn not_judged(&self) -> Vec<NotJudged> {
+    pub(super) fn not_judged(&self, known: &BTreeSet<String>) -> Vec<NotJudged> {
         let mut missing: Vec<_> = self
             .objects()
             .into_iter()
             .filter(|object| object.as_slice() != abi::VMLINUX)
             .filter(|object| self.enabled && !self.judged.contains(&text(object)))
-            .filter_map(|object| self.not_judged_object(&object))
+            .filter_map(|object| self.not_judged_object(&object, known))
             .collect();
         if self.enabled && self.tree.is_err() {
             missing.push(NotJudged {
@@ -138,7 +164,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         missing
     }
 
-    fn not_judged_object(&self, object: &[u8]) -> Option<NotJudged> {
+    fn not_judged_object(&self, object: &[u8], known: &BTreeSet<String>) -> Option<NotJudged> {
         let relocations: u64 = self.late_sections(object).map(|(_, entries)| entries).sum();
         let functions = self.tree_objects(object).map(|object| object.functions.len() as u64).sum();
         let mut parts = Vec::new();
@@ -147,7 +173,10 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         let name = Name(object).short(abi::OBJECT_NAME_MAX);
         (!parts.is_empty()).then(|| NotJudged {
             what: format!("{name} ({})", parts.join(", ")),
-            give: format!("give --target {name}=FILE.ko"),
+            give: match nearest(&name, known.iter().map(String::as_str)) {
+                Some(near) => format!("give --target {name}=FILE.ko; or did you mean {near}?"),
+                None => format!("give --target {name}=FILE.ko"),
+            },
         })
     }
 
@@ -209,7 +238,10 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         for object in &tree.objects {
             let name = object.name();
             let length = object.name.map_or(0, |name| name.0.len());
-            if length > abi::OBJECT_NAME_MAX {
+            if object.name == Some(Name(b"")) {
+                let message = "an object has an empty name".to_owned();
+                found(LoaderCheck::ObjectNameEmpty, message, Some(object.place));
+            } else if length > abi::OBJECT_NAME_MAX {
                 let message = format!("the name of an object has {length} bytes");
                 found(LoaderCheck::ObjectNameLength, message, Some(object.place));
             } else if !names.insert(name.clone()) {
@@ -231,24 +263,56 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         }
     }
 
-    /// Reports the objects whose names no module has: a name as no module has one, or almost the name
-    /// of a known module.
+    /// Reports what the kernel does not notice in the tree: nothing to replace, and replacements that
+    /// are no code.
+    fn check_content(&self, findings: &mut Findings<'_, '_>) {
+        let Ok(tree) = &self.tree else { return };
+        let mut found = |lint, at: Option<Where>, detail| {
+            let mut finding = Finding::new(lint);
+            if let Some(at) = at {
+                (finding.section, finding.offset) = (Some(at.section), at.offset);
+            }
+            findings.add(finding, Some(detail));
+        };
+        if tree.objects.is_empty() {
+            found(Lint::PatchesNothing, None, "struct klp_patch has no objects".to_owned());
+        }
+        for object in &tree.objects {
+            if object.functions.is_empty() && object.has_funcs && object.callbacks.is_empty() {
+                let detail = format!("the object {} has no functions", object.name());
+                found(Lint::PatchesNothing, Some(object.place), detail);
+            }
+            for func in object.functions.iter().filter(|func| func.is_data) {
+                let detail = format!("the function is {} of {}", of(func), object.name());
+                found(Lint::NewFuncNotCode, Some(func.place), detail);
+            }
+        }
+    }
+
+    /// Reports the objects whose names no module has: names that differ from that of a module only
+    /// in how it is written, and names that a given tree of modules does not have.
     fn check_names(&mut self, world: &World<'_>, findings: &mut Findings<'_, '_>) {
         let known = world.known_modules();
         for object in self.tree.iter().flat_map(|tree| &tree.objects) {
             let Some(Name(name)) = object.name else { continue };
             let name = text(name);
-            if name.as_bytes() == abi::VMLINUX || known.contains(&name) {
+            if object.is_vmlinux || known.contains(&name) {
                 continue;
             }
             let plain = name.split(".ko").next().unwrap_or_default().replace('-', "_");
             let same = known.iter().find(|known| known.eq_ignore_ascii_case(&plain));
-            let near = same.map(String::as_str).or_else(|| nearest(&name, known.iter().map(String::as_str)));
-            let detail = match near {
-                Some(near) => format!("the object is {name}, and there is a module {near}"),
+            let detail = match same {
+                Some(same) => format!("the object is {name}, and there is a module {same}"),
+                None if name.as_bytes() == abi::VMLINUX => {
+                    "the object is \"vmlinux\", but the name of the kernel is NULL".to_owned()
+                }
                 None if name.contains('-') => {
                     format!("the object is {name}, but module names have no hyphens")
                 }
+                None if world.has_all_modules() => match nearest(&name, known.iter().map(String::as_str)) {
+                    Some(near) => format!("the object is {name}; did you mean {near}?"),
+                    None => format!("the object is {name}, and the tree of --modules has no such module"),
+                },
                 None => continue,
             };
             self.judged.insert(name);
@@ -267,18 +331,27 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         world: &mut World<'_>,
         errors: &mut Errors<'_, '_>,
         findings: &mut Findings<'_, '_>,
-    ) -> Late {
+    ) -> Applied {
         let mut late = Late { object: text(name), ..Late::default() };
-        let mut written = 0;
+        let mut applied = Applied::default();
         if name != abi::VMLINUX {
-            written = self.relocate(name, phase, world, errors, &mut late);
+            applied.relocations = self.relocate(name, phase, world, errors, &mut late);
         }
-        let failed = self.check_functions(name, phase, world, errors, findings);
-        if late.error.is_none() && failed && phase == Phase::Coming {
-            late.left = written;
-            late.section = self.late_sections(name).map(|(index, _)| index).next();
+        match self.check_functions(name, phase, world, errors, findings) {
+            Ok(functions) => applied.functions = functions,
+            Err(()) if late.error.is_none() && phase == Phase::Coming => {
+                late.left = applied.relocations;
+                late.section = self.late_sections(name).map(|(index, _)| index).next();
+            }
+            Err(()) => {}
         }
-        late
+        findings.late(&late);
+        if name != abi::VMLINUX {
+            let object = text(name);
+            findings.values(self.memory, self.late.values(), Some(&object));
+            findings.init_symbols(self.late.values(), Some(&object), world);
+        }
+        applied
     }
 
     /// Applies the late relocations for an object. Returns how many are written.
@@ -307,7 +380,10 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         done.written
     }
 
-    /// Looks the functions of an object up. Returns whether one cannot be replaced.
+    /// Looks the functions of an object up. Returns how many are replaced.
+    ///
+    /// # Errors
+    /// One of them cannot be replaced.
     fn check_functions(
         &self,
         name: &[u8],
@@ -315,13 +391,14 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         world: &mut World<'_>,
         errors: &mut Errors<'_, '_>,
         findings: &mut Findings<'_, '_>,
-    ) -> bool {
+    ) -> Result<u64, ()> {
         let mut not_traced = Vec::new();
         let mut failed = false;
         let functions: Vec<_> = self.tree_objects(name).flat_map(|object| &object.functions).collect();
         let object = text(name);
-        if !functions.is_empty() && !world.knows_symbols(name) {
-            return false;
+        let count = functions.len() as u64;
+        if count != 0 && !world.knows_symbols(name) {
+            return Ok(count);
         }
         let mut same: BTreeMap<&[u8], Vec<(u64, u8)>> = BTreeMap::new();
         for func in functions {
@@ -329,7 +406,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             let symbols = same.entry(func_name).or_insert_with(|| world.symbols(name, func_name));
             let location = || Some(Location::in_section(self.module, func.place.section, func.place.offset));
             let check = |check, message| Check::new(check, format!("livepatch: {message}"), location());
-            let (found, count) = (nth(symbols, func.sympos), symbols.len());
+            let (found, same) = (nth(symbols, func.sympos), symbols.len() as u64);
             let error = match found {
                 Ok((address, kind)) => {
                     match world.traced(name, func_name, address, kind) {
@@ -356,13 +433,8 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             failed = true;
             let message = match error {
                 LoaderCheck::FunctionNotFound => format!("{object} has no symbol {}", of(func)),
-                LoaderCheck::FunctionAmbiguous => format!("{object} has {count} symbols {}", of(func)),
-                _ => format!(
-                    "{object} has {} {}, not {}",
-                    plural(count as u64, "symbol"),
-                    of(func),
-                    func.sympos
-                ),
+                LoaderCheck::FunctionAmbiguous => format!("{object} has {same} symbols {}", of(func)),
+                _ => format!("{object} has {} {}, not {}", plural(same, "symbol"), of(func), func.sympos),
             };
             let mut check = check(error, message);
             for (number, (address, _)) in (1..).zip(symbols.iter()).take(ADDRESSES) {
@@ -378,8 +450,13 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         }
         failed |= !not_traced.is_empty();
         not_traced.into_iter().for_each(|check| errors.check(phase, check));
-        failed
+        if failed { Err(()) } else { Ok(count) }
     }
+}
+
+/// Whether .modinfo says that the module is a livepatch.
+fn is_livepatch(module: &Module<'_>) -> bool {
+    loader_check::modinfo(module, b"livepatch").is_some()
 }
 
 /// A function in a message.
@@ -425,5 +502,12 @@ fn nth(symbols: &[(u64, u8)], sympos: u64) -> Result<(u64, u8), LoaderCheck> {
         Some(_) if sympos == 0 && looked.len() > 1 => Err(LoaderCheck::FunctionAmbiguous),
         Some(_) if sympos != 0 && (looked.len() as u64) < sympos => Err(LoaderCheck::FunctionSympos),
         Some(found) => Ok(*found),
+    }
+}
+
+impl std::ops::AddAssign for Applied {
+    fn add_assign(&mut self, more: Self) {
+        self.relocations = self.relocations.saturating_add(more.relocations);
+        self.functions = self.functions.saturating_add(more.functions);
     }
 }

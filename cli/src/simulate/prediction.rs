@@ -11,9 +11,9 @@ use crate::view::location::Location;
 use crate::view::names::errno;
 use relakit::klp::SymName;
 use relakit::{Error, ErrorKind, Loaded, Module, Profile, Resolver};
+use relakit_linux::findings::Defect;
 use relakit_linux::late::Outcome;
 use relakit_linux::loader_check::{LoaderCheck, LoaderFinding};
-use relakit_linux::special::Defect;
 use relakit_linux::{late, loader_check};
 use std::collections::{HashMap, HashSet};
 
@@ -96,6 +96,7 @@ impl Prediction {
             phase: Some(phase),
             message: Some(message),
             errors: Vec::new(),
+            applied: None,
         }
     }
 
@@ -252,6 +253,7 @@ fn predict(mut found: Vec<Found>, counts: &HashMap<Kind, u64>) -> Prediction {
         phase: Some(phase(first)),
         message: Some(first.message.clone()),
         errors: found.into_iter().map(|found| found.row).collect(),
+        applied: None,
     }
 }
 
@@ -312,6 +314,7 @@ pub(super) const fn phase_of(check: LoaderCheck) -> Phase {
         loader_check::Phase::Validity => Phase::Validity,
         loader_check::Phase::Layout => Phase::Layout,
         loader_check::Phase::Symbols => Phase::Symbols,
+        loader_check::Phase::Relocation => Phase::Relocation,
         loader_check::Phase::Sysfs => Phase::Sysfs,
         loader_check::Phase::Init => Phase::Init,
         loader_check::Phase::Going => Phase::Going,

@@ -6,7 +6,7 @@
 
 use super::report::{Prediction, Report, Verdict};
 use super::world::{Target, Targets, World};
-use super::{Event, check};
+use super::{Event, Given, check};
 use crate::input::files::{self, Kind};
 use crate::input::kernel::Kernel;
 use crate::input::symbols::Symbols;
@@ -102,7 +102,10 @@ fn check_case(case: &Value, oracle: &Path, symbols: &Symbols) -> (Report, Life) 
         _ => None,
     });
     let world = World::new(kernel.profile, symbols, &life.targets, unloaded);
-    (check(&path, &read(&path), &kernel, world, &life.events, None), life)
+    let file = read(&path);
+    let given = Given { path: &path, file: &file, kernel: &kernel };
+    let [report] = check(&[given], world, &life.events, None).try_into().unwrap();
+    (report, life)
 }
 
 /// Describes a prediction that differs from the kernel's result.

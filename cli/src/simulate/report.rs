@@ -70,7 +70,7 @@ pub(crate) enum Phase {
 }
 
 /// What the kernel does at the load or at an event.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Prediction {
     pub(crate) verdict: Verdict,
     /// "EINVAL", ... if the verdict is "rejected".
@@ -82,9 +82,18 @@ pub(crate) struct Prediction {
     /// All errors, the decisive one first.
     #[serde(rename = "errors")]
     pub(crate) errors: Vec<ErrorRow>,
+    /// What the livepatch applies at this step, if it applies something.
+    pub(crate) applied: Option<Applied>,
 }
 
-#[derive(Debug, Serialize)]
+/// Livepatch relocations that are written, and functions that are replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Applied {
+    pub(crate) relocations: u64,
+    pub(crate) functions: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Step {
     /// "live:x", "coming:x" or "going:x".
     pub(crate) event: String,

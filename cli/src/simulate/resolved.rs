@@ -17,7 +17,7 @@ pub(crate) struct Resolved {
     pub(crate) values: Vec<u64>,
     /// Value of each symbol after the last load of each target module.
     pub(crate) late: BTreeMap<String, Vec<u64>>,
-    /// What the readers of special sections rewrite.
+    /// What the readers of special sections rewrite, and late relocations must not be in.
     pub(crate) ranges: Vec<Range>,
 }
 
@@ -88,7 +88,7 @@ fn rewritten(module: &Module<'_>, memory: &ModuleMemory, version: Version) -> Ve
                 continue;
             };
             let offset = site.address.wrapping_sub(*address);
-            if offset >= *size || site.role == Role::Replacement {
+            if offset >= *size || site.role == Role::Replacement || site.role.ignores_late() {
                 continue;
             }
             // Relocations do not change opcodes, so the file has them.

@@ -3,8 +3,8 @@
 use crate::view::names::{self, IN_SENTENCE, Name};
 use relakit::elf::SymbolLocation;
 use relakit::{Loaded, Memory, Module};
-use relakit_linux::findings::{Field, Finding};
-use relakit_linux::special::{self, Defect, Pointee, Sorted, Version};
+use relakit_linux::findings::{self, Defect, Field, Finding, Pointee, Sorted};
+use relakit_linux::special::{self, Version};
 
 /// Returns the mistakes in special sections. `fields` has the sorted fields of all relocations.
 pub(super) fn defects<M: Memory + ?Sized>(
@@ -16,11 +16,11 @@ pub(super) fn defects<M: Memory + ?Sized>(
     let mut places: Vec<_> = special::places(loaded.module(), memory).collect();
     places.sort_unstable();
     let mut thunk_sites = Vec::new();
-    special::thunk_sites(loaded, memory, version, &mut |site| thunk_sites.push(site));
+    findings::thunk_sites(loaded, memory, version, &mut |site| thunk_sites.push(site));
     thunk_sites.sort_unstable();
     let sorted = Sorted { places: &places, fields, thunk_sites: &thunk_sites };
     let mut defects = Vec::new();
-    special::check(loaded, memory, version, sorted, &mut |defect| defects.push(defect));
+    findings::entries(loaded, memory, version, sorted, &mut |defect| defects.push(defect));
     defects
 }
 
@@ -47,7 +47,7 @@ pub(super) fn late_entries(
     entries.dedup();
     let more = entries.len().saturating_sub(most);
     let line = |&entry: &u64| {
-        let pointees = special::pointees(module, fields, target, version, entry)?;
+        let pointees = findings::pointees(module, fields, target, version, entry)?;
         let code = pointees.code.map(|code| text(module, &code)).unwrap_or_else(|| "unknown code".to_owned());
         let key = pointees.key.map(|key| format!(" uses the key {}", text(module, &key)));
         Some(format!("entry {entry}: {code}{}", key.unwrap_or_default()))

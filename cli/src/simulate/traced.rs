@@ -45,8 +45,18 @@ const PREFIXES: &[&[u8]] = &[
     b"__cfi_",
 ];
 
-/// What kallsyms tells about the function `name` of an object at `address`.
-pub(super) fn in_kallsyms(symbols: &Symbols, object: &[u8], name: &[u8], address: u64, kind: u8) -> Traced {
+const NOT_LISTED: &str = "available_filter_functions does not list it";
+
+/// What kallsyms tells about the function `name` of an object at `address`. `listed` says whether
+/// the kernel can trace it, if this is known.
+pub(super) fn in_kallsyms(
+    symbols: &Symbols,
+    object: &[u8],
+    name: &[u8],
+    address: u64,
+    kind: u8,
+    listed: Option<bool>,
+) -> Traced {
     if !is_code(kind) {
         return Traced::No("it is data");
     }
@@ -55,13 +65,18 @@ pub(super) fn in_kallsyms(symbols: &Symbols, object: &[u8], name: &[u8], address
         return Traced::No("it is the cold part of a function");
     }
     if object != VMLINUX {
-        return Traced::Yes;
+        return if listed == Some(false) { Traced::No(NOT_LISTED) } else { Traced::Yes };
     }
     let at = |name: &[u8]| symbols.nth(VMLINUX, name, 1);
     for (start, end, why) in RANGES {
         if at(start).is_some_and(|start| start <= address) && at(end).is_some_and(|end| address < end) {
             return Traced::No(why);
         }
+    }
+    match listed {
+        Some(true) => return Traced::Yes,
+        Some(false) => return Traced::No(NOT_LISTED),
+        None => {}
     }
     let is_listed = || NOT_TRACED.lines().any(|line| line.as_bytes() == name);
     match PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || is_listed() {

@@ -7,8 +7,9 @@ use super::prediction::Errors;
 use super::report::{Prediction, Verdict};
 use super::special;
 use super::traced::{self, Traced};
-use crate::input::modules::depends;
+use crate::input::modules::{Modules, depends};
 use crate::input::symbols::{NAME_MAX, Symbols};
+use crate::input::traceable::Traceable;
 use crate::view::names::{IN_SENTENCE, Name};
 use relakit::abi::VMLINUX;
 use relakit::elf::{Binding, SymbolLocation};
@@ -41,6 +42,10 @@ pub(crate) struct World<'s> {
     version: Version,
     /// The symbols of the symbol files.
     files: &'s Symbols,
+    /// The functions that the kernel can trace, if they are given.
+    traceable: Option<&'s Traceable>,
+    /// The modules of the kernel, if they are given.
+    tree: Option<&'s Modules>,
     /// Modules in `files` that are not loaded.
     unloaded: BTreeSet<Box<[u8]>>,
     targets: &'s Targets,
@@ -56,8 +61,8 @@ pub(crate) struct World<'s> {
     missing: Vec<String>,
     /// What was assumed and must be given, with the reason.
     unknown: BTreeSet<(String, String)>,
-    /// The checked module, once it is loaded: its name, and the modules that it depends on.
-    checked: Option<(String, Vec<String>)>,
+    /// The checked modules that are loaded: their names, and the modules that they depend on.
+    checked: Vec<(String, Vec<String>)>,
     /// The number of assumed addresses.
     placeholders: u64,
     pub(crate) area: Area,
@@ -88,6 +93,8 @@ impl<'s> World<'s> {
             profile,
             version: profile.since,
             files,
+            traceable: None,
+            tree: None,
             unloaded,
             targets,
             own: Symbols::default(),
@@ -96,7 +103,7 @@ impl<'s> World<'s> {
             assumed: BTreeSet::new(),
             missing: Vec::new(),
             unknown: BTreeSet::new(),
-            checked: None,
+            checked: Vec::new(),
             placeholders: 0,
             area: Area::default(),
         }
@@ -104,6 +111,11 @@ impl<'s> World<'s> {
 
     pub(crate) fn set_version(&mut self, version: Version) {
         self.version = version;
+    }
+
+    /// Sets the functions that the kernel can trace, and all modules of the kernel.
+    pub(crate) const fn set_kernel(&mut self, traceable: Option<&'s Traceable>, tree: Option<&'s Modules>) {
+        (self.traceable, self.tree) = (traceable, tree);
     }
 
     /// The module's name in the kernel.
@@ -285,7 +297,13 @@ impl<'s> World<'s> {
     /// The modules whose names are known, but not vmlinux.
     pub(super) fn known_modules(&self) -> BTreeSet<String> {
         let listed = self.files.modules().map(|name| String::from_utf8_lossy(name).into_owned());
-        listed.chain(self.targets.values().map(|target| target.name.clone())).collect()
+        let tree = self.tree.iter().flat_map(|tree| tree.names()).map(str::to_owned);
+        listed.chain(tree).chain(self.targets.values().map(|target| target.name.clone())).collect()
+    }
+
+    /// Whether the names of all modules of the kernel are known.
+    pub(super) const fn has_all_modules(&self) -> bool {
+        self.tree.is_some()
     }
 
     /// The given files of modules.
@@ -301,9 +319,9 @@ impl<'s> World<'s> {
         self.files
     }
 
-    /// Notes that the checked module is loaded and uses the modules that it depends on.
+    /// Notes that a checked module is loaded and uses the modules that it depends on.
     pub(super) fn set_checked(&mut self, name: &str, module: &Module<'_>) {
-        self.checked = Some((name.to_owned(), depends(module)));
+        self.checked.push((name.to_owned(), depends(module)));
     }
 
     /// A loaded module that uses module `name`.
@@ -313,7 +331,7 @@ impl<'s> World<'s> {
             let module = Module::parse(&target.file, self.profile);
             module.is_ok_and(|module| depends(&module).iter().any(|on| on == name))
         };
-        let checked = self.checked.as_ref().filter(|(_, on)| on.iter().any(|on| on == name));
+        let checked = self.checked.iter().find(|(_, on)| on.iter().any(|on| on == name));
         let checked = checked.map(|(checked, _)| checked.as_str());
         checked.or_else(|| Some({ loaded }.find(depends_on)?.name.as_str()))
     }
@@ -322,7 +340,12 @@ impl<'s> World<'s> {
     pub(super) fn traced(&self, object: &[u8], name: &[u8], address: u64, kind: u8) -> Traced {
         match self.code.get(object).filter(|_| self.own.has(object)) {
             Some(code) => code.traced(address),
-            None => traced::in_kallsyms(self.files, object, name, address, kind),
+            None => {
+                let symbols = self.symbols(object, name).len();
+                let list = self.traceable.filter(|list| list.has(object));
+                let listed = list.and_then(|list| list.lists(object, name, address, symbols));
+                traced::in_kallsyms(self.files, object, name, address, kind, listed)
+            }
         }
     }
 

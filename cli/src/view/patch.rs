@@ -1,7 +1,7 @@
 //! What a livepatch replaces: the tree that its init function gives to `klp_enable_patch`.
 
 use super::names::Name;
-use relakit::elf::SymbolLocation;
+use relakit::elf::{SectionFlags, SymbolLocation};
 use relakit::{Module, abi};
 use relakit_linux::patch::{self, Form, NoTree, Object, Place, Text, Value};
 use serde::{Serialize, Serializer};
@@ -38,6 +38,9 @@ pub(crate) struct PatchState {
 pub(crate) struct PatchObject<'f> {
     /// "vmlinux" if the name in the tree is NULL. Null if it cannot be read.
     pub(crate) name: Option<Name<'f>>,
+    /// Whether the name in the tree is NULL.
+    #[serde(skip)]
+    pub(crate) is_vmlinux: bool,
     /// The callbacks that are set: "pre-patch", "post-patch", "pre-unpatch", "post-unpatch".
     pub(crate) callbacks: Vec<&'static str>,
     /// Whether the pointer to the functions is set.
@@ -61,6 +64,9 @@ pub(crate) struct PatchFunc<'f> {
     /// Whether the pointer to the replacement is set.
     #[serde(skip)]
     pub(crate) is_replaced: bool,
+    /// Whether the replacement is known to be no code.
+    #[serde(skip)]
+    pub(crate) is_data: bool,
     #[serde(flatten)]
     pub(crate) place: Where,
 }
@@ -108,6 +114,7 @@ impl<'f> Patch<'f> {
                     numbers.insert(name, objects.len());
                     objects.push(PatchObject {
                         name,
+                        is_vmlinux: object.name == Text::Null,
                         callbacks: callbacks(&object),
                         has_funcs: object.funcs != Value::Null,
                         functions,
@@ -167,6 +174,7 @@ fn function<'f>(func: patch::Func<'f>, symbols: &Functions<'_, 'f>) -> PatchFunc
         sympos: func.old_sympos,
         replacement,
         is_replaced: func.new_func != Value::Null,
+        is_data: matches!(func.new_func, Value::Symbol(symbol, _) if symbols.is_data(symbol)),
         place: func.place.into(),
     }
 }
@@ -186,6 +194,17 @@ impl<'a, 'f> Functions<'a, 'f> {
             Some(((section, symbol.st_value), Name(name)))
         });
         Self { module, by_place: named.collect() }
+    }
+
+    /// Whether a symbol is in a section without code.
+    fn is_data(&self, symbol: u32) -> bool {
+        let object = self.module.object();
+        let table = object.symbols();
+        let section = table.get(symbol).and_then(|symbol| match table.location(&symbol) {
+            SymbolLocation::Section(section) => object.section(section),
+            _ => None,
+        });
+        section.is_some_and(|section| !section.sh_flags.contains(SectionFlags::EXECINSTR))
     }
 
     /// The symbol at a symbol plus an addend.

@@ -23,6 +23,8 @@ fn run(folder: &Path, commands: &str, variables: &Yaml) -> Option<i32> {
     for (name, value) in variables.as_hash().unwrap() {
         bash.env(name.as_str().unwrap(), value.as_str().unwrap());
     }
+    assert_eq!(variables["OPTIONS"].as_str(), Some(""));
+    bash.env("OPTIONS", "--kernel 6.12 --event coming:demo_disk");
     bash.output().unwrap().status.code()
 }
 

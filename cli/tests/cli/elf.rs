@@ -54,14 +54,19 @@ pub fn relocations(
 /// A module with .text, .modinfo, `struct module`, more sections, and symbols: name, section index
 /// and value.
 pub fn module(more: Vec<Section>, symbols: &[(&str, u16, u64)]) -> Vec<u8> {
+    module_with(this_module("evil"), more, symbols)
+}
+
+/// A `struct module` with a name.
+pub fn this_module(name: &str) -> Vec<u8> {
     let mut this_module = vec![0; 1280];
-    this_module[24..28].copy_from_slice(b"evil");
-    module_with(this_module, more, symbols)
+    this_module[24..24 + name.len()].copy_from_slice(name.as_bytes());
+    this_module
 }
 
 /// The same, with another `struct module`.
 pub fn module_with(this_module: Vec<u8>, more: Vec<Section>, symbols: &[(&str, u16, u64)]) -> Vec<u8> {
-    with_modinfo(this_module, "livepatch=Y\0license=GPL\0", more, symbols)
+    with_modinfo(this_module, "license=GPL\0", more, symbols)
 }
 
 /// A module with a name and with the entries of .modinfo, each with a NUL after it.
@@ -71,9 +76,7 @@ pub fn named(name: &str, modinfo: &str, symbols: &[(&str, u16, u64)]) -> Vec<u8>
 
 /// The same, with more sections.
 pub fn module_named(name: &str, modinfo: &str, more: Vec<Section>, symbols: &[(&str, u16, u64)]) -> Vec<u8> {
-    let mut this_module = vec![0; 1280];
-    this_module[24..24 + name.len()].copy_from_slice(name.as_bytes());
-    with_modinfo(this_module, modinfo, more, symbols)
+    with_modinfo(this_module(name), modinfo, more, symbols)
 }
 
 fn with_modinfo(

@@ -36,4 +36,6 @@ mod reader;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod special;
+#[cfg(test)]
 mod verdict;

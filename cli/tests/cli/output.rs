@@ -20,7 +20,7 @@ fn commands() -> Vec<(String, i32)> {
     }
     for format in ["text", "json", "sarif", "html"] {
         commands.push((format!("{CHECK} {format}"), 0));
-        commands.push((format!("{CHECK} {format} --event going:demo_disk"), 1));
+        commands.push((format!("{CHECK} {format} --event coming:demo_disk --event coming:demo_disk"), 1));
         commands.push((format!("check broken.ko --symbols symbols.txt --format {format}"), 1));
     }
     for format in ["text", "json", "sarif"] {

@@ -296,7 +296,7 @@ rules! {
     // Special sections after the early pass (Linux semantics 2 and 12).
     /// The size of a special section is not a multiple of its entries. Some readers read past its
     /// end.
-    SpecialSize = 36, c"special-section-size", Warning,
+    SpecialSize = 36, c"special-section-size", Error,
         c"special section does not end with a whole entry",
         c"build the module again; the tool that wrote the section has lost data",
         [c"" c"remaining bytes" c"entry size"], c"";
@@ -307,7 +307,7 @@ rules! {
         [c"" c"entry size" c"entry size of this kernel"], c"";
     /// A pointer in an entry of a special section has no relocation.
     SpecialNotRelocated = 38, c"special-entry-not-relocated", Error,
-        c"entry of a special section has no relocation, so it leads nowhere",
+        c"entry of a special section has no relocation when Linux reads it, so it leads nowhere",
         c"copy the relocations of the entry with it, or remove the entry",
         [c"" c"entries" c""], c"";
     /// An entry of a special section does not lead to the code that its reader expects.
@@ -321,7 +321,7 @@ rules! {
         c"correct the relocation of the entry, or remove the entry",
         [c"" c"entries" c""], c"";
     /// Code branches to a thunk, and the table of sites does not list the branch.
-    ThunkNotListed = 41, c"thunk-not-listed", Warning,
+    ThunkNotListed = 41, c"thunk-not-listed", Error,
         c"branch to a thunk has no entry in .return_sites or .retpoline_sites, so a mitigation is missing",
         c"run objtool on the object files, and keep these sections",
         [c"offset" c"relocations" c""], c"";
@@ -350,14 +350,30 @@ rules! {
         c"do not use the symbol: its memory is used for other data",
         [c"" c"address" c""], c"";
     /// The init function calls code that has late relocations.
-    InitCallsLate = 46, c"init-calls-late", Warning,
-        c"init code calls a function with late relocations, which may not be applied yet",
-        c"do not call the function before the patched module is loaded",
+    InitCallsLate = 46, c"init-calls-late", Error,
+        c"init code uses code or data with late relocations, which are not applied yet",
+        c"do not use it before the patched module is loaded",
         [c"offset" c"" c""], c"section with late relocations";
     /// `struct module` of the file is not that of the kernel.
     ThisModuleLayout = 47, c"this-module-layout", Error,
         c"struct module is not that of a module of the same kernel",
         c"build the module with the headers and the configuration of the kernel",
+        [c"" c"" c""], c"";
+    /// A livepatch that replaces nothing: it does not call `klp_enable_patch`, or has no objects, or
+    /// an object without functions.
+    PatchesNothing = 48, c"patches-nothing", Error,
+        c"livepatch loads and replaces nothing",
+        c"list the functions in struct klp_func, the objects in struct klp_object, and call klp_enable_patch",
+        [c"" c"" c""], c"";
+    /// `new_func` is not code, so a call of the function crashes.
+    NewFuncNotCode = 49, c"new-func-not-code", Error,
+        c"new_func of a function does not lead to code",
+        c"set new_func to the new function",
+        [c"" c"" c""], c"";
+    /// The module is what a compiler or a tool leaves before the livepatch sections are made.
+    NotConverted = 50, c"not-converted", Error,
+        c"livepatch is not converted yet: it has no livepatch sections",
+        c"run the last step of the tool that built it, and check its result",
         [c"" c"" c""], c"";
 }
 

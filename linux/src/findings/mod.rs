@@ -7,6 +7,7 @@
 //! sections where it says so. The time of the callbacks comes on top.
 
 mod beyond;
+mod entries;
 mod gating;
 mod lifetime;
 mod lint;
@@ -16,6 +17,7 @@ mod ordering;
 mod sympos;
 mod values;
 
+pub use entries::{Defect, Pointee, Pointees, Sorted, entries, pointees, thunk_sites};
 pub use lifetime::fields;
 pub use lint::{Lint, Severity};
 pub use objects::{patched_names, patches};

@@ -3,7 +3,7 @@
 use super::lifetime::fields_where;
 use super::{Field, Finding, Lint};
 use crate::bytes::index;
-use crate::special::{self, Role, Site, Version, sites};
+use crate::special::{self, Site, Version, sites};
 use relakit::{Class, Loaded, Memory, Module};
 
 /// The field of a late relocation, and its run-time address.
@@ -58,9 +58,8 @@ pub fn rewritten<M: Memory + ?Sized>(
         let Some(special) = special::of_section(loaded, index) else { continue };
         let Some(section) = memory.target(index) else { continue };
         let Some(bytes) = section.bytes() else { continue };
-        // The reader of calls ignores a call unless its function has room before it. A late call
-        // leads to the next instruction, because its field is still 0.
-        let all = sites(special, version, bytes, section.address()).filter(|site| site.role != Role::Call);
+        let all = sites(special, version, bytes, section.address());
+        let all = all.filter(|site| !site.role.ignores_late());
         for site in all {
             for late in overlapping(sorted, &site) {
                 let size = site.size_in(code(module, late, &site));

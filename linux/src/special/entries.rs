@@ -19,14 +19,14 @@ pub enum Harm {
 
 /// A pointer in each entry of a special section.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pointer {
+pub(crate) struct Pointer {
     section: &'static str,
     /// Offset in the entry, in bytes.
-    pub(super) at: u64,
+    pub(crate) at: u64,
     /// What a pointer without a relocation does.
-    pub(super) harm: Harm,
+    pub(crate) harm: Harm,
     /// The same in words. The subject is the reader of the section.
-    pub(super) then: &'static str,
+    pub(crate) then: &'static str,
     /// First version for which the row holds.
     since: Version,
 }
@@ -36,7 +36,7 @@ const POINTERS_MAX: usize = 3;
 
 /// Returns the pointers in an entry of `special` in kernels of this version, in the order of their
 /// offsets.
-pub(super) fn pointers(special: &Special, version: Version) -> [Option<&'static Pointer>; POINTERS_MAX] {
+pub(crate) fn pointers(special: &Special, version: Version) -> [Option<&'static Pointer>; POINTERS_MAX] {
     let mut found: [Option<&'static Pointer>; POINTERS_MAX] = [None; POINTERS_MAX];
     let holds = |row: &&Pointer| row.section == special.name && !before(version, row.since);
     for row in POINTERS.iter().filter(holds) {
@@ -148,11 +148,11 @@ mod tests {
                 pointers(labels, version).map(|pointer| pointer.map(|pointer| (pointer.at, pointer.harm)));
             assert_eq!(found, [Some((0, harm)), Some((4, Silent)), Some((8, Silent))], "{version:?}");
         }
-        let of_section = |special: &Special| POINTERS.iter().filter(|row| row.section == special.name);
-        assert!(SPECIALS.iter().all(|special| {
-            let mut offsets: Vec<_> = of_section(special).map(|row| row.at).collect();
+        for special in SPECIALS {
+            let rows = POINTERS.iter().filter(|row| row.section == special.name);
+            let mut offsets: Vec<_> = rows.map(|row| row.at).collect();
             offsets.dedup();
-            offsets.len() == pointers(special, (9, 0)).iter().flatten().count()
-        }));
+            assert_eq!(pointers(special, (9, 0)).iter().flatten().count(), offsets.len(), "{}", special.name);
+        }
     }
 }

@@ -10,21 +10,18 @@
 //! and `.return_sites`, writes `.static_call_tramp_key` and has 12-byte alternatives (all in
 //! 5.10.223).
 
-mod check;
 mod entries;
 mod finalize;
 mod places;
-mod pointees;
 mod sites;
-mod thunks;
 
-pub use check::{Defect, Sorted, check};
 pub use entries::Harm;
 pub use finalize::finalize_order;
 pub use places::{Place, places};
-pub use pointees::{Pointee, Pointees, pointees};
 pub use sites::{Role, Site, Sites, sites};
-pub use thunks::thunk_sites;
+
+pub(crate) use entries::{Pointer, pointers};
+pub(crate) use places::find;
 
 use relakit::Loaded;
 

@@ -30,7 +30,7 @@ pub fn places<'a, M: Memory + ?Sized>(
 
 /// Returns the section at an address, and the offset in it. `sorted` has the places in their
 /// natural order: address first.
-pub(super) fn find(sorted: &[Place], address: u64) -> Option<(Place, u64)> {
+pub(crate) fn find(sorted: &[Place], address: u64) -> Option<(Place, u64)> {
     let after = sorted.partition_point(|place| place.address <= address);
     let place = *sorted.get(after.checked_sub(1)?)?;
     let offset = address.wrapping_sub(place.address);

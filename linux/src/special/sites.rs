@@ -35,6 +35,17 @@ pub enum Role {
     Trace,
 }
 
+impl Role {
+    /// Returns whether Linux leaves a site alone that a late relocation completes.
+    ///
+    /// The reader of calls ignores a call unless its function has room before it. A late call leads
+    /// to the next instruction, because its field is still 0.
+    #[must_use]
+    pub const fn ignores_late(self) -> bool {
+        matches!(self, Self::Call)
+    }
+}
+
 /// A range of code to which an entry of a special section points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site {

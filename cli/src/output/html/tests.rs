@@ -282,9 +282,9 @@ fn sections_are_as_wide_as_they_are_large() {
     }
     let (least, most) = scales.iter().fold((f64::MAX, 0f64), |(a, b), &scale| (a.min(scale), b.max(scale)));
     assert!(scales.len() > 10 && most / least < 1.002, "{least} {most}");
-    // In a section's own map: .klp.rela.demo_disk..data writes 8 bytes of the 0xe0 of .data.
+    // In a section's own map: .klp.rela.demo_disk..data writes 8 bytes of the 0x560 of .data.
     let widths = attributes(&html, "#map-3 rect.late", "width");
-    assert!(widths.len() == 1 && (share(widths[0]) - 800.0 / 224.0).abs() < 0.01, "{widths:?}");
+    assert!(widths.len() == 1 && (share(widths[0]) - 800.0 / 1376.0).abs() < 0.01, "{widths:?}");
 }
 
 #[test]

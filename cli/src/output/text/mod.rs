@@ -5,4 +5,4 @@ mod report;
 mod table;
 
 pub(crate) use module::print as module;
-pub(crate) use report::{diagnostic, print as report};
+pub(crate) use report::{diagnostic, first_line, print as report};

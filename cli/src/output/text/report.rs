@@ -3,18 +3,21 @@
 use crate::diagnostics::{self, Diagnostic, decisive, level, printable, sentence};
 use crate::simulate::report::{Prediction, Report, Verdict};
 use crate::view::location::{Location, short};
-use crate::view::names;
+use crate::view::names::{self, plural};
 use anstyle::{AnsiColor, Style};
 use relakit_linux::findings::Severity;
 use std::io::{self, Write};
 
-/// Prints the verdict, the diagnostics, the steps, the notes, and the verdict again. If there is
+/// Most places of one diagnostic that are listed.
+const PLACES: usize = 12;
+
+/// Prints the answer, the diagnostics, the steps, the notes, and the answer again. If there is
 /// nothing to report, this is one line.
 pub(crate) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    head(report, out)?;
-    for item in grouped(report) {
+    summary(report, out)?;
+    for group in grouped(report) {
         writeln!(out)?;
-        diagnostic(&item, &report.file, out)?;
+        several(&group, &report.file, out)?;
     }
     if !report.steps.is_empty() && (report.worst() != Verdict::Accepted || !report.findings.is_empty()) {
         steps(report, out)?;
@@ -22,45 +25,79 @@ pub(crate) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
     notes(report, out)?;
     match (decisive(report), diagnostics::counts(report)) {
         (None, None) => Ok(()),
-        (decisive, counts) => {
-            let verdict = verdict(report.worst());
+        (decisive, _) => {
             let at = decisive.map(|(_, at)| format!(": {at}")).unwrap_or_default();
-            writeln!(out, "\n{verdict}{at}; {}", counts.unwrap_or_default())
+            writeln!(out, "\n{}{at}", answer(report))
         }
     }
 }
 
-fn head(report: &Report, out: &mut impl Write) -> io::Result<()> {
+/// The first line, and the decisive message.
+fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    first_line(report, out)?;
+    let message = decisive(report).and_then(|(prediction, _)| prediction.message.as_ref());
+    message.iter().try_for_each(|message| writeln!(out, "    {}", sentence(message)))
+}
+
+/// The answer, and where it comes from.
+pub(crate) fn first_line(report: &Report, out: &mut impl Write) -> io::Result<()> {
     let rules = names::rules(&report.kernel, report.rules);
-    write!(out, "{}: {}, {rules}", verdict(report.worst()), printable(&report.file))?;
+    write!(out, "{}: {}, {rules}", answer(report), printable(&report.file))?;
+    let events = report.steps.iter().map(|step| short(&printable(&step.event)));
     match decisive(report) {
-        Some((prediction, at)) => {
-            writeln!(out, ": {at}")?;
-            prediction.message.iter().try_for_each(|message| writeln!(out, "    {}", sentence(message)))
-        }
+        Some((_, at)) => writeln!(out, ": {at}"),
         None if report.steps.is_empty() => writeln!(out),
-        None => {
-            let events: Vec<_> = report.steps.iter().map(|step| short(&printable(&step.event))).collect();
-            writeln!(out, "; {}", events.join(", "))
-        }
+        None => writeln!(out, "; {}", events.collect::<Vec<_>>().join(", ")),
     }
 }
 
-/// All diagnostics, but only the first one of each rule with severity "info". It counts the others.
-fn grouped(report: &Report) -> Vec<Diagnostic> {
-    let mut grouped: Vec<Diagnostic> = Vec::new();
+/// "accepted", "accepted with 2 errors", "rejected with 1 error": the verdict in its colour. Only
+/// what is accepted without errors and warnings is green.
+fn answer(report: &Report) -> String {
+    let worst = report.worst();
+    let severest = report.findings.iter().map(|row| row.severity).max();
+    let colour = match (worst, severest) {
+        (Verdict::Rejected | Verdict::Unsafe, _) | (Verdict::Accepted, Some(Severity::Error)) => {
+            AnsiColor::Red
+        }
+        (Verdict::NotJudged, _) | (Verdict::Accepted, Some(Severity::Warning)) => AnsiColor::Yellow,
+        (Verdict::Accepted, _) => AnsiColor::Green,
+    };
+    let style = colour.on_default().bold();
+    let counts = diagnostics::counts(report).map(|counts| format!(" with {counts}")).unwrap_or_default();
+    format!("{style}{}{counts}{style:#}", diagnostics::verdict(worst))
+}
+
+/// All diagnostics. Those that differ only in their places are together. Of each rule with severity
+/// "info", only the first place is listed.
+fn grouped(report: &Report) -> Vec<Vec<Diagnostic>> {
+    let mut groups: Vec<Vec<Diagnostic>> = Vec::new();
     for item in diagnostics::all(report) {
-        let same = |first: &&mut Diagnostic| item.severity == Severity::Info && first.rule == item.rule;
-        match grouped.iter_mut().find(same) {
-            Some(first) => first.more = first.more.saturating_add(1).saturating_add(item.more),
-            None => grouped.push(item),
+        let group = groups.iter_mut().find(|group| group.first().is_some_and(|first| first.is_like(&item)));
+        match group {
+            Some(group) => group.push(item),
+            None => groups.push(vec![item]),
         }
     }
-    grouped
+    for group in &mut groups {
+        let most = if group.first().is_some_and(|item| item.severity == Severity::Info) { 1 } else { PLACES };
+        let rest = group.split_off(most.min(group.len()));
+        let more = rest.iter().fold(rest.len() as u64, |more, item| more.saturating_add(item.more));
+        if let Some(last) = group.last_mut() {
+            last.more = last.more.saturating_add(more);
+        }
+    }
+    groups
 }
 
 /// Prints one diagnostic about `file`.
 pub(crate) fn diagnostic(item: &Diagnostic, file: &str, out: &mut impl Write) -> io::Result<()> {
+    several(std::slice::from_ref(item), file, out)
+}
+
+/// Prints diagnostics that differ only in their places.
+fn several(items: &[Diagnostic], file: &str, out: &mut impl Write) -> io::Result<()> {
+    let Some(item) = items.first() else { return Ok(()) };
     let (bold, blue) = (Style::new().bold(), AnsiColor::Blue.on_default().bold());
     let label = match item.severity {
         Severity::Info => AnsiColor::Green,
@@ -75,24 +112,23 @@ pub(crate) fn diagnostic(item: &Diagnostic, file: &str, out: &mut impl Write) ->
         level(item.severity),
         sentence(&item.message)
     )?;
-
-    let file = match &item.module {
-        Some(module) => format!("module {}", short(&printable(module))),
-        None => printable(file),
-    };
-    let after_file = |location: &Location| match location.to_string() {
-        empty if empty.is_empty() => empty,
-        location => format!(": {location}"),
-    };
-    writeln!(
-        out,
-        "  {blue}-->{blue:#} {file}{}",
-        item.location.as_ref().map(after_file).unwrap_or_default()
-    )?;
-    if let Some((what, other)) = &item.other {
-        writeln!(out, "  {blue}:::{blue:#} {file}{} ({what})", after_file(other))?;
+    for item in items {
+        let file = match &item.module {
+            Some(module) => format!("module {}", short(&printable(module))),
+            None => printable(file),
+        };
+        let after_file = |location: &Location| match location.to_string() {
+            empty if empty.is_empty() => empty,
+            location => format!(": {location}"),
+        };
+        let location = item.location.as_ref().map(after_file).unwrap_or_default();
+        writeln!(out, "  {blue}-->{blue:#} {file}{location}")?;
+        if let Some((what, other)) = &item.other {
+            writeln!(out, "  {blue}:::{blue:#} {file}{} ({what})", after_file(other))?;
+        }
+        item.facts().iter().try_for_each(|line| writeln!(out, "   {blue}={blue:#} {line}"))?;
     }
-    let mut lines = item.facts();
+    let mut lines = Vec::new();
     lines.extend(item.help.as_ref().map(|help| format!("{bold}help{bold:#}: {}", sentence(help))));
     lines.extend(item.rule.map(|rule| format!("{bold}note{bold:#}: relakit explain {rule}")));
     lines.iter().try_for_each(|line| writeln!(out, "   {blue}={blue:#} {line}"))
@@ -110,7 +146,16 @@ fn steps(report: &Report, out: &mut impl Write) -> io::Result<()> {
 fn outcome(prediction: &Prediction) -> String {
     let errno = prediction.errno.map(|errno| format!(", {errno}")).unwrap_or_default();
     let message = prediction.message.as_ref().map(|message| format!(": {}", sentence(message)));
-    format!("{}{errno}{}", verdict(prediction.verdict), message.unwrap_or_default())
+    let applied = prediction.applied.map(|applied| {
+        let relocations = plural(applied.relocations, "livepatch relocation");
+        format!("; applies {relocations} and replaces {}", plural(applied.functions, "function"))
+    });
+    format!(
+        "{}{errno}{}{}",
+        verdict(prediction.verdict),
+        message.unwrap_or_default(),
+        applied.unwrap_or_default()
+    )
 }
 
 fn notes(report: &Report, out: &mut impl Write) -> io::Result<()> {

@@ -1,8 +1,8 @@
 //! The code and the key to which an entry of a special section leads, by its relocations.
 
-use super::check::Relocations;
-use super::{Version, by_name};
+use super::Relocations;
 use crate::findings::Field;
+use crate::special::{Version, by_name};
 use relakit::Module;
 use relakit::elf::SymbolLocation;
 

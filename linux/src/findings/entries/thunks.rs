@@ -1,10 +1,9 @@
 //! Branches to thunks that the tables of sites do not list.
 
-use super::check::{Defect, Sorted};
-use super::entries::Harm;
-use super::{Role, Version, by_name, of_section, sites};
+use super::{Defect, Sorted};
 use crate::bytes::{index as to_index, u8_at};
 use crate::findings::{Finding, Lint};
+use crate::special::{Harm, Role, Version, by_name, of_section, sites};
 use relakit::elf::SectionFlags;
 use relakit::{Class, Loaded, Memory, Module};
 

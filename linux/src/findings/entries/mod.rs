@@ -1,11 +1,15 @@
 //! Checks of the entries of special sections after the early pass: size, relocations, and the code
 //! to which they lead.
 
-use super::entries::{Harm, Pointer, pointers};
-use super::places::{Place, find};
-use super::{Role, Site, Special, Version, of_section, sites, thunks};
+mod pointees;
+mod thunks;
+
+pub use pointees::{Pointee, Pointees, pointees};
+pub use thunks::thunk_sites;
+
+use super::{Field, Finding, Lint};
 use crate::bytes::{index as to_index, u8_at, u32_at};
-use crate::findings::{Field, Finding, Lint};
+use crate::special::{Harm, Place, Pointer, Role, Site, Special, Version, find, of_section, pointers, sites};
 use Harm::{Crashes, Silent, Warns};
 use relakit::elf::Rela;
 use relakit::{Class, Loaded, Memory, Module};
@@ -25,25 +29,28 @@ pub struct Defect {
     pub special: &'static Special,
 }
 
-/// Tables of a module that [`check`] searches. The caller collects and sorts them.
+/// Tables of a module that [`entries`] searches. The caller collects and sorts them.
 #[derive(Clone, Copy, Debug)]
 pub struct Sorted<'s> {
-    /// The places of [`places`](super::places()) in their natural order.
+    /// The places of [`places`](crate::special::places()) in their natural order.
     pub places: &'s [Place],
-    /// The fields of [`findings::fields`](crate::findings::fields) in their natural order.
+    /// The fields of [`fields`](super::fields()) in their natural order.
     pub fields: &'s [Field],
-    /// The sites of [`thunk_sites`](super::thunk_sites) in their natural order.
+    /// The sites of [`thunk_sites`] in their natural order.
     pub thunk_sites: &'s [(Role, u64)],
 }
+
+/// The replacement is a direct call to the target of the original indirect one (6.8).
+const ALT_FLAG_DIRECT_CALL: u8 = 1 << 1;
 
 /// Reports the mistakes in the special sections that kernels of this version read.
 ///
 /// `memory` is that of the early pass, with its content after the pass. Special sections behind a
-/// writer are not read. Fields of late relocations are not checked: see
-/// [`Lint::LateIntoSpecial`].
+/// writer are not read. Fields of late relocations are reported only if Linux crashes before they
+/// are applied; [`Lint::LateIntoSpecial`] has the others.
 ///
 /// With n sites and relocations, the call takes n log n steps at most.
-pub fn check<M: Memory + ?Sized>(
+pub fn entries<M: Memory + ?Sized>(
     loaded: &Loaded<'_>,
     memory: &mut M,
     version: Version,
@@ -51,6 +58,8 @@ pub fn check<M: Memory + ?Sized>(
     report: &mut dyn FnMut(Defect),
 ) {
     let module = loaded.module();
+    let mut sections = module.object().sections().map(|(_, section)| section);
+    let unwind = sections.find(|section| module.object().section_is_named(section, b".orc_unwind"));
     for index in 1..module.object().section_count() {
         let Some(special) = of_section(loaded, index) else { continue };
         let Some(size) = special.entry_size(version).filter(|_| special.is_read_by(version)) else {
@@ -68,6 +77,7 @@ pub fn check<M: Memory + ?Sized>(
             pointers: pointers(special, version),
             version,
             size: u64::from(size),
+            unwind_entries: unwind.map(|section| section.sh_size / 6),
         };
         table.check(bytes, target.address(), report);
     }
@@ -76,9 +86,9 @@ pub fn check<M: Memory + ?Sized>(
 
 /// The relocations of a module by field.
 #[derive(Clone, Copy)]
-pub(super) struct Relocations<'a, 'f> {
-    pub(super) module: &'a Module<'f>,
-    pub(super) fields: &'a [Field],
+struct Relocations<'a, 'f> {
+    module: &'a Module<'f>,
+    fields: &'a [Field],
 }
 
 impl<'a, 'f> Relocations<'a, 'f> {
@@ -90,7 +100,7 @@ impl<'a, 'f> Relocations<'a, 'f> {
     }
 
     /// Returns the relocation of the field at an offset.
-    pub(super) fn rela_at(&self, section: u32, offset: u64) -> Option<(Field, Rela)> {
+    fn rela_at(&self, section: u32, offset: u64) -> Option<(Field, Rela)> {
         let field = at(self.of(section), offset)?;
         Some((field, self.module.relocations(field.section).get(to_index(field.entry)?)?))
     }
@@ -127,6 +137,8 @@ struct Table<'a, 'f> {
     version: Version,
     /// Size of an entry in bytes.
     size: u64,
+    /// Number of entries of `.orc_unwind`.
+    unwind_entries: Option<u64>,
 }
 
 /// The state of the pointers of an entry.
@@ -196,6 +208,9 @@ impl Table<'_, '_> {
                         wrong.add(site.entry, harm, then);
                     }
                 }
+                Pointers::Missing(..) if self.direct_call(&site, bytes, &[]).is_some() => {
+                    missing.add(site.entry, Crashes, "stops with BUG, because there is no indirect call");
+                }
                 // Linux writes over the entries after it.
                 Pointers::Missing(..) if self.is_overrun(&site, address, length) => {
                     missing.add(site.entry, Crashes, "writes over other entries of the table");
@@ -253,21 +268,13 @@ impl Table<'_, '_> {
 
     /// The two tables of the unwinder have the same number of entries (`unwind_module_init`).
     fn unwind_tables(&self, length: u64, report: &mut dyn FnMut(Defect)) {
-        if self.special.name != ".orc_unwind_ip" {
-            return;
-        }
-        let object = self.relocations.module.object();
-        let mut sections = object.sections().map(|(_, section)| section);
-        let Some(other) = sections.find(|section| object.section_is_named(section, b".orc_unwind")) else {
+        let Some(others) = self.unwind_entries.filter(|_| self.special.name == ".orc_unwind_ip") else {
             return;
         };
-        let (entries, others) = (length / 4, other.sh_size / 6);
-        if entries != others {
-            let finding = Finding {
-                value: entries.abs_diff(others).saturating_mul(4),
-                limit: self.size,
-                ..Finding::new(Lint::SpecialSize)
-            };
+        let difference = (length / 4).abs_diff(others);
+        if difference != 0 {
+            let rest = difference.saturating_mul(4);
+            let finding = Finding { value: rest, limit: self.size, ..Finding::new(Lint::SpecialSize) };
             self.report(finding, Warns, "warns that .orc_unwind has another number of entries", report);
         }
     }
@@ -280,7 +287,13 @@ impl Table<'_, '_> {
             match (field, &state) {
                 (None, Pointers::Missing(harm, _)) if *harm >= pointer.harm => {}
                 (None, _) => state = Pointers::Missing(pointer.harm, pointer.then),
-                (Some(field), _) if !self.relocations.is_early(&field) => return Pointers::Late,
+                (Some(field), _) if !self.relocations.is_early(&field) => {
+                    // Before the late pass, it is as if the relocation were missing.
+                    if pointer.harm == Crashes && !self.special.takes_late(self.version) {
+                        return Pointers::Missing(pointer.harm, pointer.then);
+                    }
+                    return Pointers::Late;
+                }
                 _ => {}
             }
         }
@@ -319,7 +332,7 @@ impl Table<'_, '_> {
             Role::Replacement if !is_whole && site.size != 0 => {
                 Some((Silent, "copies bytes from behind the section"))
             }
-            Role::Alternative => self.feature(site, bytes),
+            Role::Alternative => self.feature(site, bytes).or_else(|| self.direct_call(site, bytes, code)),
             Role::Return => self.return_site(&place, offset, code),
             Role::Retpoline => self.retpoline_site(&place, offset, code),
             Role::Endbr if !is_endbr(code) => Some((Warns, "warns, because there is no ENDBR")),
@@ -363,13 +376,27 @@ impl Table<'_, '_> {
         (feature >= 32 * 32).then_some((Crashes, "stops with BUG, because it does not know the CPU feature"))
     }
 
+    /// `alt_replace_call` stops unless an indirect call is replaced by a direct one. An entry without
+    /// relocations leads to neither.
+    fn direct_call(&self, site: &Site, bytes: &[u8], code: &[u8]) -> Option<(Harm, &'static str)> {
+        if site.role != Role::Alternative {
+            return None;
+        }
+        let begin = to_index(site.entry.saturating_mul(self.size))?;
+        let [flags, _, length, replacement] = *bytes.get(begin..)?.get(10..14)?.first_chunk()?;
+        let is_direct_call = self.version >= (6, 8) && flags & ALT_FLAG_DIRECT_CALL != 0;
+        let is_right = code.starts_with(&[0xff, 0x15]) && (length, replacement) == (6, 5);
+        (is_direct_call && !is_right)
+            .then_some((Crashes, "stops with BUG, because there is no indirect call"))
+    }
+
     fn return_site(&self, place: &Place, offset: u64, code: &[u8]) -> Option<(Harm, &'static str)> {
         // `__static_call_fixup`: a trampoline may begin with any jump or return.
         let is_trampoline = code.get(5..8) == Some(&[0x0f, 0xb9, 0xcc]);
         let opcode = prefix(code);
         let leads = self.leads_to(place, offset, opcode.saturating_add(1), b"__x86_return_thunk");
         let is_jump = u8_at(code, opcode) == Some(0xe9);
-        (!is_trampoline && !(is_jump && leads))
+        (!is_trampoline && (!is_jump || !leads))
             .then_some((Warns, "warns of a missing return thunk, and leaves the code as it is"))
     }
 

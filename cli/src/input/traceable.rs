@@ -1,0 +1,107 @@
+//! `--traceable`: the functions that a kernel can trace.
+
+use super::files::{self, Kind};
+use crate::failure::Failure;
+use relakit::abi::VMLINUX;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+/// The functions in a kernel's `available_filter_functions` or `available_filter_functions_addrs`.
+#[derive(Debug, Default)]
+pub(crate) struct Traceable {
+    /// How often a name is listed in an object.
+    names: HashMap<Box<[u8]>, HashMap<Box<[u8]>, usize>>,
+    /// The addresses of the calls, if the file has them.
+    addresses: BTreeSet<u64>,
+}
+
+/// Bytes between the start of a function and its call of the tracer: an ENDBR may be before it.
+const BEFORE: u64 = 4;
+
+impl Traceable {
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        Self::parse(&files::read(path, Kind::Symbols)?).map_err(|why| Failure::file(path, why))
+    }
+
+    fn parse(text: &[u8]) -> Result<Self, String> {
+        let mut traceable = Self::default();
+        for (number, line) in (1usize..).zip(text.split(|byte| *byte == b'\n')) {
+            let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).peekable();
+            let is_address = |word: &&&[u8]| word.len() == 16 && address(word).is_some();
+            if let Some(word) = words.next_if(|word| is_address(&word)) {
+                traceable.addresses.extend(address(word));
+            }
+            let Some(name) = words.next() else { continue };
+            let object = match words.next() {
+                None => VMLINUX,
+                Some(module) => module
+                    .strip_prefix(b"[")
+                    .and_then(|module| module.strip_suffix(b"]"))
+                    .ok_or_else(|| format!("line {number} is not \"[address] function [module]\""))?,
+            };
+            let names = traceable.names.entry(object.into()).or_default();
+            let count = names.entry(name.into()).or_default();
+            *count = count.saturating_add(1);
+        }
+        match traceable.names.contains_key(VMLINUX) {
+            true => Ok(traceable),
+            false => Err("the file lists no function of vmlinux".to_owned()),
+        }
+    }
+
+    /// Whether the function `name` at `address` is listed. `symbols` is the number of symbols of
+    /// this name. `None` if only some of them are listed, and their addresses are not.
+    pub(crate) fn lists(&self, object: &[u8], name: &[u8], address: u64, symbols: usize) -> Option<bool> {
+        if !self.addresses.is_empty() {
+            return Some(self.addresses.range(address..=address.saturating_add(BEFORE)).next().is_some());
+        }
+        let listed = self.names.get(object).and_then(|names| names.get(name)).copied().unwrap_or(0);
+        match listed {
+            0 => Some(false),
+            listed if listed >= symbols => Some(true),
+            _ => None,
+        }
+    }
+
+    /// Whether the file lists functions of an object.
+    pub(crate) fn has(&self, object: &[u8]) -> bool {
+        self.names.contains_key(object)
+    }
+}
+
+fn address(word: &[u8]) -> Option<u64> {
+    u64::from_str_radix(str::from_utf8(word).ok()?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_traceable_if_the_file_lists_all_functions_of_this_name() {
+        let list = Traceable::parse(b"f\ng\ng\nf [m]\n").unwrap();
+        assert_eq!(list.lists(VMLINUX, b"f", 1, 1), Some(true));
+        assert_eq!(list.lists(VMLINUX, b"f", 1, 2), None);
+        assert_eq!(list.lists(VMLINUX, b"g", 1, 2), Some(true));
+        assert_eq!(list.lists(VMLINUX, b"h", 1, 1), Some(false));
+        assert_eq!(list.lists(b"m", b"f", 1, 1), Some(true));
+        assert_eq!(list.lists(b"m", b"g", 1, 1), Some(false));
+        assert!(list.has(b"m") && !list.has(b"n"));
+    }
+
+    #[test]
+    fn with_addresses_the_call_is_at_the_start_or_after_an_endbr() {
+        let list = Traceable::parse(b"ffffffff81000010 f\nffffffff81000024 f\n").unwrap();
+        let lists = |address| list.lists(VMLINUX, b"f", address, 3);
+        assert_eq!(lists(0xffff_ffff_8100_0010), Some(true));
+        assert_eq!(lists(0xffff_ffff_8100_0020), Some(true));
+        assert_eq!(lists(0xffff_ffff_8100_001f), Some(false));
+        assert_eq!(lists(0xffff_ffff_8100_0025), Some(false));
+    }
+
+    #[test]
+    fn another_file_is_refused_with_the_line() {
+        assert!(Traceable::parse(b"f\nffffffff81000000 t f\n").unwrap_err().contains("line 2"));
+        assert!(Traceable::parse(b"\n").unwrap_err().contains("no function"));
+    }
+}
