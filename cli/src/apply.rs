@@ -8,11 +8,11 @@ use crate::input::files;
 use crate::input::kernel::Kernel;
 use crate::input::memory;
 use crate::input::symbols::Symbols;
-use crate::output::text;
+use crate::output::{json::versioned, text};
 use crate::progress::Progress;
 use crate::simulate::memory::{ModuleMemory, find_per_cpu_base};
 use crate::view::{error, names::plural};
-use relakit::{Class, Error, Late, Module};
+use relakit::{Class, Error, Late, Module, Profile};
 use serde_json::json;
 use std::collections::HashSet;
 use std::fs;
@@ -35,7 +35,8 @@ pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
     progress.say("reading symbols");
     let mut symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;
     progress.say("relocating");
-    let mut report = Report { args, progress: &progress, steps: Vec::new() };
+    symbols.set_plain(kernel.profile.name == Profile::ELF.name);
+    let mut report = Report { args, progress: &progress, profile: kernel.profile, steps: Vec::new() };
     let module = match Module::parse(&file, kernel.profile) {
         Ok(module) => module,
         Err(error) => return report.failed(None, "parse", &error.into()),
@@ -167,6 +168,7 @@ impl From<Error> for Errors {
 struct Report<'a> {
     args: &'a ApplyArgs,
     progress: &'a Progress,
+    profile: Profile,
     steps: Vec<serde_json::Value>,
 }
 
@@ -189,7 +191,7 @@ impl Report<'_> {
         let file = self.args.module.display().to_string();
         console::to_stderr(|mut out| {
             listed.iter().try_for_each(|error| {
-                text::diagnostic(&Diagnostic::of_error(module, error), &file, &mut out)
+                text::diagnostic(&Diagnostic::of_error(module, error, &self.profile), &file, &mut out)
             })?;
             if *more != 0 {
                 writeln!(out, "and {more} more errors")?;
@@ -208,10 +210,11 @@ impl Report<'_> {
         errors: &Errors,
         module: Option<&Module<'_>>,
     ) -> Result<(), Failure> {
-        let listed: Vec<_> = errors.listed.iter().map(|error| error::to_json(module, error)).collect();
-        console::print_json(
+        let json = |error| error::to_json(module, error, &self.profile);
+        let listed: Vec<_> = errors.listed.iter().map(json).collect();
+        console::print_json(&versioned(
             &json!({"steps": self.steps, "failed": failed, "errors": listed, "more_errors": errors.more}),
-        )
+        ))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::input::kernel::Kernel;
 use crate::input::modules::{self, Modules, exports, in_parallel};
 use crate::input::symbols::Symbols;
 use crate::input::traceable::Traceable;
-use crate::output::{html, sarif, text};
+use crate::output::{html, json::versioned, sarif, text};
 use crate::progress::Progress;
 use crate::scenario::Scenario;
 use crate::simulate::report::{Report, Verdict};
@@ -188,8 +188,8 @@ fn print(
                     }
                 })
             }
-            CheckFormat::Json if many => console::json_list(out, &mut plain),
-            CheckFormat::Json => plain.try_for_each(|report| console::json(out, &report)),
+            CheckFormat::Json if many => console::json_list(out, &mut plain.map(versioned)),
+            CheckFormat::Json => plain.try_for_each(|report| console::json(out, &versioned(report))),
             CheckFormat::Sarif => console::json(out, &sarif::Log::new(&mut plain)),
             // `one` printed the page, because it has the module.
             CheckFormat::Html => Ok(()),

@@ -235,7 +235,11 @@ fn changes(out: &mut String, before: &Fields, after: &Fields) -> std::fmt::Resul
 
 fn print_error(out: &mut String, module: &Module<'_>, error: &Error) -> Done {
     let mut text = Vec::new();
-    text::diagnostic(&Diagnostic::of_error(Some(module), error), "livepatch.ko", &mut text)?;
+    text::diagnostic(
+        &Diagnostic::of_error(Some(module), error, module.profile()),
+        "livepatch.ko",
+        &mut text,
+    )?;
     for line in String::from_utf8_lossy(&text).lines() {
         writeln!(out, "  {line}")?;
     }

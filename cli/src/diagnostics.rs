@@ -5,7 +5,7 @@ use crate::simulate::report::{
 };
 use crate::view::error;
 use crate::view::location::{Location, short};
-use relakit::{Error, Module};
+use relakit::{Error, Module, Profile};
 use relakit_linux::findings::Severity;
 use std::collections::BTreeSet;
 
@@ -94,14 +94,14 @@ impl Diagnostic {
     }
 
     /// An error of the library.
-    pub(crate) fn of_error(module: Option<&Module<'_>>, error: &Error) -> Self {
+    pub(crate) fn of_error(module: Option<&Module<'_>>, error: &Error, profile: &Profile) -> Self {
         let location = Location::of_error(module, error);
         // The location includes the offset, unless there is no target.
         let is_shown = |name: &str| location.offset.is_none() || name != "offset";
         Self {
             numbers: error.numbers().filter(|(name, _)| is_shown(name)).collect(),
             location: Some(location),
-            errno: error::errno(error),
+            errno: error::errno(error, profile),
             help: error::help(error).map(str::to_owned),
             ..Self::new(Severity::Error, &error.kind.to_string())
         }

@@ -6,7 +6,7 @@ use crate::diagnostics::Diagnostic;
 use crate::failure::Failure;
 use crate::input::files;
 use crate::input::kernel::Kernel;
-use crate::output::{html, text};
+use crate::output::{html, json::versioned, text};
 use crate::progress::Progress;
 use crate::simulate::resolved::Resolved;
 use crate::view::{ModuleView, error};
@@ -25,10 +25,11 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
         Ok(module) => module,
         Err(error) => {
             progress.finish();
-            let diagnostic = Diagnostic::of_error(None, &error);
+            let diagnostic = Diagnostic::of_error(None, &error, &kernel.profile);
             console::to_stderr(|mut out| text::diagnostic(&diagnostic, &path, &mut out))?;
             if args.format == InspectFormat::Json {
-                console::print_json(&json!({"file": path, "errors": [error::to_json(None, &error)]}))?;
+                let errors = [error::to_json(None, &error, &kernel.profile)];
+                console::print_json(&versioned(&json!({"file": path, "errors": errors})))?;
             }
             return Err(Failure::Module);
         }
@@ -37,7 +38,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     progress.finish();
     console::to_stdout(|mut out| match args.format {
         InspectFormat::Text => text::module(&mut out, &view),
-        InspectFormat::Json => console::json(out, &view),
+        InspectFormat::Json => console::json(out, &versioned(&view)),
         InspectFormat::Html => {
             let picture = html::Picture::new(&module, view, kernel.version, &Resolved::default(), None);
             out.write_all(html::render(&picture, None).as_bytes())

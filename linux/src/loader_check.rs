@@ -40,6 +40,9 @@ macro_rules! rules {
         }
 
         impl LoaderCheck {
+            /// Every check.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
             /// Returns an English text that says what is wrong.
             pub const fn message(self) -> &'static CStr {
                 match self {
@@ -61,11 +64,17 @@ macro_rules! rules {
                 }
             }
 
+            /// Returns the first Linux version that makes the check: major, minor. relakit knows no
+            /// version before 5.8.
+            pub const fn since(self) -> (u16, u16) {
+                match self {
+                    $(Self::$name => $since,)*
+                }
+            }
+
             /// Returns whether the kernel version of the profile makes the check.
             pub fn is_of(self, profile: &Profile) -> bool {
-                match self {
-                    $(Self::$name => profile.since >= $since,)*
-                }
+                profile.since >= self.since()
             }
         }
     };

@@ -40,6 +40,8 @@ pub(crate) struct Symbols {
     /// Whether a file lists the exports of vmlinux.
     has_exports: bool,
     has_symvers: bool,
+    /// Whether every global symbol is exported.
+    is_plain: bool,
 }
 
 /// An export whose address is not known.
@@ -93,6 +95,9 @@ impl Symbols {
         for (number, line) in (1usize..).zip(text.split(|&byte| byte == b'\n')) {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.trim_ascii().is_empty() {
+                continue;
+            }
+            if is_undefined(line) {
                 continue;
             }
             let (symbol, name, object) =
@@ -162,6 +167,11 @@ impl Symbols {
         }
     }
 
+    /// Sets whether every symbol counts as exported, as in a plain list that a linker uses.
+    pub(crate) fn set_plain(&mut self, is_plain: bool) {
+        self.is_plain = is_plain;
+    }
+
     /// Whether the object is known and loaded.
     pub(crate) fn has(&self, object: &[u8]) -> bool {
         self.object(object).is_some()
@@ -171,7 +181,7 @@ impl Symbols {
     pub(crate) fn export(&self, name: &[u8]) -> Option<u64> {
         let loaded = self.objects.iter().filter(|object| !object.unloaded);
         loaded
-            .filter_map(|object| object.exported(name))
+            .filter_map(|object| object.exported(name, self.is_plain))
             .next()
             .or_else(|| self.exports.get(name).map(|export| export.address))
     }
@@ -311,11 +321,13 @@ impl Object {
         self.by_name.get(name).into_iter().flatten().filter(|symbol| symbol.is_defined())
     }
 
-    /// The value of an exported symbol. If several symbols have the name, the exported one is the
+    /// The value of an exported symbol. In a plain list, every symbol is exported. If several symbols have the name, the exported one is the
     /// global one. Its type is in upper case. If no type of a module is, the last symbol is the
     /// global one, because a symbol table has its global symbols last.
-    fn exported(&self, name: &[u8]) -> Option<u64> {
-        self.by_name.get(&[KSYMTAB, name].concat()[..])?;
+    fn exported(&self, name: &[u8], is_plain: bool) -> Option<u64> {
+        if !is_plain {
+            self.by_name.get(&[KSYMTAB, name].concat()[..])?;
+        }
         let global = self.defined(name).find(|symbol| symbol.kind.is_ascii_uppercase());
         global.or_else(|| self.defined(name).last()).map(|symbol| symbol.address)
     }
@@ -355,6 +367,11 @@ fn parse_symver(line: &[u8]) -> Option<(&[u8], Symver)> {
 fn stub(name: &[u8]) -> Option<&str> {
     let rest = str::from_utf8(name).ok()?.strip_prefix("The real System.map is in the ")?;
     rest.split(' ').next()
+}
+
+/// Whether this is an undefined symbol in a list of nm, which has no address: `U name`.
+fn is_undefined(line: &[u8]) -> bool {
+    matches!(line.trim_ascii_start(), [b'U' | b'w' | b'v', b' ', ..])
 }
 
 /// Parses `address type name`, optionally followed by a tab or blanks and `[module]`.

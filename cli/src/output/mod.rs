@@ -1,7 +1,7 @@
-//! The formats of the results. JSON needs no code here, because the reports are serialized as they
-//! are.
+//! The formats of the results.
 
 pub(crate) mod html;
+pub(crate) mod json;
 #[cfg(test)]
 mod samples;
 pub(crate) mod sarif;

@@ -5,7 +5,7 @@ use super::patch::Patch;
 use super::walk::{Walk, count};
 use super::{Counts, ModuleView, ObjectRow, PassRow, SymbolRow, TypeCount, special, symbols};
 use crate::input::kernel::Kernel;
-use relakit::{Module, abi};
+use relakit::{Module, Profile, abi};
 use relakit_linux::loader_check::modinfo;
 use relakit_linux::patch::NoTree;
 use std::collections::{BTreeMap, HashMap};
@@ -13,9 +13,14 @@ use std::collections::{BTreeMap, HashMap};
 impl<'f> ModuleView<'f> {
     pub(crate) fn new(path: String, module: &'f Module<'f>, kernel: &Kernel) -> Self {
         let object = module.object();
-        let walk = Walk::over(module);
+        let mut walk = Walk::over(module);
         let klp_symbols = symbols::rows(module, &walk);
-        let patch = Patch::read(module);
+        let is_linux = kernel.profile.name != Profile::ELF.name;
+        if !is_linux {
+            walk.rows.iter_mut().for_each(|row| row.special = false);
+        }
+        let special_sections = if is_linux { special::rows(&walk, kernel.version) } else { Vec::new() };
+        let patch = if is_linux { Patch::read(module) } else { Err(NoTree::NotCalled) };
         Self {
             file: path,
             name: modinfo(module, b"name").map(Name),
@@ -23,7 +28,7 @@ impl<'f> ModuleView<'f> {
             vermagic: modinfo(module, b"vermagic").map(Name),
             kernel: kernel.asked.clone(),
             rules: kernel.profile.name,
-            special_sections_of: special::version(kernel.version),
+            special_sections_of: is_linux.then(|| special::version(kernel.version)),
             counts: Counts {
                 sections: u64::from(object.section_count()),
                 symbols: u64::from(object.symbols().len()),
@@ -35,7 +40,7 @@ impl<'f> ModuleView<'f> {
             relocations: passes(&walk),
             objects: objects(&walk, &klp_symbols),
             klp_symbols,
-            special_sections: special::rows(&walk, kernel.version),
+            special_sections,
             sections: walk.rows,
             errors: [],
         }

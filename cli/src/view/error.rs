@@ -2,7 +2,7 @@
 
 use super::location::Location;
 use super::names;
-use relakit::{Error, ErrorKind, Module, arch};
+use relakit::{Error, ErrorKind, Module, Profile, arch};
 use serde_json::{Value, json};
 
 /// What the user can do about an error, unless it is obvious.
@@ -42,13 +42,13 @@ pub(crate) fn help(error: &Error) -> Option<&'static str> {
     })
 }
 
-/// What Linux returns for this error.
-pub(crate) fn errno(error: &Error) -> Option<&'static str> {
-    names::errno(relakit::Profile::LINUX_DEFAULT.errno(error.kind))
+/// What Linux returns for this error. `None` if the profile is that of ELF.
+pub(crate) fn errno(error: &Error, profile: &Profile) -> Option<&'static str> {
+    names::errno(profile.errno(error.kind))
 }
 
 /// An error in the JSON of `inspect` and `apply`. Keys are only ever added.
-pub(crate) fn to_json(module: Option<&Module<'_>>, error: &Error) -> Value {
+pub(crate) fn to_json(module: Option<&Module<'_>>, error: &Error, profile: &Profile) -> Value {
     let location = Location::of_error(module, error);
     let numbers: serde_json::Map<_, _> = error
         .numbers()
@@ -67,7 +67,7 @@ pub(crate) fn to_json(module: Option<&Module<'_>>, error: &Error) -> Value {
         "symbol": error.symbol,
         "symbol_name": error.symbol.filter(|_| module.is_some()).map(|_| location.symbol_name.unwrap_or_default()),
         "numbers": numbers,
-        "errno": errno(error),
+        "errno": errno(error, profile),
         "help": help(error),
     })
 }

@@ -34,13 +34,13 @@ pub(crate) struct ModuleView<'f> {
     pub(crate) kernel: String,
     /// The oldest Linux version with the same rules, or "elf".
     pub(crate) rules: &'static str,
-    /// The Linux version of `special_sections`. For "elf" it is the newest known version.
-    pub(crate) special_sections_of: String,
+    /// The Linux version of `special_sections`. Null for "elf", which knows no special sections.
+    pub(crate) special_sections_of: Option<String>,
     pub(crate) counts: Counts,
     /// All sections in the order of the file, section 0 included.
     pub(crate) sections: Vec<SectionRow<'f>>,
     /// Which functions of which objects the livepatch replaces. Null if the module is no livepatch,
-    /// or if its init function makes the tree itself.
+    /// or if its init function makes the tree itself, and for "elf".
     pub(crate) patch: Option<Patch<'f>>,
     /// Whether the init function makes the tree itself, so that the file does not show it.
     pub(crate) patch_made_at_run_time: bool,
@@ -240,7 +240,8 @@ pub(crate) struct SectionError<'f> {
 
 impl Serialize for SectionError<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        error::to_json(Some(self.module), &self.error).serialize(serializer)
+        let profile = self.module.profile();
+        error::to_json(Some(self.module), &self.error, profile).serialize(serializer)
     }
 }
 

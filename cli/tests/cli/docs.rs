@@ -1,7 +1,9 @@
 //! docs/findings has a page for each rule, with the text of the rule.
 
 use super::help::bless;
+use relakit::{ErrorKind, Profile};
 use relakit_linux::findings::Lint;
+use relakit_linux::loader_check::LoaderCheck;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -127,4 +129,63 @@ fn slug(line: &str) -> Option<String> {
     let heading = line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#'))?;
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     Some(kept.collect::<String>().to_lowercase().replace(' ', "-"))
+}
+
+/// The rows of the tables in kernel-rejects.md: kind, what the library says, and what to do, which
+/// only the page has.
+#[test]
+fn kernel_rejects_lists_every_check_and_every_error_with_an_errno() {
+    let (path, text) = page("kernel-rejects");
+    let to_do = |kind: &str| {
+        let row = text.lines().find(|line| line.starts_with(&format!("| `{kind}` |")))?;
+        row.trim_end_matches(" |").rsplit(" | ").next().filter(|cell| !cell.is_empty())
+    };
+    let row = |kind: String, cells: &[&str]| {
+        let to_do = to_do(&kind).unwrap_or_else(|| panic!("{kind}: add a row that says what to do"));
+        format!("| `{kind}` | {} | {to_do} |\n", cells.join(" | "))
+    };
+    let checks: String = LoaderCheck::ALL
+        .iter()
+        .map(|check| {
+            let (major, minor) = check.since();
+            let (message, since) = (check.message().to_str().unwrap(), format!("{major}.{minor}"));
+            row(format!("{check:?}"), &[&escaped(message), errno(check.errno()), &since])
+        })
+        .collect();
+    let errors: String = ErrorKind::ALL
+        .iter()
+        .filter(|kind| Profile::LINUX_DEFAULT.errno(**kind) != 0)
+        .map(|kind| {
+            let returned = errno(Profile::LINUX_DEFAULT.errno(*kind));
+            row(format!("{kind:?}"), &[&escaped(&kind.to_string()), returned])
+        })
+        .collect();
+    let tables: [(&str, &str, String); 2] = [
+        ("### Checks of the loader\n", "| kind | message | errno | since | what to do |\n", checks),
+        ("### Errors of the file and of relocations\n", "| kind | message | errno | what to do |\n", errors),
+    ];
+    let mut expected = text.clone();
+    for (title, header, rows) in tables {
+        let start = expected.find(title).unwrap_or_else(|| panic!("{title}"));
+        let at = start + expected[start..].find(header).unwrap_or_else(|| panic!("{header}"));
+        let first = at + header.len() + expected[at + header.len()..].find('\n').unwrap() + 1;
+        let end = first + expected[first..].find("\n\n").unwrap() + 1;
+        expected.replace_range(first..end, &rows);
+    }
+    if bless() {
+        fs::write(&path, &expected).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), expected, "RELAKIT_BLESS=1 corrects it");
+}
+
+fn errno(number: i32) -> &'static str {
+    match number {
+        2 => "ENOENT",
+        8 => "ENOEXEC",
+        11 => "EAGAIN",
+        16 => "EBUSY",
+        17 => "EEXIST",
+        22 => "EINVAL",
+        _ => panic!("{number}"),
+    }
 }

@@ -71,7 +71,12 @@ pub fn module_with(this_module: Vec<u8>, more: Vec<Section>, symbols: &[(&str, u
 
 /// A module with a name and with the entries of .modinfo, each with a NUL after it.
 pub fn named(name: &str, modinfo: &str, symbols: &[(&str, u16, u64)]) -> Vec<u8> {
-    with_modinfo(this_module(name), modinfo, Vec::new(), symbols)
+    module_named(name, modinfo, Vec::new(), symbols)
+}
+
+/// The same, with more sections.
+pub fn module_named(name: &str, modinfo: &str, more: Vec<Section>, symbols: &[(&str, u16, u64)]) -> Vec<u8> {
+    with_modinfo(this_module(name), modinfo, more, symbols)
 }
 
 fn with_modinfo(

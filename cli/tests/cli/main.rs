@@ -28,9 +28,13 @@ mod memory;
 #[cfg(test)]
 mod output;
 #[cfg(test)]
+mod plain_elf;
+#[cfg(test)]
 #[expect(dead_code, reason = "the test `recordings` uses the rest")]
 #[path = "../reader/mod.rs"]
 mod reader;
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod special;
 #[cfg(test)]

@@ -11,12 +11,14 @@ use maud::{Markup, html};
 /// Most relocation sections that a step lists.
 const LISTED: usize = 60;
 
+/// The steps of Linux. ELF has none.
 pub(super) fn load(page: &Page<'_>) -> Markup {
     let livepatch = page.module.livepatch;
+    let Some(kernel) = &page.module.special_sections_of else { return Markup::default() };
     html! {
         section aria-labelledby="load" {
             h2 #load { "Load, step by step" }
-            p.intro { "The steps of Linux " (page.module.special_sections_of) ": what each step reads, and which relocations it applies." }
+            p.intro { "The steps of Linux " (kernel) ": what each step reads, and which relocations it applies." }
             ol.phases {
                 @for (number, phase) in (1..).zip(&page.picture.phases) {
                     @if phase.id == "finalize" {

@@ -32,8 +32,10 @@ pub(super) fn map(page: &Page<'_>) -> Markup {
                 p.intro { "No section of this module is loaded." }
             } @else {
                 p.intro {
-                    "The sections in the kernel's memory layout, all to one scale: the widest row has " (bytes(longest)) "."
-                    " Marks below a row are livepatch relocations."
+                    "The sections in memory"
+                    @if page.module.special_sections_of.is_some() { ", in the kernel's layout" }
+                    ", all to one scale: the widest row has " (bytes(longest)) "."
+                    @if !page.module.objects.is_empty() { " Marks below a row are livepatch relocations." }
                 }
                 (legend(page))
                 div.memory {

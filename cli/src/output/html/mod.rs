@@ -108,7 +108,7 @@ fn contents(page: &Page<'_>) -> Markup {
                     @if !report.steps.is_empty() { li { a href="#events" { "Events " (count(report.steps.len())) } } }
                 }
                 li { a href="#map" { "Map" } }
-                li { a href="#load" { "Load" } }
+                @if page.module.special_sections_of.is_some() { li { a href="#load" { "Load" } } }
                 @if !page.module.objects.is_empty() {
                     li { a href="#objects" { "Objects " (count(page.module.objects.len())) } }
                 }

@@ -128,7 +128,11 @@ pub(super) fn sections(page: &Page<'_>) -> Markup {
     html! {
         section aria-labelledby="sections" {
             h2 #sections { "Sections" }
-            p.intro { "All sections in the order of the file. Flags as in readelf; o: SHF_RELA_LIVEPATCH." }
+            p.intro {
+                "All sections in the order of the file. Flags as in readelf"
+                @if all.iter().any(|row| row.flag_letters.contains('o')) { "; o: SHF_RELA_LIVEPATCH" }
+                "."
+            }
             div.scroll {
                 table.filter {
                     (super::header(columns))

@@ -19,7 +19,7 @@ pub(super) fn head(page: &Page<'_>, name: &str) -> Markup {
             h1 { bdi { (name) } " " span.kind { @if module.livepatch { "livepatch" } @else { "module" } } }
             p.file {
                 bdi { (module.file) } ", " (kernel)
-                @if let Some(version) = built_for.as_deref().and_then(|text| text.split(' ').next()) {
+                @if let (true, Some(version)) = (module.special_sections_of.is_some(), built_for.as_deref().and_then(|text| text.split(' ').next())) {
                     ", built for " (version)
                 }
             }

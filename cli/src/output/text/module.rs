@@ -31,9 +31,14 @@ pub(crate) fn print(out: &mut impl Write, module: &ModuleView<'_>) -> io::Result
 fn header(out: &mut impl Write, module: &ModuleView<'_>) -> io::Result<()> {
     let bold = anstyle::Style::new().bold();
     let module_name = module.name.map_or_else(|| "no name".to_owned(), name);
-    let kind = if module.livepatch { "a livepatch" } else { "not a livepatch" };
+    let is_linux = module.special_sections_of.is_some();
+    let kind = match (module.livepatch, is_linux) {
+        (true, _) => "a livepatch, ",
+        (false, true) => "not a livepatch, ",
+        (false, false) => "",
+    };
     let rules = rules(&module.kernel, module.rules);
-    writeln!(out, "{bold}{}{bold:#}: {module_name}, {kind}, {rules}", module.file)?;
+    writeln!(out, "{bold}{}{bold:#}: {module_name}, {kind}{rules}", module.file)?;
     let counts = &module.counts;
     write!(
         out,
@@ -43,8 +48,8 @@ fn header(out: &mut impl Write, module: &ModuleView<'_>) -> io::Result<()> {
         plural(counts.relocations, "relocation")
     )?;
     match module.vermagic.and_then(|vermagic| vermagic.0.split(|&byte| byte == b' ').next()) {
-        Some(version) => writeln!(out, ", built for Linux {}", name(Name(version)))?,
-        None => writeln!(out)?,
+        Some(version) if is_linux => writeln!(out, ", built for Linux {}", name(Name(version)))?,
+        _ => writeln!(out)?,
     }
     if counts.not_read != 0 {
         let red = anstyle::AnsiColor::Red.on_default().bold();

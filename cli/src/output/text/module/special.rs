@@ -6,7 +6,7 @@ use crate::view::{ModuleView, SpecialRow};
 use std::io::{self, Write};
 
 pub(super) fn specials(out: &mut impl Write, module: &ModuleView<'_>) -> io::Result<()> {
-    let rows = &module.special_sections;
+    let (rows, Some(kernel)) = (&module.special_sections, &module.special_sections_of) else { return Ok(()) };
     let has = |is: &dyn Fn(&SpecialRow<'_>) -> bool| rows.iter().any(is);
     let has_early = has(&|row| row.klp_early != 0);
     let has_late = has(&|row| !row.klp_late.is_empty());
@@ -42,7 +42,7 @@ pub(super) fn specials(out: &mut impl Write, module: &ModuleView<'_>) -> io::Res
         cells.extend([cell(tone, read_at), cell(tone, what)]);
         table.row(cells);
     }
-    table.print(out, &format!("Special sections, as Linux {} reads them", module.special_sections_of))?;
+    table.print(out, &format!("Special sections, as Linux {kernel} reads them"))?;
 
     let mut table = Table::new([Column::Number("Nr"), Column::Name("Name"), Column::Prose("Notes")]);
     for row in rows {

@@ -1,0 +1,131 @@
+//! docs/schema describes the JSON of inspect, check and apply. No object may have a key that the
+//! schema does not have.
+
+use super::help::{Demo, Folder, json};
+use jsonschema::Validator;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+fn schema(command: &str) -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");
+    let text = fs::read_to_string(folder.join(format!("{command}.schema.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn validator(command: &str) -> Validator {
+    let schema = schema(command);
+    jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{command}: {error}"));
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+#[track_caller]
+fn validate(validator: &Validator, report: &Value) {
+    let errors: Vec<_> =
+        validator.iter_errors(report).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}\n{report:#}");
+}
+
+/// Runs a command in a folder, validates the JSON, and returns it.
+#[track_caller]
+fn valid(folder: &Folder, validator: &Validator, arguments: &str) -> Value {
+    let report = json(&folder.run(&format!("{arguments} --format json")));
+    validate(validator, &report);
+    assert_eq!(report.get(0).unwrap_or(&report)["schema"], 1);
+    report
+}
+
+fn is_empty(list: &Value) -> bool {
+    list.as_array().unwrap().is_empty()
+}
+
+#[test]
+fn inspect_has_the_keys_of_its_schema() {
+    let (folder, schema) = (Folder::new(), validator("inspect"));
+    let report = valid(&folder, &schema, "inspect livepatch.ko");
+    for key in ["sections", "objects", "klp_symbols", "special_sections", "relocations"] {
+        assert!(!is_empty(&report[key]), "{key}");
+    }
+    assert!(!is_empty(&report["patch"]["objects"][0]["functions"]));
+    valid(&folder, &schema, "inspect livepatch.ko --kernel elf");
+    let unreadable = valid(&folder, &schema, "inspect broken.ko");
+    assert_eq!(unreadable["errors"].as_array().unwrap().len(), 1);
+    // A malformed section has an error, and its symbols have notes.
+    folder.write("bad.ko", Demo::new().replace(25, b".klp.rela.demo_disk.", b".klp.rexa.demo_disk.").0);
+    let bad = valid(&folder, &schema, "inspect bad.ko");
+    assert!(bad["sections"].as_array().unwrap().iter().any(|row| !row["error"].is_null()), "{bad:#}");
+}
+
+#[test]
+fn check_has_the_keys_of_its_schema() {
+    let (folder, schema) = (Folder::new(), validator("check"));
+    let not_judged = valid(&folder, &schema, "check livepatch.ko --symbols symbols.txt");
+    assert!(!is_empty(&not_judged["not_judged"]));
+    let events = "--event coming:demo_disk --event going:demo_disk --event coming:demo_disk";
+    let all = format!("check livepatch.ko --symbols symbols.txt demo_disk-first.txt {events}");
+    assert_eq!(valid(&folder, &schema, &all)["steps"].as_array().unwrap().len(), 3);
+    // A step that fails.
+    folder.write("other.txt", "ffffffffc0a10000 t demo_other\t[demo_disk]\n");
+    let failed = format!("check livepatch.ko --symbols symbols.txt other.txt {events}");
+    let failed = valid(&folder, &schema, &failed);
+    assert!(!is_empty(&failed["steps"][0]["errors"]), "{failed:#}");
+    // A load that fails.
+    folder.write("unknown.ko", Demo::new().unknown_symbol().0);
+    let unknown = valid(&folder, &schema, "check unknown.ko --symbols symbols.txt");
+    assert!(!is_empty(&unknown["errors"]));
+    assert_eq!(valid(&folder, &schema, "check broken.ko --symbols symbols.txt")["verdict"], "rejected");
+    assert!(valid(&folder, &schema, "check . --symbols symbols.txt").is_array());
+    // A finding with a second location.
+    let overlap = Demo::new();
+    let at = overlap.content(26);
+    let first: [u8; 8] = overlap.0[at..at + 8].try_into().unwrap();
+    folder.write("overlap.ko", overlap.put(at + 24, &first).0);
+    let overlap = valid(&folder, &schema, "check overlap.ko --symbols symbols.txt");
+    let findings = overlap["findings"].as_array().unwrap();
+    assert!(findings.iter().any(|finding| !finding["other"].is_null()), "{findings:#?}");
+}
+
+#[test]
+fn apply_has_the_keys_of_its_schema() {
+    let (folder, schema) = (Folder::new(), validator("apply"));
+    let arguments = "apply livepatch.ko --memory memory.json --symbols symbols.txt --out out";
+    let done = valid(&folder, &schema, arguments);
+    assert!(!is_empty(&done["steps"]) && is_empty(&done["errors"]));
+    let failed = valid(&folder, &schema, &format!("{arguments} --coming demo_disk"));
+    assert!(!is_empty(&failed["steps"]) && !is_empty(&failed["errors"]));
+    let parse = valid(&folder, &schema, &arguments.replace("livepatch.ko", "broken.ko"));
+    assert_eq!(parse["failed"], "parse");
+}
+
+#[test]
+fn a_key_that_the_schema_does_not_have_is_an_error() {
+    let folder = Folder::new();
+    let arguments = "check livepatch.ko --symbols symbols.txt demo_disk-first.txt --event coming:demo_disk";
+    let mut report = json(&folder.run(&format!("{arguments} --format json")));
+    let schema = validator("check");
+    assert!(schema.is_valid(&report));
+    report["steps"][0]["surprise"] = Value::Null;
+    assert!(!schema.is_valid(&report));
+}
+
+/// Every object in a schema lists all of its keys.
+#[test]
+fn no_schema_allows_more_keys() {
+    fn objects(value: &Value, found: &mut usize) {
+        if value["type"] == "object" {
+            *found += 1;
+            assert!(!value["additionalProperties"].is_null(), "{value:#}");
+        }
+        let more: Vec<&Value> = match value {
+            Value::Object(keys) => keys.values().collect(),
+            Value::Array(items) => items.iter().collect(),
+            _ => Vec::new(),
+        };
+        more.into_iter().for_each(|value| objects(value, found));
+    }
+    for command in ["inspect", "check", "apply"] {
+        let mut found = 0;
+        objects(&schema(command), &mut found);
+        assert!(found > 2, "{command}");
+    }
+}
