@@ -38,6 +38,7 @@ pub fn run(data: &[u8]) {
     let mut world = mutated::world(&module, &errors);
     let Some((loaded, values)) = passes::early(&module, &mut world, names) else { return };
     findings::of_rewritten(&loaded, &mut world, version);
+    findings::of_entries(&loaded, &mut world, version);
     let scene = linux::Scene { loaded: &loaded, world: &world, values: &values, found: &found, answers };
     scene.compare();
 }

@@ -6,8 +6,9 @@ use relakit::abi::RELA_SIZE;
 use relakit::elf::{Symbol, SymbolLocation};
 use relakit::klp::SymName;
 use relakit::{CallbackError, Class, FailsAt, Loaded, Module, Resolver};
-use relakit_linux::findings::{Finding, LateField, Lint};
+use relakit_linux::findings::{Finding, LateField, Lint, Sorted};
 use relakit_linux::loader_check::{LoaderCheck, LoaderFinding};
+use relakit_linux::patch::{self, NoTree, Place, Text};
 use relakit_linux::special::{self, Role, Version};
 use relakit_linux::{findings, loader_check};
 use relakit_model::world::{Answers, Names, World};
@@ -43,7 +44,39 @@ pub(super) fn of(module: &Module<'_>, version: Version, names: &mut Names<'_, Ha
     positions(module, names);
     findings::sympos(module, &mut Nobody, &mut |finding| panic!("of symbols that nobody has: {finding:?}"));
     loader(module);
+    tree(module);
     found
+}
+
+/// Most objects of a tree, and most functions of an object, that are looked at.
+const MOST: usize = 64;
+
+/// The tree of a livepatch is in the file, and a list does not go on beyond its section.
+fn tree(module: &Module<'_>) {
+    let mut pointers: Vec<_> = patch::pointers(module).collect();
+    pointers.sort_unstable();
+    let found = patch::find(module, &pointers);
+    assert_eq!(found.is_err_and(|why| why == NoTree::NotCalled), !loader_check::enables_patch(module));
+    let Ok(tree) = found else { return };
+    let size = |place: Place| {
+        let section = module.object().section(place.section).expect("a place is in a section");
+        module.object().section_bytes(&section).len() as u64
+    };
+    for object in tree.objects().take(MOST) {
+        assert!(object.place().offset < size(object.place()), "{object:?}");
+        let mut last: Option<Place> = None;
+        for func in object.funcs().take(MOST) {
+            assert!(func.place.offset < size(func.place), "{func:?}");
+            assert!(
+                last.is_none_or(|last| last.section == func.place.section && last.offset < func.place.offset)
+            );
+            last = Some(func.place);
+            if let Text::Known(name) = func.old_name {
+                assert!(name.len() <= 1024 && !name.contains(&0));
+            }
+        }
+    }
+    assert!(tree.states().take(MOST).all(|(id, _)| id != 0));
 }
 
 fn file(module: &Module<'_>, version: Version) -> Vec<Finding> {
@@ -134,6 +167,34 @@ fn loader(module: &Module<'_>) {
             assert!(!findings::patches(module, object) || loader_check::enables_patch(module));
         }
         module.malformed(index).iter().for_each(|error| super::told(error, module.profile()));
+    }
+}
+
+/// What is wrong with entries of special sections: found twice, it is the same, and it is about a
+/// section that kernels of this version read.
+pub(super) fn of_entries(loaded: &Loaded<'_>, world: &mut World<'_>, version: Version) {
+    let module = loaded.module();
+    let mut places: Vec<_> = special::places(module, world).collect();
+    places.sort_unstable();
+    let mut fields: Vec<_> = findings::fields(module).collect();
+    fields.sort_unstable();
+    let mut thunk_sites = Vec::new();
+    findings::thunk_sites(loaded, world, version, &mut |site| thunk_sites.push(site));
+    thunk_sites.sort_unstable();
+    let sorted = Sorted { places: &places, fields: &fields, thunk_sites: &thunk_sites };
+    let mut entries = || {
+        let mut defects = Vec::new();
+        findings::entries(loaded, world, version, sorted, &mut |defect| defects.push(defect));
+        defects
+    };
+    let found = entries();
+    assert_eq!(entries(), found);
+    for defect in found {
+        assert!(!defect.then.is_empty(), "{defect:?}");
+        assert!(
+            defect.special.is_read_by(version) || defect.finding.lint == Lint::ThunkNotListed,
+            "{defect:?}"
+        );
     }
 }
 
