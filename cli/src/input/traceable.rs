@@ -10,10 +10,13 @@ use std::path::Path;
 #[derive(Debug, Default)]
 pub(crate) struct Traceable {
     /// How often a name is listed in an object.
-    names: HashMap<Box<[u8]>, HashMap<Box<[u8]>, usize>>,
+    names: HashMap<Box<[u8]>, Counts>,
     /// The addresses of the calls, if the file has them.
     addresses: BTreeSet<u64>,
 }
+
+/// How often each name is listed.
+type Counts = HashMap<Box<[u8]>, usize>;
 
 /// Bytes between the start of a function and its call of the tracer: an ENDBR may be before it.
 const BEFORE: u64 = 4;

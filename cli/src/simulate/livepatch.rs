@@ -84,11 +84,11 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         }
         let loaded: Vec<_> = self.objects().into_iter().filter(|object| is_loaded(object)).collect();
         let early = self.module.classes().filter(|(_, class)| matches!(class.class, Class::KlpEarly { .. }));
-        let mut applied = Applied::default();
-        applied.relocations = early.map(|(index, _)| self.module.relocations(index).len() as u64).sum();
+        let early = early.map(|(index, _)| self.module.relocations(index).len() as u64).sum();
+        let mut applied = Applied { relocations: early, functions: 0 };
         for object in loaded {
             self.judged.insert(text(&object));
-            applied += self.initialize(&object, Phase::Init, world, errors, findings);
+            applied.add(self.initialize(&object, Phase::Init, world, errors, findings));
         }
         self.memory.set_state(State::Live);
         Some(applied)
@@ -505,8 +505,8 @@ fn nth(symbols: &[(u64, u8)], sympos: u64) -> Result<(u64, u8), LoaderCheck> {
     }
 }
 
-impl std::ops::AddAssign for Applied {
-    fn add_assign(&mut self, more: Self) {
+impl Applied {
+    const fn add(&mut self, more: Self) {
         self.relocations = self.relocations.saturating_add(more.relocations);
         self.functions = self.functions.saturating_add(more.functions);
     }

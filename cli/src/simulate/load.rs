@@ -11,7 +11,7 @@ use super::resolved::Resolved;
 use super::world::World;
 use crate::input::kernel::Kernel;
 use crate::view::names::{IN_SENTENCE, Name, module_name, name_of_file};
-use relakit::elf::{Section, SectionFlags, SymbolLocation};
+use relakit::elf::{Binding, Section, SectionFlags, Symbol, SymbolLocation};
 use relakit::{Error, ErrorKind, Module, Profile, abi};
 use relakit_linux::findings::{Finding, Lint};
 use relakit_linux::loader_check::LoaderCheck;
@@ -176,9 +176,14 @@ impl Unconverted {
     fn of(module: &Module<'_>) -> Option<Self> {
         let object = module.object();
         let table = object.symbols();
-        let undefined =
-            table.iter().skip(1).filter(|symbol| table.location(symbol) == SymbolLocation::Undefined);
-        let mut names = undefined.filter_map(|symbol| table.name(&symbol).ok());
+        let is_klp = |section: &Section| section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
+        if object.sections().any(|(_, section)| is_klp(&section)) {
+            return None;
+        }
+        let is_needed = |symbol: &Symbol| {
+            table.location(symbol) == SymbolLocation::Undefined && symbol.binding() != Binding::WEAK
+        };
+        let mut names = table.iter().skip(1).filter(is_needed).filter_map(|symbol| table.name(&symbol).ok());
         if let Some(name) = names.find(|name| name.starts_with(abi::KLP_SYM_PREFIX)) {
             let symbol = Some(Name(name).short(IN_SENTENCE));
             return Some(Self {
@@ -189,10 +194,6 @@ impl Unconverted {
         let has = |prefix: &[u8]| {
             object.sections().any(|(_, section)| object.section_name(&section).starts_with(prefix))
         };
-        let is_klp = |section: &Section| section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH);
-        if object.sections().any(|(_, section)| is_klp(&section)) {
-            return None;
-        }
         let step = match () {
             () if has(b".kpatch.relocations") => {
                 "create-klp-module makes these sections from .kpatch.relocations"

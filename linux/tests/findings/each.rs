@@ -236,6 +236,15 @@ const ELSEWHERE: &[Lint] = &[
     Lint::SpecialTarget,
     Lint::TraceSite,
     Lint::ThunkNotListed,
+    // The tool makes these, with symbols and other modules.
+    Lint::OtherKernel,
+    Lint::ObjectUnknown,
+    Lint::InitSymbol,
+    Lint::InitCallsLate,
+    Lint::ThisModuleLayout,
+    Lint::PatchesNothing,
+    Lint::NewFuncNotCode,
+    Lint::NotConverted,
 ];
 
 #[test]
