@@ -15,6 +15,7 @@ Exit codes:
   3  A file cannot be read or written, is too large, or has invalid content.
      A broken pipe is not an error
 
+Files:
 Input files can be plain or compressed: xz, zstd or gzip. The file name - means standard input.
 
 Size limits: 1024 MiB for a module, 256 MiB for a symbol file, 16 MiB for the file of --memory. A module \
@@ -90,14 +91,16 @@ pub(crate) struct InspectArgs {
 }
 
 const APPLY_EXAMPLES: &str = "\
+Files:
 MEMORY.json has the address of each section:
   {\"sections\": [{\"index\": 1, \"addr\": \"0xffffffffc0201000\"}, ...]}
 An entry can have \"symbols_at\", the base address of the section's symbols, if it differs from the address \
 (per-CPU data). If it is missing, the module's own symbols in the symbol files determine it. Other keys are ignored.
 
 Symbol files have the format of /proc/kallsyms: address type name [module]. A symbol NAME is exported if its \
-object has a symbol __ksymtab_NAME. A file replaces all symbols of the objects that it lists.
+object has a symbol __ksymtab_NAME. With --kernel elf, every symbol is, so the output of nm is enough. A file replaces all symbols of the objects that it lists.
 
+Notes:
 The steps run in the given order. After each step, DIR/<number>-<step>/<section index>.bin has the memory of each \
 section with an address. A step that fails writes nothing and ends the run.
 
@@ -143,10 +146,15 @@ Exit codes:
   2  The command line is invalid
   3  A file cannot be read, is too large (see relakit --help), or the output cannot be written
 
+Events:
+Events happen in the given order, but the modules of live events are loaded before the livepatch.
+
+Notes:
 The output lists up to 10 findings of a rule in one section, and 100 in all. It lists up to 100 errors of each kind. \
 The others are counted.
 
-Events happen in the given order, but the modules of live events are loaded before the livepatch.
+A verdict is \"not judged\" if the input is not enough: the message says what to give. relakit explain has a page \
+for each rule.
 
 Examples:
   relakit check livepatch.ko --symbols /proc/kallsyms

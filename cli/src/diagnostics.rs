@@ -5,7 +5,7 @@ use crate::simulate::report::{
 };
 use crate::view::error;
 use crate::view::location::{Location, short};
-use relakit::{Error, Module, Profile};
+use relakit::{Error, Module, Profile, abi};
 use relakit_linux::findings::Severity;
 use std::collections::BTreeSet;
 
@@ -221,9 +221,17 @@ pub(crate) const fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// "value 0x1000, largest 0xfff": addresses, bytes and flags in hexadecimal, counts in decimal.
+/// "value 0x1000, largest 0xfff".
 fn numbers(numbers: &[(&'static str, u64)]) -> Option<String> {
-    const COUNTED: [&str; 16] = [
+    let numbers: Vec<_> =
+        numbers.iter().map(|(name, value)| format!("{name} {}", number(name, *value))).collect();
+    (!numbers.is_empty()).then(|| numbers.join(", "))
+}
+
+/// A number of an error or a finding: addresses, offsets, flags and sizes of memory in hexadecimal;
+/// counts, indices and lengths in decimal.
+pub(crate) fn number(name: &str, value: u64) -> String {
+    const COUNTED: [&str; 14] = [
         "sympos",
         "symbols",
         "sections",
@@ -232,21 +240,23 @@ fn numbers(numbers: &[(&'static str, u64)]) -> Option<String> {
         "length",
         "maximum",
         "entries",
+        "entry",
+        "field",
         "bytes",
-        "size",
         "relocations",
-        "name",
         "index",
-        "sh_info",
-        "sh_link",
-        "st_shndx",
+        "e_shnum",
     ];
-    let number = |&(name, number): &(&'static str, u64)| {
-        let is_counted = !name.ends_with("flags") && name.split(' ').any(|word| COUNTED.contains(&word));
-        if is_counted { format!("{name} {number}") } else { format!("{name} {number:#x}") }
-    };
-    let numbers: Vec<_> = numbers.iter().map(number).collect();
-    (!numbers.is_empty()).then(|| numbers.join(", "))
+    /// Indices, or from `SHN_LORESERVE` on numbers with a meaning of their own (gABI 4).
+    const INDICES: [&str; 4] = ["sh_info", "sh_link", "st_shndx", "e_shstrndx"];
+    let is_any_of = |words: &[&str]| name.split(' ').any(|word| words.contains(&word));
+    let is_memory = is_any_of(&["offset", "sh_flags"]) || name == "section size";
+    match (is_any_of(&COUNTED) && !is_memory)
+        || (is_any_of(&INDICES) && value < u64::from(abi::SHN_LORESERVE))
+    {
+        true => value.to_string(),
+        false => format!("{value:#x}"),
+    }
 }
 
 /// A sentence with shortened names, because names in a module can be long.
@@ -302,4 +312,42 @@ pub(crate) fn printable(text: &str) -> String {
         false => character.to_string(),
     };
     text.chars().map(printable).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_offsets_and_sizes_are_hexadecimal_and_counts_are_decimal() {
+        for (name, value, expected) in [
+            ("value", 16, "0x10"),
+            ("address", 16, "0x10"),
+            ("section size", 131, "0x83"),
+            ("size", 16, "0x10"),
+            ("file offset", 16, "0x10"),
+            ("offset in the section", 16, "0x10"),
+            ("sh_flags", 16, "0x10"),
+            ("target sh_flags", 16, "0x10"),
+            ("field size", 16, "16"),
+            ("entry size of this kernel", 16, "16"),
+            ("remaining bytes", 16, "16"),
+            ("symbols of that name", 16, "16"),
+            ("written relocations", 16, "16"),
+            ("symbol section", 16, "16"),
+            ("sympos", 16, "16"),
+            ("e_shnum", 16, "16"),
+        ] {
+            assert_eq!(number(name, value), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_index_is_decimal_up_to_the_reserved_ones() {
+        for name in ["sh_info", "sh_link", "st_shndx", "e_shstrndx"] {
+            assert_eq!(number(name, 0xfeff), "65279");
+            assert_eq!(number(name, 0xff00), "0xff00");
+        }
+        assert_eq!(number("st_shndx", 0xff20), "0xff20");
+    }
 }

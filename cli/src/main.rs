@@ -16,6 +16,7 @@ mod explain;
 mod failure;
 mod input;
 mod inspect;
+mod man;
 mod output;
 mod progress;
 mod scenario;
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
         Command::Explain { rule } => explain::run(rule.as_deref()),
         Command::Demo => demo::run(),
         Command::Completions { shell } => completions(*shell),
-        Command::Man { out } => man(out),
+        Command::Man { out } => man::write(Cli::command(), out),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -81,8 +82,4 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "relakit", &mut script);
     console::to_stdout(|out| out.write_all(&script))
-}
-
-fn man(out: &std::path::Path) -> Result<(), Failure> {
-    clap_mangen::generate_to(Cli::command(), out).map_err(|error| Failure::file(out, error))
 }

@@ -44,7 +44,7 @@ fn new<'f>(row: &SectionRow<'f>, special: &'static Special, kernel: Version) -> 
     let mut notes = Vec::new();
     if let Some(size) = size.filter(|&size| !row.size.is_multiple_of(size)) {
         let text = format!(
-            "the size {} is not a multiple of the entry size {size}; was it built for another kernel?",
+            "the size {:#x} is not a multiple of the entry size {size}; was it built for another kernel?",
             row.size
         );
         notes.push(Note { level: Level::Warning, text });

@@ -114,7 +114,7 @@ fn links_of_the_pages_have_a_target() {
         for link in links.filter(|link| !link.starts_with("https://")) {
             let (file, anchor) =
                 link.split_once('#').map_or((link, None), |(file, anchor)| (file, Some(anchor)));
-            let linked = page.parent().unwrap().join(file);
+            let linked = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
             assert!(linked.exists(), "{}: {link}", page.display());
             let Some(anchor) = anchor else { continue };
             let headings = fs::read_to_string(&linked).unwrap();

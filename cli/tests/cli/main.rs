@@ -24,6 +24,8 @@ mod input;
 #[cfg(test)]
 mod inspect;
 #[cfg(test)]
+mod man;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod output;

@@ -73,7 +73,7 @@ fn numbers(numbers: &[(&'static str, u64)]) -> Markup {
             p.numbers {
                 @for (index, (name, number)) in numbers.iter().enumerate() {
                     @if index != 0 { ", " }
-                    (name) " " code { (format!("{number:#x}")) }
+                    (name) " " code { (crate::diagnostics::number(name, *number)) }
                 }
             }
         }
