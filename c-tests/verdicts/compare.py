@@ -207,18 +207,21 @@ def judge(case, steps, report_):
                 name = errno.errorcode[int(step.result)]
                 return False, f"{label}: {name}, relakit: {said} {verdict['errno'] or ''}".rstrip()
             if label == "P":
-                return (None, "not judged") if unsure else (True, "rejected")
+                return (True, "rejected") if agrees else (None, "not judged")
         elif said == "unsafe" and case.silent:
             return True, "unsafe, the kernel does not notice"
         elif said not in ("accepted", "not-judged"):
             return False, f"{label}: works, relakit: {said} {verdict['errno'] or ''}".rstrip()
     if len(steps) < len(case.steps):
         return False, "the kernel has not done all steps"
-    if unsure:
+    if refused and not unsure:
+        return True, "rejected"
+    # A report can accept the steps and list what it cannot judge.
+    if unsure or report_.get("not_judged") and report_["exit"] == 1:
         if kind == "works" and not (case.silent or case.unknown):
             return False, "works, relakit: not judged"
         return None, "not judged"
-    return (True, "rejected") if refused else judge_accepted(case, steps, report_)
+    return judge_accepted(case, steps, report_)
 
 
 def lie(case, steps, verdict, number):
