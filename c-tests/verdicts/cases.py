@@ -4,11 +4,11 @@
 A case is built in one of two ways: from a source that is written here, or from the built module of another case or of a base
 module, by a function that edits it.
 
-Steps are separated by spaces. The loader's side of relakit check hears of all but the last two:
+Steps are separated by spaces. relakit check hears of all but the last two:
   P         load the module that is checked
   L:NAME    load the base module NAME: an event live:NAME before P, coming:NAME after it
   U:NAME    unload the base module NAME: going:NAME
-  K:NAME    load the base livepatch NAME, which relakit check is not told of
+  K:NAME    load the base livepatch NAME, which relakit check loads before the one that is checked
   X, D      unload the checked module; D disables it first
   R:FILE    read a file of the guest, so that patched code runs
 """
@@ -27,13 +27,15 @@ class Case:
     patched: the functions that the livepatch intends to patch;
     silent: the mistake is real, but the kernel of this test does not notice it, so that relakit may report an error;
     undefined: what the kernel does depends on what it has in memory that is freed or sorted;
-    unknown: nothing is wrong, but only code says so, so that relakit may not judge it."""
+    unknown: nothing is wrong, but only code says so, so that relakit may not judge it;
+    code: the module's own code refuses, which relakit does not run, so that it must say so in a note that matches;
+    beside: a base module of the same build, which relakit gets to compare with."""
 
     def __init__(self, name, steps, source=None, base=None, edit=None, only=None, names="", patched="", silent=False,
-                 undefined=False, unknown=False):
+                 undefined=False, unknown=False, code="", beside=""):
         self.name, self.steps, self.source, self.base, self.edit = name, steps.split(), source, base, edit
         self.only, self.names, self.patched = only, names, patched.split()
-        self.silent, self.undefined, self.unknown = silent, undefined, unknown
+        self.silent, self.undefined, self.unknown, self.code, self.beside = silent, undefined, unknown, code, beside
 
     @property
     def module(self):
@@ -186,12 +188,12 @@ UNUSED = "\nvoid *both[] = { refuse, allow };"
 tree("callback-good", COMING, obj("vt_target", func("target_call"), more=", .callbacks.pre_patch = allow"),
      before=CALLBACK + "extern void *both[];" + UNUSED, patched=TARGET_CALL, unknown=True)
 tree("callback-refuses", "P", obj(None, func("cmdline_proc_show"), more=", .callbacks.pre_patch = refuse"),
-     before=CALLBACK + "extern void *both[];" + UNUSED)
+     before=CALLBACK + "extern void *both[];" + UNUSED, code="callback pre-patch")
 tree("callback-refuses-live", "L:vt_target P",
      obj("vt_target", func("target_call"), more=", .callbacks.pre_patch = refuse"),
-     before=CALLBACK + "extern void *both[];" + UNUSED)
+     before=CALLBACK + "extern void *both[];" + UNUSED, code="callback pre-patch")
 tree("callback-refuses-coming", TWICE, obj("vt_target", func("target_call"), more=", .callbacks.pre_patch = refuse"),
-     before=CALLBACK + "extern void *both[];" + UNUSED)
+     before=CALLBACK + "extern void *both[];" + UNUSED, code="callback pre-patch")
 
 tree("second-livepatch", "K:vt_livepatch P D", CMDLINE, patched="cmdline_proc_show")
 tree("replace", "K:vt_livepatch P D", CMDLINE, patch=".mod = THIS_MODULE, .objs = objects, .replace = true",
@@ -242,7 +244,7 @@ klp("late-missing-coming", TWICE, PATCHED, before=SECRET.replace("target, target
 klp("function-missing-coming", TWICE, obj("vt_target", func("target_cell", "patched_call")), before=SECRET % 1)
 klp("callback-refuses-coming", TWICE,
     obj("vt_target", func("target_call", "patched_call"), more=", .callbacks.pre_patch = refuse"),
-    before=CALLBACK + "extern void *both[];" + UNUSED + "\n" + SECRET % 1)
+    before=CALLBACK + "extern void *both[];" + UNUSED + "\n" + SECRET % 1, code="callback pre-patch")
 INIT_SYMBOL = SECRET.replace("target, twin, %d", "target, target_begin, 0")
 klp("late-init-symbol-coming", COMING, PATCHED, before=INIT_SYMBOL, patched=TARGET_CALL, silent=True)
 klp("late-init-symbol-live", "L:vt_target P", PATCHED, before=INIT_SYMBOL)
@@ -605,14 +607,14 @@ edited("evidence-import-not-exported", "vt_plain", "P", rename_import("kobject_p
 edited("evidence-import-strong", "vt_plain", "P", strong)
 edited("evidence-vermagic-release", "vt_plain", "P X", modinfo(other_release), silent=True)
 edited("evidence-vermagic-release-no-versions", "vt_plain", "P", both(modinfo(other_release), no_versions))
-edited("evidence-vermagic-flags", "vt_plain", "P", modinfo(other_flags))
+edited("evidence-vermagic-flags", "vt_plain", "P", modinfo(other_flags), beside="vt_target")
 edited("evidence-no-vermagic", "vt_plain", "P X", modinfo(lambda s: [t for t in s if not t.startswith("vermagic=")]),
        silent=True)
 edited("evidence-no-versions", "vt_plain", "P X", no_versions, silent=True)
-edited("evidence-struct-small", "vt_plain", "P", this_module_size(-64), silent=True)
-edited("evidence-struct-large", "vt_plain", "P X", this_module_size(64), silent=True)
-edited("evidence-init-moved", "vt_plain", "P", move_relocation(0, 8), silent=True)
-edited("evidence-exit-moved", "vt_plain", "P", move_relocation(1, 8), silent=True)
+edited("evidence-struct-small", "vt_plain", "P", this_module_size(-64), silent=True, beside="vt_target")
+edited("evidence-struct-large", "vt_plain", "P X", this_module_size(64), silent=True, beside="vt_target")
+edited("evidence-init-moved", "vt_plain", "P", move_relocation(0, 8), silent=True, beside="vt_target")
+edited("evidence-exit-moved", "vt_plain", "P", move_relocation(1, 8), silent=True, beside="vt_target")
 edited("evidence-name-changed", "vt_plain", "P", name_in_struct("vt_plane"), silent=True)
 edited("evidence-name-empty", "vt_plain", "P", name_in_struct(""), silent=True)
 edited("evidence-dependency-missing", "vt_user", "P", lambda elf: None)

@@ -95,10 +95,13 @@ def events(case):
 
 def report(case, relakit, version, modules, symbols):
     """What relakit check reports."""
-    command = [relakit, "check", os.path.join(modules, f"{case.module}.ko"), "--kernel", version, "--format", "json"]
+    before = [step[2:] for step in case.steps if step.startswith("K:")]
+    checked = [os.path.join(modules, f"{name}.ko") for name in (*before, case.module)]
+    command = [relakit, "check", *checked, "--kernel", version, "--format", "json"]
     for file in symbols:
         command += ["--symbols", file]
-    for name in sorted({step[2:] for step in case.steps if step[:2] in ("L:", "U:")}):
+    names = {step[2:] for step in case.steps if step[:2] in ("L:", "U:")} | set(filter(None, [case.beside]))
+    for name in sorted(names):
         command += ["--target", f"{name}={os.path.join(modules, name)}.ko"]
     for event in filter(None, events(case)):
         command += ["--event", event]
@@ -108,6 +111,8 @@ def report(case, relakit, version, modules, symbols):
     except ValueError:
         return {"exit": run.returncode, "verdict": "no report", "errno": None, "steps": [], "findings": [],
                 "message": run.stderr.strip()[:200]}
+    if before:  # one report for each module
+        out = out[-1]
     out["exit"] = run.returncode
     for one in [out] + out["steps"]:
         one["verdict"] = one["verdict"].replace(" ", "-")
@@ -202,6 +207,9 @@ def judge(case, steps, report_):
         if said == "unsafe" and kind == "complains":  # relakit may say so at an earlier step
             return True, "unsafe"
         if step.result != "0":
+            if case.code and said == "accepted":
+                noted = any(re.search(case.code, note) for note in report_.get("notes", []))
+                return (None, "its own code") if noted else (False, f"{label}: no note of {case.code}")
             refused = True
             if not agrees and said != "not-judged":
                 name = errno.errorcode[int(step.result)]

@@ -12,7 +12,7 @@ use super::world::World;
 use crate::input::near::nearest;
 use crate::view::location::Location;
 use crate::view::names::{Name, plural};
-use crate::view::patch::{Patch, PatchFunc, PatchObject, Where};
+use crate::view::patch::{PRE_PATCH, Patch, PatchFunc, PatchObject, Where};
 use relakit::{Class, Module, abi};
 use relakit_linux::findings::{Finding, Lint, patched_names};
 use relakit_linux::late::LinuxLate;
@@ -110,6 +110,19 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         let applied = self.initialize(name.as_bytes(), Phase::Coming, world, errors, findings);
         findings.sympos(world);
         Some(applied)
+    }
+
+    /// What the verdicts take for granted: that callbacks succeed, which are not run.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let objects = self.tree.iter().flat_map(|tree| &tree.objects);
+        let with = objects.filter(|object| object.callbacks.contains(&PRE_PATCH));
+        let note = |object: &PatchObject<'_>| {
+            let name = object.name();
+            format!(
+                "the callback {PRE_PATCH} of {name} is not run; if it returns an error, so does this step"
+            )
+        };
+        with.map(note).collect()
     }
 
     /// Whether it replaces the livepatches before it.

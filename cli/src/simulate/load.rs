@@ -156,6 +156,7 @@ pub(super) fn load<'a, 'f>(
     errors.explain(world);
     report.load = world.without_assumptions(errors.finish());
     report.load.applied = applied.filter(|_| report.load.is_done());
+    report.notes.extend(patch.notes());
     if report.load.is_done() {
         world.set_checked(name, module);
     } else {

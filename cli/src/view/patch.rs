@@ -11,6 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 /// hostile file can share their functions.
 const SHARED: usize = 1 << 16;
 
+/// The callback that can refuse an object.
+pub(crate) const PRE_PATCH: &str = "pre-patch";
+
 /// The tree of a livepatch.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Patch<'f> {
@@ -154,7 +157,7 @@ fn object_name<'f>(object: &Object<'_, 'f>) -> Option<Name<'f>> {
 }
 
 fn callbacks(object: &Object<'_, '_>) -> Vec<&'static str> {
-    const NAMES: [&str; 4] = ["pre-patch", "post-patch", "pre-unpatch", "post-unpatch"];
+    const NAMES: [&str; 4] = [PRE_PATCH, "post-patch", "pre-unpatch", "post-unpatch"];
     let set = NAMES.into_iter().zip(object.callbacks).filter(|(_, value)| *value != Value::Null);
     set.map(|(name, _)| name).collect()
 }
