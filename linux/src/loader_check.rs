@@ -80,6 +80,7 @@ macro_rules! rules {
     };
 }
 
+const EPERM: i32 = 1;
 const ENOENT: i32 = 2;
 const ENOEXEC: i32 = 8;
 const EAGAIN: i32 = 11;
@@ -127,6 +128,9 @@ rules! {
     SymbolVersion = c"CRC of an imported symbol differs from the kernel's", Symbols, EINVAL, ALWAYS;
     /// `find_symbol`. The symbol does not exist for a module with another license.
     GplOnly = c"symbol is exported to modules with a GPL-compatible license only", Symbols, ENOENT, ALWAYS;
+    /// `setup_modinfo`: a namespace `module:` names the modules that may use it, and nobody imports it
+    /// (8f945479021a, 6.16).
+    ImportsModuleNamespace = c".modinfo imports a namespace of modules", Layout, EPERM, (6, 16);
     /// `verify_namespace_is_imported`.
     NamespaceNotImported = c"symbol is in a namespace that .modinfo does not import", Symbols, EINVAL, ALWAYS;
 
@@ -222,6 +226,9 @@ pub fn loader(module: &Module<'_>, report: &mut dyn FnMut(LoaderFinding)) {
         if section.sh_flags.contains(both) {
             found(LoaderCheck::WriteAndExecute, Some(index));
         }
+    }
+    if modinfos(module, b"import_ns").any(|namespace| namespace.starts_with(b"module:")) {
+        found(LoaderCheck::ImportsModuleNamespace, None);
     }
     if enables_patch(module) && modinfo(module, b"livepatch").is_none() {
         found(LoaderCheck::NotMarkedLivepatch, None);

@@ -115,12 +115,15 @@ fn crcs(check: Check, versions: Option<&Versions<'_>>, name: &[u8], kernel: &Sym
         .help("build the module again for this kernel".to_owned())
 }
 
-/// `verify_namespace_is_imported`. A namespace `module:a,b*` is for the named modules only.
+/// `verify_namespace_is_imported`. A namespace `module:a,b*` is for the named modules only. In it, a
+/// hyphen is an underscore.
 fn imports_namespace(module: &Module<'_>, name: &str, namespace: &[u8]) -> bool {
     if let Some(modules) = namespace.strip_prefix(b"module:") {
+        let plain = |name: &[u8]| String::from_utf8_lossy(name).replace('-', "_");
+        let name = plain(name.as_bytes());
         let is_for = |pattern: &[u8]| match pattern.strip_suffix(b"*") {
-            Some(start) => name.as_bytes().starts_with(start),
-            None => pattern == name.as_bytes(),
+            Some(start) => name.starts_with(&plain(start)),
+            None => plain(pattern) == name,
         };
         return modules.split(|byte| *byte == b',').any(is_for);
     }

@@ -376,6 +376,9 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         errors: &mut Errors<'_, '_>,
         late: &mut Late,
     ) -> u64 {
+        if phase == Phase::Coming {
+            self.check_freed(name, errors);
+        }
         let mut all = Errors::new(self.module, self.name);
         let mut values = self.late.values().to_vec();
         let mut copy = LinuxLate::new(self.module, &mut values);
@@ -391,6 +394,22 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         }
         late.error = done.error;
         done.written
+    }
+
+    /// Adds the late sections whose target was freed after the init function.
+    fn check_freed(&self, name: &[u8], errors: &mut Errors<'_, '_>) {
+        for (index, _) in self.late_sections(name) {
+            let target = self.module.class(index).map(|class| class.class);
+            let Some(Class::KlpLate { target, .. }) = target else { continue };
+            let section = self.module.object().section(target);
+            let name = section.map(|section| self.module.object().section_name(&section));
+            if name.is_some_and(|name| name.starts_with(b".init")) && self.module.is_allocated(target) {
+                let location = Location::of_section(self.module, Some(index));
+                let of = location.section_name.clone().unwrap_or_default();
+                let message = format!("a write to freed memory: the target of {of} is init memory");
+                errors.crash(Phase::Coming, Lint::LateIntoInit, message, location);
+            }
+        }
     }
 
     /// Looks the functions of an object up. Returns how many are replaced.

@@ -8,6 +8,7 @@ use super::memory::ModuleMemory;
 use super::prediction::{Check, Errors};
 use super::report::{Phase, Prediction, Report, Verdict};
 use super::resolved::Resolved;
+use super::sorted;
 use super::world::World;
 use crate::input::kernel::Kernel;
 use crate::view::names::{IN_SENTENCE, Name, module_name, name_of_file};
@@ -147,6 +148,7 @@ pub(super) fn load<'a, 'f>(
         findings.init_symbols(values, None, world);
         findings.ordering(loaded, memory);
         findings.special(loaded, memory, &mut errors);
+        sorted::sort(module, memory, kernel.version);
     }
     let mut patch = Livepatch::new(module, name, values, memory, loaded.is_some(), resolved);
     for (earlier, _) in before.iter().filter_map(|before| before.life.as_ref()) {

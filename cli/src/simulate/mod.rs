@@ -16,6 +16,7 @@ mod recorded;
 pub(crate) mod report;
 pub(crate) mod resolved;
 mod seen;
+mod sorted;
 mod special;
 mod traced;
 pub(crate) mod world;

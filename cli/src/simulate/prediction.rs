@@ -11,7 +11,7 @@ use crate::view::location::Location;
 use crate::view::names::errno;
 use relakit::klp::SymName;
 use relakit::{Error, ErrorKind, Loaded, Module, Profile, Resolver};
-use relakit_linux::findings::Defect;
+use relakit_linux::findings::{Defect, Lint};
 use relakit_linux::late::Outcome;
 use relakit_linux::loader_check::{LoaderCheck, LoaderFinding};
 use relakit_linux::{late, loader_check};
@@ -160,6 +160,14 @@ impl<'m, 'f> Errors<'m, 'f> {
         if self.seen.is_new((found.kind, &found.message, found.row.location.offset))
             && self.count(found.kind, 1)
         {
+            self.found.push(found);
+        }
+    }
+
+    /// Adds a mistake with which Linux crashes.
+    pub(super) fn crash(&mut self, phase: Phase, lint: Lint, message: String, location: Location) {
+        let found = crash_error(phase, lint, message, location, None);
+        if self.seen.is_new(found.identity) && self.count(found.kind, 1) {
             self.found.push(found);
         }
     }
@@ -341,24 +349,34 @@ fn check_error(phase: Phase, Check { check, message, location, details, help }: 
     }
 }
 
-fn special_error(module: &Module<'_>, name: &str, defect: &Defect) -> Found {
-    let (finding, lint) = (&defect.finding, defect.finding.lint);
-    let consequence = consequence(defect);
-    let rule = (Phase::Finalize, None, Some(SPECIAL | lint as u32));
+/// The error row of a lint with which Linux crashes.
+fn crash_error(phase: Phase, lint: Lint, message: String, location: Location, entry: Option<u64>) -> Found {
+    let kind = (phase, None, Some(SPECIAL | lint as u32));
     Found {
-        kind: rule,
-        identity: ([0; 4], finding.section, finding.entry, rule.2, None),
+        kind,
+        identity: ([0; 4], location.section, entry, kind.2, None),
         outcome: Outcome::Unsafe,
-        message: format!("{name}: {consequence}"),
         row: ErrorRow {
             kind: format!("{lint:?}"),
-            message: format!("{}: {consequence}", lint.message().to_string_lossy()),
-            location: Location::new(module, finding.section, finding.entry, finding.symbol),
-            numbers: finding.numbers().filter(|(name, _)| *name != "offset").collect(),
+            message: lint.message().to_string_lossy().into_owned(),
+            location,
+            numbers: Vec::new(),
             details: Vec::new(),
             errno: None,
             help: Some(lint.help().to_string_lossy().into_owned()),
             more: 0,
         },
+        message,
     }
+}
+
+fn special_error(module: &Module<'_>, name: &str, defect: &Defect) -> Found {
+    let (finding, lint) = (&defect.finding, defect.finding.lint);
+    let consequence = consequence(defect);
+    let location = Location::new(module, finding.section, finding.entry, finding.symbol);
+    let mut found =
+        crash_error(Phase::Finalize, lint, format!("{name}: {consequence}"), location, finding.entry);
+    found.row.message = format!("{}: {consequence}", found.row.message);
+    found.row.numbers = finding.numbers().filter(|(name, _)| *name != "offset").collect();
+    found
 }

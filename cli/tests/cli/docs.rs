@@ -180,6 +180,7 @@ fn kernel_rejects_lists_every_check_and_every_error_with_an_errno() {
 
 fn errno(number: i32) -> &'static str {
     match number {
+        1 => "EPERM",
         2 => "ENOENT",
         8 => "ENOEXEC",
         11 => "EAGAIN",

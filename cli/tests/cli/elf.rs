@@ -79,7 +79,7 @@ pub fn module_named(name: &str, modinfo: &str, more: Vec<Section>, symbols: &[(&
     with_modinfo(this_module(name), modinfo, more, symbols)
 }
 
-fn with_modinfo(
+pub fn with_modinfo(
     this_module: Vec<u8>,
     modinfo: &str,
     more: Vec<Section>,

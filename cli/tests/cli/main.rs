@@ -14,6 +14,8 @@ mod docs;
 #[cfg(test)]
 mod elf;
 #[cfg(test)]
+mod evidence;
+#[cfg(test)]
 mod explain;
 #[cfg(test)]
 mod given;
