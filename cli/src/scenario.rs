@@ -4,12 +4,13 @@
 use crate::args::{CheckArgs, TargetArg};
 use crate::failure::Failure;
 use crate::input::files;
+use crate::input::files::name_of_file;
 use crate::input::modules::{Modules, depends};
 use crate::input::near::nearest;
 use crate::input::symbols::Symbols;
 use crate::simulate::Event;
 use crate::simulate::world::{Target, Targets};
-use crate::view::names::{module_name, name_of_file};
+use crate::view::names::module_name;
 use crate::view::patch::Patch;
 use relakit::{Class, Module, Profile};
 use relakit_linux::findings::patched_names;

@@ -21,7 +21,7 @@ const CRATES: [(&str, &[&str]); 4] = [
             "index", "module", "sechdrs",
         ],
     ),
-    ("linux", &["bytes", "special", "loader_check", "late", "findings"]),
+    ("linux", &["bytes", "special", "loader_check", "patch", "late", "findings"]),
     (
         "ffi",
         &[
@@ -58,7 +58,10 @@ const CRATES: [(&str, &[&str]); 4] = [
             "simulate",
             "diagnostics",
             "output",
+            "explain",
             "args",
+            "man",
+            "scenario",
             "inspect",
             "apply",
             "check",

@@ -42,6 +42,13 @@ impl Kind {
 /// The name of standard input on the command line.
 const STDIN: &str = "-";
 
+/// The module name that belongs to a file name.
+pub(crate) fn name_of_file(path: &Path) -> String {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let stem = file.split(".ko").next().unwrap_or_default();
+    stem.replace('-', "_")
+}
+
 /// Reads a whole file, or standard input if the path is "-".
 pub(crate) fn read(path: &Path, kind: Kind) -> Result<Vec<u8>, Failure> {
     let failed = |error: io::Error| Failure::file(path, error);

@@ -1,9 +1,8 @@
 //! Folders with modules, and the symbols that the modules export to each other.
 
-use super::files::{self, Kind};
+use super::files::{self, Kind, name_of_file};
 use super::symbols::{NAME_MAX, Symbols};
 use crate::failure::Failure;
-use crate::view::names::name_of_file;
 use rayon::prelude::*;
 use relakit::elf::SymbolLocation;
 use relakit::{Module, Profile};

@@ -39,7 +39,6 @@ pub(crate) struct Symbols {
     exports: HashMap<Box<[u8]>, Export>,
     /// Whether a file lists the exports of vmlinux.
     has_exports: bool,
-    has_symvers: bool,
     /// Whether every global symbol is exported.
     is_plain: bool,
 }
@@ -141,7 +140,7 @@ impl Symbols {
                 .ok_or_else(|| format!("line {number} is not \"CRC<tab>name<tab>module<tab>export\""))?;
             self.export_entry(name).symver.get_or_insert(symver);
         }
-        (self.has_symvers, self.has_exports) = (true, true);
+        self.has_exports = true;
         Ok(())
     }
 
@@ -276,26 +275,9 @@ impl Symbols {
         self.has_exports
     }
 
-    /// Whether a file is a Module.symvers.
-    #[allow(dead_code, reason = "the simulation may ask")]
-    pub(crate) fn has_symvers(&self) -> bool {
-        self.has_symvers
-    }
-
     /// The line of an exported symbol in a Module.symvers.
     pub(crate) fn symver(&self, name: &[u8]) -> Option<&Symver> {
         self.exports.get(name)?.symver.as_ref()
-    }
-
-    /// Name, address and kind of all defined symbols of an object, in no particular order. Symbols
-    /// of one name are neighbours and in the order of sympos.
-    #[allow(dead_code, reason = "the simulation may ask")]
-    pub(crate) fn symbols_of(&self, object: &[u8]) -> impl Iterator<Item = (&[u8], u64, u8)> {
-        let names = self.object(object).into_iter().flat_map(|object| &object.by_name);
-        names.flat_map(|(name, same)| {
-            let defined = same.iter().filter(|symbol| symbol.is_defined());
-            defined.map(|symbol| (&**name, symbol.address, symbol.kind))
-        })
     }
 
     /// The names of all symbols of an object, each once, in no particular order.
@@ -516,16 +498,17 @@ mod tests {
     fn the_files_say_what_is_known() {
         let known = |text| {
             let symbols = symbols(text);
-            (symbols.has_kernel_symbols(), symbols.has_exports(), symbols.has_symvers())
+            (symbols.has_kernel_symbols(), symbols.has_exports())
         };
-        assert_eq!(known("0x000000ff\tf\tvmlinux\tEXPORT_SYMBOL\t\n"), (false, true, true));
-        assert_eq!(known("1 t f\n"), (true, false, false));
-        assert_eq!(known("1 t f\n2 r __ksymtab_f\n"), (true, true, false));
-        assert_eq!(known("1 t f\t[m]\n2 r __ksymtab_f\t[m]\n"), (false, false, false));
+        assert_eq!(known("0x000000ff\tf\tvmlinux\tEXPORT_SYMBOL\t\n"), (false, true));
+        assert_eq!(known("1 t f\n"), (true, false));
+        assert_eq!(known("1 t f\n2 r __ksymtab_f\n"), (true, true));
+        assert_eq!(known("1 t f\t[m]\n2 r __ksymtab_f\t[m]\n"), (false, false));
         let symbols = symbols("1 t v\n1 t f\t[m]\n2 t f\t[m]\n3 U g\t[m]\n3 t h\t[n]\n");
         assert_eq!(symbols.modules().collect::<Vec<_>>(), [b"m", b"n"]);
-        let all: Vec<_> = symbols.symbols_of(b"m").collect();
-        assert_eq!(all, [(&b"f"[..], 1, b't'), (b"f", 2, b't')]);
+        let all: Vec<_> = symbols.defined(b"m", b"f").collect();
+        assert_eq!(all, [(1, b't'), (2, b't')]);
+        assert_eq!(symbols.defined(b"m", b"g").count(), 0);
         assert_eq!(symbols.names(b"vmlinux").collect::<Vec<_>>(), [b"v"]);
         assert_eq!(symbols.names(b"other").count(), 0);
     }

@@ -1,6 +1,7 @@
 //! The events: modules that are loaded and unloaded beside the checked ones.
 
 use super::Event;
+use super::advice;
 use super::evidence;
 use super::load::Loaded;
 use super::report::{Phase, Prediction, Step};
@@ -103,7 +104,7 @@ fn apply(module: &mut Loaded<'_, '_>, world: &mut World<'_>, name: &str, target:
     let Some((patch, findings)) = &mut module.life else { return target.clone() };
     let mut errors = patch.errors();
     let Some(applied) = patch.coming(name, world, &mut errors, findings) else { return target.clone() };
-    errors.explain(world);
+    advice::add(&mut errors, world);
     let late = world.without_assumptions(errors.finish());
     let mut worse = if late.verdict > target.verdict { late } else { target.clone() };
     worse.applied = Some(applied).filter(|_| worse.is_done());

@@ -1,6 +1,7 @@
 //! Linux's livepatch core: what `klp_enable_patch`, `klp_module_coming` and `klp_module_going` do
 //! (Linux semantics 10, 15 and 17).
 
+use super::advice::Known;
 use super::findings::{Findings, Late};
 use super::init_calls;
 use super::memory::{ModuleMemory, State};

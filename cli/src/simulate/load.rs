@@ -1,8 +1,10 @@
 //! The load of a checked module, and what remains of it for the events.
 
 use super::Given;
+use super::advice;
 use super::evidence;
 use super::findings::Findings;
+use super::imports;
 use super::livepatch::Livepatch;
 use super::memory::ModuleMemory;
 use super::prediction::{Check, Errors};
@@ -10,8 +12,9 @@ use super::report::{Phase, Prediction, Report, Verdict};
 use super::resolved::Resolved;
 use super::sorted;
 use super::world::World;
+use crate::input::files::name_of_file;
 use crate::input::kernel::Kernel;
-use crate::view::names::{IN_SENTENCE, Name, module_name, name_of_file};
+use crate::view::names::{IN_SENTENCE, Name, module_name};
 use relakit::elf::{Binding, Section, SectionFlags, Symbol, SymbolLocation};
 use relakit::{Error, ErrorKind, Module, Profile, abi};
 use relakit_linux::findings::{Finding, Lint};
@@ -155,7 +158,7 @@ pub(super) fn load<'a, 'f>(
         patch.check_states(earlier, &mut errors);
     }
     let applied = patch.enable(world, &mut errors, &mut findings);
-    errors.explain(world);
+    advice::add(&mut errors, world);
     report.load = world.without_assumptions(errors.finish());
     report.load.applied = applied.filter(|_| report.load.is_done());
     report.notes.extend(patch.notes());
@@ -235,7 +238,7 @@ fn compare(
 ) {
     errors.loader();
     evidence::vermagic(module, name, kernel, errors, findings);
-    evidence::imports(module, name, world.files(), errors);
+    imports::check(module, name, world.files(), errors);
     for target in world.targets().values() {
         if let Ok(other) = Module::parse(&target.file, kernel.profile) {
             evidence::compare(module, name, (&other, &target.name), errors, findings);

@@ -1,9 +1,11 @@
 //! Simulates the kernel: loads a module, then loads and unloads target modules. The real passes run
 //! on memory that is like the kernel's.
 
+mod advice;
 mod events;
 mod evidence;
 mod findings;
+mod imports;
 mod init_calls;
 mod kernel_log;
 pub(crate) mod layout;

@@ -5,11 +5,9 @@ use super::memory::ModuleMemory;
 use super::report::{ErrorRow, Phase, Prediction, Verdict};
 use super::seen::Seen;
 use super::special::consequence;
-use super::world::World;
 use crate::view::error::help;
 use crate::view::location::Location;
 use crate::view::names::errno;
-use relakit::klp::SymName;
 use relakit::{Error, ErrorKind, Loaded, Module, Profile, Resolver};
 use relakit_linux::findings::{Defect, Lint};
 use relakit_linux::late::Outcome;
@@ -180,30 +178,13 @@ impl<'m, 'f> Errors<'m, 'f> {
         }
     }
 
-    /// Adds what the kernel's symbols tell about the symbols that were not found: those that the
-    /// kernel does not export, those with almost the same name, and all of the same name.
-    pub(super) fn explain(&mut self, world: &World<'_>) {
-        let (module, table) = (self.module, self.module.object().symbols());
-        for found in &mut self.found {
-            let symbol = found.row.location.symbol.and_then(|index| table.get(index));
-            let Some(name) = symbol.and_then(|symbol| table.name(&symbol).ok()) else { continue };
-            let row = &mut found.row;
-            if row.kind == format!("{:?}", ErrorKind::UnknownSymbol) {
-                row.help = world.why_unknown(name).or_else(|| row.help.take());
-            }
-            let Some(name) = SymName::parse(name, module.profile()) else { continue };
-            let symbols = world.symbols(name.object, name.name);
-            if row.details.is_empty() && row.kind.starts_with("Klp") {
-                let addresses = (1..).zip(symbols).take(ADDRESSES);
-                row.details =
-                    addresses.map(|(sympos, (at, _))| format!("sympos {sympos} is at {at:#x}")).collect();
-            }
-            let near = world.near(name.object, name.name);
-            if row.kind == format!("{:?}", ErrorKind::KlpNotFound) && !near.is_empty() {
-                let object = String::from_utf8_lossy(name.object);
-                row.help = Some(format!("{object} has {}", near.join(", ")));
-            }
-        }
+    pub(super) const fn module(&self) -> &'m Module<'f> {
+        self.module
+    }
+
+    /// The rows of the errors.
+    pub(super) fn rows(&mut self) -> impl Iterator<Item = &mut ErrorRow> {
+        self.found.iter_mut().map(|found| &mut found.row)
     }
 
     /// Adds other errors of the same module.

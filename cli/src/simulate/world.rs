@@ -1,6 +1,7 @@
 //! The kernel around the checked module: symbols, and the modules that are loaded and unloaded.
 
-use super::evidence;
+use super::advice::{self, Known};
+use super::imports;
 use super::layout::Area;
 use super::memory::ModuleMemory;
 use super::prediction::Errors;
@@ -152,7 +153,7 @@ impl<'s> World<'s> {
         };
         let mut errors = Errors::new(&module, name);
         errors.loader();
-        evidence::imports(&module, name, self.files, &mut errors);
+        imports::check(&module, name, self.files, &mut errors);
         self.load_dependencies(&module);
         let assigned = self.area.assign(&module);
         let mut memory = match assigned.and_then(|sections| ModuleMemory::simulated(&module, &sections)) {
@@ -167,7 +168,7 @@ impl<'s> World<'s> {
             let crashes = defects.iter().filter(|defect| defect.harm == Harm::Crashes);
             crashes.for_each(|defect| errors.special(defect));
         }
-        errors.explain(self);
+        advice::add(&mut errors, self);
         let prediction = self.without_assumptions(errors.finish());
         if matches!(prediction.verdict, Verdict::Accepted | Verdict::NotJudged) {
             let all = symbols(&module, &values);
@@ -236,36 +237,9 @@ impl<'s> World<'s> {
         ASSUMED.saturating_add(self.placeholders.saturating_mul(16))
     }
 
-    /// The symbols of a name in an object, in the order of sympos: address and kallsyms' letter.
-    pub(super) fn symbols(&self, object: &[u8], name: &[u8]) -> Vec<(u64, u8)> {
-        self.symbols_of(object).map_or(Vec::new(), |symbols| symbols.defined(object, name).collect())
-    }
-
     fn symbols_of(&self, object: &[u8]) -> Option<&Symbols> {
         let files = (object == VMLINUX || self.is_in_files(object)).then_some(self.files);
         if self.own.has(object) { Some(&self.own) } else { files }
-    }
-
-    /// Names of the object that are almost `name`.
-    pub(super) fn near(&self, object: &[u8], name: &[u8]) -> Vec<String> {
-        self.symbols_of(object).map_or(Vec::new(), |symbols| symbols.near(object, name))
-    }
-
-    /// Why a symbol is not exported, if the symbols tell.
-    pub(super) fn why_unknown(&self, name: &[u8]) -> Option<String> {
-        let short = Name(name).short(IN_SENTENCE);
-        if let [_, ..] = self.symbols(VMLINUX, name).as_slice() {
-            return Some(format!(
-                "vmlinux has {short}, but does not export it: use a livepatch symbol, .klp.sym.vmlinux.{short},0"
-            ));
-        }
-        let owner = self.files.modules().find(|module| self.files.defined(module, name).next().is_some());
-        if let Some(owner) = owner {
-            let owner = String::from_utf8_lossy(owner);
-            return Some(format!("the module {owner} has {short}, but does not export it"));
-        }
-        let near = self.near(VMLINUX, name);
-        (!near.is_empty()).then(|| format!("vmlinux has {}", near.join(", ")))
     }
 
     /// Whether an address is in the init memory of an object.
@@ -359,6 +333,32 @@ impl<'s> World<'s> {
     pub(crate) fn unload(&mut self, name: &str) {
         self.own.set_loaded(name, false);
         self.unloaded.insert(name.as_bytes().into());
+    }
+}
+
+impl Known for World<'_> {
+    fn symbols(&self, object: &[u8], name: &[u8]) -> Vec<(u64, u8)> {
+        self.symbols_of(object).map_or(Vec::new(), |symbols| symbols.defined(object, name).collect())
+    }
+
+    fn near(&self, object: &[u8], name: &[u8]) -> Vec<String> {
+        self.symbols_of(object).map_or(Vec::new(), |symbols| symbols.near(object, name))
+    }
+
+    fn why_unknown(&self, name: &[u8]) -> Option<String> {
+        let short = Name(name).short(IN_SENTENCE);
+        if let [_, ..] = self.symbols(VMLINUX, name).as_slice() {
+            return Some(format!(
+                "vmlinux has {short}, but does not export it: use a livepatch symbol, .klp.sym.vmlinux.{short},0"
+            ));
+        }
+        let owner = self.files.modules().find(|module| self.files.defined(module, name).next().is_some());
+        if let Some(owner) = owner {
+            let owner = String::from_utf8_lossy(owner);
+            return Some(format!("the module {owner} has {short}, but does not export it"));
+        }
+        let near = self.near(VMLINUX, name);
+        (!near.is_empty()).then(|| format!("vmlinux has {}", near.join(", ")))
     }
 }
 

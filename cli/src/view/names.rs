@@ -1,5 +1,6 @@
 //! Names for the numbers and bytes of a module, as text, JSON, SARIF and HTML print them.
 
+use crate::input::files::name_of_file;
 use relakit::elf::SectionFlags;
 use relakit::{Module, arch};
 use relakit_linux::loader_check;
@@ -90,13 +91,6 @@ pub(crate) fn module_name(module: &Module<'_>, path: &Path) -> String {
         Some(name) => String::from_utf8_lossy(name).into_owned(),
         None => name_of_file(path),
     }
-}
-
-/// The module name that belongs to a file name.
-pub(crate) fn name_of_file(path: &Path) -> String {
-    let file = path.file_name().unwrap_or_default().to_string_lossy();
-    let stem = file.split(".ko").next().unwrap_or_default();
-    stem.replace('-', "_")
 }
 
 /// Whose rules apply. `row` is the oldest version with the same rules as version `asked`. After a
