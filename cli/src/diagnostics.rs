@@ -168,7 +168,10 @@ impl Diagnostic {
 /// fails, its later failures are consequences, and only the list of steps has them.
 pub(crate) fn all(report: &Report) -> impl Iterator<Item = Diagnostic> {
     let mut failed = BTreeSet::new();
-    let first = report.steps.iter().filter(move |step| match step.prediction.verdict {
+    // After an unsafe load, all steps are consequences.
+    let is_up = report.load.verdict != Verdict::Unsafe;
+    let steps = report.steps.iter().filter(move |_| is_up);
+    let first = steps.filter(move |step| match step.prediction.verdict {
         Verdict::Accepted | Verdict::NotJudged => true,
         Verdict::Rejected | Verdict::Unsafe => failed.insert(target_module(step)),
     });

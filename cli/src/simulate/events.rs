@@ -32,6 +32,7 @@ pub(super) fn run(modules: &mut [Loaded<'_, '_>], world: &mut World<'_>, events:
             None => coming(modules, world, event.module()),
         };
         for (module, prediction) in modules.iter_mut().zip(predictions) {
+            let prediction = module.after_crash(event.module()).unwrap_or(prediction);
             module.report.steps.push(Step { event: event.to_string(), prediction });
         }
     }

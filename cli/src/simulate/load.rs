@@ -87,6 +87,20 @@ impl Loaded<'_, '_> {
         }
     }
 
+    /// The prediction for an event after a load with which the kernel may have crashed. What it
+    /// left is applied to the objects of the livepatch.
+    pub(super) fn after_crash(&self, object: &str) -> Option<Prediction> {
+        if self.report.load.verdict != Verdict::Unsafe {
+            return None;
+        }
+        let message = format!("the load of {} is unsafe, so the kernel may not get here", self.name());
+        let concerns = self.life.as_ref().is_some_and(|(patch, _)| patch.patches(object.as_bytes()));
+        Some(match concerns {
+            true => Prediction { verdict: Verdict::Unsafe, message: Some(message), ..Prediction::default() },
+            false => Prediction::not_judged(message),
+        })
+    }
+
     /// `known` has the names of known modules.
     pub(super) fn finish(mut self, known: &BTreeSet<String>) -> Report {
         if let Some((patch, findings)) = self.life {

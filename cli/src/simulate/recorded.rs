@@ -21,6 +21,7 @@ const OUT_OF_BOUNDS: &[(&str, &str)] = &[
     ("klp_offset_negative", ""),
     ("plain_offset_at_size", ""),
     ("sec_no_alloc_module_early", ""),
+    ("sec_no_alloc_module_early", "going:orc_tgt1"),
     ("sec_no_alloc_module", "coming:orc_tgt1"),
     ("sec_info_nonalloc_module", "coming:orc_tgt1"),
 ];
