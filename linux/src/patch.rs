@@ -369,8 +369,8 @@ impl<'f> File<'_, 'f> {
         let module = self.module;
         let is_call = |symbol: u32| {
             let table = module.object().symbols();
-            let name = table.get(symbol).and_then(|symbol| table.name(&symbol).ok());
-            name == Some(b"klp_enable_patch")
+            let symbol = table.get(symbol);
+            symbol.is_some_and(|symbol| table.strings().is(symbol.st_name, b"klp_enable_patch"))
         };
         let tables = module.classes().filter_map(|(index, class)| match class.class {
             Class::Ordinary { target } => Some((module.object().section(target)?, index)),

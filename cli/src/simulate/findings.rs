@@ -14,7 +14,7 @@ use relakit_linux::findings;
 use relakit_linux::findings::{Field, Finding, Lint, Severity};
 use relakit_linux::special::{Harm, Version};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Most findings of one rule that are listed in one section. docs/check.md has the same numbers.
 const LISTED: usize = 10;
@@ -116,8 +116,12 @@ impl<'m, 'f> Findings<'m, 'f> {
     pub(super) fn file(&mut self, world: &World<'_>) {
         let listed = &mut self.listed;
         let (module, version, fields) = (self.module, self.version, &self.fields);
+        let mut depends = HashMap::new();
         let mut add = |finding: Finding| {
-            if finding.lint == Lint::ThirdModule && is_dependency(module, &finding, world) {
+            if finding.lint == Lint::ThirdModule
+                && let Some((object, other)) = objects(module, &finding)
+                && *depends.entry((object, other)).or_insert_with(|| world.depends_on(object, other))
+            {
                 return;
             }
             listed.add(finding, || match finding.lint {
@@ -289,12 +293,10 @@ impl<'m, 'f> Findings<'m, 'f> {
     }
 }
 
-/// Whether the object of the section depends on the object of the symbol.
-fn is_dependency(module: &Module<'_>, finding: &Finding, world: &World<'_>) -> bool {
-    let class = finding.section.and_then(|index| module.class(index)).map(|class| class.class);
-    let Some(Class::KlpLate { object, .. }) = class else { return false };
-    let symbol = finding.symbol.and_then(|index| livepatch_name(module, index));
-    symbol.is_some_and(|symbol| world.depends_on(object, symbol.object))
+/// The object of the section and that of the symbol of a finding.
+fn objects<'f>(module: &Module<'f>, finding: &Finding) -> Option<(&'f [u8], &'f [u8])> {
+    let Class::KlpLate { object, .. } = module.class(finding.section?)?.class else { return None };
+    Some((object, livepatch_name(module, finding.symbol?)?.object))
 }
 
 fn livepatch_name<'f>(module: &Module<'f>, index: u32) -> Option<relakit::klp::SymName<'f>> {

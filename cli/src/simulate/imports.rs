@@ -9,7 +9,7 @@ use crate::view::names::{IN_SENTENCE, Name};
 use relakit::Module;
 use relakit::elf::SymbolLocation;
 use relakit_linux::loader_check::{LoaderCheck, modinfo, modinfos, section_named};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Bytes of an entry of `__versions`: the CRC in 8 bytes, and the name
 /// (`struct modversion_info`, include/linux/module.h).
@@ -68,6 +68,7 @@ pub(super) fn check(module: &Module<'_>, name: &str, symbols: &Symbols, errors: 
         errors.check(Phase::Validity, crcs(check, versions.as_ref(), b"module_layout", layout));
     }
     let is_gpl = GPL.contains(&modinfo(module, b"license").unwrap_or_default());
+    let namespaces = Namespaces::of(module, name);
     let table = module.object().symbols();
     for index in 1..table.len() {
         let Some(symbol) =
@@ -94,7 +95,7 @@ pub(super) fn check(module: &Module<'_>, name: &str, symbols: &Symbols, errors: 
         } else if disagrees(symbol_name, symver) {
             found(LoaderCheck::SymbolVersion, format!("disagrees about version of symbol {short}"));
         } else if let Some(namespace) = &symver.namespace
-            && !imports_namespace(module, name, namespace)
+            && !namespaces.have(namespace)
         {
             let namespace = Name(namespace).short(IN_SENTENCE);
             let message = format!("uses the symbol {short} of namespace {namespace}, but does not import it");
@@ -111,17 +112,29 @@ fn crcs(check: Check, versions: Option<&Versions<'_>>, name: &[u8], kernel: &Sym
         .help("build the module again for this kernel".to_owned())
 }
 
-/// `verify_namespace_is_imported`. A namespace `module:a,b*` is for the named modules only. In it, a
-/// hyphen is an underscore.
-fn imports_namespace(module: &Module<'_>, name: &str, namespace: &[u8]) -> bool {
-    if let Some(modules) = namespace.strip_prefix(b"module:") {
-        let plain = |name: &[u8]| String::from_utf8_lossy(name).replace('-', "_");
-        let name = plain(name.as_bytes());
-        let is_for = |pattern: &[u8]| match pattern.strip_suffix(b"*") {
-            Some(start) => name.starts_with(&plain(start)),
-            None => plain(pattern) == name,
-        };
-        return modules.split(|byte| *byte == b',').any(is_for);
+/// The namespaces from which a module may use symbols.
+struct Namespaces<'f> {
+    /// The module's name, with underscores.
+    module: String,
+    imported: HashSet<&'f [u8]>,
+}
+
+impl<'f> Namespaces<'f> {
+    fn of(module: &Module<'f>, name: &str) -> Self {
+        Self { module: name.replace('-', "_"), imported: modinfos(module, b"import_ns").collect() }
     }
-    modinfos(module, b"import_ns").any(|imported| imported == namespace)
+
+    /// `verify_namespace_is_imported`. A namespace `module:a,b*` is for the named modules only. In
+    /// it, a hyphen is an underscore.
+    fn have(&self, namespace: &[u8]) -> bool {
+        let Some(modules) = namespace.strip_prefix(b"module:") else {
+            return self.imported.contains(namespace);
+        };
+        let plain = |name: &[u8]| String::from_utf8_lossy(name).replace('-', "_");
+        let is_for = |pattern: &[u8]| match pattern.strip_suffix(b"*") {
+            Some(start) => self.module.starts_with(&plain(start)),
+            None => plain(pattern) == self.module,
+        };
+        modules.split(|byte| *byte == b',').any(is_for)
+    }
 }

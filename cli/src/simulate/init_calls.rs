@@ -165,8 +165,8 @@ impl<'a, 'f> Uses<'a, 'f> {
     fn enables(&self) -> HashMap<Place, u64> {
         let table = self.module.object().symbols();
         let is_call = |rela: &Rela| {
-            let name = table.get(rela.r_sym).and_then(|symbol| table.name(&symbol).ok());
-            name == Some(b"klp_enable_patch")
+            let symbol = table.get(rela.r_sym);
+            symbol.is_some_and(|symbol| table.strings().is(symbol.st_name, b"klp_enable_patch"))
         };
         let mut enables: HashMap<Place, u64> = HashMap::new();
         for (index, class) in self.module.classes() {

@@ -19,7 +19,10 @@ use relakit_linux::findings::{Finding, Lint, patched_names};
 use relakit_linux::late::LinuxLate;
 use relakit_linux::loader_check::{self, LoaderCheck};
 use relakit_linux::patch::NoTree;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// Most objects that are listed as not judged.
+const LISTED: usize = 100;
 
 /// The livepatch in memory.
 pub(super) struct Livepatch<'a, 'f> {
@@ -31,6 +34,10 @@ pub(super) struct Livepatch<'a, 'f> {
     tree: Result<Patch<'f>, NoTree>,
     /// The objects that it patches, if the tree cannot be read.
     named: HashSet<&'f [u8]>,
+    /// The positions of an object in the tree.
+    by_name: HashMap<&'f [u8], Vec<usize>>,
+    /// The late sections for an object.
+    late_sections: HashMap<&'f [u8], Vec<u32>>,
     /// Whether its init function has enabled it.
     pub(super) enabled: bool,
     /// The modules whose load was simulated.
@@ -48,6 +55,18 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         resolved: Option<&'a mut Resolved>,
     ) -> Self {
         let tree = Patch::read(module);
+        let mut by_name: HashMap<_, Vec<_>> = HashMap::new();
+        for (number, object) in tree.iter().flat_map(|tree| &tree.objects).enumerate() {
+            if let Some(Name(name)) = object.name {
+                by_name.entry(name).or_default().push(number);
+            }
+        }
+        let mut late_sections: HashMap<_, Vec<_>> = HashMap::new();
+        for (index, class) in module.classes() {
+            if let Class::KlpLate { object, .. } = class.class {
+                late_sections.entry(object).or_default().push(index);
+            }
+        }
         Self {
             module,
             name,
@@ -56,6 +75,8 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             resolved,
             enabled: loaded && tree.as_ref().err() != Some(&NoTree::NotCalled),
             named: patched_names(module).collect(),
+            by_name,
+            late_sections,
             tree,
             judged: BTreeSet::new(),
         }
@@ -162,13 +183,18 @@ impl<'a, 'f> Livepatch<'a, 'f> {
 
     /// What could not be judged, because no event loads the module.
     pub(super) fn not_judged(&self, known: &BTreeSet<String>) -> Vec<NotJudged> {
-        let mut missing: Vec<_> = self
-            .objects()
-            .into_iter()
-            .filter(|object| object.as_slice() != abi::VMLINUX)
-            .filter(|object| self.enabled && !self.judged.contains(&text(object)))
-            .filter_map(|object| self.not_judged_object(&object, known))
-            .collect();
+        let mut objects = self.objects();
+        objects.retain(|object| {
+            object.as_slice() != abi::VMLINUX && self.enabled && !self.judged.contains(&text(object))
+        });
+        let listed = objects.iter().take(LISTED);
+        let mut missing: Vec<_> = listed.filter_map(|object| self.not_judged_object(object, known)).collect();
+        if let more @ 1.. = objects.len().saturating_sub(LISTED) {
+            missing.push(NotJudged {
+                what: plural(more as u64, "more object"),
+                give: "give --target FILE.ko for each, or --modules".to_owned(),
+            });
+        }
         if self.enabled && self.tree.is_err() {
             missing.push(NotJudged {
                 what: "the replaced functions: the init function makes the list of them".to_owned(),
@@ -179,7 +205,8 @@ impl<'a, 'f> Livepatch<'a, 'f> {
     }
 
     fn not_judged_object(&self, object: &[u8], known: &BTreeSet<String>) -> Option<NotJudged> {
-        let relocations: u64 = self.late_sections(object).map(|(_, entries)| entries).sum();
+        let sections = self.late_sections(object).iter();
+        let relocations = sections.map(|index| self.module.relocations(*index).len() as u64).sum();
         let functions = self.tree_objects(object).map(|object| object.functions.len() as u64).sum();
         let mut parts = Vec::new();
         parts.extend((relocations != 0).then(|| plural(relocations, "relocation")));
@@ -194,14 +221,9 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         })
     }
 
-    /// The late sections for an object, with the number of their entries.
-    fn late_sections<'o>(&'o self, object: &'o [u8]) -> impl Iterator<Item = (u32, u64)> + 'o {
-        self.module.classes().filter_map(move |(index, class)| match class.class {
-            Class::KlpLate { object: of, .. } if of == object => {
-                Some((index, self.module.relocations(index).len() as u64))
-            }
-            _ => None,
-        })
+    /// The late sections for an object.
+    fn late_sections(&self, object: &[u8]) -> &[u32] {
+        self.late_sections.get(object).map_or(&[], Vec::as_slice)
     }
 
     /// The names of the patched objects, each once, in order.
@@ -222,9 +244,10 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         names.into_iter().filter(|name| seen.insert(*name)).map(<[u8]>::to_vec).collect()
     }
 
-    fn tree_objects<'o>(&'o self, name: &'o [u8]) -> impl Iterator<Item = &'o PatchObject<'f>> {
+    fn tree_objects(&self, name: &[u8]) -> impl Iterator<Item = &PatchObject<'f>> {
         let objects = self.tree.as_ref().map_or(&[][..], |tree| &tree.objects);
-        objects.iter().filter(move |object| object.name == Some(Name(name)))
+        let numbers = self.by_name.get(name).into_iter().flatten();
+        numbers.filter_map(|number| objects.get(*number))
     }
 
     pub(super) fn patches(&self, object: &[u8]) -> bool {
@@ -307,6 +330,9 @@ impl<'a, 'f> Livepatch<'a, 'f> {
     /// in how it is written, and names that a given tree of modules does not have.
     fn check_names(&mut self, world: &World<'_>, findings: &mut Findings<'_, '_>) {
         let known = world.known_modules();
+        let lower: BTreeMap<String, &String> =
+            known.iter().map(|known| (known.to_ascii_lowercase(), known)).collect();
+        let mut compared = 0usize;
         for object in self.tree.iter().flat_map(|tree| &tree.objects) {
             let Some(Name(name)) = object.name else { continue };
             let name = text(name);
@@ -314,7 +340,11 @@ impl<'a, 'f> Livepatch<'a, 'f> {
                 continue;
             }
             let plain = name.split(".ko").next().unwrap_or_default().replace('-', "_");
-            let same = known.iter().find(|known| known.eq_ignore_ascii_case(&plain));
+            let same = lower.get(&plain.to_ascii_lowercase());
+            let mut near = || {
+                compared = compared.saturating_add(1);
+                (compared <= LISTED).then(|| nearest(&name, known.iter().map(String::as_str))).flatten()
+            };
             let detail = match same {
                 Some(same) => format!("the object is {name}, and there is a module {same}"),
                 None if name.as_bytes() == abi::VMLINUX => {
@@ -323,7 +353,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
                 None if name.contains('-') => {
                     format!("the object is {name}, but module names have no hyphens")
                 }
-                None if world.has_all_modules() => match nearest(&name, known.iter().map(String::as_str)) {
+                None if world.has_all_modules() => match near() {
                     Some(near) => format!("the object is {name}; did you mean {near}?"),
                     None => format!("the object is {name}, and the tree of --modules has no such module"),
                 },
@@ -355,7 +385,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             Ok(functions) => applied.functions = functions,
             Err(()) if late.error.is_none() && phase == Phase::Coming => {
                 late.left = applied.relocations;
-                late.section = self.late_sections(name).map(|(index, _)| index).next();
+                late.section = self.late_sections(name).first().copied();
             }
             Err(()) => {}
         }
@@ -399,7 +429,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
 
     /// Adds the late sections whose target was freed after the init function.
     fn check_freed(&self, name: &[u8], errors: &mut Errors<'_, '_>) {
-        for (index, _) in self.late_sections(name) {
+        for &index in self.late_sections(name) {
             let target = self.module.class(index).map(|class| class.class);
             let Some(Class::KlpLate { target, .. }) = target else { continue };
             let section = self.module.object().section(target);

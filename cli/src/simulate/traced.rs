@@ -2,6 +2,8 @@
 
 use crate::input::symbols::Symbols;
 use relakit::abi::VMLINUX;
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
 /// Whether `ftrace_location` finds a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ const RANGES: &[(&[u8], &[u8], &str)] = &[
     (b"__static_call_text_start", b"__static_call_text_end", "it is the trampoline of a static call"),
 ];
 
-/// Functions that neither of two kernels can trace, sorted: assembly, `notrace`, and files that are
+/// Functions that neither of two kernels can trace: assembly, `notrace`, and files that are
 /// compiled without the tracer, as most of lib/ and kernel/trace/ are. From kallsyms and
 /// available_filter_functions of Debian's 6.1.0-57-amd64 and 6.12.111+deb12-amd64.
 const NOT_TRACED: &str = include_str!("not-traced.txt");
@@ -78,7 +80,9 @@ pub(super) fn in_kallsyms(
         Some(false) => return Traced::No(NOT_LISTED),
         None => {}
     }
-    let is_listed = || NOT_TRACED.lines().any(|line| line.as_bytes() == name);
+    static NAMES: LazyLock<HashSet<&[u8]>> =
+        LazyLock::new(|| NOT_TRACED.lines().map(str::as_bytes).collect());
+    let is_listed = || NAMES.contains(name);
     match PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || is_listed() {
         true => Traced::Unknown,
         false => Traced::Yes,

@@ -17,10 +17,14 @@ use relakit::elf::{Binding, SymbolLocation};
 use relakit::{CallbackError, Module, Profile, Resolver};
 use relakit_linux::findings;
 use relakit_linux::special::{Harm, Version};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The first address of symbols that are assumed to exist, in the kernel's own range.
 const ASSUMED: u64 = 0xffff_ffff_8180_0000;
+
+/// Most names that are compared with all names of an object.
+const NEAR: u32 = 20;
 
 /// The files of `--target`, by the given names.
 pub(crate) type Targets = BTreeMap<String, Target>;
@@ -64,6 +68,8 @@ pub(crate) struct World<'s> {
     unknown: BTreeSet<(String, String)>,
     /// The checked modules that are loaded: their names, and the modules that they depend on.
     checked: Vec<(String, Vec<String>)>,
+    /// How many more names are compared with all names of an object, which takes time.
+    near_left: Cell<u32>,
     /// The number of assumed addresses.
     placeholders: u64,
     pub(crate) area: Area,
@@ -105,6 +111,7 @@ impl<'s> World<'s> {
             missing: Vec::new(),
             unknown: BTreeSet::new(),
             checked: Vec::new(),
+            near_left: Cell::new(NEAR),
             placeholders: 0,
             area: Area::default(),
         }
@@ -342,6 +349,8 @@ impl Known for World<'_> {
     }
 
     fn near(&self, object: &[u8], name: &[u8]) -> Vec<String> {
+        let Some(left) = self.near_left.get().checked_sub(1) else { return Vec::new() };
+        self.near_left.set(left);
         self.symbols_of(object).map_or(Vec::new(), |symbols| symbols.near(object, name))
     }
 
