@@ -144,8 +144,12 @@ impl<'m, 'f> Findings<'m, 'f> {
     pub(super) fn sympos(&mut self, world: &mut World<'_>) {
         let mut found = Vec::new();
         findings::sympos(self.module, world, &mut |finding| found.push(finding));
+        let module = self.module;
         for finding in found {
-            let module = self.module;
+            let name = finding.symbol.and_then(|index| livepatch_name(module, index));
+            if name.is_some_and(|name| !world.has_symbols(name.object)) {
+                continue;
+            }
             self.listed.add(finding, || candidates(module, finding, world));
         }
     }

@@ -142,6 +142,7 @@ pub(super) fn load<'a, 'f>(
         errors.check(Phase::Validity, Check::new(LoaderCheck::LoadedAlready, message, None));
     }
     compare(module, name, kernel, world, &mut errors, &mut findings);
+    world.add_positions(module);
     findings.file(world);
     findings.sympos(world);
     world.load_dependencies(module);

@@ -14,11 +14,12 @@ use crate::input::traceable::Traceable;
 use crate::view::names::{IN_SENTENCE, Name};
 use relakit::abi::VMLINUX;
 use relakit::elf::{Binding, SymbolLocation};
+use relakit::klp::SymName;
 use relakit::{CallbackError, Module, Profile, Resolver};
 use relakit_linux::findings;
 use relakit_linux::special::{Harm, Version};
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The first address of symbols that are assumed to exist, in the kernel's own range.
 const ASSUMED: u64 = 0xffff_ffff_8180_0000;
@@ -68,6 +69,8 @@ pub(crate) struct World<'s> {
     unknown: BTreeSet<(String, String)>,
     /// The checked modules that are loaded: their names, and the modules that they depend on.
     checked: Vec<(String, Vec<String>)>,
+    /// Object and name of the livepatch symbols with a sympos of 2 or more.
+    further: HashSet<(Box<[u8]>, Box<[u8]>)>,
     /// How many more names are compared with all names of an object, which takes time.
     near_left: Cell<u32>,
     /// The number of assumed addresses.
@@ -111,6 +114,7 @@ impl<'s> World<'s> {
             missing: Vec::new(),
             unknown: BTreeSet::new(),
             checked: Vec::new(),
+            further: HashSet::new(),
             near_left: Cell::new(NEAR),
             placeholders: 0,
             area: Area::default(),
@@ -212,12 +216,27 @@ impl<'s> World<'s> {
         }
     }
 
-    /// Whether the symbols of an object are known. If not, the next verdict is not "accepted".
-    pub(super) fn knows_symbols(&mut self, object: &[u8]) -> bool {
-        let known = match object {
+    /// Notes which livepatch symbols of a module need several symbols of their name.
+    pub(super) fn add_positions(&mut self, module: &Module<'_>) {
+        let table = module.object().symbols();
+        let livepatch = table.iter().filter(|symbol| table.location(symbol) == SymbolLocation::Livepatch);
+        let names =
+            livepatch.filter_map(|symbol| SymName::parse(table.name(&symbol).ok()?, module.profile()));
+        let further = names.filter(|name| name.sympos > 1).map(|name| (name.object.into(), name.name.into()));
+        self.further.extend(further);
+    }
+
+    /// Whether the symbols of an object are given.
+    pub(super) fn has_symbols(&self, object: &[u8]) -> bool {
+        match object {
             VMLINUX => self.files.has_kernel_symbols(),
             _ => !self.assumed.contains(object),
-        };
+        }
+    }
+
+    /// As [`has_symbols`](Self::has_symbols). If not, the next verdict is not "accepted".
+    pub(super) fn knows_symbols(&mut self, object: &[u8]) -> bool {
+        let known = self.has_symbols(object);
         if !known {
             self.assume_symbols_of(object);
         }
@@ -390,7 +409,9 @@ impl Resolver for World<'_> {
 
     fn nth_symbol(&mut self, object: &[u8], name: &[u8], sympos: u64) -> Result<Option<u64>, CallbackError> {
         if !self.knows_symbols(object) {
-            return Ok(Some(self.placeholder()));
+            // A name is unique unless a livepatch uses a further symbol of it.
+            let exists = sympos < 2 || self.further.contains(&(object.into(), name.into()));
+            return Ok(exists.then(|| self.placeholder()));
         }
         Ok(self.symbols_of(object).and_then(|symbols| symbols.nth(object, name, sympos)))
     }

@@ -26,6 +26,8 @@ mod input;
 #[cfg(test)]
 mod inspect;
 #[cfg(test)]
+mod livepatch;
+#[cfg(test)]
 mod man;
 #[cfg(test)]
 mod memory;
