@@ -2,7 +2,7 @@
 /*
  * The livepatch of `relakit demo`. It replaces diskstats_show() of the kernel and demo_submit() of the module demo_disk.
  * It needs no kernel headers: the structures are those of Linux 6.12 on x86_64, unless a comment says "simplified".
- * It is an example. No kernel can load it, because it has no vermagic and no real struct module.
+ * It is an example. No kernel can load it, because it has no real struct module.
  *
  * To make livepatch.ko, run in this folder:
  *   gcc $(cat cflags.txt) -c livepatch.c -o /tmp/livepatch.o
@@ -146,4 +146,4 @@ SECTION(".init.text") int init_module(void)
 }
 
 SECTION(".gnu.linkonce.this_module") struct module __this_module = { .name = "livepatch_demo", .init = init_module };
-SECTION(".modinfo") _Alignas(1) static const char modinfo[] = "name=livepatch_demo\0license=Dual MIT/GPL\0livepatch=Y";
+SECTION(".modinfo") _Alignas(1) static const char modinfo[] = "name=livepatch_demo\0license=Dual MIT/GPL\0livepatch=Y\0vermagic=6.12.0-demo ";
