@@ -4,8 +4,9 @@ use crate::{Embedder, Nothing, each};
 use core::hint::black_box;
 use relakit::elf::RelaTable;
 use relakit::{Error, Loaded, Memory, Module, Profile, Resolver, SectionMemory};
+use relakit_linux::findings::Sorted;
 use relakit_linux::special;
-use relakit_linux::{findings, late, loader_check};
+use relakit_linux::{findings, late, loader_check, patch};
 
 /// What the embedder lends for a whole module.
 pub struct Lent<'a> {
@@ -99,6 +100,37 @@ fn fields(module: &Module<'_>) -> [findings::Field; 2] {
     [fields.next().unwrap_or(none), fields.last().unwrap_or(none)]
 }
 
+/// What a checker asks of the tree of a livepatch.
+fn tree(module: &Module<'_>) -> usize {
+    let mut pointers = patch::pointers(module);
+    let none = patch::Pointer { section: 1, offset: 2, symbol: 3, addend: 4 };
+    let pointers = [pointers.next().unwrap_or(none), pointers.last().unwrap_or(none)];
+    let imported = loader_check::modinfos(module, b"import_ns").last().map_or(0, <[u8]>::len);
+    let section = loader_check::section_named(module, b".modinfo");
+    let Ok(tree) = patch::find(module, &pointers) else { return imported };
+    black_box((tree.form(), tree.patch(), tree.replace(), tree.states().last(), section));
+    for object in tree.objects() {
+        black_box((object.place(), object.funcs().last(), object.name, object.callbacks));
+    }
+    imported
+}
+
+/// What a checker asks of the entries of special sections.
+fn entries(loaded: &Loaded<'_>, memory: &mut [Option<SectionMemory<'_>>]) -> usize {
+    let (module, version) = (loaded.module(), loaded.module().profile().since);
+    let fields = fields(module);
+    let none = special::Place { address: 1, size: 2, section: 3, is_code: true };
+    let mut places = special::places(module, memory);
+    let places = [places.next().unwrap_or(none), places.last().unwrap_or(none)];
+    let (mut count, mut last) = (0usize, (special::Role::Return, 0));
+    findings::thunk_sites(loaded, memory, version, &mut |site| last = site);
+    let sorted = Sorted { places: &places, fields: &fields, thunk_sites: &[last] };
+    let mut seen = |defect: findings::Defect| count = count.wrapping_add(defect.then.len());
+    findings::entries(loaded, memory, version, sorted, &mut seen);
+    black_box((findings::pointees(module, &fields, 1, version, 2), last.0.ignores_late()));
+    count
+}
+
 /// What a checker asks of a module.
 fn looked_at(
     loaded: &Loaded<'_>,
@@ -136,6 +168,7 @@ fn looked_at(
     count = count.wrapping_add(findings::scratch_len(module));
     count =
         count.wrapping_add(findings::patched_names(module).fold(0, |longest, name| name.len().max(longest)));
+    count = count.wrapping_add(tree(module)).wrapping_add(entries(loaded, memory));
     let mut late = late::LinuxLate::new(module, values);
     late.errors(object, memory, &mut Embedder, report);
     let coming = late.coming(object, memory, &mut Embedder);

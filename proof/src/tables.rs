@@ -42,7 +42,7 @@ fn lints(wanted: &Wanted<'_>) {
         black_box((rule.field_c_names(), rule.other_c_name(), Finding::new(*rule).numbers().last()));
     }
     let rule = wanted.loader_rule;
-    black_box((rule.message(), rule.phase(), rule.errno()));
+    black_box((rule.message(), rule.phase(), rule.errno(), rule.since(), LoaderCheck::ALL.get(wanted.at)));
 }
 
 fn types(wanted: &Wanted<'_>) {
@@ -52,6 +52,7 @@ fn types(wanted: &Wanted<'_>) {
     black_box(arch::type_c_name(wanted.number));
     black_box((arch::short_type_name(wanted.number), arch::section_type_name(wanted.number)));
     black_box((arch::is_none(wanted.number), arch::is_pointer(wanted.number)));
+    black_box(arch::needs_got(wanted.number));
     let [s, a, p] = wanted.values;
     if let Some(howto) = reloc::howto(wanted.number, wanted.rules) {
         let value = howto.value(s, a.cast_signed(), p);
