@@ -10,7 +10,7 @@ use std::path::PathBuf;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  Success
-  1  The module cannot be relocated. Standard error lists the errors
+  1  The module has errors. Standard error lists them. For check, see relakit check --help
   2  The command line is invalid
   3  A file cannot be read or written, is too large, or has invalid content.
      A broken pipe is not an error
@@ -74,8 +74,9 @@ Examples:
 
 /// Show what a loader sees in a module
 ///
-/// The output lists the sections with their classes and the reasons, the relocations by type, the
-/// patched objects and their symbols, and the special sections with their relocations.
+/// The output lists the functions that a livepatch replaces, the sections with their classes and the
+/// reasons, the relocations by type, the patched objects and their symbols, and the special sections
+/// with their relocations.
 #[derive(Args, Debug)]
 #[command(after_help = INSPECT_EXAMPLES)]
 pub(crate) struct InspectArgs {
@@ -147,14 +148,14 @@ Exit codes:
   3  A file cannot be read, is too large (see relakit --help), or the output cannot be written
 
 Events:
-Events happen in the given order, but the modules of live events are loaded before the livepatch.
+Events happen in the given order, except that live events come before the load of the livepatch.
 
 Notes:
 The output lists up to 10 findings of a rule in one section, and 100 in all. It lists up to 100 errors of each kind. \
 The others are counted.
 
-A verdict is \"not judged\" if the input is not enough: the message says what to give. relakit explain has a page \
-for each rule.
+A verdict is \"not judged\" if the input is not enough: the message says what to give. \"relakit explain NAME\" \
+explains a rule.
 
 Examples:
   relakit check livepatch.ko --symbols /proc/kallsyms
@@ -165,14 +166,14 @@ Examples:
 
 /// Predict what the kernel returns for a module, and find mistakes that it does not notice
 ///
-/// The module and its target modules get addresses like the kernel's, and the real passes run in
-/// memory. The output has a verdict for the load and for each event, all errors, and findings:
-/// mistakes that Linux ignores or handles wrongly later.
+/// relakit simulates the load and the events in its own memory, with addresses like the kernel's. The
+/// output has a verdict for the load and for each event, all errors, and findings: mistakes that Linux
+/// does not report. No code of the module is run.
 #[derive(Args, Debug)]
 #[command(after_help = CHECK_EXAMPLES)]
 pub(crate) struct CheckArgs {
-    /// The module (.ko, plain or compressed), - for standard input, or a directory with modules. Several modules are loaded in this
-    /// order, as livepatches that add to each other or replace each other
+    /// The module (.ko, plain or compressed), - for standard input, or a directory with modules. Several
+    /// modules are loaded in this order; a livepatch can replace those before it
     #[arg(required = true)]
     pub(crate) module: Vec<PathBuf>,
     /// Symbols: /proc/kallsyms, System.map or Module.symvers (plain or compressed)
@@ -182,20 +183,22 @@ pub(crate) struct CheckArgs {
     /// "5.14,clears-on-going". The default is the release that the module is built for
     #[arg(long, value_name = "VERSION")]
     pub(crate) kernel: Option<String>,
-    /// The file of a module that is loaded and unloaded. NAME is the module's own name
+    /// The file of a module that events load or unload. Without an event, a patched module is loaded
+    /// (coming). NAME must be the module's own name
     #[arg(long, value_name = "[NAME=]FILE.ko", value_parser = target)]
     pub(crate) target: Vec<TargetArg>,
-    /// A directory with modules, such as /lib/modules/RELEASE. It has the files of modules that
-    /// events name and of those that targets depend on
+    /// A directory with modules, such as /lib/modules/RELEASE. relakit reads the modules that events
+    /// name, and those that other modules depend on
     #[arg(long, value_name = "DIR")]
     pub(crate) modules: Option<PathBuf>,
-    /// The functions that the kernel can trace: /sys/kernel/tracing/available_filter_functions
+    /// The functions that the kernel can trace: a copy of available_filter_functions or
+    /// available_filter_functions_addrs from /sys/kernel/tracing
     #[arg(long, value_name = "FILE")]
     pub(crate) traceable: Option<PathBuf>,
-    /// live:NAME (loaded before), coming:NAME (load it) or going:NAME (unload it)
+    /// live:NAME (loaded before the livepatch), coming:NAME (load it) or going:NAME (unload it)
     #[arg(long, value_name = "EVENT", value_parser = event)]
     pub(crate) event: Vec<Event>,
-    /// Ignore all findings of this name
+    /// Ignore all findings of this rule
     #[arg(long, value_name = "NAME", value_parser = rules(), hide_possible_values = true)]
     pub(crate) allow: Vec<Lint>,
     /// Exit with 1 if a finding has this severity or a higher one

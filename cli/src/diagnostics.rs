@@ -39,7 +39,7 @@ impl KernelRule {
     pub(crate) const fn message(self) -> &'static str {
         match self {
             Self::Rejects => "the kernel refuses the module, or another one because of it",
-            Self::Unsafe => "the kernel does not check, and reads or writes out of bounds",
+            Self::Unsafe => "the kernel crashes, or uses memory that it must not use",
             Self::NotJudged => "the input is not enough to predict what the kernel does",
         }
     }

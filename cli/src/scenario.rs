@@ -74,7 +74,10 @@ impl Scenario {
                     scenario.events.push(Event::Coming(given));
                 }
                 (false, false) => {
-                    scenario.notes.push(format!("--target {given} has no event; use --event live:{given}"));
+                    scenario.notes.push(format!(
+                        "--target {given} has no event and is not patched, so it is not loaded; to load it, give \
+                         --event live:{given}"
+                    ));
                 }
             }
         }

@@ -26,7 +26,9 @@ pub(crate) fn message(name: &str, error: &Error, location: &Location) -> String 
         Kind::NoRelocationBytes => format!("livepatch: {section} has no bytes in the file"),
         Kind::UnknownSymbol => format!("{name}: unknown symbol {symbol} (-ENOENT)"),
         Kind::CommonSymbol => format!("{name}: {symbol} is a common symbol"),
-        Kind::SymbolSection => format!("{name}: symbol {symbol} has section index {value}, of {limit}"),
+        Kind::SymbolSection => {
+            format!("{name}: symbol {symbol} has section index {value}, but the file has {limit} sections")
+        }
         Kind::UnknownType => format!("{name}: unknown relocation type {r_type} ({at})"),
         Kind::Overflow => format!("{name}: type {r_type} overflows with value {value:#x} ({at})"),
         Kind::TargetNotZero => {
@@ -42,7 +44,7 @@ pub(crate) fn message(name: &str, error: &Error, location: &Location) -> String 
             )
         }
         Kind::SymbolIndex => format!(
-            "a read of symbol {symbol_index} of {limit} ({at})",
+            "a read of symbol {symbol_index}, but the file has {limit} symbols ({at})",
             symbol_index = error.symbol.unwrap_or(0)
         ),
         Kind::LateNotAllocated => format!("a read of freed memory: {section} is not loaded"),
@@ -50,11 +52,11 @@ pub(crate) fn message(name: &str, error: &Error, location: &Location) -> String 
             format!("a write to freed memory: the target of {section} is not loaded")
         }
         Kind::TargetOutOfRange => {
-            format!("a write through the header of section {value} of {limit} ({section})")
+            format!("a write to section {value}, but the file has {limit} sections ({section})")
         }
         Kind::TargetIsSymbolTable => format!("a write to the symbol table or its strings ({section})"),
-        Kind::BadSectionName => format!("a section name at {value:#x} of {limit:#x} bytes of names"),
-        Kind::BadSymbolName => format!("a symbol name at {value:#x} of {limit:#x} bytes of names"),
+        Kind::BadSectionName => format!("a section name at offset {value:#x} of a table of {limit:#x} bytes"),
+        Kind::BadSymbolName => format!("a symbol name at offset {value:#x} of a table of {limit:#x} bytes"),
         kind => format!("{name}: {kind}"),
     }
 }

@@ -134,14 +134,14 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         Some(applied)
     }
 
-    /// What the verdicts take for granted: that callbacks succeed, which are not run.
+    /// What the verdicts assume: callbacks are not run, and return no error.
     pub(super) fn notes(&self) -> Vec<String> {
         let objects = self.tree.iter().flat_map(|tree| &tree.objects);
         let with = objects.filter(|object| object.callbacks.contains(&PRE_PATCH));
         let note = |object: &PatchObject<'_>| {
             let name = object.name();
             format!(
-                "the callback {PRE_PATCH} of {name} is not run; if it returns an error, so does this step"
+                "relakit does not run the callback {PRE_PATCH} of {name}; if it returns an error, Linux refuses the load"
             )
         };
         with.map(note).collect()
@@ -355,7 +355,9 @@ impl<'a, 'f> Livepatch<'a, 'f> {
                 }
                 None if world.has_all_modules() => match near() {
                     Some(near) => format!("the object is {name}; did you mean {near}?"),
-                    None => format!("the object is {name}, and the tree of --modules has no such module"),
+                    None => {
+                        format!("the object is {name}, and the directory of --modules has no such module")
+                    }
                 },
                 None => continue,
             };

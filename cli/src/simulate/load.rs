@@ -81,9 +81,9 @@ impl Loaded<'_, '_> {
     pub(super) fn replaced_by(&mut self, name: &str) {
         if let Some((patch, _)) = self.life.as_mut().filter(|(patch, _)| patch.enabled) {
             patch.enabled = false;
-            self.report
-                .notes
-                .push(format!("{name} replaces it, so it is not applied to modules that come later"));
+            self.report.notes.push(format!(
+                "{name} replaces this livepatch, so Linux does not apply it to modules that are loaded later"
+            ));
         }
     }
 
@@ -93,7 +93,7 @@ impl Loaded<'_, '_> {
         if self.report.load.verdict != Verdict::Unsafe {
             return None;
         }
-        let message = format!("the load of {} is unsafe, so the kernel may not get here", self.name());
+        let message = format!("the load of {} is unsafe, so the kernel may have crashed before", self.name());
         let concerns = self.life.as_ref().is_some_and(|(patch, _)| patch.patches(object.as_bytes()));
         Some(match concerns {
             true => Prediction { verdict: Verdict::Unsafe, message: Some(message), ..Prediction::default() },

@@ -41,7 +41,7 @@ pub(crate) enum Verdict {
     NotJudged,
     /// The kernel returns an errno.
     Rejected,
-    /// The kernel reads or writes out of bounds, or crashes.
+    /// The kernel crashes, or uses memory that it must not use.
     Unsafe,
 }
 

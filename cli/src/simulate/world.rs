@@ -254,7 +254,7 @@ impl<'s> World<'s> {
 
     /// Notes that the input does not tell whether a function can be traced.
     pub(super) fn unknown_function(&mut self, object: &str, name: &str) {
-        let what = format!("whether {name} of {object} can be traced is not known");
+        let what = format!("it is not known whether {name} of {object} can be traced");
         self.unknown.insert((what, "--traceable with the kernel's available_filter_functions".to_owned()));
     }
 
@@ -446,7 +446,7 @@ impl Code {
         let first = self.traced.partition_point(|traced| *traced < address);
         match self.traced.get(first) {
             Some(traced) if *traced < end => Traced::Yes,
-            _ => Traced::No("__mcount_loc has no call of the tracer in it"),
+            _ => Traced::No("__mcount_loc lists no call of the tracer in this function"),
         }
     }
 }

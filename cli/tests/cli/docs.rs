@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Name, severity and sentence of the rules for errors of the kernel.
 const KERNEL: [(&str, &str, &str); 3] = [
     ("kernel-rejects", "error", "the kernel refuses the module, or another one because of it"),
-    ("kernel-unsafe", "error", "the kernel does not check, and reads or writes out of bounds"),
+    ("kernel-unsafe", "error", "the kernel crashes, or uses memory that it must not use"),
     ("not-judged", "warning", "the input is not enough to predict what the kernel does"),
 ];
 

@@ -354,9 +354,9 @@ rules! {
         c"init code uses code or data with late relocations, which are not applied yet",
         c"do not use it before the patched module is loaded",
         [c"offset" c"" c""], c"section with late relocations";
-    /// `struct module` of the file is not that of the kernel.
+    /// `struct module` has another size than in a module of the same kernel.
     ThisModuleLayout = 47, c"this-module-layout", Error,
-        c"struct module is not that of a module of the same kernel",
+        c"size of struct module differs from that of a target module",
         c"build the module with the headers and the configuration of the kernel",
         [c"" c"" c""], c"";
     /// A livepatch that replaces nothing: it does not call `klp_enable_patch`, or has no objects, or

@@ -159,7 +159,7 @@ pub(super) const fn word(verdict: Verdict) -> &'static str {
         Verdict::Accepted => "Accepted",
         Verdict::NotJudged => "Not judged",
         Verdict::Rejected => "Rejected",
-        Verdict::Unsafe => "Unsafe: the kernel reads or writes out of bounds",
+        Verdict::Unsafe => "Unsafe: the kernel may crash",
     }
 }
 
