@@ -34,7 +34,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
         modules.add_exports(&mut symbols)?;
     }
     let denied = match folder_of(args)? {
-        Some(root) => folder(root, args, symbols, &progress)?,
+        Some(root) => folder(root, args, symbols, modules.as_ref(), &progress)?,
         None => {
             let reports = several(args, &symbols, modules.as_ref(), &progress)?;
             print(&mut reports.into_iter(), args, &progress)?
@@ -79,7 +79,7 @@ fn several(
     let profile = kernels.first().map_or_else(Default::default, |kernel| kernel.profile);
     let Scenario { targets, events, notes } = Scenario::new(args, &files, profile, symbols, modules)?;
     progress.say("checking");
-    let traceable = args.traceable.as_deref().map(Traceable::read).transpose()?;
+    let traceable = traceable(args, symbols)?;
     let mut world = World::new(profile, symbols, &targets, not_loaded_at_first(&events));
     world.set_kernel(traceable.as_ref(), modules);
     let mut resolved = Resolved::default();
@@ -95,6 +95,10 @@ fn several(
         console::print(&page)?;
     }
     Ok(reports)
+}
+
+fn traceable(args: &CheckArgs, symbols: &Symbols) -> Result<Option<Traceable>, Failure> {
+    args.traceable.as_deref().map(|path| Traceable::read(path, symbols)).transpose()
 }
 
 fn page(given: Given<'_>, resolved: &Resolved, report: &Report) -> String {
@@ -115,7 +119,13 @@ fn not_loaded_at_first(events: &[Event]) -> impl Iterator<Item = &str> {
 
 /// Checks all modules in a folder, in the order of their paths. Each file is read twice, for its
 /// exports and for the check, so that not all files are in memory.
-fn folder(root: &Path, args: &CheckArgs, mut symbols: Symbols, progress: &Progress) -> Result<bool, Failure> {
+fn folder(
+    root: &Path,
+    args: &CheckArgs,
+    mut symbols: Symbols,
+    modules: Option<&Modules>,
+    progress: &Progress,
+) -> Result<bool, Failure> {
     if args.format == CheckFormat::Html {
         return Err(Failure::Usage("--format html needs one module, not a directory".to_owned()));
     }
@@ -133,10 +143,12 @@ fn folder(root: &Path, args: &CheckArgs, mut symbols: Symbols, progress: &Progre
         say("reading", done);
     }
     let (symbols, targets) = (&symbols, Targets::new());
+    let traceable = traceable(args, symbols)?;
     let check = |path: &PathBuf| {
         let file = files::read_module(path)?;
         let kernel = Kernel::linux(args.kernel.as_deref(), &file)?;
-        let world = World::new(kernel.profile, symbols, &targets, std::iter::empty());
+        let mut world = World::new(kernel.profile, symbols, &targets, std::iter::empty());
+        world.set_kernel(traceable.as_ref(), modules);
         let given = Given { path, file: &file, kernel: &kernel };
         let mut reports = simulate::check(&[given], world, &[], None);
         for report in &mut reports {

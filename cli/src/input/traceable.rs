@@ -1,6 +1,7 @@
 //! `--traceable`: the functions that a kernel can trace.
 
 use super::files::{self, Kind};
+use super::symbols::Symbols;
 use crate::failure::Failure;
 use relakit::abi::VMLINUX;
 use std::collections::{BTreeSet, HashMap};
@@ -11,9 +12,14 @@ use std::path::Path;
 pub(crate) struct Traceable {
     /// How often a name is listed in an object.
     names: HashMap<Box<[u8]>, Counts>,
-    /// The addresses of the calls, if the file has them.
+    /// The addresses of the calls, if the file has them and they are those of the symbols.
     addresses: BTreeSet<u64>,
+    /// Some functions of vmlinux with their addresses.
+    samples: Vec<(Box<[u8]>, u64)>,
 }
+
+/// Most functions whose addresses are compared with the symbols.
+const SAMPLES: usize = 100;
 
 /// How often each name is listed.
 type Counts = HashMap<Box<[u8]>, usize>;
@@ -22,8 +28,24 @@ type Counts = HashMap<Box<[u8]>, usize>;
 const BEFORE: u64 = 4;
 
 impl Traceable {
-    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        Self::parse(&files::read(path, Kind::Symbols)?).map_err(|why| Failure::file(path, why))
+    /// Reads the file. Its addresses count only if they are those of `symbols`: with KASLR, they
+    /// are others after each boot.
+    pub(crate) fn read(path: &Path, symbols: &Symbols) -> Result<Self, Failure> {
+        let parsed = Self::parse(&files::read(path, Kind::Symbols)?);
+        let mut traceable = parsed.map_err(|why| Failure::file(path, why))?;
+        traceable.compare(symbols);
+        Ok(traceable)
+    }
+
+    /// Forgets the addresses if no function is where the symbols have it.
+    fn compare(&mut self, symbols: &Symbols) {
+        let is_at = |(name, at): &(Box<[u8]>, u64)| {
+            let mut same = symbols.defined(VMLINUX, name);
+            same.any(|(address, _)| at.checked_sub(address).is_some_and(|after| after <= BEFORE))
+        };
+        if !self.samples.iter().any(is_at) {
+            self.addresses.clear();
+        }
     }
 
     fn parse(text: &[u8]) -> Result<Self, String> {
@@ -31,10 +53,12 @@ impl Traceable {
         for (number, line) in (1usize..).zip(text.split(|byte| *byte == b'\n')) {
             let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).peekable();
             let is_address = |word: &&&[u8]| word.len() == 16 && address(word).is_some();
-            if let Some(word) = words.next_if(|word| is_address(&word)) {
-                traceable.addresses.extend(address(word));
-            }
+            let at = words.next_if(|word| is_address(&word)).and_then(address);
+            traceable.addresses.extend(at);
             let Some(name) = words.next() else { continue };
+            if let Some(at) = at.filter(|_| traceable.samples.len() < SAMPLES) {
+                traceable.samples.push((name.into(), at));
+            }
             let object = match words.next() {
                 None => VMLINUX,
                 Some(module) => module
@@ -100,6 +124,20 @@ mod tests {
         assert_eq!(lists(0xffff_ffff_8100_0020), Some(true));
         assert_eq!(lists(0xffff_ffff_8100_001f), Some(false));
         assert_eq!(lists(0xffff_ffff_8100_0025), Some(false));
+    }
+
+    #[test]
+    fn addresses_of_another_boot_do_not_count_but_names_do() {
+        let mut symbols = Symbols::read([]).unwrap();
+        symbols.replace_with(b"ffffffff82000010 t f\nffffffff82000020 t g\n").unwrap();
+        let mut list = Traceable::parse(b"ffffffff81000010 f\nffffffff81000020 h\n").unwrap();
+        list.compare(&symbols);
+        assert_eq!(list.lists(VMLINUX, b"f", 0xffff_ffff_8200_0010, 1), Some(true));
+        assert_eq!(list.lists(VMLINUX, b"g", 0xffff_ffff_8200_0020, 1), Some(false));
+        let mut list = Traceable::parse(b"ffffffff82000014 f\n").unwrap();
+        list.compare(&symbols);
+        assert_eq!(list.lists(VMLINUX, b"f", 0xffff_ffff_8200_0010, 1), Some(true));
+        assert_eq!(list.lists(VMLINUX, b"f", 0xffff_ffff_8200_0000, 1), Some(false));
     }
 
     #[test]

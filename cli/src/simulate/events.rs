@@ -4,7 +4,7 @@ use super::Event;
 use super::advice;
 use super::evidence;
 use super::load::Loaded;
-use super::report::{Phase, Prediction, Step};
+use super::report::{Phase, Prediction, Step, Verdict};
 use super::world::World;
 use relakit::Module;
 use relakit_linux::loader_check::LoaderCheck;
@@ -108,6 +108,6 @@ fn apply(module: &mut Loaded<'_, '_>, world: &mut World<'_>, name: &str, target:
     advice::add(&mut errors, world);
     let late = world.without_assumptions(errors.finish());
     let mut worse = if late.verdict > target.verdict { late } else { target.clone() };
-    worse.applied = Some(applied).filter(|_| worse.is_done());
+    worse.applied = Some(applied).filter(|_| worse.verdict == Verdict::Accepted);
     worse
 }

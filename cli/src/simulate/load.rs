@@ -175,7 +175,7 @@ pub(super) fn load<'a, 'f>(
     let applied = patch.enable(world, &mut errors, &mut findings);
     advice::add(&mut errors, world);
     report.load = world.without_assumptions(errors.finish());
-    report.load.applied = applied.filter(|_| report.load.is_done());
+    report.load.applied = applied.filter(|_| report.load.verdict == Verdict::Accepted);
     report.notes.extend(patch.notes());
     if report.load.is_done() {
         world.set_checked(name, module);

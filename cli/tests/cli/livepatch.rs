@@ -101,7 +101,11 @@ fn what_the_kernel_can_trace_decides_if_it_is_given() {
         ("diskstats_show\n", ("accepted", "", "")),
         ("diskstats_shaw\n", ("rejected", "EINVAL", "FunctionNotTraced")),
         ("ffffffff815b8014 diskstats_show\n", ("accepted", "", "")),
-        ("ffffffff815b8015 diskstats_show\n", ("rejected", "EINVAL", "FunctionNotTraced")),
+        (
+            "ffffffff815b8015 diskstats_show\nffffffff815a1d90 part_stat_show\n",
+            ("rejected", "EINVAL", "FunctionNotTraced"),
+        ),
+        ("ffffffff915b8010 diskstats_show\n", ("accepted", "", "")),
     ] {
         let report = check(&[("list.txt", list.as_bytes())], &format!("{LOADED} --traceable list.txt"));
         assert_eq!(verdict(&report), expected, "{list}: {report:#}");
@@ -168,5 +172,5 @@ fn a_livepatch_that_replaces_the_others_is_the_only_one_that_is_applied() {
     let reports = json(&folder.run(command));
     assert_eq!(reports[0]["steps"][0]["applied"], Value::Null, "{reports:#}");
     assert_eq!(reports[1]["steps"][0]["applied"]["functions"], 1, "{reports:#}");
-    assert!(reports[0]["notes"][0].as_str().unwrap().contains("livepatch_two replaces it"), "{reports:#}");
+    assert!(reports[0]["notes"][0].as_str().unwrap().contains("livepatch_two replaces this livepatch"), "{reports:#}");
 }

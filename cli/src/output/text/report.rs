@@ -79,6 +79,8 @@ fn grouped(report: &Report) -> Vec<Vec<Diagnostic>> {
             None => groups.push(vec![item]),
         }
     }
+    // The worst first, and otherwise in the order of the kernel.
+    groups.sort_by_key(|group| group.first().map(|item| std::cmp::Reverse(item.severity)));
     for group in &mut groups {
         let most = if group.first().is_some_and(|item| item.severity == Severity::Info) { 1 } else { PLACES };
         let rest = group.split_off(most.min(group.len()));
