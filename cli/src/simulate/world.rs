@@ -37,6 +37,8 @@ pub(crate) struct Target {
     pub(crate) name: String,
 }
 
+type ObjectAndName = (Box<[u8]>, Box<[u8]>);
+
 /// Name, address and kind of a symbol.
 type Named<'s> = (&'s [u8], u64, u8);
 
@@ -70,7 +72,7 @@ pub(crate) struct World<'s> {
     /// The checked modules that are loaded: their names, and the modules that they depend on.
     checked: Vec<(String, Vec<String>)>,
     /// Object and name of the livepatch symbols with a sympos of 2 or more.
-    further: HashSet<(Box<[u8]>, Box<[u8]>)>,
+    further: HashSet<ObjectAndName>,
     /// How many more names are compared with all names of an object, which takes time.
     near_left: Cell<u32>,
     /// The number of assumed addresses.
