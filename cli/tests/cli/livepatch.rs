@@ -172,5 +172,8 @@ fn a_livepatch_that_replaces_the_others_is_the_only_one_that_is_applied() {
     let reports = json(&folder.run(command));
     assert_eq!(reports[0]["steps"][0]["applied"], Value::Null, "{reports:#}");
     assert_eq!(reports[1]["steps"][0]["applied"]["functions"], 1, "{reports:#}");
-    assert!(reports[0]["notes"][0].as_str().unwrap().contains("livepatch_two replaces this livepatch"), "{reports:#}");
+    assert!(
+        reports[0]["notes"][0].as_str().unwrap().contains("livepatch_two replaces this livepatch"),
+        "{reports:#}"
+    );
 }
