@@ -13,7 +13,8 @@ pub(crate) fn help(error: &Error) -> Option<&'static str> {
             "the code is compiled as position-independent code; compile with -fno-pic -fno-pie"
         }
         ErrorKind::Overflow => {
-            "the symbol is out of the reach of the type; compile with -mcmodel=kernel, or use a 64-bit relocation"
+            "the symbol is out of the reach of the type; compile for the code model of the kernel \
+             (-mcmodel=kernel), or use a 64-bit relocation"
         }
         ErrorKind::UnknownSymbol => {
             "no symbol file exports this symbol; add the file of the module that does"
