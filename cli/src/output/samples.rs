@@ -11,6 +11,7 @@ pub(crate) fn accepted() -> Report {
         name: "livepatch".to_owned(),
         kernel: "6.12".to_owned(),
         rules: "6.12",
+        result: Verdict::default(),
         load: Prediction::default(),
         steps: Vec::new(),
         not_judged: Vec::new(),

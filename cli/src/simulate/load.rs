@@ -44,6 +44,7 @@ impl<'a> File<'a> {
             name: self.name.clone(),
             kernel: kernel.asked.clone(),
             rules: kernel.profile.name,
+            result: Verdict::default(),
             load: Prediction::default(),
             steps: Vec::new(),
             not_judged: Vec::new(),
@@ -107,6 +108,7 @@ impl Loaded<'_, '_> {
             self.report.not_judged.extend(patch.not_judged(known));
             self.report.findings.extend(findings.finish());
         }
+        self.report.result = self.report.worst();
         self.report
     }
 }

@@ -17,6 +17,9 @@ pub(crate) struct Report {
     pub(crate) kernel: String,
     /// The oldest Linux version with the same rules.
     pub(crate) rules: &'static str,
+    /// The worst verdict of the load, the steps, and what was not judged. The exit code is 0 only if
+    /// it is "accepted".
+    pub(crate) result: Verdict,
     /// The result of the load.
     #[serde(flatten)]
     pub(crate) load: Prediction,

@@ -29,6 +29,7 @@ pub(super) fn list(page: Option<&Page<'_>>, errors: &[ErrorRow]) -> Markup {
                         p { strong { (error.message) } @if let Some(errno) = error.errno { " " code.errno { (errno) } } }
                         p.where { @if let Some(page) = page { (page.location(&error.location)) } @else { (plain_location(&error.location)) } }
                         (numbers(&error.numbers))
+                        (details(&error.details))
                         @if let Some(help) = &error.help { p.help { (help) } }
                         @if error.more != 0 { p { "And " (error.more) " more of this kind." } }
                     }
@@ -58,12 +59,18 @@ pub(super) fn findings(page: &Page<'_>, report: &Report) -> Markup {
                     p.where { (page.location(&row.location)) }
                     @if let Some((what, location)) = &row.other { p.where { (what) ": " (page.location(location)) } }
                     (numbers(&row.numbers))
-                    @if !row.details.is_empty() { ul.details { @for detail in &row.details { li { (detail) } } } }
+                    (details(&row.details))
                     p.help { (row.help) }
                     @if row.more != 0 { p { "And " (row.more) " more of this kind." } }
                 }
             }
         }
+    }
+}
+
+fn details(details: &[String]) -> Markup {
+    html! {
+        @if !details.is_empty() { ul.details { @for detail in details { li { (detail) } } } }
     }
 }
 

@@ -44,6 +44,7 @@ pub(crate) fn render(picture: &Picture<'_>, report: Option<&Report>) -> String {
                     (findings::findings(&page, report))
                     (verdict::events(Some(&page), report))
                 }
+                (objects::functions(&page))
                 (map::map(&page))
                 (load::load(&page))
                 (objects::objects(&page))

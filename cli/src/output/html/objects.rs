@@ -34,6 +34,41 @@ pub(super) fn objects(page: &Page<'_>) -> Markup {
     }
 }
 
+/// The functions that the livepatch replaces.
+pub(super) fn functions(page: &Page<'_>) -> Markup {
+    let objects = page.module.patch.iter().flat_map(|patch| &patch.objects);
+    let all: Vec<_> =
+        objects.flat_map(|object| object.functions.iter().map(move |func| (object, func))).collect();
+    let columns = [("", "Object"), ("", "Function"), ("n", "Sympos"), ("", "Replacement")];
+    html! {
+        @if page.module.patch_made_at_run_time || !all.is_empty() {
+            section aria-labelledby="functions" {
+                h2 #functions { "Replaced functions" }
+                @if page.module.patch_made_at_run_time {
+                    p { "The init function makes the list of functions, so the file does not show it." }
+                } @else {
+                    div.scroll {
+                        table {
+                            (super::header(columns))
+                            tbody {
+                                @for (object, func) in all.iter().take(ROWS) {
+                                    tr {
+                                        td { (object.name()) }
+                                        th.name scope="row" { (func.name.map_or_else(|| "NULL".to_owned(), |name| name.short(120))) }
+                                        td.n { (sympos_text(func.sympos)) }
+                                        td { (func.replacement.map(|name| name.short(120)).unwrap_or_default()) }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    @if all.len() > ROWS { p { "And " (all.len().saturating_sub(ROWS)) " more functions." } }
+                }
+            }
+        }
+    }
+}
+
 fn card(page: &Page<'_>, object: &ObjectRow<'_>, rows: &[&SymbolRow<'_>]) -> Markup {
     let name = escaped(object.name.0);
     let is_vmlinux = object.name.0 == b"vmlinux";

@@ -3,7 +3,7 @@ use crate::input::kernel::Kernel;
 use crate::input::memory::Assigned;
 use crate::output::samples::{self, step};
 use crate::simulate::memory::ModuleMemory;
-use crate::simulate::report::{FindingRow, Phase, Prediction, Report, Verdict};
+use crate::simulate::report::{FindingRow, NotJudged, Phase, Prediction, Report, Verdict};
 use crate::simulate::resolved::Resolved;
 use crate::view::ModuleView;
 use crate::view::location::Location;
@@ -313,6 +313,19 @@ fn late_relocations_of_a_section_that_was_read_before_are_marked() {
     let html = parsed(&rendered(&file.0, None, false));
     assert_eq!(attributes(&html, "tr.clash[id]", "id").len(), 1);
     assert!(texts(&html, ".phase tr.clash").concat().contains("too late"));
+}
+
+#[test]
+fn what_is_not_judged_is_in_the_banner_and_a_function_in_its_table() {
+    let mut report = samples::accepted();
+    let (what, give) = ("loop (4 relocations)".to_owned(), "give --target loop=FILE.ko".to_owned());
+    report.not_judged.push(NotJudged { what, give });
+    let html = rendered(DEMO, Some(&report), false);
+    assert!(
+        html.contains("but not all of it is judged") && html.contains("give --target loop=FILE.ko"),
+        "{html}"
+    );
+    assert!(html.contains("Replaced functions") && html.contains("new_diskstats_show"), "{html}");
 }
 
 #[test]

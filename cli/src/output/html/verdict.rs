@@ -81,7 +81,13 @@ pub(super) fn banner(report: &Report, whole: bool) -> Markup {
                 span.sign aria-hidden="true" { (sign(report.worst())) } " "
                 (says(prediction))
                 @if bad != 0 { "; " (plural(bad as u64, "event")) " " (if bad == 1 { "is" } else { "are" }) " not accepted" }
+                @else if prediction.verdict == Verdict::Accepted && !report.not_judged.is_empty() { ", but not all of it is judged" }
                 @else if colour != class(report.worst()) { ", with errors" }
+            }
+            @if !report.not_judged.is_empty() {
+                ul.missing {
+                    @for missing in &report.not_judged { li { "Not judged: " (missing.what) ". To judge it, " (missing.give) "." } }
+                }
             }
             @if let Some(message) = &prediction.message { p { code.message { (message) } } }
             @if prediction.count() > 1 {
@@ -139,6 +145,9 @@ pub(super) fn events(page: Option<&Page<'_>>, report: &Report) -> Markup {
                             " " span.says { (says(&step.prediction)) }
                         }
                         @if let Some(message) = &step.prediction.message { p { code.message { (message) } } }
+                        @if let Some(applied) = step.prediction.applied {
+                            p { "Applies " (plural(applied.relocations, "livepatch relocation")) " and replaces " (plural(applied.functions, "function")) "." }
+                        }
                         (findings::list(page, &step.prediction.errors))
                     }
                 }
