@@ -128,7 +128,7 @@ rules! {
     SymbolVersion = c"CRC of an imported symbol differs from the kernel's", Symbols, EINVAL, ALWAYS;
     /// `find_symbol`. The symbol does not exist for a module with another license.
     GplOnly = c"symbol is exported to modules with a GPL-compatible license only", Symbols, ENOENT, ALWAYS;
-    /// `setup_modinfo`: a namespace `module:` names the modules that may use it, and nobody imports it
+    /// `setup_modinfo`: a namespace `module:` names the modules that may use it, and must not be imported
     /// (8f945479021a, 6.16).
     ImportsModuleNamespace = c".modinfo imports a namespace of modules", Layout, EPERM, (6, 16);
     /// `verify_namespace_is_imported`.

@@ -195,6 +195,15 @@ impl<'a, 'f> Livepatch<'a, 'f> {
                 give: "give --target FILE.ko for each, or --modules".to_owned(),
             });
         }
+        if self.enabled
+            && let unreadable @ 1.. = self.unreadable_names()
+        {
+            missing.push(NotJudged {
+                what: plural(unreadable, "name")
+                    + " in the tree of klp_enable_patch, which the file does not have",
+                give: "write the names of objects and functions into the data of the module".to_owned(),
+            });
+        }
         if self.enabled && self.tree.is_err() {
             missing.push(NotJudged {
                 what: "the replaced functions: the init function makes the list of them".to_owned(),
@@ -202,6 +211,14 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             });
         }
         missing
+    }
+
+    /// The number of names of objects and functions whose text is not in the file.
+    fn unreadable_names(&self) -> u64 {
+        let objects = || self.tree.iter().flat_map(|tree| &tree.objects);
+        let funcs = objects().flat_map(|object| &object.functions);
+        let funcs = funcs.filter(|func| func.is_named && func.name.is_none()).count();
+        objects().filter(|object| object.name.is_none()).count().saturating_add(funcs) as u64
     }
 
     fn not_judged_object(&self, object: &[u8], known: &BTreeSet<String>) -> Option<NotJudged> {
@@ -281,7 +298,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             } else if length > abi::OBJECT_NAME_MAX {
                 let message = format!("the name of an object has {length} bytes");
                 found(LoaderCheck::ObjectNameLength, message, Some(object.place));
-            } else if !names.insert(name.clone()) {
+            } else if object.name.is_some_and(|Name(name)| !names.insert(name)) {
                 let message = format!("the object {name} is listed twice");
                 found(LoaderCheck::ObjectTwice, message, Some(object.place));
             }

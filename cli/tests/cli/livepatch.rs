@@ -135,6 +135,20 @@ fn a_name_that_differs_only_in_how_it_is_written_is_an_unknown_object() {
     }
 }
 
+#[test]
+fn a_name_that_the_file_does_not_have_is_not_judged() {
+    // The addends of the two names of functions and of the name of the object in .rela.data.
+    for (entries, names) in [(&[7usize][..], "1 name in"), (&[5, 7], "2 names in"), (&[3], "1 name in")] {
+        let demo = entries.iter().fold(Demo::new(), |demo, entry| {
+            let addend = demo.content(4) + entry * 24 + 16;
+            demo.put(addend, &0x5000u64.to_le_bytes())
+        });
+        let report = check(&[("livepatch.ko", &demo.0)], LOADED);
+        assert_eq!(report["result"], "not judged", "{report:#}");
+        assert!(report["not_judged"][0]["what"].as_str().unwrap().starts_with(names), "{report:#}");
+    }
+}
+
 /// The second livepatch of a run, which is a copy under another name.
 fn second(edit: impl FnOnce(Demo) -> Demo) -> Vec<u8> {
     let demo = Demo::new();
