@@ -48,6 +48,12 @@ pub trait ValueSource {
     /// # Errors
     /// See [`ValueError`].
     fn value(&self, symbol: u32) -> Result<Option<u64>, ValueError>;
+
+    /// Whether [`value`](Self::value) can return `None`. If it cannot, no pass that applies without
+    /// `ADD_TO_FIELD` calls the source during its rollback.
+    fn may_skip(&self) -> bool {
+        true
+    }
 }
 
 /// Why a source has no value for a symbol.
@@ -114,12 +120,16 @@ impl Values<'_> {
 
     /// Whether a source skips the entries of symbol `index`.
     pub(super) fn skips(&self, index: u32) -> bool {
-        matches!(self.call(index), Some(Ok(None)))
+        self.may_skip() && matches!(self.call(index), Some(Ok(None)))
     }
 
     /// Whether an entry may be skipped.
-    pub(super) const fn may_skip(&self) -> bool {
-        matches!(self, Self::Source { .. } | Self::Callback { .. })
+    pub(super) fn may_skip(&self) -> bool {
+        match self {
+            Self::Source { source, .. } => source.may_skip(),
+            Self::Callback { .. } => true,
+            _ => false,
+        }
     }
 
     /// Calls a source. `None` if there is no such symbol, or no source.

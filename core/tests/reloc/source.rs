@@ -316,3 +316,26 @@ fn a_rollback_without_skipped_entries_calls_no_source() {
     assert_eq!(result.unwrap_err().kind, ErrorKind::UnknownType);
     assert_eq!((bytes, source.calls.into_inner()), ([0; 16], vec![0; 3]));
 }
+
+/// A source that skips nothing and does not expect a call in a rollback of `apply`.
+struct Whole<'c>(Source<'c>);
+
+impl ValueSource for Whole<'_> {
+    fn value(&self, symbol: u32) -> Result<Option<u64>, ValueError> {
+        self.0.value(symbol)
+    }
+
+    fn may_skip(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_source_that_skips_nothing_is_not_asked_where_the_next_field_begins() {
+    let (file, mut bytes) = (file(&[rela(0, 0, 1, 5), rela(8, 0, 1, 5)]), [0; 16]);
+    let table = RelaTable::new(&file).unwrap();
+    let whole = Whole(Source::new(&[7], 0, vec![]));
+    let values = Values::Source { count: 1, source: &whole };
+    assert_eq!(check(table, values, &mut Target::new(&mut bytes, 0), RelocFlags::empty()), Ok(()));
+    assert_eq!(whole.0.calls.into_inner(), [0, 0]);
+}
