@@ -91,149 +91,6 @@
 
 
 /**
- * Writes the low 32 bits of a PC32 or PLT32 value that does not fit its field, as Linux does.
- * Without this flag such a value is an error, as the psABI requires.
- */
-#define RELAKIT_OPT_TRUNCATE_PC32 1
-
-/**
- * Accepts fields that are not zero before their relocation, for loaders that reuse memory. Without
- * this flag or RELAKIT_OPT_ADD_TO_FIELD such a field is an error, as in Linux.
- *
- * With this flag the old content is unknown, so a pass through a writer cannot be rolled back: if
- * the writer fails after the first write, the function returns RELAKIT_ERR_NOT_UNDONE. In plain
- * memory a pass still applies all entries or changes nothing.
- */
-#define RELAKIT_OPT_ALLOW_NONZERO 2
-
-/**
- * Adds the value to the content of the field, for formats that store a part of the addend there.
- * The content is read with the size of the field. It is sign-extended, except for the types 64,
- * PC64 and 32. The sum must fit; error->value is the sum. RELAKIT_OPT_REPORT_NONZERO_FIRST has no
- * effect.
- *
- * Rollback and relakit_clear subtract the value, so they restore the old content exactly. If other
- * code has changed a field since it was relocated, clearing usually does not notice. It
- * notices only if the content minus the value does not fit the field, and returns
- * RELAKIT_ERR_OVERFLOW. The flag cannot be combined with RELAKIT_OPT_ALLOW_NONZERO.
- */
-#define RELAKIT_OPT_ADD_TO_FIELD 32
-
-/**
- * Checks that the field is zero before it checks that the value fits. The order decides which
- * error is returned if both checks fail. Profiles before RELAKIT_LINUX(6, 3) always use this
- * order.
- */
-#define RELAKIT_OPT_REPORT_NONZERO_FIRST 4
-
-/**
- * Also accepts the types 8, 16, PC8 and PC16. Linux does not support them.
- */
-#define RELAKIT_OPT_EXTRA_TYPES 8
-
-/**
- * In a symbol table, accepts st_value 0 for a symbol that is SHN_LIVEPATCH, or SHN_UNDEF and not
- * weak. Without this flag a relocation that uses such a symbol returns
- * RELAKIT_ERR_SYMBOL_UNRESOLVED, because 0 usually means that the table is not resolved yet.
- *
- * A loader that is part of Linux should set this flag: the value of the per-CPU symbol
- * fixed_percpu_data, which kvm-intel.ko uses, is 0.
- */
-#define RELAKIT_OPT_ALLOW_ZERO_SYMBOLS 16
-
-/**
- * The default profile. It has the strict rules of RELAKIT_PROFILE_ELF.
- */
-#define RELAKIT_PROFILE_DEFAULT 0
-
-/**
- * The strict rules: the gABI and the psABI as written. Livepatch sections work as in the newest
- * Linux version that relakit knows. These are errors, although Linux or some of its versions
- * accept them:
- * - an e_ident that is not ELF64, little-endian, version 1;
- * - a symbol name outside the string table;
- * - a relocation section whose target does not exist;
- * - a second SHT_SYMTAB_SHNDX section for the symbol table;
- * - a PC32 or PLT32 value that does not fit.
- */
-#define RELAKIT_PROFILE_ELF 1
-
-/**
- * The rules of Xen's livepatch payloads: the types NONE, 64, PC32 and PLT32; the content of a
- * field is ignored, see RELAKIT_OPT_ALLOW_NONZERO; there are no livepatch sections in the format
- * of Linux. Otherwise as RELAKIT_PROFILE_ELF.
- */
-#define RELAKIT_PROFILE_XEN 2
-
-/**
- * The rules of GRUB's modules: the types 64, PC32, PLT32, PC64, 32 and 32S, but not NONE; the
- * value is added to the content of the field, see RELAKIT_OPT_ADD_TO_FIELD; there are no livepatch
- * sections. Otherwise as RELAKIT_PROFILE_ELF.
- */
-#define RELAKIT_PROFILE_GRUB 3
-
-/**
- * The rules of FreeBSD's kernel objects: the types NONE, 64, PC32, PLT32 and 32S; the content of a
- * field is ignored, PC32 and PLT32 are truncated; there are no livepatch sections. FreeBSD also
- * truncates 32S; with this profile a value of 32S must fit. Otherwise as RELAKIT_PROFILE_ELF.
- */
-#define RELAKIT_PROFILE_FREEBSD 4
-
-/**
- * The rules of kexec's purgatory: all types of Linux except PC64; the content of a field is
- * ignored, PC32 and PLT32 are truncated; there are no livepatch sections. Otherwise as
- * RELAKIT_PROFILE_ELF.
- */
-#define RELAKIT_PROFILE_KEXEC 5
-
-/**
- * relakit_error.section is valid: a section index. For a relocation it is the section that holds
- * it, not its target. For RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE,
- * RELAKIT_ERR_ADDRESS_WRAPS and RELAKIT_ERR_SECTION_MOVED it is the section whose memory is wrong.
- * relakit_apply, relakit_clear and relakit_dry_run do not know section indices.
- */
-#define RELAKIT_ERROR_HAS_SECTION 1
-
-/**
- * relakit_error.entry is valid: the index of the relocation in its section, counted from 0.
- */
-#define RELAKIT_ERROR_HAS_ENTRY 2
-
-/**
- * relakit_error.symbol is valid: the index of the symbol in the symbol table.
- */
-#define RELAKIT_ERROR_HAS_SYMBOL 4
-
-/**
- * relakit_error.r_type is valid: the psABI number of the relocation type.
- */
-#define RELAKIT_ERROR_HAS_TYPE 8
-
-/**
- * relakit_writer.flags: addresses belong to another address space, for example to a guest. Without
- * this flag an address belongs to this program, and relakit refuses a section whose addresses
- * overlap memory that the call uses.
- */
-#define RELAKIT_WRITER_FOREIGN 1
-
-/**
- * relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
- */
-#define RELAKIT_MEMORY_PRESENT 1
-
-/**
- * relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
- * `bytes` must be NULL.
- */
-#define RELAKIT_MEMORY_WRITER 2
-
-/**
- * relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
- * instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
- */
-#define RELAKIT_MEMORY_SYMBOLS_AT 4
-
-/**
  * Success.
  */
 #define RELAKIT_OK 0
@@ -989,8 +846,8 @@ struct relakit_module;
 typedef int32_t relakit_status;
 
 /**
- * Symbol values by symbol index. Set one of the two pointers and leave the other NULL. If `count`
- * is 0, both may be NULL.
+ * Symbol values by symbol index. Set one of `values`, `symtab` and `value`, and leave the other two
+ * NULL. If `count` is 0, all three may be NULL.
  */
 struct relakit_symbols {
     /**
@@ -1009,7 +866,35 @@ struct relakit_symbols {
      * Number of symbols, including the null symbol.
      */
     size_t count;
+    /**
+     * Callback that returns the value of one symbol. It is slower than an array. relakit calls it once
+     * or several times for each relocation, with the symbol's index, which is less than `count`. It
+     * returns one of these numbers:
+     * RELAKIT_OK (0)         *value is the symbol's value;
+     * RELAKIT_SKIP (2)       relocations with this symbol are skipped: they are neither checked nor
+     *                        written;
+     * RELAKIT_NOT_FOUND (1)  the call fails with RELAKIT_ERR_UNKNOWN_SYMBOL;
+     * any other number       the call fails with RELAKIT_ERR_RESOLVER, and the number is in
+     *                        error->value.
+     *
+     * During one call of relakit, the callback must give the same result for the same symbol. After
+     * an error, relakit calls it again for the rollback if relocations were skipped, with
+     * RELAKIT_OPT_ADD_TO_FIELD, and in relakit_clear. If the callback then fails, the call returns
+     * RELAKIT_ERR_NOT_UNDONE. If it then gives another result, fields of the table can have a wrong
+     * content.
+     */
+    int32_t (*value)(void *ctx, uint32_t symbol, uint64_t *value);
+    /**
+     * First argument of `value`.
+     */
+    void *ctx;
 };
+
+/**
+ * relakit_writer.flags: RELAKIT_WRITER_ flags. No number of them is a flag of another type, so that
+ * the wrong flags are refused. The same holds for the other types of flags, and for profiles.
+ */
+typedef uint32_t relakit_writer_flags;
 
 /**
  * Callbacks that read and write memory, for memory that relakit cannot write directly: kernel
@@ -1046,7 +931,7 @@ struct relakit_writer {
     /**
      * RELAKIT_WRITER_FOREIGN, or 0.
      */
-    uint32_t flags;
+    relakit_writer_flags flags;
     /**
      * First argument of each callback.
      */
@@ -1093,11 +978,21 @@ struct relakit_target {
 };
 
 /**
+ * relakit_options.flags: RELAKIT_OPT_ flags.
+ */
+typedef uint32_t relakit_option_flags;
+
+/**
+ * relakit_options.profile: a RELAKIT_PROFILE_ number or RELAKIT_LINUX(major, minor).
+ */
+typedef uint32_t relakit_profile;
+
+/**
  * Flags and profile of a call. NULL means no flags and RELAKIT_PROFILE_DEFAULT, so the rules are
  * strict. A caller that wants the rules of Linux names the version: RELAKIT_LINUX(6, 12).
  *
  * The functions for one relocation table or section take every flag: relakit_apply, relakit_clear,
- * relakit_dry_run, relakit_apply_relocate_add and relakit_clear_relocate_add. The other functions
+ * relakit_dry_run, relakit_relocate, relakit_apply_relocate_add and relakit_clear_relocate_add. The other functions
  * take RELAKIT_OPT_TRUNCATE_PC32 only; their other rules come from the profile.
  */
 struct relakit_options {
@@ -1108,17 +1003,22 @@ struct relakit_options {
     /**
      * RELAKIT_OPT_TRUNCATE_PC32 and other flags, or 0.
      */
-    uint32_t flags;
+    relakit_option_flags flags;
     /**
      * A RELAKIT_PROFILE_ number or RELAKIT_LINUX(major, minor), from 5.8 on. A version between two
      * known ones has the rules of the older one.
      */
-    uint32_t profile;
+    relakit_profile profile;
     /**
      * Must be 0.
      */
     uint32_t reserved;
 };
+
+/**
+ * relakit_error.has: RELAKIT_ERROR_HAS_ flags.
+ */
+typedef uint32_t relakit_error_has;
 
 /**
  * Describes an error. If a function fails, it writes all members; otherwise it writes none. The
@@ -1138,7 +1038,7 @@ struct relakit_error {
      * RELAKIT_ERROR_HAS_SYMBOL, RELAKIT_ERROR_HAS_TYPE and RELAKIT_ERROR_HAS_ENTRY. The others are
      * 0.
      */
-    uint32_t has;
+    relakit_error_has has;
     /**
      * See RELAKIT_ERROR_HAS_SECTION.
      */
@@ -1283,13 +1183,18 @@ struct relakit_resolver {
 };
 
 /**
+ * relakit_section_memory.flags: RELAKIT_MEMORY_ flags.
+ */
+typedef uint32_t relakit_memory_flags;
+
+/**
  * The memory of one section. All members are 0 if the section has none.
  */
 struct relakit_section_memory {
     /**
      * RELAKIT_MEMORY_PRESENT and other flags, or 0.
      */
-    uint32_t flags;
+    relakit_memory_flags flags;
     /**
      * Must be 0.
      */
@@ -1696,6 +1601,149 @@ struct relakit_name_table {
     size_t strings_size;
 };
 
+/**
+ * Writes the low 32 bits of a PC32 or PLT32 value that does not fit its field, as Linux does.
+ * Without this flag such a value is an error, as the psABI requires.
+ */
+#define RELAKIT_OPT_TRUNCATE_PC32 1
+
+/**
+ * Accepts fields that are not zero before their relocation, for loaders that reuse memory. Without
+ * this flag or RELAKIT_OPT_ADD_TO_FIELD such a field is an error, as in Linux.
+ *
+ * With this flag the old content is unknown, so a pass through a writer cannot be rolled back: if
+ * the writer fails after the first write, the function returns RELAKIT_ERR_NOT_UNDONE. In plain
+ * memory a pass still applies all entries or changes nothing.
+ */
+#define RELAKIT_OPT_ALLOW_NONZERO 2
+
+/**
+ * Adds the value to the content of the field, for formats that store a part of the addend there.
+ * The content is read with the size of the field. It is sign-extended, except for the types 64,
+ * PC64 and 32. The sum must fit; error->value is the sum. RELAKIT_OPT_REPORT_NONZERO_FIRST has no
+ * effect.
+ *
+ * Rollback and relakit_clear subtract the value, so they restore the old content exactly. If other
+ * code has changed a field since it was relocated, clearing usually does not notice. It
+ * notices only if the content minus the value does not fit the field, and returns
+ * RELAKIT_ERR_OVERFLOW. The flag cannot be combined with RELAKIT_OPT_ALLOW_NONZERO.
+ */
+#define RELAKIT_OPT_ADD_TO_FIELD 32
+
+/**
+ * Checks that the field is zero before it checks that the value fits. The order decides which
+ * error is returned if both checks fail. Profiles before RELAKIT_LINUX(6, 3) always use this
+ * order.
+ */
+#define RELAKIT_OPT_REPORT_NONZERO_FIRST 4
+
+/**
+ * Also accepts the types 8, 16, PC8 and PC16. Linux does not support them.
+ */
+#define RELAKIT_OPT_EXTRA_TYPES 8
+
+/**
+ * In a symbol table, accepts st_value 0 for a symbol that is SHN_LIVEPATCH, or SHN_UNDEF and not
+ * weak. Without this flag a relocation that uses such a symbol returns
+ * RELAKIT_ERR_SYMBOL_UNRESOLVED, because 0 usually means that the table is not resolved yet.
+ *
+ * A loader that is part of Linux should set this flag: the value of the per-CPU symbol
+ * fixed_percpu_data, which kvm-intel.ko uses, is 0.
+ */
+#define RELAKIT_OPT_ALLOW_ZERO_SYMBOLS 16
+
+/**
+ * The default profile. It has the strict rules of RELAKIT_PROFILE_ELF.
+ */
+#define RELAKIT_PROFILE_DEFAULT 0
+
+/**
+ * The strict rules: the gABI and the psABI as written. Livepatch sections work as in the newest
+ * Linux version that relakit knows. These are errors, although Linux or some of its versions
+ * accept them:
+ * - an e_ident that is not ELF64, little-endian, version 1;
+ * - a symbol name outside the string table;
+ * - a relocation section whose target does not exist;
+ * - a second SHT_SYMTAB_SHNDX section for the symbol table;
+ * - a PC32 or PLT32 value that does not fit.
+ */
+#define RELAKIT_PROFILE_ELF 2147483649
+
+/**
+ * The rules of Xen's livepatch payloads: the types NONE, 64, PC32 and PLT32; the content of a
+ * field is ignored, see RELAKIT_OPT_ALLOW_NONZERO; there are no livepatch sections in the format
+ * of Linux. Otherwise as RELAKIT_PROFILE_ELF.
+ */
+#define RELAKIT_PROFILE_XEN 2147483650
+
+/**
+ * The rules of GRUB's modules: the types 64, PC32, PLT32, PC64, 32 and 32S, but not NONE; the
+ * value is added to the content of the field, see RELAKIT_OPT_ADD_TO_FIELD; there are no livepatch
+ * sections. Otherwise as RELAKIT_PROFILE_ELF.
+ */
+#define RELAKIT_PROFILE_GRUB 2147483651
+
+/**
+ * The rules of FreeBSD's kernel objects: the types NONE, 64, PC32, PLT32 and 32S; the content of a
+ * field is ignored, PC32 and PLT32 are truncated; there are no livepatch sections. FreeBSD also
+ * truncates 32S; with this profile a value of 32S must fit. Otherwise as RELAKIT_PROFILE_ELF.
+ */
+#define RELAKIT_PROFILE_FREEBSD 2147483652
+
+/**
+ * The rules of kexec's purgatory: all types of Linux except PC64; the content of a field is
+ * ignored, PC32 and PLT32 are truncated; there are no livepatch sections. Otherwise as
+ * RELAKIT_PROFILE_ELF.
+ */
+#define RELAKIT_PROFILE_KEXEC 2147483653
+
+/**
+ * relakit_error.section is valid: a section index. For a relocation it is the section that holds
+ * it, not its target. For RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE,
+ * RELAKIT_ERR_ADDRESS_WRAPS and RELAKIT_ERR_SECTION_MOVED it is the section whose memory is wrong.
+ * relakit_apply, relakit_clear and relakit_dry_run do not know section indices.
+ */
+#define RELAKIT_ERROR_HAS_SECTION 1
+
+/**
+ * relakit_error.entry is valid: the index of the relocation in its section, counted from 0.
+ */
+#define RELAKIT_ERROR_HAS_ENTRY 2
+
+/**
+ * relakit_error.symbol is valid: the index of the symbol in the symbol table.
+ */
+#define RELAKIT_ERROR_HAS_SYMBOL 4
+
+/**
+ * relakit_error.r_type is valid: the psABI number of the relocation type.
+ */
+#define RELAKIT_ERROR_HAS_TYPE 8
+
+/**
+ * relakit_writer.flags: addresses belong to another address space, for example to a guest. Without
+ * this flag an address belongs to this program, and relakit refuses a section whose addresses
+ * overlap memory that the call uses.
+ */
+#define RELAKIT_WRITER_FOREIGN 256
+
+/**
+ * relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
+ */
+#define RELAKIT_MEMORY_PRESENT 4096
+
+/**
+ * relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
+ * `bytes` must be NULL.
+ */
+#define RELAKIT_MEMORY_WRITER 8192
+
+/**
+ * relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
+ * instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
+ */
+#define RELAKIT_MEMORY_SYMBOLS_AT 16384
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1761,7 +1809,9 @@ const char *relakit_class_name(uint32_t section_class);
  * RELAKIT_ERR_PARTIAL_ENTRY      `rela_size` is not a multiple of 24;
  * RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
  *                                RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
- * RELAKIT_ERR_TARGET_NOT_ZERO    a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
+ * RELAKIT_ERR_TARGET_NOT_ZERO    a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
+ * RELAKIT_ERR_UNKNOWN_SYMBOL, RELAKIT_ERR_RESOLVER
+ *                                symbols->value returned an error.
  */
 relakit_status relakit_apply(const void *rela,
                              size_t rela_size,
@@ -1781,7 +1831,9 @@ relakit_status relakit_apply(const void *rela,
  *
  * Returns RELAKIT_OK, a pass error or:
  * RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value;
- * RELAKIT_ERR_PARTIAL_ENTRY    `rela_size` is not a multiple of 24.
+ * RELAKIT_ERR_PARTIAL_ENTRY    `rela_size` is not a multiple of 24;
+ * RELAKIT_ERR_UNKNOWN_SYMBOL, RELAKIT_ERR_RESOLVER
+ *                              symbols->value returned an error.
  */
 relakit_status relakit_clear(const void *rela,
                              size_t rela_size,
@@ -1807,6 +1859,65 @@ relakit_status relakit_dry_run(const void *rela,
                                const struct relakit_target *target,
                                const struct relakit_options *options,
                                struct relakit_error *error);
+
+/**
+ * Applies one relocation without a table, or changes nothing. The checks are those of
+ * relakit_apply.
+ *
+ * - `r_type` is the psABI number of the type.
+ * - `symbol_value`, `addend` and `address` are S, A and P: the value of the symbol, the addend, and
+ *   the run-time address of the field.
+ * - `field` is the memory of the field. `size` is the number of bytes that may be written there. It
+ *   may be more than the size of the field.
+ *
+ * Returns RELAKIT_OK, or one of these errors, without `entry` and `symbol`:
+ * RELAKIT_ERR_UNKNOWN_TYPE        `options` does not support the type;
+ * RELAKIT_ERR_OVERFLOW            the value does not fit the field;
+ * RELAKIT_ERR_OFFSET_OUTSIDE      the field needs more bytes than `size`;
+ * RELAKIT_ERR_TARGET_NOT_ZERO     the field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
+ * RELAKIT_ERR_ADDRESS_WRAPS       the last byte would have an address above 2^64 - 1.
+ */
+relakit_status relakit_relocate(uint32_t r_type,
+                                uint64_t symbol_value,
+                                int64_t addend,
+                                uint64_t address,
+                                void *field,
+                                size_t size,
+                                const struct relakit_options *options,
+                                struct relakit_error *error);
+
+/**
+ * Applies every relocation of one table to one target, or changes nothing. This is a small form of
+ * relakit_apply without options, writer and struct relakit_error, for code that runs early: it has
+ * no data, and it calls nothing, so that a program can call it before it has relocated itself.
+ *
+ * - `rela` is the table, an array of Elf64_Rela with `rela_size` bytes. It needs no alignment.
+ * - `values` has `count` symbol values by symbol index, aligned to 8 bytes.
+ * - `bytes` is the memory that is relocated, with `size` bytes. It must not overlap the table or
+ *   the values. `address` is the run-time address of its first byte.
+ * - `entry` may be NULL. If an entry fails, the function stores its index there. Otherwise it stores
+ *   nothing.
+ *
+ * The rules are those of RELAKIT_PROFILE_ELF. The function checks and writes the entries one after
+ * the other. If an entry fails, it sets the fields written so far to zero. The time is linear in
+ * `rela_size`.
+ *
+ * Returns what relakit_apply returns with the same arguments:
+ * RELAKIT_ERR_SYMBOL_INDEX, RELAKIT_ERR_UNKNOWN_TYPE, RELAKIT_ERR_OVERFLOW,
+ * RELAKIT_ERR_OFFSET_OUTSIDE, RELAKIT_ERR_TARGET_NOT_ZERO     *entry has failed;
+ * RELAKIT_ERR_PARTIAL_ENTRY       `rela_size` is not a multiple of 24;
+ * RELAKIT_ERR_ADDRESS_WRAPS       the last byte would have an address above 2^64 - 1;
+ * RELAKIT_ERR_NULL, RELAKIT_ERR_LENGTH, RELAKIT_ERR_ALIGNMENT, RELAKIT_ERR_OVERLAP
+ *                                 an argument is wrong.
+ */
+relakit_status relakit_apply_small(const void *rela,
+                                   size_t rela_size,
+                                   const uint64_t *values,
+                                   size_t count,
+                                   void *bytes,
+                                   size_t size,
+                                   uint64_t address,
+                                   size_t *entry);
 
 /**
  * Applies one relocation section, or changes nothing. It replaces apply_relocate_add of Linux and

@@ -36,7 +36,7 @@ LAYOUT(64, AT(status, 0) AT(linux_errno, 4) AT(has, 8) AT(section, 12) AT(symbol
 #undef STRUCT
 
 #define STRUCT struct relakit_symbols
-LAYOUT(24, AT(values, 0) AT(symtab, 8) AT(count, 16));
+LAYOUT(40, AT(values, 0) AT(symtab, 8) AT(count, 16) AT(value, 24) AT(ctx, 32));
 #undef STRUCT
 
 #define STRUCT struct relakit_writer

@@ -5,7 +5,9 @@ use crate::pointers::{Span, versioned};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_char;
-use relakit::{CallbackError, Resolver, Writer};
+use core::ptr;
+use relakit::reloc::{ValueCallback, ValueError, WriterCallbacks};
+use relakit::{CallbackError, Resolver, Target, View};
 
 /// A writer of the caller.
 #[derive(Debug)]
@@ -55,23 +57,83 @@ const fn hook(answer: i32) -> Result<(), CallbackError> {
     }
 }
 
-impl Writer for CWriter {
-    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
-        let Some(read) = self.0.read else { return Ok(()) };
-        // SAFETY: `new`'s caller promised the callback; `bytes` is ours, with `bytes.len()` bytes.
-        hook(unsafe { read(self.0.ctx, address, offset, bytes.as_mut_ptr().cast(), bytes.len()) })
+impl CWriter {
+    /// `size` bytes behind the writer. `address` is the run-time address of the first byte.
+    pub(crate) fn target(&mut self, size: u64, address: u64) -> Target<'_> {
+        Target::with_callbacks(size, address, self.callbacks())
     }
 
-    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
-        let Some(write) = self.0.write else { return Ok(()) };
-        // SAFETY: `new`'s caller promised the callback; `bytes` is ours and is only read.
-        hook(unsafe { write(self.0.ctx, address, offset, bytes.as_ptr().cast(), bytes.len()) })
+    /// The same for a pass that only reads.
+    pub(crate) fn view(&mut self, size: u64, address: u64) -> View<'_> {
+        View::with_callbacks(size, address, self.callbacks())
     }
 
-    fn sync(&mut self) -> Result<(), CallbackError> {
-        let Some(sync) = self.0.sync else { return Ok(()) };
-        // SAFETY: `new`'s caller promised that the callback can be called with `ctx`.
-        hook(unsafe { sync(self.0.ctx) })
+    /// Makes all writes visible.
+    pub(crate) fn sync(&mut self) -> Result<(), CallbackError> {
+        self.callbacks().sync()
+    }
+
+    /// The functions below, with this writer. They must not be called after it was moved or dropped:
+    /// what contains them borrows it.
+    const fn callbacks(&self) -> WriterCallbacks {
+        WriterCallbacks { ctx: ptr::from_ref(self).cast(), read, write, sync }
+    }
+}
+
+/// Returns the writer of a context.
+///
+/// # Safety
+/// The context is that of [`CWriter::callbacks`], and its writer is borrowed.
+const unsafe fn writer<'c>(ctx: *const ()) -> &'c relakit_writer {
+    // SAFETY: the caller promises a pointer to a `CWriter` that lives.
+    let CWriter(writer) = unsafe { &*ctx.cast::<CWriter>() };
+    writer
+}
+
+fn read(ctx: *const (), address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
+    // SAFETY: only `callbacks` makes a pair of this function and a context.
+    let writer = unsafe { writer(ctx) };
+    let Some(read) = writer.read else { return Ok(()) };
+    // SAFETY: `new`'s caller promised the callback; `bytes` is ours, with `bytes.len()` bytes.
+    hook(unsafe { read(writer.ctx, address, offset, bytes.as_mut_ptr().cast(), bytes.len()) })
+}
+
+fn write(ctx: *const (), address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
+    // SAFETY: only `callbacks` makes a pair of this function and a context.
+    let writer = unsafe { writer(ctx) };
+    let Some(write) = writer.write else { return Ok(()) };
+    // SAFETY: `new`'s caller promised the callback; `bytes` is ours and is only read.
+    hook(unsafe { write(writer.ctx, address, offset, bytes.as_ptr().cast(), bytes.len()) })
+}
+
+fn sync(ctx: *const ()) -> Result<(), CallbackError> {
+    // SAFETY: only `callbacks` makes a pair of this function and a context.
+    let writer = unsafe { writer(ctx) };
+    let Some(sync) = writer.sync else { return Ok(()) };
+    // SAFETY: `new`'s caller promised that the callback can be called with `ctx`.
+    hook(unsafe { sync(writer.ctx) })
+}
+
+/// Returns the callback of `symbols` as a source of values.
+///
+/// # Safety
+/// The callback accepts its `ctx`. The struct is neither moved nor dropped while the result is used.
+pub(crate) const unsafe fn value_callback(symbols: &relakit_symbols) -> ValueCallback {
+    ValueCallback { ctx: ptr::from_ref(symbols).cast(), value }
+}
+
+fn value(ctx: *const (), symbol: u32) -> Result<Option<u64>, ValueError> {
+    // SAFETY: only `value_callback` makes a pair of this function and a context; its caller
+    // promised that the struct lives.
+    let symbols = unsafe { &*ctx.cast::<relakit_symbols>() };
+    let Some(callback) = symbols.value else { return Err(ValueError::NotFound) };
+    let mut value = 0;
+    // SAFETY: `value_callback`'s caller promised the callback; `value` lives during the call.
+    match unsafe { callback(symbols.ctx, symbol, &raw mut value) } {
+        RELAKIT_OK => Ok(Some(value)),
+        RELAKIT_SKIP => Ok(None),
+        RELAKIT_NOT_FOUND => Err(ValueError::NotFound),
+        number => Err(ValueError::Failed(CallbackError(number))),
     }
 }
 

@@ -34,6 +34,8 @@ mod names;
 
 mod relocate;
 
+mod small;
+
 mod sechdrs;
 
 mod state;
@@ -59,6 +61,7 @@ pub use module::*;
 pub use names::*;
 pub use relocate::*;
 pub use sechdrs::*;
+pub use small::*;
 pub use state::*;
 pub use status::*;
 pub use types::*;

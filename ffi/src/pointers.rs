@@ -128,6 +128,17 @@ impl<T> Piece<T> {
         Ok(Self { start: start.cast_mut(), count, span })
     }
 
+    /// The same without a report: an error is only the status.
+    pub(crate) fn known(start: *const T, count: usize) -> Result<Self, relakit_status> {
+        let (address, align) = (start.addr(), align_of::<T>());
+        let span = Span::of(address, count, size_of::<T>()).map_err(|(status, _)| status)?;
+        match count {
+            0 => Ok(Self { start: NonNull::dangling().as_ptr(), count, span }),
+            _ if address & align.wrapping_sub(1) != 0 => Err(RELAKIT_ERR_ALIGNMENT),
+            _ => Ok(Self { start: start.cast_mut(), count, span }),
+        }
+    }
+
     pub(crate) const fn count(&self) -> usize {
         self.count
     }

@@ -1,11 +1,12 @@
 //! Level 1: one relocation table and one target. The loader does everything else.
 
-use crate::callbacks::CWriter;
+use crate::callbacks::{CWriter, value_callback};
 use crate::error::{Failed, OrReport, Report, answer};
 use crate::pointers::{Piece, Span, plain, versioned};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_void;
+use core::ptr;
 use relakit::abi::SYM_SIZE;
 use relakit::elf::RelaTable;
 use relakit::reloc::{self, RelocFlags, SymtabValues, Values};
@@ -27,7 +28,9 @@ use relakit::{Error, Profile, Target, View};
 /// RELAKIT_ERR_PARTIAL_ENTRY      `rela_size` is not a multiple of 24;
 /// RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
 ///                                RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
-/// RELAKIT_ERR_TARGET_NOT_ZERO    a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
+/// RELAKIT_ERR_TARGET_NOT_ZERO    a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
+/// RELAKIT_ERR_UNKNOWN_SYMBOL, RELAKIT_ERR_RESOLVER
+///                                symbols->value returned an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_apply(
     rela: *const c_void,
@@ -51,7 +54,9 @@ pub unsafe extern "C" fn relakit_apply(
 ///
 /// Returns RELAKIT_OK, a pass error or:
 /// RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value;
-/// RELAKIT_ERR_PARTIAL_ENTRY    `rela_size` is not a multiple of 24.
+/// RELAKIT_ERR_PARTIAL_ENTRY    `rela_size` is not a multiple of 24;
+/// RELAKIT_ERR_UNKNOWN_SYMBOL, RELAKIT_ERR_RESOLVER
+///                              symbols->value returned an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_clear(
     rela: *const c_void,
@@ -85,6 +90,45 @@ pub unsafe extern "C" fn relakit_dry_run(
 ) -> relakit_status {
     // SAFETY: the promise of the crate's documentation, passed on to `run`.
     unsafe { run(Act::Read(reloc::dry_run), rela, rela_size, symbols, target, options, error) }
+}
+
+/// Applies one relocation without a table, or changes nothing. The checks are those of
+/// relakit_apply.
+///
+/// - `r_type` is the psABI number of the type.
+/// - `symbol_value`, `addend` and `address` are S, A and P: the value of the symbol, the addend, and
+///   the run-time address of the field.
+/// - `field` is the memory of the field. `size` is the number of bytes that may be written there. It
+///   may be more than the size of the field.
+///
+/// Returns RELAKIT_OK, or one of these errors, without `entry` and `symbol`:
+/// RELAKIT_ERR_UNKNOWN_TYPE        `options` does not support the type;
+/// RELAKIT_ERR_OVERFLOW            the value does not fit the field;
+/// RELAKIT_ERR_OFFSET_OUTSIDE      the field needs more bytes than `size`;
+/// RELAKIT_ERR_TARGET_NOT_ZERO     the field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
+/// RELAKIT_ERR_ADDRESS_WRAPS       the last byte would have an address above 2^64 - 1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_relocate(
+    r_type: u32,
+    symbol_value: u64,
+    addend: i64,
+    address: u64,
+    field: *mut c_void,
+    size: usize,
+    options: *const relakit_options,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = |report: &mut Report| {
+        // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
+        let rules = unsafe { Options::new(options, 7, report) }?.reloc_flags(report)?;
+        let field = Piece::<u8>::new(field.cast(), size, 5, report)?;
+        // SAFETY: checked; the caller's promise.
+        let field = unsafe { field.write() };
+        reloc::relocate(r_type, symbol_value, addend, address, field, rules).or_report(report)?;
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller promises that `error` is NULL or writable.
+    unsafe { answer(error, call) }
 }
 
 /// One of the three passes.
@@ -138,8 +182,8 @@ unsafe fn run(
                 return Err(report.refuse(RELAKIT_ERR_OVERLAP, 4, 0));
             }
             Some(writer) => match act {
-                Act::Write(act) => act(table, values, &mut Target::with_writer(size, address, writer), rules),
-                Act::Read(act) => act(table, values, &mut View::with_writer(size, address, writer), rules),
+                Act::Write(act) => act(table, values, &mut writer.target(size, address), rules),
+                Act::Read(act) => act(table, values, &mut writer.view(size, address), rules),
             },
             None => {
                 let Ok(size) = usize::try_from(size) else {
@@ -171,18 +215,25 @@ unsafe fn run(
 /// Returns the symbol values, argument 3, and their memory.
 ///
 /// # Safety
-/// The arrays in `symbols` can be read for `'a`, and are not written meanwhile.
+/// The arrays in `symbols` can be read for `'a`, and are not written meanwhile. The callback accepts
+/// its `ctx`, and the struct stays where it is while the values are used.
 unsafe fn values<'a>(symbols: &relakit_symbols, report: &mut Report) -> Result<(Values<'a>, Span), Failed> {
-    match (symbols.values.is_null(), symbols.symtab.is_null()) {
-        (has_none, true) if !has_none || symbols.count == 0 => {
-            let piece = Piece::new(symbols.values, symbols.count, 3, report)?;
+    let relakit_symbols { values, symtab, count, value, .. } = *symbols;
+    match (!values.is_null(), !symtab.is_null(), value.is_some()) {
+        (has_values, false, false) if has_values || count == 0 => {
+            let piece = Piece::new(values, count, 3, report)?;
             // SAFETY: `Piece::new` checked it; `values`' caller promises `count` readable items.
             Ok((Values::Dense(unsafe { piece.read() }), piece.span))
         }
-        (true, false) => {
-            let piece = Piece::<[u8; SYM_SIZE]>::new(symbols.symtab.cast(), symbols.count, 3, report)?;
+        (false, true, false) => {
+            let piece = Piece::<[u8; SYM_SIZE]>::new(symtab.cast(), count, 3, report)?;
             // SAFETY: `Piece::new` checked it; `values`' caller promises `count` readable items.
             Ok((Values::Symtab(SymtabValues::from_entries(unsafe { piece.read() })), piece.span))
+        }
+        (false, false, true) => {
+            let nothing = Span::items(ptr::null::<u8>(), 0, 3, report)?;
+            // SAFETY: the promise of the caller.
+            Ok((Values::Callback { count, callback: unsafe { value_callback(symbols) } }, nothing))
         }
         _ => Err(report.refuse(RELAKIT_ERR_SYMBOLS, 3, 0)),
     }

@@ -58,7 +58,11 @@ impl WriterCallbacks {
         (self.write)(self.ctx, address, offset, bytes)
     }
 
-    pub(super) fn sync(&self) -> Result<(), CallbackError> {
+    /// Calls `sync`, as a loader does after several passes.
+    ///
+    /// # Errors
+    /// The error of the function.
+    pub fn sync(&self) -> Result<(), CallbackError> {
         (self.sync)(self.ctx)
     }
 }

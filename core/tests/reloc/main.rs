@@ -26,6 +26,7 @@ mod formulas;
 mod names;
 mod one;
 mod order_of_checks;
+mod small;
 mod source;
 mod tables;
 mod writer;
