@@ -11,7 +11,11 @@ use relakit::{CallbackError, Resolver, Target, View};
 
 /// A writer of the caller.
 #[derive(Debug)]
-pub(crate) struct CWriter(relakit_writer);
+pub(crate) struct CWriter {
+    writer: relakit_writer,
+    /// The functions below. Their context is the writer of the last target.
+    callbacks: WriterCallbacks,
+}
 
 impl CWriter {
     /// Reads argument `number`; `None` if it is NULL.
@@ -34,7 +38,10 @@ impl CWriter {
             return Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(writer.flags)));
         }
         match (writer.read, writer.write) {
-            (Some(_), Some(_)) => Ok(Some(Self(writer))),
+            (Some(_), Some(_)) => {
+                let callbacks = WriterCallbacks { ctx: ptr::null(), read, write, sync };
+                Ok(Some(Self { writer, callbacks }))
+            }
             _ => Err(report.refuse(RELAKIT_ERR_CALLBACK, number, 0)),
         }
     }
@@ -44,7 +51,7 @@ impl CWriter {
     /// Returns whether `size` bytes at `address` belong to this program and overlap one of
     /// `others`.
     pub(crate) fn overlaps(&self, address: u64, size: u64, mut others: impl Iterator<Item = Span>) -> bool {
-        self.0.flags & RELAKIT_WRITER_FOREIGN == 0
+        self.writer.flags & RELAKIT_WRITER_FOREIGN == 0
             && Span::behind_writer(address, size)
                 .is_some_and(|span| others.any(|other| !span.is_apart_from(other)))
     }
@@ -73,10 +80,11 @@ impl CWriter {
         self.callbacks().sync()
     }
 
-    /// The functions below, with this writer. They must not be called after it was moved or dropped:
-    /// what contains them borrows it.
-    const fn callbacks(&self) -> WriterCallbacks {
-        WriterCallbacks { ctx: ptr::from_ref(self).cast(), read, write, sync }
+    /// The functions below, for this writer. They must not be called after it was moved or dropped:
+    /// a target borrows it.
+    const fn callbacks(&mut self) -> &WriterCallbacks {
+        self.callbacks.ctx = ptr::from_ref(&self.writer).cast();
+        &self.callbacks
     }
 }
 
@@ -85,9 +93,8 @@ impl CWriter {
 /// # Safety
 /// The context is that of [`CWriter::callbacks`], and its writer is borrowed.
 const unsafe fn writer<'c>(ctx: *const ()) -> &'c relakit_writer {
-    // SAFETY: the caller promises a pointer to a `CWriter` that lives.
-    let CWriter(writer) = unsafe { &*ctx.cast::<CWriter>() };
-    writer
+    // SAFETY: the caller promises a pointer to a writer that lives.
+    unsafe { &*ctx.cast::<relakit_writer>() }
 }
 
 fn read(ctx: *const (), address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {

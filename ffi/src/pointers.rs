@@ -21,6 +21,9 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// No addresses.
+    pub(crate) const EMPTY: Self = Self { start: 0, end: 0 };
+
     /// `count` items of `size` bytes at `start`. If such memory cannot exist, the status and the
     /// limit to report.
     const fn of(start: usize, count: usize, size: usize) -> Result<Self, (relakit_status, u64)> {

@@ -6,7 +6,6 @@ use crate::pointers::{Piece, Span, plain, versioned};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_void;
-use core::ptr;
 use relakit::abi::SYM_SIZE;
 use relakit::elf::RelaTable;
 use relakit::reloc::{self, RelocFlags, SymtabValues, Values};
@@ -163,8 +162,18 @@ unsafe fn run(
             false => unsafe { Options::new(options, 5, report) }?.reloc_flags(report)?,
         };
         let rela = Piece::<u8>::new(rela.cast(), rela_size, 1, report)?;
-        // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
-        let (values, symbols_span) = unsafe { values(&symbols, report) }?;
+        let (source, callback);
+        let (values, symbols_span) = match symbols.value {
+            // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
+            None => unsafe { arrays(&symbols, report) }?,
+            Some(_) if symbols.values.is_null() && symbols.symtab.is_null() => {
+                source = symbols;
+                // SAFETY: the caller promises the callback; `source` lives until the end of the call.
+                callback = unsafe { value_callback(&source) };
+                (Values::Callback { count: symbols.count, callback: &callback }, Span::EMPTY)
+            }
+            Some(_) => return Err(report.refuse(RELAKIT_ERR_SYMBOLS, 3, 0)),
+        };
         // SAFETY: checked; the caller promises it readable; an overlapping target is refused below.
         let (table, rest) = RelaTable::whole_entries(unsafe { rela.read() });
         if rest != 0 {
@@ -212,28 +221,21 @@ unsafe fn run(
     unsafe { answer(error, call) }
 }
 
-/// Returns the symbol values, argument 3, and their memory.
+/// Returns the symbol values of arrays, argument 3, and their memory.
 ///
 /// # Safety
-/// The arrays in `symbols` can be read for `'a`, and are not written meanwhile. The callback accepts
-/// its `ctx`, and the struct stays where it is while the values are used.
-unsafe fn values<'a>(symbols: &relakit_symbols, report: &mut Report) -> Result<(Values<'a>, Span), Failed> {
-    let relakit_symbols { values, symtab, count, value, .. } = *symbols;
-    match (!values.is_null(), !symtab.is_null(), value.is_some()) {
-        (has_values, false, false) if has_values || count == 0 => {
-            let piece = Piece::new(values, count, 3, report)?;
-            // SAFETY: `Piece::new` checked it; `values`' caller promises `count` readable items.
+/// The arrays in `symbols` can be read for `'a`, and are not written meanwhile.
+unsafe fn arrays<'a>(symbols: &relakit_symbols, report: &mut Report) -> Result<(Values<'a>, Span), Failed> {
+    match (symbols.values.is_null(), symbols.symtab.is_null()) {
+        (has_none, true) if !has_none || symbols.count == 0 => {
+            let piece = Piece::new(symbols.values, symbols.count, 3, report)?;
+            // SAFETY: `Piece::new` checked it; `arrays`' caller promises `count` readable items.
             Ok((Values::Dense(unsafe { piece.read() }), piece.span))
         }
-        (false, true, false) => {
-            let piece = Piece::<[u8; SYM_SIZE]>::new(symtab.cast(), count, 3, report)?;
-            // SAFETY: `Piece::new` checked it; `values`' caller promises `count` readable items.
+        (true, false) => {
+            let piece = Piece::<[u8; SYM_SIZE]>::new(symbols.symtab.cast(), symbols.count, 3, report)?;
+            // SAFETY: `Piece::new` checked it; `arrays`' caller promises `count` readable items.
             Ok((Values::Symtab(SymtabValues::from_entries(unsafe { piece.read() })), piece.span))
-        }
-        (false, false, true) => {
-            let nothing = Span::items(ptr::null::<u8>(), 0, 3, report)?;
-            // SAFETY: the promise of the caller.
-            Ok((Values::Callback { count, callback: unsafe { value_callback(symbols) } }, nothing))
         }
         _ => Err(report.refuse(RELAKIT_ERR_SYMBOLS, 3, 0)),
     }
@@ -301,6 +303,8 @@ pub(crate) fn profile(number: u32) -> Option<&'static Profile> {
         RELAKIT_PROFILE_GRUB => Some(&Profile::GRUB),
         RELAKIT_PROFILE_FREEBSD => Some(&Profile::FREEBSD),
         RELAKIT_PROFILE_KEXEC => Some(&Profile::KEXEC),
+        // Numbers of later profiles.
+        0x8000_0000.. => None,
         _ => Profile::for_linux(
             u16::from_le_bytes([major_low, major_high]),
             u16::from_le_bytes([minor_low, minor_high]),

@@ -27,7 +27,7 @@ pub enum Values<'a> {
         /// Number of symbols. The function is not called for other indices.
         count: usize,
         /// Returns the values.
-        callback: ValueCallback,
+        callback: &'a ValueCallback,
     },
 }
 
@@ -137,7 +137,7 @@ impl Values<'_> {
         usize::try_from(index).ok().filter(|index| *index < self.count())?;
         match self {
             Self::Source { source, .. } => Some(source.value(index)),
-            Self::Callback { callback: ValueCallback { ctx, value }, .. } => Some(value(*ctx, index)),
+            Self::Callback { callback, .. } => Some((callback.value)(callback.ctx, index)),
             _ => None,
         }
     }

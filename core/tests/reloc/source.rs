@@ -265,7 +265,7 @@ fn of_context(ctx: *const (), symbol: u32) -> Result<Option<u64>, ValueError> {
 #[test]
 fn each_result_of_a_function_has_its_meaning() {
     let callback = ValueCallback { ctx: ptr::without_provenance(0x5000), value: of_context };
-    let values = Values::Callback { count: 5, callback };
+    let values = Values::Callback { count: 5, callback: &callback };
     assert_eq!(values.count(), 5);
     assert_eq!(
         [0, 1, 2, 3, 4, 5].map(|symbol| values.value(symbol)),
@@ -299,7 +299,7 @@ fn a_skipped_entry_is_not_checked_at_all() {
         let (file, mut bytes) = (file(&[bad, bad]), [1; 8]);
         for pass in [apply as Pass, check, clear] {
             let mut target = Target::new(&mut bytes, 0);
-            let values = Values::Callback { count: 3, callback };
+            let values = Values::Callback { count: 3, callback: &callback };
             let result = pass(RelaTable::new(&file).unwrap(), values, &mut target, RelocFlags::empty());
             assert_eq!((result, bytes), (Ok(()), [1; 8]), "{bad:?}");
         }
