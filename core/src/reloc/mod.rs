@@ -19,4 +19,4 @@ pub(crate) use pass::Pass;
 pub use pass::{apply, clear};
 pub use target::{Target, View, Writer};
 pub(crate) use transaction::{Sections, Transaction};
-pub use values::{SymtabValues, Values};
+pub use values::{SymtabValues, ValueCallback, ValueError, ValueSource, Values};

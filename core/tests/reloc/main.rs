@@ -24,6 +24,7 @@ mod failing_writer;
 mod formulas;
 mod names;
 mod order_of_checks;
+mod source;
 mod tables;
 mod writer;
 
