@@ -24,7 +24,7 @@ impl Run<'_, '_> {
         let adds = rules.contains(RelocFlags::ADD_TO_FIELD);
         // A rollback of `Apply` sets the fields to zero, which needs no value.
         let needs_value = checks || adds || op == Op::Clear || self.skipped;
-        let s = match needs_value || !values.may_skip() {
+        let s = match needs_value || !values.may_fail() {
             true => values.resolve(rela.r_sym, self.report)?,
             false => Some(0),
         };

@@ -48,6 +48,11 @@ pub trait ValueSource {
     /// # Errors
     /// See [`ValueError`].
     fn value(&self, symbol: u32) -> Result<Option<u64>, ValueError>;
+
+    /// Returns whether `value` may return `None`. If not, a rollback calls the source less often.
+    fn may_skip(&self) -> bool {
+        true
+    }
 }
 
 /// Why a source has no value for a symbol.
@@ -114,11 +119,20 @@ impl Values<'_> {
 
     /// Whether a source skips the entries of symbol `index`.
     pub(super) fn skips(&self, index: u32) -> bool {
-        matches!(self.call(index), Some(Ok(None)))
+        self.may_skip() && matches!(self.call(index), Some(Ok(None)))
     }
 
     /// Whether an entry may be skipped.
-    pub(super) const fn may_skip(&self) -> bool {
+    pub(super) fn may_skip(&self) -> bool {
+        match self {
+            Self::Source { source, .. } => source.may_skip(),
+            Self::Callback { .. } => true,
+            Self::Dense(_) | Self::Symtab(_) => false,
+        }
+    }
+
+    /// Whether values come from a source, which may fail.
+    pub(super) const fn may_fail(&self) -> bool {
         matches!(self, Self::Source { .. } | Self::Callback { .. })
     }
 
