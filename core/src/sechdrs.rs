@@ -112,14 +112,29 @@ impl<'a> Sechdrs<'a> {
     /// - `NoSuchSection`: there is no section [`symbols`](Self::symbols), or it is 0.
     /// - `PartialEntry`: its size is not a multiple of 24.
     pub fn symbol_table(&self) -> Result<Section, Error> {
+        const SIZE: u64 = SYM_SIZE as u64;
         let (index, headers) = (self.symbols, self.headers(Strings::new(&[])));
         let Some(table) = headers.section(index).filter(|_| index != 0) else {
             return Err(Error::new(ErrorKind::NoSuchSection, u64::from(index), u64::from(headers.count())));
         };
-        match table.sh_size % SYM_SIZE as u64 {
+        match table.sh_size % SIZE {
             0 => Ok(table),
             rest => Err(Error::new(ErrorKind::PartialEntry, table.sh_size, rest).in_section(index)),
         }
+    }
+
+    /// Returns the number of headers up to the last one that [`apply`](Self::apply) and
+    /// [`clear`](Self::clear) read for section `index`: they read its own header, that of the symbol
+    /// table, and that of the target.
+    ///
+    /// This is for loaders that do not know the number of headers. `headers` must reach to section
+    /// `index` and to the symbol table.
+    pub fn headers_used(&self, index: u32) -> usize {
+        let header = self.headers(Strings::new(&[])).section(index);
+        let target =
+            header.filter(|header| header.sh_type == abi::SHT_RELA).map_or(0, |header| header.sh_info);
+        let last = index.max(self.symbols).max(target);
+        usize::try_from(last).map_or(usize::MAX, |last| last.saturating_add(1))
     }
 
     fn headers(&self, names: Strings<'a>) -> Headers<'a> {
@@ -257,15 +272,15 @@ impl Klp<'_> {
         resolver: &mut dyn Resolver,
         profile: &Profile,
     ) -> Result<usize, Error> {
-        let source = Source::Resolver(Resolved {
+        let mut values = Resolved {
             klp: *self,
             symbols,
             strings,
             profile,
             resolver: Cell::new(Some(resolver)),
             cache: [const { Cell::new(None) }; CACHE],
-        });
-        self.run(Op::Apply, source, mapping, profile)
+        };
+        self.run(Op::Apply, Source::Resolver(&mut values), mapping, profile)
     }
 
     /// Sets every field of all livepatch sections of the object back to zero, the last section
@@ -288,7 +303,7 @@ impl Klp<'_> {
     fn run(
         &self,
         op: Op,
-        source: Source<'_>,
+        source: Source<'_, '_>,
         mapping: &mut dyn Mapping<'_>,
         profile: &Profile,
     ) -> Result<usize, Error> {
@@ -336,9 +351,9 @@ impl Klp<'_> {
 }
 
 /// The source of symbol values.
-enum Source<'p> {
+enum Source<'s, 'p> {
     /// The resolver.
-    Resolver(Resolved<'p>),
+    Resolver(&'s mut Resolved<'p>),
     /// The symbol table, where an earlier pass has stored them.
     Symtab(SymtabValues<'p>),
 }
@@ -410,7 +425,7 @@ impl ValueSource for Resolved<'_> {
 /// The livepatch sections of an object.
 struct KlpSections<'p, 's, 'a, 'm> {
     klp: &'p Klp<'a>,
-    source: Source<'s>,
+    source: Source<'p, 's>,
     mapping: &'p mut dyn Mapping<'m>,
     rules: RelocFlags,
 }
@@ -433,7 +448,7 @@ impl Sections for KlpSections<'_, '_, '_, '_> {
     fn section(&mut self, index: u32, report: &mut Report) -> Result<Option<(Pass<'_>, Target<'_>)>, Failed> {
         let Some(section) = self.klp.section(index, self.mapping, report)? else { return Ok(None) };
         let values = match &self.source {
-            Source::Resolver(values) => Values::Source { count: values.symbols.len(), source: values },
+            Source::Resolver(values) => Values::Source { count: values.symbols.len(), source: &**values },
             Source::Symtab(values) => Values::Symtab(*values),
         };
         let pass = Pass { table: section.table, values, rules: self.rules };

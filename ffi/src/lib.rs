@@ -18,7 +18,6 @@
 
 mod callbacks;
 mod error;
-mod image;
 mod layout;
 mod memory;
 mod panic;
@@ -33,6 +32,8 @@ mod status;
 mod names;
 
 mod relocate;
+
+mod image;
 
 mod sechdrs;
 
@@ -52,6 +53,7 @@ mod index;
 
 pub use describe::*;
 pub use findings::*;
+pub use image::*;
 pub use index::*;
 pub use klp_names::*;
 pub use late::*;
