@@ -18,7 +18,7 @@ static struct {
 } w, before;
 static const char section_names[] = "\0.klp.rela.obj.";
 static struct known known[COUNT];
-static char texts[COUNT][8];
+static char texts[COUNT][2];
 static const struct relakit_writer *given_writer;
 static struct field fields[2 * ENTRIES];
 static uint32_t sections;
@@ -51,13 +51,13 @@ static void reset(void)
     header(LATE2, SHT_RELA, late, here(w.late[1]), sizeof w.late[1], DATA_);
     header(SYMTAB, SHT_SYMTAB, 0, here(w.symbols), sizeof w.symbols, 0);
     for (uint32_t i = 1; i < SYMBOLS; i++) {
-        snprintf(texts[i - 1], sizeof texts[i - 1], "s%u", i % 100);
+        texts[i - 1][0] = (char)('a' + i);
         known[i - 1].object = "obj";
         known[i - 1].name = texts[i - 1];
         known[i - 1].values[0] = UINT64_C(0x1000) * i;
         w.symbols[i].st_name = 24 * i;
         w.symbols[i].st_shndx = RELAKIT_SHN_LIVEPATCH;
-        snprintf(w.strings + 24 * i, 24, ".klp.sym.obj.%s,1", texts[i - 1]);
+        snprintf(w.strings + 24 * i, 24, ".klp.sym.obj.%c,1", texts[i - 1][0]);
     }
     for (uint32_t section = 0; section < 2; section++)
         for (uint32_t i = 0; i < ENTRIES; i++) {
