@@ -62,7 +62,7 @@ def shaped(how, sections, symbols=(), fails=(0, 0), lies=None, lie_at=0, flags=0
 
 
 # Where the parts of the arena of `Shape` are.
-SYMTAB, VALUES, SECTION_NAMES, SYMBOL_NAMES, HEADERS = 640, 808, 864, 920, 1016
+SYMTAB, SECTION_NAMES, SYMBOL_NAMES, HEADERS = 640, 808, 864, 960
 ORDINARY, LIVEPATCH = 1, 2
 
 
@@ -88,7 +88,6 @@ def level_2(how_name, hooked):
     near, changes = [FAR], [(9, 0), (0xE0, 0)]
     for what, where, entries, symbols in (
         ("symbols", SYMTAB, [entry(R64, 2, at(32), 0xC1), entry(R64, 1, at(56))], changes),
-        ("values", VALUES, [entry(R64, 2, at(8), 0x90), entry(R64, 1, at(16))], changes),
         ("section-names", SECTION_NAMES, [entry(R64, 1, at(40))] * 2, near),
         ("symbol-names", SYMBOL_NAMES, [entry(R64, 1, at(80))] * 2, near),
         ("headers", HEADERS, [entry(R64, 1, 0), entry(R64, 1, at(8)), entry(R64, 1, 0)], near),
@@ -97,6 +96,23 @@ def level_2(how_name, hooked):
         for kind, prefix, flags in ((ORDINARY, "", how), (LIVEPATCH, "klp-", klp)):
             sections = [table(kind, 2, entries), alias(where)]
             seed("ffi", name(f"{prefix}target-is-{what}"), shaped(flags, sections, symbols))
+
+
+def level_2_without_count():
+    """The number of headers is unknown: the target comes before the symbol table, or is refused."""
+    one = [entry(R64, 1, 0), entry(R64, 2, at(8))]
+    unknown = 0x40
+    for name, sections in (
+        ("honest", [table(ORDINARY, 2, one), data()]),
+        ("target-is-headers", [table(ORDINARY, 2, one), alias(HEADERS)]),
+        ("target-is-the-last-header", [table(ORDINARY, 2, one), alias(HEADERS + 8 * 64)]),
+        ("target-is-symbol-names", [[ORDINARY, 0xFA, 1, *one[0]]]),
+        ("target-does-not-exist", [[ORDINARY, 0xFB, 1, *one[0]]]),
+        ("no-relocations", [data()]),
+    ):
+        seed("ffi", f"aliased-count-unknown-{name}", shaped(0, sections, [FAR, (0x70, 0)], flags=unknown))
+        seed("ffi", f"aliased-count-unknown-{name}-behind-a-writer",
+             shaped(2, sections, [FAR, (0x70, 0)], flags=unknown))
 
 
 def level_2_writers():
@@ -365,6 +381,7 @@ if __name__ == "__main__":
     both(level_2)
     both(level_3)
     level_1_others()
+    level_2_without_count()
     level_2_writers()
     module()
     orders()
