@@ -1217,8 +1217,8 @@ struct relakit_sechdrs {
     const char *shstrtab;
     /**
      * Size of `shstrtab` in bytes. Names end with NUL, so it may be any upper bound of readable
-     * memory, for example the number of bytes up to the end of the memory block that contains the
-     * names.
+     * memory that contains neither the symbol table nor a target, for example up to the end of the
+     * module's data.
      */
     size_t shstrtab_size;
     /**

@@ -40,8 +40,8 @@ pub struct relakit_sechdrs {
     /// The section names. relakit_klp_apply and relakit_klp_clear read them.
     pub shstrtab: *const c_char,
     /// Size of `shstrtab` in bytes. Names end with NUL, so it may be any upper bound of readable
-    /// memory, for example the number of bytes up to the end of the memory block that contains the
-    /// names.
+    /// memory that contains neither the symbol table nor a target, for example up to the end of the
+    /// module's data.
     pub shstrtab_size: usize,
     /// The symbol names. relakit_klp_apply reads them.
     pub strtab: *const c_char,
