@@ -146,6 +146,10 @@ def level_2_writers():
         sections = [table(ORDINARY, 2, [entry(R64, 1, 0), entry(PC32, 2, at(8))]), data()]
         seed("ffi", f"aliased-writer-fails-at-{fails}",
              shaped(2, sections, [FAR, (0x70, 0)], fails=(fails, 0)))
+    for fails in range(1, 10):
+        sections = [table(LIVEPATCH, 2, [entry(R64, 1, 0), entry(PC32, 2, at(8))]), data()]
+        seed("ffi", f"aliased-klp-writer-fails-at-{fails}",
+             shaped(3, sections, [FAR, (0x70, 0)], fails=(fails, 0)))
     for shndx, name in ((0xFF, "undefined"), (0xFE, "weak"), (0, "livepatch")):
         symbols = [(0xE0, shndx)]
         unused = [table(ORDINARY, 2, [entry(NONE, 1, 0)])]
@@ -315,9 +319,9 @@ def apply():
 
 
 # Files, of which the tables are made by hand.
-def elf(sections):
+def elf(sections, symbols=bytes(24), strings=b"\0"):
     """A module of these sections: name, type, flags, bytes, sh_link, sh_info, sh_offset, sh_size, sh_name."""
-    sections = [("", 0, 0, b""), *sections, (".symtab", 2, 0, bytes(24)), (".strtab", 3, 0, b"\0"),
+    sections = [("", 0, 0, b""), *sections, (".symtab", 2, 0, symbols), (".strtab", 3, 0, strings),
                 (".shstrtab", 3, 0, b"")]
     names, file, headers = b"\0", bytearray(64), []
     count = len(sections)
@@ -339,6 +343,23 @@ def elf(sections):
     file[:16] = b"\x7fELF\2\1\1" + bytes(9)
     struct.pack_into("<HHIQQQIHHHHHH", file, 16, 1, 62, 1, 0, 0, table_at, 0, 64, 0, 0, 64, count, count - 1)
     return bytes(file) + b"".join(headers)
+
+
+def many_livepatch_symbols():
+    """More livepatch symbols than a pass caches, each used twice."""
+    count, strings, symbols, entries = 20, b"\0", bytes(24), b""
+    for index in range(1, count + 1):
+        symbols += struct.pack("<IBBHQQ", len(strings), 0x10, 0, 0xFF20, 0, 0)
+        strings += f".klp.sym.m.a{index},1\0".encode()
+    for at in range(2 * count):
+        entries += struct.pack("<QQq", 8 * at, (at % count + 1) << 32 | 1, at)
+    sections = [(".data", 1, 3, bytes(16 * count)), (".klp.rela.m..data", 4, 0x100002, entries, 0, 1)]
+    file = elf(sections, symbols, strings)
+    for how, flags in (("plain", 4), ("behind-a-writer", 6)):
+        for fails in (0, 3):
+            seed("ffi", f"many-livepatch-symbols-{how}-fails-{fails}", bytes([1, 3, flags, 0, 2, fails, 0, 0, 0]) + file)
+    for how, flags in (("plain", 0x28), ("behind-a-writer", 0x2A)):
+        seed("ffi", f"count-unknown-{how}", bytes([1, 3, flags, 0, 2, 0, 0, 0, 0]) + file)
 
 
 def files():
@@ -386,4 +407,5 @@ if __name__ == "__main__":
     module()
     orders()
     apply()
+    many_livepatch_symbols()
     files()

@@ -12,6 +12,7 @@ use super::take;
 use core::mem::size_of;
 use core::ptr;
 use mapped::{Image, Mapped, span};
+use relakit::Resolver;
 use relakit::abi::{SHT_RELA, SYM_SIZE};
 use relakit::elf::Strings;
 use relakit::reloc::{RelocFlags, SymtabValues};
@@ -166,6 +167,26 @@ impl Case {
         assert_eq!(c_names.asked(), rust_names.asked());
     }
 
+    /// Each value that a pass has stored is the one that the resolver has for the symbol's name.
+    fn values_are_those_of_the_names(
+        &self,
+        before: &[[u8; SYM_SIZE]],
+        after: &[[u8; SYM_SIZE]],
+        strings: &[u8],
+    ) {
+        for (symbol, stored) in before.iter().zip(after).filter(|(before, after)| before != after) {
+            let at = u32::from_le_bytes([symbol[0], symbol[1], symbol[2], symbol[3]]) as usize;
+            let text = strings[at..].split(|byte| *byte == 0).next().unwrap_or_default();
+            let mut parts =
+                text.strip_prefix(b".klp.sym.").expect("a livepatch symbol").splitn(2, |byte| *byte == b'.');
+            let (object, rest) = (parts.next().unwrap_or_default(), parts.next().expect("a name"));
+            let name = rest.split(|byte| *byte == b',').next().unwrap_or_default();
+            let found = Names::new(self.salt).nth_symbol(object, name, 1);
+            let value = found.expect("it succeeded").expect("it was found");
+            assert_eq!(stored[8..16], value.to_le_bytes(), "{}", text.escape_ascii());
+        }
+    }
+
     fn klp_through_c(
         &self,
         mapped: &mut Mapped,
@@ -225,6 +246,9 @@ impl Case {
             }
             false => klp.clear(SymtabValues::from_entries(&symbols), mapped, &profile),
         };
+        if result.is_ok() && applies {
+            self.values_are_those_of_the_names(mapped.symbols(self.symindex), &symbols, &symbol_names);
+        }
         mapped.symbols(self.symindex).copy_from_slice(&symbols);
         result.map(|sections| sections as u32).map_err(of_core)
     }

@@ -264,9 +264,9 @@ impl Shape {
 
     fn one_section(&self, applies: bool, writer: *const relakit_writer) -> Result<i32, Told> {
         let options = options(self.flags, self.profile);
-        let section_count = match self.headers_used() {
-            HEADERS => HEADERS as u32,
-            _ => RELAKIT_SECTION_COUNT_UNKNOWN,
+        let section_count = match self.target_of_unknown_count() {
+            Some(_) => RELAKIT_SECTION_COUNT_UNKNOWN,
+            None => HEADERS as u32,
         };
         let image = relakit_sechdrs { section_count, ..self.sechdrs() };
         let before = self.arena.bytes();
@@ -286,15 +286,17 @@ impl Shape {
         section.name == NAMES_AT[if self.is_vmlinux { 1 } else { 0 }]
     }
 
-    /// How many headers the call for one section uses: all, unless it is not told their number.
-    /// Then the target must have a header.
-    pub fn headers_used(&self) -> usize {
+    /// The section index of the target if the call for one section is not told the number of
+    /// headers. Then it must be the index of a header.
+    fn target_of_unknown_count(&self) -> Option<u32> {
         let section = self.headers[self.relsec as usize];
         let target = if section.kind == SHT_RELA { section.info } else { 0 };
-        match self.is_unknown && (target as usize) < HEADERS {
-            true => target.max(SYMTAB) as usize + 1,
-            false => HEADERS,
-        }
+        Some(target).filter(|target| self.is_unknown && (*target as usize) < HEADERS)
+    }
+
+    /// How many headers the call reads.
+    pub fn headers_used(&self) -> usize {
+        self.target_of_unknown_count().map_or(HEADERS, |target| target.max(SYMTAB) as usize + 1)
     }
 
     fn sechdrs(&self) -> relakit_sechdrs {
