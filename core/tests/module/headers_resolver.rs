@@ -33,7 +33,7 @@ fn many_symbols() -> (Builder, Names) {
 }
 
 const fn entry_type(at: u64) -> u32 {
-    if at % 3 == 0 { R_32S } else { R_64 }
+    if at.is_multiple_of(3) { R_32S } else { R_64 }
 }
 
 /// What a resolver says instead of the truth.
