@@ -28,10 +28,10 @@ impl Klp<'_> {
     ///
     /// - `symbols` is the symbol table, and `strings` its string table. On success the call stores
     ///   the symbol values in `symbols`, where [`clear`](Self::clear) needs them.
-    /// - The resolver's `exported` is not called. Its `nth_symbol` may be asked several times for
-    ///   a symbol, because the call has no memory for the values of all symbols: for a check before
-    ///   the section is written, for each phase of the pass, and after all sections to store the
-    ///   value in `symbols`. It must return the same result each time.
+    /// - The resolver's `exported` is not called. The call has no memory for all values, so it can
+    ///   look up the symbol of a relocation several times: before the section is written, in each
+    ///   phase of the pass, and after all sections to store the value in `symbols`. The resolver must
+    ///   return the same result each time.
     ///
     /// # Errors
     /// - `BadSectionName`, `BadKlpSectionName`: the name of a livepatch section is malformed. It is
