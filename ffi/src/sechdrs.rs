@@ -110,21 +110,24 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 /// number of livepatch sections for `object`. It is 0 if the module has no section for `object`.
 /// Often this means that the name is misspelt.
 ///
-/// The function needs no memory from the caller, and stores only a few symbol values during the
-/// call. If the sections of `object` use more than 8 symbols, it can look a symbol up again: before
-/// the section is written, in each phase of the pass, and when it writes the symbol table. The
-/// resolver must return the same result each time. If it does not, the memory accesses remain
-/// inside of the targets and the symbol table, and one of these happens:
+/// The function needs no memory for the values: it stores at most 8 of them at a time, and looks a
+/// symbol up again when it needs another one. It can look up the symbol of a relocation up to three
+/// times in plain memory: before the section is written, while it is written, and when the symbol
+/// table is written. With a writer it is up to four times, and up to six times with a profile that
+/// ignores the content of fields. The resolver must return the same result each time. If it does
+/// not, the memory accesses remain inside of the targets and the symbol table, and one of these
+/// happens:
 /// - The call fails, for example with RELAKIT_ERR_UNKNOWN_SYMBOL for a symbol that the resolver has
-///   found before, and the sections are rolled back. If this happens in the last step, some symbols
-///   in the symbol table have their new values already.
+///   found before, and the sections are rolled back (if that is impossible,
+///   RELAKIT_ERR_NOT_UNDONE). If this happens in the last step, some symbols in the symbol table
+///   have their new values already.
 /// - The call succeeds, and a field has another value than the symbol table. relakit_klp_clear then
 ///   returns RELAKIT_ERR_TARGET_MISMATCH.
 ///
 /// relakit does not record which objects are applied. If the same object is applied twice, the
 /// fields are not zero, and the second call returns RELAKIT_ERR_TARGET_NOT_ZERO. The time is linear
-/// in the numbers of sections and symbols and in the sizes of the object's relocation sections. If
-/// sections share a table, it counts once for each.
+/// in the number of sections and in the sizes of the object's relocation sections. If sections share
+/// a table, it counts once for each.
 ///
 /// Two threads must not call the function for the same symbol table at the same time.
 ///

@@ -24,7 +24,7 @@ fn many_symbols() -> (Builder, Names) {
         names.set("a", &format!("s{index}"), &[value(index)]);
     }
     for target in targets {
-        let orders = (1..=SYMBOLS).chain((1..=SYMBOLS).rev());
+        let orders = (1..=SYMBOLS).chain(1..=SYMBOLS);
         let entries: Vec<_> =
             (0u64..).zip(orders).map(|(at, index)| (at * 8, index, entry_type(at), 1)).collect();
         builder.klp("a", target, &entries);
@@ -101,13 +101,24 @@ fn the_resolver_is_called_once_for_each_symbol_if_they_are_few() {
 }
 
 #[test]
+fn a_symbol_is_looked_up_at_most_as_often_as_documented_for_each_relocation() {
+    let (builder, names) = many_symbols();
+    let (world, filled) = resolved(&builder, names.clone());
+    let relocations = 2 * 2 * usize::try_from(SYMBOLS).unwrap();
+    for (profile, times) in [(Profile::LINUX_6_12, 3), (Profile::KEXEC, 6), (Profile::GRUB, 3)] {
+        let (_, all) = calls(&world, &filled, &names, profile);
+        assert_eq!(all, times * relocations);
+    }
+}
+
+#[test]
 fn many_symbols_have_the_values_of_the_resolver_in_the_fields_and_in_the_table() {
     let (builder, names) = many_symbols();
     let (world, filled) = resolved(&builder, names.clone());
     let mut image = Image::new(&world, filled.clone());
     assert_eq!(image.klp_apply("a", &mut names.clone()), Ok(2));
     for target in [1, 2] {
-        for (at, index) in (0u64..).zip((1..=SYMBOLS).chain((1..=SYMBOLS).rev())) {
+        for (at, index) in (0u64..).zip((1..=SYMBOLS).chain(1..=SYMBOLS)) {
             let field = image.mem.word(target, usize::try_from(at * 8).unwrap());
             let whole = value(index) + 1;
             let expected = if entry_type(at) == R_64 { whole } else { whole & 0xffff_ffff };
