@@ -56,7 +56,7 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
     }
     let read_last = special::finalize_order(profile.since).last();
     *count = count.wrapping_add(read_last.map_or(0, |special| special.name.len()));
-    *count = count.wrapping_add(module.retained_size(values)?);
+    *count = count.wrapping_add(loaded.retained_size());
     let mut late = loaded.retain(memory, values, kept)?;
     each(late.objects());
     black_box(late.object_at(*index));

@@ -107,7 +107,7 @@ fn rust_steps(
     let loaded = filled.early(&mut values, &mut Names)?;
     life.steps.push(Ok(relakit_linux::special::in_memory(&loaded).count() as u64));
     life.steps.extend(values.iter().map(|value| Ok(*value)));
-    let mut kept = vec![0; module.retained_size(&mut values)?];
+    let mut kept = vec![0; loaded.retained_size()];
     life.steps.push(Ok(kept.len() as u64));
     let mut late = loaded.retain(memory, &mut values, &mut kept)?;
     for object in objects(&module) {

@@ -96,7 +96,7 @@ fn rust_steps(
         life.note([u64::from(relakit_linux::special::of_section(&loaded, index).is_some())]);
     }
     life.note(values.iter().copied());
-    let size = module.retained_size(&mut values)?;
+    let size = loaded.retained_size();
     life.note([size as u64]);
     let mut kept = vec![0; size.saturating_sub(usize::from(choices.kept_short))];
     let mut late = loaded.retain(sections, &mut values, &mut kept)?;

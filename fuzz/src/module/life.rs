@@ -31,7 +31,7 @@ pub(super) fn run(plan: &Plan, bytes: &mut Bytes<'_>) {
     let mut values = vec![0; plan.symbols.len() + more];
     let Some(loaded) = life.load(&module, &mut values, bytes) else { return };
     life.model.retain();
-    let mut kept = vec![0x5a; module.retained_size(&mut values).unwrap() + more];
+    let mut kept = vec![0x5a; loaded.retained_size() + more];
     if let Some(short) = kept.len().checked_sub(1 + more) {
         let error = loaded.retain(&mut life.world, &mut values, &mut kept[..short]).unwrap_err();
         assert_eq!(error.kind, RetainedTooShort);
