@@ -217,23 +217,6 @@
 #define RELAKIT_WRITER_FOREIGN 1
 
 /**
- * relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
- */
-#define RELAKIT_MEMORY_PRESENT 1
-
-/**
- * relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
- * `bytes` must be NULL.
- */
-#define RELAKIT_MEMORY_WRITER 2
-
-/**
- * relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
- * instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
- */
-#define RELAKIT_MEMORY_SYMBOLS_AT 4
-
-/**
  * Success.
  */
 #define RELAKIT_OK 0
@@ -803,6 +786,11 @@
 #define RELAKIT_ABI 1
 
 /**
+ * The pointer is NULL, or not a state that relakit_module_init made.
+ */
+#define RELAKIT_STAGE_NONE 0
+
+/**
  * relakit_module_init has read and checked the file.
  */
 #define RELAKIT_STAGE_PARSED 1
@@ -828,6 +816,11 @@
 #define RELAKIT_STAGE_LATE 5
 
 /**
+ * A call with this module is in progress: a callback runs.
+ */
+#define RELAKIT_STAGE_BUSY 6
+
+/**
  * Upper limit of relakit_module_size() in bytes, in every version with this RELAKIT_ABI. Use it
  * for buffers whose size must be known at compile time.
  */
@@ -839,11 +832,77 @@
 #define RELAKIT_MODULE_ALIGN 8
 
 /**
+ * relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
+ */
+#define RELAKIT_MEMORY_PRESENT 4096
+
+/**
+ * relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
+ * `bytes` must be NULL.
+ */
+#define RELAKIT_MEMORY_WRITER 8192
+
+/**
+ * relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
+ * instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
+ */
+#define RELAKIT_MEMORY_SYMBOLS_AT 16384
+
+/**
  * Sentinel in the values of relakit_module_early for a symbol whose section has no memory. A real
  * symbol may have the same value, so check the section of a matching symbol too. As an address the
  * number is not canonical.
  */
 #define RELAKIT_UNASSIGNED 6829444952116690944
+
+/**
+ * Code: executable sections.
+ */
+#define RELAKIT_GROUP_TEXT 0
+
+/**
+ * Constants: sections that are neither executable nor writable.
+ */
+#define RELAKIT_GROUP_RODATA 1
+
+/**
+ * Data that can be made read-only after the module's init function: .data..ro_after_init,
+ * __jump_table, and writable sections with SHF_RO_AFTER_INIT.
+ */
+#define RELAKIT_GROUP_RO_AFTER_INIT 2
+
+/**
+ * Other writable sections.
+ */
+#define RELAKIT_GROUP_DATA 3
+
+/**
+ * Code that can be freed after the init function: executable sections whose names begin with
+ * ".init".
+ */
+#define RELAKIT_GROUP_INIT_TEXT 4
+
+/**
+ * Writable data that can be freed after the init function: writable sections whose names begin
+ * with ".init", and the template of the per-CPU data.
+ */
+#define RELAKIT_GROUP_INIT_DATA 5
+
+/**
+ * Constants that can be freed after the init function: other sections whose names begin with
+ * ".init".
+ */
+#define RELAKIT_GROUP_INIT_RODATA 6
+
+/**
+ * Number of groups.
+ */
+#define RELAKIT_GROUP_COUNT 7
+
+/**
+ * Size of a buffer for the name of a patched object, with its NUL.
+ */
+#define RELAKIT_OBJECT_NAME_SIZE 56
 
 /**
  * The section holds no relocations.
@@ -1283,13 +1342,23 @@ struct relakit_resolver {
 };
 
 /**
+ * Stage of a module: a RELAKIT_STAGE_ number. It says which functions are allowed.
+ */
+typedef uint32_t relakit_stage;
+
+/**
+ * Flags of struct relakit_section_memory: RELAKIT_MEMORY_.
+ */
+typedef uint32_t relakit_memory_flags;
+
+/**
  * The memory of one section. All members are 0 if the section has none.
  */
 struct relakit_section_memory {
     /**
      * RELAKIT_MEMORY_PRESENT and other flags, or 0.
      */
-    uint32_t flags;
+    relakit_memory_flags flags;
     /**
      * Must be 0.
      */
@@ -1322,8 +1391,11 @@ struct relakit_section_memory {
  * sections that use a writer.
  *
  * If the memory of a section overlaps the file, the state, the retained state, the array or
- * another buffer of the call, the function returns RELAKIT_ERR_OVERLAP. The memory of two sections
- * must not overlap; relakit does not check this.
+ * another buffer of the call, the function returns RELAKIT_ERR_OVERLAP.
+ *
+ * The memory of two sections must not overlap. relakit does not check this, because a check needs
+ * time that is quadratic in the number of sections, or memory to sort them. The sections that
+ * relakit_module_layout places do not overlap.
  */
 struct relakit_memory {
     /**
@@ -1349,6 +1421,46 @@ struct relakit_memory {
 };
 
 /**
+ * A group of sections: a range of the arena that needs the same page protection.
+ */
+struct relakit_group {
+    /**
+     * Offset of the first byte in the arena, a multiple of the page size.
+     */
+    uint64_t offset;
+    /**
+     * Size in bytes, a multiple of the page size. 0 if the module has no byte in this group.
+     */
+    uint64_t size;
+};
+
+/**
+ * The layout of a module in one arena.
+ */
+struct relakit_layout {
+    /**
+     * sizeof(struct relakit_layout), set by the caller.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Size of the arena in bytes, a multiple of the page size. At most 2^63 - 1.
+     */
+    uint64_t size;
+    /**
+     * Alignment of the arena's run-time address: a power of two, at least the page size.
+     */
+    uint64_t align;
+    /**
+     * The groups, by RELAKIT_GROUP_ number. Their offsets ascend.
+     */
+    struct relakit_group groups[RELAKIT_GROUP_COUNT];
+};
+
+/**
  * Numbers that describe a module.
  */
 struct relakit_module_info {
@@ -1366,7 +1478,7 @@ struct relakit_module_info {
      */
     uint32_t symbol_count;
     /**
-     * Section index of the symbol table.
+     * Section index of the symbol table. 0 if the module has none.
      */
     uint32_t symbols_section;
     /**
@@ -1381,6 +1493,16 @@ struct relakit_module_info {
 };
 
 /**
+ * Flags of struct relakit_section: RELAKIT_SECTION_.
+ */
+typedef uint32_t relakit_section_flags;
+
+/**
+ * Class of a section: when its relocations are applied. A RELAKIT_CLASS_ number.
+ */
+typedef uint32_t relakit_section_class;
+
+/**
  * One section of a module. The pointers point into the file, except for `reason` and an empty
  * name.
  */
@@ -1392,7 +1514,7 @@ struct relakit_section {
     /**
      * RELAKIT_SECTION_IN_MEMORY and other flags, or 0.
      */
-    uint32_t flags;
+    relakit_section_flags flags;
     /**
      * sh_type.
      */
@@ -1400,7 +1522,7 @@ struct relakit_section {
     /**
      * A RELAKIT_CLASS_ number.
      */
-    uint32_t section_class;
+    relakit_section_class section_class;
     /**
      * For relocations, the section index of the target: sh_info, which may be invalid for
      * RELAKIT_CLASS_SKIPPED and RELAKIT_CLASS_MALFORMED. Otherwise 0.
@@ -1474,9 +1596,9 @@ struct relakit_symbol {
      */
     uint32_t st_info;
     /**
-     * 0.
+     * Index of the symbol in the symbol table.
      */
-    uint32_t reserved;
+    uint32_t index;
     /**
      * Name of the symbol, ended by NUL.
      */
@@ -1498,6 +1620,11 @@ struct relakit_symbol {
 };
 
 /**
+ * When Linux first reads a special section: a RELAKIT_READ_ number.
+ */
+typedef uint32_t relakit_read_at;
+
+/**
  * A special section: a section that Linux recognises by its name. Several Linux versions can have
  * the same rules, see `profile` in struct relakit_options. Then the members describe the oldest of
  * them. With a profile that is not of Linux, they describe the oldest version that relakit knows.
@@ -1510,7 +1637,7 @@ struct relakit_special {
     /**
      * When Linux first reads the section: a RELAKIT_READ_ number.
      */
-    uint32_t read_at;
+    relakit_read_at read_at;
     /**
      * Size of each entry in bytes. 0 if it is not fixed.
      */
@@ -2011,7 +2138,8 @@ size_t relakit_module_align(void);
  * RELAKIT_ERR_BAD_NAME_TABLE         the section name table is missing, is not a string table or
  *                                    does not end with NUL;
  * RELAKIT_ERR_BAD_SECTION_NAME       a section name is outside the section name table;
- * RELAKIT_ERR_NO_SYMBOL_TABLE        the file has no symbol table;
+ * RELAKIT_ERR_NO_SYMBOL_TABLE        profiles of Linux, Xen and FreeBSD: the file has no symbol
+ *                                    table;
  * RELAKIT_ERR_MANY_SYMBOL_TABLES     the file has several symbol tables;
  * RELAKIT_ERR_BAD_STRING_TABLE       the string table of the symbols is missing, or the profile
  *                                    does not accept it;
@@ -2039,10 +2167,10 @@ relakit_status relakit_module_init(void *memory,
                                    struct relakit_error *error);
 
 /**
- * Returns the stage of a module, a RELAKIT_STAGE_ number, or RELAKIT_ERR_NOT_A_MODULE_STATE,
- * RELAKIT_ERR_BUSY, RELAKIT_ERR_NULL or RELAKIT_ERR_LENGTH. Every stage allows the call.
+ * Returns the stage of a module. If `module` is NULL or not a state, it is RELAKIT_STAGE_NONE. If a
+ * callback of a call with this module asks, it is RELAKIT_STAGE_BUSY.
  */
-relakit_status relakit_module_stage(struct relakit_module *module);
+relakit_stage relakit_module_stage(const struct relakit_module *module);
 
 /**
  * Checks the memory that the caller provides for the sections. It writes nothing to that memory
@@ -2138,20 +2266,60 @@ relakit_status relakit_module_early(struct relakit_module *module,
                                     struct relakit_error *error);
 
 /**
- * Returns in *size the number of bytes that relakit_module_retain needs. Late sections are
- * livepatch sections for modules. The size is 0 if the module has none.
+ * Computes where each section is if all sections are in one arena, and fills `sections` for struct
+ * relakit_memory.
  *
- * `scratch` is a caller-provided buffer of `count` entries, at least one for each symbol. The call
- * overwrites it.
+ * - First call: `sections` is NULL and `count` is 0. The function fills only *layout, and does not
+ *   use `arena` and `address`. The caller then allocates layout->size bytes.
+ * - Second call: `arena` has layout->size bytes, and `address` is its run-time address, a multiple
+ *   of layout->align. `sections` is an array of `count` elements, at least one for each section.
+ *   The function writes all elements. If `arena` is NULL and layout->size is not 0, all sections
+ *   are behind the writer of struct relakit_memory (RELAKIT_MEMORY_WRITER).
+ *
+ * `page_size` is a power of two. Each group begins at a multiple of it. 0 means that groups are not
+ * aligned to pages. Within a group, sections are in the order of the file, and each is aligned to
+ * its sh_addralign.
+ *
+ * The groups are those of Linux 6.4 and later (layout_sections, module_init_section). An executable
+ * section is code even if it is also writable. Sections that are not in memory while the module
+ * runs have no part of the arena; their elements are 0.
+ *
+ * Per-CPU data: the element of section relakit_module_info.per_cpu_section is the caller's matter,
+ * because the values of its symbols are offsets. After the second call, set
+ * RELAKIT_MEMORY_SYMBOLS_AT and `symbols_at`. With profiles that relocate the template (from
+ * RELAKIT_LINUX(6, 16) on), the template is in RELAKIT_GROUP_INIT_DATA. With older profiles of Linux it
+ * has no part of the arena: also set RELAKIT_MEMORY_PRESENT, `bytes`, `size` and `address`.
+ *
+ * The function writes nothing to the arena and does not change the stage. The time is linear in
+ * the number of sections.
  *
  * Stages: every stage before RELAKIT_STAGE_LATE.
  *
  * Returns RELAKIT_OK or:
- * RELAKIT_ERR_VALUES_TOO_SHORT  `count` is less than the number of symbols.
+ * RELAKIT_ERR_BAD_ALIGNMENT       sh_addralign of section error->section is not a power of two;
+ *                                 without a section, `page_size` is not;
+ * RELAKIT_ERR_LAYOUT_TOO_LARGE    the layout would have more than 2^63 - 1 bytes, or end after the
+ *                                 end of the address space;
+ * RELAKIT_ERR_ADDRESS_MISALIGNED  `address` is not a multiple of layout->align;
+ * RELAKIT_ERR_LENGTH              `count` is less than the number of sections, which is
+ *                                 error->limit.
+ */
+relakit_status relakit_module_layout(struct relakit_module *module,
+                                     void *arena,
+                                     uint64_t address,
+                                     uint64_t page_size,
+                                     struct relakit_section_memory *sections,
+                                     size_t count,
+                                     struct relakit_layout *layout,
+                                     struct relakit_error *error);
+
+/**
+ * Returns in *size the number of bytes that relakit_module_retain needs. Late sections are
+ * livepatch sections for modules. The size is 0 if the module has none.
+ *
+ * Stage: RELAKIT_STAGE_LOADED.
  */
 relakit_status relakit_module_retained_size(struct relakit_module *module,
-                                            uint64_t *scratch,
-                                            size_t count,
                                             size_t *size,
                                             struct relakit_error *error);
 
@@ -2185,13 +2353,13 @@ relakit_status relakit_module_retain(struct relakit_module *module,
                                      struct relakit_error *error);
 
 /**
- * Returns the patched object of a late section.
+ * Copies the name of the patched object of a late section to `object`.
  *
  * `late_index` counts the late sections from 0. Sections with a malformed name have no object and
- * are not counted. *object points to the name in the retained state. The name has *object_len
- * bytes and does not end with NUL. For relakit_module_coming, copy it and add a NUL. *live is 1 if
- * the object's relocations are applied, otherwise 0. An object with several sections is returned
- * several times.
+ * are not counted. `object` is a buffer of RELAKIT_OBJECT_NAME_SIZE bytes. The name ends with NUL,
+ * so that relakit_module_coming and relakit_module_going take it. *live is 1 if the object's
+ * relocations are applied, otherwise 0; `live` may be NULL. An object with several sections is
+ * returned several times.
  *
  * Stage: RELAKIT_STAGE_LATE. The time is logarithmic in the number of late sections.
  *
@@ -2200,8 +2368,7 @@ relakit_status relakit_module_retain(struct relakit_module *module,
  */
 relakit_status relakit_module_object(struct relakit_module *module,
                                      uint32_t late_index,
-                                     const char **object,
-                                     size_t *object_len,
+                                     char *object,
                                      uint32_t *live,
                                      struct relakit_error *error);
 
@@ -2317,6 +2484,25 @@ relakit_status relakit_module_symbol(struct relakit_module *module,
                                      uint32_t symbol_index,
                                      struct relakit_symbol *symbol,
                                      struct relakit_error *error);
+
+/**
+ * Fills *symbol with the description of the symbol `name`: the first global or weak symbol of this
+ * name that the module defines, or else the first local one. Its value is at symbol->index in the
+ * values array of relakit_module_early.
+ *
+ * `name` ends with NUL. A name of more than 4096 bytes is not found. Symbols of the types
+ * STT_SECTION and STT_FILE, and common and livepatch symbols, do not count. The time is linear in
+ * the number of symbols.
+ *
+ * Stages: every stage before RELAKIT_STAGE_LATE.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_NOT_FOUND  the module defines no symbol of this name.
+ */
+relakit_status relakit_module_find_symbol(struct relakit_module *module,
+                                          const char *name,
+                                          struct relakit_symbol *symbol,
+                                          struct relakit_error *error);
 
 /**
  * Fills *special with the description of the section with index `section_index`, if it is a

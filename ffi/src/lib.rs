@@ -20,7 +20,6 @@ mod callbacks;
 mod error;
 mod image;
 mod layout;
-mod memory;
 mod panic;
 mod pointers;
 mod sechdrs_memory;
@@ -38,7 +37,11 @@ mod sechdrs;
 
 mod state;
 
+mod memory;
+
 mod module;
+
+mod arena;
 
 mod late;
 
@@ -50,11 +53,13 @@ mod findings;
 
 mod index;
 
+pub use arena::*;
 pub use describe::*;
 pub use findings::*;
 pub use index::*;
 pub use klp_names::*;
 pub use late::*;
+pub use memory::*;
 pub use module::*;
 pub use names::*;
 pub use relocate::*;
