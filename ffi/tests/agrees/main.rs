@@ -219,7 +219,7 @@ fn c_steps(
     life.steps.push(Ok(specials));
     life.steps.extend(values.iter().map(|value| Ok(*value)));
     let mut size = 0;
-    call!(relakit_module_retained_size(module, values.as_mut_ptr(), values.len(), &raw mut size))?;
+    call!(relakit_module_retained_size(module, &raw mut size))?;
     life.steps.push(Ok(size as u64));
     let mut kept = vec![0u8; size];
     call!(relakit_module_retain(

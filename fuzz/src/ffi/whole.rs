@@ -191,7 +191,7 @@ fn c_steps(
     }
     life.note(values.iter().copied());
     let mut size = 0;
-    c!(relakit_module_retained_size(module, values.as_mut_ptr(), count, &raw mut size))?;
+    c!(relakit_module_retained_size(module, &raw mut size))?;
     life.note([size as u64]);
     let mut kept = vec![0u8; size.saturating_sub(usize::from(choices.kept_short))];
     let (lent, lent_size) = (kept.as_mut_ptr().cast(), kept.len());
