@@ -69,7 +69,8 @@ impl Slot {
 
     /// What the module consists of, until its file is gone.
     pub fn tell(&mut self, index: u8, wrong: u8) {
-        let (module, index) = (self.module(), u32::from(index));
+        let (module, page) = (self.module(), u64::from(index) << 8);
+        let index = u32::from(index);
         // The caller's struct has one byte too few, the bytes of ours, or those of a newer one.
         macro_rules! ask {
             ($function:ident($($argument:expr),*) -> $kind:ident of $size:literal, $member:ident) => {{
@@ -90,6 +91,8 @@ impl Slot {
             ask!(relakit_module_section(index) -> relakit_section of 104, name_len),
             ask!(relakit_module_symbol(index) -> relakit_symbol of 48, name_len),
             ask!(relakit_module_special(index) -> relakit_special of 16, read_at),
+            ask!(relakit_module_find_symbol(c"f".as_ptr()) -> relakit_symbol of 48, name_len),
+            ask!(relakit_module_layout(ptr::null_mut(), 1, page, ptr::null_mut(), 0) -> relakit_layout of 136, size),
         ];
         let has_file = !matches!(self.stage, None | Some(RELAKIT_STAGE_LATE));
         assert!(!has_file || wrong != 0 || answers[0] == Ok(RELAKIT_OK), "{answers:?}");

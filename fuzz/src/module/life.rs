@@ -19,6 +19,9 @@ pub(super) fn run(plan: &Plan, bytes: &mut Bytes<'_>) {
     let module = Module::parse(&file, plan.profile).unwrap_or_else(|error| panic!("{error}"));
     let spots = spots(plan, &errors);
     let model = Model::new(file::Module::read(&file, (&plan.profile).into()), spots.clone());
+    if !plan.has_many {
+        super::layout::check(&module);
+    }
     symbols_are_where_the_model_says(plan, &module, &model);
     if plan.has_many {
         // A life would take half a second.

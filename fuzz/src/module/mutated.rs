@@ -147,6 +147,7 @@ fn differs_in(before: &[Vec<u8>], world: &World<'_>, fields: &[Vec<bool>]) {
 /// Takes a file through a module's life, as far as it goes.
 pub(crate) fn live(file: &[u8], profile: Profile, bytes: &mut Bytes<'_>) {
     let Ok(module) = Module::parse(file, profile) else { return };
+    super::layout::check(&module);
     let errors = Faults::default();
     let mut world = world(&module, &errors);
     let answers = Hashed { seed: bytes.byte() };
