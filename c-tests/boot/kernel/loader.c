@@ -29,7 +29,7 @@ static relakit_status place(struct module *module, struct relakit_error *error)
     if (status != RELAKIT_OK)
         return status;
     if (!memory_take(layout.size, layout.align, &module->arena)) {
-        *error = (struct relakit_error){ .status = RELAKIT_ERR_LAYOUT_TOO_LARGE, .value = layout.size };
+        *error = (struct relakit_error){ .status = RELAKIT_ERR_NOT_ASSIGNED, .value = layout.size };
         return error->status;
     }
     status = relakit_module_layout(module->relakit, module->arena.bytes, module->arena.address, PAGE, module->places,
