@@ -163,9 +163,6 @@ typedef uint32_t relakit_error_has;
  */
 typedef uint32_t relakit_writer_flags;
 
-/** relakit_section_memory.flags: RELAKIT_MEMORY_ flags. */
-typedef uint32_t relakit_memory_flags;
-
 /**
  * Writes the low 32 bits of a PC32 or PLT32 value that does not fit its field, as Linux does.
  * Without this flag such a value is an error, as the psABI requires.
@@ -471,63 +468,6 @@ struct relakit_target {
     /** Run-time address of the first byte. */
     uint64_t address;
     /** Writer for memory that cannot be written directly, or NULL for plain memory. */
-    const struct relakit_writer *writer;
-};
-
-/**
- * relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
- */
-#define RELAKIT_MEMORY_PRESENT (0x1000U)
-/**
- * relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
- * `bytes` must be NULL.
- */
-#define RELAKIT_MEMORY_WRITER (0x2000U)
-/**
- * relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
- * instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
- */
-#define RELAKIT_MEMORY_SYMBOLS_AT (0x4000U)
-
-/** The memory of one section. All members are 0 if the section has none. */
-struct relakit_section_memory {
-    /** RELAKIT_MEMORY_PRESENT and other flags, or 0. */
-    relakit_memory_flags flags;
-    /** Must be 0. */
-    uint32_t reserved;
-    /** The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if `size` is 0. */
-    void *bytes;
-    /** Size in bytes. It must be the size of the section. */
-    uint64_t size;
-    /** Run-time address of the first byte. */
-    uint64_t address;
-    /** See RELAKIT_MEMORY_SYMBOLS_AT. Without this flag it must be 0. */
-    uint64_t symbols_at;
-};
-
-/**
- * The memory of a module's sections.
- *
- * The caller must pass the same addresses and sizes in every call for a module.
- * relakit_module_coming and relakit_module_going check this for the targets of their relocations;
- * the other functions check only the sizes. A section may be plain memory in one call and use a
- * writer in a later call, for example after its memory was made read-only. The caller must fill
- * sections that use a writer.
- *
- * If the memory of a section overlaps the file, the state, the retained state, the array or
- * another buffer of the call, the function returns RELAKIT_ERR_OVERLAP. The memory of two sections
- * must not overlap; relakit does not check this.
- */
-struct relakit_memory {
-    /** sizeof(struct relakit_memory). */
-    uint32_t struct_size;
-    /** Must be 0. */
-    uint32_t flags;
-    /** An array with one element for each section, by section index. */
-    const struct relakit_section_memory *sections;
-    /** Number of elements. Sections after the last element have no memory. */
-    size_t count;
-    /** Writer of the sections with RELAKIT_MEMORY_WRITER. May be NULL if there are none. */
     const struct relakit_writer *writer;
 };
 
@@ -881,16 +821,23 @@ relakit_status RELAKIT_CALL relakit_klp_clear(
  */
 struct relakit_module;
 
+/** Stage of a module: a RELAKIT_STAGE_ number. It says which functions are allowed. */
+typedef uint32_t relakit_stage;
+
+/** The pointer is NULL, or not a state that relakit_module_init made. */
+#define RELAKIT_STAGE_NONE (0U)
 /** relakit_module_init has read and checked the file. */
-#define RELAKIT_STAGE_PARSED (1)
+#define RELAKIT_STAGE_PARSED (1U)
 /** relakit_module_assign has checked the section memory. */
-#define RELAKIT_STAGE_ASSIGNED (2)
+#define RELAKIT_STAGE_ASSIGNED (2U)
 /** The sections have their content. */
-#define RELAKIT_STAGE_FILLED (3)
+#define RELAKIT_STAGE_FILLED (3U)
 /** The early relocations are applied. The special sections may be read. */
-#define RELAKIT_STAGE_LOADED (4)
+#define RELAKIT_STAGE_LOADED (4U)
 /** The file is no longer needed. Patched objects can be loaded and unloaded. */
-#define RELAKIT_STAGE_LATE (5)
+#define RELAKIT_STAGE_LATE (5U)
+/** A call with this module is in progress: a callback runs. */
+#define RELAKIT_STAGE_BUSY (6U)
 
 /**
  * Upper limit of relakit_module_size() in bytes, in every version with this RELAKIT_ABI. Use it
@@ -899,6 +846,73 @@ struct relakit_module;
 #define RELAKIT_MODULE_SIZE (512U)
 /** Alignment of the state of a module, in bytes. */
 #define RELAKIT_MODULE_ALIGN (8U)
+
+/* -------------------------------------------------------------------------------------------------
+ * Level 3: the section memory of a module.
+ * ---------------------------------------------------------------------------------------------- */
+
+/** Flags of struct relakit_section_memory: RELAKIT_MEMORY_. */
+typedef uint32_t relakit_memory_flags;
+
+/**
+ * relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
+ */
+#define RELAKIT_MEMORY_PRESENT (0x1000U)
+/**
+ * relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
+ * `bytes` must be NULL.
+ */
+#define RELAKIT_MEMORY_WRITER (0x2000U)
+/**
+ * relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
+ * instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
+ */
+#define RELAKIT_MEMORY_SYMBOLS_AT (0x4000U)
+
+/** The memory of one section. All members are 0 if the section has none. */
+struct relakit_section_memory {
+    /** RELAKIT_MEMORY_PRESENT and other flags, or 0. */
+    relakit_memory_flags flags;
+    /** Must be 0. */
+    uint32_t reserved;
+    /** The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if `size` is 0. */
+    void *bytes;
+    /** Size in bytes. It must be the size of the section. */
+    uint64_t size;
+    /** Run-time address of the first byte. */
+    uint64_t address;
+    /** See RELAKIT_MEMORY_SYMBOLS_AT. Without this flag it must be 0. */
+    uint64_t symbols_at;
+};
+
+/**
+ * The memory of a module's sections.
+ *
+ * The caller must pass the same addresses and sizes in every call for a module.
+ * relakit_module_coming and relakit_module_going check this for the targets of their relocations;
+ * the other functions check only the sizes. A section may be plain memory in one call and use a
+ * writer in a later call, for example after its memory was made read-only. The caller must fill
+ * sections that use a writer.
+ *
+ * If the memory of a section overlaps the file, the state, the retained state, the array or
+ * another buffer of the call, the function returns RELAKIT_ERR_OVERLAP.
+ *
+ * The memory of two sections must not overlap. relakit does not check this, because a check needs
+ * time that is quadratic in the number of sections, or memory to sort them. The sections that
+ * relakit_module_layout places do not overlap.
+ */
+struct relakit_memory {
+    /** sizeof(struct relakit_memory). */
+    uint32_t struct_size;
+    /** Must be 0. */
+    uint32_t flags;
+    /** An array with one element for each section, by section index. */
+    const struct relakit_section_memory *sections;
+    /** Number of elements. Sections after the last element have no memory. */
+    size_t count;
+    /** Writer of the sections with RELAKIT_MEMORY_WRITER. May be NULL if there are none. */
+    const struct relakit_writer *writer;
+};
 
 /* -------------------------------------------------------------------------------------------------
  * Level 3: a whole module, from its file to the early pass.
@@ -947,7 +961,8 @@ size_t RELAKIT_CALL relakit_module_align(void);
  * RELAKIT_ERR_BAD_NAME_TABLE         the section name table is missing, is not a string table or
  *                                    does not end with NUL;
  * RELAKIT_ERR_BAD_SECTION_NAME       a section name is outside the section name table;
- * RELAKIT_ERR_NO_SYMBOL_TABLE        the file has no symbol table;
+ * RELAKIT_ERR_NO_SYMBOL_TABLE        profiles of Linux, Xen and FreeBSD: the file has no symbol
+ *                                    table;
  * RELAKIT_ERR_MANY_SYMBOL_TABLES     the file has several symbol tables;
  * RELAKIT_ERR_BAD_STRING_TABLE       the string table of the symbols is missing, or the profile
  *                                    does not accept it;
@@ -972,10 +987,10 @@ relakit_status RELAKIT_CALL relakit_module_init(
     struct relakit_error *error);
 
 /**
- * Returns the stage of a module, a RELAKIT_STAGE_ number, or RELAKIT_ERR_NOT_A_MODULE_STATE,
- * RELAKIT_ERR_BUSY, RELAKIT_ERR_NULL or RELAKIT_ERR_LENGTH. Every stage allows the call.
+ * Returns the stage of a module. If `module` is NULL or not a state, it is RELAKIT_STAGE_NONE. If a
+ * callback of a call with this module asks, it is RELAKIT_STAGE_BUSY.
  */
-relakit_status RELAKIT_CALL relakit_module_stage(struct relakit_module *module);
+relakit_stage RELAKIT_CALL relakit_module_stage(const struct relakit_module *module);
 
 /**
  * Checks the memory that the caller provides for the sections. It writes nothing to that memory
@@ -1069,6 +1084,106 @@ relakit_status RELAKIT_CALL relakit_module_early(
     size_t count, const struct relakit_resolver *resolver, struct relakit_error *error);
 
 /* -------------------------------------------------------------------------------------------------
+ * Level 3: all sections of a module in one arena.
+ * ---------------------------------------------------------------------------------------------- */
+
+/** Code: executable sections. */
+#define RELAKIT_GROUP_TEXT (0U)
+/** Constants: sections that are neither executable nor writable. */
+#define RELAKIT_GROUP_RODATA (1U)
+/**
+ * Data that can be made read-only after the module's init function: .data..ro_after_init,
+ * __jump_table, and writable sections with SHF_RO_AFTER_INIT.
+ */
+#define RELAKIT_GROUP_RO_AFTER_INIT (2U)
+/** Other writable sections. */
+#define RELAKIT_GROUP_DATA (3U)
+/**
+ * Code that can be freed after the init function: executable sections whose names begin with
+ * ".init".
+ */
+#define RELAKIT_GROUP_INIT_TEXT (4U)
+/**
+ * Writable data that can be freed after the init function: writable sections whose names begin
+ * with ".init", and the template of the per-CPU data.
+ */
+#define RELAKIT_GROUP_INIT_DATA (5U)
+/**
+ * Constants that can be freed after the init function: other sections whose names begin with
+ * ".init".
+ */
+#define RELAKIT_GROUP_INIT_RODATA (6U)
+/** Number of groups. */
+#define RELAKIT_GROUP_COUNT (7U)
+
+/** A group of sections: a range of the arena that needs the same page protection. */
+struct relakit_group {
+    /** Offset of the first byte in the arena, a multiple of the page size. */
+    uint64_t offset;
+    /** Size in bytes, a multiple of the page size. 0 if the module has no byte in this group. */
+    uint64_t size;
+};
+
+/** The layout of a module in one arena. */
+struct relakit_layout {
+    /** sizeof(struct relakit_layout), set by the caller. */
+    uint32_t struct_size;
+    /** 0. */
+    uint32_t reserved;
+    /** Size of the arena in bytes, a multiple of the page size. At most 2^63 - 1. */
+    uint64_t size;
+    /** Alignment of the arena's run-time address: a power of two, at least the page size. */
+    uint64_t align;
+    /** The groups, by RELAKIT_GROUP_ number. Their offsets ascend. */
+    struct relakit_group groups[RELAKIT_GROUP_COUNT];
+};
+
+/**
+ * Computes where each section is if all sections are in one arena, and fills `sections` for struct
+ * relakit_memory.
+ *
+ * - First call: `sections` is NULL and `count` is 0. The function fills only *layout, and does not
+ *   use `arena` and `address`. The caller then allocates layout->size bytes.
+ * - Second call: `arena` has layout->size bytes, and `address` is its run-time address, a multiple
+ *   of layout->align. `sections` is an array of `count` elements, at least one for each section.
+ *   The function writes all elements. If `arena` is NULL and layout->size is not 0, all sections
+ *   are behind the writer of struct relakit_memory (RELAKIT_MEMORY_WRITER).
+ *
+ * `page_size` is a power of two. Each group begins at a multiple of it. 0 means that groups are not
+ * aligned to pages. Within a group, sections are in the order of the file, and each is aligned to
+ * its sh_addralign.
+ *
+ * The groups are those of Linux 6.4 and later (layout_sections, module_init_section). An executable
+ * section is code even if it is also writable. Sections that are not in memory while the module
+ * runs have no part of the arena; their elements are 0.
+ *
+ * Per-CPU data: the element of section relakit_module_info.per_cpu_section is the caller's matter,
+ * because the values of its symbols are offsets. After the second call, set
+ * RELAKIT_MEMORY_SYMBOLS_AT and `symbols_at`. With profiles that relocate the template (from
+ * RELAKIT_LINUX(6, 16) on), the template is in RELAKIT_GROUP_INIT_DATA. With older profiles of
+ * Linux it has no part of the arena: also set RELAKIT_MEMORY_PRESENT, `bytes`, `size` and
+ * `address`.
+ *
+ * The function writes nothing to the arena and does not change the stage. The time is linear in the
+ * number of sections.
+ *
+ * Stages: every stage before RELAKIT_STAGE_LATE.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_BAD_ALIGNMENT       sh_addralign of section error->section is not a power of two;
+ *                                 without a section, `page_size` is not;
+ * RELAKIT_ERR_LAYOUT_TOO_LARGE    the layout would have more than 2^63 - 1 bytes, or end after the
+ *                                 end of the address space;
+ * RELAKIT_ERR_ADDRESS_MISALIGNED  `address` is not a multiple of layout->align;
+ * RELAKIT_ERR_LENGTH              `count` is less than the number of sections, which is
+ *                                 error->limit.
+ */
+relakit_status RELAKIT_CALL relakit_module_layout(
+    struct relakit_module *module, void *arena, uint64_t address, uint64_t page_size,
+    struct relakit_section_memory *sections, size_t count, struct relakit_layout *layout,
+    struct relakit_error *error);
+
+/* -------------------------------------------------------------------------------------------------
  * Level 3: the late passes, and the state that is retained for them.
  * ---------------------------------------------------------------------------------------------- */
 
@@ -1076,17 +1191,10 @@ relakit_status RELAKIT_CALL relakit_module_early(
  * Returns in *size the number of bytes that relakit_module_retain needs. Late sections are
  * livepatch sections for modules. The size is 0 if the module has none.
  *
- * `scratch` is a caller-provided buffer of `count` entries, at least one for each symbol. The call
- * overwrites it.
- *
- * Stages: every stage before RELAKIT_STAGE_LATE.
- *
- * Returns RELAKIT_OK or:
- * RELAKIT_ERR_VALUES_TOO_SHORT  `count` is less than the number of symbols.
+ * Stage: RELAKIT_STAGE_LOADED.
  */
 relakit_status RELAKIT_CALL relakit_module_retained_size(
-    struct relakit_module *module, uint64_t *scratch, size_t count, size_t *size,
-    struct relakit_error *error);
+    struct relakit_module *module, size_t *size, struct relakit_error *error);
 
 /**
  * Copies everything that the late passes need into `retained`. After that the caller may free the
@@ -1113,14 +1221,17 @@ relakit_status RELAKIT_CALL relakit_module_retain(
     struct relakit_module *module, const struct relakit_memory *memory, uint64_t *scratch,
     size_t count, void *retained, size_t retained_size, struct relakit_error *error);
 
+/** Size of a buffer for the name of a patched object, with its NUL. */
+#define RELAKIT_OBJECT_NAME_SIZE (56U)
+
 /**
- * Returns the patched object of a late section.
+ * Copies the name of the patched object of a late section to `object`.
  *
  * `late_index` counts the late sections from 0. Sections with a malformed name have no object and
- * are not counted. *object points to the name in the retained state. The name has *object_len
- * bytes and does not end with NUL. For relakit_module_coming, copy it and add a NUL. *live is 1 if
- * the object's relocations are applied, otherwise 0. An object with several sections is returned
- * several times.
+ * are not counted. `object` is a buffer of RELAKIT_OBJECT_NAME_SIZE bytes. The name ends with NUL,
+ * so that relakit_module_coming and relakit_module_going take it. *live is 1 if the object's
+ * relocations are applied, otherwise 0; `live` may be NULL. An object with several sections is
+ * returned several times.
  *
  * Stage: RELAKIT_STAGE_LATE. The time is logarithmic in the number of late sections.
  *
@@ -1128,8 +1239,8 @@ relakit_status RELAKIT_CALL relakit_module_retain(
  * RELAKIT_NOT_FOUND  `late_index` is not less than the number of such sections.
  */
 relakit_status RELAKIT_CALL relakit_module_object(
-    struct relakit_module *module, uint32_t late_index, const char **object, size_t *object_len,
-    uint32_t *live, struct relakit_error *error);
+    struct relakit_module *module, uint32_t late_index, char *object, uint32_t *live,
+    struct relakit_error *error);
 
 /**
  * Applies the late relocations for a patched object, or changes nothing. Call it when that object
@@ -1216,7 +1327,7 @@ struct relakit_module_info {
      * entries.
      */
     uint32_t symbol_count;
-    /** Section index of the symbol table. */
+    /** Section index of the symbol table. 0 if the module has none. */
     uint32_t symbols_section;
     /**
      * Section index of the per-CPU section. 0 if the module has none, or if the profile does not
@@ -1234,6 +1345,9 @@ struct relakit_module_info {
  */
 relakit_status RELAKIT_CALL relakit_module_describe(
     struct relakit_module *module, struct relakit_module_info *info, struct relakit_error *error);
+
+/** Class of a section: when its relocations are applied. A RELAKIT_CLASS_ number. */
+typedef uint32_t relakit_section_class;
 
 /** The section holds no relocations. */
 #define RELAKIT_CLASS_NOT_RELOCATION (0U)
@@ -1262,6 +1376,9 @@ relakit_status RELAKIT_CALL relakit_module_describe(
  */
 #define RELAKIT_CLASS_MALFORMED (6U)
 
+/** Flags of struct relakit_section: RELAKIT_SECTION_. */
+typedef uint32_t relakit_section_flags;
+
 /**
  * relakit_section.flags: the section is in memory while the module runs. It is SHF_ALLOC, and the
  * loader of the profile loads it. Linux does not load .modinfo, for example.
@@ -1285,11 +1402,11 @@ struct relakit_section {
     /** sizeof(struct relakit_section), set by the caller. */
     uint32_t struct_size;
     /** RELAKIT_SECTION_IN_MEMORY and other flags, or 0. */
-    uint32_t flags;
+    relakit_section_flags flags;
     /** sh_type. */
     uint32_t sh_type;
     /** A RELAKIT_CLASS_ number. */
-    uint32_t section_class;
+    relakit_section_class section_class;
     /**
      * For relocations, the section index of the target: sh_info, which may be invalid for
      * RELAKIT_CLASS_SKIPPED and RELAKIT_CLASS_MALFORMED. Otherwise 0.
@@ -1345,8 +1462,8 @@ struct relakit_symbol {
     uint32_t st_shndx;
     /** st_info: binding in the upper four bits, type in the lower four. */
     uint32_t st_info;
-    /** 0. */
-    uint32_t reserved;
+    /** Index of the symbol in the symbol table. */
+    uint32_t index;
     /** Name of the symbol, ended by NUL. */
     const char *name;
     /**
@@ -1376,6 +1493,27 @@ struct relakit_symbol {
 relakit_status RELAKIT_CALL relakit_module_symbol(
     struct relakit_module *module, uint32_t symbol_index, struct relakit_symbol *symbol,
     struct relakit_error *error);
+
+/**
+ * Fills *symbol with the description of the symbol `name`: the first global or weak symbol of this
+ * name that the module defines, or else the first local one. Its value is at symbol->index in the
+ * values array of relakit_module_early.
+ *
+ * `name` ends with NUL. A name of more than 4096 bytes is not found. Symbols of the types
+ * STT_SECTION and STT_FILE, and common and livepatch symbols, do not count. The time is linear in
+ * the number of symbols.
+ *
+ * Stages: every stage before RELAKIT_STAGE_LATE.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_NOT_FOUND  the module defines no symbol of this name.
+ */
+relakit_status RELAKIT_CALL relakit_module_find_symbol(
+    struct relakit_module *module, const char *name, struct relakit_symbol *symbol,
+    struct relakit_error *error);
+
+/** When Linux first reads a special section: a RELAKIT_READ_ number. */
+typedef uint32_t relakit_read_at;
 
 /**
  * Linux reads the section before relocation. A relocation that changes the section has no effect
@@ -1410,7 +1548,7 @@ struct relakit_special {
     /** sizeof(struct relakit_special), set by the caller. */
     uint32_t struct_size;
     /** When Linux first reads the section: a RELAKIT_READ_ number. */
-    uint32_t read_at;
+    relakit_read_at read_at;
     /** Size of each entry in bytes. 0 if it is not fixed. */
     uint32_t entry_size;
     /** 1 if Linux patches the instructions to which the entries point, otherwise 0. */

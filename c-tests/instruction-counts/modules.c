@@ -47,7 +47,7 @@ static relakit_status no_object(void)
     object_at = UINT32_MAX;
     return object();
 }
-static relakit_status stage(void) { return relakit_module_stage(module); }
+static relakit_status stage(void) { return (relakit_status)relakit_module_stage(module); }
 
 /* What is wrong. */
 enum fault { NO_FAULT, LAST_ENTRY, LAST_NAME, EVERY_LATE, FIRST_FIELD, NOBODY, UNASSIGNED, SYNC, FAULTS };
@@ -120,9 +120,10 @@ static const struct row level3[] = {
     {"relakit_module_early", early, FILLED, NULL, "o", "--LLL", NOBODY, RELAKIT_ERR_UNKNOWN_SYMBOL},
     {"relakit_module_early", early, FILLED, NULL, "oe", "LL-LL", UNASSIGNED, RELAKIT_OK},
     {"relakit_module_early", early, FILLED, NULL, "oe", "LL--L", SYNC, RELAKIT_ERR_SYNC},
-    {"relakit_module_retained_size", retained_size, LOADED, NULL, "oe", "LCL-L", NO_FAULT, RELAKIT_OK},
-    {"relakit_module_retained_size", retained_size, LOADED, NULL, "lx", "LL-LL", NO_FAULT, RELAKIT_OK},
-    {"relakit_module_retained_size", retained_size, LOADED, NULL, "l", "L---L", EVERY_LATE, RELAKIT_OK},
+    {"relakit_module_early", early, FILLED, NULL, "l", "L---L", EVERY_LATE, RELAKIT_OK},
+    {"relakit_module_retained_size", retained_size, LOADED, NULL, "oelx", "C-C-C", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_layout", layout, LOADED, NULL, "oelx", "LCC-L", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_find_symbol", find_symbol, LOADED, NULL, "oelx", "L-L--", NO_FAULT, RELAKIT_NOT_FOUND},
     {"relakit_module_retain", keep, SIZED, NULL, "lx", "LL-LL", NO_FAULT, RELAKIT_OK},
     {"relakit_module_retain", keep, SIZED, NULL, "l", "L---L", EVERY_LATE, RELAKIT_OK},
     {"relakit_module_coming", coming, KEPT, NULL, "l", "LLCLL", NO_FAULT, RELAKIT_OK},

@@ -65,6 +65,14 @@ LAYOUT(56, AT(struct_size, 0) AT(flags, 4) AT(sechdrs, 8) AT(section_count, 16) 
        AT(shstrtab, 24) AT(shstrtab_size, 32) AT(strtab, 40) AT(strtab_size, 48));
 #undef STRUCT
 
+#define STRUCT struct relakit_group
+LAYOUT(16, AT(offset, 0) AT(size, 8));
+#undef STRUCT
+
+#define STRUCT struct relakit_layout
+LAYOUT(136, AT(struct_size, 0) AT(reserved, 4) AT(size, 8) AT(align, 16) AT(groups, 24));
+#undef STRUCT
+
 #define STRUCT struct relakit_module_info
 LAYOUT(24, AT(struct_size, 0) AT(section_count, 4) AT(symbol_count, 8) AT(symbols_section, 12)
        AT(per_cpu_section, 16) AT(reserved, 20));
@@ -77,7 +85,7 @@ LAYOUT(104, AT(struct_size, 0) AT(flags, 4) AT(sh_type, 8) AT(section_class, 12)
 #undef STRUCT
 
 #define STRUCT struct relakit_symbol
-LAYOUT(48, AT(struct_size, 0) AT(st_shndx, 4) AT(st_info, 8) AT(reserved, 12) AT(name, 16)
+LAYOUT(48, AT(struct_size, 0) AT(st_shndx, 4) AT(st_info, 8) AT(index, 12) AT(name, 16)
        AT(name_len, 24) AT(st_value, 32) AT(st_size, 40));
 #undef STRUCT
 
@@ -126,6 +134,11 @@ ALWAYS(RELAKIT_ERROR_HAS_SECTION == 1 && RELAKIT_ERROR_HAS_ENTRY == 2);
 ALWAYS(RELAKIT_ERROR_HAS_SYMBOL == 4 && RELAKIT_ERROR_HAS_TYPE == 8);
 ALWAYS(RELAKIT_MEMORY_PRESENT == 0x1000 && RELAKIT_MEMORY_WRITER == 0x2000 && RELAKIT_MEMORY_SYMBOLS_AT == 0x4000);
 ALWAYS(RELAKIT_ABI == 1);
+ALWAYS(RELAKIT_STAGE_NONE == 0 && RELAKIT_STAGE_BUSY == 6);
+ALWAYS(sizeof(relakit_stage) == 4 && (relakit_stage)-1 > 0);
+ALWAYS(RELAKIT_GROUP_TEXT == 0 && RELAKIT_GROUP_RODATA == 1 && RELAKIT_GROUP_RO_AFTER_INIT == 2);
+ALWAYS(RELAKIT_GROUP_DATA == 3 && RELAKIT_GROUP_INIT_TEXT == 4 && RELAKIT_GROUP_INIT_DATA == 5);
+ALWAYS(RELAKIT_GROUP_INIT_RODATA == 6 && RELAKIT_GROUP_COUNT == 7 && RELAKIT_OBJECT_NAME_SIZE == 56);
 ALWAYS(RELAKIT_STAGE_PARSED == 1 && RELAKIT_STAGE_ASSIGNED == 2);
 ALWAYS(RELAKIT_STAGE_FILLED == 3 && RELAKIT_STAGE_LOADED == 4 && RELAKIT_STAGE_LATE == 5);
 ALWAYS(RELAKIT_MODULE_SIZE == 512 && RELAKIT_MODULE_ALIGN == 8);

@@ -59,7 +59,7 @@ kinds! {
     BadNameTable = -10, c"section name table is not a NUL-terminated string table", [c"" c"e_shstrndx" c"sections"];
     /// `sh_name` is outside the name table, or the name does not end in it.
     BadSectionName = -11, c"section name is outside the name table", [c"" c"sh_name" c"table size"];
-    /// A relocatable module needs a symbol table.
+    /// The module has no symbol table, and the profile wants one.
     NoSymbolTable = -12, c"no symbol table", [c"" c"" c""];
     /// The file has a second symbol table.
     ManySymbolTables = -13, c"more than one symbol table", [c"" c"first section" c""];

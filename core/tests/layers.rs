@@ -40,6 +40,7 @@ const CRATES: [(&str, &[&str]); 4] = [
             "image",
             "sechdrs",
             "module",
+            "arena",
             "late",
             "describe",
             "names",

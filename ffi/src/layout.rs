@@ -2,7 +2,7 @@
 //! struct_size can grow at their end; the others never change.
 #![cfg(target_pointer_width = "64")]
 
-use crate::{describe::*, findings::*, image::*, index::*, klp_names::*, types::*};
+use crate::{arena::*, describe::*, findings::*, image::*, index::*, klp_names::*, memory::*, types::*};
 use core::mem::{align_of, offset_of, size_of};
 
 macro_rules! layout {
@@ -25,11 +25,13 @@ layout!(relakit_section_memory, 40: flags 0, reserved 4, bytes 8, size 16, addre
 layout!(relakit_memory, 32: struct_size 0, flags 4, sections 8, count 16, writer 24);
 layout!(relakit_sechdrs, 56: struct_size 0, flags 4, sechdrs 8, section_count 16, symindex 20, shstrtab 24,
     shstrtab_size 32, strtab 40, strtab_size 48);
+layout!(relakit_group, 16: offset 0, size 8);
+layout!(relakit_layout, 136: struct_size 0, reserved 4, size 8, align 16, groups 24);
 layout!(relakit_module_info, 24: struct_size 0, section_count 4, symbol_count 8, symbols_section 12,
     per_cpu_section 16, reserved 20);
 layout!(relakit_section, 104: struct_size 0, flags 4, sh_type 8, section_class 12, target 16, status 20, reason 24, name 32,
     name_len 40, object 48, object_len 56, content 64, sh_size 72, sh_addralign 80, sh_flags 88, sh_link 96, sh_info 100);
-layout!(relakit_symbol, 48: struct_size 0, st_shndx 4, st_info 8, reserved 12, name 16, name_len 24, st_value 32, st_size 40);
+layout!(relakit_symbol, 48: struct_size 0, st_shndx 4, st_info 8, index 12, name 16, name_len 24, st_value 32, st_size 40);
 layout!(relakit_special, 16: struct_size 0, read_at 4, entry_size 8, rewrites_code 12);
 layout!(relakit_finding, 64: lint 0, severity 4, has 8, section 12, symbol 16, other_section 20, entry 24, other_entry 32,
     offset 40, value 48, limit 56);

@@ -19,7 +19,6 @@
 mod callbacks;
 mod error;
 mod layout;
-mod memory;
 mod panic;
 mod pointers;
 mod sechdrs_memory;
@@ -39,7 +38,11 @@ mod sechdrs;
 
 mod state;
 
+mod memory;
+
 mod module;
+
+mod arena;
 
 mod late;
 
@@ -55,12 +58,14 @@ mod names;
 
 mod status;
 
+pub use arena::*;
 pub use describe::*;
 pub use findings::*;
 pub use image::*;
 pub use index::*;
 pub use klp_names::*;
 pub use late::*;
+pub use memory::*;
 pub use module::*;
 pub use names::*;
 pub use relocate::*;

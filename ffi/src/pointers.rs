@@ -11,6 +11,7 @@ use core::mem::{MaybeUninit, align_of, size_of};
 use core::ptr::NonNull;
 use core::slice;
 use relakit::abi::OBJECT_NAME_MAX;
+use relakit::elf::NAME_MAX;
 
 /// The addresses of a buffer. They are compared with other buffers before one of them becomes a
 /// slice.
@@ -215,10 +216,6 @@ unsafe impl Versioned for relakit_writer {
 unsafe impl Versioned for relakit_resolver {
     const FIRST: u32 = 32;
 }
-// SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
-unsafe impl Versioned for relakit_memory {
-    const FIRST: u32 = 32;
-}
 
 /// Upper limit of struct_size. A greater number means that the struct was not initialised.
 const STRUCT_MAX: u32 = 4096;
@@ -339,6 +336,27 @@ impl ObjectName {
     pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
+}
+
+/// Returns the string at argument `number` without its NUL. A string that is longer than `NAME_MAX`
+/// bytes is cut to one byte more, so it is no name in a file.
+///
+/// # Safety
+/// If not NULL, the string is readable up to its NUL, or up to `NAME_MAX + 1` bytes, and unchanged
+/// for `'a`.
+pub(crate) unsafe fn name<'a>(
+    start: *const c_char,
+    number: u64,
+    report: &mut Report,
+) -> Result<&'a [u8], Failed> {
+    if start.is_null() {
+        return Err(report.refuse(RELAKIT_ERR_NULL, number, 0));
+    }
+    // SAFETY: no byte before `at` was NUL, so the caller promises this one readable.
+    let is_nul = |at: &usize| unsafe { start.cast::<u8>().wrapping_add(*at).read() } == 0;
+    let len = (0..=NAME_MAX).find(is_nul).unwrap_or(NAME_MAX + 1);
+    // SAFETY: not NULL, and the loop has read `len` bytes, which are unchanged for `'a`.
+    Ok(unsafe { slice::from_raw_parts(start.cast(), len) })
 }
 
 /// A pointer to which the call writes the number of sections, or NULL.

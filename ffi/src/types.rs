@@ -15,8 +15,6 @@ pub type relakit_error_has = u32;
 /// relakit_writer.flags: RELAKIT_WRITER_ flags. No number of them is a flag of another type, so that
 /// the wrong flags are refused. The same holds for the other types of flags, and for profiles.
 pub type relakit_writer_flags = u32;
-/// relakit_section_memory.flags: RELAKIT_MEMORY_ flags.
-pub type relakit_memory_flags = u32;
 
 /// Writes the low 32 bits of a PC32 or PLT32 value that does not fit its field, as Linux does.
 /// Without this flag such a value is an error, as the psABI requires.
@@ -305,58 +303,5 @@ pub struct relakit_target {
     /// Run-time address of the first byte.
     pub address: u64,
     /// Writer for memory that cannot be written directly, or NULL for plain memory.
-    pub writer: *const relakit_writer,
-}
-
-/// relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
-pub const RELAKIT_MEMORY_PRESENT: relakit_memory_flags = 0x1000;
-/// relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
-/// `bytes` must be NULL.
-pub const RELAKIT_MEMORY_WRITER: relakit_memory_flags = 0x2000;
-/// relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
-/// instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
-pub const RELAKIT_MEMORY_SYMBOLS_AT: relakit_memory_flags = 0x4000;
-
-/// The memory of one section. All members are 0 if the section has none.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct relakit_section_memory {
-    /// RELAKIT_MEMORY_PRESENT and other flags, or 0.
-    pub flags: relakit_memory_flags,
-    /// Must be 0.
-    pub reserved: u32,
-    /// The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if `size` is 0.
-    pub bytes: *mut c_void,
-    /// Size in bytes. It must be the size of the section.
-    pub size: u64,
-    /// Run-time address of the first byte.
-    pub address: u64,
-    /// See RELAKIT_MEMORY_SYMBOLS_AT. Without this flag it must be 0.
-    pub symbols_at: u64,
-}
-
-/// The memory of a module's sections.
-///
-/// The caller must pass the same addresses and sizes in every call for a module.
-/// relakit_module_coming and relakit_module_going check this for the targets of their relocations;
-/// the other functions check only the sizes. A section may be plain memory in one call and use a
-/// writer in a later call, for example after its memory was made read-only. The caller must fill
-/// sections that use a writer.
-///
-/// If the memory of a section overlaps the file, the state, the retained state, the array or
-/// another buffer of the call, the function returns RELAKIT_ERR_OVERLAP. The memory of two sections
-/// must not overlap; relakit does not check this.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct relakit_memory {
-    /// sizeof(struct relakit_memory).
-    pub struct_size: u32,
-    /// Must be 0.
-    pub flags: u32,
-    /// An array with one element for each section, by section index.
-    pub sections: *const relakit_section_memory,
-    /// Number of elements. Sections after the last element have no memory.
-    pub count: usize,
-    /// Writer of the sections with RELAKIT_MEMORY_WRITER. May be NULL if there are none.
     pub writer: *const relakit_writer,
 }

@@ -114,7 +114,7 @@ int late_keep(struct watched *w)
 	failed = collect_sites(w);
 	if (failed)
 		return failed;
-	if (relakit_module_retained_size(w->module, w->values, w->symbol_count, &size, &error))
+	if (relakit_module_retained_size(w->module, &size, &error))
 		return explain(w, "late size", &error);
 	w->kept = kvmalloc(size, GFP_KERNEL);
 	if (!w->kept)
@@ -134,11 +134,10 @@ int late_keep(struct watched *w)
 /* Is the object of this site there? */
 static bool is_live(const struct watched *w, const struct site *site)
 {
-	const char *object;
-	size_t length;
+	char object[RELAKIT_OBJECT_NAME_SIZE];
 	u32 live = 0;
 
-	return relakit_module_object(w->module, site->late, &object, &length, &live, NULL) == RELAKIT_OK && live;
+	return relakit_module_object(w->module, site->late, object, &live, NULL) == RELAKIT_OK && live;
 }
 
 int late_compare(struct watched *w)

@@ -317,7 +317,7 @@ impl<'f> Headers<'f> {
         matches!(section.sh_type, abi::SHT_RELA | abi::SHT_REL) || self.is_livepatch(section)
     }
 
-    fn is_livepatch(&self, section: &Section) -> bool {
+    pub(crate) fn is_livepatch(&self, section: &Section) -> bool {
         self.livepatch && section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH)
     }
 }

@@ -27,8 +27,8 @@ impl Loaded<'_> {
     ///
     /// - `scratch` is a caller-provided buffer with one entry for each symbol. The call overwrites
     ///   it.
-    /// - `buffer` is a caller-provided buffer of
-    ///   [`retained_size`](crate::Module::retained_size) bytes. The result borrows it.
+    /// - `buffer` is a caller-provided buffer of [`retained_size`](Self::retained_size) bytes. The
+    ///   result borrows it.
     ///
     /// # Errors
     /// - `RetainedTooShort`, `ValuesTooShort`: `buffer` or `scratch` is too short.

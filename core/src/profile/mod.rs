@@ -65,6 +65,9 @@ pub struct Profile {
     pub extended_numbering: bool,
     /// The string table must be `SHT_STRTAB`, begin and end with NUL and contain every `st_name`.
     pub checks_strings: bool,
+    /// A module without a symbol table is an error. Otherwise its symbol table is empty, so that no
+    /// relocation can use a symbol.
+    pub wants_symbols: bool,
     /// A relocation section whose `sh_info` is not the index of a section is an error. Otherwise it
     /// is skipped.
     pub wants_targets: bool,

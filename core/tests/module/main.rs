@@ -18,6 +18,7 @@ mod hostile;
 mod in_memory;
 mod late;
 mod late_targets;
+mod layout;
 mod model;
 mod sections;
 mod structure;

@@ -107,7 +107,7 @@ fn rust_steps(
     let loaded = filled.early(&mut values, &mut Names)?;
     life.steps.push(Ok(relakit_linux::special::in_memory(&loaded).count() as u64));
     life.steps.extend(values.iter().map(|value| Ok(*value)));
-    let mut kept = vec![0; module.retained_size(&mut values)?];
+    let mut kept = vec![0; loaded.retained_size()];
     life.steps.push(Ok(kept.len() as u64));
     let mut late = loaded.retain(memory, &mut values, &mut kept)?;
     for object in objects(&module) {
@@ -219,7 +219,7 @@ fn c_steps(
     life.steps.push(Ok(specials));
     life.steps.extend(values.iter().map(|value| Ok(*value)));
     let mut size = 0;
-    call!(relakit_module_retained_size(module, values.as_mut_ptr(), values.len(), &raw mut size))?;
+    call!(relakit_module_retained_size(module, &raw mut size))?;
     life.steps.push(Ok(size as u64));
     let mut kept = vec![0u8; size];
     call!(relakit_module_retain(

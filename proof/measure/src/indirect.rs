@@ -41,6 +41,7 @@ const CALLS: &[Row] = &[
         "relakit_module_",
         &[
             "relakit_ffi::module::relakit_module_",
+            "relakit_ffi::arena::relakit_module_",
             "relakit_ffi::late::relakit_module_",
             "relakit_ffi::describe::relakit_module_",
             "relakit_ffi::findings::relakit_module_",
@@ -126,11 +127,7 @@ const CALLS: &[Row] = &[
         "relakit_module_retain",
         &["relakit::module::retained::store", "relakit::module::retained::counts"],
     ),
-    row(
-        &["relakit::module::retained::"],
-        "relakit_module_retained_size",
-        &["relakit::module::retained::counts"],
-    ),
+    row(&["relakit::module::retained::"], "relakit_module_early", &["relakit::module::retained::counts"]),
     // An error of a symbol: what a section's pass adds to it, then what the transaction does with it.
     row(
         &["relakit::module::symbols::"],
