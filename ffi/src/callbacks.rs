@@ -77,7 +77,7 @@ impl CWriter {
 
     /// Makes all writes visible.
     pub(crate) fn sync(&mut self) -> Result<(), CallbackError> {
-        self.callbacks().sync()
+        sync(ptr::from_ref(&self.writer).cast())
     }
 
     /// The functions below, for this writer. They must not be called after it was moved or dropped:
@@ -114,7 +114,7 @@ fn write(ctx: *const (), address: u64, offset: u64, bytes: &[u8]) -> Result<(), 
 }
 
 fn sync(ctx: *const ()) -> Result<(), CallbackError> {
-    // SAFETY: only `callbacks` makes a pair of this function and a context.
+    // SAFETY: only `callbacks` makes a pair of this function and a context; or `CWriter::sync`.
     let writer = unsafe { writer(ctx) };
     let Some(sync) = writer.sync else { return Ok(()) };
     // SAFETY: `new`'s caller promised that the callback can be called with `ctx`.

@@ -60,6 +60,7 @@ fn main() -> Result<()> {
             stack: graph.stack(&group.functions)?.bytes,
         });
     }
+    budget::check_limits(&costs)?;
     let page = fs::read_to_string(&arguments.record).context("the page with the table")?;
     let mut table = Table::parse(&page)?;
     if arguments.write {
