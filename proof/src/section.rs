@@ -75,11 +75,11 @@ fn callbacks(lent: &mut LentSection<'_>, table: RelaTable<'_>) -> Result<(), Err
     let by_source = Values::Source { count, source: &Embedder };
     let by_callback = Values::Callback { count, callback: &value };
     black_box(write!(Text, "{by_callback:?}")).ok();
-    let mut behind = Target::with_callbacks(size, address, &writer);
+    let mut behind = Target::with_callbacks(size, address, writer);
     match lent.act {
         9 => reloc::apply(table, by_source, &mut behind, rules),
         10 => reloc::clear(table, by_callback, &mut behind, rules),
-        11 => reloc::dry_run(table, by_callback, &mut View::with_callbacks(size, address, &writer), rules),
+        11 => reloc::dry_run(table, by_callback, &mut View::with_callbacks(size, address, writer), rules),
         12 => reloc::relocate(lent.symbol, size, 0, address, lent.bytes, rules),
         _ => match reloc::apply_small(table, lent.values, lent.bytes, address) {
             Ok(()) => Ok(()),

@@ -6,13 +6,14 @@ use relakit::reloc::{
     RelocFlags, ValueError, ValueSource, Values, apply, apply_small, clear, dry_run, relocate,
 };
 use relakit::{CallbackError, Error, ErrorKind, Target, View};
-use relakit_model::table::{Fault, World, fault};
+use relakit_model::table::{Fault, World, fault, field};
 use std::cell::Cell;
 
 /// Each form does what `apply` does with the same numbers.
 pub fn run(case: &Case, expected: &Result<Vec<u8>, Fault>) {
     by_callback(case, expected);
     skipped(case);
+    skipped_and_rolled_back(case);
     a_call_fails(case);
     case.table.iter().for_each(|rela| alone(case, *rela));
     small(case);
@@ -100,6 +101,27 @@ fn skipped(case: &Case) {
         let skipping = passed(pass, &case.file, source.values(), &case.world);
         assert_eq!(skipping, (expected.map_err(place), bytes), "as if they were not in the table");
     }
+}
+
+/// Everything but the fields that are written has content, and the last entry fails.
+fn skipped_and_rolled_back(case: &Case) {
+    let skips = case.fails & 15;
+    let mut world = World { flags: case.world.flags - RelocFlags::ALLOW_NONZERO, ..case.world.clone() };
+    let mut is_field = vec![false; world.bytes.len()];
+    for (_, rela) in without(case, skips, &case.table) {
+        let (at, size) = field(rela, world.flags);
+        let end = at.saturating_add(size).min(is_field.len());
+        is_field[at.min(end)..end].fill(true);
+    }
+    for (byte, is_field) in world.bytes.iter_mut().zip(is_field) {
+        *byte |= if is_field { 0 } else { 0x5a };
+    }
+    let bad = Rela { r_offset: 0, r_sym: u32::MAX, r_type: 0, r_addend: 0 };
+    let file = [case.file.as_slice(), &bad.to_bytes()].concat();
+    let source = Source::new(case, skips, usize::MAX);
+    let (result, bytes) = passed(apply, &file, source.values(), &world);
+    assert!(result.is_err());
+    assert_eq!(bytes, world.bytes);
 }
 
 /// All calls from one on fail: nothing is changed, or the state is named.
