@@ -4,18 +4,14 @@ use crate::error::{Failed, Report};
 use crate::pointers::{Span, versioned};
 use crate::status::*;
 use crate::types::*;
-use core::ffi::c_char;
+use core::ffi::{c_char, c_void};
 use core::ptr;
 use relakit::reloc::{ValueCallback, ValueError, WriterCallbacks};
 use relakit::{CallbackError, Resolver, Target, View};
 
 /// A writer of the caller.
 #[derive(Debug)]
-pub(crate) struct CWriter {
-    writer: relakit_writer,
-    /// The functions below. Their context is the writer of the last target.
-    callbacks: WriterCallbacks,
-}
+pub(crate) struct CWriter(relakit_writer);
 
 impl CWriter {
     /// Reads argument `number`; `None` if it is NULL.
@@ -38,10 +34,7 @@ impl CWriter {
             return Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(writer.flags)));
         }
         match (writer.read, writer.write) {
-            (Some(_), Some(_)) => {
-                let callbacks = WriterCallbacks { ctx: ptr::null(), read, write, sync };
-                Ok(Some(Self { writer, callbacks }))
-            }
+            (Some(_), Some(_)) => Ok(Some(Self(writer))),
             _ => Err(report.refuse(RELAKIT_ERR_CALLBACK, number, 0)),
         }
     }
@@ -51,7 +44,7 @@ impl CWriter {
     /// Returns whether `size` bytes at `address` belong to this program and overlap one of
     /// `others`.
     pub(crate) fn overlaps(&self, address: u64, size: u64, mut others: impl Iterator<Item = Span>) -> bool {
-        self.writer.flags & RELAKIT_WRITER_FOREIGN == 0
+        self.0.flags & RELAKIT_WRITER_FOREIGN == 0
             && Span::behind_writer(address, size)
                 .is_some_and(|span| others.any(|other| !span.is_apart_from(other)))
     }
@@ -77,14 +70,13 @@ impl CWriter {
 
     /// Makes all writes visible.
     pub(crate) fn sync(&mut self) -> Result<(), CallbackError> {
-        self.callbacks().sync()
+        sync(ptr::from_ref(&self.0).cast())
     }
 
     /// The functions below, for this writer. They must not be called after it was moved or dropped:
     /// a target borrows it.
-    const fn callbacks(&mut self) -> &WriterCallbacks {
-        self.callbacks.ctx = ptr::from_ref(&self.writer).cast();
-        &self.callbacks
+    const fn callbacks(&self) -> WriterCallbacks {
+        WriterCallbacks { ctx: ptr::from_ref(&self.0).cast(), read, write, sync }
     }
 }
 
@@ -114,29 +106,43 @@ fn write(ctx: *const (), address: u64, offset: u64, bytes: &[u8]) -> Result<(), 
 }
 
 fn sync(ctx: *const ()) -> Result<(), CallbackError> {
-    // SAFETY: only `callbacks` makes a pair of this function and a context.
+    // SAFETY: only `callbacks` makes a pair of this function and a context; or `CWriter::sync`.
     let writer = unsafe { writer(ctx) };
     let Some(sync) = writer.sync else { return Ok(()) };
     // SAFETY: `new`'s caller promised that the callback can be called with `ctx`.
     hook(unsafe { sync(writer.ctx) })
 }
 
-/// Returns the callback of `symbols` as a source of values.
-///
-/// # Safety
-/// The callback accepts its `ctx`. The struct is neither moved nor dropped while the result is used.
-pub(crate) const unsafe fn value_callback(symbols: &relakit_symbols) -> ValueCallback {
-    ValueCallback { ctx: ptr::from_ref(symbols).cast(), value }
+/// A callback that returns symbol values.
+#[derive(Debug)]
+pub(crate) struct CValues {
+    ctx: *mut c_void,
+    value: Option<unsafe extern "C" fn(*mut c_void, u32, *mut u64) -> i32>,
+}
+
+impl CValues {
+    /// The callback of `symbols`; it returns no value if there is none.
+    ///
+    /// # Safety
+    /// The callback accepts its `ctx` while the returned value lives.
+    pub(crate) const unsafe fn new(symbols: &relakit_symbols) -> Self {
+        Self { ctx: symbols.ctx, value: symbols.value }
+    }
+
+    /// The function below, for this callback. It must not be called after the callback was moved or
+    /// dropped.
+    pub(crate) const fn callback(&self) -> ValueCallback {
+        ValueCallback { ctx: ptr::from_ref(self).cast(), value }
+    }
 }
 
 fn value(ctx: *const (), symbol: u32) -> Result<Option<u64>, ValueError> {
-    // SAFETY: only `value_callback` makes a pair of this function and a context; its caller
-    // promised that the struct lives.
-    let symbols = unsafe { &*ctx.cast::<relakit_symbols>() };
-    let Some(callback) = symbols.value else { return Err(ValueError::NotFound) };
+    // SAFETY: only `callback` makes a pair of this function and a context, which still lives.
+    let values = unsafe { &*ctx.cast::<CValues>() };
+    let Some(callback) = values.value else { return Err(ValueError::NotFound) };
     let mut value = 0;
-    // SAFETY: `value_callback`'s caller promised the callback; `value` lives during the call.
-    match unsafe { callback(symbols.ctx, symbol, &raw mut value) } {
+    // SAFETY: `new`'s caller promised the callback; `value` lives during the call.
+    match unsafe { callback(values.ctx, symbol, &raw mut value) } {
         RELAKIT_OK => Ok(Some(value)),
         RELAKIT_SKIP => Ok(None),
         RELAKIT_NOT_FOUND => Err(ValueError::NotFound),

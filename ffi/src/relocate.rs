@@ -1,6 +1,6 @@
 //! Level 1: one relocation table and one target. The loader does everything else.
 
-use crate::callbacks::{CWriter, value_callback};
+use crate::callbacks::{CValues, CWriter};
 use crate::error::{Failed, OrReport, Report, answer};
 use crate::pointers::{Piece, Span, plain, versioned};
 use crate::status::*;
@@ -167,9 +167,9 @@ unsafe fn run(
             // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
             None => unsafe { arrays(&symbols, report) }?,
             Some(_) if symbols.values.is_null() && symbols.symtab.is_null() => {
-                source = symbols;
-                // SAFETY: the caller promises the callback; `source` lives until the end of the call.
-                callback = unsafe { value_callback(&source) };
+                // SAFETY: the caller promises that the callback can be called with `ctx`.
+                source = unsafe { CValues::new(&symbols) };
+                callback = source.callback();
                 (Values::Callback { count: symbols.count, callback: &callback }, Span::EMPTY)
             }
             Some(_) => return Err(report.refuse(RELAKIT_ERR_SYMBOLS, 3, 0)),

@@ -8,6 +8,7 @@ mod aliased;
 mod ask;
 mod call;
 mod documented;
+mod forms;
 mod hooks;
 mod order;
 mod sechdrs;

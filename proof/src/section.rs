@@ -58,7 +58,7 @@ fn section(lent: &mut LentSection<'_>) -> Result<(), Error> {
         6 => reloc::apply(table, values, &mut other, rules),
         7 => reloc::clear(table, values, &mut other, rules),
         8 => reloc::dry_run(table, values, &mut other_view, rules),
-        9..=14 => callbacks(lent, table),
+        9..=13 => callbacks(lent, table),
         _ => match reloc::errors(table, values, &mut View::from(&mut *plain), rules).last() {
             Some(error) => Err(error),
             None => Ok(()),
@@ -75,20 +75,16 @@ fn callbacks(lent: &mut LentSection<'_>, table: RelaTable<'_>) -> Result<(), Err
     let by_source = Values::Source { count, source: &Embedder };
     let by_callback = Values::Callback { count, callback: &value };
     black_box(write!(Text, "{by_callback:?}")).ok();
-    let mut behind = Target::with_callbacks(size, address, &writer);
+    let mut behind = Target::with_callbacks(size, address, writer);
     match lent.act {
         9 => reloc::apply(table, by_source, &mut behind, rules),
         10 => reloc::clear(table, by_callback, &mut behind, rules),
-        11 => reloc::dry_run(table, by_callback, &mut View::with_callbacks(size, address, &writer), rules),
+        11 => reloc::dry_run(table, by_callback, &mut View::with_callbacks(size, address, writer), rules),
         12 => reloc::relocate(lent.symbol, size, 0, address, lent.bytes, rules),
-        13 => match reloc::apply_small(table, lent.values, lent.bytes, address) {
+        _ => match reloc::apply_small(table, lent.values, lent.bytes, address) {
             Ok(()) => Ok(()),
             Err((kind, entry)) => Err(Error::new(kind, entry.unwrap_or(0) as u64, 0)),
         },
-        _ => {
-            black_box(writer.sync()).ok();
-            Ok(())
-        }
     }
 }
 

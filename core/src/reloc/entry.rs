@@ -46,27 +46,12 @@ impl Run<'_, '_> {
             return Err(self.report.fail(ErrorKind::SymbolUnresolved, u64::from(shndx), 0));
         }
         let value = howto.value(s, rela.r_addend, self.target.address().wrapping_add(rela.r_offset));
-        self.field(op, phase, &howto, rela.r_offset, value)
-    }
-
-    /// Does one phase of one operation with the field at `offset`. `value` is the value of its relocation.
-    pub(super) fn field(
-        &mut self,
-        op: Op,
-        phase: Phase,
-        howto: &Howto,
-        offset: u64,
-        value: u64,
-    ) -> Result<(), Failed> {
-        let rules = self.pass.rules;
-        let checks = phase != Phase::Revert;
-        let adds = rules.contains(RelocFlags::ADD_TO_FIELD);
         let range_first = !adds && !rules.contains(RelocFlags::REPORT_NONZERO_FIRST);
         if checks && range_first {
-            self.check_range(howto, value)?;
+            self.check_range(&howto, value)?;
         }
         let existing = match checks || adds {
-            true => self.target.read(offset, howto.size, self.report)?,
+            true => self.target.read(rela.r_offset, howto.size, self.report)?,
             false => 0,
         };
         // The content after `Apply` is the sum of the value and the content before. A field that must
@@ -82,13 +67,13 @@ impl Run<'_, '_> {
             self.check_existing(op, after, after & howto.mask(), existing)?;
         }
         if checks && !range_first {
-            self.check_range(howto, after)?;
+            self.check_range(&howto, after)?;
         }
         match phase {
             Phase::Check => Ok(()),
             _ => {
                 let content = if forward { after } else { before };
-                self.target.write(offset, howto.size, content, self.report)
+                self.target.write(rela.r_offset, howto.size, content, self.report)
             }
         }
     }

@@ -2,10 +2,11 @@
 
 use super::op::{Op, Phase};
 use super::pass::{Pass, Run};
-use super::{RelocFlags, Target, Values, howto};
-use crate::elf::RelaTable;
-use crate::error::{Error, ErrorKind};
+use super::{RelocFlags, Target, Values};
+use crate::elf::{Rela, RelaTable};
+use crate::error::Error;
 use crate::report::capture;
+use core::slice;
 
 /// Applies one relocation to the bytes at the beginning of `field`, or changes nothing.
 ///
@@ -23,16 +24,14 @@ pub fn relocate(
     field: &mut [u8],
     rules: RelocFlags,
 ) -> Result<(), Error> {
-    let pass = Pass { table: RelaTable::from_entries(&[]), values: Values::Dense(&[]), rules };
+    let entry = Rela { r_offset: 0, r_sym: 0, r_type, r_addend: a }.to_bytes();
+    let table = RelaTable::from_entries(slice::from_ref(&entry));
+    let pass = Pass { table, values: Values::Dense(slice::from_ref(&s)), rules };
     let mut target = Target::new(field, p);
-    capture(|report| {
+    let relocated = capture(|report| {
         let mut run = Run { pass: &pass, target: &mut target, report, syncs: false, skipped: false };
         run.check_pass()?;
-        let relocated = match howto(r_type, rules) {
-            None => Err(run.report.fail(ErrorKind::UnknownType, 0, 0)),
-            Some(howto) if howto.size == 0 => Ok(()),
-            Some(howto) => run.field(Op::Apply, Phase::Commit, &howto, 0, howto.value(s, a, p)),
-        };
-        relocated.map_err(|failed| run.report.of_type(failed, r_type))
-    })
+        run.entry(Op::Apply, Phase::Commit, 0)
+    });
+    relocated.map_err(|error| Error { entry: None, symbol: None, ..error })
 }

@@ -22,7 +22,7 @@ enum Backing<'a> {
     /// Only a [`View`] has it, so it is never written.
     ReadOnly(&'a [u8]),
     Writer(&'a mut dyn Writer),
-    Callbacks(&'a WriterCallbacks),
+    Callbacks(WriterCallbacks),
 }
 
 /// Memory of a section that is only read, for a dry run.
@@ -41,7 +41,7 @@ impl<'a> View<'a> {
     }
 
     /// `size` bytes behind callbacks. Only [`WriterCallbacks::read`] is called.
-    pub const fn with_callbacks(size: u64, address: u64, callbacks: &'a WriterCallbacks) -> Self {
+    pub const fn with_callbacks(size: u64, address: u64, callbacks: WriterCallbacks) -> Self {
         Self(Target::with_callbacks(size, address, callbacks))
     }
 }
@@ -53,7 +53,7 @@ impl<'a> From<&'a mut Target<'_>> for View<'a> {
             Backing::Plain(bytes) => Self::new(bytes, *address),
             Backing::ReadOnly(bytes) => Self::new(bytes, *address),
             Backing::Writer(writer) => Self::with_writer(*size, *address, &mut **writer),
-            Backing::Callbacks(callbacks) => Self::with_callbacks(*size, *address, callbacks),
+            Backing::Callbacks(callbacks) => Self::with_callbacks(*size, *address, *callbacks),
         }
     }
 }
@@ -76,7 +76,7 @@ impl<'a> Target<'a> {
     }
 
     /// `size` bytes behind callbacks. `address` is the run-time address of the first byte.
-    pub const fn with_callbacks(size: u64, address: u64, callbacks: &'a WriterCallbacks) -> Self {
+    pub const fn with_callbacks(size: u64, address: u64, callbacks: WriterCallbacks) -> Self {
         Self { backing: Backing::Callbacks(callbacks), size, address }
     }
 

@@ -58,11 +58,7 @@ impl WriterCallbacks {
         (self.write)(self.ctx, address, offset, bytes)
     }
 
-    /// Calls `sync`, as a loader does after several passes.
-    ///
-    /// # Errors
-    /// The error of the function.
-    pub fn sync(&self) -> Result<(), CallbackError> {
+    pub(super) fn sync(&self) -> Result<(), CallbackError> {
         (self.sync)(self.ctx)
     }
 }

@@ -40,7 +40,7 @@ fn with_callbacks(case: &Case, guest: Guest, pass: Pass) -> (Result<(), Error>, 
     let World { bytes, address, values, flags } = &case.world;
     let file = file(&case.table);
     GUEST.set(Some(guest));
-    let target = &mut Target::with_callbacks(bytes.len() as u64, *address, &CALLBACKS);
+    let target = &mut Target::with_callbacks(bytes.len() as u64, *address, CALLBACKS);
     assert_eq!((target.bytes(), target.size(), target.address()), (None, bytes.len() as u64, *address));
     let result = pass(RelaTable::new(&file).unwrap(), values[..].into(), target, *flags);
     (result, GUEST.take().unwrap())
@@ -73,7 +73,7 @@ fn a_view_of_functions_reads_the_memory() {
     let entries = [0, 1].map(|offset| file(&[crate::tables::rela(offset, 0, 14, 0)]));
     GUEST.set(Some(Guest::new(&world)));
     for (file, is_ok) in entries.iter().zip([true, false]) {
-        let view = &mut View::with_callbacks(2, 0, &CALLBACKS);
+        let view = &mut View::with_callbacks(2, 0, CALLBACKS);
         let table = RelaTable::new(file).unwrap();
         assert_eq!(dry_run(table, world.values[..].into(), view, world.flags).is_ok(), is_ok);
     }

@@ -31,7 +31,13 @@ const ASK: &[&str] = &[
 const RELOCATE: &[&str] = &["relakit::reloc::transaction::Transaction>::relocate"];
 const ON_ERROR: &str = "relakit::reloc::transaction::Transaction>::step::{closure#0}";
 const RESOLVER: &[&str] = &["relakit_ffi::callbacks::CResolver as "];
-const WRITER: &[&str] = &["relakit_ffi::callbacks::CWriter as "];
+/// The functions of a writer and of a source of values.
+const WRITER: &[&str] = &[
+    "relakit_ffi::callbacks::read",
+    "relakit_ffi::callbacks::write",
+    "relakit_ffi::callbacks::sync",
+    "relakit_ffi::callbacks::value",
+];
 const MAPPING: &[&str] = &["relakit_ffi::sechdrs_memory::Addresses as "];
 
 const CALLS: &[Row] = &[

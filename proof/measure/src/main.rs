@@ -5,6 +5,7 @@
 mod budget;
 mod graph;
 mod indirect;
+mod limits;
 
 use anyhow::{Context, Result, bail};
 use budget::{Cost, Table};
@@ -60,6 +61,7 @@ fn main() -> Result<()> {
             stack: graph.stack(&group.functions)?.bytes,
         });
     }
+    limits::check(&costs)?;
     let page = fs::read_to_string(&arguments.record).context("the page with the table")?;
     let mut table = Table::parse(&page)?;
     if arguments.write {
