@@ -244,6 +244,12 @@
 #define RELAKIT_NOT_FOUND 1
 
 /**
+ * Result of a callback that returns a symbol's value: relakit leaves out the entries with this
+ * symbol. No function of this header returns it.
+ */
+#define RELAKIT_SKIP 2
+
+/**
  * A table, a section or a record ends after the end of the file.
  * (offset: file offset; value: size; limit: file size)
  */
@@ -671,6 +677,33 @@
  * (value: the flags, including those of the profile)
  */
 #define RELAKIT_ERR_FLAGS_CONFLICT -68
+
+/**
+ * A relocation table overlaps memory that the call writes: the symbol table or a caller-provided
+ * buffer.
+ * (value: size of the table)
+ */
+#define RELAKIT_ERR_TABLE_OVERLAPS -69
+
+/**
+ * sh_addralign of a section is not a power of two. Without RELAKIT_ERROR_HAS_SECTION, the page size
+ * is not a power of two.
+ * (value: the alignment)
+ */
+#define RELAKIT_ERR_BAD_ALIGNMENT -70
+
+/**
+ * The sections in memory are together too large, or the layout would end after the end of the
+ * address space.
+ * (value: bytes needed, or UINT64_MAX if that is more than 64 bits; limit: largest size)
+ */
+#define RELAKIT_ERR_LAYOUT_TOO_LARGE -71
+
+/**
+ * The address for a layout is not a multiple of the alignment that the layout needs.
+ * (value: address; limit: alignment)
+ */
+#define RELAKIT_ERR_ADDRESS_MISALIGNED -72
 
 /**
  * A pointer that must not be NULL is NULL.
