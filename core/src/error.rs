@@ -225,6 +225,11 @@ impl ErrorKind {
         Self::ALL.get(usize::try_from(!number).ok()?).copied()
     }
 
+    /// Returns whether `value` is the number of a [`CallbackError`].
+    pub const fn is_of_callback(self) -> bool {
+        matches!(self, Self::Resolver | Self::Writer | Self::Sync | Self::NotUndone)
+    }
+
     /// The index of its row in the table of kinds.
     pub(crate) const fn row(self) -> usize {
         !(self as i32).cast_unsigned() as usize

@@ -4,7 +4,7 @@
 //! The text is handed out byte by byte and needs no memory. All bytes are printable ASCII.
 
 use crate::arch;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::text;
 use core::fmt::{self, Write};
 
@@ -72,10 +72,7 @@ impl From<&Error> for ErrorText {
             symbol,
             meanings: kind.field_names(),
             numbers: [offset, value, limit],
-            is_callback: matches!(
-                kind,
-                ErrorKind::Resolver | ErrorKind::Writer | ErrorKind::Sync | ErrorKind::NotUndone
-            ),
+            is_callback: kind.is_of_callback(),
         }
     }
 }
@@ -185,7 +182,7 @@ impl<S: FnMut(u8)> Line<'_, S> {
     #[inline(never)]
     fn decimal(&mut self, number: u64) {
         let mut power = 1u64;
-        while number / power >= 10 {
+        while number.checked_div(power).is_some_and(|quotient| quotient >= 10) {
             power = power.wrapping_mul(10);
         }
         while let Some(quotient) = number.checked_div(power) {
@@ -249,6 +246,7 @@ impl fmt::Display for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     /// Names for section 43 and symbol 7.
     struct Named<'a> {

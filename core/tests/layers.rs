@@ -54,6 +54,7 @@ const CRATES: [(&str, &[&str]); 4] = [
             "sechdrs",
             "module",
             "late",
+            "error_format",
             "describe",
             "names",
             "findings",

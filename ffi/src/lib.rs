@@ -42,6 +42,8 @@ mod module;
 
 mod late;
 
+mod error_format;
+
 mod describe;
 
 mod klp_names;
@@ -51,6 +53,7 @@ mod findings;
 mod index;
 
 pub use describe::*;
+pub use error_format::*;
 pub use findings::*;
 pub use index::*;
 pub use klp_names::*;

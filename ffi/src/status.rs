@@ -352,6 +352,17 @@ fn value_and_limit(status: relakit_status) -> [usize; 2] {
     [first, first.saturating_add(1)]
 }
 
+/// Returns the message of a status, and the meaning of offset, value and limit.
+pub(crate) fn texts_of(status: relakit_status) -> (&'static str, [&'static str; 3]) {
+    match ErrorKind::from_number(status) {
+        Some(kind) => (kind.text(), kind.field_names()),
+        None => {
+            let [value, limit] = value_and_limit(status).map(|index| meanings().get(index));
+            (messages().get(row(status)), ["", value, limit])
+        }
+    }
+}
+
 /// Returns the meaning of a status: an English text without a full stop. It never returns NULL:
 /// for an unknown number the text is "unknown status". The text is constant.
 #[unsafe(no_mangle)]

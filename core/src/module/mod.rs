@@ -8,6 +8,7 @@ mod class;
 mod early;
 mod late;
 mod memory;
+mod names;
 mod objects;
 mod retained;
 mod symbols;
