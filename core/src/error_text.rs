@@ -27,7 +27,9 @@ pub struct SymbolName<'a> {
 }
 
 /// Knows no names.
-impl ErrorNames for () {
+struct NoNames;
+
+impl ErrorNames for NoNames {
     fn section_name(&self, _: u32) -> Option<&[u8]> {
         None
     }
@@ -234,7 +236,7 @@ impl<S: FnMut(u8)> Line<'_, S> {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut result = Ok(());
-        ErrorText::from(self).write(&(), &mut |byte| {
+        ErrorText::from(self).write(&NoNames, &mut |byte| {
             if result.is_ok() {
                 result = f.write_char(char::from(byte));
             }
@@ -355,7 +357,7 @@ mod tests {
         let powers = (0..20).flat_map(|power| [10u64.pow(power) - 1, 10u64.pow(power)]);
         for number in edges.chain(powers) {
             let error = Error { entry: Some(number), ..Error::new(ErrorKind::Writer, number, number) };
-            let line = text(&Error { offset: number, ..error }, &());
+            let line = text(&Error { offset: number, ..error }, &NoNames);
             let offset = if number < 10 { number.to_string() } else { format!("{number:#x}") };
             assert!(line.contains(&format!("entry {number}, ")), "{line}");
             if text::ENABLED {

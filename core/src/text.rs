@@ -45,7 +45,6 @@ impl Texts {
 
 /// Returns `block`; "" in a build without texts.
 pub const fn block(block: &'static str) -> &'static str {
-    assert!(block.len() <= u16::MAX as usize, "an offset has 16 bits");
     if ENABLED { block } else { "" }
 }
 
@@ -85,6 +84,7 @@ pub const fn starts<const COUNT: usize>(block: &str) -> [u16; COUNT] {
 macro_rules! texts {
     ($($text:literal),* $(,)?) => {{
         const BLOCK: &str = $crate::text::block(concat!($($text, "\0"),*));
+        const _: () = assert!(BLOCK.len() <= u16::MAX as usize, "an offset has 16 bits");
         static STARTS: [u16; $crate::text::count(BLOCK)] = $crate::text::starts(BLOCK);
         $crate::text::Texts::new(BLOCK, &STARTS)
     }};
