@@ -27,8 +27,8 @@ impl Texts {
     #[inline(never)]
     pub fn get(self, index: usize) -> &'static str {
         let tail = self.tail(index);
-        let len = tail.bytes().position(|byte| byte == 0);
-        len.and_then(|len| tail.get(..len)).unwrap_or_default()
+        let nul = (0..tail.len()).zip(tail.bytes()).find(|(_, byte)| *byte == 0);
+        nul.and_then(|(len, _)| tail.get(..len)).unwrap_or_default()
     }
 
     /// Returns the same text for C.
