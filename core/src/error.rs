@@ -340,6 +340,9 @@ mod tests {
 
     #[test]
     fn every_message_is_unique_text() {
+        if !crate::text::ENABLED {
+            return assert!(ErrorKind::ALL.iter().all(|kind| kind.text().is_empty()));
+        }
         for (position, kind) in ErrorKind::ALL.iter().enumerate() {
             let text = kind.message().to_str().unwrap();
             assert!(text.len() > 8, "{kind:?}");
