@@ -1313,6 +1313,41 @@ relakit_status RELAKIT_CALL relakit_module_going(
     uint32_t *section_total, struct relakit_error *error);
 
 /* -------------------------------------------------------------------------------------------------
+ * An error as one line of text.
+ * ---------------------------------------------------------------------------------------------- */
+
+/**
+ * Writes an error as one line of English text, for a log. For example:
+ *
+ * value does not fit its field: section 43 (.rela.text), entry 3, type R_X86_64_PC32, symbol 7
+ * (printk), offset 0x20, value 0xffffffff00000000, largest 0x7fffffff
+ *
+ * - `error` is the struct that a function of this header has filled in. Its status may be any
+ *   number. If `error` is NULL, the text is empty.
+ * - `module` is the module whose function returned the error, or NULL. The text has the names of
+ *   sections and symbols that it knows: until relakit_module_retain those of the file, and
+ *   afterwards those of the symbols that the late passes use. Without a module, during a callback
+ *   of a function that uses the module, or if `module` is not the state of a module, the text has
+ *   only numbers.
+ * - `buffer` has `size` bytes. The text is cut if it does not fit, and always ends with NUL if
+ *   `size` is not 0. If `buffer` is NULL, nothing is written. If it overlaps the module's state,
+ *   its file or its retained state, the text has only numbers.
+ *
+ * All bytes of the text are printable ASCII. In a name, other bytes, a backslash and a parenthesis
+ * are written as \xNN. The first 128 bytes of a name are written, and "..." if it is longer. The
+ * numbers of sections, entries and symbols and the results of callbacks are decimal. Other numbers
+ * from 10 on are hexadecimal with 0x. linux_errno is not written. The text may change in later
+ * versions.
+ *
+ * The time is linear in the number of symbols of the module that late passes use, and at most 2048
+ * bytes are written. The function may be called in a callback.
+ *
+ * Returns the length of the whole text in bytes without the NUL, also if it is cut: at most 2047.
+ */
+size_t RELAKIT_CALL relakit_error_format(
+    const struct relakit_error *error, struct relakit_module *module, char *buffer, size_t size);
+
+/* -------------------------------------------------------------------------------------------------
  * Level 3: descriptions of a module, its sections and its symbols.
  * ---------------------------------------------------------------------------------------------- */
 

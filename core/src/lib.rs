@@ -73,6 +73,7 @@ pub mod abi;
 pub mod arch;
 pub mod elf;
 mod error;
+mod error_text;
 mod flags;
 pub mod index;
 pub mod klp;
@@ -84,8 +85,11 @@ mod report;
 pub mod sechdrs;
 #[doc(hidden)]
 pub mod sort;
+#[doc(hidden)]
+pub mod text;
 
 pub use error::{CallbackError, Error, ErrorKind};
+pub use error_text::{ErrorNames, ErrorText, SymbolName};
 pub use module::{
     Assigned, Class, Classified, Extent, FailsAt, Filled, Group, Late, Layout, Loaded, MAX_OBJECTS, Memory,
     Module, Objects, Placement, Reason, Resolver, SectionMemory, UNASSIGNED,

@@ -46,6 +46,8 @@ mod arena;
 
 mod late;
 
+mod error_format;
+
 mod describe;
 
 mod klp_names;
@@ -60,6 +62,7 @@ mod status;
 
 pub use arena::*;
 pub use describe::*;
+pub use error_format::*;
 pub use findings::*;
 pub use image::*;
 pub use index::*;

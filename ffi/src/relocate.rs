@@ -243,7 +243,10 @@ unsafe fn arrays<'a>(symbols: &relakit_symbols, report: &mut Report) -> Result<(
 
 /// Options of a call, after the checks.
 pub(crate) struct Options {
-    profile: &'static Profile,
+    /// A RELAKIT_PROFILE_ or RELAKIT_LINUX number that exists.
+    profile: u32,
+    /// The flags of the profile's passes.
+    rules: RelocFlags,
     flags: u32,
     number: u64,
 }
@@ -260,54 +263,90 @@ impl Options {
         report: &mut Report,
     ) -> Result<Self, Failed> {
         if options.is_null() {
-            return Ok(Self { profile: &Profile::ELF, flags: 0, number });
+            let rules = const { Profile::ELF.reloc_flags() };
+            return Ok(Self { profile: RELAKIT_PROFILE_ELF, rules, flags: 0, number });
         }
         // SAFETY: not NULL; the caller promises as many readable bytes as struct_size says.
         let options = unsafe { versioned(options, number, report) }?;
         if options.reserved != 0 {
             return Err(report.refuse(RELAKIT_ERR_RESERVED, number, 0));
         }
-        let Some(profile) = profile(options.profile) else {
-            return Err(report.refuse(RELAKIT_ERR_PROFILE, u64::from(options.profile), 0));
+        let Some(rules) = profile_flags(options.profile) else {
+            return Err(no_profile(options.profile, report));
         };
-        Ok(Self { profile, flags: options.flags, number })
+        Ok(Self { profile: options.profile, rules, flags: options.flags, number })
     }
 
     /// The rules for one table; every flag is allowed.
     pub(crate) fn reloc_flags(self, report: &mut Report) -> Result<RelocFlags, Failed> {
         match RelocFlags::from_bits(self.flags) {
             // The types that a loader does not know are a part of its profile.
-            Some(flags) if !flags.intersects(RelocFlags::UNKNOWN_TYPES) => {
-                Ok(flags | self.profile.reloc_flags())
-            }
+            Some(flags) if !flags.intersects(RelocFlags::UNKNOWN_TYPES) => Ok(flags | self.rules),
             _ => Err(report.refuse(RELAKIT_ERR_FLAGS, self.number, u64::from(self.flags))),
         }
     }
 
     /// The profile for a module; only RELAKIT_OPT_TRUNCATE_PC32 is allowed.
     pub(crate) fn profile(self, report: &mut Report) -> Result<Profile, Failed> {
+        let Some(profile) = profile(self.profile) else { return Err(no_profile(self.profile, report)) };
         match self.flags {
-            0 => Ok(*self.profile),
-            RELAKIT_OPT_TRUNCATE_PC32 => Ok(self.profile.with_flags(RelocFlags::TRUNCATE_PC32)),
+            0 => Ok(*profile),
+            RELAKIT_OPT_TRUNCATE_PC32 => Ok(profile.with_flags(RelocFlags::TRUNCATE_PC32)),
             flags => Err(report.refuse(RELAKIT_ERR_FLAGS, self.number, u64::from(flags))),
         }
     }
 }
 
+fn no_profile(number: u32, report: &mut Report) -> Failed {
+    report.refuse(RELAKIT_ERR_PROFILE, u64::from(number), 0)
+}
+
 /// Returns the profile of a number; `None` if it is unknown.
 pub(crate) fn profile(number: u32) -> Option<&'static Profile> {
-    let [minor_low, minor_high, major_low, major_high] = number.to_le_bytes();
     match number {
         RELAKIT_PROFILE_DEFAULT | RELAKIT_PROFILE_ELF => Some(&Profile::ELF),
         RELAKIT_PROFILE_XEN => Some(&Profile::XEN),
         RELAKIT_PROFILE_GRUB => Some(&Profile::GRUB),
         RELAKIT_PROFILE_FREEBSD => Some(&Profile::FREEBSD),
         RELAKIT_PROFILE_KEXEC => Some(&Profile::KEXEC),
-        // Numbers of later profiles.
-        0x8000_0000.. => None,
-        _ => Profile::for_linux(
-            u16::from_le_bytes([major_low, major_high]),
-            u16::from_le_bytes([minor_low, minor_high]),
-        ),
+        _ => linux_version(number).and_then(|(major, minor)| Profile::for_linux(major, minor)),
+    }
+}
+
+/// Returns the flags of the profile of a number; `None` if it is unknown. The rows of profiles
+/// contain pointers, so the functions of level 1 use only constants that are computed from them.
+fn profile_flags(number: u32) -> Option<RelocFlags> {
+    match number {
+        RELAKIT_PROFILE_DEFAULT | RELAKIT_PROFILE_ELF => Some(const { Profile::ELF.reloc_flags() }),
+        RELAKIT_PROFILE_XEN => Some(const { Profile::XEN.reloc_flags() }),
+        RELAKIT_PROFILE_GRUB => Some(const { Profile::GRUB.reloc_flags() }),
+        RELAKIT_PROFILE_FREEBSD => Some(const { Profile::FREEBSD.reloc_flags() }),
+        RELAKIT_PROFILE_KEXEC => Some(const { Profile::KEXEC.reloc_flags() }),
+        _ => linux_version(number).and_then(|(major, minor)| Profile::linux_reloc_flags(major, minor)),
+    }
+}
+
+/// Returns the version of a RELAKIT_LINUX number: major, minor. `None` for the numbers of other
+/// profiles, which have the highest bit.
+fn linux_version(number: u32) -> Option<(u16, u16)> {
+    let [minor_low, minor_high, major_low, major_high] = number.to_le_bytes();
+    let major = u16::from_le_bytes([major_low, major_high]);
+    (major <= u16::MAX / 2).then_some((major, u16::from_le_bytes([minor_low, minor_high])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_exists_if_its_flags_exist_and_has_these_flags() {
+        let families = (0..16).chain((0..16).map(|number| number | 1 << 31));
+        let versions = (0..10).flat_map(|major| (0..40).map(move |minor| major << 16 | minor));
+        for number in families.chain(versions) {
+            assert_eq!(profile_flags(number), profile(number).map(Profile::reloc_flags), "{number:#x}");
+        }
+        let newest = Profile::LINUX.last().unwrap();
+        assert_eq!(profile(0x7fff << 16).map(|row| row.name), Some(newest.name));
+        assert_eq!(profile(1 << 31), None, "a number of no profile");
     }
 }

@@ -1,8 +1,9 @@
 //! Every status that a function can return.
 
 use crate::types::relakit_status;
-use core::ffi::{CStr, c_char};
+use core::ffi::c_char;
 use core::ptr;
+use relakit::text::{Texts, texts};
 use relakit::{ErrorKind, Profile};
 
 /// Success.
@@ -303,51 +304,71 @@ pub const RELAKIT_ERR_SYMBOLS: i32 = -114;
 /// another address.
 pub const RELAKIT_ERR_NOT_AN_INDEX: i32 = -115;
 
-/// The statuses that the core does not have: number, message, meaning of value and limit.
-const CALL_STATUSES: &[(relakit_status, &CStr, [&CStr; 2])] = &[
-    (RELAKIT_OK, c"success", [c"", c""]),
-    (RELAKIT_NOT_FOUND, c"not found", [c"", c""]),
-    (RELAKIT_SKIP, c"skip", [c"", c""]),
-    (RELAKIT_ERR_NULL, c"pointer is NULL", [c"argument", c""]),
-    (RELAKIT_ERR_LENGTH, c"invalid length", [c"argument", c"length"]),
-    (RELAKIT_ERR_ALIGNMENT, c"misaligned pointer", [c"argument", c"alignment"]),
-    (RELAKIT_ERR_STRUCT_SIZE, c"invalid struct_size", [c"argument", c"struct_size"]),
-    (RELAKIT_ERR_FLAGS, c"unknown or unsupported flag", [c"argument", c"flags"]),
-    (RELAKIT_ERR_RESERVED, c"member that must be 0 is not 0", [c"argument", c""]),
-    (RELAKIT_ERR_OVERLAP, c"buffers overlap", [c"argument", c""]),
-    (RELAKIT_ERR_ORDER, c"call is not allowed in this stage", [c"stage", c""]),
-    (
-        RELAKIT_ERR_STATE_TOO_SHORT,
-        c"buffer for the module state is too short",
-        [c"bytes provided", c"bytes needed"],
-    ),
-    (RELAKIT_ERR_NOT_A_MODULE_STATE, c"not a module state", [c"", c""]),
-    (RELAKIT_ERR_BUSY, c"callback called relakit with its own module", [c"", c""]),
-    (RELAKIT_ERR_PROFILE, c"unknown profile", [c"profile", c""]),
-    (RELAKIT_ERR_CALLBACK, c"required callback or writer is NULL", [c"argument", c""]),
-    (RELAKIT_ERR_SYMBOLS, c"not exactly one of values and symtab is set", [c"argument", c""]),
-    (RELAKIT_ERR_NOT_AN_INDEX, c"not a name index", [c"", c""]),
-];
+/// Each row is a status that the core does not have: number, message, meaning of `value` and
+/// `limit` ("" if not used).
+macro_rules! call_statuses {
+    ($($number:ident, $text:literal, [$value:literal $limit:literal];)*) => {
+        /// The row of a status in the tables below. The last row is for unknown numbers.
+        fn row(status: relakit_status) -> usize {
+            static NUMBERS: &[relakit_status] = &[$($number),*];
+            NUMBERS.iter().position(|number| *number == status).unwrap_or(NUMBERS.len())
+        }
 
-/// Returns the row of a status that the core does not have.
-fn call_status(
-    status: relakit_status,
-) -> Option<&'static (relakit_status, &'static CStr, [&'static CStr; 2])> {
-    CALL_STATUSES.iter().find(|row| row.0 == status)
+        const fn messages() -> Texts {
+            texts!($($text,)* "unknown status")
+        }
+
+        const fn meanings() -> Texts {
+            texts!($($value, $limit,)*)
+        }
+    };
 }
 
-/// Returns the core's error kind of a status, if it has one.
-fn kind(status: relakit_status) -> Option<ErrorKind> {
-    ErrorKind::ALL.iter().copied().find(|kind| *kind as i32 == status)
+call_statuses! {
+    RELAKIT_OK, "success", ["" ""];
+    RELAKIT_NOT_FOUND, "not found", ["" ""];
+    RELAKIT_SKIP, "skip", ["" ""];
+    RELAKIT_ERR_NULL, "pointer is NULL", ["argument" ""];
+    RELAKIT_ERR_LENGTH, "invalid length", ["argument" "length"];
+    RELAKIT_ERR_ALIGNMENT, "misaligned pointer", ["argument" "alignment"];
+    RELAKIT_ERR_STRUCT_SIZE, "invalid struct_size", ["argument" "struct_size"];
+    RELAKIT_ERR_FLAGS, "unknown or unsupported flag", ["argument" "flags"];
+    RELAKIT_ERR_RESERVED, "member that must be 0 is not 0", ["argument" ""];
+    RELAKIT_ERR_OVERLAP, "buffers overlap", ["argument" ""];
+    RELAKIT_ERR_ORDER, "call is not allowed in this stage", ["stage" ""];
+    RELAKIT_ERR_STATE_TOO_SHORT, "buffer for the module state is too short", ["bytes provided" "bytes needed"];
+    RELAKIT_ERR_NOT_A_MODULE_STATE, "not a module state", ["" ""];
+    RELAKIT_ERR_BUSY, "callback called relakit with its own module", ["" ""];
+    RELAKIT_ERR_PROFILE, "unknown profile", ["profile" ""];
+    RELAKIT_ERR_CALLBACK, "required callback or writer is NULL", ["argument" ""];
+    RELAKIT_ERR_SYMBOLS, "not exactly one of values, symtab and value is set", ["argument" ""];
+    RELAKIT_ERR_NOT_AN_INDEX, "not a name index", ["" ""];
+}
+
+/// The indices of the meanings of `value` and `limit` in their table.
+fn value_and_limit(status: relakit_status) -> [usize; 2] {
+    let first = row(status).saturating_mul(2);
+    [first, first.saturating_add(1)]
+}
+
+/// Returns the message of a status, and the meaning of offset, value and limit.
+pub(crate) fn texts_of(status: relakit_status) -> (&'static str, [&'static str; 3]) {
+    match ErrorKind::from_number(status) {
+        Some(kind) => (kind.text(), kind.field_names()),
+        None => {
+            let [value, limit] = value_and_limit(status).map(|index| meanings().get(index));
+            (messages().get(row(status)), ["", value, limit])
+        }
+    }
 }
 
 /// Returns the meaning of a status: an English text without a full stop. It never returns NULL:
 /// for an unknown number the text is "unknown status". The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_strerror(status: relakit_status) -> *const c_char {
-    let text = match kind(status) {
+    let text = match ErrorKind::from_number(status) {
         Some(kind) => kind.message(),
-        None => call_status(status).map_or(c"unknown status", |row| row.1),
+        None => messages().c_str(row(status)),
     };
     text.as_ptr()
 }
@@ -357,7 +378,7 @@ pub extern "C" fn relakit_strerror(status: relakit_status) -> *const c_char {
 /// the error, or if the error is about a function that Linux does not have.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_linux_errno(status: relakit_status) -> i32 {
-    kind(status).map_or(0, |kind| Profile::LINUX_DEFAULT.errno(kind))
+    ErrorKind::from_number(status).map_or(0, Profile::linux_errno)
 }
 
 /// Returns the meaning of a member of struct relakit_error for a status, such as "section size".
@@ -367,11 +388,13 @@ pub extern "C" fn relakit_linux_errno(status: relakit_status) -> i32 {
 /// 2. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_error_field_name(status: relakit_status, member: u32) -> *const c_char {
-    let Ok(member) = usize::try_from(member) else { return ptr::null() };
-    let name = match (kind(status), call_status(status)) {
-        (Some(kind), _) => kind.field_c_names().get(member).copied(),
-        (None, Some(&(_, _, [value, limit]))) => [c"", value, limit].get(member).copied(),
-        (None, None) => [c""; 3].get(member).copied(),
+    let names = match ErrorKind::from_number(status) {
+        Some(kind) => kind.field_c_names(),
+        None => {
+            let [value, limit] = value_and_limit(status).map(|index| meanings().c_str(index));
+            [c"", value, limit]
+        }
     };
-    name.map_or(ptr::null(), CStr::as_ptr)
+    let name = usize::try_from(member).ok().and_then(|member| names.get(member));
+    name.map_or(ptr::null(), |name| name.as_ptr())
 }

@@ -14,6 +14,7 @@ mod order;
 mod sechdrs;
 mod sections;
 mod table;
+mod text;
 mod whole;
 mod wrong;
 

@@ -3,7 +3,9 @@
 use crate::{Embedder, Nothing, each};
 use core::hint::black_box;
 use relakit::elf::RelaTable;
-use relakit::{Error, Loaded, Memory, Module, Profile, Resolver, SectionMemory};
+use relakit::{
+    Error, ErrorKind, ErrorNames, ErrorText, Loaded, Memory, Module, Profile, Resolver, SectionMemory,
+};
 use relakit_linux::findings::Sorted;
 use relakit_linux::special;
 use relakit_linux::{findings, late, loader_check, patch};
@@ -61,6 +63,7 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
     let mut late = loaded.retain(memory, values, kept)?;
     each(late.objects());
     black_box(late.object_at(*index));
+    black_box((late.section_name(*index), late.symbol_name(*index)));
     black_box(relakit_linux::special::of_section(&loaded, *index));
     late.errors(object, memory, &mut Embedder, &mut report)?;
     *count = count.wrapping_add(late.coming(object, memory, &mut Embedder)?);
@@ -78,6 +81,11 @@ fn described(module: &Module<'_>, index: u32) {
     black_box((module.profile(), module.class(index), module.malformed(index)));
     black_box((module.is_allocated(index), module.per_cpu_section()));
     black_box(module.object().symbols().find(b"name"));
+    black_box((module.section_name(index), module.symbol_name(index)));
+    let mut last = 0;
+    let error = module.malformed(index).unwrap_or(Error::new(ErrorKind::Truncated, 1, 2));
+    ErrorText::from(&error).write(module, &mut |byte| last = byte);
+    black_box(last);
     if let Some(found) = module.class(index) {
         black_box((found.class.target(), found.class.object(), found.class.concerns(&[])));
     }

@@ -70,6 +70,14 @@ impl<'k> Late<'k> {
         Some((self.object(&record), record.live != 0))
     }
 
+    /// Returns the names of object and symbol for a symbol index of the file. The time is linear in
+    /// the number of retained symbols.
+    pub(super) fn retained_name(&self, symbol: u32) -> Option<(&[u8], &[u8])> {
+        let mut records = self.retained.symbols.iter().map(SymbolRecord::read);
+        let record = records.find(|record| record.symbol == symbol && record.name_len != 0)?;
+        record.parts(self.retained.text).map(|(_, object, name)| (object, name))
+    }
+
     /// Applies the relocations for `object` when it is loaded, or changes nothing. Returns the
     /// number of its sections. 0 often means that the name is misspelt.
     ///
@@ -329,14 +337,10 @@ fn symbol_value(
     resolver: &mut dyn Resolver,
     report: &mut Report,
 ) -> Result<u64, Failed> {
-    let text = text.get(usize::try_from(symbol.text).unwrap_or(usize::MAX)..).unwrap_or_default();
-    let Some((number, names)) = text.split_first_chunk() else { return Ok(0) };
-    let number = u64::from_le_bytes(*number);
-    if let Some(kind) = ErrorKind::ALL.iter().find(|kind| **kind as i32 == symbol.error) {
-        return Err(report.fail(*kind, symbol.value, number));
+    let Some((number, object, name)) = symbol.parts(text) else { return Ok(0) };
+    if let Some(kind) = ErrorKind::from_number(symbol.error) {
+        return Err(report.fail(kind, symbol.value, number));
     }
-    let (object, names) = names.split_at_checked(usize::from(symbol.object_len)).unwrap_or_default();
-    let name = names.get(..usize::from(symbol.name_len)).unwrap_or_default();
     klp_value(object, name, number, resolver, report)
 }
 

@@ -9,6 +9,7 @@ mod early;
 mod late;
 mod layout;
 mod memory;
+mod names;
 mod objects;
 mod retained;
 mod symbols;

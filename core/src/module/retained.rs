@@ -90,12 +90,12 @@ impl SectionRecord {
 
     /// Returns the error that stops the late passes of the object.
     pub(super) fn error(&self) -> Option<Error> {
-        let kind = ErrorKind::ALL.iter().find(|kind| **kind as i32 == self.error)?;
+        let kind = ErrorKind::from_number(self.error)?;
         let section = match kind {
             ErrorKind::NotAssigned | ErrorKind::AssignedSize | ErrorKind::AddressWraps => self.target,
             _ => self.index,
         };
-        Some(Error::new(*kind, self.value, self.limit).in_section(section))
+        Some(Error::new(kind, self.value, self.limit).in_section(section))
     }
 }
 
@@ -126,6 +126,15 @@ impl SymbolRecord {
             symbol: word(16),
             error: word(20).cast_signed(),
         }
+    }
+
+    /// Returns its part of the text: sympos, name of the object, name.
+    pub(super) fn parts<'a>(&self, text: &'a [u8]) -> Option<(u64, &'a [u8], &'a [u8])> {
+        let text = text.get(usize::try_from(self.text).ok()?..)?;
+        let (number, names) = text.split_first_chunk()?;
+        let (object, names) = names.split_at_checked(usize::from(self.object_len)).unwrap_or_default();
+        let name = names.get(..usize::from(self.name_len)).unwrap_or_default();
+        Some((u64::from_le_bytes(*number), object, name))
     }
 
     pub(super) fn write(&self, record: &mut [u8; SYM_SIZE]) {

@@ -6,6 +6,7 @@ use super::call::{Told, c, call, is_poisoned, poisoned};
 use super::hooks::{Names, Owner, writer_for_c};
 use super::sections::{Choices, Sections};
 use super::take;
+use super::text::{self, any_error};
 use super::wrong::{Lent, wrong_memory, wrong_places};
 use core::ffi::c_char;
 use core::ptr;
@@ -26,6 +27,7 @@ pub fn run(mut data: &[u8]) -> Option<()> {
         let slot = &mut slots[usize::from(what >> 7)];
         slot.make(what & 127, *which, *wrong, file, choices);
         slot.check_stage();
+        text::check(&any_error([*which, *what, *wrong, count]), slot.module());
     }
     Some(())
 }

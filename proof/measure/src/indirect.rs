@@ -53,6 +53,11 @@ const CALLS: &[Row] = &[
             "relakit_ffi::findings::relakit_module_",
         ],
     ),
+    row(
+        &["relakit_ffi::state::on"],
+        "relakit_error_format",
+        &["relakit_ffi::error_format::relakit_error_format"],
+    ),
     // Passes.
     row(&["relakit_ffi::relocate::run"], "relakit_apply", &["relakit::reloc::pass::apply"]),
     row(&["relakit_ffi::relocate::run"], "relakit_clear", &["relakit::reloc::pass::clear"]),
