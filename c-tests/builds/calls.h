@@ -5,10 +5,6 @@
 
 #include "relakit.h"
 
-#ifndef RELAKIT_CALL
-#define RELAKIT_CALL
-#endif
-
 /* Makes the calls, and prints each check that fails. The last line is "<name>: <n> checks, <n> failures". */
 int calls_run(const char *name, void (*print)(const char *text));
 
