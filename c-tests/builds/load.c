@@ -2,11 +2,11 @@
 /*
  * Loads a module and calls its function module_run, or prints why it does not load.
  *
- *   load low|high|mixed MODULE
+ *   load low|high|mixed|top MODULE
  *
  * low: everything in the lowest 2 GiB. high: everything together, above 4 GiB. mixed: the module is low, and the kernel's
- * function and variable are 64 TiB above. The "kernel" has these two: int kernel_function(int n), which returns n + 1, and
- * int kernel_counter.
+ * function and variable are 64 TiB above. top: in the highest 2 GiB; nothing is called there. The "kernel" has these two:
+ * int kernel_function(int n), which returns n + 1, and int kernel_counter.
  *
  * Prints "loads", or the name of the error and, for a relocation, its type and the symbol's name.
  */
@@ -19,14 +19,16 @@
 #include <sys/mman.h>
 
 static unsigned char *kernel;
+/* From the memory to the run-time address. */
+static uint64_t distance;
 
 static int32_t RELAKIT_CALL exported(void *ctx, const char *name, size_t name_len, uint64_t *value)
 {
     (void)ctx, (void)name_len;
     if (strcmp(name, "kernel_function") == 0)
-        *value = (uint64_t)(uintptr_t)kernel;
+        *value = (uint64_t)(uintptr_t)kernel + distance;
     else if (strcmp(name, "kernel_counter") == 0)
-        *value = (uint64_t)(uintptr_t)kernel + 4096;
+        *value = (uint64_t)(uintptr_t)kernel + 4096 + distance;
     else
         return RELAKIT_NOT_FOUND;
     return RELAKIT_OK;
@@ -87,6 +89,8 @@ int main(int count, char **arguments)
     if (arena == MAP_FAILED || kernel == MAP_FAILED)
         return 2;
     memcpy(kernel, function, sizeof function);
+    if (strcmp(arguments[1], "top") == 0)
+        distance = UINT64_C(0xffffffff81000000) - (uint64_t)(uintptr_t)arena;
 
     status = relakit_module_init(state, sizeof state, file, size, NULL, &module, &error);
     if (status != RELAKIT_OK)
@@ -105,7 +109,7 @@ int main(int count, char **arguments)
         sections[i].flags = RELAKIT_MEMORY_PRESENT;
         sections[i].bytes = arena + at;
         sections[i].size = section.sh_size;
-        sections[i].address = (uint64_t)(uintptr_t)(arena + at);
+        sections[i].address = (uint64_t)(uintptr_t)(arena + at) + distance;
         at += section.sh_size;
     }
     status = relakit_module_assign(module, &memory, &error);
@@ -115,6 +119,10 @@ int main(int count, char **arguments)
         status = relakit_module_early(module, &memory, values, info.symbol_count, &resolver, &error);
     if (status != RELAKIT_OK)
         return refused(module, status, &error);
+    if (distance != 0) {
+        printf("loads\n");
+        return 0;
+    }
 
     for (uint32_t i = 1; i < info.symbol_count; i++) {
         struct relakit_symbol symbol = { .struct_size = sizeof symbol };

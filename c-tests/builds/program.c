@@ -2,7 +2,7 @@
 /* A program with a libc. The file is compiled for the libc's calling convention, whatever calls.c is compiled for. */
 #include <stdio.h>
 
-int calls_run(const char *name, void (*print)(const char *text)) __attribute__((PROGRAM_ABI));
+int __attribute__((PROGRAM_ABI)) calls_run(const char *name, void (__attribute__((PROGRAM_ABI)) *print)(const char *text));
 
 static void __attribute__((PROGRAM_ABI)) print(const char *text)
 {
