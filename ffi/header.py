@@ -274,9 +274,9 @@ def declaration(item, found, aliases):
 
 
 def uses(found):
-    """Returns the types that a declaration needs, and its own name."""
+    """Returns the names of the header in a declaration, its own name included."""
     code = [found.code, *(member.code for member in found.members)]
-    return set(re.findall(r"\brelakit_\w+", " ".join(code))) if found.kind != "constant" else set()
+    return set(re.findall(r"\brelakit_\w+", " ".join(code), re.IGNORECASE))
 
 
 def header(overview, preamble, declarations, topics, aliases):
