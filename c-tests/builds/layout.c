@@ -47,6 +47,9 @@ static int call(struct relakit_module *module, const uint64_t *values, const cha
 
 int main(int count, char **arguments)
 {
+    /* layout-module.c has a section for each of these. */
+    static const int used[] = { RELAKIT_GROUP_TEXT, RELAKIT_GROUP_RODATA, RELAKIT_GROUP_RO_AFTER_INIT,
+                                RELAKIT_GROUP_DATA, RELAKIT_GROUP_INIT_TEXT, RELAKIT_GROUP_INIT_DATA };
     static uint64_t state[RELAKIT_MODULE_SIZE / 8];
     FILE *opened = count == 2 ? fopen(arguments[1], "rb") : NULL;
     unsigned char *file = (unsigned char *)heap(1 << 16), *arena;
@@ -92,10 +95,8 @@ int main(int count, char **arguments)
         CHECK(end <= layout.size);
         EQ(mprotect(arena + layout.groups[group].offset, page(layout.groups[group].size), protection(group)), 0);
     }
-    CHECK(layout.groups[RELAKIT_GROUP_TEXT].size != 0);
-    CHECK(layout.groups[RELAKIT_GROUP_RODATA].size != 0);
-    CHECK(layout.groups[RELAKIT_GROUP_DATA].size != 0);
-    CHECK(layout.groups[RELAKIT_GROUP_INIT_TEXT].size != 0);
+    for (size_t i = 0; i < sizeof used / sizeof *used; i++)
+        CHECK(layout.groups[used[i]].size != 0);
     EQ(call(module, values, "module_init", 5), 105);
     EQ(call(module, values, "module_run", 1), 106);
     /* The initial code and data are not used again. */
