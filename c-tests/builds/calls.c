@@ -3,6 +3,7 @@
  * Calls with many arguments, with structs and with callbacks, which fail or crash if program and library disagree about
  * the calling convention or about a type.
  *
+ * WITHOUT_TEXTS: the archive is built with TEXTS=no.
  * WITH_MODULE: the third level too, with a resolver. module.inc is then the file of modules/plain.c as numbers.
  */
 #include "calls.h"
@@ -120,8 +121,13 @@ static void plain_memory(void)
     EQ(error.r_type, 1);
     EQ(error.symbol, 1);
     EQ(error.limit, 0x1122334b);
+#ifdef WITHOUT_TEXTS
+    EQ(same_text(relakit_strerror(error.status), ""), 1);
+    EQ(same_text(relakit_type_name(error.r_type), ""), 1);
+#else
     EQ(relakit_strerror(error.status)[0] != 0, 1);
     EQ(same_text(relakit_type_name(error.r_type), "R_X86_64_64"), 1);
+#endif
     EQ(relakit_clear(table, sizeof table, &symbols, &target, NULL, &error), RELAKIT_OK);
     bytes_are(bytes, NULL);
 }
