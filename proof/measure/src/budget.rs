@@ -36,11 +36,10 @@ pub fn groups(functions: &[String]) -> Result<Vec<Group>> {
     Ok(groups)
 }
 
-/// What was measured, in bytes.
+/// What was measured of a group: a number for each heading of the column.
 pub struct Cost {
     pub name: String,
-    pub text: u64,
-    pub stack: u64,
+    pub numbers: Vec<u64>,
 }
 
 /// Growth over the record that is let pass: compilers differ in their details.
@@ -50,9 +49,10 @@ const MARGIN_PERCENT: u64 = 2;
 pub struct Table {
     before: String,
     after: String,
-    /// By column name, by row name: code, stack.
-    columns: BTreeMap<String, BTreeMap<String, (u64, u64)>>,
-    order: Vec<String>,
+    /// Without that of the names.
+    headings: Vec<String>,
+    /// In the order of the page. A number is missing if its heading is new.
+    rows: Vec<(String, BTreeMap<String, u64>)>,
 }
 
 const BEGIN: &str = "<!-- measured -->\n";
@@ -63,66 +63,67 @@ impl Table {
         let (before, rest) = page.split_once(BEGIN).context("the page has no table")?;
         let (table, after) = rest.split_once(END).context("the page's table has no end")?;
         let mut lines = table.lines().filter(|line| line.starts_with('|')).map(cells);
-        let heads = lines.next().unwrap_or_default();
-        let names: Vec<_> = heads
-            .iter()
-            .skip(1)
-            .step_by(2)
-            .map(|head| head.trim_start_matches("code, ").to_owned())
-            .collect();
-        let mut columns: BTreeMap<String, BTreeMap<_, _>> = BTreeMap::new();
-        let mut order = Vec::new();
+        let headings: Vec<_> = lines.next().unwrap_or_default().into_iter().skip(1).collect();
+        let mut rows = Vec::new();
         for row in lines.skip(1) {
             let Some((name, numbers)) = row.split_first() else { continue };
-            order.push(name.clone());
-            for (column, pair) in names.iter().zip(numbers.chunks(2)) {
-                let [text, stack] = pair else { bail!("a row of the table is too short") };
-                columns
-                    .entry(column.clone())
-                    .or_default()
-                    .insert(name.clone(), (text.parse()?, stack.parse()?));
+            if numbers.len() != headings.len() {
+                bail!("the row of {name} has {} numbers", numbers.len());
             }
+            let numbers =
+                headings.iter().zip(numbers).map(|(heading, number)| Ok((heading.clone(), number.parse()?)));
+            rows.push((name.clone(), numbers.collect::<Result<_>>()?));
         }
-        Ok(Self { before: before.to_owned(), after: after.to_owned(), columns, order })
+        Ok(Self { before: before.to_owned(), after: after.to_owned(), headings, rows })
     }
 
-    pub fn record(&mut self, column: &str, costs: &[Cost]) {
-        self.order = costs.iter().map(|cost| cost.name.clone()).collect();
-        let rows = costs.iter().map(|cost| (cost.name.clone(), (cost.text, cost.stack)));
-        self.columns.insert(column.to_owned(), rows.collect());
+    pub fn record(&mut self, headings: &[String], costs: &[Cost]) {
+        for heading in headings {
+            if !self.headings.contains(heading) {
+                self.headings.push(heading.clone());
+            }
+        }
+        let mut old: BTreeMap<_, _> = std::mem::take(&mut self.rows).into_iter().collect();
+        for cost in costs {
+            let mut numbers = old.remove(&cost.name).unwrap_or_default();
+            numbers.extend(headings.iter().cloned().zip(cost.numbers.iter().copied()));
+            self.rows.push((cost.name.clone(), numbers));
+        }
     }
 
     pub fn into_page(self) -> String {
-        let heads: String =
-            self.columns.keys().map(|name| format!(" code, {name} | stack, {name} |")).collect();
-        let mut table = format!("| |{heads}\n|---|{}\n", "--:|--:|".repeat(self.columns.len()));
-        for name in &self.order {
-            let numbers = self.columns.values().map(|rows| rows.get(name).copied().unwrap_or_default());
-            let numbers: String = numbers.map(|(text, stack)| format!(" {text} | {stack} |")).collect();
+        let headings: String = self.headings.iter().map(|heading| format!(" {heading} |")).collect();
+        let mut table = format!("| |{headings}\n|---|{}\n", "--:|".repeat(self.headings.len()));
+        for (name, numbers) in &self.rows {
+            let numbers =
+                self.headings.iter().map(|heading| numbers.get(heading).copied().unwrap_or_default());
+            let numbers: String = numbers.map(|number| format!(" {number} |")).collect();
             table += &format!("| {name} |{numbers}\n");
         }
         format!("{}{BEGIN}{table}{END}{}", self.before, self.after)
     }
 
     /// Prints what was measured; fails when something has grown, or is not recorded.
-    pub fn compare(&self, column: &str, costs: &[Cost]) -> Result<()> {
-        let recorded = self.columns.get(column).with_context(|| format!("there is no column {column}"))?;
-        if let Some(name) = recorded.keys().find(|name| !costs.iter().any(|cost| cost.name == **name)) {
+    pub fn compare(&self, headings: &[String], costs: &[Cost]) -> Result<()> {
+        if let Some((name, _)) =
+            self.rows.iter().find(|(name, _)| !costs.iter().any(|cost| cost.name == *name))
+        {
             bail!("{name} is recorded, and is not there any more");
         }
         let mut grown = Vec::new();
-        for Cost { name, text, stack } in costs {
-            let Some((text_was, stack_was)) = recorded.get(name) else {
+        for Cost { name, numbers } in costs {
+            let Some((_, recorded)) = self.rows.iter().find(|(row, _)| row == name) else {
                 bail!("{name} is not recorded");
             };
-            let is_over = |now: u64, was: u64| now * 100 > was * (100 + MARGIN_PERCENT);
-            if is_over(*text, *text_was) || is_over(*stack, *stack_was) {
-                grown.push(format!(
-                    "{name}: code {text} (recorded {text_was}), stack {stack} (recorded {stack_was})"
-                ));
+            for (heading, now) in headings.iter().zip(numbers) {
+                let was = recorded.get(heading).with_context(|| format!("there is no column {heading}"))?;
+                if now * 100 > was * (100 + MARGIN_PERCENT) {
+                    grown.push(format!("{name}: {heading}: {now}, recorded {was}"));
+                }
             }
             if !name.starts_with('`') {
-                println!("{column}, {name}: {text} bytes of code, {stack} bytes of stack");
+                let numbers = headings.iter().zip(numbers).map(|(heading, now)| format!("{heading} {now}"));
+                println!("{name}: {}", numbers.collect::<Vec<_>>().join("; "));
             }
         }
         if !grown.is_empty() {
@@ -140,13 +141,47 @@ fn cells(line: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn page() -> Table {
+        Table::parse(&format!("{BEGIN}| | code, 3 | stack, 3 |\n|---|--:|--:|\n| `f` | 100 | 0 |\n{END}"))
+            .unwrap()
+    }
+
+    fn headings() -> Vec<String> {
+        vec!["code, 3".to_owned(), "stack, 3".to_owned()]
+    }
+
+    fn cost(name: &str, code: u64, stack: u64) -> Cost {
+        Cost { name: name.to_owned(), numbers: vec![code, stack] }
+    }
+
     #[test]
     fn a_row_for_what_is_not_measured_and_a_missing_row_are_errors() {
-        let page = format!("{BEGIN}| | code, 3 | stack, 3 |\n|---|--:|--:|\n| `f` | 10 | 10 |\n{END}");
-        let cost = |name: &str| Cost { name: name.to_owned(), text: 10, stack: 10 };
-        let compare = |costs: &[Cost]| Table::parse(&page).unwrap().compare("3", costs);
-        assert!(compare(&[cost("`f`")]).is_ok());
+        let compare = |costs: &[Cost]| page().compare(&headings(), costs);
+        assert!(compare(&[cost("`f`", 100, 0)]).is_ok());
         assert!(compare(&[]).is_err());
-        assert!(compare(&[cost("`f`"), cost("`g`")]).is_err());
+        assert!(compare(&[cost("`f`", 100, 0), cost("`g`", 100, 0)]).is_err());
+        assert!(page().compare(&["data, 3".to_owned()], &[cost("`f`", 100, 0)]).is_err());
+    }
+
+    #[test]
+    fn two_percent_more_pass_and_a_recorded_zero_stays_zero() {
+        let compare = |code, stack| page().compare(&headings(), &[cost("`f`", code, stack)]);
+        assert!(compare(102, 0).is_ok());
+        assert!(compare(103, 0).is_err());
+        assert!(compare(100, 1).is_err());
+        assert!(compare(1, 0).is_ok());
+    }
+
+    #[test]
+    fn what_is_recorded_is_read_again_with_the_other_columns() {
+        let mut table = page();
+        table.record(&["data, 3".to_owned()], &[Cost { name: "`f`".to_owned(), numbers: vec![7] }]);
+        let table = Table::parse(&table.into_page()).unwrap();
+        assert!(
+            table
+                .compare(&["data, 3".to_owned()], &[Cost { name: "`f`".to_owned(), numbers: vec![7] }])
+                .is_ok()
+        );
+        assert!(table.compare(&headings(), &[cost("`f`", 100, 0)]).is_ok());
     }
 }

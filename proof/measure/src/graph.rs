@@ -17,7 +17,7 @@ type Index = usize;
 #[derive(Default)]
 struct Part {
     name: String,
-    text: u64,
+    size: u64,
     /// Bytes of stack in its own frame, what it pushes included; without the return address.
     frame: Option<u64>,
     /// Sections that it calls or jumps to. Its own frame is gone when it jumps.
@@ -80,9 +80,11 @@ impl Graph {
                     | SectionKind::ReadOnlyString
             );
             if is_code || is_data {
-                let text = if is_code { section.size() } else { 0 };
                 let name = section.name()?.to_owned();
-                parts.insert(section.index().0, Part { name, text, is_code, ..Part::default() });
+                parts.insert(
+                    section.index().0,
+                    Part { name, size: section.size(), is_code, ..Part::default() },
+                );
             }
         }
         for symbol in object
@@ -166,15 +168,19 @@ impl Graph {
         self.by_name.keys().map(String::as_str).filter(|name| name.starts_with(prefix)).collect()
     }
 
-    /// Bytes of code that the functions need together.
-    pub fn text(&self, functions: &[String]) -> Result<u64> {
+    /// Bytes of code and of constants that the functions need together.
+    pub fn sizes(&self, functions: &[String]) -> Result<(u64, u64)> {
         let mut reached = BTreeSet::new();
         let mut waiting = functions.iter().map(|name| self.index(name)).collect::<Result<Vec<_>>>()?;
         while let Some(index) = waiting.pop() {
             let Some(part) = self.parts.get(&index).filter(|_| reached.insert(index)) else { continue };
             waiting.extend(part.calls.iter().map(|(index, _)| *index).chain(part.mentions.iter().copied()));
         }
-        Ok(reached.iter().filter_map(|index| self.parts.get(index)).map(|part| part.text).sum())
+        let sum = |is_code| {
+            let parts = reached.iter().filter_map(|index| self.parts.get(index));
+            parts.filter(|part| part.is_code == is_code).map(|part| part.size).sum()
+        };
+        Ok((sum(true), sum(false)))
     }
 
     /// The deepest way through one of the functions.

@@ -93,7 +93,10 @@ const CALLS: &[Row] = &[
     row(
         RELOCATE,
         "relakit_klp_",
-        &["relakit::sechdrs::klp::KlpSections as *::section", "relakit::sechdrs::klp::KlpSections as *::locate"],
+        &[
+            "relakit::sechdrs::klp::KlpSections as *::section",
+            "relakit::sechdrs::klp::KlpSections as *::locate",
+        ],
     ),
     row(
         ASK,
