@@ -14,10 +14,14 @@ struct klp_modinfo {
     char *secstrings;
     unsigned int symndx;
 };
+struct module_memory {
+    void *base;
+    unsigned int size;
+};
 struct module {
     enum { MODULE_STATE_LIVE, MODULE_STATE_UNFORMED } state;
     const char *name;
-    struct { void *base; unsigned int size; } mem[1];
+    struct module_memory mem[1];
     struct { char *strtab; } core_kallsyms;
     struct klp_modinfo *klp_info;
 };
@@ -148,7 +152,7 @@ static void livepatch_sections(void)
     EQ(apply_klp_relocations(&module, &load_info), 0); /* nothing for vmlinux */
     is_untouched();
 
-    symtab[UNDEFINED].st_name = 23; /* of vmlinux, which a section for a module must not use */
+    symtab[UNDEFINED].st_name = 22; /* of vmlinux, which a section for a module must not use */
     EQ(klp_write_object_relocs(&patch, &nfs, true), -EINVAL);
     is_untouched();
     headers[RELA_].sh_name = 21;
