@@ -69,33 +69,90 @@
  *     RELAKIT_ERR_KLP_SYMPOS, RELAKIT_ERR_RESOLVER.
  */
 
-
 #ifndef RELAKIT_H
 #define RELAKIT_H
 
-#ifdef __KERNEL__
+
+/*
+ * Language: C90 or later, C++11 or later. A freestanding compiler is enough.
+ *
+ * Types: the header needs int32_t, int64_t, uint32_t, uint64_t and size_t, and nothing else. They
+ * come from <linux/types.h> if __KERNEL__ is defined, and otherwise from <stddef.h> and <stdint.h>.
+ * In a source tree that has other headers, define RELAKIT_TYPES_H as the name of a header that
+ * declares these types, for example with this argument of the compiler:
+ *   -DRELAKIT_TYPES_H='"xen/types.h"'
+ */
+#if defined(RELAKIT_TYPES_H)
+#include RELAKIT_TYPES_H
+#elif defined(__KERNEL__)
 #include <linux/types.h>
 #else
 #include <stddef.h>
 #include <stdint.h>
 #endif
 
+/*
+ * RELAKIT_CALL is the calling convention of the functions and of the callbacks. The library uses
+ * the System V convention. With GCC and Clang, a program that is compiled for another convention
+ * (-mabi=ms, UEFI) can call it too, and defines its callbacks like this:
+ *   static int32_t RELAKIT_CALL sync(void *ctx) { ... }
+ * Without RELAKIT_CALL, the compiler reports this callback as an incompatible pointer. Where System
+ * V is the default convention, a callback may omit RELAKIT_CALL.
+ *
+ * If the library itself is built for the convention of Microsoft, define RELAKIT_MS_ABI. Compilers
+ * that define _MSC_VER link only such libraries, so with them this is the default. You can also
+ * define RELAKIT_CALL itself.
+ */
+#if defined(RELAKIT_CALL)
+/* Defined by the program. */
+#elif !defined(__x86_64__) || !(defined(__GNUC__) || defined(__clang__))
+#define RELAKIT_CALL
+#elif defined(RELAKIT_MS_ABI) || defined(_MSC_VER)
+#define RELAKIT_CALL __attribute__((ms_abi))
+#else
+#define RELAKIT_CALL __attribute__((sysv_abi))
+#endif
+
 /** Profile of a Linux version from 5.8 on, for struct relakit_options: RELAKIT_LINUX(6, 12). */
 #define RELAKIT_LINUX(major, minor) (((uint32_t)(major) << 16) | (uint32_t)(minor))
 
-/** sh_flags: the livepatch core applies this section's relocations. Linux's SHF_RELA_LIVEPATCH. */
-#define RELAKIT_SHF_RELA_LIVEPATCH 0x00100000
+#ifdef __cplusplus
+extern "C" {
+#endif
 
-/** st_shndx: the livepatch core resolves this symbol. Linux's SHN_LIVEPATCH. */
-#define RELAKIT_SHN_LIVEPATCH 0xff20
+/* -------------------------------------------------------------------------------------------------
+ * Versions of the header and of the library.
+ * ---------------------------------------------------------------------------------------------- */
 
+/**
+ * Version of this ABI. A program and a library with the same number work together, even if one of
+ * them is newer.
+ */
+#define RELAKIT_ABI (1U)
+/** Version of this header: major << 16 | minor << 8 | patch. */
+#define RELAKIT_VERSION_NUM (0x000100U)
+
+/** Returns the RELAKIT_ABI of the library. Compare it with the RELAKIT_ABI of this header. */
+uint32_t RELAKIT_CALL relakit_abi(void);
+
+/** Returns the version of the library, such as "0.1.0". The text is constant. */
+const char *RELAKIT_CALL relakit_version(void);
+
+/* -------------------------------------------------------------------------------------------------
+ * The structs of the ABI that several functions share.
+ * ---------------------------------------------------------------------------------------------- */
+
+/**
+ * Result of a function: 0 (RELAKIT_OK), 1 (RELAKIT_NOT_FOUND) or a negative RELAKIT_ERR_ number. A
+ * number is never reused.
+ */
+typedef int32_t relakit_status;
 
 /**
  * Writes the low 32 bits of a PC32 or PLT32 value that does not fit its field, as Linux does.
  * Without this flag such a value is an error, as the psABI requires.
  */
-#define RELAKIT_OPT_TRUNCATE_PC32 1
-
+#define RELAKIT_OPT_TRUNCATE_PC32 (1U)
 /**
  * Accepts fields that are not zero before their relocation, for loaders that reuse memory. Without
  * this flag or RELAKIT_OPT_ADD_TO_FIELD such a field is an error, as in Linux.
@@ -104,8 +161,7 @@
  * the writer fails after the first write, the function returns RELAKIT_ERR_NOT_UNDONE. In plain
  * memory a pass still applies all entries or changes nothing.
  */
-#define RELAKIT_OPT_ALLOW_NONZERO 2
-
+#define RELAKIT_OPT_ALLOW_NONZERO (2U)
 /**
  * Adds the value to the content of the field, for formats that store a part of the addend there.
  * The content is read with the size of the field. It is sign-extended, except for the types 64,
@@ -117,19 +173,15 @@
  * notices only if the content minus the value does not fit the field, and returns
  * RELAKIT_ERR_OVERFLOW. The flag cannot be combined with RELAKIT_OPT_ALLOW_NONZERO.
  */
-#define RELAKIT_OPT_ADD_TO_FIELD 32
-
+#define RELAKIT_OPT_ADD_TO_FIELD (32U)
 /**
  * Checks that the field is zero before it checks that the value fits. The order decides which
  * error is returned if both checks fail. Profiles before RELAKIT_LINUX(6, 3) always use this
  * order.
  */
-#define RELAKIT_OPT_REPORT_NONZERO_FIRST 4
-
-/**
- * Also accepts the types 8, 16, PC8 and PC16. Linux does not support them.
- */
-#define RELAKIT_OPT_EXTRA_TYPES 8
+#define RELAKIT_OPT_REPORT_NONZERO_FIRST (4U)
+/** Also accepts the types 8, 16, PC8 and PC16. Linux does not support them. */
+#define RELAKIT_OPT_EXTRA_TYPES (8U)
 
 /**
  * In a symbol table, accepts st_value 0 for a symbol that is SHN_LIVEPATCH, or SHN_UNDEF and not
@@ -139,13 +191,10 @@
  * A loader that is part of Linux should set this flag: the value of the per-CPU symbol
  * fixed_percpu_data, which kvm-intel.ko uses, is 0.
  */
-#define RELAKIT_OPT_ALLOW_ZERO_SYMBOLS 16
+#define RELAKIT_OPT_ALLOW_ZERO_SYMBOLS (16U)
 
-/**
- * The default profile. It has the strict rules of RELAKIT_PROFILE_ELF.
- */
-#define RELAKIT_PROFILE_DEFAULT 0
-
+/** The default profile. It has the strict rules of RELAKIT_PROFILE_ELF. */
+#define RELAKIT_PROFILE_DEFAULT (0U)
 /**
  * The strict rules: the gABI and the psABI as written. Livepatch sections work as in the newest
  * Linux version that relakit knows. These are errors, although Linux or some of its versions
@@ -156,35 +205,53 @@
  * - a second SHT_SYMTAB_SHNDX section for the symbol table;
  * - a PC32 or PLT32 value that does not fit.
  */
-#define RELAKIT_PROFILE_ELF 1
-
+#define RELAKIT_PROFILE_ELF (1U)
 /**
  * The rules of Xen's livepatch payloads: the types NONE, 64, PC32 and PLT32; the content of a
  * field is ignored, see RELAKIT_OPT_ALLOW_NONZERO; there are no livepatch sections in the format
  * of Linux. Otherwise as RELAKIT_PROFILE_ELF.
  */
-#define RELAKIT_PROFILE_XEN 2
-
+#define RELAKIT_PROFILE_XEN (2U)
 /**
  * The rules of GRUB's modules: the types 64, PC32, PLT32, PC64, 32 and 32S, but not NONE; the
  * value is added to the content of the field, see RELAKIT_OPT_ADD_TO_FIELD; there are no livepatch
  * sections. Otherwise as RELAKIT_PROFILE_ELF.
  */
-#define RELAKIT_PROFILE_GRUB 3
-
+#define RELAKIT_PROFILE_GRUB (3U)
 /**
  * The rules of FreeBSD's kernel objects: the types NONE, 64, PC32, PLT32 and 32S; the content of a
  * field is ignored, PC32 and PLT32 are truncated; there are no livepatch sections. FreeBSD also
  * truncates 32S; with this profile a value of 32S must fit. Otherwise as RELAKIT_PROFILE_ELF.
  */
-#define RELAKIT_PROFILE_FREEBSD 4
-
+#define RELAKIT_PROFILE_FREEBSD (4U)
 /**
  * The rules of kexec's purgatory: all types of Linux except PC64; the content of a field is
  * ignored, PC32 and PLT32 are truncated; there are no livepatch sections. Otherwise as
  * RELAKIT_PROFILE_ELF.
  */
-#define RELAKIT_PROFILE_KEXEC 5
+#define RELAKIT_PROFILE_KEXEC (5U)
+
+/**
+ * Flags and profile of a call. NULL means no flags and RELAKIT_PROFILE_DEFAULT, so the rules are
+ * strict. A caller that wants the rules of Linux names the version: RELAKIT_LINUX(6, 12).
+ *
+ * The functions for one relocation table or section take every flag: relakit_apply, relakit_clear,
+ * relakit_dry_run, relakit_apply_relocate_add and relakit_clear_relocate_add. The other functions
+ * take RELAKIT_OPT_TRUNCATE_PC32 only; their other rules come from the profile.
+ */
+struct relakit_options {
+    /** sizeof(struct relakit_options). */
+    uint32_t struct_size;
+    /** RELAKIT_OPT_TRUNCATE_PC32 and other flags, or 0. */
+    uint32_t flags;
+    /**
+     * A RELAKIT_PROFILE_ number or RELAKIT_LINUX(major, minor), from 5.8 on. A version between two
+     * known ones has the rules of the older one.
+     */
+    uint32_t profile;
+    /** Must be 0. */
+    uint32_t reserved;
+};
 
 /**
  * relakit_error.section is valid: a section index. For a relocation it is the section that holds
@@ -192,777 +259,57 @@
  * RELAKIT_ERR_ADDRESS_WRAPS and RELAKIT_ERR_SECTION_MOVED it is the section whose memory is wrong.
  * relakit_apply, relakit_clear and relakit_dry_run do not know section indices.
  */
-#define RELAKIT_ERROR_HAS_SECTION 1
-
-/**
- * relakit_error.entry is valid: the index of the relocation in its section, counted from 0.
- */
-#define RELAKIT_ERROR_HAS_ENTRY 2
-
-/**
- * relakit_error.symbol is valid: the index of the symbol in the symbol table.
- */
-#define RELAKIT_ERROR_HAS_SYMBOL 4
-
-/**
- * relakit_error.r_type is valid: the psABI number of the relocation type.
- */
-#define RELAKIT_ERROR_HAS_TYPE 8
-
-/**
- * relakit_writer.flags: addresses belong to another address space, for example to a guest. Without
- * this flag an address belongs to this program, and relakit refuses a section whose addresses
- * overlap memory that the call uses.
- */
-#define RELAKIT_WRITER_FOREIGN 1
-
-/**
- * relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
- */
-#define RELAKIT_MEMORY_PRESENT 1
-
-/**
- * relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
- * `bytes` must be NULL.
- */
-#define RELAKIT_MEMORY_WRITER 2
-
-/**
- * relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
- * instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
- */
-#define RELAKIT_MEMORY_SYMBOLS_AT 4
-
-/**
- * Success.
- */
-#define RELAKIT_OK 0
-
-/**
- * The requested item does not exist. This is a result, not an error.
- */
-#define RELAKIT_NOT_FOUND 1
-
-/**
- * A table, a section or a record ends after the end of the file.
- * (offset: file offset; value: size; limit: file size)
- */
-#define RELAKIT_ERR_TRUNCATED -1
-
-/**
- * The file does not begin with the ELF magic.
- * (value: first four bytes)
- */
-#define RELAKIT_ERR_NOT_ELF -2
-
-/**
- * e_ident is not ELF64, little-endian, version 1 (gABI 4). Linux does not check this.
- * (offset: file offset; value: byte; limit: expected)
- */
-#define RELAKIT_ERR_BAD_IDENT -3
-
-/**
- * e_type is not ET_REL.
- * (value: e_type; limit: expected)
- */
-#define RELAKIT_ERR_NOT_RELOCATABLE -4
-
-/**
- * e_machine is not EM_X86_64.
- * (value: e_machine; limit: expected)
- */
-#define RELAKIT_ERR_WRONG_MACHINE -5
-
-/**
- * e_shentsize is not the size of a section header.
- * (value: e_shentsize; limit: expected)
- */
-#define RELAKIT_ERR_BAD_HEADER_SIZE -6
-
-/**
- * Section 0 is not empty: its type must be SHT_NULL, its address 0, and its size 0 unless it has
- * the number of sections (RELAKIT_ERR_NO_SECTIONS).
- * (value: content of the wrong member)
- */
-#define RELAKIT_ERR_BAD_SECTION_ZERO -7
-
-/**
- * The file has more sections than 32-bit section indices can number.
- * (value: number of sections; limit: largest number)
- */
-#define RELAKIT_ERR_TOO_MANY_SECTIONS -8
-
-/**
- * The file has no section headers. If a file has too many sections for e_shnum, e_shnum is 0 and
- * sh_size of section 0 has the number. Profiles of Linux also return this error for
- * such a file; other profiles accept it.
- * (value: e_shnum)
- */
-#define RELAKIT_ERR_NO_SECTIONS -9
-
-/**
- * e_shstrndx is not the index of a string table that ends with NUL.
- * (value: e_shstrndx; limit: number of sections)
- */
-#define RELAKIT_ERR_BAD_NAME_TABLE -10
-
-/**
- * sh_name is outside the section name table, or the name does not end inside the table.
- * (value: sh_name; limit: table size)
- */
-#define RELAKIT_ERR_BAD_SECTION_NAME -11
-
-/**
- * The file has no symbol table.
- */
-#define RELAKIT_ERR_NO_SYMBOL_TABLE -12
-
-/**
- * The file has more than one symbol table.
- * (value: section index of the first one)
- */
-#define RELAKIT_ERR_MANY_SYMBOL_TABLES -13
-
-/**
- * sh_link of the symbol table is not the index of a string table, or the profile does not accept
- * that string table.
- * (value: sh_link; limit: number of sections)
- */
-#define RELAKIT_ERR_BAD_STRING_TABLE -14
-
-/**
- * st_name is outside the string table, or the name does not end inside the table, or the name of a
- * livepatch symbol has more than 4096 bytes.
- * (value: st_name; limit: table size, or 4096)
- */
-#define RELAKIT_ERR_BAD_SYMBOL_NAME -15
-
-/**
- * The size of a relocation table is not a multiple of 24 bytes. Linux ignores the remainder.
- * (value: size; limit: size of the remainder)
- */
-#define RELAKIT_ERR_PARTIAL_ENTRY -16
-
-/**
- * A symbol index is not in the symbol table.
- * (offset: r_offset; limit: number of symbols)
- */
-#define RELAKIT_ERR_SYMBOL_INDEX -17
-
-/**
- * st_shndx is the index of a section that does not exist, or a reserved index that modules cannot
- * use.
- * (value: st_shndx; limit: number of sections)
- */
-#define RELAKIT_ERR_SYMBOL_SECTION -18
-
-/**
- * The module has a common symbol. Compile it with -fno-common.
- * (value: st_size)
- */
-#define RELAKIT_ERR_COMMON_SYMBOL -19
-
-/**
- * A symbol is undefined and not weak, and the resolver does not find it.
- */
-#define RELAKIT_ERR_UNKNOWN_SYMBOL -20
-
-/**
- * A relocation uses a symbol whose section has no memory.
- * (offset: r_offset; value: section index of the symbol)
- */
-#define RELAKIT_ERR_SYMBOL_UNASSIGNED -21
-
-/**
- * The caller-provided buffer for symbol values is too short.
- * (value: entries provided; limit: entries needed)
- */
-#define RELAKIT_ERR_VALUES_TOO_SHORT -22
-
-/**
- * A callback of the resolver failed.
- * (value: result of the callback)
- */
-#define RELAKIT_ERR_RESOLVER -23
-
-/**
- * A section has SHF_RELA_LIVEPATCH, but its name does not begin with .klp.rela.<object>.
- */
-#define RELAKIT_ERR_BAD_KLP_SECTION_NAME -24
-
-/**
- * A livepatch relocation uses a symbol whose st_shndx is not SHN_LIVEPATCH.
- * (offset: r_offset; value: st_shndx)
- */
-#define RELAKIT_ERR_NOT_KLP_SYMBOL -25
-
-/**
- * The name of a livepatch symbol is not .klp.sym.<object>.<name>,<sympos>.
- * (offset: r_offset)
- */
-#define RELAKIT_ERR_BAD_KLP_SYMBOL_NAME -26
-
-/**
- * A livepatch section for a module uses a vmlinux symbol. Only sections for vmlinux may do so.
- * (offset: r_offset)
- */
-#define RELAKIT_ERR_VMLINUX_FROM_MODULE -27
-
-/**
- * The patched object has no symbol of that name, or the symbol's value is 0.
- * (offset: r_offset; value: sympos)
- */
-#define RELAKIT_ERR_KLP_NOT_FOUND -28
-
-/**
- * sympos is 0, which means "the only symbol of that name", but the patched object has several.
- * (offset: r_offset; value: sympos)
- */
-#define RELAKIT_ERR_KLP_AMBIGUOUS -29
-
-/**
- * sympos is greater than the number of symbols of that name in the patched object.
- * (offset: r_offset; value: sympos)
- */
-#define RELAKIT_ERR_KLP_SYMPOS -30
-
-/**
- * A late section is not SHF_ALLOC, so its memory is freed before its patched object is loaded.
- * Linux would read freed memory.
- * (value: sh_flags)
- */
-#define RELAKIT_ERR_LATE_NOT_ALLOCATED -31
-
-/**
- * sh_info of a relocation section is not the index of a section that can be relocated. For a late
- * section Linux would write through a wild pointer.
- * (value: sh_info; limit: number of sections)
- */
-#define RELAKIT_ERR_TARGET_OUT_OF_RANGE -32
-
-/**
- * The target of a late section is not in memory. Linux would write to freed memory.
- * (value: section index of the target; limit: sh_flags of the target)
- */
-#define RELAKIT_ERR_TARGET_NOT_ALLOCATED -33
-
-/**
- * The target of a late section is the template of the per-CPU data. Linux frees it after loading.
- * (value: section index of the target)
- */
-#define RELAKIT_ERR_TARGET_PER_CPU -34
-
-/**
- * The target is the symbol table or its string table, which the pass itself reads.
- * (value: section index of the target)
- */
-#define RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE -35
-
-/**
- * A livepatch section has no content in the file (SHT_NOBITS or SHT_NULL).
- * (value: sh_size)
- */
-#define RELAKIT_ERR_NO_RELOCATION_BYTES -36
-
-/**
- * The section is of type SHT_REL, which x86-64 does not use (psABI 4.4).
- * (value: section index of the target)
- */
-#define RELAKIT_ERR_REL_SECTION -37
-
-/**
- * With these options relakit does not support the relocation type. See RELAKIT_OPT_EXTRA_TYPES.
- * (offset: r_offset)
- */
-#define RELAKIT_ERR_UNKNOWN_TYPE -38
-
-/**
- * The value does not fit its field.
- * (offset: r_offset; value: computed value; limit: largest value that fits)
- */
-#define RELAKIT_ERR_OVERFLOW -39
-
-/**
- * The field is not inside the target section.
- * (offset: r_offset; value: field size; limit: section size)
- */
-#define RELAKIT_ERR_OFFSET_OUTSIDE -40
-
-/**
- * The field is not zero before the relocation.
- * (offset: r_offset; value: computed value; limit: content of the field)
- */
-#define RELAKIT_ERR_TARGET_NOT_ZERO -41
-
-/**
- * The field to be cleared does not hold the value that the relocation wrote.
- * (offset: r_offset; value: expected content; limit: content of the field)
- */
-#define RELAKIT_ERR_TARGET_MISMATCH -42
-
-/**
- * The `read` or `write` callback of the writer failed. The pass is rolled back, so nothing is
- * changed.
- * (offset: r_offset; value: result of the callback)
- */
-#define RELAKIT_ERR_WRITER -43
-
-/**
- * The `sync` callback of the writer failed. The pass is rolled back, so nothing is changed.
- * (value: result of the callback)
- */
-#define RELAKIT_ERR_SYNC -44
-
-/**
- * A callback of the writer failed, and the rollback failed too or is impossible
- * (RELAKIT_OPT_ALLOW_NONZERO).
- *
- * In section error->section, error->entry is the last entry that is still relocated: the entries 0
- * to error->entry hold their values. The later entries are as before the call, or cleared if the
- * pass was clearing. If RELAKIT_ERROR_HAS_ENTRY is not set, no entry of this section is relocated.
- * Other sections of the call can also be changed.
- * (offset: r_offset; value: result of the callback)
- */
-#define RELAKIT_ERR_NOT_UNDONE -45
-
-/**
- * relakit_dry_run only: a field overlaps the field before it, or has a smaller offset. The result
- * of such a table depends on the writes, so a check without writes is impossible, except with
- * RELAKIT_OPT_ALLOW_NONZERO.
- * (offset: r_offset)
- */
-#define RELAKIT_ERR_FIELDS_NOT_ASCENDING -46
-
-/**
- * A section that is needed has no memory. For struct relakit_sechdrs: sh_addr is NULL, or the
- * section would end after the end of the address space, or a relocation table overlaps memory that
- * the call writes.
- * (value: sh_size)
- */
-#define RELAKIT_ERR_NOT_ASSIGNED -47
-
-/**
- * The memory of a section does not have the size of the section.
- * (value: bytes provided; limit: bytes needed)
- */
-#define RELAKIT_ERR_ASSIGNED_SIZE -48
-
-/**
- * The name of the patched object is empty, or is "vmlinux" where only a module is allowed.
- * (value: length of the name)
- */
-#define RELAKIT_ERR_NOT_A_MODULE -49
-
-/**
- * The relocations of this patched object are applied already.
- */
-#define RELAKIT_ERR_ALREADY_LIVE -50
-
-/**
- * The relocations of this patched object are not applied.
- */
-#define RELAKIT_ERR_NOT_LIVE -51
-
-/**
- * The caller-provided buffer for the retained state is too short.
- * (value: bytes provided; limit: bytes needed)
- */
-#define RELAKIT_ERR_RETAINED_TOO_SHORT -52
-
-/**
- * The address of a section differs from its address in relakit_module_retain.
- * (value: address; limit: expected address)
- */
-#define RELAKIT_ERR_SECTION_MOVED -53
-
-/**
- * A list of patched objects is full. No function of this header returns this.
- * (limit: largest number of objects)
- */
-#define RELAKIT_ERR_TOO_MANY_OBJECTS -54
-
-/**
- * The section does not exist, or is section 0 where that is not allowed.
- * (value: section index; limit: number of sections)
- */
-#define RELAKIT_ERR_NO_SUCH_SECTION -55
-
-/**
- * The section is not of type SHT_RELA.
- * (value: sh_type)
- */
-#define RELAKIT_ERR_NOT_RELOCATIONS -56
-
-/**
- * The target overlaps memory that the pass itself uses: section headers, symbols, names,
- * relocations or the buffer for symbol values.
- * (value: section index of the target)
- */
-#define RELAKIT_ERR_TARGET_OVERLAPS -57
-
-/**
- * The caller-provided buffer for an index of names is too short.
- * (value: bytes provided; limit: bytes needed)
- */
-#define RELAKIT_ERR_INDEX_TOO_SHORT -58
-
-/**
- * Two SHT_SYMTAB_SHNDX sections belong to the symbol table. The specification does not say which
- * one takes precedence. Linux does not check this.
- * (value: section index of the first one)
- */
-#define RELAKIT_ERR_MANY_SECTION_INDICES -59
-
-/**
- * The target is itself a relocation section. Linux would apply its changed entries.
- * (value: section index of the target)
- */
-#define RELAKIT_ERR_TARGET_IS_RELOCATIONS -60
-
-/**
- * The address of the section's last byte would be greater than 2^64 - 1.
- * (value: address; limit: size)
- */
-#define RELAKIT_ERR_ADDRESS_WRAPS -61
-
-/**
- * All relocation tables together are larger than the file, so some share bytes. Linux accepts this
- * and can take very long.
- * (value: size of all tables; limit: file size)
- */
-#define RELAKIT_ERR_RELOCATIONS_TOO_LARGE -62
-
-/**
- * A relocation uses a symbol of a symbol table that is not resolved: its value is 0, and it is
- * SHN_LIVEPATCH, or SHN_UNDEF and not weak.
- * (offset: r_offset; value: st_shndx)
- */
-#define RELAKIT_ERR_SYMBOL_UNRESOLVED -63
-
-/**
- * The file has 0 bytes. Linux's finit_module returns an error before the loader reads it.
- */
-#define RELAKIT_ERR_EMPTY_FILE -64
-
-/**
- * An unused header (SHT_NULL) has SHF_RELA_LIVEPATCH, and its name is outside the section name
- * table. Linux would read outside the table.
- * (value: sh_name; limit: table size)
- */
-#define RELAKIT_ERR_KLP_NAME_OUTSIDE -65
-
-/**
- * Profiles of Linux: a section shares bytes of the file with data that Linux changes before it
- * reads the section. No section may share bytes with the section headers. Relocation tables and
- * section names must also not share bytes with the per-CPU section.
- * (value: file offset; limit: size)
- */
-#define RELAKIT_ERR_SHARED_BYTES -66
-
-/**
- * Profiles of Linux: an unused header (SHT_NULL) has SHF_ALLOC, and its content is outside the
- * file. Linux would copy that content.
- * (value: file offset; limit: size)
- */
-#define RELAKIT_ERR_NULL_OUTSIDE -67
-
-/**
- * RELAKIT_OPT_ALLOW_NONZERO and RELAKIT_OPT_ADD_TO_FIELD are both set.
- * (value: the flags, including those of the profile)
- */
-#define RELAKIT_ERR_FLAGS_CONFLICT -68
-
-/**
- * A pointer that must not be NULL is NULL.
- * (value: argument number)
- */
-#define RELAKIT_ERR_NULL -101
-
-/**
- * A buffer has more than PTRDIFF_MAX bytes or ends after the end of the address space, or the
- * stride of a table is too small.
- * (value: argument number; limit: the length)
- */
-#define RELAKIT_ERR_LENGTH -102
-
-/**
- * A pointer does not have the alignment of its type.
- * (value: argument number; limit: required alignment in bytes)
- */
-#define RELAKIT_ERR_ALIGNMENT -103
-
-/**
- * struct_size is less than the size of the first version of the struct, or more than 4096.
- * (value: argument number; limit: struct_size)
- */
-#define RELAKIT_ERR_STRUCT_SIZE -104
-
-/**
- * A flag is unknown to this version, or this function does not accept it.
- * (value: argument number; limit: the flags)
- */
-#define RELAKIT_ERR_FLAGS -105
-
-/**
- * A member that must be 0 is not 0: a reserved member, a member of a newer version, or a member
- * that must be unused with these flags or with a writer.
- * (value: argument number)
- */
-#define RELAKIT_ERR_RESERVED -106
-
-/**
- * Two buffers overlap, but must be separate.
- * (value: argument number; section: index of the section, if section memory overlaps)
- */
-#define RELAKIT_ERR_OVERLAP -107
-
-/**
- * The module is in a stage that does not allow this call.
- * (value: RELAKIT_STAGE_ number of the module)
- */
-#define RELAKIT_ERR_ORDER -108
-
-/**
- * The caller-provided buffer for the state of a module is too short.
- * (value: bytes provided; limit: bytes needed)
- */
-#define RELAKIT_ERR_STATE_TOO_SHORT -109
-
-/**
- * The pointer is not a state that relakit_module_init made, or the state was copied to another
- * address.
- */
-#define RELAKIT_ERR_NOT_A_MODULE_STATE -110
-
-/**
- * A callback called relakit with the module for which the callback runs.
- */
-#define RELAKIT_ERR_BUSY -111
-
-/**
- * The profile is unknown, or is a Linux version before RELAKIT_LINUX(5, 8).
- * (value: the profile)
- */
-#define RELAKIT_ERR_PROFILE -112
-
-/**
- * A required callback or a required writer is NULL.
- * (value: argument number)
- */
-#define RELAKIT_ERR_CALLBACK -113
-
-/**
- * The members `values` and `symtab` are both set, or both are NULL and `count` is not 0.
- * (value: argument number)
- */
-#define RELAKIT_ERR_SYMBOLS -114
-
-/**
- * The pointer is not an index of names from relakit_index_build, or the index was copied to
- * another address.
- */
-#define RELAKIT_ERR_NOT_AN_INDEX -115
-
-/**
- * Version of this ABI. A program and a library with the same number work together, even if one of
- * them is newer.
- */
-#define RELAKIT_ABI 1
-
-/**
- * relakit_module_init has read and checked the file.
- */
-#define RELAKIT_STAGE_PARSED 1
-
-/**
- * relakit_module_assign has checked the section memory.
- */
-#define RELAKIT_STAGE_ASSIGNED 2
-
-/**
- * The sections have their content.
- */
-#define RELAKIT_STAGE_FILLED 3
-
-/**
- * The early relocations are applied. The special sections may be read.
- */
-#define RELAKIT_STAGE_LOADED 4
-
-/**
- * The file is no longer needed. Patched objects can be loaded and unloaded.
- */
-#define RELAKIT_STAGE_LATE 5
-
-/**
- * Upper limit of relakit_module_size() in bytes, in every version with this RELAKIT_ABI. Use it
- * for buffers whose size must be known at compile time.
- */
-#define RELAKIT_MODULE_SIZE 512
-
-/**
- * Alignment of the state of a module, in bytes.
- */
-#define RELAKIT_MODULE_ALIGN 8
-
-/**
- * Sentinel in the values of relakit_module_early for a symbol whose section has no memory. A real
- * symbol may have the same value, so check the section of a matching symbol too. As an address the
- * number is not canonical.
- */
-#define RELAKIT_UNASSIGNED 6829444952116690944
-
-/**
- * The section holds no relocations.
- */
-#define RELAKIT_CLASS_NOT_RELOCATION 0
-
-/**
- * The section holds ordinary relocations. They are applied early.
- */
-#define RELAKIT_CLASS_ORDINARY 1
-
-/**
- * The section holds livepatch relocations for vmlinux. They are applied early, in section order
- * with the ordinary ones.
- */
-#define RELAKIT_CLASS_KLP_EARLY 2
-
-/**
- * The section holds livepatch relocations for a module: it is a late section. The relocations are
- * applied when that module is loaded and cleared when it is unloaded.
- */
-#define RELAKIT_CLASS_KLP_LATE 3
-
-/**
- * The section holds relocations that the loader skips. relakit_section.reason says why.
- */
-#define RELAKIT_CLASS_SKIPPED 4
-
-/**
- * The section is a livepatch section of the design before RELAKIT_LINUX(5, 8). Later loaders do
- * not read it.
- */
-#define RELAKIT_CLASS_LEGACY_ARCH 5
-
-/**
- * The section holds relocations that cannot be applied. RELAKIT_SECTION_FAILS_LOAD and
- * RELAKIT_SECTION_FAILS_COMING say which call fails.
- */
-#define RELAKIT_CLASS_MALFORMED 6
-
-/**
- * relakit_section.flags: the section is in memory while the module runs. It is SHF_ALLOC, and the
- * loader of the profile loads it. Linux does not load .modinfo, for example.
- */
-#define RELAKIT_SECTION_IN_MEMORY 1
-
-/**
- * relakit_section.flags: the section is malformed, and relakit_module_early fails because of it.
- */
-#define RELAKIT_SECTION_FAILS_LOAD 2
-
-/**
- * relakit_section.flags: the section is malformed, and relakit_module_coming fails because of it:
- * for relakit_section.object, or for every object if that is NULL.
- */
-#define RELAKIT_SECTION_FAILS_COMING 4
-
-/**
- * Linux reads the section before relocation. A relocation that changes the section has no effect
- * on what Linux reads.
- */
-#define RELAKIT_READ_AT_LOAD 1
-
-/**
- * Linux reads the section right after relocation, before it makes the code executable. Examples:
- * alternatives, paravirt, return sites.
- */
-#define RELAKIT_READ_AT_FINALIZE 2
-
-/**
- * Linux reads the section after RELAKIT_READ_AT_FINALIZE and before the module's state is COMING.
- * Example: ftrace.
- */
-#define RELAKIT_READ_AT_FORMATION 3
-
-/**
- * The COMING notifiers read the section. Examples: jump labels, static calls, tracepoints.
- */
-#define RELAKIT_READ_AT_COMING 4
-
-/**
- * Linux reads the section after the notifiers, before or in the module's init function.
- */
-#define RELAKIT_READ_AT_INIT 5
-
-/**
- * Linux reads the section on demand, for example for a page fault, a trap or a file read.
- */
-#define RELAKIT_READ_ON_DEMAND 6
-
-/**
- * Linux does not read the section.
- */
-#define RELAKIT_READ_NEVER 7
-
-/**
- * relakit_finding.severity: information. It is not a mistake by itself.
- */
-#define RELAKIT_SEVERITY_INFO 1
-
-/**
- * relakit_finding.severity: probably a mistake.
- */
-#define RELAKIT_SEVERITY_WARNING 2
-
-/**
- * relakit_finding.severity: the module will not work, or will do harm.
- */
-#define RELAKIT_SEVERITY_ERROR 3
-
-/**
- * relakit_finding.other_section is valid: a section index.
- */
-#define RELAKIT_ERROR_HAS_OTHER_SECTION 16
-
-/**
- * relakit_finding.other_entry is valid: the index of a relocation in `other_section`, from 0.
- */
-#define RELAKIT_ERROR_HAS_OTHER_ENTRY 32
-
-/**
- * Constant part of the size of an index in bytes: an index of n names needs at most 6 * n +
- * RELAKIT_INDEX_SIZE bytes. See relakit_index_size.
- */
-#define RELAKIT_INDEX_SIZE 256
-
-/**
- * An index of a table of names, in a caller-provided buffer; see relakit_index_build. The members
- * are private.
- */
-struct relakit_index;
-
-/**
- * The state of one module, in a caller-provided buffer; see relakit_module_init. The members are
- * private.
- */
-struct relakit_module;
-
-/**
- * Result of a function: 0 (RELAKIT_OK), 1 (RELAKIT_NOT_FOUND) or a negative RELAKIT_ERR_ number. A
- * number is never reused.
- */
-typedef int32_t relakit_status;
+#define RELAKIT_ERROR_HAS_SECTION (1U)
+/** relakit_error.entry is valid: the index of the relocation in its section, counted from 0. */
+#define RELAKIT_ERROR_HAS_ENTRY (2U)
+/** relakit_error.symbol is valid: the index of the symbol in the symbol table. */
+#define RELAKIT_ERROR_HAS_SYMBOL (4U)
+/** relakit_error.r_type is valid: the psABI number of the relocation type. */
+#define RELAKIT_ERROR_HAS_TYPE (8U)
+
+/**
+ * Describes an error. If a function fails, it writes all members; otherwise it writes none. The
+ * size of this struct never changes.
+ */
+struct relakit_error {
+    /** The status that the function returned. */
+    relakit_status status;
+    /** relakit_linux_errno(status). */
+    int32_t linux_errno;
+    /**
+     * Tells which of the next four members are valid: RELAKIT_ERROR_HAS_SECTION,
+     * RELAKIT_ERROR_HAS_SYMBOL, RELAKIT_ERROR_HAS_TYPE and RELAKIT_ERROR_HAS_ENTRY. The others are
+     * 0.
+     */
+    uint32_t has;
+    /** See RELAKIT_ERROR_HAS_SECTION. */
+    uint32_t section;
+    /** See RELAKIT_ERROR_HAS_SYMBOL. */
+    uint32_t symbol;
+    /** See RELAKIT_ERROR_HAS_TYPE. relakit_type_name returns its name. */
+    uint32_t r_type;
+    /** See RELAKIT_ERROR_HAS_ENTRY. */
+    uint64_t entry;
+    /**
+     * r_offset or an offset in the file, in bytes. Each RELAKIT_ERR_ constant lists the meaning of
+     * `offset`, `value` and `limit` in parentheses. relakit_error_field_name returns the meaning
+     * as text.
+     */
+    uint64_t offset;
+    /** The number that caused the error, or the result of a callback, sign-extended to 64 bits. */
+    uint64_t value;
+    /** A second number, often the one that `value` was compared with. */
+    uint64_t limit;
+    /** 0. */
+    uint64_t reserved;
+};
 
 /**
  * Symbol values by symbol index. Set one of the two pointers and leave the other NULL. If `count`
  * is 0, both may be NULL.
  */
 struct relakit_symbols {
-    /**
-     * An array with one value for each symbol, aligned to 8 bytes. This is the faster form.
-     */
+    /** An array with one value for each symbol, aligned to 8 bytes. This is the faster form. */
     const uint64_t *values;
     /**
      * An array of Elf64_Sym whose st_value members are the resolved values. It needs no alignment.
@@ -972,11 +319,16 @@ struct relakit_symbols {
      * RELAKIT_OPT_ALLOW_ZERO_SYMBOLS. It cannot detect an offset in a section.
      */
     const void *symtab;
-    /**
-     * Number of symbols, including the null symbol.
-     */
+    /** Number of symbols, including the null symbol. */
     size_t count;
 };
+
+/**
+ * relakit_writer.flags: addresses belong to another address space, for example to a guest. Without
+ * this flag an address belongs to this program, and relakit refuses a section whose addresses
+ * overlap memory that the call uses.
+ */
+#define RELAKIT_WRITER_FOREIGN (1U)
 
 /**
  * Callbacks that read and write memory, for memory that relakit cannot write directly: kernel
@@ -1006,199 +358,27 @@ struct relakit_symbols {
  * anything.
  */
 struct relakit_writer {
-    /**
-     * sizeof(struct relakit_writer).
-     */
+    /** sizeof(struct relakit_writer). */
     uint32_t struct_size;
-    /**
-     * RELAKIT_WRITER_FOREIGN, or 0.
-     */
+    /** RELAKIT_WRITER_FOREIGN, or 0. */
     uint32_t flags;
-    /**
-     * First argument of each callback.
-     */
+    /** First argument of each callback. */
     void *ctx;
-    /**
-     * Reads `size` bytes into `bytes`. Must not be NULL.
-     */
-    int32_t (*read)(void *ctx, uint64_t address, uint64_t offset, void *bytes, size_t size);
+    /** Reads `size` bytes into `bytes`. Must not be NULL. */
+    int32_t (RELAKIT_CALL *read)(
+        void *ctx, uint64_t address, uint64_t offset, void *bytes, size_t size);
     /**
      * Writes `size` bytes, or fails and changes nothing. Must not be NULL, even for
      * relakit_dry_run, which never calls it.
      */
-    int32_t (*write)(void *ctx, uint64_t address, uint64_t offset, const void *bytes, size_t size);
+    int32_t (RELAKIT_CALL *write)(
+        void *ctx, uint64_t address, uint64_t offset, const void *bytes, size_t size);
     /**
      * Makes the written bytes visible to the code that uses them. May be NULL. relakit can also
      * call it if nothing was written. relakit also calls it after a rollback, and then ignores its
      * result.
      */
-    int32_t (*sync)(void *ctx);
-};
-
-/**
- * The memory that is relocated. `bytes` is where relakit accesses it, `address` is its run-time
- * address. The two differ in a bootloader, a hypervisor or a test. The P of a relocation is
- * `address` + r_offset.
- */
-struct relakit_target {
-    /**
-     * The memory. It must be NULL with a writer, and may be NULL if `size` is 0.
-     */
-    void *bytes;
-    /**
-     * Size in bytes.
-     */
-    uint64_t size;
-    /**
-     * Run-time address of the first byte.
-     */
-    uint64_t address;
-    /**
-     * Writer for memory that cannot be written directly, or NULL for plain memory.
-     */
-    const struct relakit_writer *writer;
-};
-
-/**
- * Flags and profile of a call. NULL means no flags and RELAKIT_PROFILE_DEFAULT, so the rules are
- * strict. A caller that wants the rules of Linux names the version: RELAKIT_LINUX(6, 12).
- *
- * The functions for one relocation table or section take every flag: relakit_apply, relakit_clear,
- * relakit_dry_run, relakit_apply_relocate_add and relakit_clear_relocate_add. The other functions
- * take RELAKIT_OPT_TRUNCATE_PC32 only; their other rules come from the profile.
- */
-struct relakit_options {
-    /**
-     * sizeof(struct relakit_options).
-     */
-    uint32_t struct_size;
-    /**
-     * RELAKIT_OPT_TRUNCATE_PC32 and other flags, or 0.
-     */
-    uint32_t flags;
-    /**
-     * A RELAKIT_PROFILE_ number or RELAKIT_LINUX(major, minor), from 5.8 on. A version between two
-     * known ones has the rules of the older one.
-     */
-    uint32_t profile;
-    /**
-     * Must be 0.
-     */
-    uint32_t reserved;
-};
-
-/**
- * Describes an error. If a function fails, it writes all members; otherwise it writes none. The
- * size of this struct never changes.
- */
-struct relakit_error {
-    /**
-     * The status that the function returned.
-     */
-    relakit_status status;
-    /**
-     * relakit_linux_errno(status).
-     */
-    int32_t linux_errno;
-    /**
-     * Tells which of the next four members are valid: RELAKIT_ERROR_HAS_SECTION,
-     * RELAKIT_ERROR_HAS_SYMBOL, RELAKIT_ERROR_HAS_TYPE and RELAKIT_ERROR_HAS_ENTRY. The others are
-     * 0.
-     */
-    uint32_t has;
-    /**
-     * See RELAKIT_ERROR_HAS_SECTION.
-     */
-    uint32_t section;
-    /**
-     * See RELAKIT_ERROR_HAS_SYMBOL.
-     */
-    uint32_t symbol;
-    /**
-     * See RELAKIT_ERROR_HAS_TYPE. relakit_type_name returns its name.
-     */
-    uint32_t r_type;
-    /**
-     * See RELAKIT_ERROR_HAS_ENTRY.
-     */
-    uint64_t entry;
-    /**
-     * r_offset or an offset in the file, in bytes. Each RELAKIT_ERR_ constant lists the meaning of
-     * `offset`, `value` and `limit` in parentheses. relakit_error_field_name returns the meaning
-     * as text.
-     */
-    uint64_t offset;
-    /**
-     * The number that caused the error, or the result of a callback, sign-extended to 64 bits.
-     */
-    uint64_t value;
-    /**
-     * A second number, often the one that `value` was compared with.
-     */
-    uint64_t limit;
-    /**
-     * 0.
-     */
-    uint64_t reserved;
-};
-
-/**
- * A module whose loader, like Linux, has copied it to memory and stored the address of each
- * section in sh_addr.
- */
-struct relakit_sechdrs {
-    /**
-     * sizeof(struct relakit_sechdrs).
-     */
-    uint32_t struct_size;
-    /**
-     * Must be 0.
-     */
-    uint32_t flags;
-    /**
-     * An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads a
-     * section, sh_addr must be where the section is in memory. For a target in plain memory,
-     * sh_addr must also be its run-time address. For a target with a writer, it is only the
-     * run-time address.
-     */
-    const void *sechdrs;
-    /**
-     * Number of section headers, including section 0.
-     */
-    uint32_t section_count;
-    /**
-     * Section index of the symbol table. Its sh_addr is the address of `symbol_count` Elf64_Sym.
-     */
-    uint32_t symindex;
-    /**
-     * Number of symbols, including the null symbol.
-     */
-    uint32_t symbol_count;
-    /**
-     * Must be 0.
-     */
-    uint32_t reserved;
-    /**
-     * The section names.
-     */
-    const char *shstrtab;
-    /**
-     * Size of `shstrtab` in bytes.
-     */
-    size_t shstrtab_size;
-    /**
-     * The symbol names.
-     */
-    const char *strtab;
-    /**
-     * Size of `strtab` in bytes.
-     */
-    size_t strtab_size;
-    /**
-     * Caller-provided buffer of `symbol_count` entries, which relakit_klp_apply overwrites.
-     * relakit_klp_clear does not use it, so it may be NULL.
-     */
-    uint64_t *values;
+    int32_t (RELAKIT_CALL *sync)(void *ctx);
 };
 
 /**
@@ -1211,23 +391,17 @@ struct relakit_sechdrs {
  * any other number       the call fails with RELAKIT_ERR_RESOLVER.
  */
 struct relakit_resolver {
-    /**
-     * sizeof(struct relakit_resolver).
-     */
+    /** sizeof(struct relakit_resolver). */
     uint32_t struct_size;
-    /**
-     * Must be 0.
-     */
+    /** Must be 0. */
     uint32_t flags;
-    /**
-     * First argument of each callback.
-     */
+    /** First argument of each callback. */
     void *ctx;
     /**
      * Looks up the exported symbol `name`. relakit calls it once for each undefined symbol whose
      * name has at most 4096 bytes, in the order of the symbol table. NULL: no symbol is exported.
      */
-    int32_t (*exported)(void *ctx, const char *name, size_t name_len, uint64_t *value);
+    int32_t (RELAKIT_CALL *exported)(void *ctx, const char *name, size_t name_len, uint64_t *value);
     /**
      * Looks up a symbol of `object` by its name and sympos. `sympos` N means the N-th symbol of
      * that name, counted from 1. It comes from the file and can be any number from 1 on. The
@@ -1240,42 +414,96 @@ struct relakit_resolver {
      * relakit calls it for the livepatch symbols that a section uses, possibly several times for
      * one symbol. NULL: no symbol is found.
      */
-    int32_t (*nth_symbol)(void *ctx,
-                          const char *object,
-                          size_t object_len,
-                          const char *name,
-                          size_t name_len,
-                          uint64_t sympos,
-                          uint64_t *value);
+    int32_t (RELAKIT_CALL *nth_symbol)(
+        void *ctx, const char *object, size_t object_len, const char *name, size_t name_len,
+        uint64_t sympos, uint64_t *value);
 };
 
 /**
- * The memory of one section. All members are 0 if the section has none.
+ * The memory that is relocated. `bytes` is where relakit accesses it, `address` is its run-time
+ * address. The two differ in a bootloader, a hypervisor or a test. The P of a relocation is
+ * `address` + r_offset.
  */
-struct relakit_section_memory {
-    /**
-     * RELAKIT_MEMORY_PRESENT and other flags, or 0.
-     */
+struct relakit_target {
+    /** The memory. It must be NULL with a writer, and may be NULL if `size` is 0. */
+    void *bytes;
+    /** Size in bytes. */
+    uint64_t size;
+    /** Run-time address of the first byte. */
+    uint64_t address;
+    /** Writer for memory that cannot be written directly, or NULL for plain memory. */
+    const struct relakit_writer *writer;
+};
+
+/**
+ * A module whose loader, like Linux, has copied it to memory and stored the address of each
+ * section in sh_addr.
+ */
+struct relakit_sechdrs {
+    /** sizeof(struct relakit_sechdrs). */
+    uint32_t struct_size;
+    /** Must be 0. */
     uint32_t flags;
     /**
-     * Must be 0.
+     * An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads a
+     * section, sh_addr must be where the section is in memory. For a target in plain memory,
+     * sh_addr must also be its run-time address. For a target with a writer, it is only the
+     * run-time address.
      */
+    const void *sechdrs;
+    /** Number of section headers, including section 0. */
+    uint32_t section_count;
+    /**
+     * Section index of the symbol table. Its sh_addr is the address of `symbol_count` Elf64_Sym.
+     */
+    uint32_t symindex;
+    /** Number of symbols, including the null symbol. */
+    uint32_t symbol_count;
+    /** Must be 0. */
     uint32_t reserved;
+    /** The section names. */
+    const char *shstrtab;
+    /** Size of `shstrtab` in bytes. */
+    size_t shstrtab_size;
+    /** The symbol names. */
+    const char *strtab;
+    /** Size of `strtab` in bytes. */
+    size_t strtab_size;
     /**
-     * The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if `size` is 0.
+     * Caller-provided buffer of `symbol_count` entries, which relakit_klp_apply overwrites.
+     * relakit_klp_clear does not use it, so it may be NULL.
      */
+    uint64_t *values;
+};
+
+/**
+ * relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
+ */
+#define RELAKIT_MEMORY_PRESENT (1U)
+/**
+ * relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
+ * `bytes` must be NULL.
+ */
+#define RELAKIT_MEMORY_WRITER (2U)
+/**
+ * relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
+ * instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
+ */
+#define RELAKIT_MEMORY_SYMBOLS_AT (4U)
+
+/** The memory of one section. All members are 0 if the section has none. */
+struct relakit_section_memory {
+    /** RELAKIT_MEMORY_PRESENT and other flags, or 0. */
+    uint32_t flags;
+    /** Must be 0. */
+    uint32_t reserved;
+    /** The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if `size` is 0. */
     void *bytes;
-    /**
-     * Size in bytes. It must be the size of the section.
-     */
+    /** Size in bytes. It must be the size of the section. */
     uint64_t size;
-    /**
-     * Run-time address of the first byte.
-     */
+    /** Run-time address of the first byte. */
     uint64_t address;
-    /**
-     * See RELAKIT_MEMORY_SYMBOLS_AT. Without this flag it must be 0.
-     */
+    /** See RELAKIT_MEMORY_SYMBOLS_AT. Without this flag it must be 0. */
     uint64_t symbols_at;
 };
 
@@ -1293,423 +521,21 @@ struct relakit_section_memory {
  * must not overlap; relakit does not check this.
  */
 struct relakit_memory {
-    /**
-     * sizeof(struct relakit_memory).
-     */
+    /** sizeof(struct relakit_memory). */
     uint32_t struct_size;
-    /**
-     * Must be 0.
-     */
+    /** Must be 0. */
     uint32_t flags;
-    /**
-     * An array with one element for each section, by section index.
-     */
+    /** An array with one element for each section, by section index. */
     const struct relakit_section_memory *sections;
-    /**
-     * Number of elements. Sections after the last element have no memory.
-     */
+    /** Number of elements. Sections after the last element have no memory. */
     size_t count;
-    /**
-     * Writer of the sections with RELAKIT_MEMORY_WRITER. May be NULL if there are none.
-     */
+    /** Writer of the sections with RELAKIT_MEMORY_WRITER. May be NULL if there are none. */
     const struct relakit_writer *writer;
 };
 
-/**
- * Numbers that describe a module.
- */
-struct relakit_module_info {
-    /**
-     * sizeof(struct relakit_module_info), set by the caller.
-     */
-    uint32_t struct_size;
-    /**
-     * Number of sections, including section 0.
-     */
-    uint32_t section_count;
-    /**
-     * Number of symbols, including the null symbol. Buffers for symbol values need this many
-     * entries.
-     */
-    uint32_t symbol_count;
-    /**
-     * Section index of the symbol table.
-     */
-    uint32_t symbols_section;
-    /**
-     * Section index of the per-CPU section. 0 if the module has none, or if the profile does not
-     * treat it specially.
-     */
-    uint32_t per_cpu_section;
-    /**
-     * 0.
-     */
-    uint32_t reserved;
-};
-
-/**
- * One section of a module. The pointers point into the file, except for `reason` and an empty
- * name.
- */
-struct relakit_section {
-    /**
-     * sizeof(struct relakit_section), set by the caller.
-     */
-    uint32_t struct_size;
-    /**
-     * RELAKIT_SECTION_IN_MEMORY and other flags, or 0.
-     */
-    uint32_t flags;
-    /**
-     * sh_type.
-     */
-    uint32_t sh_type;
-    /**
-     * A RELAKIT_CLASS_ number.
-     */
-    uint32_t section_class;
-    /**
-     * For relocations, the section index of the target: sh_info, which may be invalid for
-     * RELAKIT_CLASS_SKIPPED and RELAKIT_CLASS_MALFORMED. Otherwise 0.
-     */
-    uint32_t target;
-    /**
-     * For a malformed section, the RELAKIT_ERR_ number of its error. Otherwise RELAKIT_OK.
-     */
-    relakit_status status;
-    /**
-     * Why the section has its class: a constant English text that ends with NUL.
-     */
-    const char *reason;
-    /**
-     * Name of the section, ended by NUL.
-     */
-    const char *name;
-    /**
-     * Length of the name in bytes, without the NUL. It is 4097 if the name is longer than 4096
-     * bytes.
-     */
-    size_t name_len;
-    /**
-     * Name of the patched object of a late section, not ended by NUL. NULL if there is none.
-     */
-    const char *object;
-    /**
-     * Length of the object's name in bytes.
-     */
-    size_t object_len;
-    /**
-     * Content of the section in the file. NULL if it has none.
-     */
-    const void *content;
-    /**
-     * sh_size in bytes. For SHT_NOBITS it is the size in memory; the file has no such bytes.
-     */
-    uint64_t sh_size;
-    /**
-     * sh_addralign, as in the file. relakit does not check that it is a power of two.
-     */
-    uint64_t sh_addralign;
-    /**
-     * sh_flags, as in the file.
-     */
-    uint64_t sh_flags;
-    /**
-     * sh_link, as in the file.
-     */
-    uint32_t sh_link;
-    /**
-     * sh_info, as in the file.
-     */
-    uint32_t sh_info;
-};
-
-/**
- * One symbol of a module. `name` points into the file.
- */
-struct relakit_symbol {
-    /**
-     * sizeof(struct relakit_symbol), set by the caller.
-     */
-    uint32_t struct_size;
-    /**
-     * st_shndx, as in the file.
-     */
-    uint32_t st_shndx;
-    /**
-     * st_info: binding in the upper four bits, type in the lower four.
-     */
-    uint32_t st_info;
-    /**
-     * 0.
-     */
-    uint32_t reserved;
-    /**
-     * Name of the symbol, ended by NUL.
-     */
-    const char *name;
-    /**
-     * Length of the name in bytes, without the NUL. It is 4097 if the name is longer than 4096
-     * bytes.
-     */
-    size_t name_len;
-    /**
-     * st_value, as in the file. For a symbol in a section it is an offset, not an address.
-     * relakit_module_early returns the addresses in its values array.
-     */
-    uint64_t st_value;
-    /**
-     * st_size, in bytes.
-     */
-    uint64_t st_size;
-};
-
-/**
- * A special section: a section that Linux recognises by its name. Several Linux versions can have
- * the same rules, see `profile` in struct relakit_options. Then the members describe the oldest of
- * them. With a profile that is not of Linux, they describe the oldest version that relakit knows.
- */
-struct relakit_special {
-    /**
-     * sizeof(struct relakit_special), set by the caller.
-     */
-    uint32_t struct_size;
-    /**
-     * When Linux first reads the section: a RELAKIT_READ_ number.
-     */
-    uint32_t read_at;
-    /**
-     * Size of each entry in bytes. 0 if it is not fixed.
-     */
-    uint32_t entry_size;
-    /**
-     * 1 if Linux patches the instructions to which the entries point, otherwise 0.
-     */
-    uint32_t rewrites_code;
-};
-
-/**
- * The parts of a section name ".klp.rela.<object>.<section>". The pointers point into the name;
- * the parts do not end with NUL.
- */
-struct relakit_klp_section_name {
-    /**
-     * sizeof(struct relakit_klp_section_name), set by the caller.
-     */
-    uint32_t struct_size;
-    /**
-     * 1 if the object is "vmlinux", so that the section is applied early. Otherwise 0.
-     */
-    uint32_t is_early;
-    /**
-     * The patched object: 1 to 55 bytes without a dot.
-     */
-    const char *object;
-    /**
-     * Length of `object` in bytes. Linux cuts a longer name to 55 bytes, and so does relakit. In
-     * this case `object[object_len]` is not the dot.
-     */
-    size_t object_len;
-    /**
-     * The <section> part, or NULL if the section name has no such part. Linux ignores this part;
-     * the target is sh_info.
-     */
-    const char *section;
-    /**
-     * Length of `section` in bytes.
-     */
-    size_t section_len;
-};
-
-/**
- * The parts of a symbol name ".klp.sym.<object>.<name>,<sympos>". The pointers point into the
- * name; the parts do not end with NUL.
- */
-struct relakit_klp_symbol_name {
-    /**
-     * sizeof(struct relakit_klp_symbol_name), set by the caller.
-     */
-    uint32_t struct_size;
-    /**
-     * 1 if the object is "vmlinux", otherwise 0.
-     */
-    uint32_t is_vmlinux;
-    /**
-     * The patched object: 1 to 55 bytes without a dot.
-     */
-    const char *object;
-    /**
-     * Length of `object` in bytes.
-     */
-    size_t object_len;
-    /**
-     * The symbol: 1 to 511 bytes without a comma, or 1 to 127 before RELAKIT_LINUX(6, 1).
-     */
-    const char *name;
-    /**
-     * Length of `name` in bytes.
-     */
-    size_t name_len;
-    /**
-     * 0 means the only symbol of that name in the object. N means the N-th symbol of that name,
-     * counted from 1.
-     */
-    uint64_t sympos;
-    /**
-     * Number of bytes after sympos. Linux ignores them.
-     */
-    size_t trailing;
-};
-
-/**
- * Something suspicious in a module that Linux does not report when it loads the module.
- *
- * Linux can load a module in spite of its findings. The functions that load a module return the
- * errors that prevent loading. The size of this struct never changes.
- */
-struct relakit_finding {
-    /**
-     * Number of the kind of finding, called a lint. relakit_lint_name, relakit_lint_message and
-     * relakit_lint_help return its texts. A number is never reused.
-     */
-    int32_t lint;
-    /**
-     * A RELAKIT_SEVERITY_ number. All findings of a lint have the same one.
-     */
-    int32_t severity;
-    /**
-     * Tells which of the next five members are valid: RELAKIT_ERROR_HAS_SECTION,
-     * RELAKIT_ERROR_HAS_ENTRY, RELAKIT_ERROR_HAS_SYMBOL, RELAKIT_ERROR_HAS_OTHER_SECTION and
-     * RELAKIT_ERROR_HAS_OTHER_ENTRY. The others are 0.
-     */
-    uint32_t has;
-    /**
-     * Section index. For a relocation, the relocation section, not the target section.
-     */
-    uint32_t section;
-    /**
-     * Index of the symbol in the symbol table.
-     */
-    uint32_t symbol;
-    /**
-     * Index of another section. relakit_lint_field_name says which one.
-     */
-    uint32_t other_section;
-    /**
-     * Index of the relocation in its section, counted from 0.
-     */
-    uint64_t entry;
-    /**
-     * Index of a relocation in `other_section`, counted from 0.
-     */
-    uint64_t other_entry;
-    /**
-     * r_offset of the relocation, in bytes. 0 if the finding is not about a single relocation.
-     */
-    uint64_t offset;
-    /**
-     * A length, the content of a field, or another number. relakit_lint_field_name says which.
-     */
-    uint64_t value;
-    /**
-     * A second number, often the one that `value` was compared with.
-     */
-    uint64_t limit;
-};
-
-/**
- * Called once for each finding. *finding is valid during the call. `ctx` is the `ctx` argument of
- * relakit_module_findings or relakit_module_section_findings.
- */
-typedef void (*relakit_finding_fn)(void *ctx, const struct relakit_finding *finding);
-
-/**
- * A caller-provided table of names: an array of structs, each with the name of one item. A name is
- * a pointer (`strings` is NULL), or an offset in a string table, such as the st_name of an
- * Elf64_Sym. relakit ignores the other members of the structs.
- *
- * A name ends at a NUL or at the end of the string table. A NULL pointer or an offset outside the
- * string table is an empty name.
- */
-struct relakit_name_table {
-    /**
-     * sizeof(struct relakit_name_table).
-     */
-    uint32_t struct_size;
-    /**
-     * Must be 0.
-     */
-    uint32_t flags;
-    /**
-     * Address of the name member of the first struct: a const char *, or a uint32_t offset if
-     * `strings` is set. It needs no alignment.
-     */
-    const void *first;
-    /**
-     * Distance between two structs in bytes: their sizeof.
-     */
-    size_t stride;
-    /**
-     * Number of structs.
-     */
-    size_t count;
-    /**
-     * The string table of the offsets, or NULL if the names are pointers.
-     */
-    const char *strings;
-    /**
-     * Size of the string table in bytes, or 0 if the names are pointers.
-     */
-    size_t strings_size;
-};
-
-#ifdef __cplusplus
-extern "C" {
-#endif // __cplusplus
-
-/**
- * Returns the meaning of a status: an English text without a full stop. It never returns NULL:
- * for an unknown number the text is "unknown status". The text is constant.
- */
-const char *relakit_strerror(relakit_status status);
-
-/**
- * Returns the errno of Linux's module loader for the same error, as a positive number, with the
- * values of Linux on x86-64: ENOENT 2, ENOEXEC 8, EINVAL 22. It returns 0 if Linux does not detect
- * the error, or if the error is about a function that Linux does not have.
- */
-int32_t relakit_linux_errno(relakit_status status);
-
-/**
- * Returns the meaning of a member of struct relakit_error for a status, such as "section size".
- *
- * The argument `member` selects the member: 0 is `offset`, 1 is `value`, 2 is `limit`. The
- * function returns "" if the status does not use the member, and NULL if `member` is greater than
- * 2. The text is constant.
- */
-const char *relakit_error_field_name(relakit_status status, uint32_t member);
-
-/**
- * Returns the RELAKIT_ABI of the library. Compare it with the RELAKIT_ABI of this header.
- */
-uint32_t relakit_abi(void);
-
-/**
- * Returns the version of the library, such as "0.1.0". The text is constant.
- */
-const char *relakit_version(void);
-
-/**
- * Returns the psABI name of a relocation type, such as "R_X86_64_PC32", or NULL if the number is
- * unknown. It also knows types that relakit does not apply. The text is constant.
- */
-const char *relakit_type_name(uint32_t r_type);
-
-/**
- * Returns the name of a RELAKIT_CLASS_ number, such as "livepatch, early", or NULL if the number
- * is unknown. The text is constant.
- */
-const char *relakit_class_name(uint32_t section_class);
+/* -------------------------------------------------------------------------------------------------
+ * Level 1: one relocation table and one target. The loader does everything else.
+ * ---------------------------------------------------------------------------------------------- */
 
 /**
  * Applies every relocation of one table to one target, or changes nothing.
@@ -1730,12 +556,10 @@ const char *relakit_class_name(uint32_t section_class);
  *                                RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
  * RELAKIT_ERR_TARGET_NOT_ZERO    a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
  */
-relakit_status relakit_apply(const void *rela,
-                             size_t rela_size,
-                             const struct relakit_symbols *symbols,
-                             const struct relakit_target *target,
-                             const struct relakit_options *options,
-                             struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_apply(
+    const void *rela, size_t rela_size, const struct relakit_symbols *symbols,
+    const struct relakit_target *target, const struct relakit_options *options,
+    struct relakit_error *error);
 
 /**
  * Sets every field of one relocation table back to zero, or changes nothing. With
@@ -1750,12 +574,10 @@ relakit_status relakit_apply(const void *rela,
  * RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value;
  * RELAKIT_ERR_PARTIAL_ENTRY    `rela_size` is not a multiple of 24.
  */
-relakit_status relakit_clear(const void *rela,
-                             size_t rela_size,
-                             const struct relakit_symbols *symbols,
-                             const struct relakit_target *target,
-                             const struct relakit_options *options,
-                             struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_clear(
+    const void *rela, size_t rela_size, const struct relakit_symbols *symbols,
+    const struct relakit_target *target, const struct relakit_options *options,
+    struct relakit_error *error);
 
 /**
  * Checks whether relakit_apply would succeed, and writes nothing.
@@ -1768,12 +590,15 @@ relakit_status relakit_clear(const void *rela,
  * RELAKIT_ERR_FIELDS_NOT_ASCENDING  the field of error->entry overlaps the field before it or has
  *                                   a smaller offset.
  */
-relakit_status relakit_dry_run(const void *rela,
-                               size_t rela_size,
-                               const struct relakit_symbols *symbols,
-                               const struct relakit_target *target,
-                               const struct relakit_options *options,
-                               struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_dry_run(
+    const void *rela, size_t rela_size, const struct relakit_symbols *symbols,
+    const struct relakit_target *target, const struct relakit_options *options,
+    struct relakit_error *error);
+
+/* -------------------------------------------------------------------------------------------------
+ * Level 2: loaders like Linux's, with section headers whose sh_addr are addresses, and a resolved
+ * symbol table.
+ * ---------------------------------------------------------------------------------------------- */
 
 /**
  * Applies one relocation section, or changes nothing. It replaces apply_relocate_add of Linux and
@@ -1820,15 +645,10 @@ relakit_status relakit_dry_run(const void *rela,
  *                                     RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
  * RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
  */
-relakit_status relakit_apply_relocate_add(const void *sechdrs,
-                                          uint32_t section_count,
-                                          const char *strtab,
-                                          uint32_t symindex,
-                                          uint32_t symbol_count,
-                                          uint32_t relsec,
-                                          const struct relakit_writer *writer,
-                                          const struct relakit_options *options,
-                                          struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_apply_relocate_add(
+    const void *sechdrs, uint32_t section_count, const char *strtab, uint32_t symindex,
+    uint32_t symbol_count, uint32_t relsec, const struct relakit_writer *writer,
+    const struct relakit_options *options, struct relakit_error *error);
 
 /**
  * Sets every field of one relocation section back to zero, or changes nothing. With
@@ -1841,15 +661,10 @@ relakit_status relakit_apply_relocate_add(const void *sechdrs,
  * Returns RELAKIT_OK, an error as in relakit_apply_relocate_add or:
  * RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value.
  */
-relakit_status relakit_clear_relocate_add(const void *sechdrs,
-                                          uint32_t section_count,
-                                          const char *strtab,
-                                          uint32_t symindex,
-                                          uint32_t symbol_count,
-                                          uint32_t relsec,
-                                          const struct relakit_writer *writer,
-                                          const struct relakit_options *options,
-                                          struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_clear_relocate_add(
+    const void *sechdrs, uint32_t section_count, const char *strtab, uint32_t symindex,
+    uint32_t symbol_count, uint32_t relsec, const struct relakit_writer *writer,
+    const struct relakit_options *options, struct relakit_error *error);
 
 /**
  * Resolves the symbols of all livepatch sections of one patched object and applies these sections,
@@ -1905,13 +720,10 @@ relakit_status relakit_clear_relocate_add(const void *sechdrs,
  *                                     written;
  * RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero.
  */
-relakit_status relakit_klp_apply(const struct relakit_sechdrs *sechdrs,
-                                 const char *object,
-                                 const struct relakit_resolver *resolver,
-                                 const struct relakit_writer *writer,
-                                 const struct relakit_options *options,
-                                 uint32_t *section_total,
-                                 struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_klp_apply(
+    const struct relakit_sechdrs *sechdrs, const char *object,
+    const struct relakit_resolver *resolver, const struct relakit_writer *writer,
+    const struct relakit_options *options, uint32_t *section_total, struct relakit_error *error);
 
 /**
  * Sets every field of all livepatch sections of one patched object back to zero, or changes
@@ -1931,22 +743,55 @@ relakit_status relakit_klp_apply(const struct relakit_sechdrs *sechdrs,
  * Returns RELAKIT_OK, an error as in relakit_klp_apply or:
  * RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value.
  */
-relakit_status relakit_klp_clear(const struct relakit_sechdrs *sechdrs,
-                                 const char *object,
-                                 const struct relakit_writer *writer,
-                                 const struct relakit_options *options,
-                                 uint32_t *section_total,
-                                 struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_klp_clear(
+    const struct relakit_sechdrs *sechdrs, const char *object, const struct relakit_writer *writer,
+    const struct relakit_options *options, uint32_t *section_total, struct relakit_error *error);
+
+/* -------------------------------------------------------------------------------------------------
+ * The state of a module, in a caller-provided buffer.
+ * ---------------------------------------------------------------------------------------------- */
 
 /**
- * Returns the number of bytes that relakit_module_init needs for the state of a module.
+ * The state of one module, in a caller-provided buffer; see relakit_module_init. The members are
+ * private.
  */
-size_t relakit_module_size(void);
+struct relakit_module;
+
+/** relakit_module_init has read and checked the file. */
+#define RELAKIT_STAGE_PARSED (1)
+/** relakit_module_assign has checked the section memory. */
+#define RELAKIT_STAGE_ASSIGNED (2)
+/** The sections have their content. */
+#define RELAKIT_STAGE_FILLED (3)
+/** The early relocations are applied. The special sections may be read. */
+#define RELAKIT_STAGE_LOADED (4)
+/** The file is no longer needed. Patched objects can be loaded and unloaded. */
+#define RELAKIT_STAGE_LATE (5)
 
 /**
- * Returns the alignment of the state of a module, in bytes: RELAKIT_MODULE_ALIGN.
+ * Upper limit of relakit_module_size() in bytes, in every version with this RELAKIT_ABI. Use it
+ * for buffers whose size must be known at compile time.
  */
-size_t relakit_module_align(void);
+#define RELAKIT_MODULE_SIZE (512U)
+/** Alignment of the state of a module, in bytes. */
+#define RELAKIT_MODULE_ALIGN (8U)
+
+/* -------------------------------------------------------------------------------------------------
+ * Level 3: a whole module, from its file to the early pass.
+ * ---------------------------------------------------------------------------------------------- */
+
+/**
+ * Sentinel in the values of relakit_module_early for a symbol whose section has no memory. A real
+ * symbol may have the same value, so check the section of a matching symbol too. As an address the
+ * number is not canonical.
+ */
+#define RELAKIT_UNASSIGNED (((uint64_t)0x5ec71000U << 32) | 0x0U)
+
+/** Returns the number of bytes that relakit_module_init needs for the state of a module. */
+size_t RELAKIT_CALL relakit_module_size(void);
+
+/** Returns the alignment of the state of a module, in bytes: RELAKIT_MODULE_ALIGN. */
+size_t RELAKIT_CALL relakit_module_align(void);
 
 /**
  * Reads and checks a relocatable ELF file, and makes the state of a module.
@@ -1997,19 +842,16 @@ size_t relakit_module_align(void);
  * Therefore the time of each relakit_module_ function, except relakit_module_findings, is at most
  * linear in `file_size`, in `count` and in the size of the memory that it fills.
  */
-relakit_status relakit_module_init(void *memory,
-                                   size_t size,
-                                   const void *file,
-                                   size_t file_size,
-                                   const struct relakit_options *options,
-                                   struct relakit_module **module,
-                                   struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_init(
+    void *memory, size_t size, const void *file, size_t file_size,
+    const struct relakit_options *options, struct relakit_module **module,
+    struct relakit_error *error);
 
 /**
  * Returns the stage of a module, a RELAKIT_STAGE_ number, or RELAKIT_ERR_NOT_A_MODULE_STATE,
  * RELAKIT_ERR_BUSY, RELAKIT_ERR_NULL or RELAKIT_ERR_LENGTH. Every stage allows the call.
  */
-relakit_status relakit_module_stage(struct relakit_module *module);
+relakit_status RELAKIT_CALL relakit_module_stage(struct relakit_module *module);
 
 /**
  * Checks the memory that the caller provides for the sections. It writes nothing to that memory
@@ -2028,9 +870,9 @@ relakit_status relakit_module_stage(struct relakit_module *module);
  * RELAKIT_ERR_ADDRESS_WRAPS  the address of the last byte of section error->section is greater
  *                            than 2^64 - 1.
  */
-relakit_status relakit_module_assign(struct relakit_module *module,
-                                     const struct relakit_memory *memory,
-                                     struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_assign(
+    struct relakit_module *module, const struct relakit_memory *memory,
+    struct relakit_error *error);
 
 /**
  * Copies the content of every section with memory from the file. A section without content in the
@@ -2044,9 +886,9 @@ relakit_status relakit_module_assign(struct relakit_module *module,
  *
  * Returns RELAKIT_OK or an error as in relakit_module_assign.
  */
-relakit_status relakit_module_fill(struct relakit_module *module,
-                                   const struct relakit_memory *memory,
-                                   struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_fill(
+    struct relakit_module *module, const struct relakit_memory *memory,
+    struct relakit_error *error);
 
 /**
  * Tells relakit that the caller has filled every section with memory itself: with the content from
@@ -2054,7 +896,8 @@ relakit_status relakit_module_fill(struct relakit_module *module,
  *
  * Stages: RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes RELAKIT_STAGE_FILLED.
  */
-relakit_status relakit_module_filled(struct relakit_module *module, struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_filled(
+    struct relakit_module *module, struct relakit_error *error);
 
 /**
  * Resolves the symbols and applies the early relocations, or leaves all sections unchanged. The
@@ -2097,12 +940,13 @@ relakit_status relakit_module_filled(struct relakit_module *module, struct relak
  * RELAKIT_ERR_SYMBOL_UNASSIGNED       a relocation uses a symbol whose section has no memory;
  * RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero.
  */
-relakit_status relakit_module_early(struct relakit_module *module,
-                                    const struct relakit_memory *memory,
-                                    uint64_t *values,
-                                    size_t count,
-                                    const struct relakit_resolver *resolver,
-                                    struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_early(
+    struct relakit_module *module, const struct relakit_memory *memory, uint64_t *values,
+    size_t count, const struct relakit_resolver *resolver, struct relakit_error *error);
+
+/* -------------------------------------------------------------------------------------------------
+ * Level 3: the late passes, and the state that is retained for them.
+ * ---------------------------------------------------------------------------------------------- */
 
 /**
  * Returns in *size the number of bytes that relakit_module_retain needs. Late sections are
@@ -2116,11 +960,9 @@ relakit_status relakit_module_early(struct relakit_module *module,
  * Returns RELAKIT_OK or:
  * RELAKIT_ERR_VALUES_TOO_SHORT  `count` is less than the number of symbols.
  */
-relakit_status relakit_module_retained_size(struct relakit_module *module,
-                                            uint64_t *scratch,
-                                            size_t count,
-                                            size_t *size,
-                                            struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_retained_size(
+    struct relakit_module *module, uint64_t *scratch, size_t count, size_t *size,
+    struct relakit_error *error);
 
 /**
  * Copies everything that the late passes need into `retained`. After that the caller may free the
@@ -2143,13 +985,9 @@ relakit_status relakit_module_retained_size(struct relakit_module *module,
  * RELAKIT_ERR_RETAINED_TOO_SHORT  `retained_size` is too small;
  * RELAKIT_ERR_VALUES_TOO_SHORT    `count` is less than the number of symbols.
  */
-relakit_status relakit_module_retain(struct relakit_module *module,
-                                     const struct relakit_memory *memory,
-                                     uint64_t *scratch,
-                                     size_t count,
-                                     void *retained,
-                                     size_t retained_size,
-                                     struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_retain(
+    struct relakit_module *module, const struct relakit_memory *memory, uint64_t *scratch,
+    size_t count, void *retained, size_t retained_size, struct relakit_error *error);
 
 /**
  * Returns the patched object of a late section.
@@ -2165,12 +1003,9 @@ relakit_status relakit_module_retain(struct relakit_module *module,
  * Returns RELAKIT_OK or:
  * RELAKIT_NOT_FOUND  `late_index` is not less than the number of such sections.
  */
-relakit_status relakit_module_object(struct relakit_module *module,
-                                     uint32_t late_index,
-                                     const char **object,
-                                     size_t *object_len,
-                                     uint32_t *live,
-                                     struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_object(
+    struct relakit_module *module, uint32_t late_index, const char **object, size_t *object_len,
+    uint32_t *live, struct relakit_error *error);
 
 /**
  * Applies the late relocations for a patched object, or changes nothing. Call it when that object
@@ -2210,12 +1045,9 @@ relakit_status relakit_module_object(struct relakit_module *module,
  * RELAKIT_ERR_NO_RELOCATION_BYTES     a late section has no content in the file;
  * RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero.
  */
-relakit_status relakit_module_coming(struct relakit_module *module,
-                                     const char *object,
-                                     const struct relakit_memory *memory,
-                                     const struct relakit_resolver *resolver,
-                                     uint32_t *section_total,
-                                     struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_coming(
+    struct relakit_module *module, const char *object, const struct relakit_memory *memory,
+    const struct relakit_resolver *resolver, uint32_t *section_total, struct relakit_error *error);
 
 /**
  * Clears the late relocations for a patched object, or changes nothing. Call it when that object
@@ -2241,20 +1073,132 @@ relakit_status relakit_module_coming(struct relakit_module *module,
  * RELAKIT_ERR_NOT_ASSIGNED     section error->section has no memory;
  * RELAKIT_ERR_ASSIGNED_SIZE    the memory of section error->section does not have its size.
  */
-relakit_status relakit_module_going(struct relakit_module *module,
-                                    const char *object,
-                                    const struct relakit_memory *memory,
-                                    uint32_t *section_total,
-                                    struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_going(
+    struct relakit_module *module, const char *object, const struct relakit_memory *memory,
+    uint32_t *section_total, struct relakit_error *error);
+
+/* -------------------------------------------------------------------------------------------------
+ * Level 3: descriptions of a module, its sections and its symbols.
+ * ---------------------------------------------------------------------------------------------- */
+
+/** Numbers that describe a module. */
+struct relakit_module_info {
+    /** sizeof(struct relakit_module_info), set by the caller. */
+    uint32_t struct_size;
+    /** Number of sections, including section 0. */
+    uint32_t section_count;
+    /**
+     * Number of symbols, including the null symbol. Buffers for symbol values need this many
+     * entries.
+     */
+    uint32_t symbol_count;
+    /** Section index of the symbol table. */
+    uint32_t symbols_section;
+    /**
+     * Section index of the per-CPU section. 0 if the module has none, or if the profile does not
+     * treat it specially.
+     */
+    uint32_t per_cpu_section;
+    /** 0. */
+    uint32_t reserved;
+};
 
 /**
  * Fills *info with numbers that describe the module.
  *
  * Stages: every stage before RELAKIT_STAGE_LATE.
  */
-relakit_status relakit_module_describe(struct relakit_module *module,
-                                       struct relakit_module_info *info,
-                                       struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_describe(
+    struct relakit_module *module, struct relakit_module_info *info, struct relakit_error *error);
+
+/** The section holds no relocations. */
+#define RELAKIT_CLASS_NOT_RELOCATION (0U)
+/** The section holds ordinary relocations. They are applied early. */
+#define RELAKIT_CLASS_ORDINARY (1U)
+/**
+ * The section holds livepatch relocations for vmlinux. They are applied early, in section order
+ * with the ordinary ones.
+ */
+#define RELAKIT_CLASS_KLP_EARLY (2U)
+/**
+ * The section holds livepatch relocations for a module: it is a late section. The relocations are
+ * applied when that module is loaded and cleared when it is unloaded.
+ */
+#define RELAKIT_CLASS_KLP_LATE (3U)
+/** The section holds relocations that the loader skips. relakit_section.reason says why. */
+#define RELAKIT_CLASS_SKIPPED (4U)
+/**
+ * The section is a livepatch section of the design before RELAKIT_LINUX(5, 8). Later loaders do
+ * not read it.
+ */
+#define RELAKIT_CLASS_LEGACY_ARCH (5U)
+/**
+ * The section holds relocations that cannot be applied. RELAKIT_SECTION_FAILS_LOAD and
+ * RELAKIT_SECTION_FAILS_COMING say which call fails.
+ */
+#define RELAKIT_CLASS_MALFORMED (6U)
+
+/**
+ * relakit_section.flags: the section is in memory while the module runs. It is SHF_ALLOC, and the
+ * loader of the profile loads it. Linux does not load .modinfo, for example.
+ */
+#define RELAKIT_SECTION_IN_MEMORY (1U)
+/**
+ * relakit_section.flags: the section is malformed, and relakit_module_early fails because of it.
+ */
+#define RELAKIT_SECTION_FAILS_LOAD (2U)
+/**
+ * relakit_section.flags: the section is malformed, and relakit_module_coming fails because of it:
+ * for relakit_section.object, or for every object if that is NULL.
+ */
+#define RELAKIT_SECTION_FAILS_COMING (4U)
+
+/**
+ * One section of a module. The pointers point into the file, except for `reason` and an empty
+ * name.
+ */
+struct relakit_section {
+    /** sizeof(struct relakit_section), set by the caller. */
+    uint32_t struct_size;
+    /** RELAKIT_SECTION_IN_MEMORY and other flags, or 0. */
+    uint32_t flags;
+    /** sh_type. */
+    uint32_t sh_type;
+    /** A RELAKIT_CLASS_ number. */
+    uint32_t section_class;
+    /**
+     * For relocations, the section index of the target: sh_info, which may be invalid for
+     * RELAKIT_CLASS_SKIPPED and RELAKIT_CLASS_MALFORMED. Otherwise 0.
+     */
+    uint32_t target;
+    /** For a malformed section, the RELAKIT_ERR_ number of its error. Otherwise RELAKIT_OK. */
+    relakit_status status;
+    /** Why the section has its class: a constant English text that ends with NUL. */
+    const char *reason;
+    /** Name of the section, ended by NUL. */
+    const char *name;
+    /**
+     * Length of the name in bytes, without the NUL. It is 4097 if the name is longer than 4096
+     * bytes.
+     */
+    size_t name_len;
+    /** Name of the patched object of a late section, not ended by NUL. NULL if there is none. */
+    const char *object;
+    /** Length of the object's name in bytes. */
+    size_t object_len;
+    /** Content of the section in the file. NULL if it has none. */
+    const void *content;
+    /** sh_size in bytes. For SHT_NOBITS it is the size in memory; the file has no such bytes. */
+    uint64_t sh_size;
+    /** sh_addralign, as in the file. relakit does not check that it is a power of two. */
+    uint64_t sh_addralign;
+    /** sh_flags, as in the file. */
+    uint64_t sh_flags;
+    /** sh_link, as in the file. */
+    uint32_t sh_link;
+    /** sh_info, as in the file. */
+    uint32_t sh_info;
+};
 
 /**
  * Fills *section with the description of the section with index `section_index`. Index 0 is
@@ -2265,10 +1209,35 @@ relakit_status relakit_module_describe(struct relakit_module *module,
  * Returns RELAKIT_OK or:
  * RELAKIT_ERR_NO_SUCH_SECTION  the file has no section with this index.
  */
-relakit_status relakit_module_section(struct relakit_module *module,
-                                      uint32_t section_index,
-                                      struct relakit_section *section,
-                                      struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_section(
+    struct relakit_module *module, uint32_t section_index, struct relakit_section *section,
+    struct relakit_error *error);
+
+/** One symbol of a module. `name` points into the file. */
+struct relakit_symbol {
+    /** sizeof(struct relakit_symbol), set by the caller. */
+    uint32_t struct_size;
+    /** st_shndx, as in the file. */
+    uint32_t st_shndx;
+    /** st_info: binding in the upper four bits, type in the lower four. */
+    uint32_t st_info;
+    /** 0. */
+    uint32_t reserved;
+    /** Name of the symbol, ended by NUL. */
+    const char *name;
+    /**
+     * Length of the name in bytes, without the NUL. It is 4097 if the name is longer than 4096
+     * bytes.
+     */
+    size_t name_len;
+    /**
+     * st_value, as in the file. For a symbol in a section it is an offset, not an address.
+     * relakit_module_early returns the addresses in its values array.
+     */
+    uint64_t st_value;
+    /** st_size, in bytes. */
+    uint64_t st_size;
+};
 
 /**
  * Fills *symbol with the description of the symbol with index `symbol_index`. Index 0 is allowed.
@@ -2280,10 +1249,49 @@ relakit_status relakit_module_section(struct relakit_module *module,
  * RELAKIT_ERR_BAD_SYMBOL_NAME  the symbol's name is outside the string table or does not end in
  *                              it.
  */
-relakit_status relakit_module_symbol(struct relakit_module *module,
-                                     uint32_t symbol_index,
-                                     struct relakit_symbol *symbol,
-                                     struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_symbol(
+    struct relakit_module *module, uint32_t symbol_index, struct relakit_symbol *symbol,
+    struct relakit_error *error);
+
+/**
+ * Linux reads the section before relocation. A relocation that changes the section has no effect
+ * on what Linux reads.
+ */
+#define RELAKIT_READ_AT_LOAD (1U)
+/**
+ * Linux reads the section right after relocation, before it makes the code executable. Examples:
+ * alternatives, paravirt, return sites.
+ */
+#define RELAKIT_READ_AT_FINALIZE (2U)
+/**
+ * Linux reads the section after RELAKIT_READ_AT_FINALIZE and before the module's state is COMING.
+ * Example: ftrace.
+ */
+#define RELAKIT_READ_AT_FORMATION (3U)
+/** The COMING notifiers read the section. Examples: jump labels, static calls, tracepoints. */
+#define RELAKIT_READ_AT_COMING (4U)
+/** Linux reads the section after the notifiers, before or in the module's init function. */
+#define RELAKIT_READ_AT_INIT (5U)
+/** Linux reads the section on demand, for example for a page fault, a trap or a file read. */
+#define RELAKIT_READ_ON_DEMAND (6U)
+/** Linux does not read the section. */
+#define RELAKIT_READ_NEVER (7U)
+
+/**
+ * A special section: a section that Linux recognises by its name. Several Linux versions can have
+ * the same rules, see `profile` in struct relakit_options. Then the members describe the oldest of
+ * them. With a profile that is not of Linux, they describe the oldest version that relakit knows.
+ */
+struct relakit_special {
+    /** sizeof(struct relakit_special), set by the caller. */
+    uint32_t struct_size;
+    /** When Linux first reads the section: a RELAKIT_READ_ number. */
+    uint32_t read_at;
+    /** Size of each entry in bytes. 0 if it is not fixed. */
+    uint32_t entry_size;
+    /** 1 if Linux patches the instructions to which the entries point, otherwise 0. */
+    uint32_t rewrites_code;
+};
 
 /**
  * Fills *special with the description of the section with index `section_index`, if it is a
@@ -2295,10 +1303,69 @@ relakit_status relakit_module_symbol(struct relakit_module *module,
  * Returns RELAKIT_OK or:
  * RELAKIT_NOT_FOUND  the section does not exist, is not a special section or is not in memory.
  */
-relakit_status relakit_module_special(struct relakit_module *module,
-                                      uint32_t section_index,
-                                      struct relakit_special *special,
-                                      struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_special(
+    struct relakit_module *module, uint32_t section_index, struct relakit_special *special,
+    struct relakit_error *error);
+
+/* -------------------------------------------------------------------------------------------------
+ * Parsers of the names of livepatch sections and symbols.
+ * ---------------------------------------------------------------------------------------------- */
+
+/** sh_flags: the livepatch core applies this section's relocations. Linux's SHF_RELA_LIVEPATCH. */
+#define RELAKIT_SHF_RELA_LIVEPATCH (0x00100000U)
+/** st_shndx: the livepatch core resolves this symbol. Linux's SHN_LIVEPATCH. */
+#define RELAKIT_SHN_LIVEPATCH (0xff20U)
+
+/**
+ * The parts of a section name ".klp.rela.<object>.<section>". The pointers point into the name;
+ * the parts do not end with NUL.
+ */
+struct relakit_klp_section_name {
+    /** sizeof(struct relakit_klp_section_name), set by the caller. */
+    uint32_t struct_size;
+    /** 1 if the object is "vmlinux", so that the section is applied early. Otherwise 0. */
+    uint32_t is_early;
+    /** The patched object: 1 to 55 bytes without a dot. */
+    const char *object;
+    /**
+     * Length of `object` in bytes. Linux cuts a longer name to 55 bytes, and so does relakit. In
+     * this case `object[object_len]` is not the dot.
+     */
+    size_t object_len;
+    /**
+     * The <section> part, or NULL if the section name has no such part. Linux ignores this part;
+     * the target is sh_info.
+     */
+    const char *section;
+    /** Length of `section` in bytes. */
+    size_t section_len;
+};
+
+/**
+ * The parts of a symbol name ".klp.sym.<object>.<name>,<sympos>". The pointers point into the
+ * name; the parts do not end with NUL.
+ */
+struct relakit_klp_symbol_name {
+    /** sizeof(struct relakit_klp_symbol_name), set by the caller. */
+    uint32_t struct_size;
+    /** 1 if the object is "vmlinux", otherwise 0. */
+    uint32_t is_vmlinux;
+    /** The patched object: 1 to 55 bytes without a dot. */
+    const char *object;
+    /** Length of `object` in bytes. */
+    size_t object_len;
+    /** The symbol: 1 to 511 bytes without a comma, or 1 to 127 before RELAKIT_LINUX(6, 1). */
+    const char *name;
+    /** Length of `name` in bytes. */
+    size_t name_len;
+    /**
+     * 0 means the only symbol of that name in the object. N means the N-th symbol of that name,
+     * counted from 1.
+     */
+    uint64_t sympos;
+    /** Number of bytes after sympos. Linux ignores them. */
+    size_t trailing;
+};
 
 /**
  * Splits the name of a livepatch section into its parts, by the rules of Linux.
@@ -2311,9 +1378,8 @@ relakit_status relakit_module_special(struct relakit_module *module,
  * RELAKIT_NOT_FOUND                 the name does not begin with ".klp.rela.";
  * RELAKIT_ERR_BAD_KLP_SECTION_NAME  the name begins with it, but no object follows.
  */
-relakit_status relakit_parse_klp_section_name(const char *name,
-                                              size_t name_len,
-                                              struct relakit_klp_section_name *parts);
+relakit_status RELAKIT_CALL relakit_parse_klp_section_name(
+    const char *name, size_t name_len, struct relakit_klp_section_name *parts);
 
 /**
  * Splits the name of a livepatch symbol into its parts, by the rules of Linux.
@@ -2329,10 +1395,68 @@ relakit_status relakit_parse_klp_section_name(const char *name,
  *                                  <object>.<name>,<sympos>;
  * RELAKIT_ERR_PROFILE              `profile` is unknown.
  */
-relakit_status relakit_parse_klp_symbol_name(const char *name,
-                                             size_t name_len,
-                                             uint32_t profile,
-                                             struct relakit_klp_symbol_name *parts);
+relakit_status RELAKIT_CALL relakit_parse_klp_symbol_name(
+    const char *name, size_t name_len, uint32_t profile, struct relakit_klp_symbol_name *parts);
+
+/* -------------------------------------------------------------------------------------------------
+ * Level 3: findings, which are mistakes in a module that Linux accepts.
+ * ---------------------------------------------------------------------------------------------- */
+
+/** relakit_finding.severity: information. It is not a mistake by itself. */
+#define RELAKIT_SEVERITY_INFO (1)
+/** relakit_finding.severity: probably a mistake. */
+#define RELAKIT_SEVERITY_WARNING (2)
+/** relakit_finding.severity: the module will not work, or will do harm. */
+#define RELAKIT_SEVERITY_ERROR (3)
+
+/** relakit_finding.other_section is valid: a section index. */
+#define RELAKIT_ERROR_HAS_OTHER_SECTION (16U)
+/** relakit_finding.other_entry is valid: the index of a relocation in `other_section`, from 0. */
+#define RELAKIT_ERROR_HAS_OTHER_ENTRY (32U)
+
+/**
+ * Something suspicious in a module that Linux does not report when it loads the module.
+ *
+ * Linux can load a module in spite of its findings. The functions that load a module return the
+ * errors that prevent loading. The size of this struct never changes.
+ */
+struct relakit_finding {
+    /**
+     * Number of the kind of finding, called a lint. relakit_lint_name, relakit_lint_message and
+     * relakit_lint_help return its texts. A number is never reused.
+     */
+    int32_t lint;
+    /** A RELAKIT_SEVERITY_ number. All findings of a lint have the same one. */
+    int32_t severity;
+    /**
+     * Tells which of the next five members are valid: RELAKIT_ERROR_HAS_SECTION,
+     * RELAKIT_ERROR_HAS_ENTRY, RELAKIT_ERROR_HAS_SYMBOL, RELAKIT_ERROR_HAS_OTHER_SECTION and
+     * RELAKIT_ERROR_HAS_OTHER_ENTRY. The others are 0.
+     */
+    uint32_t has;
+    /** Section index. For a relocation, the relocation section, not the target section. */
+    uint32_t section;
+    /** Index of the symbol in the symbol table. */
+    uint32_t symbol;
+    /** Index of another section. relakit_lint_field_name says which one. */
+    uint32_t other_section;
+    /** Index of the relocation in its section, counted from 0. */
+    uint64_t entry;
+    /** Index of a relocation in `other_section`, counted from 0. */
+    uint64_t other_entry;
+    /** r_offset of the relocation, in bytes. 0 if the finding is not about a single relocation. */
+    uint64_t offset;
+    /** A length, the content of a field, or another number. relakit_lint_field_name says which. */
+    uint64_t value;
+    /** A second number, often the one that `value` was compared with. */
+    uint64_t limit;
+};
+
+/**
+ * Called once for each finding. *finding is valid during the call. `ctx` is the `ctx` argument of
+ * relakit_module_findings or relakit_module_section_findings.
+ */
+typedef void (RELAKIT_CALL *relakit_finding_fn)(void *ctx, const struct relakit_finding *finding);
 
 /**
  * Checks the file of a module for mistakes that Linux accepts, and calls `report` for each.
@@ -2361,13 +1485,9 @@ relakit_status relakit_parse_klp_symbol_name(const char *name,
  * RELAKIT_ERR_PROFILE           `kernel` is older than RELAKIT_LINUX(5, 8), or is not a version of
  *                               Linux.
  */
-relakit_status relakit_module_findings(struct relakit_module *module,
-                                       uint32_t kernel,
-                                       uint64_t *scratch,
-                                       size_t count,
-                                       relakit_finding_fn report,
-                                       void *ctx,
-                                       struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_findings(
+    struct relakit_module *module, uint32_t kernel, uint64_t *scratch, size_t count,
+    relakit_finding_fn report, void *ctx, struct relakit_error *error);
 
 /**
  * Checks only the section with index `section_index`, and calls `report` for each finding.
@@ -2384,12 +1504,9 @@ relakit_status relakit_module_findings(struct relakit_module *module,
  * RELAKIT_ERR_PROFILE          `kernel` is older than RELAKIT_LINUX(5, 8), or is not a version of
  *                              Linux.
  */
-relakit_status relakit_module_section_findings(struct relakit_module *module,
-                                               uint32_t section_index,
-                                               uint32_t kernel,
-                                               relakit_finding_fn report,
-                                               void *ctx,
-                                               struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_module_section_findings(
+    struct relakit_module *module, uint32_t section_index, uint32_t kernel,
+    relakit_finding_fn report, void *ctx, struct relakit_error *error);
 
 /**
  * Returns the stable name of a lint, such as "late-into-init", or NULL if no lint has the number.
@@ -2397,19 +1514,19 @@ relakit_status relakit_module_section_findings(struct relakit_module *module,
  * A name never changes, and docs/findings has a page of that name. Lints are numbered from 1
  * without gaps. The text is constant.
  */
-const char *relakit_lint_name(int32_t lint);
+const char *RELAKIT_CALL relakit_lint_name(int32_t lint);
 
 /**
  * Returns the message of a lint, a constant English text without the values of a finding, or NULL
  * if no lint has the number. The text is constant.
  */
-const char *relakit_lint_message(int32_t lint);
+const char *RELAKIT_CALL relakit_lint_message(int32_t lint);
 
 /**
  * Returns an English text that says how to fix a finding of a lint, or NULL if no lint has the
  * number. The text is constant.
  */
-const char *relakit_lint_help(int32_t lint);
+const char *RELAKIT_CALL relakit_lint_help(int32_t lint);
 
 /**
  * Returns the meaning of a member of the findings of a lint.
@@ -2418,7 +1535,45 @@ const char *relakit_lint_help(int32_t lint);
  * `other_section` and `other_entry`. The function returns "" if the lint does not use the member,
  * and NULL for an unknown lint or if `member` is greater than 3. The text is constant.
  */
-const char *relakit_lint_field_name(int32_t lint, uint32_t member);
+const char *RELAKIT_CALL relakit_lint_field_name(int32_t lint, uint32_t member);
+
+/* -------------------------------------------------------------------------------------------------
+ * Lookups of names in a table of the caller, for its resolver.
+ * ---------------------------------------------------------------------------------------------- */
+
+/**
+ * A caller-provided table of names: an array of structs, each with the name of one item. A name is
+ * a pointer (`strings` is NULL), or an offset in a string table, such as the st_name of an
+ * Elf64_Sym. relakit ignores the other members of the structs.
+ *
+ * A name ends at a NUL or at the end of the string table. A NULL pointer or an offset outside the
+ * string table is an empty name.
+ */
+struct relakit_name_table {
+    /** sizeof(struct relakit_name_table). */
+    uint32_t struct_size;
+    /** Must be 0. */
+    uint32_t flags;
+    /**
+     * Address of the name member of the first struct: a const char *, or a uint32_t offset if
+     * `strings` is set. It needs no alignment.
+     */
+    const void *first;
+    /** Distance between two structs in bytes: their sizeof. */
+    size_t stride;
+    /** Number of structs. */
+    size_t count;
+    /** The string table of the offsets, or NULL if the names are pointers. */
+    const char *strings;
+    /** Size of the string table in bytes, or 0 if the names are pointers. */
+    size_t strings_size;
+};
+
+/**
+ * An index of a table of names, in a caller-provided buffer; see relakit_index_build. The members
+ * are private.
+ */
+struct relakit_index;
 
 /**
  * Finds a name in a table that is sorted by name, in ascending order of unsigned bytes. Linux's
@@ -2433,11 +1588,9 @@ const char *relakit_lint_field_name(int32_t lint, uint32_t member);
  * Returns RELAKIT_OK or:
  * RELAKIT_NOT_FOUND  `sympos` is 0 or greater than the number of entries with this name.
  */
-relakit_status relakit_find_sorted(const struct relakit_name_table *names,
-                                   const char *name,
-                                   size_t name_len,
-                                   uint64_t sympos,
-                                   size_t *found_index);
+relakit_status RELAKIT_CALL relakit_find_sorted(
+    const struct relakit_name_table *names, const char *name, size_t name_len, uint64_t sympos,
+    size_t *found_index);
 
 /**
  * Returns the number of bytes that relakit_index_build needs for `count` names: 5 to 6 for each
@@ -2445,7 +1598,13 @@ relakit_status relakit_find_sorted(const struct relakit_name_table *names,
  * RELAKIT_ABI. Use that for buffers whose size must be known at compile time. For more than 2^30
  * names the function returns SIZE_MAX, because such an index is impossible.
  */
-size_t relakit_index_size(size_t count);
+size_t RELAKIT_CALL relakit_index_size(size_t count);
+
+/**
+ * Constant part of the size of an index in bytes: an index of n names needs at most 6 * n +
+ * RELAKIT_INDEX_SIZE bytes. See relakit_index_size.
+ */
+#define RELAKIT_INDEX_SIZE (256U)
 
 /**
  * Makes an index of a table of names. A lookup in it usually compares one name. The table may have
@@ -2464,11 +1623,9 @@ size_t relakit_index_size(size_t count);
  * Returns RELAKIT_OK or:
  * RELAKIT_ERR_INDEX_TOO_SHORT  `size` is less than relakit_index_size(names->count).
  */
-relakit_status relakit_index_build(const struct relakit_name_table *names,
-                                   void *memory,
-                                   size_t size,
-                                   const struct relakit_index **index,
-                                   struct relakit_error *error);
+relakit_status RELAKIT_CALL relakit_index_build(
+    const struct relakit_name_table *names, void *memory, size_t size,
+    const struct relakit_index **index, struct relakit_error *error);
 
 /**
  * Finds a name in a table that has an index.
@@ -2489,14 +1646,484 @@ relakit_status relakit_index_build(const struct relakit_name_table *names,
  * RELAKIT_ERR_NOT_AN_INDEX  `index` is not an index of names from relakit_index_build, or was
  *                           copied to another address.
  */
-relakit_status relakit_index_find(const struct relakit_index *index,
-                                  const char *name,
-                                  size_t name_len,
-                                  uint64_t sympos,
-                                  size_t *found_index);
+relakit_status RELAKIT_CALL relakit_index_find(
+    const struct relakit_index *index, const char *name, size_t name_len, uint64_t sympos,
+    size_t *found_index);
+
+/* -------------------------------------------------------------------------------------------------
+ * Names of numbers.
+ * ---------------------------------------------------------------------------------------------- */
+
+/**
+ * Returns the psABI name of a relocation type, such as "R_X86_64_PC32", or NULL if the number is
+ * unknown. It also knows types that relakit does not apply. The text is constant.
+ */
+const char *RELAKIT_CALL relakit_type_name(uint32_t r_type);
+
+/**
+ * Returns the name of a RELAKIT_CLASS_ number, such as "livepatch, early", or NULL if the number
+ * is unknown. The text is constant.
+ */
+const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
+
+/* -------------------------------------------------------------------------------------------------
+ * Every status that a function can return.
+ * ---------------------------------------------------------------------------------------------- */
+
+/** Success. */
+#define RELAKIT_OK (0)
+/** The requested item does not exist. This is a result, not an error. */
+#define RELAKIT_NOT_FOUND (1)
+
+/**
+ * A table, a section or a record ends after the end of the file.
+ * (offset: file offset; value: size; limit: file size)
+ */
+#define RELAKIT_ERR_TRUNCATED (-1)
+/**
+ * The file does not begin with the ELF magic.
+ * (value: first four bytes)
+ */
+#define RELAKIT_ERR_NOT_ELF (-2)
+/**
+ * e_ident is not ELF64, little-endian, version 1 (gABI 4). Linux does not check this.
+ * (offset: file offset; value: byte; limit: expected)
+ */
+#define RELAKIT_ERR_BAD_IDENT (-3)
+/**
+ * e_type is not ET_REL.
+ * (value: e_type; limit: expected)
+ */
+#define RELAKIT_ERR_NOT_RELOCATABLE (-4)
+/**
+ * e_machine is not EM_X86_64.
+ * (value: e_machine; limit: expected)
+ */
+#define RELAKIT_ERR_WRONG_MACHINE (-5)
+/**
+ * e_shentsize is not the size of a section header.
+ * (value: e_shentsize; limit: expected)
+ */
+#define RELAKIT_ERR_BAD_HEADER_SIZE (-6)
+/**
+ * Section 0 is not empty: its type must be SHT_NULL, its address 0, and its size 0 unless it has
+ * the number of sections (RELAKIT_ERR_NO_SECTIONS).
+ * (value: content of the wrong member)
+ */
+#define RELAKIT_ERR_BAD_SECTION_ZERO (-7)
+/**
+ * The file has more sections than 32-bit section indices can number.
+ * (value: number of sections; limit: largest number)
+ */
+#define RELAKIT_ERR_TOO_MANY_SECTIONS (-8)
+/**
+ * The file has no section headers. If a file has too many sections for e_shnum, e_shnum is 0 and
+ * sh_size of section 0 has the number. Profiles of Linux also return this error for
+ * such a file; other profiles accept it.
+ * (value: e_shnum)
+ */
+#define RELAKIT_ERR_NO_SECTIONS (-9)
+/**
+ * e_shstrndx is not the index of a string table that ends with NUL.
+ * (value: e_shstrndx; limit: number of sections)
+ */
+#define RELAKIT_ERR_BAD_NAME_TABLE (-10)
+/**
+ * sh_name is outside the section name table, or the name does not end inside the table.
+ * (value: sh_name; limit: table size)
+ */
+#define RELAKIT_ERR_BAD_SECTION_NAME (-11)
+/** The file has no symbol table. */
+#define RELAKIT_ERR_NO_SYMBOL_TABLE (-12)
+/**
+ * The file has more than one symbol table.
+ * (value: section index of the first one)
+ */
+#define RELAKIT_ERR_MANY_SYMBOL_TABLES (-13)
+/**
+ * sh_link of the symbol table is not the index of a string table, or the profile does not accept
+ * that string table.
+ * (value: sh_link; limit: number of sections)
+ */
+#define RELAKIT_ERR_BAD_STRING_TABLE (-14)
+/**
+ * st_name is outside the string table, or the name does not end inside the table, or the name of a
+ * livepatch symbol has more than 4096 bytes.
+ * (value: st_name; limit: table size, or 4096)
+ */
+#define RELAKIT_ERR_BAD_SYMBOL_NAME (-15)
+/**
+ * The size of a relocation table is not a multiple of 24 bytes. Linux ignores the remainder.
+ * (value: size; limit: size of the remainder)
+ */
+#define RELAKIT_ERR_PARTIAL_ENTRY (-16)
+/**
+ * A symbol index is not in the symbol table.
+ * (offset: r_offset; limit: number of symbols)
+ */
+#define RELAKIT_ERR_SYMBOL_INDEX (-17)
+/**
+ * st_shndx is the index of a section that does not exist, or a reserved index that modules cannot
+ * use.
+ * (value: st_shndx; limit: number of sections)
+ */
+#define RELAKIT_ERR_SYMBOL_SECTION (-18)
+/**
+ * The module has a common symbol. Compile it with -fno-common.
+ * (value: st_size)
+ */
+#define RELAKIT_ERR_COMMON_SYMBOL (-19)
+/** A symbol is undefined and not weak, and the resolver does not find it. */
+#define RELAKIT_ERR_UNKNOWN_SYMBOL (-20)
+/**
+ * A relocation uses a symbol whose section has no memory.
+ * (offset: r_offset; value: section index of the symbol)
+ */
+#define RELAKIT_ERR_SYMBOL_UNASSIGNED (-21)
+/**
+ * The caller-provided buffer for symbol values is too short.
+ * (value: entries provided; limit: entries needed)
+ */
+#define RELAKIT_ERR_VALUES_TOO_SHORT (-22)
+/**
+ * A callback of the resolver failed.
+ * (value: result of the callback)
+ */
+#define RELAKIT_ERR_RESOLVER (-23)
+/** A section has SHF_RELA_LIVEPATCH, but its name does not begin with .klp.rela.<object>. */
+#define RELAKIT_ERR_BAD_KLP_SECTION_NAME (-24)
+/**
+ * A livepatch relocation uses a symbol whose st_shndx is not SHN_LIVEPATCH.
+ * (offset: r_offset; value: st_shndx)
+ */
+#define RELAKIT_ERR_NOT_KLP_SYMBOL (-25)
+/**
+ * The name of a livepatch symbol is not .klp.sym.<object>.<name>,<sympos>.
+ * (offset: r_offset)
+ */
+#define RELAKIT_ERR_BAD_KLP_SYMBOL_NAME (-26)
+/**
+ * A livepatch section for a module uses a vmlinux symbol. Only sections for vmlinux may do so.
+ * (offset: r_offset)
+ */
+#define RELAKIT_ERR_VMLINUX_FROM_MODULE (-27)
+/**
+ * The patched object has no symbol of that name, or the symbol's value is 0.
+ * (offset: r_offset; value: sympos)
+ */
+#define RELAKIT_ERR_KLP_NOT_FOUND (-28)
+/**
+ * sympos is 0, which means "the only symbol of that name", but the patched object has several.
+ * (offset: r_offset; value: sympos)
+ */
+#define RELAKIT_ERR_KLP_AMBIGUOUS (-29)
+/**
+ * sympos is greater than the number of symbols of that name in the patched object.
+ * (offset: r_offset; value: sympos)
+ */
+#define RELAKIT_ERR_KLP_SYMPOS (-30)
+/**
+ * A late section is not SHF_ALLOC, so its memory is freed before its patched object is loaded.
+ * Linux would read freed memory.
+ * (value: sh_flags)
+ */
+#define RELAKIT_ERR_LATE_NOT_ALLOCATED (-31)
+/**
+ * sh_info of a relocation section is not the index of a section that can be relocated. For a late
+ * section Linux would write through a wild pointer.
+ * (value: sh_info; limit: number of sections)
+ */
+#define RELAKIT_ERR_TARGET_OUT_OF_RANGE (-32)
+/**
+ * The target of a late section is not in memory. Linux would write to freed memory.
+ * (value: section index of the target; limit: sh_flags of the target)
+ */
+#define RELAKIT_ERR_TARGET_NOT_ALLOCATED (-33)
+/**
+ * The target of a late section is the template of the per-CPU data. Linux frees it after loading.
+ * (value: section index of the target)
+ */
+#define RELAKIT_ERR_TARGET_PER_CPU (-34)
+/**
+ * The target is the symbol table or its string table, which the pass itself reads.
+ * (value: section index of the target)
+ */
+#define RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE (-35)
+/**
+ * A livepatch section has no content in the file (SHT_NOBITS or SHT_NULL).
+ * (value: sh_size)
+ */
+#define RELAKIT_ERR_NO_RELOCATION_BYTES (-36)
+/**
+ * The section is of type SHT_REL, which x86-64 does not use (psABI 4.4).
+ * (value: section index of the target)
+ */
+#define RELAKIT_ERR_REL_SECTION (-37)
+/**
+ * With these options relakit does not support the relocation type. See RELAKIT_OPT_EXTRA_TYPES.
+ * (offset: r_offset)
+ */
+#define RELAKIT_ERR_UNKNOWN_TYPE (-38)
+/**
+ * The value does not fit its field.
+ * (offset: r_offset; value: computed value; limit: largest value that fits)
+ */
+#define RELAKIT_ERR_OVERFLOW (-39)
+/**
+ * The field is not inside the target section.
+ * (offset: r_offset; value: field size; limit: section size)
+ */
+#define RELAKIT_ERR_OFFSET_OUTSIDE (-40)
+/**
+ * The field is not zero before the relocation.
+ * (offset: r_offset; value: computed value; limit: content of the field)
+ */
+#define RELAKIT_ERR_TARGET_NOT_ZERO (-41)
+/**
+ * The field to be cleared does not hold the value that the relocation wrote.
+ * (offset: r_offset; value: expected content; limit: content of the field)
+ */
+#define RELAKIT_ERR_TARGET_MISMATCH (-42)
+/**
+ * The `read` or `write` callback of the writer failed. The pass is rolled back, so nothing is
+ * changed.
+ * (offset: r_offset; value: result of the callback)
+ */
+#define RELAKIT_ERR_WRITER (-43)
+/**
+ * The `sync` callback of the writer failed. The pass is rolled back, so nothing is changed.
+ * (value: result of the callback)
+ */
+#define RELAKIT_ERR_SYNC (-44)
+/**
+ * A callback of the writer failed, and the rollback failed too or is impossible
+ * (RELAKIT_OPT_ALLOW_NONZERO).
+ *
+ * In section error->section, error->entry is the last entry that is still relocated: the entries 0
+ * to error->entry hold their values. The later entries are as before the call, or cleared if the
+ * pass was clearing. If RELAKIT_ERROR_HAS_ENTRY is not set, no entry of this section is relocated.
+ * Other sections of the call can also be changed.
+ * (offset: r_offset; value: result of the callback)
+ */
+#define RELAKIT_ERR_NOT_UNDONE (-45)
+/**
+ * relakit_dry_run only: a field overlaps the field before it, or has a smaller offset. The result
+ * of such a table depends on the writes, so a check without writes is impossible, except with
+ * RELAKIT_OPT_ALLOW_NONZERO.
+ * (offset: r_offset)
+ */
+#define RELAKIT_ERR_FIELDS_NOT_ASCENDING (-46)
+/**
+ * A section that is needed has no memory. For struct relakit_sechdrs: sh_addr is NULL, or the
+ * section would end after the end of the address space, or a relocation table overlaps memory that
+ * the call writes.
+ * (value: sh_size)
+ */
+#define RELAKIT_ERR_NOT_ASSIGNED (-47)
+/**
+ * The memory of a section does not have the size of the section.
+ * (value: bytes provided; limit: bytes needed)
+ */
+#define RELAKIT_ERR_ASSIGNED_SIZE (-48)
+/**
+ * The name of the patched object is empty, or is "vmlinux" where only a module is allowed.
+ * (value: length of the name)
+ */
+#define RELAKIT_ERR_NOT_A_MODULE (-49)
+/** The relocations of this patched object are applied already. */
+#define RELAKIT_ERR_ALREADY_LIVE (-50)
+/** The relocations of this patched object are not applied. */
+#define RELAKIT_ERR_NOT_LIVE (-51)
+/**
+ * The caller-provided buffer for the retained state is too short.
+ * (value: bytes provided; limit: bytes needed)
+ */
+#define RELAKIT_ERR_RETAINED_TOO_SHORT (-52)
+/**
+ * The address of a section differs from its address in relakit_module_retain.
+ * (value: address; limit: expected address)
+ */
+#define RELAKIT_ERR_SECTION_MOVED (-53)
+/**
+ * A list of patched objects is full. No function of this header returns this.
+ * (limit: largest number of objects)
+ */
+#define RELAKIT_ERR_TOO_MANY_OBJECTS (-54)
+/**
+ * The section does not exist, or is section 0 where that is not allowed.
+ * (value: section index; limit: number of sections)
+ */
+#define RELAKIT_ERR_NO_SUCH_SECTION (-55)
+/**
+ * The section is not of type SHT_RELA.
+ * (value: sh_type)
+ */
+#define RELAKIT_ERR_NOT_RELOCATIONS (-56)
+/**
+ * The target overlaps memory that the pass itself uses: section headers, symbols, names,
+ * relocations or the buffer for symbol values.
+ * (value: section index of the target)
+ */
+#define RELAKIT_ERR_TARGET_OVERLAPS (-57)
+/**
+ * The caller-provided buffer for an index of names is too short.
+ * (value: bytes provided; limit: bytes needed)
+ */
+#define RELAKIT_ERR_INDEX_TOO_SHORT (-58)
+/**
+ * Two SHT_SYMTAB_SHNDX sections belong to the symbol table. The specification does not say which
+ * one takes precedence. Linux does not check this.
+ * (value: section index of the first one)
+ */
+#define RELAKIT_ERR_MANY_SECTION_INDICES (-59)
+/**
+ * The target is itself a relocation section. Linux would apply its changed entries.
+ * (value: section index of the target)
+ */
+#define RELAKIT_ERR_TARGET_IS_RELOCATIONS (-60)
+/**
+ * The address of the section's last byte would be greater than 2^64 - 1.
+ * (value: address; limit: size)
+ */
+#define RELAKIT_ERR_ADDRESS_WRAPS (-61)
+/**
+ * All relocation tables together are larger than the file, so some share bytes. Linux accepts this
+ * and can take very long.
+ * (value: size of all tables; limit: file size)
+ */
+#define RELAKIT_ERR_RELOCATIONS_TOO_LARGE (-62)
+/**
+ * A relocation uses a symbol of a symbol table that is not resolved: its value is 0, and it is
+ * SHN_LIVEPATCH, or SHN_UNDEF and not weak.
+ * (offset: r_offset; value: st_shndx)
+ */
+#define RELAKIT_ERR_SYMBOL_UNRESOLVED (-63)
+/** The file has 0 bytes. Linux's finit_module returns an error before the loader reads it. */
+#define RELAKIT_ERR_EMPTY_FILE (-64)
+/**
+ * An unused header (SHT_NULL) has SHF_RELA_LIVEPATCH, and its name is outside the section name
+ * table. Linux would read outside the table.
+ * (value: sh_name; limit: table size)
+ */
+#define RELAKIT_ERR_KLP_NAME_OUTSIDE (-65)
+/**
+ * Profiles of Linux: a section shares bytes of the file with data that Linux changes before it
+ * reads the section. No section may share bytes with the section headers. Relocation tables and
+ * section names must also not share bytes with the per-CPU section.
+ * (value: file offset; limit: size)
+ */
+#define RELAKIT_ERR_SHARED_BYTES (-66)
+/**
+ * Profiles of Linux: an unused header (SHT_NULL) has SHF_ALLOC, and its content is outside the
+ * file. Linux would copy that content.
+ * (value: file offset; limit: size)
+ */
+#define RELAKIT_ERR_NULL_OUTSIDE (-67)
+/**
+ * RELAKIT_OPT_ALLOW_NONZERO and RELAKIT_OPT_ADD_TO_FIELD are both set.
+ * (value: the flags, including those of the profile)
+ */
+#define RELAKIT_ERR_FLAGS_CONFLICT (-68)
+
+/**
+ * A pointer that must not be NULL is NULL.
+ * (value: argument number)
+ */
+#define RELAKIT_ERR_NULL (-101)
+/**
+ * A buffer has more than PTRDIFF_MAX bytes or ends after the end of the address space, or the
+ * stride of a table is too small.
+ * (value: argument number; limit: the length)
+ */
+#define RELAKIT_ERR_LENGTH (-102)
+/**
+ * A pointer does not have the alignment of its type.
+ * (value: argument number; limit: required alignment in bytes)
+ */
+#define RELAKIT_ERR_ALIGNMENT (-103)
+/**
+ * struct_size is less than the size of the first version of the struct, or more than 4096.
+ * (value: argument number; limit: struct_size)
+ */
+#define RELAKIT_ERR_STRUCT_SIZE (-104)
+/**
+ * A flag is unknown to this version, or this function does not accept it.
+ * (value: argument number; limit: the flags)
+ */
+#define RELAKIT_ERR_FLAGS (-105)
+/**
+ * A member that must be 0 is not 0: a reserved member, a member of a newer version, or a member
+ * that must be unused with these flags or with a writer.
+ * (value: argument number)
+ */
+#define RELAKIT_ERR_RESERVED (-106)
+/**
+ * Two buffers overlap, but must be separate.
+ * (value: argument number; section: index of the section, if section memory overlaps)
+ */
+#define RELAKIT_ERR_OVERLAP (-107)
+/**
+ * The module is in a stage that does not allow this call.
+ * (value: RELAKIT_STAGE_ number of the module)
+ */
+#define RELAKIT_ERR_ORDER (-108)
+/**
+ * The caller-provided buffer for the state of a module is too short.
+ * (value: bytes provided; limit: bytes needed)
+ */
+#define RELAKIT_ERR_STATE_TOO_SHORT (-109)
+/**
+ * The pointer is not a state that relakit_module_init made, or the state was copied to another
+ * address.
+ */
+#define RELAKIT_ERR_NOT_A_MODULE_STATE (-110)
+/** A callback called relakit with the module for which the callback runs. */
+#define RELAKIT_ERR_BUSY (-111)
+/**
+ * The profile is unknown, or is a Linux version before RELAKIT_LINUX(5, 8).
+ * (value: the profile)
+ */
+#define RELAKIT_ERR_PROFILE (-112)
+/**
+ * A required callback or a required writer is NULL.
+ * (value: argument number)
+ */
+#define RELAKIT_ERR_CALLBACK (-113)
+/**
+ * The members `values` and `symtab` are both set, or both are NULL and `count` is not 0.
+ * (value: argument number)
+ */
+#define RELAKIT_ERR_SYMBOLS (-114)
+/**
+ * The pointer is not an index of names from relakit_index_build, or the index was copied to
+ * another address.
+ */
+#define RELAKIT_ERR_NOT_AN_INDEX (-115)
+
+/**
+ * Returns the meaning of a status: an English text without a full stop. It never returns NULL:
+ * for an unknown number the text is "unknown status". The text is constant.
+ */
+const char *RELAKIT_CALL relakit_strerror(relakit_status status);
+
+/**
+ * Returns the errno of Linux's module loader for the same error, as a positive number, with the
+ * values of Linux on x86-64: ENOENT 2, ENOEXEC 8, EINVAL 22. It returns 0 if Linux does not detect
+ * the error, or if the error is about a function that Linux does not have.
+ */
+int32_t RELAKIT_CALL relakit_linux_errno(relakit_status status);
+
+/**
+ * Returns the meaning of a member of struct relakit_error for a status, such as "section size".
+ *
+ * The argument `member` selects the member: 0 is `offset`, 1 is `value`, 2 is `limit`. The
+ * function returns "" if the status does not use the member, and NULL if `member` is greater than
+ * 2. The text is constant.
+ */
+const char *RELAKIT_CALL relakit_error_field_name(relakit_status status, uint32_t member);
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+}
+#endif
 
-#endif  /* RELAKIT_H */
+#endif /* RELAKIT_H */

@@ -42,6 +42,7 @@ const CRATES: [(&str, &[&str]); 4] = [
             "late",
             "describe",
             "names",
+            "version",
             "findings",
             "panic",
             "layout",

@@ -7,8 +7,17 @@ use crate::status::*;
 use crate::types::*;
 use core::ffi::c_char;
 use core::ptr;
-use relakit::abi::{KLP_RELA_PREFIX, KLP_SYM_PREFIX};
+use relakit::abi::{KLP_RELA_PREFIX, KLP_SYM_PREFIX, SHN_LIVEPATCH};
+use relakit::elf::SectionFlags;
 use relakit::klp::{RelaName, SymName};
+
+/// sh_flags: the livepatch core applies this section's relocations. Linux's SHF_RELA_LIVEPATCH.
+pub const RELAKIT_SHF_RELA_LIVEPATCH: u32 = 0x0010_0000;
+/// st_shndx: the livepatch core resolves this symbol. Linux's SHN_LIVEPATCH.
+pub const RELAKIT_SHN_LIVEPATCH: u32 = 0xff20;
+
+const _: () = assert!(RELAKIT_SHF_RELA_LIVEPATCH as u64 == SectionFlags::RELA_LIVEPATCH.bits());
+const _: () = assert!(RELAKIT_SHN_LIVEPATCH == SHN_LIVEPATCH as u32);
 
 /// The parts of a section name ".klp.rela.<object>.<section>". The pointers point into the name;
 /// the parts do not end with NUL.

@@ -26,11 +26,9 @@ mod pointers;
 mod sechdrs_memory;
 
 // These modules are in the order of the header.
+mod version;
+
 mod types;
-
-mod status;
-
-mod names;
 
 mod relocate;
 
@@ -50,6 +48,10 @@ mod findings;
 
 mod index;
 
+mod names;
+
+mod status;
+
 pub use describe::*;
 pub use findings::*;
 pub use index::*;
@@ -62,3 +64,4 @@ pub use sechdrs::*;
 pub use state::*;
 pub use status::*;
 pub use types::*;
+pub use version::*;

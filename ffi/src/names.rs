@@ -1,30 +1,9 @@
-//! Names of numbers, and version numbers.
+//! Names of numbers.
 
 use crate::describe::*;
 use core::ffi::{CStr, c_char};
 use core::ptr;
 use relakit::arch::type_c_name;
-
-/// Version of this ABI. A program and a library with the same number work together, even if one of
-/// them is newer.
-pub const RELAKIT_ABI: u32 = 1;
-
-/// Returns the RELAKIT_ABI of the library. Compare it with the RELAKIT_ABI of this header.
-#[unsafe(no_mangle)]
-pub const extern "C" fn relakit_abi() -> u32 {
-    RELAKIT_ABI
-}
-
-const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-    Ok(version) => version,
-    Err(_) => c"",
-};
-
-/// Returns the version of the library, such as "0.1.0". The text is constant.
-#[unsafe(no_mangle)]
-pub const extern "C" fn relakit_version() -> *const c_char {
-    VERSION.as_ptr()
-}
 
 /// Returns the psABI name of a relocation type, such as "R_X86_64_PC32", or NULL if the number is
 /// unknown. It also knows types that relakit does not apply. The text is constant.

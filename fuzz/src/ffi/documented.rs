@@ -32,7 +32,7 @@ impl Header {
     fn read() -> Self {
         let numbers = HEADER.lines().filter_map(|line| {
             let (name, number) = line.strip_prefix("#define RELAKIT_ERR_")?.split_once(' ')?;
-            Some((name, number.trim().parse().ok()?))
+            Some((name, number.trim_matches(['(', ')']).parse().ok()?))
         });
         let texts = HEADER.split("/**").filter_map(|part| {
             let (text, code) = part.split_once("*/")?;
