@@ -148,6 +148,24 @@ const char *RELAKIT_CALL relakit_version(void);
  */
 typedef int32_t relakit_status;
 
+/** relakit_options.flags: RELAKIT_OPT_ flags. */
+typedef uint32_t relakit_option_flags;
+
+/** relakit_options.profile: a RELAKIT_PROFILE_ number or RELAKIT_LINUX(major, minor). */
+typedef uint32_t relakit_profile;
+
+/** relakit_error.has: RELAKIT_ERROR_HAS_ flags. */
+typedef uint32_t relakit_error_has;
+
+/**
+ * relakit_writer.flags: RELAKIT_WRITER_ flags. No number of them is a flag of another type, so that
+ * the wrong flags are refused. The same holds for the other types of flags, and for profiles.
+ */
+typedef uint32_t relakit_writer_flags;
+
+/** relakit_section_memory.flags: RELAKIT_MEMORY_ flags. */
+typedef uint32_t relakit_memory_flags;
+
 /**
  * Writes the low 32 bits of a PC32 or PLT32 value that does not fit its field, as Linux does.
  * Without this flag such a value is an error, as the psABI requires.
@@ -205,50 +223,51 @@ typedef int32_t relakit_status;
  * - a second SHT_SYMTAB_SHNDX section for the symbol table;
  * - a PC32 or PLT32 value that does not fit.
  */
-#define RELAKIT_PROFILE_ELF (1U)
+#define RELAKIT_PROFILE_ELF (0x80000001U)
 /**
  * The rules of Xen's livepatch payloads: the types NONE, 64, PC32 and PLT32; the content of a
  * field is ignored, see RELAKIT_OPT_ALLOW_NONZERO; there are no livepatch sections in the format
  * of Linux. Otherwise as RELAKIT_PROFILE_ELF.
  */
-#define RELAKIT_PROFILE_XEN (2U)
+#define RELAKIT_PROFILE_XEN (0x80000002U)
 /**
  * The rules of GRUB's modules: the types 64, PC32, PLT32, PC64, 32 and 32S, but not NONE; the
  * value is added to the content of the field, see RELAKIT_OPT_ADD_TO_FIELD; there are no livepatch
  * sections. Otherwise as RELAKIT_PROFILE_ELF.
  */
-#define RELAKIT_PROFILE_GRUB (3U)
+#define RELAKIT_PROFILE_GRUB (0x80000003U)
 /**
  * The rules of FreeBSD's kernel objects: the types NONE, 64, PC32, PLT32 and 32S; the content of a
  * field is ignored, PC32 and PLT32 are truncated; there are no livepatch sections. FreeBSD also
  * truncates 32S; with this profile a value of 32S must fit. Otherwise as RELAKIT_PROFILE_ELF.
  */
-#define RELAKIT_PROFILE_FREEBSD (4U)
+#define RELAKIT_PROFILE_FREEBSD (0x80000004U)
 /**
  * The rules of kexec's purgatory: all types of Linux except PC64; the content of a field is
  * ignored, PC32 and PLT32 are truncated; there are no livepatch sections. Otherwise as
  * RELAKIT_PROFILE_ELF.
  */
-#define RELAKIT_PROFILE_KEXEC (5U)
+#define RELAKIT_PROFILE_KEXEC (0x80000005U)
 
 /**
  * Flags and profile of a call. NULL means no flags and RELAKIT_PROFILE_DEFAULT, so the rules are
  * strict. A caller that wants the rules of Linux names the version: RELAKIT_LINUX(6, 12).
  *
- * The functions for one relocation table or section take every flag: relakit_apply, relakit_clear,
- * relakit_dry_run, relakit_apply_relocate_add and relakit_clear_relocate_add. The other functions
- * take RELAKIT_OPT_TRUNCATE_PC32 only; their other rules come from the profile.
+ * The functions for one relocation, table or section take every flag: relakit_apply,
+ * relakit_clear, relakit_dry_run, relakit_relocate, relakit_apply_relocate_add and
+ * relakit_clear_relocate_add. The other functions take RELAKIT_OPT_TRUNCATE_PC32 only; their other
+ * rules come from the profile.
  */
 struct relakit_options {
     /** sizeof(struct relakit_options). */
     uint32_t struct_size;
     /** RELAKIT_OPT_TRUNCATE_PC32 and other flags, or 0. */
-    uint32_t flags;
+    relakit_option_flags flags;
     /**
      * A RELAKIT_PROFILE_ number or RELAKIT_LINUX(major, minor), from 5.8 on. A version between two
      * known ones has the rules of the older one.
      */
-    uint32_t profile;
+    relakit_profile profile;
     /** Must be 0. */
     uint32_t reserved;
 };
@@ -281,7 +300,7 @@ struct relakit_error {
      * RELAKIT_ERROR_HAS_SYMBOL, RELAKIT_ERROR_HAS_TYPE and RELAKIT_ERROR_HAS_ENTRY. The others are
      * 0.
      */
-    uint32_t has;
+    relakit_error_has has;
     /** See RELAKIT_ERROR_HAS_SECTION. */
     uint32_t section;
     /** See RELAKIT_ERROR_HAS_SYMBOL. */
@@ -305,8 +324,8 @@ struct relakit_error {
 };
 
 /**
- * Symbol values by symbol index. Set one of the two pointers and leave the other NULL. If `count`
- * is 0, both may be NULL.
+ * Symbol values by symbol index. Set one of `values`, `symtab` and `value`, and leave the other two
+ * NULL. If `count` is 0, all three may be NULL.
  */
 struct relakit_symbols {
     /** An array with one value for each symbol, aligned to 8 bytes. This is the faster form. */
@@ -321,6 +340,24 @@ struct relakit_symbols {
     const void *symtab;
     /** Number of symbols, including the null symbol. */
     size_t count;
+    /**
+     * Callback that returns the value of one symbol. It is slower than an array. relakit calls it
+     * once or several times for each relocation, with the symbol's index, which is less than
+     * `count`. It returns one of these numbers:
+     * RELAKIT_OK (0)         *value is the symbol's value;
+     * RELAKIT_SKIP (2)       relocations with this symbol are skipped: neither checked nor written;
+     * RELAKIT_NOT_FOUND (1)  the call fails with RELAKIT_ERR_UNKNOWN_SYMBOL;
+     * any other number       the call fails with RELAKIT_ERR_RESOLVER; error->value is the number.
+     *
+     * During one call of relakit, the callback must give the same result for the same symbol.
+     * After an error, relakit calls it again for the rollback if relocations were skipped, with
+     * RELAKIT_OPT_ADD_TO_FIELD, and in relakit_clear. If the callback then fails, the call returns
+     * RELAKIT_ERR_NOT_UNDONE. If it then gives another result, fields of the table can have a
+     * wrong content.
+     */
+    int32_t (RELAKIT_CALL *value)(void *ctx, uint32_t symbol, uint64_t *value);
+    /** First argument of `value`. */
+    void *ctx;
 };
 
 /**
@@ -328,7 +365,7 @@ struct relakit_symbols {
  * this flag an address belongs to this program, and relakit refuses a section whose addresses
  * overlap memory that the call uses.
  */
-#define RELAKIT_WRITER_FOREIGN (1U)
+#define RELAKIT_WRITER_FOREIGN (0x100U)
 
 /**
  * Callbacks that read and write memory, for memory that relakit cannot write directly: kernel
@@ -361,7 +398,7 @@ struct relakit_writer {
     /** sizeof(struct relakit_writer). */
     uint32_t struct_size;
     /** RELAKIT_WRITER_FOREIGN, or 0. */
-    uint32_t flags;
+    relakit_writer_flags flags;
     /** First argument of each callback. */
     void *ctx;
     /** Reads `size` bytes into `bytes`. Must not be NULL. */
@@ -479,22 +516,22 @@ struct relakit_sechdrs {
 /**
  * relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
  */
-#define RELAKIT_MEMORY_PRESENT (1U)
+#define RELAKIT_MEMORY_PRESENT (0x1000U)
 /**
  * relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
  * `bytes` must be NULL.
  */
-#define RELAKIT_MEMORY_WRITER (2U)
+#define RELAKIT_MEMORY_WRITER (0x2000U)
 /**
  * relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
  * instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
  */
-#define RELAKIT_MEMORY_SYMBOLS_AT (4U)
+#define RELAKIT_MEMORY_SYMBOLS_AT (0x4000U)
 
 /** The memory of one section. All members are 0 if the section has none. */
 struct relakit_section_memory {
     /** RELAKIT_MEMORY_PRESENT and other flags, or 0. */
-    uint32_t flags;
+    relakit_memory_flags flags;
     /** Must be 0. */
     uint32_t reserved;
     /** The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if `size` is 0. */
@@ -554,7 +591,9 @@ struct relakit_memory {
  * RELAKIT_ERR_PARTIAL_ENTRY      `rela_size` is not a multiple of 24;
  * RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
  *                                RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
- * RELAKIT_ERR_TARGET_NOT_ZERO    a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
+ * RELAKIT_ERR_TARGET_NOT_ZERO    a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
+ * RELAKIT_ERR_UNKNOWN_SYMBOL, RELAKIT_ERR_RESOLVER
+ *                                symbols->value returned an error.
  */
 relakit_status RELAKIT_CALL relakit_apply(
     const void *rela, size_t rela_size, const struct relakit_symbols *symbols,
@@ -572,7 +611,9 @@ relakit_status RELAKIT_CALL relakit_apply(
  *
  * Returns RELAKIT_OK, a pass error or:
  * RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value;
- * RELAKIT_ERR_PARTIAL_ENTRY    `rela_size` is not a multiple of 24.
+ * RELAKIT_ERR_PARTIAL_ENTRY    `rela_size` is not a multiple of 24;
+ * RELAKIT_ERR_UNKNOWN_SYMBOL, RELAKIT_ERR_RESOLVER
+ *                              symbols->value returned an error.
  */
 relakit_status RELAKIT_CALL relakit_clear(
     const void *rela, size_t rela_size, const struct relakit_symbols *symbols,
@@ -594,6 +635,59 @@ relakit_status RELAKIT_CALL relakit_dry_run(
     const void *rela, size_t rela_size, const struct relakit_symbols *symbols,
     const struct relakit_target *target, const struct relakit_options *options,
     struct relakit_error *error);
+
+/**
+ * Applies one relocation without a table, or changes nothing. The checks are those of
+ * relakit_apply.
+ *
+ * - `r_type` is the psABI number of the type.
+ * - `symbol_value`, `addend` and `address` are S, A and P: the value of the symbol, the addend, and
+ *   the run-time address of the field.
+ * - `field` is the memory of the field. `size` is the number of bytes that may be written there. It
+ *   may be more than the size of the field.
+ *
+ * Returns RELAKIT_OK, or one of these errors, without `entry` and `symbol`:
+ * RELAKIT_ERR_UNKNOWN_TYPE        `options` does not support the type;
+ * RELAKIT_ERR_OVERFLOW            the value does not fit the field;
+ * RELAKIT_ERR_OFFSET_OUTSIDE      the field needs more bytes than `size`;
+ * RELAKIT_ERR_TARGET_NOT_ZERO     the field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
+ * RELAKIT_ERR_ADDRESS_WRAPS       the last byte would have an address above 2^64 - 1.
+ */
+relakit_status RELAKIT_CALL relakit_relocate(
+    uint32_t r_type, uint64_t symbol_value, int64_t addend, uint64_t address, void *field,
+    size_t size, const struct relakit_options *options, struct relakit_error *error);
+
+/* -------------------------------------------------------------------------------------------------
+ * relakit_apply_small: level 1 in little code, for a program that has not relocated itself yet.
+ * ---------------------------------------------------------------------------------------------- */
+
+/**
+ * Applies every relocation of one table to one target, or changes nothing. This is a small form of
+ * relakit_apply without options, writer and struct relakit_error, for code that runs early: it has
+ * no data, and it calls nothing, so that a program can call it before it has relocated itself.
+ *
+ * - `rela` is the table, an array of Elf64_Rela with `rela_size` bytes. It needs no alignment.
+ * - `values` has `count` symbol values by symbol index, aligned to 8 bytes.
+ * - `bytes` is the memory that is relocated, with `size` bytes. It must not overlap the table or
+ *   the values. `address` is the run-time address of its first byte.
+ * - `entry` may be NULL. If an entry fails, the function stores its index there. Otherwise it
+ *   stores nothing.
+ *
+ * The rules are those of RELAKIT_PROFILE_ELF. The function checks and writes the entries one after
+ * the other. If an entry fails, it sets the fields written so far to zero. The time is linear in
+ * `rela_size`.
+ *
+ * Returns what relakit_apply returns with the same arguments:
+ * RELAKIT_ERR_SYMBOL_INDEX, RELAKIT_ERR_UNKNOWN_TYPE, RELAKIT_ERR_OVERFLOW,
+ * RELAKIT_ERR_OFFSET_OUTSIDE, RELAKIT_ERR_TARGET_NOT_ZERO     *entry has failed;
+ * RELAKIT_ERR_PARTIAL_ENTRY       `rela_size` is not a multiple of 24;
+ * RELAKIT_ERR_ADDRESS_WRAPS       the last byte would have an address above 2^64 - 1;
+ * RELAKIT_ERR_NULL, RELAKIT_ERR_LENGTH, RELAKIT_ERR_ALIGNMENT, RELAKIT_ERR_OVERLAP
+ *                                 an argument is wrong.
+ */
+relakit_status RELAKIT_CALL relakit_apply_small(
+    const void *rela, size_t rela_size, const uint64_t *values, size_t count, void *bytes,
+    size_t size, uint64_t address, size_t *entry);
 
 /* -------------------------------------------------------------------------------------------------
  * Level 2: loaders like Linux's, with section headers whose sh_addr are addresses, and a resolved
@@ -1674,6 +1768,11 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
 #define RELAKIT_OK (0)
 /** The requested item does not exist. This is a result, not an error. */
 #define RELAKIT_NOT_FOUND (1)
+/**
+ * Result of a callback that returns a symbol's value: relakit leaves out the entries with this
+ * symbol. No function of this header returns it.
+ */
+#define RELAKIT_SKIP (2)
 
 /**
  * A table, a section or a record ends after the end of the file.
@@ -2024,6 +2123,29 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
  * (value: the flags, including those of the profile)
  */
 #define RELAKIT_ERR_FLAGS_CONFLICT (-68)
+/**
+ * A relocation table overlaps memory that the call writes: the symbol table or a caller-provided
+ * buffer.
+ * (value: size of the table)
+ */
+#define RELAKIT_ERR_TABLE_OVERLAPS (-69)
+/**
+ * sh_addralign of a section is not a power of two. Without RELAKIT_ERROR_HAS_SECTION, the page size
+ * is not a power of two.
+ * (value: the alignment)
+ */
+#define RELAKIT_ERR_BAD_ALIGNMENT (-70)
+/**
+ * The sections in memory are together too large, or the layout would end after the end of the
+ * address space.
+ * (value: bytes needed, or UINT64_MAX if that is more than 64 bits; limit: largest size)
+ */
+#define RELAKIT_ERR_LAYOUT_TOO_LARGE (-71)
+/**
+ * The address for a layout is not a multiple of the alignment that the layout needs.
+ * (value: address; limit: alignment)
+ */
+#define RELAKIT_ERR_ADDRESS_MISALIGNED (-72)
 
 /**
  * A pointer that must not be NULL is NULL.

@@ -104,7 +104,7 @@ void level_one()
     relakit_writer writer = writer_of(text);
     const std::vector<std::uint64_t> values = {0, 0x20000};
     const Elf64_Rela table[] = {rela(8, 1, R_X86_64_PC32, -4), rela(16, 1, R_X86_64_64, 0)};
-    relakit_symbols symbols = {values.data(), nullptr, values.size()};
+    relakit_symbols symbols = {values.data(), nullptr, values.size(), nullptr, nullptr};
     relakit_target target = {nullptr, text.bytes.size(), text.address, &writer};
     relakit_options options = sized<relakit_options>();
     options.profile = RELAKIT_LINUX(6, 12);

@@ -161,6 +161,8 @@ static void arguments_that_are_wrong(void)
                        RELAKIT_OPT_ALLOW_ZERO_SYMBOLS | RELAKIT_OPT_ADD_TO_FIELD);
     takes_struct(with_writer, &writer, sizeof writer, 7, 8, NULL_IS_SOMETHING_ELSE);
     takes_no_flags(with_writer, &writer, sizeof writer, 7, RELAKIT_WRITER_FOREIGN);
+    takes_only_options(with_options, &options, 8);
+    takes_only(WRITER_FLAGS, with_writer, &writer, sizeof writer, offsetof(struct relakit_writer, flags), 7);
     options.reserved = 1;
     REFUSES(RELAKIT_ERR_RESERVED, 8, with_options(&options));
     options.reserved = 0;

@@ -121,6 +121,8 @@ static void structs(void)
     takes_no_flags(with_writer, &writer, sizeof writer, writer_number, RELAKIT_WRITER_FOREIGN);
     takes_struct(with_options, &options, sizeof options, options_number, 4, NULL_IS_TAKEN);
     takes_no_flags(with_options, &options, sizeof options, options_number, RELAKIT_OPT_TRUNCATE_PC32);
+    takes_only_options(with_options, &options, options_number);
+    takes_only(WRITER_FLAGS, with_writer, &writer, sizeof writer, offsetof(struct relakit_writer, flags), writer_number);
     if (!clears) {
         takes_struct(with_resolver, &resolver, sizeof resolver, 3, 8, NULL_IS_REFUSED);
         takes_no_flags(with_resolver, &resolver, sizeof resolver, 3, 0);

@@ -127,6 +127,7 @@ static void making_a_module(void)
             relakit_module_init(raw, need, file, file_size, NULL, (struct relakit_module **)((uintptr_t)raw + 4), fresh()));
     takes_struct(init_with_options, &options, sizeof options, 5, 4, NULL_IS_TAKEN);
     takes_no_flags(init_with_options, &options, sizeof options, 5, RELAKIT_OPT_TRUNCATE_PC32);
+    takes_only_options(init_with_options, &options, 5);
     options.reserved = 1;
     REFUSES(RELAKIT_ERR_RESERVED, 5, init_with_options(&options));
     options.reserved = 0;

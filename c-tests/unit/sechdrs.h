@@ -146,7 +146,8 @@ static int from_symtab;
 
 static inline relakit_status level1(pass *call)
 {
-    const struct relakit_symbols symbols = {from_symtab ? NULL : w.values, from_symtab ? w.symbols : NULL, SYMBOLS};
+    const struct relakit_symbols symbols = {from_symtab ? NULL : w.values, from_symtab ? w.symbols : NULL, SYMBOLS,
+                                            NULL, NULL};
     const Elf64_Shdr *data = &w.headers[DATA_];
     const struct relakit_target target = {given_writer ? NULL : (void *)(uintptr_t)data->sh_addr, data->sh_size,
                                           data->sh_addr, given_writer};

@@ -190,6 +190,17 @@ kinds! {
     NullOutside = -67, c"SHT_NULL section is SHF_ALLOC, but its content is outside the file", [c"" c"file offset" c"size"];
     /// The flags of the pass exclude each other: a field cannot be both overwritten and added to.
     FlagsConflict = -68, c"conflicting flags", [c"" c"flags" c""];
+    /// A relocation table overlaps memory that the call writes: the symbol table, or a
+    /// caller-provided buffer.
+    TableOverlaps = -69, c"relocation table overlaps memory that the call writes", [c"" c"size" c""];
+    /// `sh_addralign` of a section, or without `section` the size of a page, is not a power of two.
+    BadAlignment = -70, c"alignment is not a power of two", [c"" c"alignment" c""];
+    /// The sections in memory are together larger than the largest size of a layout, or the layout
+    /// would end past the end of the address space. `value` is `u64::MAX` if the size itself is
+    /// more than 64 bits.
+    LayoutTooLarge = -71, c"layout is too large", [c"" c"bytes needed" c"largest"];
+    /// The address for a layout is not a multiple of the alignment that the layout needs.
+    AddressMisaligned = -72, c"address of the layout is misaligned", [c"" c"address" c"alignment"];
 }
 
 impl fmt::Display for ErrorKind {

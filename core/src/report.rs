@@ -65,6 +65,14 @@ impl Report {
         failed
     }
 
+    /// Adds the type of a relocation that is in no table.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn of_type(&mut self, failed: Failed, r_type: u32) -> Failed {
+        self.0.r_type = Some(r_type);
+        failed
+    }
+
     /// Adds an offset in the file.
     pub(crate) fn at_offset(&mut self, failed: Failed, offset: u64) -> Failed {
         self.0.offset = offset;

@@ -34,6 +34,7 @@ const CRATES: [(&str, &[&str]); 4] = [
             "sechdrs_memory",
             "memory",
             "relocate",
+            "small",
             "index",
             "klp_names",
             "image",

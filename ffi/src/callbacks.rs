@@ -5,11 +5,17 @@ use crate::pointers::{Span, versioned};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_char;
-use relakit::{CallbackError, Resolver, Writer};
+use core::ptr;
+use relakit::reloc::{ValueCallback, ValueError, WriterCallbacks};
+use relakit::{CallbackError, Resolver, Target, View};
 
 /// A writer of the caller.
 #[derive(Debug)]
-pub(crate) struct CWriter(relakit_writer);
+pub(crate) struct CWriter {
+    writer: relakit_writer,
+    /// The functions below. Their context is the writer of the last target.
+    callbacks: WriterCallbacks,
+}
 
 impl CWriter {
     /// Reads argument `number`; `None` if it is NULL.
@@ -32,7 +38,10 @@ impl CWriter {
             return Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(writer.flags)));
         }
         match (writer.read, writer.write) {
-            (Some(_), Some(_)) => Ok(Some(Self(writer))),
+            (Some(_), Some(_)) => {
+                let callbacks = WriterCallbacks { ctx: ptr::null(), read, write, sync };
+                Ok(Some(Self { writer, callbacks }))
+            }
             _ => Err(report.refuse(RELAKIT_ERR_CALLBACK, number, 0)),
         }
     }
@@ -42,7 +51,7 @@ impl CWriter {
     /// Returns whether `size` bytes at `address` belong to this program and overlap one of
     /// `others`.
     pub(crate) fn overlaps(&self, address: u64, size: u64, mut others: impl Iterator<Item = Span>) -> bool {
-        self.0.flags & RELAKIT_WRITER_FOREIGN == 0
+        self.writer.flags & RELAKIT_WRITER_FOREIGN == 0
             && Span::behind_writer(address, size)
                 .is_some_and(|span| others.any(|other| !span.is_apart_from(other)))
     }
@@ -55,23 +64,83 @@ const fn hook(answer: i32) -> Result<(), CallbackError> {
     }
 }
 
-impl Writer for CWriter {
-    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
-        let Some(read) = self.0.read else { return Ok(()) };
-        // SAFETY: `new`'s caller promised the callback; `bytes` is ours, with `bytes.len()` bytes.
-        hook(unsafe { read(self.0.ctx, address, offset, bytes.as_mut_ptr().cast(), bytes.len()) })
+impl CWriter {
+    /// `size` bytes behind the writer. `address` is the run-time address of the first byte.
+    pub(crate) fn target(&mut self, size: u64, address: u64) -> Target<'_> {
+        Target::with_callbacks(size, address, self.callbacks())
     }
 
-    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
-        let Some(write) = self.0.write else { return Ok(()) };
-        // SAFETY: `new`'s caller promised the callback; `bytes` is ours and is only read.
-        hook(unsafe { write(self.0.ctx, address, offset, bytes.as_ptr().cast(), bytes.len()) })
+    /// The same for a pass that only reads.
+    pub(crate) fn view(&mut self, size: u64, address: u64) -> View<'_> {
+        View::with_callbacks(size, address, self.callbacks())
     }
 
-    fn sync(&mut self) -> Result<(), CallbackError> {
-        let Some(sync) = self.0.sync else { return Ok(()) };
-        // SAFETY: `new`'s caller promised that the callback can be called with `ctx`.
-        hook(unsafe { sync(self.0.ctx) })
+    /// Makes all writes visible.
+    pub(crate) fn sync(&mut self) -> Result<(), CallbackError> {
+        self.callbacks().sync()
+    }
+
+    /// The functions below, for this writer. They must not be called after it was moved or dropped:
+    /// a target borrows it.
+    const fn callbacks(&mut self) -> &WriterCallbacks {
+        self.callbacks.ctx = ptr::from_ref(&self.writer).cast();
+        &self.callbacks
+    }
+}
+
+/// Returns the writer of a context.
+///
+/// # Safety
+/// The context is that of [`CWriter::callbacks`], and its writer is borrowed.
+const unsafe fn writer<'c>(ctx: *const ()) -> &'c relakit_writer {
+    // SAFETY: the caller promises a pointer to a writer that lives.
+    unsafe { &*ctx.cast::<relakit_writer>() }
+}
+
+fn read(ctx: *const (), address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
+    // SAFETY: only `callbacks` makes a pair of this function and a context.
+    let writer = unsafe { writer(ctx) };
+    let Some(read) = writer.read else { return Ok(()) };
+    // SAFETY: `new`'s caller promised the callback; `bytes` is ours, with `bytes.len()` bytes.
+    hook(unsafe { read(writer.ctx, address, offset, bytes.as_mut_ptr().cast(), bytes.len()) })
+}
+
+fn write(ctx: *const (), address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
+    // SAFETY: only `callbacks` makes a pair of this function and a context.
+    let writer = unsafe { writer(ctx) };
+    let Some(write) = writer.write else { return Ok(()) };
+    // SAFETY: `new`'s caller promised the callback; `bytes` is ours and is only read.
+    hook(unsafe { write(writer.ctx, address, offset, bytes.as_ptr().cast(), bytes.len()) })
+}
+
+fn sync(ctx: *const ()) -> Result<(), CallbackError> {
+    // SAFETY: only `callbacks` makes a pair of this function and a context.
+    let writer = unsafe { writer(ctx) };
+    let Some(sync) = writer.sync else { return Ok(()) };
+    // SAFETY: `new`'s caller promised that the callback can be called with `ctx`.
+    hook(unsafe { sync(writer.ctx) })
+}
+
+/// Returns the callback of `symbols` as a source of values.
+///
+/// # Safety
+/// The callback accepts its `ctx`. The struct is neither moved nor dropped while the result is used.
+pub(crate) const unsafe fn value_callback(symbols: &relakit_symbols) -> ValueCallback {
+    ValueCallback { ctx: ptr::from_ref(symbols).cast(), value }
+}
+
+fn value(ctx: *const (), symbol: u32) -> Result<Option<u64>, ValueError> {
+    // SAFETY: only `value_callback` makes a pair of this function and a context; its caller
+    // promised that the struct lives.
+    let symbols = unsafe { &*ctx.cast::<relakit_symbols>() };
+    let Some(callback) = symbols.value else { return Err(ValueError::NotFound) };
+    let mut value = 0;
+    // SAFETY: `value_callback`'s caller promised the callback; `value` lives during the call.
+    match unsafe { callback(symbols.ctx, symbol, &raw mut value) } {
+        RELAKIT_OK => Ok(Some(value)),
+        RELAKIT_SKIP => Ok(None),
+        RELAKIT_NOT_FOUND => Err(ValueError::NotFound),
+        number => Err(ValueError::Failed(CallbackError(number))),
     }
 }
 

@@ -17,7 +17,7 @@ macro_rules! layout {
 layout!(relakit_options, 16: struct_size 0, flags 4, profile 8, reserved 12);
 layout!(relakit_error, 64: status 0, linux_errno 4, has 8, section 12, symbol 16, r_type 20, entry 24, offset 32,
     value 40, limit 48, reserved 56);
-layout!(relakit_symbols, 24: values 0, symtab 8, count 16);
+layout!(relakit_symbols, 40: values 0, symtab 8, count 16, value 24, ctx 32);
 layout!(relakit_writer, 40: struct_size 0, flags 4, ctx 8, read 16, write 24, sync 32);
 layout!(relakit_resolver, 32: struct_size 0, flags 4, ctx 8, exported 16, nth_symbol 24);
 layout!(relakit_target, 32: bytes 0, size 8, address 16, writer 24);

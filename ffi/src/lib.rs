@@ -32,6 +32,8 @@ mod types;
 
 mod relocate;
 
+mod small;
+
 mod sechdrs;
 
 mod state;
@@ -61,6 +63,7 @@ pub use module::*;
 pub use names::*;
 pub use relocate::*;
 pub use sechdrs::*;
+pub use small::*;
 pub use state::*;
 pub use status::*;
 pub use types::*;

@@ -5,7 +5,7 @@ use crate::error::{Failed, Report};
 use crate::pointers::{Piece, Span, bytes_mut, versioned};
 use crate::status::*;
 use crate::types::*;
-use relakit::{CallbackError, Memory, Target, Writer};
+use relakit::{CallbackError, Memory, Target};
 
 /// The section memory of a module, after the checks.
 pub(crate) struct CMemory<'a> {
@@ -95,7 +95,7 @@ impl Memory for CMemory<'_> {
     fn target(&mut self, section: u32) -> Option<Target<'_>> {
         let relakit_section_memory { flags, bytes, size, address, .. } = *self.get(section)?;
         if flags & RELAKIT_MEMORY_WRITER != 0 {
-            return Some(Target::with_writer(size, address, self.writer.as_mut()?));
+            return Some(self.writer.as_mut()?.target(size, address));
         }
         // SAFETY: `check` kept it apart from buffers in use; `new`'s caller promised the memory.
         let bytes = unsafe { bytes_mut(bytes.cast(), usize::try_from(size).ok()?) }?;

@@ -21,6 +21,9 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// No addresses.
+    pub(crate) const EMPTY: Self = Self { start: 0, end: 0 };
+
     /// `count` items of `size` bytes at `start`. If such memory cannot exist, the status and the
     /// limit to report.
     const fn of(start: usize, count: usize, size: usize) -> Result<Self, (relakit_status, u64)> {
@@ -126,6 +129,17 @@ impl<T> Piece<T> {
         }
         check(start, number, report)?;
         Ok(Self { start: start.cast_mut(), count, span })
+    }
+
+    /// The same without a report: an error is only the status.
+    pub(crate) fn known(start: *const T, count: usize) -> Result<Self, relakit_status> {
+        let (address, align) = (start.addr(), align_of::<T>());
+        let span = Span::of(address, count, size_of::<T>()).map_err(|(status, _)| status)?;
+        match count {
+            0 => Ok(Self { start: NonNull::dangling().as_ptr(), count, span }),
+            _ if address & align.wrapping_sub(1) != 0 => Err(RELAKIT_ERR_ALIGNMENT),
+            _ => Ok(Self { start: start.cast_mut(), count, span }),
+        }
     }
 
     pub(crate) const fn count(&self) -> usize {

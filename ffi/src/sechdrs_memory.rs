@@ -6,7 +6,7 @@ use core::cell::Cell;
 use core::ptr;
 use relakit::elf::Section;
 use relakit::sechdrs::Mapping;
-use relakit::{CallbackError, ErrorKind, Target, Writer};
+use relakit::{CallbackError, ErrorKind, Target};
 
 /// Returns an `sh_addr` as a pointer; NULL if it does not fit a pointer.
 pub(crate) fn pointer(address: u64) -> *mut u8 {
@@ -56,7 +56,7 @@ impl<'m> Mapping<'m> for Addresses {
         if let Some(writer) = &mut self.writer {
             return match writer.overlaps(section.sh_addr, section.sh_size, others) {
                 true => Err(ErrorKind::TargetOverlaps),
-                false => Ok(Target::with_writer(section.sh_size, section.sh_addr, writer)),
+                false => Ok(writer.target(section.sh_size, section.sh_addr)),
             };
         }
         let size = usize::try_from(section.sh_size).map_err(|_| ErrorKind::NotAssigned)?;

@@ -9,6 +9,9 @@ use relakit::{ErrorKind, Profile};
 pub const RELAKIT_OK: i32 = 0;
 /// The requested item does not exist. This is a result, not an error.
 pub const RELAKIT_NOT_FOUND: i32 = 1;
+/// Result of a callback that returns a symbol's value: relakit leaves out the entries with this
+/// symbol. No function of this header returns it.
+pub const RELAKIT_SKIP: i32 = 2;
 
 // Errors of the core, with its numbers. Parentheses: the meaning of offset, value and limit in
 // struct relakit_error.
@@ -237,6 +240,21 @@ pub const RELAKIT_ERR_NULL_OUTSIDE: i32 = -67;
 /// RELAKIT_OPT_ALLOW_NONZERO and RELAKIT_OPT_ADD_TO_FIELD are both set.
 /// (value: the flags, including those of the profile)
 pub const RELAKIT_ERR_FLAGS_CONFLICT: i32 = -68;
+/// A relocation table overlaps memory that the call writes: the symbol table or a caller-provided
+/// buffer.
+/// (value: size of the table)
+pub const RELAKIT_ERR_TABLE_OVERLAPS: i32 = -69;
+/// sh_addralign of a section is not a power of two. Without RELAKIT_ERROR_HAS_SECTION, the page size
+/// is not a power of two.
+/// (value: the alignment)
+pub const RELAKIT_ERR_BAD_ALIGNMENT: i32 = -70;
+/// The sections in memory are together too large, or the layout would end after the end of the
+/// address space.
+/// (value: bytes needed, or UINT64_MAX if that is more than 64 bits; limit: largest size)
+pub const RELAKIT_ERR_LAYOUT_TOO_LARGE: i32 = -71;
+/// The address for a layout is not a multiple of the alignment that the layout needs.
+/// (value: address; limit: alignment)
+pub const RELAKIT_ERR_ADDRESS_MISALIGNED: i32 = -72;
 
 // Errors of the call itself.
 /// A pointer that must not be NULL is NULL.
@@ -290,6 +308,7 @@ pub const RELAKIT_ERR_NOT_AN_INDEX: i32 = -115;
 const CALL_STATUSES: &[(relakit_status, &CStr, [&CStr; 2])] = &[
     (RELAKIT_OK, c"success", [c"", c""]),
     (RELAKIT_NOT_FOUND, c"not found", [c"", c""]),
+    (RELAKIT_SKIP, c"skip", [c"", c""]),
     (RELAKIT_ERR_NULL, c"pointer is NULL", [c"argument", c""]),
     (RELAKIT_ERR_LENGTH, c"invalid length", [c"argument", c"length"]),
     (RELAKIT_ERR_ALIGNMENT, c"misaligned pointer", [c"argument", c"alignment"]),

@@ -20,8 +20,17 @@ impl Run<'_, '_> {
     /// does not check the symbol index and `r_offset`. They are checked before they are used.
     fn relocate(&mut self, op: Op, phase: Phase, rela: Rela) -> Result<(), Failed> {
         let Pass { values, rules, .. } = *self.pass;
-        let Some(s) = values.value(rela.r_sym) else {
-            return Err(self.report.fail(ErrorKind::SymbolIndex, 0, values.count() as u64));
+        let checks = phase != Phase::Revert;
+        let adds = rules.contains(RelocFlags::ADD_TO_FIELD);
+        // A rollback of `Apply` sets the fields to zero, which needs no value.
+        let needs_value = checks || adds || op == Op::Clear || self.skipped;
+        let s = match needs_value {
+            true => values.resolve(rela.r_sym, self.report)?,
+            false => Some(0),
+        };
+        let Some(s) = s else {
+            self.skipped = true;
+            return Ok(());
         };
         let Some(howto) = howto(rela.r_type, rules) else {
             return Err(self.report.fail(ErrorKind::UnknownType, 0, 0));
@@ -29,8 +38,6 @@ impl Run<'_, '_> {
         if howto.size == 0 {
             return Ok(());
         }
-        let value = howto.value(s, rela.r_addend, self.target.address().wrapping_add(rela.r_offset));
-        let checks = phase != Phase::Revert;
         if checks
             && op == Op::Apply
             && !rules.contains(RelocFlags::ALLOW_ZERO_SYMBOLS)
@@ -38,13 +45,28 @@ impl Run<'_, '_> {
         {
             return Err(self.report.fail(ErrorKind::SymbolUnresolved, u64::from(shndx), 0));
         }
+        let value = howto.value(s, rela.r_addend, self.target.address().wrapping_add(rela.r_offset));
+        self.field(op, phase, &howto, rela.r_offset, value)
+    }
+
+    /// Does one phase of one operation with the field at `offset`. `value` is the value of its relocation.
+    pub(super) fn field(
+        &mut self,
+        op: Op,
+        phase: Phase,
+        howto: &Howto,
+        offset: u64,
+        value: u64,
+    ) -> Result<(), Failed> {
+        let rules = self.pass.rules;
+        let checks = phase != Phase::Revert;
         let adds = rules.contains(RelocFlags::ADD_TO_FIELD);
         let range_first = !adds && !rules.contains(RelocFlags::REPORT_NONZERO_FIRST);
         if checks && range_first {
-            self.check_range(&howto, value)?;
+            self.check_range(howto, value)?;
         }
         let existing = match checks || adds {
-            true => self.target.read(rela.r_offset, howto.size, self.report)?,
+            true => self.target.read(offset, howto.size, self.report)?,
             false => 0,
         };
         // The content after `Apply` is the sum of the value and the content before. A field that must
@@ -60,13 +82,13 @@ impl Run<'_, '_> {
             self.check_existing(op, after, after & howto.mask(), existing)?;
         }
         if checks && !range_first {
-            self.check_range(&howto, after)?;
+            self.check_range(howto, after)?;
         }
         match phase {
             Phase::Check => Ok(()),
             _ => {
                 let content = if forward { after } else { before };
-                self.target.write(rela.r_offset, howto.size, content, self.report)
+                self.target.write(offset, howto.size, content, self.report)
             }
         }
     }

@@ -106,7 +106,9 @@ impl<'a> Transaction<'a> {
     fn relocate(&mut self, number: u32, phase: Phase, report: &mut Report) -> Result<(), Failed> {
         let Some((pass, mut target)) = self.sections.section(number, report)? else { return Ok(()) };
         self.wrote |= phase != Phase::Check;
-        let mut run = Run { pass: &pass, target: &mut target, report, syncs: false };
+        // A section that is reverted was applied by an earlier `Run`.
+        let skipped = phase == Phase::Revert && pass.values.may_skip();
+        let mut run = Run { pass: &pass, target: &mut target, report, syncs: false, skipped };
         let relocated = match phase {
             Phase::Check => run.check().map(drop),
             Phase::Commit => run.run(self.op),

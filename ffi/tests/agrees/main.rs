@@ -414,7 +414,13 @@ fn one_relocation_ends_the_same_way_under_every_profile_and_without_one() {
                 let target = &mut Target::new(&mut ours, 0);
                 let result = reloc::apply(table, values[..].into(), target, profile.reloc_flags());
                 let expected = (result.map_or_else(|error| error.kind as i32, |()| RELAKIT_OK), ours);
-                let symbols = relakit_symbols { values: values.as_ptr(), symtab: ptr::null(), count: 2 };
+                let symbols = relakit_symbols {
+                    values: values.as_ptr(),
+                    symtab: ptr::null(),
+                    count: 2,
+                    value: None,
+                    ctx: ptr::null_mut(),
+                };
                 let apply = |options: *const relakit_options| {
                     let mut bytes = content.to_le_bytes();
                     let target = relakit_target {

@@ -153,7 +153,7 @@ impl Case<'_> {
     fn symbols(&self, symtab: &[[u8; 24]]) -> relakit_symbols {
         match self.symtab {
             true if !symtab.is_empty() => {
-                relakit_symbols { values: ptr::null(), symtab: symtab.as_ptr().cast(), count: symtab.len() }
+                relakit_symbols { values: ptr::null(), symtab: symtab.as_ptr().cast(), count: symtab.len(), value: None, ctx: ptr::null_mut() }
             }
             _ => relakit_symbols {
                 values: self.values.as_ptr(),
@@ -173,7 +173,7 @@ impl Case<'_> {
         let mut device = self.device();
         let mut writer = writer_for_c(&mut device);
         let mut symbols =
-            relakit_symbols { values: self.values.as_ptr(), symtab: ptr::null(), count: self.values.len() };
+            relakit_symbols { values: self.values.as_ptr(), symtab: ptr::null(), count: self.values.len(), value: None, ctx: ptr::null_mut() };
         let mut target = relakit_target {
             bytes: bytes.as_mut_ptr().cast(),
             size: bytes.len() as u64,
