@@ -57,8 +57,8 @@ int main(void)
     ACCEPTS(module_allocate(&module, fresh()));
     EQ(module.sections[1].address, run_time_address(module.sections[1].bytes));
     EQ(module.sections[2].address % PAGE_SIZE, 0);
-    EQ(module.layout.groups[RELAKIT_GROUP_TEXT].size, 64);
-    EQ(module.layout.groups[RELAKIT_GROUP_DATA].size, 100);
+    EQ(module.layout.groups[RELAKIT_GROUP_TEXT].size, PAGE_SIZE);
+    EQ(module.layout.groups[RELAKIT_GROUP_DATA].size, PAGE_SIZE);
     ACCEPTS(relakit_module_assign(module.relakit, &module.memory, fresh()));
     ACCEPTS(relakit_module_fill(module.relakit, &module.memory, fresh()));
     free(pages);
