@@ -449,7 +449,9 @@ struct relakit_resolver {
      * addresses. In a module, count them in the order of its symbol table.
      *
      * relakit calls it for the livepatch symbols that a section uses, possibly several times for
-     * one symbol. NULL: no symbol is found.
+     * one symbol: once or more before the section is written, while it is written, and in
+     * relakit_klp_apply also at the end. It must return the same result each time during one call
+     * of relakit. NULL: no symbol is found.
      */
     int32_t (RELAKIT_CALL *nth_symbol)(
         void *ctx, const char *object, size_t object_len, const char *name, size_t name_len,
@@ -470,47 +472,6 @@ struct relakit_target {
     uint64_t address;
     /** Writer for memory that cannot be written directly, or NULL for plain memory. */
     const struct relakit_writer *writer;
-};
-
-/**
- * A module whose loader, like Linux, has copied it to memory and stored the address of each
- * section in sh_addr.
- */
-struct relakit_sechdrs {
-    /** sizeof(struct relakit_sechdrs). */
-    uint32_t struct_size;
-    /** Must be 0. */
-    uint32_t flags;
-    /**
-     * An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads a
-     * section, sh_addr must be where the section is in memory. For a target in plain memory,
-     * sh_addr must also be its run-time address. For a target with a writer, it is only the
-     * run-time address.
-     */
-    const void *sechdrs;
-    /** Number of section headers, including section 0. */
-    uint32_t section_count;
-    /**
-     * Section index of the symbol table. Its sh_addr is the address of `symbol_count` Elf64_Sym.
-     */
-    uint32_t symindex;
-    /** Number of symbols, including the null symbol. */
-    uint32_t symbol_count;
-    /** Must be 0. */
-    uint32_t reserved;
-    /** The section names. */
-    const char *shstrtab;
-    /** Size of `shstrtab` in bytes. */
-    size_t shstrtab_size;
-    /** The symbol names. */
-    const char *strtab;
-    /** Size of `strtab` in bytes. */
-    size_t strtab_size;
-    /**
-     * Caller-provided buffer of `symbol_count` entries, which relakit_klp_apply overwrites.
-     * relakit_klp_clear does not use it, so it may be NULL.
-     */
-    uint64_t *values;
 };
 
 /**
@@ -690,6 +651,57 @@ relakit_status RELAKIT_CALL relakit_apply_small(
     size_t size, uint64_t address, size_t *entry);
 
 /* -------------------------------------------------------------------------------------------------
+ * Level 2: the section headers, symbols and names of a module in memory.
+ * ---------------------------------------------------------------------------------------------- */
+
+/**
+ * relakit_sechdrs.section_count: the caller does not know the number of section headers, as in
+ * Linux's apply_relocate_add. Only relakit_apply_relocate_add and relakit_clear_relocate_add take
+ * it. See there for what the caller must then ensure.
+ */
+#define RELAKIT_SECTION_COUNT_UNKNOWN (0xffffffffU)
+
+/**
+ * A module whose loader, like Linux, has copied it to memory and stored the address of each
+ * section in sh_addr.
+ */
+struct relakit_sechdrs {
+    /** sizeof(struct relakit_sechdrs). */
+    uint32_t struct_size;
+    /** Must be 0. */
+    uint32_t flags;
+    /**
+     * An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads a
+     * section, sh_addr must be where the section is in memory. For a target in plain memory,
+     * sh_addr must also be its run-time address. For a target with a writer, it is only the
+     * run-time address.
+     */
+    const void *sechdrs;
+    /**
+     * Number of section headers, including section 0, or RELAKIT_SECTION_COUNT_UNKNOWN. With 0,
+     * every section index is an error.
+     */
+    uint32_t section_count;
+    /**
+     * Section index of the symbol table. Its sh_addr is the address of sh_size / 24 Elf64_Sym,
+     * including the null symbol.
+     */
+    uint32_t symindex;
+    /** The section names. relakit_klp_apply and relakit_klp_clear read them. */
+    const char *shstrtab;
+    /**
+     * Size of `shstrtab` in bytes. Names end with NUL, so it may be any upper bound of readable
+     * memory that contains neither the symbol table nor a target, for example up to the end of the
+     * module's data.
+     */
+    size_t shstrtab_size;
+    /** The symbol names. relakit_klp_apply reads them. */
+    const char *strtab;
+    /** Size of `strtab` in bytes, or an upper bound as for `shstrtab_size`. */
+    size_t strtab_size;
+};
+
+/* -------------------------------------------------------------------------------------------------
  * Level 2: loaders like Linux's, with section headers whose sh_addr are addresses, and a resolved
  * symbol table.
  * ---------------------------------------------------------------------------------------------- */
@@ -698,16 +710,20 @@ relakit_status RELAKIT_CALL relakit_apply_small(
  * Applies one relocation section, or changes nothing. It replaces apply_relocate_add of Linux and
  * checks all bounds.
  *
- * - `sechdrs` is an array of `section_count` Elf64_Shdr. It needs no alignment.
- * - `strtab` is unused and may be NULL; it keeps the argument order of Linux's function.
- * - `symindex` is the section index of the symbol table. Its sh_addr is the address of
- *   `symbol_count` Elf64_Sym whose st_value members are the symbol values.
+ * - `sechdrs` has the section headers and the index of the symbol table, whose st_value members
+ *   are the symbol values. `shstrtab` and `strtab` are not used.
  * - `relsec` is the index of the relocation section. Its sh_addr is the address of the
  *   relocations.
  * - The target is the section sh_info of `relsec`. In plain memory, sh_addr must be where the
  *   target is in memory, and the target must run at this address. With a writer, sh_addr is the
  *   run-time address.
  * - `writer` is NULL for plain memory.
+ *
+ * If sechdrs->section_count is RELAKIT_SECTION_COUNT_UNKNOWN, the function reads only the headers
+ * of `relsec`, of the symbol table and of the target. The caller must then ensure that `relsec`,
+ * sechdrs->symindex and, if the type of `relsec` is SHT_RELA, its sh_info are indices of headers.
+ * Everything else is checked as with a number. Only the headers up to the last of the three count
+ * as memory that a target must not overlap, and their number is error->limit.
  *
  * The caller must resolve the symbols. The function returns RELAKIT_ERR_SYMBOL_UNRESOLVED for a
  * symbol with st_value 0 that is SHN_LIVEPATCH, or SHN_UNDEF and not weak. It cannot detect an
@@ -719,29 +735,27 @@ relakit_status RELAKIT_CALL relakit_apply_small(
  * `relsec`.
  *
  * Returns RELAKIT_OK, a pass error or:
- * RELAKIT_ERR_NO_SUCH_SECTION         `relsec` or `symindex` is 0, or is not less than
- *                                     `section_count`;
+ * RELAKIT_ERR_NO_SUCH_SECTION         `relsec` or symindex is 0, or is not less than
+ *                                     section_count;
  * RELAKIT_ERR_REL_SECTION             the type of `relsec` is SHT_REL;
  * RELAKIT_ERR_NOT_RELOCATIONS         the type of `relsec` is neither SHT_RELA nor SHT_REL;
- * RELAKIT_ERR_PARTIAL_ENTRY           the size of `relsec` is not a multiple of 24;
- * RELAKIT_ERR_TARGET_OUT_OF_RANGE     sh_info of `relsec` is 0, or is not less than
- *                                     `section_count`;
+ * RELAKIT_ERR_PARTIAL_ENTRY           the size of `relsec` or of the symbol table is not a
+ *                                     multiple of 24;
+ * RELAKIT_ERR_TARGET_OUT_OF_RANGE     sh_info of `relsec` is 0, or is not less than section_count;
  * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  the target is the symbol table or its string table;
  * RELAKIT_ERR_TARGET_IS_RELOCATIONS   the target is a relocation section;
  * RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the section headers, the symbols or the
  *                                     relocations; for a target with a writer, this check uses
  *                                     sh_addr, unless RELAKIT_WRITER_FOREIGN is set;
- * RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL, or a section would end after the end of
- *                                     the address space;
- * RELAKIT_ERR_ADDRESS_WRAPS           the target has a writer and would end after the end of the
- *                                     address space (with a writer, sh_addr 0 is allowed);
+ * RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL (with a writer, the target's may be);
+ * RELAKIT_ERR_ADDRESS_WRAPS           a section would end after the end of the address space, or
+ *                                     has 2^63 bytes or more;
  * RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved, see
  *                                     RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
  * RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
  */
 relakit_status RELAKIT_CALL relakit_apply_relocate_add(
-    const void *sechdrs, uint32_t section_count, const char *strtab, uint32_t symindex,
-    uint32_t symbol_count, uint32_t relsec, const struct relakit_writer *writer,
+    const struct relakit_sechdrs *sechdrs, uint32_t relsec, const struct relakit_writer *writer,
     const struct relakit_options *options, struct relakit_error *error);
 
 /**
@@ -756,8 +770,7 @@ relakit_status RELAKIT_CALL relakit_apply_relocate_add(
  * RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value.
  */
 relakit_status RELAKIT_CALL relakit_clear_relocate_add(
-    const void *sechdrs, uint32_t section_count, const char *strtab, uint32_t symindex,
-    uint32_t symbol_count, uint32_t relsec, const struct relakit_writer *writer,
+    const struct relakit_sechdrs *sechdrs, uint32_t relsec, const struct relakit_writer *writer,
     const struct relakit_options *options, struct relakit_error *error);
 
 /**
@@ -775,14 +788,29 @@ relakit_status RELAKIT_CALL relakit_clear_relocate_add(
  * section with resolver->nth_symbol, then applies the section. It does not call
  * resolver->exported. `writer` is NULL for plain memory. `section_total` may be NULL.
  *
- * On success the function writes the symbol values into the symbol table, where relakit_klp_clear
- * needs them. *section_total is then the number of livepatch sections for `object`. It is 0 if the
- * module has no section for `object`. Often this means that the name is misspelt.
+ * After all sections are applied and writer->sync has returned, the function writes the symbol
+ * values into the symbol table, where relakit_klp_clear needs them. *section_total is then the
+ * number of livepatch sections for `object`. It is 0 if the module has no section for `object`.
+ * Often this means that the name is misspelt.
+ *
+ * The function needs no memory for the values: it stores at most 8 of them at a time, and looks a
+ * symbol up again when it needs another one. It can look up the symbol of a relocation up to three
+ * times in plain memory: before the section is written, while it is written, and when the symbol
+ * table is written. With a writer it is up to four times, and up to six times with a profile that
+ * ignores the content of fields. The resolver must return the same result each time. If it does
+ * not, the memory accesses remain inside of the targets and the symbol table, and one of these
+ * happens:
+ * - The call fails, for example with RELAKIT_ERR_UNKNOWN_SYMBOL for a symbol that the resolver has
+ *   found before, and the sections are rolled back (if that is impossible,
+ *   RELAKIT_ERR_NOT_UNDONE). If this happens in the last step, some symbols in the symbol table
+ *   have their new values already.
+ * - The call succeeds, and a field has another value than the symbol table. relakit_klp_clear then
+ *   returns RELAKIT_ERR_TARGET_MISMATCH.
  *
  * relakit does not record which objects are applied. If the same object is applied twice, the
  * fields are not zero, and the second call returns RELAKIT_ERR_TARGET_NOT_ZERO. The time is linear
- * in the numbers of sections and symbols and in the sizes of the object's relocation sections. If
- * sections share a table, it counts once for each.
+ * in the number of sections and in the sizes of the object's relocation sections. If sections share
+ * a table, it counts once for each.
  *
  * Two threads must not call the function for the same symbol table at the same time.
  *
@@ -790,7 +818,8 @@ relakit_status RELAKIT_CALL relakit_clear_relocate_add(
  * livepatch symbol error or:
  * RELAKIT_ERR_NOT_A_MODULE            `object` is the empty string;
  * RELAKIT_ERR_NO_SUCH_SECTION         sechdrs->symindex is 0, or is not less than
- *                                     sechdrs->section_count;
+ *                                     sechdrs->section_count, or section_count is
+ *                                     RELAKIT_SECTION_COUNT_UNKNOWN (error->limit is then 0);
  * RELAKIT_ERR_BAD_SECTION_NAME        the name of a section with SHF_RELA_LIVEPATCH, of any
  *                                     object, is outside shstrtab or does not end in it;
  * RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a section with SHF_RELA_LIVEPATCH, of any
@@ -799,19 +828,20 @@ relakit_status RELAKIT_CALL relakit_clear_relocate_add(
  * RELAKIT_ERR_TARGET_NOT_ALLOCATED    `object` is a module, and a target is not SHF_ALLOC;
  * RELAKIT_ERR_REL_SECTION             the type of a section is SHT_REL;
  * RELAKIT_ERR_NOT_RELOCATIONS         the type of a section is neither SHT_RELA nor SHT_REL;
- * RELAKIT_ERR_PARTIAL_ENTRY           the size of a section is not a multiple of 24;
+ * RELAKIT_ERR_PARTIAL_ENTRY           the size of a section or of the symbol table is not a
+ *                                     multiple of 24;
  * RELAKIT_ERR_TARGET_OUT_OF_RANGE     `object` is a module, and sh_info of a section is not the
  *                                     index of a section;
  * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
  * RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
  * RELAKIT_ERR_TARGET_OVERLAPS         a target overlaps the section headers, the symbols, the
- *                                     names, the relocations or sechdrs->values; for a target with
- *                                     a writer, this check uses sh_addr, unless
- *                                     RELAKIT_WRITER_FOREIGN is set;
- * RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL, or a section would end after the end of
- *                                     the address space, or a section overlaps the symbols or
- *                                     sechdrs->values, so that it cannot be read while they are
- *                                     written;
+ *                                     names or the relocations; for a target with a writer, this
+ *                                     check uses sh_addr, unless RELAKIT_WRITER_FOREIGN is set;
+ * RELAKIT_ERR_TABLE_OVERLAPS          a section overlaps the symbols, so that it cannot be read
+ *                                     while they are written;
+ * RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL (with a writer, a target's may be);
+ * RELAKIT_ERR_ADDRESS_WRAPS           a section or a target would end after the end of the address
+ *                                     space, or has 2^63 bytes or more;
  * RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero.
  */
 relakit_status RELAKIT_CALL relakit_klp_apply(
@@ -826,7 +856,7 @@ relakit_status RELAKIT_CALL relakit_klp_apply(
  *
  * The function checks that each field still holds the value that relakit_klp_apply wrote. Sections
  * and entries are cleared from the last to the first. The arguments are those of
- * relakit_klp_apply; sechdrs->values may be NULL.
+ * relakit_klp_apply.
  *
  * The symbol table must still have the values that relakit_klp_apply wrote there. The table has
  * only one value for each symbol. If the sections of two objects use the same symbol, and
@@ -2013,9 +2043,7 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
  */
 #define RELAKIT_ERR_FIELDS_NOT_ASCENDING (-46)
 /**
- * A section that is needed has no memory. For struct relakit_sechdrs: sh_addr is NULL, or the
- * section would end after the end of the address space, or a relocation table overlaps memory that
- * the call writes.
+ * A section that is needed has no memory. For struct relakit_sechdrs: sh_addr is NULL.
  * (value: sh_size)
  */
 #define RELAKIT_ERR_NOT_ASSIGNED (-47)
@@ -2081,7 +2109,8 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
  */
 #define RELAKIT_ERR_TARGET_IS_RELOCATIONS (-60)
 /**
- * The address of the section's last byte would be greater than 2^64 - 1.
+ * The address of the section's last byte would be greater than 2^64 - 1. For struct
+ * relakit_sechdrs also: the section has 2^63 bytes or more.
  * (value: address; limit: size)
  */
 #define RELAKIT_ERR_ADDRESS_WRAPS (-61)

@@ -104,35 +104,29 @@ relakit_status level1_relocate(struct level1 *loader, struct relakit_error *erro
 
 /* --- level2.c: a loader like Linux's, whose section headers and symbols hold addresses. --- */
 
-extern const struct relakit_options level2_options;
-
 struct level2 {
     struct module module;
-    struct object object; /* sh_addr: where the section is; st_value: what the symbol is worth */
+    struct object object; /* sh_addr: where the section is; st_value: the symbol's value */
+    struct relakit_sechdrs sechdrs; /* leads to the object's tables; the same for every call */
     struct memory memory;
-    uint64_t *values; /* of livepatch2.c: what relakit_klp_apply works in */
 };
 
-/* Loads the object in `file`, which must stay as long as the module; or changes nothing and says why. */
+/*
+ * Loads the object in `file`, which must stay as long as the module; or changes nothing and says why. The object may be a
+ * livepatch.
+ */
 relakit_status level2_load(struct level2 *loader, const char *name, unsigned char *file, size_t size,
                            struct relakit_error *error);
 void level2_unload(struct level2 *loader);
 
+/* The module is a livepatch, and a module that it patches is loaded or unloaded. */
+relakit_status level2_coming(struct level2 *loader, const char *object, uint32_t *sections,
+                             struct relakit_error *error);
+relakit_status level2_going(struct level2 *loader, const char *object, uint32_t *sections, struct relakit_error *error);
+
 /* The two halves of level2_load: all but the relocations, and these, all of them or none. */
 relakit_status level2_place(struct level2 *loader, unsigned char *file, size_t size, struct relakit_error *error);
 relakit_status level2_relocate(struct level2 *loader, struct relakit_error *error);
-/* Takes the second one back. */
-void level2_unrelocate(struct level2 *loader);
-
-/* livepatch2.c: the same with livepatch sections, and a module that comes and goes. */
-relakit_status livepatch2_load(struct level2 *loader, const char *name, unsigned char *file, size_t size,
-                               struct relakit_error *error);
-relakit_status livepatch2_coming(struct level2 *loader, const char *object, uint32_t *sections,
-                                 struct relakit_error *error);
-relakit_status livepatch2_going(struct level2 *loader, const char *object, uint32_t *sections,
-                                struct relakit_error *error);
-/* The second half of livepatch2_load. */
-relakit_status livepatch2_early(struct level2 *loader, struct relakit_error *error);
 
 /* --- level3.c: relakit reads the file, and takes the module through its whole life. --- */
 

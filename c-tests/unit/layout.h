@@ -61,9 +61,8 @@ LAYOUT(32, AT(struct_size, 0) AT(flags, 4) AT(sections, 8) AT(count, 16) AT(writ
 #undef STRUCT
 
 #define STRUCT struct relakit_sechdrs
-LAYOUT(72, AT(struct_size, 0) AT(flags, 4) AT(sechdrs, 8) AT(section_count, 16) AT(symindex, 20)
-       AT(symbol_count, 24) AT(reserved, 28) AT(shstrtab, 32) AT(shstrtab_size, 40) AT(strtab, 48)
-       AT(strtab_size, 56) AT(values, 64));
+LAYOUT(56, AT(struct_size, 0) AT(flags, 4) AT(sechdrs, 8) AT(section_count, 16) AT(symindex, 20)
+       AT(shstrtab, 24) AT(shstrtab_size, 32) AT(strtab, 40) AT(strtab_size, 48));
 #undef STRUCT
 
 #define STRUCT struct relakit_module_info

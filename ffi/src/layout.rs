@@ -2,7 +2,7 @@
 //! struct_size can grow at their end; the others never change.
 #![cfg(target_pointer_width = "64")]
 
-use crate::{describe::*, findings::*, index::*, klp_names::*, types::*};
+use crate::{describe::*, findings::*, image::*, index::*, klp_names::*, types::*};
 use core::mem::{align_of, offset_of, size_of};
 
 macro_rules! layout {
@@ -23,8 +23,8 @@ layout!(relakit_resolver, 32: struct_size 0, flags 4, ctx 8, exported 16, nth_sy
 layout!(relakit_target, 32: bytes 0, size 8, address 16, writer 24);
 layout!(relakit_section_memory, 40: flags 0, reserved 4, bytes 8, size 16, address 24, symbols_at 32);
 layout!(relakit_memory, 32: struct_size 0, flags 4, sections 8, count 16, writer 24);
-layout!(relakit_sechdrs, 72: struct_size 0, flags 4, sechdrs 8, section_count 16, symindex 20, symbol_count 24,
-    reserved 28, shstrtab 32, shstrtab_size 40, strtab 48, strtab_size 56, values 64);
+layout!(relakit_sechdrs, 56: struct_size 0, flags 4, sechdrs 8, section_count 16, symindex 20, shstrtab 24,
+    shstrtab_size 32, strtab 40, strtab_size 48);
 layout!(relakit_module_info, 24: struct_size 0, section_count 4, symbol_count 8, symbols_section 12,
     per_cpu_section 16, reserved 20);
 layout!(relakit_section, 104: struct_size 0, flags 4, sh_type 8, section_class 12, target 16, status 20, reason 24, name 32,

@@ -18,7 +18,6 @@
 
 mod callbacks;
 mod error;
-mod image;
 mod layout;
 mod memory;
 mod panic;
@@ -33,6 +32,8 @@ mod types;
 mod relocate;
 
 mod small;
+
+mod image;
 
 mod sechdrs;
 
@@ -56,6 +57,7 @@ mod status;
 
 pub use describe::*;
 pub use findings::*;
+pub use image::*;
 pub use index::*;
 pub use klp_names::*;
 pub use late::*;

@@ -142,10 +142,6 @@ impl<T> Piece<T> {
         }
     }
 
-    pub(crate) const fn count(&self) -> usize {
-        self.count
-    }
-
     /// # Safety
     /// The items are readable and unchanged for `'a`, and every bit pattern is a `T`.
     pub(crate) unsafe fn read<'a>(self) -> &'a [T] {
@@ -222,10 +218,6 @@ unsafe impl Versioned for relakit_resolver {
 // SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
 unsafe impl Versioned for relakit_memory {
     const FIRST: u32 = 32;
-}
-// SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
-unsafe impl Versioned for relakit_sechdrs {
-    const FIRST: u32 = 72;
 }
 
 /// Upper limit of struct_size. A greater number means that the struct was not initialised.

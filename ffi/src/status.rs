@@ -167,9 +167,7 @@ pub const RELAKIT_ERR_NOT_UNDONE: i32 = -45;
 /// RELAKIT_OPT_ALLOW_NONZERO.
 /// (offset: r_offset)
 pub const RELAKIT_ERR_FIELDS_NOT_ASCENDING: i32 = -46;
-/// A section that is needed has no memory. For struct relakit_sechdrs: sh_addr is NULL, or the
-/// section would end after the end of the address space, or a relocation table overlaps memory that
-/// the call writes.
+/// A section that is needed has no memory. For struct relakit_sechdrs: sh_addr is NULL.
 /// (value: sh_size)
 pub const RELAKIT_ERR_NOT_ASSIGNED: i32 = -47;
 /// The memory of a section does not have the size of the section.
@@ -211,7 +209,8 @@ pub const RELAKIT_ERR_MANY_SECTION_INDICES: i32 = -59;
 /// The target is itself a relocation section. Linux would apply its changed entries.
 /// (value: section index of the target)
 pub const RELAKIT_ERR_TARGET_IS_RELOCATIONS: i32 = -60;
-/// The address of the section's last byte would be greater than 2^64 - 1.
+/// The address of the section's last byte would be greater than 2^64 - 1. For struct
+/// relakit_sechdrs also: the section has 2^63 bytes or more.
 /// (value: address; limit: size)
 pub const RELAKIT_ERR_ADDRESS_WRAPS: i32 = -61;
 /// All relocation tables together are larger than the file, so some share bytes. Linux accepts this

@@ -276,7 +276,9 @@ pub struct relakit_resolver {
     /// addresses. In a module, count them in the order of its symbol table.
     ///
     /// relakit calls it for the livepatch symbols that a section uses, possibly several times for
-    /// one symbol. NULL: no symbol is found.
+    /// one symbol: once or more before the section is written, while it is written, and in
+    /// relakit_klp_apply also at the end. It must return the same result each time during one call
+    /// of relakit. NULL: no symbol is found.
     pub nth_symbol: Option<
         unsafe extern "C" fn(
             ctx: *mut c_void,
@@ -304,41 +306,6 @@ pub struct relakit_target {
     pub address: u64,
     /// Writer for memory that cannot be written directly, or NULL for plain memory.
     pub writer: *const relakit_writer,
-}
-
-/// A module whose loader, like Linux, has copied it to memory and stored the address of each
-/// section in sh_addr.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct relakit_sechdrs {
-    /// sizeof(struct relakit_sechdrs).
-    pub struct_size: u32,
-    /// Must be 0.
-    pub flags: u32,
-    /// An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads a
-    /// section, sh_addr must be where the section is in memory. For a target in plain memory,
-    /// sh_addr must also be its run-time address. For a target with a writer, it is only the
-    /// run-time address.
-    pub sechdrs: *const c_void,
-    /// Number of section headers, including section 0.
-    pub section_count: u32,
-    /// Section index of the symbol table. Its sh_addr is the address of `symbol_count` Elf64_Sym.
-    pub symindex: u32,
-    /// Number of symbols, including the null symbol.
-    pub symbol_count: u32,
-    /// Must be 0.
-    pub reserved: u32,
-    /// The section names.
-    pub shstrtab: *const c_char,
-    /// Size of `shstrtab` in bytes.
-    pub shstrtab_size: usize,
-    /// The symbol names.
-    pub strtab: *const c_char,
-    /// Size of `strtab` in bytes.
-    pub strtab_size: usize,
-    /// Caller-provided buffer of `symbol_count` entries, which relakit_klp_apply overwrites.
-    /// relakit_klp_clear does not use it, so it may be NULL.
-    pub values: *mut u64,
 }
 
 /// relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.

@@ -44,14 +44,21 @@ static int32_t poke_sync(void *ctx)
 	return 0;
 }
 
+/* For the kernel's addresses: it reads and writes our copy. */
+struct relakit_writer copy_writer(struct watched *w)
+{
+	return (struct relakit_writer){
+		.struct_size = sizeof(struct relakit_writer), .ctx = w, .read = poke_read, .write = poke_write,
+		.sync = poke_sync,
+	};
+}
+
 /* From now on every section is behind the writer; the addresses stay. The file goes, and with it the names. */
 static void seal(struct watched *w)
 {
 	u32 i;
 
-	w->writer = (struct relakit_writer){
-		.struct_size = sizeof(w->writer), .ctx = w, .read = poke_read, .write = poke_write, .sync = poke_sync,
-	};
+	w->writer = copy_writer(w);
 	w->memory.writer = &w->writer;
 	for (i = 1; i < w->section_count; i++) {
 		w->sections[i].name = "";

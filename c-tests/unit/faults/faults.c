@@ -55,14 +55,14 @@ static relakit_status early(struct attempt *attempt, struct relakit_error *error
 {
     switch (attempt->level) {
     case 1: return level1_relocate(&attempt->one, error);
-    case 2: return livepatch2_early(&attempt->two, error);
+    case 2: return level2_relocate(&attempt->two, error);
     default: return level3_relocate(&attempt->three, error);
     }
 }
 
 static relakit_status coming(struct attempt *attempt, struct relakit_error *error)
 {
-    return attempt->level == 2 ? livepatch2_coming(&attempt->two, "target", NULL, error)
+    return attempt->level == 2 ? level2_coming(&attempt->two, "target", NULL, error)
                                : livepatch3_coming(&attempt->three, "target", NULL, error);
 }
 

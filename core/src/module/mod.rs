@@ -18,7 +18,7 @@ pub use early::Loaded;
 pub use late::Late;
 pub use memory::{Assigned, Filled, Memory, SectionMemory};
 pub use objects::{MAX_OBJECTS, Objects};
-pub(crate) use symbols::KlpSymbols;
+pub(crate) use symbols::{KlpSymbols, klp_value};
 pub use symbols::{Resolver, UNASSIGNED};
 
 use crate::abi;

@@ -12,6 +12,7 @@ mod again;
 mod classes;
 mod early;
 mod headers;
+mod headers_resolver;
 mod hooks;
 mod hostile;
 mod in_memory;

@@ -21,7 +21,7 @@ const fn row(
 
 const EARLY: &str = "relakit::module::early::ModuleSections<";
 const LATE: &str = "relakit::module::late::LateSections<";
-const KLP: &str = "relakit::sechdrs::KlpSections as ";
+const KLP: &str = "relakit::sechdrs::klp::KlpSections as ";
 /// What a transaction asks of its sections before one is relocated and when all are, and then.
 const ASK: &[&str] = &[
     "relakit::reloc::transaction::Transaction>::run",
@@ -81,7 +81,7 @@ const CALLS: &[Row] = &[
     row(
         RELOCATE,
         "relakit_klp_",
-        &["relakit::sechdrs::KlpSections as *::section", "relakit::sechdrs::KlpSections as *::locate"],
+        &["relakit::sechdrs::klp::KlpSections as *::section", "relakit::sechdrs::klp::KlpSections as *::locate"],
     ),
     row(
         ASK,
@@ -89,23 +89,38 @@ const CALLS: &[Row] = &[
         &[
             "relakit::module::early::ModuleSections<*::prepare",
             "relakit::module::early::ModuleSections<*::sync",
+            "relakit::module::early::ModuleSections<*::finish",
         ],
     ),
     row(
         ASK,
         "relakit_module_coming",
-        &["relakit::module::late::LateSections<*::prepare", "relakit::module::late::LateSections<*::sync"],
+        &[
+            "relakit::module::late::LateSections<*::prepare",
+            "relakit::module::late::LateSections<*::sync",
+            "relakit::module::late::LateSections<*::finish",
+        ],
     ),
     row(
         ASK,
         "relakit_module_going",
-        &["relakit::module::late::LateSections<*::prepare", "relakit::module::late::LateSections<*::sync"],
+        &[
+            "relakit::module::late::LateSections<*::prepare",
+            "relakit::module::late::LateSections<*::sync",
+            "relakit::module::late::LateSections<*::finish",
+        ],
     ),
     row(
         ASK,
         "relakit_klp_",
-        &["relakit::sechdrs::KlpSections as *::prepare", "relakit::sechdrs::KlpSections as *::sync"],
+        &[
+            "relakit::sechdrs::klp::KlpSections as *::prepare",
+            "relakit::sechdrs::klp::KlpSections as *::sync",
+            "relakit::sechdrs::klp::KlpSections as *::finish",
+        ],
     ),
+    // Symbol values from a source.
+    row(&["relakit::reloc::"], "relakit_klp_", &["relakit::sechdrs::klp::Resolved as "]),
     row(
         &["relakit::module::retained::"],
         "relakit_module_retain",
@@ -123,7 +138,7 @@ const CALLS: &[Row] = &[
         &[
             ON_ERROR,
             "relakit::module::early::ModuleSections<*::prepare::{closure#0}",
-            "relakit::sechdrs::KlpSections as *::prepare::{closure#0}",
+            "relakit::sechdrs::klp::KlpSections as *::prepare::{closure#0}",
             "relakit::module::early::Filled<*::{closure#0}",
         ],
     ),
@@ -133,6 +148,7 @@ const CALLS: &[Row] = &[
     row(&[EARLY], "", RESOLVER),
     row(&[LATE], "", RESOLVER),
     row(&[KLP], "", RESOLVER),
+    row(&["relakit::sechdrs::klp::Resolved"], "", RESOLVER),
     row(&["relakit::module::early::Filled<"], "", RESOLVER),
     row(&["relakit_ffi::module::relakit_module_early"], "", RESOLVER),
     row(&["relakit::reloc::"], "", WRITER),
