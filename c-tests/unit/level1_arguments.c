@@ -112,8 +112,10 @@ static void members_that_are_wrong(void)
         WRONG(options.profile, 0xffff, RELAKIT_ERR_PROFILE, 0xffff),
         WRONG(options.profile, RELAKIT_LINUX(5, 7), RELAKIT_ERR_PROFILE, RELAKIT_LINUX(5, 7)),
         WRONG(options.profile, RELAKIT_LINUX(4, 65535), RELAKIT_ERR_PROFILE, RELAKIT_LINUX(4, 65535)),
+        WRONG(options.profile, RELAKIT_LINUX(32768, 0), RELAKIT_ERR_PROFILE, RELAKIT_LINUX(32768, 0)),
+        WRONG(options.profile, UINT32_MAX, RELAKIT_ERR_PROFILE, UINT32_MAX),
     };
-    static const uint32_t profiles[] = {0, 1, 2, 3, 4, 5, RELAKIT_LINUX(5, 8), RELAKIT_LINUX(6, 12), RELAKIT_LINUX(65535, 65535)};
+    static const uint32_t profiles[] = {0, 1, 2, 3, 4, 5, RELAKIT_LINUX(5, 8), RELAKIT_LINUX(6, 12), RELAKIT_LINUX(32767, 65535)};
     REFUSES_EACH(rows, reset, usual);
     for (size_t i = 0; i < sizeof profiles / sizeof *profiles; i++) {
         options.profile = profiles[i];
