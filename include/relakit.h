@@ -2162,12 +2162,15 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
  */
 #define RELAKIT_ERR_REL_SECTION (-37)
 /**
- * With these options relakit does not support the relocation type. See RELAKIT_OPT_EXTRA_TYPES.
+ * With these options relakit does not support the relocation type. See RELAKIT_OPT_EXTRA_TYPES. A
+ * type such as R_X86_64_GOTPCREL means that the module is compiled as position-independent code:
+ * docs/modules.md says how to compile a module.
  * (offset: r_offset)
  */
 #define RELAKIT_ERR_UNKNOWN_TYPE (-38)
 /**
- * The value does not fit its field.
+ * The value does not fit its field: the symbol is out of the reach of the relocation type.
+ * docs/modules.md says how to compile a module for a code model.
  * (offset: r_offset; value: computed value; limit: largest value that fits)
  */
 #define RELAKIT_ERR_OVERFLOW (-39)
@@ -2414,7 +2417,8 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
  */
 #define RELAKIT_ERR_CALLBACK (-113)
 /**
- * The members `values` and `symtab` are both set, or both are NULL and `count` is not 0.
+ * `count` is not 0, and not exactly one of the members `values`, `symtab` and `value` of struct
+ * relakit_symbols is set.
  * (value: argument number)
  */
 #define RELAKIT_ERR_SYMBOLS (-114)

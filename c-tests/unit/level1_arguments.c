@@ -118,6 +118,8 @@ static void members_that_are_wrong(void)
         WRONG(options.profile, 0xffff, RELAKIT_ERR_PROFILE, 0xffff),
         WRONG(options.profile, RELAKIT_LINUX(5, 7), RELAKIT_ERR_PROFILE, RELAKIT_LINUX(5, 7)),
         WRONG(options.profile, RELAKIT_LINUX(4, 65535), RELAKIT_ERR_PROFILE, RELAKIT_LINUX(4, 65535)),
+        WRONG(options.profile, RELAKIT_LINUX(32768, 0), RELAKIT_ERR_PROFILE, RELAKIT_LINUX(32768, 0)),
+        WRONG(options.profile, UINT32_MAX, RELAKIT_ERR_PROFILE, UINT32_MAX),
     };
     static const uint32_t profiles[] = {RELAKIT_PROFILE_DEFAULT, RELAKIT_PROFILE_ELF, RELAKIT_PROFILE_XEN, RELAKIT_PROFILE_GRUB,
                                         RELAKIT_PROFILE_FREEBSD, RELAKIT_PROFILE_KEXEC, RELAKIT_LINUX(5, 8), RELAKIT_LINUX(6, 12), RELAKIT_LINUX(32767, 65535)};

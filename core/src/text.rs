@@ -94,8 +94,6 @@ pub use texts;
 
 #[cfg(test)]
 mod tests {
-    use super::texts;
-
     #[test]
     fn each_text_is_returned_at_its_index_and_no_other() {
         let texts = texts!("one", "", "three");

@@ -132,10 +132,13 @@ pub const RELAKIT_ERR_NO_RELOCATION_BYTES: i32 = -36;
 /// The section is of type SHT_REL, which x86-64 does not use (psABI 4.4).
 /// (value: section index of the target)
 pub const RELAKIT_ERR_REL_SECTION: i32 = -37;
-/// With these options relakit does not support the relocation type. See RELAKIT_OPT_EXTRA_TYPES.
+/// With these options relakit does not support the relocation type. See RELAKIT_OPT_EXTRA_TYPES. A
+/// type such as R_X86_64_GOTPCREL means that the module is compiled as position-independent code:
+/// docs/modules.md says how to compile a module.
 /// (offset: r_offset)
 pub const RELAKIT_ERR_UNKNOWN_TYPE: i32 = -38;
-/// The value does not fit its field.
+/// The value does not fit its field: the symbol is out of the reach of the relocation type.
+/// docs/modules.md says how to compile a module for a code model.
 /// (offset: r_offset; value: computed value; limit: largest value that fits)
 pub const RELAKIT_ERR_OVERFLOW: i32 = -39;
 /// The field is not inside the target section.
@@ -297,7 +300,8 @@ pub const RELAKIT_ERR_PROFILE: i32 = -112;
 /// A required callback or a required writer is NULL.
 /// (value: argument number)
 pub const RELAKIT_ERR_CALLBACK: i32 = -113;
-/// The members `values` and `symtab` are both set, or both are NULL and `count` is not 0.
+/// `count` is not 0, and not exactly one of the members `values`, `symtab` and `value` of struct
+/// relakit_symbols is set.
 /// (value: argument number)
 pub const RELAKIT_ERR_SYMBOLS: i32 = -114;
 /// The pointer is not an index of names from relakit_index_build, or the index was copied to

@@ -142,7 +142,7 @@ proptest! {
                 prop_assert_eq!(module.class(index), Some(class));
                 let Some(error) = module.malformed(index) else { continue };
                 let numbers = [error.offset, error.value, error.limit];
-                let mut named = error.kind.field_c_names().iter().zip(numbers);
+                let mut named = error.kind.field_names().into_iter().zip(numbers);
                 prop_assert!(!named.any(|(name, number)| name.is_empty() && number != 0), "{}", error);
             }
             prop_assert_eq!(module.class(module.object().section_count()), None);
