@@ -62,7 +62,7 @@ def shaped(how, sections, symbols=(), fails=(0, 0), lies=None, lie_at=0, flags=0
 
 
 # Where the parts of the arena of `Shape` are.
-SYMTAB, VALUES, SECTION_NAMES, SYMBOL_NAMES, HEADERS = 640, 808, 864, 920, 1016
+SYMTAB, SECTION_NAMES, SYMBOL_NAMES, HEADERS = 640, 808, 864, 960
 ORDINARY, LIVEPATCH = 1, 2
 
 
@@ -88,7 +88,6 @@ def level_2(how_name, hooked):
     near, changes = [FAR], [(9, 0), (0xE0, 0)]
     for what, where, entries, symbols in (
         ("symbols", SYMTAB, [entry(R64, 2, at(32), 0xC1), entry(R64, 1, at(56))], changes),
-        ("values", VALUES, [entry(R64, 2, at(8), 0x90), entry(R64, 1, at(16))], changes),
         ("section-names", SECTION_NAMES, [entry(R64, 1, at(40))] * 2, near),
         ("symbol-names", SYMBOL_NAMES, [entry(R64, 1, at(80))] * 2, near),
         ("headers", HEADERS, [entry(R64, 1, 0), entry(R64, 1, at(8)), entry(R64, 1, 0)], near),
@@ -97,6 +96,23 @@ def level_2(how_name, hooked):
         for kind, prefix, flags in ((ORDINARY, "", how), (LIVEPATCH, "klp-", klp)):
             sections = [table(kind, 2, entries), alias(where)]
             seed("ffi", name(f"{prefix}target-is-{what}"), shaped(flags, sections, symbols))
+
+
+def level_2_without_count():
+    """The number of headers is unknown: the target comes before the symbol table, or is refused."""
+    one = [entry(R64, 1, 0), entry(R64, 2, at(8))]
+    unknown = 0x40
+    for name, sections in (
+        ("honest", [table(ORDINARY, 2, one), data()]),
+        ("target-is-headers", [table(ORDINARY, 2, one), alias(HEADERS)]),
+        ("target-is-the-last-header", [table(ORDINARY, 2, one), alias(HEADERS + 8 * 64)]),
+        ("target-is-symbol-names", [[ORDINARY, 0xFA, 1, *one[0]]]),
+        ("target-does-not-exist", [[ORDINARY, 0xFB, 1, *one[0]]]),
+        ("no-relocations", [data()]),
+    ):
+        seed("ffi", f"aliased-count-unknown-{name}", shaped(0, sections, [FAR, (0x70, 0)], flags=unknown))
+        seed("ffi", f"aliased-count-unknown-{name}-behind-a-writer",
+             shaped(2, sections, [FAR, (0x70, 0)], flags=unknown))
 
 
 def level_2_writers():
@@ -130,6 +146,10 @@ def level_2_writers():
         sections = [table(ORDINARY, 2, [entry(R64, 1, 0), entry(PC32, 2, at(8))]), data()]
         seed("ffi", f"aliased-writer-fails-at-{fails}",
              shaped(2, sections, [FAR, (0x70, 0)], fails=(fails, 0)))
+    for fails in range(1, 10):
+        sections = [table(LIVEPATCH, 2, [entry(R64, 1, 0), entry(PC32, 2, at(8))]), data()]
+        seed("ffi", f"aliased-klp-writer-fails-at-{fails}",
+             shaped(3, sections, [FAR, (0x70, 0)], fails=(fails, 0)))
     for shndx, name in ((0xFF, "undefined"), (0xFE, "weak"), (0, "livepatch")):
         symbols = [(0xE0, shndx)]
         unused = [table(ORDINARY, 2, [entry(NONE, 1, 0)])]
@@ -299,9 +319,9 @@ def apply():
 
 
 # Files, of which the tables are made by hand.
-def elf(sections):
+def elf(sections, symbols=bytes(24), strings=b"\0"):
     """A module of these sections: name, type, flags, bytes, sh_link, sh_info, sh_offset, sh_size, sh_name."""
-    sections = [("", 0, 0, b""), *sections, (".symtab", 2, 0, bytes(24)), (".strtab", 3, 0, b"\0"),
+    sections = [("", 0, 0, b""), *sections, (".symtab", 2, 0, symbols), (".strtab", 3, 0, strings),
                 (".shstrtab", 3, 0, b"")]
     names, file, headers = b"\0", bytearray(64), []
     count = len(sections)
@@ -323,6 +343,23 @@ def elf(sections):
     file[:16] = b"\x7fELF\2\1\1" + bytes(9)
     struct.pack_into("<HHIQQQIHHHHHH", file, 16, 1, 62, 1, 0, 0, table_at, 0, 64, 0, 0, 64, count, count - 1)
     return bytes(file) + b"".join(headers)
+
+
+def many_livepatch_symbols():
+    """More livepatch symbols than a pass caches, each used twice."""
+    count, strings, symbols, entries = 20, b"\0", bytes(24), b""
+    for index in range(1, count + 1):
+        symbols += struct.pack("<IBBHQQ", len(strings), 0x10, 0, 0xFF20, 0, 0)
+        strings += f".klp.sym.m.a{index},1\0".encode()
+    for at in range(2 * count):
+        entries += struct.pack("<QQq", 8 * at, (at % count + 1) << 32 | 1, at)
+    sections = [(".data", 1, 3, bytes(16 * count)), (".klp.rela.m..data", 4, 0x100002, entries, 0, 1)]
+    file = elf(sections, symbols, strings)
+    for how, flags in (("plain", 4), ("behind-a-writer", 6)):
+        for fails in (0, 3):
+            seed("ffi", f"many-livepatch-symbols-{how}-fails-{fails}", bytes([1, 3, flags, 0, 2, fails, 0, 0, 0]) + file)
+    for how, flags in (("plain", 0x28), ("behind-a-writer", 0x2A)):
+        seed("ffi", f"count-unknown-{how}", bytes([1, 3, flags, 0, 2, 0, 0, 0, 0]) + file)
 
 
 def files():
@@ -365,8 +402,10 @@ if __name__ == "__main__":
     both(level_2)
     both(level_3)
     level_1_others()
+    level_2_without_count()
     level_2_writers()
     module()
     orders()
     apply()
+    many_livepatch_symbols()
     files()

@@ -148,6 +148,21 @@ const char *RELAKIT_CALL relakit_version(void);
  */
 typedef int32_t relakit_status;
 
+/** relakit_options.flags: RELAKIT_OPT_ flags. */
+typedef uint32_t relakit_option_flags;
+
+/** relakit_options.profile: a RELAKIT_PROFILE_ number or RELAKIT_LINUX(major, minor). */
+typedef uint32_t relakit_profile;
+
+/** relakit_error.has: RELAKIT_ERROR_HAS_ flags. */
+typedef uint32_t relakit_error_has;
+
+/**
+ * relakit_writer.flags: RELAKIT_WRITER_ flags. No number of them is a flag of another type, so that
+ * the wrong flags are refused. The same holds for the other types of flags, and for profiles.
+ */
+typedef uint32_t relakit_writer_flags;
+
 /**
  * Writes the low 32 bits of a PC32 or PLT32 value that does not fit its field, as Linux does.
  * Without this flag such a value is an error, as the psABI requires.
@@ -205,50 +220,51 @@ typedef int32_t relakit_status;
  * - a second SHT_SYMTAB_SHNDX section for the symbol table;
  * - a PC32 or PLT32 value that does not fit.
  */
-#define RELAKIT_PROFILE_ELF (1U)
+#define RELAKIT_PROFILE_ELF (0x80000001U)
 /**
  * The rules of Xen's livepatch payloads: the types NONE, 64, PC32 and PLT32; the content of a
  * field is ignored, see RELAKIT_OPT_ALLOW_NONZERO; there are no livepatch sections in the format
  * of Linux. Otherwise as RELAKIT_PROFILE_ELF.
  */
-#define RELAKIT_PROFILE_XEN (2U)
+#define RELAKIT_PROFILE_XEN (0x80000002U)
 /**
  * The rules of GRUB's modules: the types 64, PC32, PLT32, PC64, 32 and 32S, but not NONE; the
  * value is added to the content of the field, see RELAKIT_OPT_ADD_TO_FIELD; there are no livepatch
  * sections. Otherwise as RELAKIT_PROFILE_ELF.
  */
-#define RELAKIT_PROFILE_GRUB (3U)
+#define RELAKIT_PROFILE_GRUB (0x80000003U)
 /**
  * The rules of FreeBSD's kernel objects: the types NONE, 64, PC32, PLT32 and 32S; the content of a
  * field is ignored, PC32 and PLT32 are truncated; there are no livepatch sections. FreeBSD also
  * truncates 32S; with this profile a value of 32S must fit. Otherwise as RELAKIT_PROFILE_ELF.
  */
-#define RELAKIT_PROFILE_FREEBSD (4U)
+#define RELAKIT_PROFILE_FREEBSD (0x80000004U)
 /**
  * The rules of kexec's purgatory: all types of Linux except PC64; the content of a field is
  * ignored, PC32 and PLT32 are truncated; there are no livepatch sections. Otherwise as
  * RELAKIT_PROFILE_ELF.
  */
-#define RELAKIT_PROFILE_KEXEC (5U)
+#define RELAKIT_PROFILE_KEXEC (0x80000005U)
 
 /**
  * Flags and profile of a call. NULL means no flags and RELAKIT_PROFILE_DEFAULT, so the rules are
  * strict. A caller that wants the rules of Linux names the version: RELAKIT_LINUX(6, 12).
  *
- * The functions for one relocation table or section take every flag: relakit_apply, relakit_clear,
- * relakit_dry_run, relakit_apply_relocate_add and relakit_clear_relocate_add. The other functions
- * take RELAKIT_OPT_TRUNCATE_PC32 only; their other rules come from the profile.
+ * The functions for one relocation, table or section take every flag: relakit_apply,
+ * relakit_clear, relakit_dry_run, relakit_relocate, relakit_apply_relocate_add and
+ * relakit_clear_relocate_add. The other functions take RELAKIT_OPT_TRUNCATE_PC32 only; their other
+ * rules come from the profile.
  */
 struct relakit_options {
     /** sizeof(struct relakit_options). */
     uint32_t struct_size;
     /** RELAKIT_OPT_TRUNCATE_PC32 and other flags, or 0. */
-    uint32_t flags;
+    relakit_option_flags flags;
     /**
      * A RELAKIT_PROFILE_ number or RELAKIT_LINUX(major, minor), from 5.8 on. A version between two
      * known ones has the rules of the older one.
      */
-    uint32_t profile;
+    relakit_profile profile;
     /** Must be 0. */
     uint32_t reserved;
 };
@@ -281,7 +297,7 @@ struct relakit_error {
      * RELAKIT_ERROR_HAS_SYMBOL, RELAKIT_ERROR_HAS_TYPE and RELAKIT_ERROR_HAS_ENTRY. The others are
      * 0.
      */
-    uint32_t has;
+    relakit_error_has has;
     /** See RELAKIT_ERROR_HAS_SECTION. */
     uint32_t section;
     /** See RELAKIT_ERROR_HAS_SYMBOL. */
@@ -305,8 +321,8 @@ struct relakit_error {
 };
 
 /**
- * Symbol values by symbol index. Set one of the two pointers and leave the other NULL. If `count`
- * is 0, both may be NULL.
+ * Symbol values by symbol index. Set one of `values`, `symtab` and `value`, and leave the other two
+ * NULL. If `count` is 0, all three may be NULL.
  */
 struct relakit_symbols {
     /** An array with one value for each symbol, aligned to 8 bytes. This is the faster form. */
@@ -321,6 +337,24 @@ struct relakit_symbols {
     const void *symtab;
     /** Number of symbols, including the null symbol. */
     size_t count;
+    /**
+     * Callback that returns the value of one symbol. It is slower than an array. relakit calls it
+     * once or several times for each relocation, with the symbol's index, which is less than
+     * `count`. It returns one of these numbers:
+     * RELAKIT_OK (0)         *value is the symbol's value;
+     * RELAKIT_SKIP (2)       relocations with this symbol are skipped: neither checked nor written;
+     * RELAKIT_NOT_FOUND (1)  the call fails with RELAKIT_ERR_UNKNOWN_SYMBOL;
+     * any other number       the call fails with RELAKIT_ERR_RESOLVER; error->value is the number.
+     *
+     * During one call of relakit, the callback must give the same result for the same symbol.
+     * After an error, relakit calls it again for the rollback if relocations were skipped, with
+     * RELAKIT_OPT_ADD_TO_FIELD, and in relakit_clear. If the callback then fails, the call returns
+     * RELAKIT_ERR_NOT_UNDONE. If it then gives another result, fields of the table can have a
+     * wrong content.
+     */
+    int32_t (RELAKIT_CALL *value)(void *ctx, uint32_t symbol, uint64_t *value);
+    /** First argument of `value`. */
+    void *ctx;
 };
 
 /**
@@ -328,7 +362,7 @@ struct relakit_symbols {
  * this flag an address belongs to this program, and relakit refuses a section whose addresses
  * overlap memory that the call uses.
  */
-#define RELAKIT_WRITER_FOREIGN (1U)
+#define RELAKIT_WRITER_FOREIGN (0x100U)
 
 /**
  * Callbacks that read and write memory, for memory that relakit cannot write directly: kernel
@@ -361,7 +395,7 @@ struct relakit_writer {
     /** sizeof(struct relakit_writer). */
     uint32_t struct_size;
     /** RELAKIT_WRITER_FOREIGN, or 0. */
-    uint32_t flags;
+    relakit_writer_flags flags;
     /** First argument of each callback. */
     void *ctx;
     /** Reads `size` bytes into `bytes`. Must not be NULL. */
@@ -412,7 +446,9 @@ struct relakit_resolver {
      * addresses. In a module, count them in the order of its symbol table.
      *
      * relakit calls it for the livepatch symbols that a section uses, possibly several times for
-     * one symbol. NULL: no symbol is found.
+     * one symbol: once or more before the section is written, while it is written, and in
+     * relakit_klp_apply also at the end. It must return the same result each time during one call
+     * of relakit. NULL: no symbol is found.
      */
     int32_t (RELAKIT_CALL *nth_symbol)(
         void *ctx, const char *object, size_t object_len, const char *name, size_t name_len,
@@ -432,104 +468,6 @@ struct relakit_target {
     /** Run-time address of the first byte. */
     uint64_t address;
     /** Writer for memory that cannot be written directly, or NULL for plain memory. */
-    const struct relakit_writer *writer;
-};
-
-/**
- * A module whose loader, like Linux, has copied it to memory and stored the address of each
- * section in sh_addr.
- */
-struct relakit_sechdrs {
-    /** sizeof(struct relakit_sechdrs). */
-    uint32_t struct_size;
-    /** Must be 0. */
-    uint32_t flags;
-    /**
-     * An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads a
-     * section, sh_addr must be where the section is in memory. For a target in plain memory,
-     * sh_addr must also be its run-time address. For a target with a writer, it is only the
-     * run-time address.
-     */
-    const void *sechdrs;
-    /** Number of section headers, including section 0. */
-    uint32_t section_count;
-    /**
-     * Section index of the symbol table. Its sh_addr is the address of `symbol_count` Elf64_Sym.
-     */
-    uint32_t symindex;
-    /** Number of symbols, including the null symbol. */
-    uint32_t symbol_count;
-    /** Must be 0. */
-    uint32_t reserved;
-    /** The section names. */
-    const char *shstrtab;
-    /** Size of `shstrtab` in bytes. */
-    size_t shstrtab_size;
-    /** The symbol names. */
-    const char *strtab;
-    /** Size of `strtab` in bytes. */
-    size_t strtab_size;
-    /**
-     * Caller-provided buffer of `symbol_count` entries, which relakit_klp_apply overwrites.
-     * relakit_klp_clear does not use it, so it may be NULL.
-     */
-    uint64_t *values;
-};
-
-/**
- * relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
- */
-#define RELAKIT_MEMORY_PRESENT (1U)
-/**
- * relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
- * `bytes` must be NULL.
- */
-#define RELAKIT_MEMORY_WRITER (2U)
-/**
- * relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
- * instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
- */
-#define RELAKIT_MEMORY_SYMBOLS_AT (4U)
-
-/** The memory of one section. All members are 0 if the section has none. */
-struct relakit_section_memory {
-    /** RELAKIT_MEMORY_PRESENT and other flags, or 0. */
-    uint32_t flags;
-    /** Must be 0. */
-    uint32_t reserved;
-    /** The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if `size` is 0. */
-    void *bytes;
-    /** Size in bytes. It must be the size of the section. */
-    uint64_t size;
-    /** Run-time address of the first byte. */
-    uint64_t address;
-    /** See RELAKIT_MEMORY_SYMBOLS_AT. Without this flag it must be 0. */
-    uint64_t symbols_at;
-};
-
-/**
- * The memory of a module's sections.
- *
- * The caller must pass the same addresses and sizes in every call for a module.
- * relakit_module_coming and relakit_module_going check this for the targets of their relocations;
- * the other functions check only the sizes. A section may be plain memory in one call and use a
- * writer in a later call, for example after its memory was made read-only. The caller must fill
- * sections that use a writer.
- *
- * If the memory of a section overlaps the file, the state, the retained state, the array or
- * another buffer of the call, the function returns RELAKIT_ERR_OVERLAP. The memory of two sections
- * must not overlap; relakit does not check this.
- */
-struct relakit_memory {
-    /** sizeof(struct relakit_memory). */
-    uint32_t struct_size;
-    /** Must be 0. */
-    uint32_t flags;
-    /** An array with one element for each section, by section index. */
-    const struct relakit_section_memory *sections;
-    /** Number of elements. Sections after the last element have no memory. */
-    size_t count;
-    /** Writer of the sections with RELAKIT_MEMORY_WRITER. May be NULL if there are none. */
     const struct relakit_writer *writer;
 };
 
@@ -554,7 +492,9 @@ struct relakit_memory {
  * RELAKIT_ERR_PARTIAL_ENTRY      `rela_size` is not a multiple of 24;
  * RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
  *                                RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
- * RELAKIT_ERR_TARGET_NOT_ZERO    a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
+ * RELAKIT_ERR_TARGET_NOT_ZERO    a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
+ * RELAKIT_ERR_UNKNOWN_SYMBOL, RELAKIT_ERR_RESOLVER
+ *                                symbols->value returned an error.
  */
 relakit_status RELAKIT_CALL relakit_apply(
     const void *rela, size_t rela_size, const struct relakit_symbols *symbols,
@@ -572,7 +512,9 @@ relakit_status RELAKIT_CALL relakit_apply(
  *
  * Returns RELAKIT_OK, a pass error or:
  * RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value;
- * RELAKIT_ERR_PARTIAL_ENTRY    `rela_size` is not a multiple of 24.
+ * RELAKIT_ERR_PARTIAL_ENTRY    `rela_size` is not a multiple of 24;
+ * RELAKIT_ERR_UNKNOWN_SYMBOL, RELAKIT_ERR_RESOLVER
+ *                              symbols->value returned an error.
  */
 relakit_status RELAKIT_CALL relakit_clear(
     const void *rela, size_t rela_size, const struct relakit_symbols *symbols,
@@ -595,6 +537,110 @@ relakit_status RELAKIT_CALL relakit_dry_run(
     const struct relakit_target *target, const struct relakit_options *options,
     struct relakit_error *error);
 
+/**
+ * Applies one relocation without a table, or changes nothing. The checks are those of
+ * relakit_apply.
+ *
+ * - `r_type` is the psABI number of the type.
+ * - `symbol_value`, `addend` and `address` are S, A and P: the value of the symbol, the addend, and
+ *   the run-time address of the field.
+ * - `field` is the memory of the field. `size` is the number of bytes that may be written there. It
+ *   may be more than the size of the field.
+ *
+ * Returns RELAKIT_OK, or one of these errors, without `entry` and `symbol`:
+ * RELAKIT_ERR_UNKNOWN_TYPE        `options` does not support the type;
+ * RELAKIT_ERR_OVERFLOW            the value does not fit the field;
+ * RELAKIT_ERR_OFFSET_OUTSIDE      the field needs more bytes than `size`;
+ * RELAKIT_ERR_TARGET_NOT_ZERO     the field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
+ * RELAKIT_ERR_ADDRESS_WRAPS       the last byte would have an address above 2^64 - 1.
+ */
+relakit_status RELAKIT_CALL relakit_relocate(
+    uint32_t r_type, uint64_t symbol_value, int64_t addend, uint64_t address, void *field,
+    size_t size, const struct relakit_options *options, struct relakit_error *error);
+
+/* -------------------------------------------------------------------------------------------------
+ * relakit_apply_small: level 1 in little code, for a program that has not relocated itself yet.
+ * ---------------------------------------------------------------------------------------------- */
+
+/**
+ * Applies every relocation of one table to one target, or changes nothing. This is a small form of
+ * relakit_apply without options, writer and struct relakit_error, for code that runs early: it has
+ * no data, and it calls nothing, so that a program can call it before it has relocated itself.
+ *
+ * - `rela` is the table, an array of Elf64_Rela with `rela_size` bytes. It needs no alignment.
+ * - `values` has `count` symbol values by symbol index, aligned to 8 bytes.
+ * - `bytes` is the memory that is relocated, with `size` bytes. It must not overlap the table or
+ *   the values. `address` is the run-time address of its first byte.
+ * - `entry` may be NULL. If an entry fails, the function stores its index there. Otherwise it
+ *   stores nothing.
+ *
+ * The rules are those of RELAKIT_PROFILE_ELF. The function checks and writes the entries one after
+ * the other. If an entry fails, it sets the fields written so far to zero. The time is linear in
+ * `rela_size`.
+ *
+ * Returns what relakit_apply returns with the same arguments:
+ * RELAKIT_ERR_SYMBOL_INDEX, RELAKIT_ERR_UNKNOWN_TYPE, RELAKIT_ERR_OVERFLOW,
+ * RELAKIT_ERR_OFFSET_OUTSIDE, RELAKIT_ERR_TARGET_NOT_ZERO     *entry has failed;
+ * RELAKIT_ERR_PARTIAL_ENTRY       `rela_size` is not a multiple of 24;
+ * RELAKIT_ERR_ADDRESS_WRAPS       the last byte would have an address above 2^64 - 1;
+ * RELAKIT_ERR_NULL, RELAKIT_ERR_LENGTH, RELAKIT_ERR_ALIGNMENT, RELAKIT_ERR_OVERLAP
+ *                                 an argument is wrong.
+ */
+relakit_status RELAKIT_CALL relakit_apply_small(
+    const void *rela, size_t rela_size, const uint64_t *values, size_t count, void *bytes,
+    size_t size, uint64_t address, size_t *entry);
+
+/* -------------------------------------------------------------------------------------------------
+ * Level 2: the section headers, symbols and names of a module in memory.
+ * ---------------------------------------------------------------------------------------------- */
+
+/**
+ * relakit_sechdrs.section_count: the caller does not know the number of section headers, as in
+ * Linux's apply_relocate_add. Only relakit_apply_relocate_add and relakit_clear_relocate_add take
+ * it. See there for what the caller must then ensure.
+ */
+#define RELAKIT_SECTION_COUNT_UNKNOWN (0xffffffffU)
+
+/**
+ * A module whose loader, like Linux, has copied it to memory and stored the address of each
+ * section in sh_addr.
+ */
+struct relakit_sechdrs {
+    /** sizeof(struct relakit_sechdrs). */
+    uint32_t struct_size;
+    /** Must be 0. */
+    uint32_t flags;
+    /**
+     * An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads a
+     * section, sh_addr must be where the section is in memory. For a target in plain memory,
+     * sh_addr must also be its run-time address. For a target with a writer, it is only the
+     * run-time address.
+     */
+    const void *sechdrs;
+    /**
+     * Number of section headers, including section 0, or RELAKIT_SECTION_COUNT_UNKNOWN. With 0,
+     * every section index is an error.
+     */
+    uint32_t section_count;
+    /**
+     * Section index of the symbol table. Its sh_addr is the address of sh_size / 24 Elf64_Sym,
+     * including the null symbol.
+     */
+    uint32_t symindex;
+    /** The section names. relakit_klp_apply and relakit_klp_clear read them. */
+    const char *shstrtab;
+    /**
+     * Size of `shstrtab` in bytes. Names end with NUL, so it may be any upper bound of readable
+     * memory that contains neither the symbol table nor a target, for example up to the end of the
+     * module's data.
+     */
+    size_t shstrtab_size;
+    /** The symbol names. relakit_klp_apply reads them. */
+    const char *strtab;
+    /** Size of `strtab` in bytes, or an upper bound as for `shstrtab_size`. */
+    size_t strtab_size;
+};
+
 /* -------------------------------------------------------------------------------------------------
  * Level 2: loaders like Linux's, with section headers whose sh_addr are addresses, and a resolved
  * symbol table.
@@ -604,16 +650,20 @@ relakit_status RELAKIT_CALL relakit_dry_run(
  * Applies one relocation section, or changes nothing. It replaces apply_relocate_add of Linux and
  * checks all bounds.
  *
- * - `sechdrs` is an array of `section_count` Elf64_Shdr. It needs no alignment.
- * - `strtab` is unused and may be NULL; it keeps the argument order of Linux's function.
- * - `symindex` is the section index of the symbol table. Its sh_addr is the address of
- *   `symbol_count` Elf64_Sym whose st_value members are the symbol values.
+ * - `sechdrs` has the section headers and the index of the symbol table, whose st_value members
+ *   are the symbol values. `shstrtab` and `strtab` are not used.
  * - `relsec` is the index of the relocation section. Its sh_addr is the address of the
  *   relocations.
  * - The target is the section sh_info of `relsec`. In plain memory, sh_addr must be where the
  *   target is in memory, and the target must run at this address. With a writer, sh_addr is the
  *   run-time address.
  * - `writer` is NULL for plain memory.
+ *
+ * If sechdrs->section_count is RELAKIT_SECTION_COUNT_UNKNOWN, the function reads only the headers
+ * of `relsec`, of the symbol table and of the target. The caller must then ensure that `relsec`,
+ * sechdrs->symindex and, if the type of `relsec` is SHT_RELA, its sh_info are indices of headers.
+ * Everything else is checked as with a number. Only the headers up to the last of the three count
+ * as memory that a target must not overlap, and their number is error->limit.
  *
  * The caller must resolve the symbols. The function returns RELAKIT_ERR_SYMBOL_UNRESOLVED for a
  * symbol with st_value 0 that is SHN_LIVEPATCH, or SHN_UNDEF and not weak. It cannot detect an
@@ -625,29 +675,27 @@ relakit_status RELAKIT_CALL relakit_dry_run(
  * `relsec`.
  *
  * Returns RELAKIT_OK, a pass error or:
- * RELAKIT_ERR_NO_SUCH_SECTION         `relsec` or `symindex` is 0, or is not less than
- *                                     `section_count`;
+ * RELAKIT_ERR_NO_SUCH_SECTION         `relsec` or symindex is 0, or is not less than
+ *                                     section_count;
  * RELAKIT_ERR_REL_SECTION             the type of `relsec` is SHT_REL;
  * RELAKIT_ERR_NOT_RELOCATIONS         the type of `relsec` is neither SHT_RELA nor SHT_REL;
- * RELAKIT_ERR_PARTIAL_ENTRY           the size of `relsec` is not a multiple of 24;
- * RELAKIT_ERR_TARGET_OUT_OF_RANGE     sh_info of `relsec` is 0, or is not less than
- *                                     `section_count`;
+ * RELAKIT_ERR_PARTIAL_ENTRY           the size of `relsec` or of the symbol table is not a
+ *                                     multiple of 24;
+ * RELAKIT_ERR_TARGET_OUT_OF_RANGE     sh_info of `relsec` is 0, or is not less than section_count;
  * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  the target is the symbol table or its string table;
  * RELAKIT_ERR_TARGET_IS_RELOCATIONS   the target is a relocation section;
  * RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the section headers, the symbols or the
  *                                     relocations; for a target with a writer, this check uses
  *                                     sh_addr, unless RELAKIT_WRITER_FOREIGN is set;
- * RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL, or a section would end after the end of
- *                                     the address space;
- * RELAKIT_ERR_ADDRESS_WRAPS           the target has a writer and would end after the end of the
- *                                     address space (with a writer, sh_addr 0 is allowed);
+ * RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL (with a writer, the target's may be);
+ * RELAKIT_ERR_ADDRESS_WRAPS           a section would end after the end of the address space, or
+ *                                     has 2^63 bytes or more;
  * RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved, see
  *                                     RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
  * RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
  */
 relakit_status RELAKIT_CALL relakit_apply_relocate_add(
-    const void *sechdrs, uint32_t section_count, const char *strtab, uint32_t symindex,
-    uint32_t symbol_count, uint32_t relsec, const struct relakit_writer *writer,
+    const struct relakit_sechdrs *sechdrs, uint32_t relsec, const struct relakit_writer *writer,
     const struct relakit_options *options, struct relakit_error *error);
 
 /**
@@ -662,8 +710,7 @@ relakit_status RELAKIT_CALL relakit_apply_relocate_add(
  * RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value.
  */
 relakit_status RELAKIT_CALL relakit_clear_relocate_add(
-    const void *sechdrs, uint32_t section_count, const char *strtab, uint32_t symindex,
-    uint32_t symbol_count, uint32_t relsec, const struct relakit_writer *writer,
+    const struct relakit_sechdrs *sechdrs, uint32_t relsec, const struct relakit_writer *writer,
     const struct relakit_options *options, struct relakit_error *error);
 
 /**
@@ -681,14 +728,29 @@ relakit_status RELAKIT_CALL relakit_clear_relocate_add(
  * section with resolver->nth_symbol, then applies the section. It does not call
  * resolver->exported. `writer` is NULL for plain memory. `section_total` may be NULL.
  *
- * On success the function writes the symbol values into the symbol table, where relakit_klp_clear
- * needs them. *section_total is then the number of livepatch sections for `object`. It is 0 if the
- * module has no section for `object`. Often this means that the name is misspelt.
+ * After all sections are applied and writer->sync has returned, the function writes the symbol
+ * values into the symbol table, where relakit_klp_clear needs them. *section_total is then the
+ * number of livepatch sections for `object`. It is 0 if the module has no section for `object`.
+ * Often this means that the name is misspelt.
+ *
+ * The function needs no memory for the values: it stores at most 8 of them at a time, and looks a
+ * symbol up again when it needs another one. It can look up the symbol of a relocation up to three
+ * times in plain memory: before the section is written, while it is written, and when the symbol
+ * table is written. With a writer it is up to four times, and up to six times with a profile that
+ * ignores the content of fields. The resolver must return the same result each time. If it does
+ * not, the memory accesses remain inside of the targets and the symbol table, and one of these
+ * happens:
+ * - The call fails, for example with RELAKIT_ERR_UNKNOWN_SYMBOL for a symbol that the resolver has
+ *   found before, and the sections are rolled back (if that is impossible,
+ *   RELAKIT_ERR_NOT_UNDONE). If this happens in the last step, some symbols in the symbol table
+ *   have their new values already.
+ * - The call succeeds, and a field has another value than the symbol table. relakit_klp_clear then
+ *   returns RELAKIT_ERR_TARGET_MISMATCH.
  *
  * relakit does not record which objects are applied. If the same object is applied twice, the
  * fields are not zero, and the second call returns RELAKIT_ERR_TARGET_NOT_ZERO. The time is linear
- * in the numbers of sections and symbols and in the sizes of the object's relocation sections. If
- * sections share a table, it counts once for each.
+ * in the number of sections and in the sizes of the object's relocation sections. If sections share
+ * a table, it counts once for each.
  *
  * Two threads must not call the function for the same symbol table at the same time.
  *
@@ -696,7 +758,8 @@ relakit_status RELAKIT_CALL relakit_clear_relocate_add(
  * livepatch symbol error or:
  * RELAKIT_ERR_NOT_A_MODULE            `object` is the empty string;
  * RELAKIT_ERR_NO_SUCH_SECTION         sechdrs->symindex is 0, or is not less than
- *                                     sechdrs->section_count;
+ *                                     sechdrs->section_count, or section_count is
+ *                                     RELAKIT_SECTION_COUNT_UNKNOWN (error->limit is then 0);
  * RELAKIT_ERR_BAD_SECTION_NAME        the name of a section with SHF_RELA_LIVEPATCH, of any
  *                                     object, is outside shstrtab or does not end in it;
  * RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a section with SHF_RELA_LIVEPATCH, of any
@@ -705,19 +768,20 @@ relakit_status RELAKIT_CALL relakit_clear_relocate_add(
  * RELAKIT_ERR_TARGET_NOT_ALLOCATED    `object` is a module, and a target is not SHF_ALLOC;
  * RELAKIT_ERR_REL_SECTION             the type of a section is SHT_REL;
  * RELAKIT_ERR_NOT_RELOCATIONS         the type of a section is neither SHT_RELA nor SHT_REL;
- * RELAKIT_ERR_PARTIAL_ENTRY           the size of a section is not a multiple of 24;
+ * RELAKIT_ERR_PARTIAL_ENTRY           the size of a section or of the symbol table is not a
+ *                                     multiple of 24;
  * RELAKIT_ERR_TARGET_OUT_OF_RANGE     `object` is a module, and sh_info of a section is not the
  *                                     index of a section;
  * RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
  * RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
  * RELAKIT_ERR_TARGET_OVERLAPS         a target overlaps the section headers, the symbols, the
- *                                     names, the relocations or sechdrs->values; for a target with
- *                                     a writer, this check uses sh_addr, unless
- *                                     RELAKIT_WRITER_FOREIGN is set;
- * RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL, or a section would end after the end of
- *                                     the address space, or a section overlaps the symbols or
- *                                     sechdrs->values, so that it cannot be read while they are
- *                                     written;
+ *                                     names or the relocations; for a target with a writer, this
+ *                                     check uses sh_addr, unless RELAKIT_WRITER_FOREIGN is set;
+ * RELAKIT_ERR_TABLE_OVERLAPS          a section overlaps the symbols, so that it cannot be read
+ *                                     while they are written;
+ * RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL (with a writer, a target's may be);
+ * RELAKIT_ERR_ADDRESS_WRAPS           a section or a target would end after the end of the address
+ *                                     space, or has 2^63 bytes or more;
  * RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero.
  */
 relakit_status RELAKIT_CALL relakit_klp_apply(
@@ -732,7 +796,7 @@ relakit_status RELAKIT_CALL relakit_klp_apply(
  *
  * The function checks that each field still holds the value that relakit_klp_apply wrote. Sections
  * and entries are cleared from the last to the first. The arguments are those of
- * relakit_klp_apply; sechdrs->values may be NULL.
+ * relakit_klp_apply.
  *
  * The symbol table must still have the values that relakit_klp_apply wrote there. The table has
  * only one value for each symbol. If the sections of two objects use the same symbol, and
@@ -757,16 +821,23 @@ relakit_status RELAKIT_CALL relakit_klp_clear(
  */
 struct relakit_module;
 
+/** Stage of a module: a RELAKIT_STAGE_ number. It says which functions are allowed. */
+typedef uint32_t relakit_stage;
+
+/** The pointer is NULL, or not a state that relakit_module_init made. */
+#define RELAKIT_STAGE_NONE (0U)
 /** relakit_module_init has read and checked the file. */
-#define RELAKIT_STAGE_PARSED (1)
+#define RELAKIT_STAGE_PARSED (1U)
 /** relakit_module_assign has checked the section memory. */
-#define RELAKIT_STAGE_ASSIGNED (2)
+#define RELAKIT_STAGE_ASSIGNED (2U)
 /** The sections have their content. */
-#define RELAKIT_STAGE_FILLED (3)
+#define RELAKIT_STAGE_FILLED (3U)
 /** The early relocations are applied. The special sections may be read. */
-#define RELAKIT_STAGE_LOADED (4)
+#define RELAKIT_STAGE_LOADED (4U)
 /** The file is no longer needed. Patched objects can be loaded and unloaded. */
-#define RELAKIT_STAGE_LATE (5)
+#define RELAKIT_STAGE_LATE (5U)
+/** A call with this module is in progress: a callback runs. */
+#define RELAKIT_STAGE_BUSY (6U)
 
 /**
  * Upper limit of relakit_module_size() in bytes, in every version with this RELAKIT_ABI. Use it
@@ -775,6 +846,73 @@ struct relakit_module;
 #define RELAKIT_MODULE_SIZE (512U)
 /** Alignment of the state of a module, in bytes. */
 #define RELAKIT_MODULE_ALIGN (8U)
+
+/* -------------------------------------------------------------------------------------------------
+ * Level 3: the section memory of a module.
+ * ---------------------------------------------------------------------------------------------- */
+
+/** Flags of struct relakit_section_memory: RELAKIT_MEMORY_. */
+typedef uint32_t relakit_memory_flags;
+
+/**
+ * relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
+ */
+#define RELAKIT_MEMORY_PRESENT (0x1000U)
+/**
+ * relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
+ * `bytes` must be NULL.
+ */
+#define RELAKIT_MEMORY_WRITER (0x2000U)
+/**
+ * relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
+ * instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
+ */
+#define RELAKIT_MEMORY_SYMBOLS_AT (0x4000U)
+
+/** The memory of one section. All members are 0 if the section has none. */
+struct relakit_section_memory {
+    /** RELAKIT_MEMORY_PRESENT and other flags, or 0. */
+    relakit_memory_flags flags;
+    /** Must be 0. */
+    uint32_t reserved;
+    /** The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if `size` is 0. */
+    void *bytes;
+    /** Size in bytes. It must be the size of the section. */
+    uint64_t size;
+    /** Run-time address of the first byte. */
+    uint64_t address;
+    /** See RELAKIT_MEMORY_SYMBOLS_AT. Without this flag it must be 0. */
+    uint64_t symbols_at;
+};
+
+/**
+ * The memory of a module's sections.
+ *
+ * The caller must pass the same addresses and sizes in every call for a module.
+ * relakit_module_coming and relakit_module_going check this for the targets of their relocations;
+ * the other functions check only the sizes. A section may be plain memory in one call and use a
+ * writer in a later call, for example after its memory was made read-only. The caller must fill
+ * sections that use a writer.
+ *
+ * If the memory of a section overlaps the file, the state, the retained state, the array or
+ * another buffer of the call, the function returns RELAKIT_ERR_OVERLAP.
+ *
+ * The memory of two sections must not overlap. relakit does not check this, because a check needs
+ * time that is quadratic in the number of sections, or memory to sort them. The sections that
+ * relakit_module_layout places do not overlap.
+ */
+struct relakit_memory {
+    /** sizeof(struct relakit_memory). */
+    uint32_t struct_size;
+    /** Must be 0. */
+    uint32_t flags;
+    /** An array with one element for each section, by section index. */
+    const struct relakit_section_memory *sections;
+    /** Number of elements. Sections after the last element have no memory. */
+    size_t count;
+    /** Writer of the sections with RELAKIT_MEMORY_WRITER. May be NULL if there are none. */
+    const struct relakit_writer *writer;
+};
 
 /* -------------------------------------------------------------------------------------------------
  * Level 3: a whole module, from its file to the early pass.
@@ -823,7 +961,8 @@ size_t RELAKIT_CALL relakit_module_align(void);
  * RELAKIT_ERR_BAD_NAME_TABLE         the section name table is missing, is not a string table or
  *                                    does not end with NUL;
  * RELAKIT_ERR_BAD_SECTION_NAME       a section name is outside the section name table;
- * RELAKIT_ERR_NO_SYMBOL_TABLE        the file has no symbol table;
+ * RELAKIT_ERR_NO_SYMBOL_TABLE        profiles of Linux, Xen and FreeBSD: the file has no symbol
+ *                                    table;
  * RELAKIT_ERR_MANY_SYMBOL_TABLES     the file has several symbol tables;
  * RELAKIT_ERR_BAD_STRING_TABLE       the string table of the symbols is missing, or the profile
  *                                    does not accept it;
@@ -848,10 +987,10 @@ relakit_status RELAKIT_CALL relakit_module_init(
     struct relakit_error *error);
 
 /**
- * Returns the stage of a module, a RELAKIT_STAGE_ number, or RELAKIT_ERR_NOT_A_MODULE_STATE,
- * RELAKIT_ERR_BUSY, RELAKIT_ERR_NULL or RELAKIT_ERR_LENGTH. Every stage allows the call.
+ * Returns the stage of a module. If `module` is NULL or not a state, it is RELAKIT_STAGE_NONE. If a
+ * callback of a call with this module asks, it is RELAKIT_STAGE_BUSY.
  */
-relakit_status RELAKIT_CALL relakit_module_stage(struct relakit_module *module);
+relakit_stage RELAKIT_CALL relakit_module_stage(const struct relakit_module *module);
 
 /**
  * Checks the memory that the caller provides for the sections. It writes nothing to that memory
@@ -945,6 +1084,106 @@ relakit_status RELAKIT_CALL relakit_module_early(
     size_t count, const struct relakit_resolver *resolver, struct relakit_error *error);
 
 /* -------------------------------------------------------------------------------------------------
+ * Level 3: all sections of a module in one arena.
+ * ---------------------------------------------------------------------------------------------- */
+
+/** Code: executable sections. */
+#define RELAKIT_GROUP_TEXT (0U)
+/** Constants: sections that are neither executable nor writable. */
+#define RELAKIT_GROUP_RODATA (1U)
+/**
+ * Data that can be made read-only after the module's init function: .data..ro_after_init,
+ * __jump_table, and writable sections with SHF_RO_AFTER_INIT.
+ */
+#define RELAKIT_GROUP_RO_AFTER_INIT (2U)
+/** Other writable sections. */
+#define RELAKIT_GROUP_DATA (3U)
+/**
+ * Code that can be freed after the init function: executable sections whose names begin with
+ * ".init".
+ */
+#define RELAKIT_GROUP_INIT_TEXT (4U)
+/**
+ * Writable data that can be freed after the init function: writable sections whose names begin
+ * with ".init", and the template of the per-CPU data.
+ */
+#define RELAKIT_GROUP_INIT_DATA (5U)
+/**
+ * Constants that can be freed after the init function: other sections whose names begin with
+ * ".init".
+ */
+#define RELAKIT_GROUP_INIT_RODATA (6U)
+/** Number of groups. */
+#define RELAKIT_GROUP_COUNT (7U)
+
+/** A group of sections: a range of the arena that needs the same page protection. */
+struct relakit_group {
+    /** Offset of the first byte in the arena, a multiple of the page size. */
+    uint64_t offset;
+    /** Size in bytes, a multiple of the page size. 0 if the module has no byte in this group. */
+    uint64_t size;
+};
+
+/** The layout of a module in one arena. */
+struct relakit_layout {
+    /** sizeof(struct relakit_layout), set by the caller. */
+    uint32_t struct_size;
+    /** 0. */
+    uint32_t reserved;
+    /** Size of the arena in bytes, a multiple of the page size. At most 2^63 - 1. */
+    uint64_t size;
+    /** Alignment of the arena's run-time address: a power of two, at least the page size. */
+    uint64_t align;
+    /** The groups, by RELAKIT_GROUP_ number. Their offsets ascend. */
+    struct relakit_group groups[RELAKIT_GROUP_COUNT];
+};
+
+/**
+ * Computes where each section is if all sections are in one arena, and fills `sections` for struct
+ * relakit_memory.
+ *
+ * - First call: `sections` is NULL and `count` is 0. The function fills only *layout, and does not
+ *   use `arena` and `address`. The caller then allocates layout->size bytes.
+ * - Second call: `arena` has layout->size bytes, and `address` is its run-time address, a multiple
+ *   of layout->align. `sections` is an array of `count` elements, at least one for each section.
+ *   The function writes all elements. If `arena` is NULL and layout->size is not 0, all sections
+ *   are behind the writer of struct relakit_memory (RELAKIT_MEMORY_WRITER).
+ *
+ * `page_size` is a power of two. Each group begins at a multiple of it. 0 means that groups are not
+ * aligned to pages. Within a group, sections are in the order of the file, and each is aligned to
+ * its sh_addralign.
+ *
+ * The groups are those of Linux 6.4 and later (layout_sections, module_init_section). An executable
+ * section is code even if it is also writable. Sections that are not in memory while the module
+ * runs have no part of the arena; their elements are 0.
+ *
+ * Per-CPU data: the element of section relakit_module_info.per_cpu_section is the caller's matter,
+ * because the values of its symbols are offsets. After the second call, set
+ * RELAKIT_MEMORY_SYMBOLS_AT and `symbols_at`. With profiles that relocate the template (from
+ * RELAKIT_LINUX(6, 16) on), the template is in RELAKIT_GROUP_INIT_DATA. With older profiles of
+ * Linux it has no part of the arena: also set RELAKIT_MEMORY_PRESENT, `bytes`, `size` and
+ * `address`.
+ *
+ * The function writes nothing to the arena and does not change the stage. The time is linear in the
+ * number of sections.
+ *
+ * Stages: every stage before RELAKIT_STAGE_LATE.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_ERR_BAD_ALIGNMENT       sh_addralign of section error->section is not a power of two;
+ *                                 without a section, `page_size` is not;
+ * RELAKIT_ERR_LAYOUT_TOO_LARGE    the layout would have more than 2^63 - 1 bytes, or end after the
+ *                                 end of the address space;
+ * RELAKIT_ERR_ADDRESS_MISALIGNED  `address` is not a multiple of layout->align;
+ * RELAKIT_ERR_LENGTH              `count` is less than the number of sections, which is
+ *                                 error->limit.
+ */
+relakit_status RELAKIT_CALL relakit_module_layout(
+    struct relakit_module *module, void *arena, uint64_t address, uint64_t page_size,
+    struct relakit_section_memory *sections, size_t count, struct relakit_layout *layout,
+    struct relakit_error *error);
+
+/* -------------------------------------------------------------------------------------------------
  * Level 3: the late passes, and the state that is retained for them.
  * ---------------------------------------------------------------------------------------------- */
 
@@ -952,17 +1191,10 @@ relakit_status RELAKIT_CALL relakit_module_early(
  * Returns in *size the number of bytes that relakit_module_retain needs. Late sections are
  * livepatch sections for modules. The size is 0 if the module has none.
  *
- * `scratch` is a caller-provided buffer of `count` entries, at least one for each symbol. The call
- * overwrites it.
- *
- * Stages: every stage before RELAKIT_STAGE_LATE.
- *
- * Returns RELAKIT_OK or:
- * RELAKIT_ERR_VALUES_TOO_SHORT  `count` is less than the number of symbols.
+ * Stage: RELAKIT_STAGE_LOADED.
  */
 relakit_status RELAKIT_CALL relakit_module_retained_size(
-    struct relakit_module *module, uint64_t *scratch, size_t count, size_t *size,
-    struct relakit_error *error);
+    struct relakit_module *module, size_t *size, struct relakit_error *error);
 
 /**
  * Copies everything that the late passes need into `retained`. After that the caller may free the
@@ -989,14 +1221,17 @@ relakit_status RELAKIT_CALL relakit_module_retain(
     struct relakit_module *module, const struct relakit_memory *memory, uint64_t *scratch,
     size_t count, void *retained, size_t retained_size, struct relakit_error *error);
 
+/** Size of a buffer for the name of a patched object, with its NUL. */
+#define RELAKIT_OBJECT_NAME_SIZE (56U)
+
 /**
- * Returns the patched object of a late section.
+ * Copies the name of the patched object of a late section to `object`.
  *
  * `late_index` counts the late sections from 0. Sections with a malformed name have no object and
- * are not counted. *object points to the name in the retained state. The name has *object_len
- * bytes and does not end with NUL. For relakit_module_coming, copy it and add a NUL. *live is 1 if
- * the object's relocations are applied, otherwise 0. An object with several sections is returned
- * several times.
+ * are not counted. `object` is a buffer of RELAKIT_OBJECT_NAME_SIZE bytes. The name ends with NUL,
+ * so that relakit_module_coming and relakit_module_going take it. *live is 1 if the object's
+ * relocations are applied, otherwise 0; `live` may be NULL. An object with several sections is
+ * returned several times.
  *
  * Stage: RELAKIT_STAGE_LATE. The time is logarithmic in the number of late sections.
  *
@@ -1004,8 +1239,8 @@ relakit_status RELAKIT_CALL relakit_module_retain(
  * RELAKIT_NOT_FOUND  `late_index` is not less than the number of such sections.
  */
 relakit_status RELAKIT_CALL relakit_module_object(
-    struct relakit_module *module, uint32_t late_index, const char **object, size_t *object_len,
-    uint32_t *live, struct relakit_error *error);
+    struct relakit_module *module, uint32_t late_index, char *object, uint32_t *live,
+    struct relakit_error *error);
 
 /**
  * Applies the late relocations for a patched object, or changes nothing. Call it when that object
@@ -1078,6 +1313,41 @@ relakit_status RELAKIT_CALL relakit_module_going(
     uint32_t *section_total, struct relakit_error *error);
 
 /* -------------------------------------------------------------------------------------------------
+ * An error as one line of text.
+ * ---------------------------------------------------------------------------------------------- */
+
+/**
+ * Writes an error as one line of English text, for a log. For example:
+ *
+ * value does not fit its field: section 43 (.rela.text), entry 3, type R_X86_64_PC32, symbol 7
+ * (printk), offset 0x20, value 0xffffffff00000000, largest 0x7fffffff
+ *
+ * - `error` is the struct that a function of this header has filled in. Its status may be any
+ *   number. If `error` is NULL, the text is empty.
+ * - `module` is the module whose function returned the error, or NULL. The text has the names of
+ *   sections and symbols that it knows: until relakit_module_retain those of the file, and
+ *   afterwards those of the symbols that the late passes use. Without a module, during a callback
+ *   of a function that uses the module, or if `module` is not the state of a module, the text has
+ *   only numbers.
+ * - `buffer` has `size` bytes. The text is cut if it does not fit, and always ends with NUL if
+ *   `size` is not 0. If `buffer` is NULL, nothing is written. If it overlaps the module's state,
+ *   its file or its retained state, the text has only numbers.
+ *
+ * All bytes of the text are printable ASCII. In a name, other bytes, a backslash and a parenthesis
+ * are written as \xNN. The first 128 bytes of a name are written, and "..." if it is longer. The
+ * numbers of sections, entries and symbols and the results of callbacks are decimal. Other numbers
+ * from 10 on are hexadecimal with 0x. linux_errno is not written. The text may change in later
+ * versions.
+ *
+ * The time is linear in the number of symbols of the module that late passes use, and at most 2048
+ * bytes are written. The function may be called in a callback.
+ *
+ * Returns the length of the whole text in bytes without the NUL, also if it is cut: at most 2047.
+ */
+size_t RELAKIT_CALL relakit_error_format(
+    const struct relakit_error *error, struct relakit_module *module, char *buffer, size_t size);
+
+/* -------------------------------------------------------------------------------------------------
  * Level 3: descriptions of a module, its sections and its symbols.
  * ---------------------------------------------------------------------------------------------- */
 
@@ -1092,7 +1362,7 @@ struct relakit_module_info {
      * entries.
      */
     uint32_t symbol_count;
-    /** Section index of the symbol table. */
+    /** Section index of the symbol table. 0 if the module has none. */
     uint32_t symbols_section;
     /**
      * Section index of the per-CPU section. 0 if the module has none, or if the profile does not
@@ -1110,6 +1380,9 @@ struct relakit_module_info {
  */
 relakit_status RELAKIT_CALL relakit_module_describe(
     struct relakit_module *module, struct relakit_module_info *info, struct relakit_error *error);
+
+/** Class of a section: when its relocations are applied. A RELAKIT_CLASS_ number. */
+typedef uint32_t relakit_section_class;
 
 /** The section holds no relocations. */
 #define RELAKIT_CLASS_NOT_RELOCATION (0U)
@@ -1138,6 +1411,9 @@ relakit_status RELAKIT_CALL relakit_module_describe(
  */
 #define RELAKIT_CLASS_MALFORMED (6U)
 
+/** Flags of struct relakit_section: RELAKIT_SECTION_. */
+typedef uint32_t relakit_section_flags;
+
 /**
  * relakit_section.flags: the section is in memory while the module runs. It is SHF_ALLOC, and the
  * loader of the profile loads it. Linux does not load .modinfo, for example.
@@ -1161,11 +1437,11 @@ struct relakit_section {
     /** sizeof(struct relakit_section), set by the caller. */
     uint32_t struct_size;
     /** RELAKIT_SECTION_IN_MEMORY and other flags, or 0. */
-    uint32_t flags;
+    relakit_section_flags flags;
     /** sh_type. */
     uint32_t sh_type;
     /** A RELAKIT_CLASS_ number. */
-    uint32_t section_class;
+    relakit_section_class section_class;
     /**
      * For relocations, the section index of the target: sh_info, which may be invalid for
      * RELAKIT_CLASS_SKIPPED and RELAKIT_CLASS_MALFORMED. Otherwise 0.
@@ -1221,8 +1497,8 @@ struct relakit_symbol {
     uint32_t st_shndx;
     /** st_info: binding in the upper four bits, type in the lower four. */
     uint32_t st_info;
-    /** 0. */
-    uint32_t reserved;
+    /** Index of the symbol in the symbol table. */
+    uint32_t index;
     /** Name of the symbol, ended by NUL. */
     const char *name;
     /**
@@ -1252,6 +1528,27 @@ struct relakit_symbol {
 relakit_status RELAKIT_CALL relakit_module_symbol(
     struct relakit_module *module, uint32_t symbol_index, struct relakit_symbol *symbol,
     struct relakit_error *error);
+
+/**
+ * Fills *symbol with the description of the symbol `name`: the first global or weak symbol of this
+ * name that the module defines, or else the first local one. Its value is at symbol->index in the
+ * values array of relakit_module_early.
+ *
+ * `name` ends with NUL. A name of more than 4096 bytes is not found. Symbols of the types
+ * STT_SECTION and STT_FILE, and common and livepatch symbols, do not count. The time is linear in
+ * the number of symbols.
+ *
+ * Stages: every stage before RELAKIT_STAGE_LATE.
+ *
+ * Returns RELAKIT_OK or:
+ * RELAKIT_NOT_FOUND  the module defines no symbol of this name.
+ */
+relakit_status RELAKIT_CALL relakit_module_find_symbol(
+    struct relakit_module *module, const char *name, struct relakit_symbol *symbol,
+    struct relakit_error *error);
+
+/** When Linux first reads a special section: a RELAKIT_READ_ number. */
+typedef uint32_t relakit_read_at;
 
 /**
  * Linux reads the section before relocation. A relocation that changes the section has no effect
@@ -1286,7 +1583,7 @@ struct relakit_special {
     /** sizeof(struct relakit_special), set by the caller. */
     uint32_t struct_size;
     /** When Linux first reads the section: a RELAKIT_READ_ number. */
-    uint32_t read_at;
+    relakit_read_at read_at;
     /** Size of each entry in bytes. 0 if it is not fixed. */
     uint32_t entry_size;
     /** 1 if Linux patches the instructions to which the entries point, otherwise 0. */
@@ -1674,6 +1971,11 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
 #define RELAKIT_OK (0)
 /** The requested item does not exist. This is a result, not an error. */
 #define RELAKIT_NOT_FOUND (1)
+/**
+ * Result of a callback that returns a symbol's value: relakit leaves out the entries with this
+ * symbol. No function of this header returns it.
+ */
+#define RELAKIT_SKIP (2)
 
 /**
  * A table, a section or a record ends after the end of the file.
@@ -1914,9 +2216,7 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
  */
 #define RELAKIT_ERR_FIELDS_NOT_ASCENDING (-46)
 /**
- * A section that is needed has no memory. For struct relakit_sechdrs: sh_addr is NULL, or the
- * section would end after the end of the address space, or a relocation table overlaps memory that
- * the call writes.
+ * A section that is needed has no memory. For struct relakit_sechdrs: sh_addr is NULL.
  * (value: sh_size)
  */
 #define RELAKIT_ERR_NOT_ASSIGNED (-47)
@@ -1982,7 +2282,8 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
  */
 #define RELAKIT_ERR_TARGET_IS_RELOCATIONS (-60)
 /**
- * The address of the section's last byte would be greater than 2^64 - 1.
+ * The address of the section's last byte would be greater than 2^64 - 1. For struct
+ * relakit_sechdrs also: the section has 2^63 bytes or more.
  * (value: address; limit: size)
  */
 #define RELAKIT_ERR_ADDRESS_WRAPS (-61)
@@ -2024,6 +2325,29 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
  * (value: the flags, including those of the profile)
  */
 #define RELAKIT_ERR_FLAGS_CONFLICT (-68)
+/**
+ * A relocation table overlaps memory that the call writes: the symbol table or a caller-provided
+ * buffer.
+ * (value: size of the table)
+ */
+#define RELAKIT_ERR_TABLE_OVERLAPS (-69)
+/**
+ * sh_addralign of a section is not a power of two. Without RELAKIT_ERROR_HAS_SECTION, the page size
+ * is not a power of two.
+ * (value: the alignment)
+ */
+#define RELAKIT_ERR_BAD_ALIGNMENT (-70)
+/**
+ * The sections in memory are together too large, or the layout would end after the end of the
+ * address space.
+ * (value: bytes needed, or UINT64_MAX if that is more than 64 bits; limit: largest size)
+ */
+#define RELAKIT_ERR_LAYOUT_TOO_LARGE (-71)
+/**
+ * The address for a layout is not a multiple of the alignment that the layout needs.
+ * (value: address; limit: alignment)
+ */
+#define RELAKIT_ERR_ADDRESS_MISALIGNED (-72)
 
 /**
  * A pointer that must not be NULL is NULL.

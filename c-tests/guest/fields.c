@@ -10,7 +10,7 @@ static Elf64_Rela table[ENTRIES];
 static size_t sizes[ENTRIES];
 static uint64_t wanted[ENTRIES];
 static const uint64_t values[2] = { 0, UINT64_C(0xffffffff91a2b3c4) };
-static const struct relakit_symbols symbols = { values, NULL, 2 };
+static const struct relakit_symbols symbols = { values, NULL, 2, NULL, NULL };
 static const struct relakit_options options = { .struct_size = sizeof options, .profile = RELAKIT_PROFILE_ELF };
 static const struct relakit_target in_guest = { .size = SIZE, .address = AT, .writer = &hooks };
 

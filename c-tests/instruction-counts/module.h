@@ -49,7 +49,7 @@ static const struct growth growths[GROWTHS] = {
     {"n relocations, 2 symbols in turn", 128, 1, 0, 2, 0},
     {"n symbols", 128, 1, 1, 0, 0},
     {"n relocations, n symbols", 128, 1, 0, 0, 0},
-    {"n sections, n symbols, long names", 8, 0, 1, 0, 1},
+    {"n sections, n symbols, long names", 16, 0, 1, 0, 1}, /* relakit_klp_apply stores 8 values */
 };
 
 /* The module that is built. */

@@ -6,27 +6,27 @@
 static const struct relakit_writer *given_writer;
 
 /* Level 2. */
-static relakit_status apply_section(void)
-{
-    return relakit_apply_relocate_add(headers, section_count, NULL, SYMTAB, symbol_count, RELA_(pairs - 1), given_writer,
-                                      NULL, fresh());
-}
-
-static relakit_status clear_section(void)
-{
-    return relakit_clear_relocate_add(headers, section_count, NULL, SYMTAB, symbol_count, RELA_(pairs - 1), given_writer,
-                                      NULL, fresh());
-}
-
 static struct relakit_sechdrs image(void)
 {
     struct relakit_sechdrs of = {.struct_size = sizeof of, .sechdrs = headers, .section_count = section_count,
-                               .symindex = SYMTAB, .symbol_count = symbol_count, .values = values};
+                               .symindex = SYMTAB};
     of.shstrtab = (const char *)file + headers[SHSTRTAB].sh_offset;
     of.shstrtab_size = headers[SHSTRTAB].sh_size;
     of.strtab = (const char *)file + headers[STRTAB].sh_offset;
     of.strtab_size = headers[STRTAB].sh_size;
     return of;
+}
+
+static relakit_status apply_section(void)
+{
+    struct relakit_sechdrs of = image();
+    return relakit_apply_relocate_add(&of, RELA_(pairs - 1), given_writer, NULL, fresh());
+}
+
+static relakit_status clear_section(void)
+{
+    struct relakit_sechdrs of = image();
+    return relakit_clear_relocate_add(&of, RELA_(pairs - 1), given_writer, NULL, fresh());
 }
 
 static relakit_status klp_apply(void)
@@ -47,7 +47,7 @@ static relakit_status no_object(void)
     object_at = UINT32_MAX;
     return object();
 }
-static relakit_status stage(void) { return relakit_module_stage(module); }
+static relakit_status stage(void) { return (relakit_status)relakit_module_stage(module); }
 
 /* What is wrong. */
 enum fault { NO_FAULT, LAST_ENTRY, LAST_NAME, EVERY_LATE, FIRST_FIELD, NOBODY, UNASSIGNED, SYNC, FAULTS };
@@ -96,8 +96,8 @@ static const struct row level2[] = {
     {"relakit_clear_relocate_add", clear_section, 0, apply_section, "o", "CLCLC", NO_FAULT, RELAKIT_OK},
     {"relakit_clear_relocate_add", clear_section, 0, apply_section, "o", "-L-L-", FIRST_FIELD, RELAKIT_ERR_TARGET_MISMATCH},
     {"relakit_clear_relocate_add", clear_section, 0, apply_section, "o", "-L---", SYNC, RELAKIT_ERR_SYNC},
-    {"relakit_klp_apply", klp_apply, 0, NULL, "el", "LLLLL", NO_FAULT, RELAKIT_OK},
-    {"relakit_klp_apply", klp_apply, 0, NULL, "x", "LCL-L", NO_FAULT, RELAKIT_OK},
+    {"relakit_klp_apply", klp_apply, 0, NULL, "el", "LLCLL", NO_FAULT, RELAKIT_OK},
+    {"relakit_klp_apply", klp_apply, 0, NULL, "x", "LCC-L", NO_FAULT, RELAKIT_OK},
     {"relakit_klp_apply", klp_apply, 0, NULL, "el", "LL-LL", LAST_ENTRY, RELAKIT_ERR_UNKNOWN_TYPE},
     {"relakit_klp_apply", klp_apply, 0, NULL, "lx", "L---L", LAST_NAME, RELAKIT_ERR_BAD_KLP_SECTION_NAME},
     {"relakit_klp_apply", klp_apply, 0, NULL, "el", "LL--L", SYNC, RELAKIT_ERR_SYNC},
@@ -120,9 +120,10 @@ static const struct row level3[] = {
     {"relakit_module_early", early, FILLED, NULL, "o", "--LLL", NOBODY, RELAKIT_ERR_UNKNOWN_SYMBOL},
     {"relakit_module_early", early, FILLED, NULL, "oe", "LL-LL", UNASSIGNED, RELAKIT_OK},
     {"relakit_module_early", early, FILLED, NULL, "oe", "LL--L", SYNC, RELAKIT_ERR_SYNC},
-    {"relakit_module_retained_size", retained_size, LOADED, NULL, "oe", "LCL-L", NO_FAULT, RELAKIT_OK},
-    {"relakit_module_retained_size", retained_size, LOADED, NULL, "lx", "LL-LL", NO_FAULT, RELAKIT_OK},
-    {"relakit_module_retained_size", retained_size, LOADED, NULL, "l", "L---L", EVERY_LATE, RELAKIT_OK},
+    {"relakit_module_early", early, FILLED, NULL, "l", "L---L", EVERY_LATE, RELAKIT_OK},
+    {"relakit_module_retained_size", retained_size, LOADED, NULL, "oelx", "C-C-C", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_layout", layout, LOADED, NULL, "oelx", "LCC-L", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_find_symbol", find_symbol, LOADED, NULL, "oelx", "L-L--", NO_FAULT, RELAKIT_NOT_FOUND},
     {"relakit_module_retain", keep, SIZED, NULL, "lx", "LL-LL", NO_FAULT, RELAKIT_OK},
     {"relakit_module_retain", keep, SIZED, NULL, "l", "L---L", EVERY_LATE, RELAKIT_OK},
     {"relakit_module_coming", coming, KEPT, NULL, "l", "LLCLL", NO_FAULT, RELAKIT_OK},

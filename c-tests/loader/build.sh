@@ -27,7 +27,7 @@ program() {
 
 # The example loaders, without main.c.
 # shellcheck disable=SC2034
-loader_sources=("$loader"/{level1,level2,livepatch2,level3,livepatch3,memory,object,host,report}.c)
+loader_sources=("$loader"/{level1,level2,level3,memory,object,host,report}.c)
 
 # module MODEL OUTPUT INPUT: compiled like a kernel's module, without position independence and without a runtime.
 # shellcheck disable=SC2086

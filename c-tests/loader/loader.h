@@ -12,12 +12,15 @@
 struct memory {
     unsigned char *bytes;
     size_t used[2]; /* of the code, of the data */
+    struct relakit_group code[2]; /* what memory_seal seals: the first half, or what memory_code says */
 };
 
 int memory_map(struct memory *memory);
 /* So many bytes for a section with these sh_flags; NULL when there is no room. They are zeros. */
 unsigned char *memory_take(struct memory *memory, uint64_t sh_flags, uint64_t size, uint64_t align);
 size_t memory_size(void);
+/* The code is in the two groups of text. */
+void memory_code(struct memory *memory, const struct relakit_group *groups);
 int memory_seal(const struct memory *memory); /* the code can be executed, and no longer be written */
 int memory_open(const struct memory *memory); /* the other way round */
 void memory_unmap(struct memory *memory);
@@ -104,35 +107,29 @@ relakit_status level1_relocate(struct level1 *loader, struct relakit_error *erro
 
 /* --- level2.c: a loader like Linux's, whose section headers and symbols hold addresses. --- */
 
-extern const struct relakit_options level2_options;
-
 struct level2 {
     struct module module;
-    struct object object; /* sh_addr: where the section is; st_value: what the symbol is worth */
+    struct object object; /* sh_addr: where the section is; st_value: the symbol's value */
+    struct relakit_sechdrs sechdrs; /* leads to the object's tables; the same for every call */
     struct memory memory;
-    uint64_t *values; /* of livepatch2.c: what relakit_klp_apply works in */
 };
 
-/* Loads the object in `file`, which must stay as long as the module; or changes nothing and says why. */
+/*
+ * Loads the object in `file`, which must stay as long as the module; or changes nothing and says why. The object may be a
+ * livepatch.
+ */
 relakit_status level2_load(struct level2 *loader, const char *name, unsigned char *file, size_t size,
                            struct relakit_error *error);
 void level2_unload(struct level2 *loader);
 
+/* The module is a livepatch, and a module that it patches is loaded or unloaded. */
+relakit_status level2_coming(struct level2 *loader, const char *object, uint32_t *sections,
+                             struct relakit_error *error);
+relakit_status level2_going(struct level2 *loader, const char *object, uint32_t *sections, struct relakit_error *error);
+
 /* The two halves of level2_load: all but the relocations, and these, all of them or none. */
 relakit_status level2_place(struct level2 *loader, unsigned char *file, size_t size, struct relakit_error *error);
 relakit_status level2_relocate(struct level2 *loader, struct relakit_error *error);
-/* Takes the second one back. */
-void level2_unrelocate(struct level2 *loader);
-
-/* livepatch2.c: the same with livepatch sections, and a module that comes and goes. */
-relakit_status livepatch2_load(struct level2 *loader, const char *name, unsigned char *file, size_t size,
-                               struct relakit_error *error);
-relakit_status livepatch2_coming(struct level2 *loader, const char *object, uint32_t *sections,
-                                 struct relakit_error *error);
-relakit_status livepatch2_going(struct level2 *loader, const char *object, uint32_t *sections,
-                                struct relakit_error *error);
-/* The second half of livepatch2_load. */
-relakit_status livepatch2_early(struct level2 *loader, struct relakit_error *error);
 
 /* --- level3.c: relakit reads the file, and takes the module through its whole life. --- */
 
@@ -142,33 +139,31 @@ struct level3 {
     struct relakit_module *module_state;
     struct module module;
     struct memory memory;
-    struct relakit_section_memory *places;
-    struct relakit_memory map; /* leads to the places; the same for every call */
+    struct relakit_layout layout;
+    struct relakit_section_memory *sections; /* in memory.bytes */
+    struct relakit_memory section_memory;    /* leads to `sections`; the same for every call */
     struct relakit_writer writer;
     uint64_t *values;
     size_t value_count;
-    void *kept; /* of livepatch3.c */
+    void *retained; /* the late passes need it, and neither the file nor `values` */
 };
 
-/* Loads the object in `file`, which must stay as long as the module; or changes nothing and says why. */
+/*
+ * Loads the object in `file`, or changes nothing and says why. The object may be a livepatch. The file must stay as long as
+ * the module only because module.defined has names of it.
+ */
 relakit_status level3_load(struct level3 *loader, const char *name, const void *file, size_t size,
                            struct relakit_error *error);
 void level3_unload(struct level3 *loader);
 
-/* Two halves of level3_load: all but the relocations, and these. With a writer the code is behind it. */
-relakit_status level3_place(struct level3 *loader, const void *file, size_t size, int with_writer,
-                            struct relakit_error *error);
-relakit_status level3_relocate(struct level3 *loader, struct relakit_error *error);
-relakit_status level3_names(struct level3 *loader, struct relakit_error *error);
+/* The module is a livepatch, and a module that it patches is loaded or unloaded. */
+relakit_status level3_coming(struct level3 *loader, const char *object, uint32_t *sections,
+                             struct relakit_error *error);
+relakit_status level3_going(struct level3 *loader, const char *object, uint32_t *sections, struct relakit_error *error);
 
-/* livepatch3.c: the same with livepatch sections, and a module that comes and goes. */
-relakit_status livepatch3_load(struct level3 *loader, const char *name, const void *file, size_t size,
-                               struct relakit_error *error);
-relakit_status livepatch3_coming(struct level3 *loader, const char *object, uint32_t *sections,
-                                 struct relakit_error *error);
-relakit_status livepatch3_going(struct level3 *loader, const char *object, uint32_t *sections,
-                                struct relakit_error *error);
-/* Part of livepatch3_load: puts aside what comings need. */
-relakit_status livepatch3_keep(struct level3 *loader, struct relakit_error *error);
+/* The parts of level3_load: memory and content; the early relocations; what the late passes need. */
+relakit_status level3_place(struct level3 *loader, const void *file, size_t size, struct relakit_error *error);
+relakit_status level3_relocate(struct level3 *loader, struct relakit_error *error);
+relakit_status level3_retain(struct level3 *loader, struct relakit_error *error);
 
 #endif

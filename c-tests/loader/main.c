@@ -75,20 +75,20 @@ struct patch {
 
 static relakit_status patch_load(struct patch *patch, unsigned char *file, size_t size, struct relakit_error *error)
 {
-    return patch->level == 2 ? livepatch2_load(&patch->two, "patch", file, size, error)
-                             : livepatch3_load(&patch->three, "patch", file, size, error);
+    return patch->level == 2 ? level2_load(&patch->two, "patch", file, size, error)
+                             : level3_load(&patch->three, "patch", file, size, error);
 }
 
 static relakit_status patch_coming(struct patch *patch, uint32_t *sections, struct relakit_error *error)
 {
-    return patch->level == 2 ? livepatch2_coming(&patch->two, "target", sections, error)
-                             : livepatch3_coming(&patch->three, "target", sections, error);
+    return patch->level == 2 ? level2_coming(&patch->two, "target", sections, error)
+                             : level3_coming(&patch->three, "target", sections, error);
 }
 
 static relakit_status patch_going(struct patch *patch, uint32_t *sections, struct relakit_error *error)
 {
-    return patch->level == 2 ? livepatch2_going(&patch->two, "target", sections, error)
-                             : livepatch3_going(&patch->three, "target", sections, error);
+    return patch->level == 2 ? level2_going(&patch->two, "target", sections, error)
+                             : level3_going(&patch->three, "target", sections, error);
 }
 
 /* The target has been loaded, wherever: it comes, is used, and goes. `module` is the patch. */

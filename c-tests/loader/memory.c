@@ -31,6 +31,7 @@ int memory_map(struct memory *memory)
         if (got == want) {
             next += STEP;
             memory->bytes = (unsigned char *)got;
+            memory->code[0].size = PART;
             return 0;
         }
         munmap(got, 2 * PART);
@@ -59,14 +60,30 @@ size_t memory_size(void)
     return 2 * PART;
 }
 
+void memory_code(struct memory *memory, const struct relakit_group *groups)
+{
+    memory->code[0] = groups[RELAKIT_GROUP_TEXT];
+    memory->code[1] = groups[RELAKIT_GROUP_INIT_TEXT];
+}
+
+static int protect(const struct memory *memory, int protection)
+{
+    int failed = 0;
+
+    for (int i = 0; i < 2 && !failed; i++)
+        if (memory->code[i].size)
+            failed = mprotect(memory->bytes + memory->code[i].offset, memory->code[i].size, protection);
+    return failed;
+}
+
 int memory_seal(const struct memory *memory)
 {
-    return mprotect(memory->bytes, PART, PROT_READ | PROT_EXEC);
+    return protect(memory, PROT_READ | PROT_EXEC);
 }
 
 int memory_open(const struct memory *memory)
 {
-    return mprotect(memory->bytes, PART, PROT_READ | PROT_WRITE);
+    return protect(memory, PROT_READ | PROT_WRITE);
 }
 
 void memory_unmap(struct memory *memory)

@@ -104,7 +104,7 @@ void level_one()
     relakit_writer writer = writer_of(text);
     const std::vector<std::uint64_t> values = {0, 0x20000};
     const Elf64_Rela table[] = {rela(8, 1, R_X86_64_PC32, -4), rela(16, 1, R_X86_64_64, 0)};
-    relakit_symbols symbols = {values.data(), nullptr, values.size()};
+    relakit_symbols symbols = {values.data(), nullptr, values.size(), nullptr, nullptr};
     relakit_target target = {nullptr, text.bytes.size(), text.address, &writer};
     relakit_options options = sized<relakit_options>();
     options.profile = RELAKIT_LINUX(6, 12);
@@ -124,7 +124,6 @@ void level_two()
     alignas(8) unsigned char text[16] = {};
     Elf64_Rela table[] = {rela(0, 1, R_X86_64_64, 1)};
     Elf64_Sym symtab[2] = {};
-    std::uint64_t values[2];
     const char shstrtab[] = "\0.klp.rela.obj.t", strtab[] = "\0.klp.sym.obj.f,1";
     Symbols symbols;
     relakit_resolver resolver = resolver_of(symbols);
@@ -140,21 +139,19 @@ void level_two()
     image.sechdrs = headers;
     image.section_count = 5;
     image.symindex = 3;
-    image.symbol_count = 2;
     image.shstrtab = shstrtab;
     image.shstrtab_size = sizeof shstrtab;
     image.strtab = strtab;
     image.strtab_size = sizeof strtab;
-    image.values = values;
     ACCEPTS(relakit_klp_apply(&image, "obj", &resolver, nullptr, nullptr, &sections, fresh()));
     EQ(sections, 1);
     CHECK(symbols.asked == "obj:f;");
     EQ(load(text, 8), 0x5001);
-    image.values = nullptr;
     ACCEPTS(relakit_klp_clear(&image, "obj", nullptr, nullptr, nullptr, fresh()));
-    ACCEPTS(relakit_apply_relocate_add(headers, 5, nullptr, 3, 2, 2, nullptr, nullptr, fresh()));
+    ACCEPTS(relakit_apply_relocate_add(&image, 2, nullptr, nullptr, fresh()));
     EQ(load(text, 8), 0x5001);
-    ACCEPTS(relakit_clear_relocate_add(headers, 5, nullptr, 3, 2, 2, nullptr, nullptr, fresh()));
+    image.section_count = RELAKIT_SECTION_COUNT_UNKNOWN;
+    ACCEPTS(relakit_clear_relocate_add(&image, 2, nullptr, nullptr, fresh()));
     EQ(load(text, 8), 0);
 }
 
@@ -209,7 +206,7 @@ void level_three()
     EQ(load(&text.bytes[4], 8), 0x4002);
     EQ(values[1], 0x4000);
     std::size_t size = 1;
-    ACCEPTS(relakit_module_retained_size(module, values.data(), values.size(), &size, fresh()));
+    ACCEPTS(relakit_module_retained_size(module, &size, fresh()));
     EQ(size, 0);
     ACCEPTS(relakit_module_retain(module, &memory, values.data(), values.size(), nullptr, 0, fresh()));
     file.reset();

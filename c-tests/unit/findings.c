@@ -192,6 +192,13 @@ static void wrong_calls_are_refused_and_report_nothing(void)
         REFUSES(RELAKIT_ERR_PROFILE, kernels[i], of_section(LATE1, kernels[i]));
         EQ(found_count, 0);
     }
+    for (size_t i = 0; i < FAMILY_NUMBERS; i++) {
+        if (family_numbers[i].family == PROFILES)
+            continue;
+        REFUSES(RELAKIT_ERR_PROFILE, family_numbers[i].number, of_file(family_numbers[i].number));
+        REFUSES(RELAKIT_ERR_PROFILE, family_numbers[i].number, of_section(LATE1, family_numbers[i].number));
+    }
+    EQ(found_count, 0);
     REFUSES(RELAKIT_ERR_NO_SUCH_SECTION, SECTIONS, of_section(SECTIONS, 0));
     EQ(fault.limit, SECTIONS);
     REFUSES(RELAKIT_ERR_NO_SUCH_SECTION, UINT32_MAX, of_section(UINT32_MAX, 0));

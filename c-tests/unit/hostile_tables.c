@@ -35,10 +35,9 @@ static void change_the_tables(void)
         tables[i / 2][i % 2] = rela(lie_offset, lie_symbol, lie_type, (int64_t)i % 6);
 }
 
-/* A pass may change the buffer for values, and relakit_klp_apply the values in the symbol table. */
+/* relakit_klp_apply may change the values in the symbol table. */
 static void nothing_else_has_changed(void)
 {
-    memcpy(before.values, w.values, sizeof w.values);
     for (int i = F; i <= G; i++)
         before.symbols[i].st_value = w.symbols[i].st_value;
     SAME(&w, &before, sizeof w);

@@ -36,7 +36,7 @@ LAYOUT(64, AT(status, 0) AT(linux_errno, 4) AT(has, 8) AT(section, 12) AT(symbol
 #undef STRUCT
 
 #define STRUCT struct relakit_symbols
-LAYOUT(24, AT(values, 0) AT(symtab, 8) AT(count, 16));
+LAYOUT(40, AT(values, 0) AT(symtab, 8) AT(count, 16) AT(value, 24) AT(ctx, 32));
 #undef STRUCT
 
 #define STRUCT struct relakit_writer
@@ -61,9 +61,16 @@ LAYOUT(32, AT(struct_size, 0) AT(flags, 4) AT(sections, 8) AT(count, 16) AT(writ
 #undef STRUCT
 
 #define STRUCT struct relakit_sechdrs
-LAYOUT(72, AT(struct_size, 0) AT(flags, 4) AT(sechdrs, 8) AT(section_count, 16) AT(symindex, 20)
-       AT(symbol_count, 24) AT(reserved, 28) AT(shstrtab, 32) AT(shstrtab_size, 40) AT(strtab, 48)
-       AT(strtab_size, 56) AT(values, 64));
+LAYOUT(56, AT(struct_size, 0) AT(flags, 4) AT(sechdrs, 8) AT(section_count, 16) AT(symindex, 20)
+       AT(shstrtab, 24) AT(shstrtab_size, 32) AT(strtab, 40) AT(strtab_size, 48));
+#undef STRUCT
+
+#define STRUCT struct relakit_group
+LAYOUT(16, AT(offset, 0) AT(size, 8));
+#undef STRUCT
+
+#define STRUCT struct relakit_layout
+LAYOUT(136, AT(struct_size, 0) AT(reserved, 4) AT(size, 8) AT(align, 16) AT(groups, 24));
 #undef STRUCT
 
 #define STRUCT struct relakit_module_info
@@ -78,7 +85,7 @@ LAYOUT(104, AT(struct_size, 0) AT(flags, 4) AT(sh_type, 8) AT(section_class, 12)
 #undef STRUCT
 
 #define STRUCT struct relakit_symbol
-LAYOUT(48, AT(struct_size, 0) AT(st_shndx, 4) AT(st_info, 8) AT(reserved, 12) AT(name, 16)
+LAYOUT(48, AT(struct_size, 0) AT(st_shndx, 4) AT(st_info, 8) AT(index, 12) AT(name, 16)
        AT(name_len, 24) AT(st_value, 32) AT(st_size, 40));
 #undef STRUCT
 
@@ -116,16 +123,22 @@ ALWAYS((relakit_status)-1 < 0);
 ALWAYS(RELAKIT_OPT_TRUNCATE_PC32 == 1 && RELAKIT_OPT_ALLOW_NONZERO == 2);
 ALWAYS(RELAKIT_OPT_REPORT_NONZERO_FIRST == 4 && RELAKIT_OPT_EXTRA_TYPES == 8 && RELAKIT_OPT_ALLOW_ZERO_SYMBOLS == 16);
 ALWAYS(RELAKIT_OPT_ADD_TO_FIELD == 32);
-ALWAYS(RELAKIT_WRITER_FOREIGN == 1 && RELAKIT_UNASSIGNED == 0x5ec7100000000000);
-ALWAYS(RELAKIT_PROFILE_DEFAULT == 0 && RELAKIT_PROFILE_ELF == 1 && RELAKIT_PROFILE_XEN == 2);
-ALWAYS(RELAKIT_PROFILE_GRUB == 3 && RELAKIT_PROFILE_FREEBSD == 4 && RELAKIT_PROFILE_KEXEC == 5);
+ALWAYS(RELAKIT_WRITER_FOREIGN == 0x100 && RELAKIT_UNASSIGNED == 0x5ec7100000000000);
+ALWAYS(RELAKIT_PROFILE_DEFAULT == 0 && RELAKIT_PROFILE_ELF == 0x80000001 && RELAKIT_PROFILE_XEN == 0x80000002);
+ALWAYS(RELAKIT_PROFILE_GRUB == 0x80000003 && RELAKIT_PROFILE_FREEBSD == 0x80000004);
+ALWAYS(RELAKIT_PROFILE_KEXEC == 0x80000005);
 ALWAYS(RELAKIT_LINUX(5, 8) == 0x50008 && RELAKIT_LINUX(6, 12) == 0x6000c);
 ALWAYS(RELAKIT_LINUX(65535, 65535) == 0xffffffff);
 ALWAYS(RELAKIT_SHF_RELA_LIVEPATCH == 0x100000 && RELAKIT_SHN_LIVEPATCH == 0xff20);
 ALWAYS(RELAKIT_ERROR_HAS_SECTION == 1 && RELAKIT_ERROR_HAS_ENTRY == 2);
 ALWAYS(RELAKIT_ERROR_HAS_SYMBOL == 4 && RELAKIT_ERROR_HAS_TYPE == 8);
-ALWAYS(RELAKIT_MEMORY_PRESENT == 1 && RELAKIT_MEMORY_WRITER == 2 && RELAKIT_MEMORY_SYMBOLS_AT == 4);
+ALWAYS(RELAKIT_MEMORY_PRESENT == 0x1000 && RELAKIT_MEMORY_WRITER == 0x2000 && RELAKIT_MEMORY_SYMBOLS_AT == 0x4000);
 ALWAYS(RELAKIT_ABI == 1);
+ALWAYS(RELAKIT_STAGE_NONE == 0 && RELAKIT_STAGE_BUSY == 6);
+ALWAYS(sizeof(relakit_stage) == 4 && (relakit_stage)-1 > 0);
+ALWAYS(RELAKIT_GROUP_TEXT == 0 && RELAKIT_GROUP_RODATA == 1 && RELAKIT_GROUP_RO_AFTER_INIT == 2);
+ALWAYS(RELAKIT_GROUP_DATA == 3 && RELAKIT_GROUP_INIT_TEXT == 4 && RELAKIT_GROUP_INIT_DATA == 5);
+ALWAYS(RELAKIT_GROUP_INIT_RODATA == 6 && RELAKIT_GROUP_COUNT == 7 && RELAKIT_OBJECT_NAME_SIZE == 56);
 ALWAYS(RELAKIT_STAGE_PARSED == 1 && RELAKIT_STAGE_ASSIGNED == 2);
 ALWAYS(RELAKIT_STAGE_FILLED == 3 && RELAKIT_STAGE_LOADED == 4 && RELAKIT_STAGE_LATE == 5);
 ALWAYS(RELAKIT_MODULE_SIZE == 512 && RELAKIT_MODULE_ALIGN == 8);

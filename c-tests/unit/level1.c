@@ -17,7 +17,7 @@ static pass *const passes[] = {relakit_dry_run, relakit_apply, relakit_clear};
 enum { CHECK_, APPLY, CLEAR, PASSES };
 
 static const uint64_t values[3] = {0, 0x1122334455667788, 0x7654321};
-static const struct relakit_symbols symbols = {values, NULL, 3};
+static const struct relakit_symbols symbols = {values, NULL, 3, NULL, NULL};
 static const unsigned char zeros[ROOM];
 
 static relakit_status run(int which, const void *table, size_t size, void *bytes, uint32_t flags, uint32_t profile)
@@ -55,7 +55,7 @@ static void every_type_writes_its_field(void)
         Elf64_Rela entry = rela(AT, 2, type, VALUE - (int64_t)values[2] + place);
         Elf64_Sym symtab[3];
         unsigned char bytes[ROOM] = {0}, want[ROOM] = {0};
-        const struct relakit_symbols from_symtab = {NULL, symtab, 3};
+        const struct relakit_symbols from_symtab = {NULL, symtab, 3, NULL, NULL};
         const struct relakit_symbols *source = i & 1 ? &from_symtab : &symbols;
         const struct relakit_target target = {bytes, ROOM, ADDRESS, NULL};
         const struct relakit_options options = {sizeof options, flags, 0, 0};
@@ -204,7 +204,7 @@ static void values_are_added_to_fields_if_that_is_asked_for(void)
         size_t size = rows[row].type == R_X86_64_64 ? 8 : 4;
         unsigned char bytes[16] = {0}, before[16];
         Elf64_Rela two[2];
-        struct relakit_symbols symbols = {values, NULL, 2};
+        struct relakit_symbols symbols = {values, NULL, 2, NULL, NULL};
         struct relakit_target target = {bytes, sizeof bytes, 0x1000, NULL};
         struct relakit_options options = {sizeof options, flags, 0, 0};
         two[0] = rela(8, 0, R_X86_64_64, 5);
@@ -239,7 +239,7 @@ static void a_symbol_that_the_loader_has_not_resolved(void)
     const struct relakit_options allow = {sizeof allow, RELAKIT_OPT_ALLOW_ZERO_SYMBOLS, 0, 0};
     unsigned char bytes[ROOM] = {0};
     Elf64_Sym symtab[2];
-    const struct relakit_symbols from_symtab = {NULL, symtab, 2};
+    const struct relakit_symbols from_symtab = {NULL, symtab, 2, NULL, NULL};
     const struct relakit_target target = {bytes, ROOM, ADDRESS, NULL};
     memset(symtab, 0, sizeof symtab);
     symtab[1].st_info = STB_GLOBAL << 4;
@@ -257,7 +257,7 @@ static void a_symbol_that_the_loader_has_not_resolved(void)
 
 static void empty_tables_and_empty_targets(void)
 {
-    const struct relakit_symbols none = {NULL, NULL, 0};
+    const struct relakit_symbols none = {NULL, NULL, 0, NULL, NULL};
     const struct relakit_target empty = {NULL, 0, 0, NULL};
     Elf64_Rela entry = rela(UINT64_MAX, 0, R_X86_64_NONE, 7);
     for (int which = 0; which < PASSES; which++) {
@@ -282,7 +282,7 @@ static void tables_and_symbols_need_no_alignment(void)
     for (size_t off = 0; off < 8; off++) {
         unsigned char bytes[ROOM + 8] = {0};
         const struct relakit_target target = {bytes + off, ROOM, ADDRESS, NULL};
-        const struct relakit_symbols from_symtab = {NULL, raw + sizeof table + off, 3};
+        const struct relakit_symbols from_symtab = {NULL, raw + sizeof table + off, 3, NULL, NULL};
         memcpy(raw + off, table, sizeof table);
         memcpy(raw + sizeof table + off, symtab, sizeof symtab);
         ACCEPTS(relakit_apply(raw + off, sizeof table, &from_symtab, &target, NULL, fresh()));

@@ -34,6 +34,8 @@ static void reset(void)
     symbols.values = values;
     symbols.symtab = NULL;
     symbols.count = 2;
+    symbols.value = NULL;
+    symbols.ctx = NULL;
     target.bytes = bytes;
     target.size = ROOM;
     target.address = BASE;
@@ -106,14 +108,19 @@ static void members_that_are_wrong(void)
         WRONG(symbols.values, UINTPTR_MAX - 7, RELAKIT_ERR_LENGTH, 3),
         WRONG(symbols.values, 0, RELAKIT_ERR_SYMBOLS, 3),
         WRONG(symbols.symtab, 8, RELAKIT_ERR_SYMBOLS, 3),
+        WRONG(symbols.value, 8, RELAKIT_ERR_SYMBOLS, 3),
         WRONG(options.reserved, 1, RELAKIT_ERR_RESERVED, 5),
         WRONG(options.reserved, 0x80000000, RELAKIT_ERR_RESERVED, 5),
-        WRONG(options.profile, 6, RELAKIT_ERR_PROFILE, 6),
+        WRONG(options.profile, 3, RELAKIT_ERR_PROFILE, 3),
+        WRONG(options.profile, 0x80000000, RELAKIT_ERR_PROFILE, 0x80000000),
+        WRONG(options.profile, 0x80000006, RELAKIT_ERR_PROFILE, 0x80000006),
+        WRONG(options.profile, 0xffffffff, RELAKIT_ERR_PROFILE, 0xffffffff),
         WRONG(options.profile, 0xffff, RELAKIT_ERR_PROFILE, 0xffff),
         WRONG(options.profile, RELAKIT_LINUX(5, 7), RELAKIT_ERR_PROFILE, RELAKIT_LINUX(5, 7)),
         WRONG(options.profile, RELAKIT_LINUX(4, 65535), RELAKIT_ERR_PROFILE, RELAKIT_LINUX(4, 65535)),
     };
-    static const uint32_t profiles[] = {0, 1, 2, 3, 4, 5, RELAKIT_LINUX(5, 8), RELAKIT_LINUX(6, 12), RELAKIT_LINUX(65535, 65535)};
+    static const uint32_t profiles[] = {RELAKIT_PROFILE_DEFAULT, RELAKIT_PROFILE_ELF, RELAKIT_PROFILE_XEN, RELAKIT_PROFILE_GRUB,
+                                        RELAKIT_PROFILE_FREEBSD, RELAKIT_PROFILE_KEXEC, RELAKIT_LINUX(5, 8), RELAKIT_LINUX(6, 12), RELAKIT_LINUX(32767, 65535)};
     REFUSES_EACH(rows, reset, usual);
     for (size_t i = 0; i < sizeof profiles / sizeof *profiles; i++) {
         options.profile = profiles[i];
@@ -132,6 +139,7 @@ static void symbol_tables_that_are_wrong(void)
 {
     static const struct wrong rows[] = {
         WRONG(symbols.symtab, 0, RELAKIT_ERR_SYMBOLS, 3),
+        WRONG(symbols.value, 8, RELAKIT_ERR_SYMBOLS, 3),
         WRONG(symbols.symtab, UINTPTR_MAX - 7, RELAKIT_ERR_LENGTH, 3),
         WRONG(symbols.count, SIZE_MAX / 24 + 2, RELAKIT_ERR_LENGTH, 3),
         WRONG(symbols.count, SIZE_MAX, RELAKIT_ERR_LENGTH, 3),
@@ -202,6 +210,8 @@ static void structs_of_every_size(void)
                        RELAKIT_OPT_ALLOW_ZERO_SYMBOLS | RELAKIT_OPT_ADD_TO_FIELD);
     takes_struct(with_writer, &writer, sizeof writer, 4, 8, NULL_IS_SOMETHING_ELSE);
     takes_no_flags(with_writer, &writer, sizeof writer, 4, RELAKIT_WRITER_FOREIGN);
+    takes_only_options(with_options, &options, 5);
+    takes_only(WRITER_FLAGS, with_writer, &writer, sizeof writer, offsetof(struct relakit_writer, flags), 4);
 }
 
 int main(void)

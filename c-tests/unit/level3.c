@@ -56,8 +56,33 @@ static void its_parts_are_described(void)
         EQ(symbol.st_info, symbol_rows[i].info);
         EQ(symbol.st_value, symbol_rows[i].value);
         EQ(symbol.st_size, i == 0 ? 0 : 4);
-        EQ(symbol.reserved, 0);
+        EQ(symbol.index, i);
     }
+}
+
+static void symbols_are_found_by_name(void)
+{
+    static const char *const none[] = {"", "exp_a", "weak_c", ".klp.sym.obj.f,1", "loca", "locals", ".text"};
+    static const uint32_t defined[] = {LOCAL, PCPU, ABS_};
+    char name[4098];
+    struct relakit_symbol found, same;
+    module_reset(RELAKIT_STAGE_LOADED, 0, 0);
+    for (size_t i = 0; i < sizeof defined / sizeof *defined; i++) {
+        memset(&found, 0xa5, sizeof found);
+        same.struct_size = found.struct_size = sizeof found;
+        ACCEPTS(relakit_module_find_symbol(module, symbol_rows[defined[i]].name, &found, fresh()));
+        EQ(found.index, defined[i]);
+        ACCEPTS(relakit_module_symbol(module, defined[i], &same, fresh()));
+        SAME(&found, &same, sizeof found);
+    }
+    memset(name, 'n', sizeof name);
+    name[sizeof name - 1] = 0;
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        ANSWERS(RELAKIT_NOT_FOUND, relakit_module_find_symbol(module, none[i], &found, fresh()));
+    ANSWERS(RELAKIT_NOT_FOUND, relakit_module_find_symbol(module, name, &found, fresh()));
+    SAME(&found, &same, sizeof found);
+    REFUSES(RELAKIT_ERR_NULL, 2, relakit_module_find_symbol(module, NULL, &found, fresh()));
+    REFUSES(RELAKIT_ERR_NULL, 3, relakit_module_find_symbol(module, "local", NULL, fresh()));
 }
 
 /* core/tests/module/sections.rs has every reason. */
@@ -141,21 +166,23 @@ static void special_sections_are_described(void)
 static void objects(unsigned live)
 {
     static const char *const want[] = {"obj", "obj", "two"};
-    const char *object;
-    size_t len;
+    char object[RELAKIT_OBJECT_NAME_SIZE], zeros[RELAKIT_OBJECT_NAME_SIZE] = "", was[RELAKIT_OBJECT_NAME_SIZE];
     uint32_t is;
     for (uint32_t i = 0; i < 3; i++) {
-        ACCEPTS(relakit_module_object(module, i, &object, &len, &is, fresh()));
-        NAME(object, len, want[i]);
-        CHECK(object >= (const char *)kept && object + len <= (const char *)kept + kept_size);
+        memset(object, 0xa5, sizeof object);
+        ACCEPTS(relakit_module_object(module, i, object, &is, fresh()));
+        TEXT(object, want[i]);
+        SAME(object + 3, zeros, sizeof object - 3);
         EQ(is, live >> i & 1);
+        ACCEPTS(relakit_module_object(module, i, object, NULL, fresh()));
     }
-    object = NULL;
-    len = 7;
+    memset(object, 0xa5, sizeof object);
+    memcpy(was, object, sizeof was);
     is = 7;
-    ANSWERS(RELAKIT_NOT_FOUND, relakit_module_object(module, 3, &object, &len, &is, fresh()));
-    ANSWERS(RELAKIT_NOT_FOUND, relakit_module_object(module, UINT32_MAX, &object, &len, &is, fresh()));
-    CHECK(object == NULL && len == 7 && is == 7);
+    ANSWERS(RELAKIT_NOT_FOUND, relakit_module_object(module, 3, object, &is, fresh()));
+    ANSWERS(RELAKIT_NOT_FOUND, relakit_module_object(module, UINT32_MAX, object, &is, fresh()));
+    SAME(object, was, sizeof was);
+    EQ(is, 7);
 }
 
 static void objects_come_and_go_and_come_again(int on_writer)
@@ -273,6 +300,7 @@ static void a_symbol_of_a_section_without_memory_has_the_sentinel(void)
 int main(void)
 {
     its_parts_are_described();
+    symbols_are_found_by_name();
     malformed_sections_say_what_is_wrong();
     special_sections_are_described();
     the_profile_decides_what_going_does();

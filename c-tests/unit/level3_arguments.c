@@ -40,7 +40,7 @@ static void what_is_no_module_is_refused(void)
             module = kind == IS_NULL ? NULL : (struct relakit_module *)(void *)(other + (kind == NOT_ALIGNED));
             if (!REFUSES(want, kind == IS_NULL, calls[i].call()))
                 printf("    %s of %d\n", calls[i].name, kind);
-            EQ(relakit_module_stage(module), want);
+            EQ(relakit_module_stage(module), RELAKIT_STAGE_NONE);
         }
     module = real;
     ACCEPTS(describe());
@@ -127,6 +127,7 @@ static void making_a_module(void)
             relakit_module_init(raw, need, file, file_size, NULL, (struct relakit_module **)((uintptr_t)raw + 4), fresh()));
     takes_struct(init_with_options, &options, sizeof options, 5, 4, NULL_IS_TAKEN);
     takes_no_flags(init_with_options, &options, sizeof options, 5, RELAKIT_OPT_TRUNCATE_PC32);
+    takes_only_options(init_with_options, &options, 5);
     options.reserved = 1;
     REFUSES(RELAKIT_ERR_RESERVED, 5, init_with_options(&options));
     options.reserved = 0;
@@ -138,6 +139,14 @@ static void making_a_module(void)
 static relakit_status with_info(void *out) { return relakit_module_describe(module, (struct relakit_module_info *)out, fresh()); }
 static relakit_status with_section(void *out) { return relakit_module_section(module, LATE1, (struct relakit_section *)out, fresh()); }
 static relakit_status with_symbol(void *out) { return relakit_module_symbol(module, EXP_A, (struct relakit_symbol *)out, fresh()); }
+static relakit_status with_layout(void *out)
+{
+    return relakit_module_layout(module, NULL, 0, 1, NULL, 0, (struct relakit_layout *)out, fresh());
+}
+static relakit_status with_found(void *out)
+{
+    return relakit_module_find_symbol(module, "local", (struct relakit_symbol *)out, fresh());
+}
 static relakit_status with_special(void *out) { return relakit_module_special(module, JUMP, (struct relakit_special *)out, fresh()); }
 
 static void structs_that_are_filled_in(void)
@@ -146,6 +155,7 @@ static void structs_that_are_filled_in(void)
     struct relakit_section is = {.struct_size = sizeof is};
     struct relakit_symbol sym = {.struct_size = sizeof sym};
     struct relakit_special spec = {.struct_size = sizeof spec};
+    struct relakit_layout is_laid_out = {.struct_size = sizeof is_laid_out};
     module_reset(RELAKIT_STAGE_LOADED, 0, 0);
     ACCEPTS(with_info(&info));
     ACCEPTS(with_section(&is));
@@ -154,6 +164,10 @@ static void structs_that_are_filled_in(void)
     gives_struct(with_info, &info, sizeof info, 2);
     gives_struct(with_section, &is, sizeof is, 3);
     gives_struct(with_symbol, &sym, sizeof sym, 3);
+    ACCEPTS(with_layout(&is_laid_out));
+    gives_struct(with_layout, &is_laid_out, sizeof is_laid_out, 7);
+    ACCEPTS(with_found(&sym));
+    gives_struct(with_found, &sym, sizeof sym, 3);
     gives_struct(with_special, &spec, sizeof spec, 3);
     for (uint32_t i = 0; i < 3; i++) {
         const uint32_t none = i == 2 ? UINT32_MAX : i;
@@ -172,23 +186,17 @@ static void structs_that_are_filled_in(void)
 
 static void answers_that_have_nowhere_to_go(void)
 {
-    const char *name = NULL;
+    char name[RELAKIT_OBJECT_NAME_SIZE] = "";
     uint64_t room[2];
-    module_reset(RELAKIT_STAGE_FILLED, 0, 0);
-    REFUSES(RELAKIT_ERR_NULL, 4, relakit_module_retained_size(module, scratch, SYMBOLS, NULL, fresh()));
-    REFUSES(RELAKIT_ERR_ALIGNMENT, 4,
-            relakit_module_retained_size(module, scratch, SYMBOLS, (size_t *)((uintptr_t)room + 4), fresh()));
+    module_reset(RELAKIT_STAGE_LOADED, 0, 0);
+    REFUSES(RELAKIT_ERR_NULL, 2, relakit_module_retained_size(module, NULL, fresh()));
+    REFUSES(RELAKIT_ERR_ALIGNMENT, 2,
+            relakit_module_retained_size(module, (size_t *)((uintptr_t)room + 4), fresh()));
     module_reset(RELAKIT_STAGE_LATE, 0, 0);
-    REFUSES(RELAKIT_ERR_NULL, 3, relakit_module_object(module, 0, NULL, &size, &count, fresh()));
-    REFUSES(RELAKIT_ERR_NULL, 4, relakit_module_object(module, 0, &name, NULL, &count, fresh()));
-    REFUSES(RELAKIT_ERR_NULL, 5, relakit_module_object(module, 0, &name, &size, NULL, fresh()));
-    REFUSES(RELAKIT_ERR_ALIGNMENT, 3,
-            relakit_module_object(module, 0, (const char **)((uintptr_t)room + 1), &size, &count, fresh()));
+    REFUSES(RELAKIT_ERR_NULL, 3, relakit_module_object(module, 0, NULL, &count, fresh()));
     REFUSES(RELAKIT_ERR_ALIGNMENT, 4,
-            relakit_module_object(module, 0, &name, (size_t *)((uintptr_t)room + 4), &count, fresh()));
-    REFUSES(RELAKIT_ERR_ALIGNMENT, 5,
-            relakit_module_object(module, 0, &name, &size, (uint32_t *)((uintptr_t)room + 2), fresh()));
-    CHECK(name == NULL);
+            relakit_module_object(module, 0, name, (uint32_t *)((uintptr_t)room + 2), fresh()));
+    CHECK(name[0] == 0);
     memcpy(before, flat, FLAT);
     REFUSES(RELAKIT_ERR_NULL, 2, relakit_module_coming(module, NULL, &memory, &names, &count, fresh()));
     REFUSES(RELAKIT_ERR_NULL, 2, relakit_module_going(module, NULL, &memory, &count, fresh()));
@@ -221,10 +229,6 @@ static relakit_status early_in(void *at, size_t length)
 {
     return relakit_module_early(module, &memory, (uint64_t *)at, length, &names, fresh());
 }
-static relakit_status late_size_in(void *at, size_t length)
-{
-    return relakit_module_retained_size(module, (uint64_t *)at, length, &size, fresh());
-}
 static relakit_status keep_with_scratch(void *at, size_t length)
 {
     return relakit_module_retain(module, &memory, (uint64_t *)at, length, kept, kept_size, fresh());
@@ -249,7 +253,6 @@ static void buffers_that_cannot_be_used(void)
         relakit_status too_short;
     } rows[] = {
         {early_in, RELAKIT_STAGE_FILLED, 3, 8, SYMBOLS, RELAKIT_ERR_VALUES_TOO_SHORT},
-        {late_size_in, RELAKIT_STAGE_FILLED, 2, 8, SYMBOLS, RELAKIT_ERR_VALUES_TOO_SHORT},
         {keep_with_scratch, RELAKIT_STAGE_LOADED, 3, 8, SYMBOLS, RELAKIT_ERR_VALUES_TOO_SHORT},
         {keep_in, RELAKIT_STAGE_LOADED, 5, 1, 0, RELAKIT_ERR_RETAINED_TOO_SHORT},
         {findings_in, RELAKIT_STAGE_FILLED, 3, 8, SECTIONS, RELAKIT_ERR_VALUES_TOO_SHORT},
@@ -257,8 +260,9 @@ static void buffers_that_cannot_be_used(void)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         uint64_t room[512];
         size_t needed, argument = rows[i].argument, item = rows[i].item;
-        module_reset(rows[i].stage, 0, 0);
+        module_reset(RELAKIT_STAGE_LOADED, 0, 0);
         kept_reset();
+        module_reset(rows[i].stage, 0, 0);
         void *const used[] = {file + file_size - 8, file + 64, state, (char *)state + relakit_module_size() - 8};
         needed = rows[i].needed == 0 ? kept_size : rows[i].needed;
         memcpy(before, flat, FLAT);

@@ -71,7 +71,7 @@ static void call_back(void)
     struct relakit_error outer = fault;
     struct relakit_module *other;
     struct relakit_module_info info = {.struct_size = sizeof info};
-    EQ(relakit_module_stage(module), RELAKIT_ERR_BUSY);
+    EQ(relakit_module_stage(module), RELAKIT_STAGE_BUSY);
     for (size_t i = 0; i < CALLS; i++)
         if (!REFUSES(RELAKIT_ERR_BUSY, 0, calls[i].call()))
             printf("    %s\n", calls[i].name);

@@ -82,9 +82,15 @@ static void members_that_are_wrong(size_t i)
     for (int bit = 0; bit < 32; bit++) {
         places[TEXT_].reserved = (uint32_t)1 << bit;
         refused(i, RELAKIT_ERR_RESERVED, TEXT_);
-        if (bit < 3)
+        if ((uint32_t)1 << bit & (RELAKIT_MEMORY_PRESENT | RELAKIT_MEMORY_WRITER | RELAKIT_MEMORY_SYMBOLS_AT))
             continue;
         places[DATA_].flags |= (uint32_t)1 << bit;
+        refused(i, RELAKIT_ERR_FLAGS, DATA_);
+    }
+    for (size_t number = 0; number < FAMILY_NUMBERS; number++) {
+        if (family_numbers[number].family == MEMORY_FLAGS)
+            continue;
+        places[DATA_].flags = family_numbers[number].number;
         refused(i, RELAKIT_ERR_FLAGS, DATA_);
     }
     for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
@@ -111,8 +117,13 @@ static void writers_that_are_wrong(size_t i)
     refused(i, RELAKIT_ERR_CALLBACK, -1);
     memory.writer = &writer;
     writer = hooked;
-    writer.flags = 4;
-    refused(i, RELAKIT_ERR_FLAGS, -1);
+    for (size_t number = 0; number < FAMILY_NUMBERS; number++) {
+        if (family_numbers[number].family == WRITER_FLAGS)
+            continue;
+        memory.writer = &writer;
+        writer.flags = family_numbers[number].number;
+        refused(i, RELAKIT_ERR_FLAGS, -1);
+    }
     memory.writer = &writer;
     writer.flags = 0;
     writer.struct_size = 39;

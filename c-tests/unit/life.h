@@ -13,6 +13,7 @@ static size_t value_count, scratch_count, size, kept_size;
 static void *kept;
 static uint32_t count;
 /* The section, symbol, special section and object that a function is asked about. */
+static const char *wanted = "local";
 static uint32_t section_at = 1, symbol_at = 1, special_at = 1, object_at;
 
 static inline relakit_status place(void) { return relakit_module_assign(module, &memory, fresh()); }
@@ -24,7 +25,7 @@ static inline relakit_status early(void)
 }
 static inline relakit_status retained_size(void)
 {
-    return relakit_module_retained_size(module, given_scratch, value_count, &size, fresh());
+    return relakit_module_retained_size(module, &size, fresh());
 }
 static inline relakit_status keep(void)
 {
@@ -37,9 +38,9 @@ static inline relakit_status coming(void)
 static inline relakit_status going(void) { return relakit_module_going(module, "obj", &memory, &count, fresh()); }
 static inline relakit_status object(void)
 {
-    const char *name;
+    char name[RELAKIT_OBJECT_NAME_SIZE];
     uint32_t live;
-    return relakit_module_object(module, object_at, &name, &size, &live, fresh());
+    return relakit_module_object(module, object_at, name, &live, fresh());
 }
 static inline relakit_status describe(void)
 {
@@ -55,6 +56,17 @@ static inline relakit_status symbol(void)
 {
     struct relakit_symbol out = {.struct_size = sizeof out};
     return relakit_module_symbol(module, symbol_at, &out, fresh());
+}
+static inline relakit_status find_symbol(void)
+{
+    struct relakit_symbol out = {.struct_size = sizeof out};
+    return relakit_module_find_symbol(module, wanted, &out, fresh());
+}
+/* Only the sizes. */
+static inline relakit_status layout(void)
+{
+    struct relakit_layout out = {.struct_size = sizeof out};
+    return relakit_module_layout(module, NULL, 0, 4096, NULL, 0, &out, fresh());
 }
 static inline relakit_status special(void)
 {

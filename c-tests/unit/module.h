@@ -191,7 +191,7 @@ static inline relakit_status module_start(void)
 /* The buffer for what is retained: exactly as large as it must be. */
 static inline void kept_reset(void)
 {
-    ACCEPTS(relakit_module_retained_size(module, scratch, SYMBOLS, &kept_size, fresh()));
+    ACCEPTS(relakit_module_retained_size(module, &kept_size, fresh()));
     free(kept);
     kept = heap(kept_size);
 }
@@ -208,7 +208,7 @@ static const struct {
     {"fill", fill, 0xc},
     {"filled", filled, 0xc},
     {"early", early, 0x8},
-    {"retained_size", retained_size, 0x1e},
+    {"retained_size", retained_size, 0x10},
     {"keep", keep, 0x10},
     {"object", object, 0x20},
     {"coming", coming, 0x20},
@@ -216,6 +216,8 @@ static const struct {
     {"describe", describe, 0x1e},
     {"section", section, 0x1e},
     {"symbol", symbol, 0x1e},
+    {"find_symbol", find_symbol, 0x1e},
+    {"layout", layout, 0x1e},
     {"special", special, 0x10},
     {"findings", findings, 0x1e},
     {"section_findings", section_findings, 0x1e},

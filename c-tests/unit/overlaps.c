@@ -81,7 +81,7 @@ static void a_target_that_overlaps_a_buffer_is_refused(void)
         unsigned levels;
     } pieces[] = {
         PIECE(late2, LEVEL1 | LEVEL1_SYMTAB | LEVEL2 | LEVEL2_KLP), PIECE(symbols, LEVEL1_SYMTAB | LEVEL2 | LEVEL2_KLP),
-        PIECE(values, LEVEL1 | LEVEL2_KLP), PIECE(headers, LEVEL2 | LEVEL2_KLP), PIECE(strings, LEVEL2_KLP),
+        PIECE(values, LEVEL1), PIECE(headers, LEVEL2 | LEVEL2_KLP), PIECE(strings, LEVEL2_KLP),
         PIECE(names, LEVEL2_KLP),
     };
     for (size_t c = 0; c < sizeof calls / sizeof *calls; c++)
@@ -113,34 +113,26 @@ static void targets_of_any_size_behind_a_writer(void)
     }
 }
 
-/* The library writes the symbol table and the values. Each of them is moved to both edges of what the library reads. */
+/* The library writes the symbol table. It is moved to both edges of what the library reads. */
 static void buffers_that_overlap_each_other(void)
 {
     enum { COUNT = 2 };
     const struct {
         const void *at;
         size_t size;
-    } read[] = {
-        {w.headers, sizeof w.headers}, {w.strings, sizeof w.strings}, {w.names, sizeof w.names},
-        {w.symbols, COUNT * sizeof *w.symbols}, /* read by what writes the values */
-    };
-    for (int which = 0; which < 3; which++) /* the symbols of klp_apply, the symbols of klp_clear, the values */
-        for (size_t i = 0; i < (which == 2 ? 4 : 3); i++)
+    } read[] = {{w.headers, sizeof w.headers}, {w.strings, sizeof w.strings}, {w.names, sizeof w.names}};
+    for (int clears = 0; clears < 2; clears++)
+        for (size_t i = 0; i < 3; i++)
             for (int edge = 0; edge < 4; edge++) {
-                uint64_t start = here(read[i].at), end = start + read[i].size, step = which == 2 ? 8 : 1;
-                uint64_t size = COUNT * (which == 2 ? sizeof *w.values : sizeof *w.symbols);
-                const uint64_t edges[] = {start - size, start - size + step, end - step, end};
+                uint64_t start = here(read[i].at), end = start + read[i].size;
+                uint64_t size = COUNT * sizeof *w.symbols;
+                const uint64_t edges[] = {start - size, start - size + 1, end - 1, end};
                 relakit_status status;
                 reset();
                 object = "nobody";
-                w.image.symbol_count = COUNT;
-                if (which == 2)
-                    w.image.values = (uint64_t *)(uintptr_t)edges[edge];
-                else
-                    w.headers[SYMTAB].sh_addr = edges[edge];
-                if (which == 1)
-                    w.image.values = NULL;
-                status = which == 1 ? clear_object() : apply_object();
+                w.headers[SYMTAB].sh_size = size;
+                w.headers[SYMTAB].sh_addr = edges[edge];
+                status = clears ? clear_object() : apply_object();
                 if (edge == 1 || edge == 2)
                     test_refused(__FILE__, __LINE__, "buffers that overlap", status, RELAKIT_ERR_OVERLAP, 1);
                 else
@@ -148,18 +140,29 @@ static void buffers_that_overlap_each_other(void)
             }
 }
 
-/* A relocation table in a buffer that is written has no place. Without entries it is not read. */
-static void tables_in_buffers_that_are_written(void)
+/* A relocation table in the symbols, which are written. Without entries it is not read. */
+static void tables_in_the_symbols(void)
 {
-    void *const written[] = {w.symbols, w.values};
-    for (size_t i = 0; i < 4; i++) {
-        reset();
-        place(i & 1 ? &hooked : NULL);
-        w.headers[LATE2].sh_addr = here(written[i / 2]) + 8;
-        REFUSES(RELAKIT_ERR_NOT_ASSIGNED, sizeof w.late2, apply_object());
-        EQ(fault.section, LATE2);
-        w.headers[LATE2].sh_size = 0;
-        ACCEPTS(apply_object());
+    for (int i = 0; i < 2; i++) {
+        uint64_t start = here(w.symbols), end = start + sizeof w.symbols, size = sizeof w.late2;
+        const uint64_t overlapping[] = {start - size + 1, start + 8, end - 1}, apart[] = {start - size, end};
+        for (size_t k = 0; k < 3; k++) {
+            reset();
+            place(i ? &hooked : NULL);
+            w.headers[LATE2].sh_addr = overlapping[k];
+            REFUSES(RELAKIT_ERR_TABLE_OVERLAPS, sizeof w.late2, apply_object());
+            EQ(fault.section, LATE2);
+            w.headers[LATE2].sh_size = 0;
+            ACCEPTS(apply_object());
+        }
+        for (size_t k = 0; k < 2; k++) {
+            reset();
+            place(i ? &hooked : NULL);
+            memcpy(w.guard3 + sizeof w.guard3 - size, w.late2, size);
+            memcpy(w.guard4, w.late2, size);
+            w.headers[LATE2].sh_addr = apart[k];
+            ACCEPTS(apply_object());
+        }
     }
 }
 
@@ -168,6 +171,6 @@ int main(void)
     a_target_that_overlaps_a_buffer_is_refused();
     targets_of_any_size_behind_a_writer();
     buffers_that_overlap_each_other();
-    tables_in_buffers_that_are_written();
+    tables_in_the_symbols();
     return test_end("overlaps");
 }

@@ -35,7 +35,7 @@ static struct {
     unsigned char guard5[64];
     char names[256];
     unsigned char guard6[64];
-    uint64_t values[SYMBOLS];
+    uint64_t values[SYMBOLS]; /* for level 1 */
     unsigned char guard7[64];
     struct relakit_sechdrs image;
 } w, before;
@@ -115,12 +115,10 @@ static inline void reset(void)
     w.image.sechdrs = w.headers;
     w.image.section_count = SECTIONS;
     w.image.symindex = SYMTAB;
-    w.image.symbol_count = SYMBOLS;
     w.image.shstrtab = w.names;
     w.image.shstrtab_size = sizeof w.names;
     w.image.strtab = w.strings;
     w.image.strtab_size = sizeof w.strings;
-    w.image.values = w.values;
     known_names = everybody;
     known_count = sizeof everybody / sizeof *everybody;
     object = "obj";
@@ -128,11 +126,10 @@ static inline void reset(void)
     place(NULL);
 }
 
-/* A call that fails changes nothing but the buffer for values. */
+/* A call that fails changes nothing. */
 static inline relakit_status unchanged(relakit_status status)
 {
     if (status < 0) {
-        memcpy(before.values, w.values, sizeof w.values);
         SAME(&w, &before, sizeof w);
         EQ(sections, 0xa5a5a5a5);
     }
@@ -146,7 +143,8 @@ static int from_symtab;
 
 static inline relakit_status level1(pass *call)
 {
-    const struct relakit_symbols symbols = {from_symtab ? NULL : w.values, from_symtab ? w.symbols : NULL, SYMBOLS};
+    const struct relakit_symbols symbols = {from_symtab ? NULL : w.values, from_symtab ? w.symbols : NULL, SYMBOLS,
+                                            NULL, NULL};
     const Elf64_Shdr *data = &w.headers[DATA_];
     const struct relakit_target target = {given_writer ? NULL : (void *)(uintptr_t)data->sh_addr, data->sh_size,
                                           data->sh_addr, given_writer};
@@ -166,16 +164,14 @@ static inline relakit_status apply_section(void)
 {
     before = w;
     sections = 0xa5a5a5a5;
-    return unchanged(relakit_apply_relocate_add(w.headers, SECTIONS, NULL, SYMTAB, SYMBOLS, RELA_, given_writer, NULL,
-                                                fresh()));
+    return unchanged(relakit_apply_relocate_add(&w.image, RELA_, given_writer, NULL, fresh()));
 }
 
 static inline relakit_status clear_section(void)
 {
     before = w;
     sections = 0xa5a5a5a5;
-    return unchanged(relakit_clear_relocate_add(w.headers, SECTIONS, NULL, SYMTAB, SYMBOLS, RELA_, given_writer, NULL,
-                                                fresh()));
+    return unchanged(relakit_clear_relocate_add(&w.image, RELA_, given_writer, NULL, fresh()));
 }
 
 static inline relakit_status apply_object(void)

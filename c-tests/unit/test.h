@@ -274,6 +274,48 @@ static inline void takes_no_flags(taker *call, const void *good, uint32_t size, 
     free(copy);
 }
 
+/* The families of numbers that a caller passes. No number is in two of them, but for 0. */
+enum family { OPTION_FLAGS, WRITER_FLAGS, MEMORY_FLAGS, PROFILES };
+static const struct {
+    enum family family;
+    uint32_t number;
+} family_numbers[] = {
+    {OPTION_FLAGS, RELAKIT_OPT_TRUNCATE_PC32}, {OPTION_FLAGS, RELAKIT_OPT_ALLOW_NONZERO},
+    {OPTION_FLAGS, RELAKIT_OPT_REPORT_NONZERO_FIRST}, {OPTION_FLAGS, RELAKIT_OPT_EXTRA_TYPES},
+    {OPTION_FLAGS, RELAKIT_OPT_ALLOW_ZERO_SYMBOLS}, {OPTION_FLAGS, RELAKIT_OPT_ADD_TO_FIELD},
+    {WRITER_FLAGS, RELAKIT_WRITER_FOREIGN}, {MEMORY_FLAGS, RELAKIT_MEMORY_PRESENT},
+    {MEMORY_FLAGS, RELAKIT_MEMORY_WRITER}, {MEMORY_FLAGS, RELAKIT_MEMORY_SYMBOLS_AT},
+    {PROFILES, RELAKIT_PROFILE_ELF}, {PROFILES, RELAKIT_PROFILE_XEN}, {PROFILES, RELAKIT_PROFILE_GRUB},
+    {PROFILES, RELAKIT_PROFILE_FREEBSD}, {PROFILES, RELAKIT_PROFILE_KEXEC}, {PROFILES, RELAKIT_LINUX(5, 8)},
+    {PROFILES, RELAKIT_LINUX(6, 12)},
+};
+#define FAMILY_NUMBERS (sizeof family_numbers / sizeof *family_numbers)
+
+/* What holds for a member `at` bytes into a struct: it takes no number of another family. */
+static inline void takes_only(enum family family, taker *call, const void *good, uint32_t size, size_t at,
+                              uint64_t argument)
+{
+    unsigned char *copy = (unsigned char *)copy_of(good, size);
+    for (size_t i = 0; i < FAMILY_NUMBERS; i++) {
+        uint32_t number = family_numbers[i].number;
+        if (family_numbers[i].family == family)
+            continue;
+        memcpy(copy + at, &number, 4);
+        if (family == PROFILES)
+            REFUSES(RELAKIT_ERR_PROFILE, number, call(copy));
+        else if (REFUSES(RELAKIT_ERR_FLAGS, argument, call(copy)))
+            EQ(fault.limit, number);
+    }
+    free(copy);
+}
+
+/* The same for both members of the options, argument `argument`. */
+static inline void takes_only_options(taker *call, const struct relakit_options *good, uint64_t argument)
+{
+    takes_only(OPTION_FLAGS, call, good, sizeof *good, offsetof(struct relakit_options, flags), argument);
+    takes_only(PROFILES, call, good, sizeof *good, offsetof(struct relakit_options, profile), argument);
+}
+
 /* A call that fills in a struct; it uses fresh(). */
 typedef relakit_status giver(void *given);
 

@@ -8,7 +8,7 @@
 
 static Elf64_Rela table[6];
 static const uint64_t values[3] = {0, 0x1122334455667788, 0x7654321};
-static const struct relakit_symbols symbols = {values, NULL, 3};
+static const struct relakit_symbols symbols = {values, NULL, 3, NULL, NULL};
 static const struct relakit_target target = {NULL, ROOM, BASE + AT, &hooked};
 static struct relakit_options options;
 

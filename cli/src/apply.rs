@@ -89,7 +89,7 @@ fn early<'k>(
     let filled = module.assign(memory)?.fill()?;
     let first = match filled.early(values, symbols) {
         Ok(loaded) => {
-            buffer.resize(module.retained_size(values)?, 0);
+            buffer.resize(loaded.retained_size(), 0);
             return Ok(loaded.retain(memory, values, buffer)?);
         }
         Err(first) => first,

@@ -60,7 +60,7 @@ fn demo(out: &mut String) -> Done {
     let specials = relakit_linux::special::in_memory(&loaded).map(|(_, special)| special);
     let specials: Vec<_> = specials.filter(|special| special.read_at > ReadAt::Load).collect();
     // The late passes need neither the file nor the symbol values.
-    let mut buffer = vec![0; module.retained_size(&mut values)?];
+    let mut buffer = vec![0; loaded.retained_size()];
     let mut late = loaded.retain(memory, &mut values, &mut buffer)?;
     drop(values);
     let is_early = |class: &Class<'_>| matches!(class, Class::KlpEarly { .. });
@@ -72,7 +72,7 @@ fn demo(out: &mut String) -> Done {
     }
     let retained = plural(late.objects().count() as u64, "section");
     writeln!(out, "\nThe file is no longer needed. The late passes use the retained state:")?;
-    writeln!(out, "{retained} in {} bytes.", buffer_len(&module)?)?;
+    writeln!(out, "{retained} in {} bytes.", loaded.retained_size())?;
 
     let is_late = |class: &Class<'_>| matches!(class, Class::KlpLate { .. });
     let mut before = fields(&module, is_late, |at| read(memory, at));
@@ -110,11 +110,6 @@ fn demo(out: &mut String) -> Done {
 
 fn title(out: &mut String, text: &str) -> std::fmt::Result {
     writeln!(out, "\n{TITLE}{text}{TITLE:#}\n")
-}
-
-fn buffer_len(module: &Module<'_>) -> Result<usize, Box<dyn std::error::Error>> {
-    let mut scratch = vec![0; usize::try_from(module.object().symbols().len())?];
-    Ok(module.retained_size(&mut scratch)?)
 }
 
 /// The relocation sections with their class.

@@ -58,6 +58,10 @@ pub const STB_LOCAL: u8 = 0;
 pub const STB_GLOBAL: u8 = 1;
 /// Symbol binding `STB_WEAK`.
 pub const STB_WEAK: u8 = 2;
+/// Symbol type `STT_SECTION` (lower four bits of `st_info`).
+pub const STT_SECTION: u8 = 3;
+/// Symbol type `STT_FILE`.
+pub const STT_FILE: u8 = 4;
 
 /// Prefix of the name of a livepatch relocation section (Linux semantics 1).
 pub const KLP_RELA_PREFIX: &[u8] = b".klp.rela.";

@@ -52,7 +52,7 @@
 //! let loaded = module.assign(memory)?.fill()?.early(&mut values, &mut Kernel)?;
 //!
 //! // The retained state is enough for the late passes. The file and the symbol values may go.
-//! let mut retained = vec![0; module.retained_size(&mut values)?];
+//! let mut retained = vec![0; loaded.retained_size()];
 //! let mut late = loaded.retain(memory, &mut values, &mut retained)?;
 //! assert_eq!(late.coming(b"demo_disk", memory, &mut Kernel)?, 2);
 //! assert_eq!(late.going(b"demo_disk", memory)?, 2);
@@ -73,6 +73,7 @@ pub mod abi;
 pub mod arch;
 pub mod elf;
 mod error;
+mod error_text;
 mod flags;
 pub mod index;
 pub mod klp;
@@ -84,11 +85,14 @@ mod report;
 pub mod sechdrs;
 #[doc(hidden)]
 pub mod sort;
+#[doc(hidden)]
+pub mod text;
 
 pub use error::{CallbackError, Error, ErrorKind};
+pub use error_text::{ErrorNames, ErrorText, SymbolName};
 pub use module::{
-    Assigned, Class, Classified, FailsAt, Filled, Late, Loaded, MAX_OBJECTS, Memory, Module, Objects, Reason,
-    Resolver, SectionMemory, UNASSIGNED,
+    Assigned, Class, Classified, Extent, FailsAt, Filled, Group, Late, Layout, Loaded, MAX_OBJECTS, Memory,
+    Module, Objects, Placement, Reason, Resolver, SectionMemory, UNASSIGNED,
 };
 pub use profile::{PerCpu, Profile};
 pub use reloc::{Target, View, Writer};

@@ -4,8 +4,10 @@ use crate::error::{Failed, Report};
 use crate::pointers::{Span, versioned};
 use crate::status::*;
 use crate::types::*;
-use core::ffi::c_char;
-use relakit::{CallbackError, Resolver, Writer};
+use core::ffi::{c_char, c_void};
+use core::ptr;
+use relakit::reloc::{ValueCallback, ValueError, WriterCallbacks};
+use relakit::{CallbackError, Resolver, Target, View};
 
 /// A writer of the caller.
 #[derive(Debug)]
@@ -55,23 +57,96 @@ const fn hook(answer: i32) -> Result<(), CallbackError> {
     }
 }
 
-impl Writer for CWriter {
-    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
-        let Some(read) = self.0.read else { return Ok(()) };
-        // SAFETY: `new`'s caller promised the callback; `bytes` is ours, with `bytes.len()` bytes.
-        hook(unsafe { read(self.0.ctx, address, offset, bytes.as_mut_ptr().cast(), bytes.len()) })
+impl CWriter {
+    /// `size` bytes behind the writer. `address` is the run-time address of the first byte.
+    pub(crate) fn target(&mut self, size: u64, address: u64) -> Target<'_> {
+        Target::with_callbacks(size, address, self.callbacks())
     }
 
-    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
-        let Some(write) = self.0.write else { return Ok(()) };
-        // SAFETY: `new`'s caller promised the callback; `bytes` is ours and is only read.
-        hook(unsafe { write(self.0.ctx, address, offset, bytes.as_ptr().cast(), bytes.len()) })
+    /// The same for a pass that only reads.
+    pub(crate) fn view(&mut self, size: u64, address: u64) -> View<'_> {
+        View::with_callbacks(size, address, self.callbacks())
     }
 
-    fn sync(&mut self) -> Result<(), CallbackError> {
-        let Some(sync) = self.0.sync else { return Ok(()) };
-        // SAFETY: `new`'s caller promised that the callback can be called with `ctx`.
-        hook(unsafe { sync(self.0.ctx) })
+    /// Makes all writes visible.
+    pub(crate) fn sync(&mut self) -> Result<(), CallbackError> {
+        sync(ptr::from_ref(&self.0).cast())
+    }
+
+    /// The functions below, for this writer. They must not be called after it was moved or dropped:
+    /// a target borrows it.
+    const fn callbacks(&self) -> WriterCallbacks {
+        WriterCallbacks { ctx: ptr::from_ref(&self.0).cast(), read, write, sync }
+    }
+}
+
+/// Returns the writer of a context.
+///
+/// # Safety
+/// The context is that of [`CWriter::callbacks`], and its writer is borrowed.
+const unsafe fn writer<'c>(ctx: *const ()) -> &'c relakit_writer {
+    // SAFETY: the caller promises a pointer to a writer that lives.
+    unsafe { &*ctx.cast::<relakit_writer>() }
+}
+
+fn read(ctx: *const (), address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
+    // SAFETY: only `callbacks` makes a pair of this function and a context.
+    let writer = unsafe { writer(ctx) };
+    let Some(read) = writer.read else { return Ok(()) };
+    // SAFETY: `new`'s caller promised the callback; `bytes` is ours, with `bytes.len()` bytes.
+    hook(unsafe { read(writer.ctx, address, offset, bytes.as_mut_ptr().cast(), bytes.len()) })
+}
+
+fn write(ctx: *const (), address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
+    // SAFETY: only `callbacks` makes a pair of this function and a context.
+    let writer = unsafe { writer(ctx) };
+    let Some(write) = writer.write else { return Ok(()) };
+    // SAFETY: `new`'s caller promised the callback; `bytes` is ours and is only read.
+    hook(unsafe { write(writer.ctx, address, offset, bytes.as_ptr().cast(), bytes.len()) })
+}
+
+fn sync(ctx: *const ()) -> Result<(), CallbackError> {
+    // SAFETY: only `callbacks` makes a pair of this function and a context; or `CWriter::sync`.
+    let writer = unsafe { writer(ctx) };
+    let Some(sync) = writer.sync else { return Ok(()) };
+    // SAFETY: `new`'s caller promised that the callback can be called with `ctx`.
+    hook(unsafe { sync(writer.ctx) })
+}
+
+/// A callback that returns symbol values.
+#[derive(Debug)]
+pub(crate) struct CValues {
+    ctx: *mut c_void,
+    value: Option<unsafe extern "C" fn(*mut c_void, u32, *mut u64) -> i32>,
+}
+
+impl CValues {
+    /// The callback of `symbols`; it returns no value if there is none.
+    ///
+    /// # Safety
+    /// The callback accepts its `ctx` while the returned value lives.
+    pub(crate) const unsafe fn new(symbols: &relakit_symbols) -> Self {
+        Self { ctx: symbols.ctx, value: symbols.value }
+    }
+
+    /// The function below, for this callback. It must not be called after the callback was moved or
+    /// dropped.
+    pub(crate) const fn callback(&self) -> ValueCallback {
+        ValueCallback { ctx: ptr::from_ref(self).cast(), value }
+    }
+}
+
+fn value(ctx: *const (), symbol: u32) -> Result<Option<u64>, ValueError> {
+    // SAFETY: only `callback` makes a pair of this function and a context, which still lives.
+    let values = unsafe { &*ctx.cast::<CValues>() };
+    let Some(callback) = values.value else { return Err(ValueError::NotFound) };
+    let mut value = 0;
+    // SAFETY: `new`'s caller promised the callback; `value` lives during the call.
+    match unsafe { callback(values.ctx, symbol, &raw mut value) } {
+        RELAKIT_OK => Ok(Some(value)),
+        RELAKIT_SKIP => Ok(None),
+        RELAKIT_NOT_FOUND => Err(ValueError::NotFound),
+        number => Err(ValueError::Failed(CallbackError(number))),
     }
 }
 

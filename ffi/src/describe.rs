@@ -1,12 +1,13 @@
 //! Level 3: descriptions of a module, its sections and its symbols.
 
 use crate::error::{Failed, OrReport, Report};
-use crate::pointers::{Span, VersionedOut};
+use crate::pointers::{self, Span, VersionedOut};
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::{c_char, c_void};
 use core::ptr;
+use relakit::elf::{Symbol, SymbolTable};
 use relakit::{Class, FailsAt, Module};
 use relakit_linux::special::{self, Effect, ReadAt};
 
@@ -21,7 +22,7 @@ pub struct relakit_module_info {
     /// Number of symbols, including the null symbol. Buffers for symbol values need this many
     /// entries.
     pub symbol_count: u32,
-    /// Section index of the symbol table.
+    /// Section index of the symbol table. 0 if the module has none.
     pub symbols_section: u32,
     /// Section index of the per-CPU section. 0 if the module has none, or if the profile does not
     /// treat it specially.
@@ -58,6 +59,9 @@ pub unsafe extern "C" fn relakit_module_describe(
     unsafe { state::on(module, error, call) }
 }
 
+/// Class of a section: when its relocations are applied. A RELAKIT_CLASS_ number.
+pub type relakit_section_class = u32;
+
 /// The section holds no relocations.
 pub const RELAKIT_CLASS_NOT_RELOCATION: u32 = 0;
 /// The section holds ordinary relocations. They are applied early.
@@ -77,6 +81,9 @@ pub const RELAKIT_CLASS_LEGACY_ARCH: u32 = 5;
 /// RELAKIT_SECTION_FAILS_COMING say which call fails.
 pub const RELAKIT_CLASS_MALFORMED: u32 = 6;
 
+/// Flags of struct relakit_section: RELAKIT_SECTION_.
+pub type relakit_section_flags = u32;
+
 /// relakit_section.flags: the section is in memory while the module runs. It is SHF_ALLOC, and the
 /// loader of the profile loads it. Linux does not load .modinfo, for example.
 pub const RELAKIT_SECTION_IN_MEMORY: u32 = 1;
@@ -94,11 +101,11 @@ pub struct relakit_section {
     /// sizeof(struct relakit_section), set by the caller.
     pub struct_size: u32,
     /// RELAKIT_SECTION_IN_MEMORY and other flags, or 0.
-    pub flags: u32,
+    pub flags: relakit_section_flags,
     /// sh_type.
     pub sh_type: u32,
     /// A RELAKIT_CLASS_ number.
-    pub section_class: u32,
+    pub section_class: relakit_section_class,
     /// For relocations, the section index of the target: sh_info, which may be invalid for
     /// RELAKIT_CLASS_SKIPPED and RELAKIT_CLASS_MALFORMED. Otherwise 0.
     pub target: u32,
@@ -211,8 +218,8 @@ pub struct relakit_symbol {
     pub st_shndx: u32,
     /// st_info: binding in the upper four bits, type in the lower four.
     pub st_info: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Index of the symbol in the symbol table.
+    pub index: u32,
     /// Name of the symbol, ended by NUL.
     pub name: *const c_char,
     /// Length of the name in bytes, without the NUL. It is 4097 if the name is longer than 4096
@@ -248,22 +255,67 @@ pub unsafe extern "C" fn relakit_module_symbol(
         let Some(symbol) = symbols.get(symbol_index) else {
             return Err(report.refuse(RELAKIT_ERR_SYMBOL_INDEX, 0, u64::from(symbols.len())));
         };
-        let name = symbols.name(&symbol).or_report(report)?;
-        out.set(&relakit_symbol {
-            struct_size: 0,
-            st_shndx: u32::from(symbol.st_shndx),
-            st_info: u32::from(symbol.st_info),
-            reserved: 0,
-            name: name.as_ptr().cast(),
-            name_len: name.len(),
-            st_value: symbol.st_value,
-            st_size: symbol.st_size,
-        });
+        out.set(&describe_symbol(symbols, &symbol, report)?);
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that both are NULL or memory of the size of their type.
     unsafe { state::on(module, error, call) }
 }
+
+/// Fills *symbol with the description of the symbol `name`: the first global or weak symbol of this
+/// name that the module defines, or else the first local one. Its value is at symbol->index in the
+/// values array of relakit_module_early.
+///
+/// `name` ends with NUL. A name of more than 4096 bytes is not found. Symbols of the types
+/// STT_SECTION and STT_FILE, and common and livepatch symbols, do not count. The time is linear in
+/// the number of symbols.
+///
+/// Stages: every stage before RELAKIT_STAGE_LATE.
+///
+/// Returns RELAKIT_OK or:
+/// RELAKIT_NOT_FOUND  the module defines no symbol of this name.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_module_find_symbol(
+    module: *mut relakit_module,
+    name: *const c_char,
+    symbol: *mut relakit_symbol,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
+        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
+        let out = unsafe { VersionedOut::new(symbol, 48, 3, report) }?;
+        let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
+        let symbols = module.object().symbols();
+        // SAFETY: the caller promises that `name` is NULL or a string that ends with NUL.
+        let found = symbols.find(unsafe { pointers::name(name, 2, report) }?);
+        let Some(symbol) = found else { return Ok(RELAKIT_NOT_FOUND) };
+        out.set(&describe_symbol(symbols, &symbol, report)?);
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
+    unsafe { state::on(module, error, call) }
+}
+
+fn describe_symbol(
+    symbols: &SymbolTable<'_>,
+    symbol: &Symbol,
+    report: &mut Report,
+) -> Result<relakit_symbol, Failed> {
+    let name = symbols.name(symbol).or_report(report)?;
+    Ok(relakit_symbol {
+        struct_size: 0,
+        st_shndx: u32::from(symbol.st_shndx),
+        st_info: u32::from(symbol.st_info),
+        index: symbol.index(),
+        name: name.as_ptr().cast(),
+        name_len: name.len(),
+        st_value: symbol.st_value,
+        st_size: symbol.st_size,
+    })
+}
+
+/// When Linux first reads a special section: a RELAKIT_READ_ number.
+pub type relakit_read_at = u32;
 
 /// Linux reads the section before relocation. A relocation that changes the section has no effect
 /// on what Linux reads.
@@ -292,7 +344,7 @@ pub struct relakit_special {
     /// sizeof(struct relakit_special), set by the caller.
     pub struct_size: u32,
     /// When Linux first reads the section: a RELAKIT_READ_ number.
-    pub read_at: u32,
+    pub read_at: relakit_read_at,
     /// Size of each entry in bytes. 0 if it is not fixed.
     pub entry_size: u32,
     /// 1 if Linux patches the instructions to which the entries point, otherwise 0.

@@ -59,7 +59,7 @@ impl Report {
         let flag = |there: bool, flag: u32| if there { flag } else { 0 };
         self.write(&relakit_error {
             status: kind as relakit_status,
-            linux_errno: Profile::LINUX_DEFAULT.errno(kind),
+            linux_errno: Profile::linux_errno(kind),
             has: flag(section.is_some(), RELAKIT_ERROR_HAS_SECTION)
                 | flag(entry.is_some(), RELAKIT_ERROR_HAS_ENTRY)
                 | flag(symbol.is_some(), RELAKIT_ERROR_HAS_SYMBOL)

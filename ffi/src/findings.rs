@@ -194,31 +194,27 @@ fn as_c(finding: &Finding) -> relakit_finding {
     }
 }
 
-fn lint_of(number: i32) -> Option<Lint> {
-    Lint::ALL.iter().copied().find(|lint| *lint as i32 == number)
-}
-
 /// Returns the stable name of a lint, such as "late-into-init", or NULL if no lint has the number.
 ///
 /// A name never changes, and docs/findings has a page of that name. Lints are numbered from 1
 /// without gaps. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_lint_name(lint: i32) -> *const c_char {
-    lint_of(lint).map_or(ptr::null(), |lint| lint.c_name().as_ptr())
+    Lint::from_number(lint).map_or(ptr::null(), |lint| lint.c_name().as_ptr())
 }
 
 /// Returns the message of a lint, a constant English text without the values of a finding, or NULL
 /// if no lint has the number. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_lint_message(lint: i32) -> *const c_char {
-    lint_of(lint).map_or(ptr::null(), |lint| lint.message().as_ptr())
+    Lint::from_number(lint).map_or(ptr::null(), |lint| lint.message().as_ptr())
 }
 
 /// Returns an English text that says how to fix a finding of a lint, or NULL if no lint has the
 /// number. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_lint_help(lint: i32) -> *const c_char {
-    lint_of(lint).map_or(ptr::null(), |lint| lint.help().as_ptr())
+    Lint::from_number(lint).map_or(ptr::null(), |lint| lint.help().as_ptr())
 }
 
 /// Returns the meaning of a member of the findings of a lint.
@@ -228,9 +224,9 @@ pub extern "C" fn relakit_lint_help(lint: i32) -> *const c_char {
 /// and NULL for an unknown lint or if `member` is greater than 3. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_lint_field_name(lint: i32, member: u32) -> *const c_char {
-    let name = |lint: Lint| {
-        let mut names = lint.field_c_names().iter().copied().chain([lint.other_c_name()]);
-        names.nth(usize::try_from(member).ok()?)
+    let name = |lint: Lint| match usize::try_from(member).ok()? {
+        3 => Some(lint.other_c_name()),
+        member => lint.field_c_names().get(member).copied(),
     };
-    lint_of(lint).and_then(name).map_or(ptr::null(), CStr::as_ptr)
+    Lint::from_number(lint).and_then(name).map_or(ptr::null(), CStr::as_ptr)
 }

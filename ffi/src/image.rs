@@ -1,22 +1,144 @@
-//! The arguments of level 2: section headers, symbols and names of a module in memory, checked.
+//! Level 2: the section headers, symbols and names of a module in memory.
 
 use crate::callbacks::CWriter;
 use crate::error::{Failed, OrReport, Report};
-use crate::pointers::{Piece, Span, versioned};
-use crate::sechdrs_memory::{Addresses, pointer};
+use crate::pointers::{Piece, Span, Versioned, versioned};
+use crate::sechdrs_memory::{Addresses, SectionMemory};
 use crate::status::*;
 use crate::types::*;
-use relakit::abi::SYM_SIZE;
+use core::ffi::{c_char, c_void};
+use relakit::abi::{SHDR_SIZE, SYM_SIZE};
 use relakit::elf::Strings;
 use relakit::sechdrs::{Klp, Sechdrs};
+use relakit::{Error, ErrorKind};
 
-/// The parts of an image, after the checks.
-pub(crate) struct Image<'a> {
+/// relakit_sechdrs.section_count: the caller does not know the number of section headers, as in
+/// Linux's apply_relocate_add. Only relakit_apply_relocate_add and relakit_clear_relocate_add take
+/// it. See there for what the caller must then ensure.
+pub const RELAKIT_SECTION_COUNT_UNKNOWN: u32 = 0xffff_ffff;
+
+/// A module whose loader, like Linux, has copied it to memory and stored the address of each
+/// section in sh_addr.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct relakit_sechdrs {
+    /// sizeof(struct relakit_sechdrs).
+    pub struct_size: u32,
+    /// Must be 0.
+    pub flags: u32,
+    /// An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads a
+    /// section, sh_addr must be where the section is in memory. For a target in plain memory,
+    /// sh_addr must also be its run-time address. For a target with a writer, it is only the
+    /// run-time address.
+    pub sechdrs: *const c_void,
+    /// Number of section headers, including section 0, or RELAKIT_SECTION_COUNT_UNKNOWN. With 0,
+    /// every section index is an error.
+    pub section_count: u32,
+    /// Section index of the symbol table. Its sh_addr is the address of sh_size / 24 Elf64_Sym,
+    /// including the null symbol.
+    pub symindex: u32,
+    /// The section names. relakit_klp_apply and relakit_klp_clear read them.
+    pub shstrtab: *const c_char,
+    /// Size of `shstrtab` in bytes. Names end with NUL, so it may be any upper bound of readable
+    /// memory that contains neither the symbol table nor a target, for example up to the end of the
+    /// module's data.
+    pub shstrtab_size: usize,
+    /// The symbol names. relakit_klp_apply reads them.
+    pub strtab: *const c_char,
+    /// Size of `strtab` in bytes, or an upper bound as for `shstrtab_size`.
+    pub strtab_size: usize,
+}
+
+// SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
+unsafe impl Versioned for relakit_sechdrs {
+    const FIRST: u32 = 56;
+}
+
+/// Section headers and the symbol table, after the checks.
+pub(crate) struct Tables<'a> {
     pub(crate) sechdrs: Sechdrs<'a>,
-    pub(crate) section_names: Strings<'a>,
+    pub(crate) symbols: Piece<[u8; SYM_SIZE]>,
+    headers: Span,
+    image: relakit_sechdrs,
+}
+
+impl<'a> Tables<'a> {
+    /// Reads argument 1. `relsec` is the relocation section if the call reads only one; then the
+    /// number of headers may be unknown.
+    ///
+    /// # Safety
+    /// The promise of the crate's documentation holds for the pointer, for the headers, and for the
+    /// memory of the symbol table.
+    pub(crate) unsafe fn new(
+        image: *const relakit_sechdrs,
+        relsec: Option<u32>,
+        report: &mut Report,
+    ) -> Result<Self, Failed> {
+        // SAFETY: the caller promises that `image` is NULL or readable for its struct_size.
+        let image = unsafe { versioned(image, 1, report) }?;
+        if image.flags != 0 {
+            return Err(report.refuse(RELAKIT_ERR_FLAGS, 1, u64::from(image.flags)));
+        }
+        let count = match (image.section_count, relsec) {
+            // SAFETY: the caller promises the headers that the indices lead to.
+            (RELAKIT_SECTION_COUNT_UNKNOWN, Some(relsec)) => unsafe { used(&image, relsec, report) }?,
+            (RELAKIT_SECTION_COUNT_UNKNOWN, None) => 0,
+            (count, _) => index(count),
+        };
+        let headers = headers(&image, count, report)?;
+        // SAFETY: `Piece::new` checked them, no target overlaps; the caller promises them readable.
+        let sechdrs = Sechdrs { headers: unsafe { headers.read() }, symbols: image.symindex };
+        let table = sechdrs.symbol_table().or_report(report)?;
+        let memory = SectionMemory::new(&table).map_err(|kind| {
+            let (value, limit) = match kind {
+                ErrorKind::AddressWraps => (table.sh_addr, table.sh_size),
+                _ => (table.sh_size, 0),
+            };
+            report.core(&Error::new(kind, value, limit).in_section(image.symindex))
+        })?;
+        let count = usize::try_from(table.sh_size).unwrap_or(usize::MAX) / SYM_SIZE;
+        let symbols = Piece::new(memory.start.cast_const().cast(), count, 1, report)?;
+        Ok(Self { sechdrs, symbols, headers: headers.span, image })
+    }
+
+    /// Returns the memory of the sections. The symbols are only read.
+    ///
+    /// # Safety
+    /// The memory at each `sh_addr` that is used has the size in its header, and stays valid while
+    /// the returned value and its borrows live. Nothing else is borrowed.
+    pub(crate) unsafe fn mapping(&self, writer: Option<CWriter>) -> Addresses {
+        // SAFETY: the caller promises the memory at each sh_addr; both borrows are listed.
+        unsafe { Addresses::new(writer, [Some(self.headers), Some(self.symbols.span), None], None) }
+    }
+}
+
+/// The headers of `image`, argument 1.
+fn headers(
+    image: &relakit_sechdrs,
+    count: usize,
+    report: &mut Report,
+) -> Result<Piece<[u8; SHDR_SIZE]>, Failed> {
+    Piece::new(image.sechdrs.cast(), count, 1, report)
+}
+
+/// Returns how many headers a call for section `relsec` reads, if the caller does not know their
+/// number.
+///
+/// # Safety
+/// The symbol table and `relsec` are indices of readable headers.
+unsafe fn used(image: &relakit_sechdrs, relsec: u32, report: &mut Report) -> Result<usize, Failed> {
+    let first = headers(image, index(image.symindex.max(relsec)).saturating_add(1), report)?;
+    // SAFETY: `Piece::new` checked them; the caller promises them readable.
+    let sechdrs = Sechdrs { headers: unsafe { first.read() }, symbols: image.symindex };
+    Ok(sechdrs.headers_used(relsec))
+}
+
+/// The parts of an image with names, after the checks.
+pub(crate) struct Image<'a> {
+    sechdrs: Sechdrs<'a>,
+    section_names: Strings<'a>,
     pub(crate) symbol_names: Strings<'a>,
     pub(crate) symbols: Piece<[u8; SYM_SIZE]>,
-    pub(crate) values: *mut u64,
     pub(crate) mapping: Addresses,
 }
 
@@ -32,26 +154,12 @@ impl<'a> Image<'a> {
         writer_number: u64,
         report: &mut Report,
     ) -> Result<Self, Failed> {
-        // SAFETY: the caller promises that `image` is NULL or readable for its struct_size.
-        let image = unsafe { versioned(image, 1, report) }?;
-        if image.flags != 0 {
-            return Err(report.refuse(RELAKIT_ERR_FLAGS, 1, u64::from(image.flags)));
-        }
-        if image.reserved != 0 {
-            return Err(report.refuse(RELAKIT_ERR_RESERVED, 1, 0));
-        }
-        let headers = Piece::new(image.sechdrs.cast(), count(image.section_count), 1, report)?;
-        // SAFETY: `Piece::new` checked them, no target overlaps; the caller promises them readable.
-        let sechdrs = Sechdrs { headers: unsafe { headers.read() }, symbols: image.symindex };
-        let symbols = symbol_table(&sechdrs, count(image.symbol_count), report)?;
-        let value_count = if image.values.is_null() { 0 } else { symbols.count() };
-        let values = Span::items(image.values, value_count, 1, report)?;
+        // SAFETY: the caller promises a readable struct, headers and symbols.
+        let Tables { sechdrs, symbols, headers, image } = unsafe { Tables::new(image, None, report) }?;
         let section_names = Piece::new(image.shstrtab.cast(), image.shstrtab_size, 1, report)?;
         let symbol_names = Piece::new(image.strtab.cast(), image.strtab_size, 1, report)?;
-        let read = [headers.span, section_names.span, symbol_names.span];
+        let read = [headers, section_names.span, symbol_names.span];
         symbols.span.apart_from(&read, 1, report)?;
-        values.apart_from(&read, 1, report)?;
-        values.apart_from(&[symbols.span], 1, report)?;
         // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
         let writer = unsafe { CWriter::new(writer, writer_number, report) }?;
         Ok(Self {
@@ -61,9 +169,8 @@ impl<'a> Image<'a> {
             // SAFETY: checked, and no target overlaps; the caller promises them readable.
             symbol_names: Strings::new(unsafe { symbol_names.read() }),
             symbols,
-            values: image.values,
             // SAFETY: the caller promises the memory at each sh_addr; all borrows are listed.
-            mapping: unsafe { Addresses::new(writer, read.map(Some), [Some(symbols.span), Some(values)]) },
+            mapping: unsafe { Addresses::new(writer, read.map(Some), Some(symbols.span)) },
         })
     }
 
@@ -75,25 +182,7 @@ impl<'a> Image<'a> {
     }
 }
 
-/// Finds the memory of the symbol table.
-pub(crate) fn symbol_table(
-    sechdrs: &Sechdrs<'_>,
-    count: usize,
-    report: &mut Report,
-) -> Result<Piece<[u8; SYM_SIZE]>, Failed> {
-    let index = sechdrs.symbols;
-    let Some(section) = sechdrs.header(index) else {
-        let count = sechdrs.headers.len() as u64;
-        return Err(report.refuse(RELAKIT_ERR_NO_SUCH_SECTION, u64::from(index), count));
-    };
-    let symbols = Piece::new(pointer(section.sh_addr).cast_const().cast(), count, 0, report);
-    symbols.map_err(|_| {
-        let failed = report.refuse(RELAKIT_ERR_NOT_ASSIGNED, section.sh_size, 0);
-        report.in_section(failed, index)
-    })
-}
-
-/// A number of items; if it does not fit `usize`, a number that every check refuses.
-pub(crate) fn count(number: u32) -> usize {
+/// An index or a number of items; if it does not fit `usize`, a number that every check refuses.
+fn index(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -2,40 +2,29 @@
 
 use crate::callbacks::CResolver;
 use crate::error::{OrReport, Report};
-use crate::memory::CMemory;
+use crate::memory::{CMemory, relakit_memory};
 use crate::module::file_span;
 use crate::pointers::{Count, ObjectName, Out, Piece, Span};
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::{c_char, c_void};
+use relakit::abi::OBJECT_NAME_MAX;
 
 /// Returns in *size the number of bytes that relakit_module_retain needs. Late sections are
 /// livepatch sections for modules. The size is 0 if the module has none.
 ///
-/// `scratch` is a caller-provided buffer of `count` entries, at least one for each symbol. The call
-/// overwrites it.
-///
-/// Stages: every stage before RELAKIT_STAGE_LATE.
-///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_VALUES_TOO_SHORT  `count` is less than the number of symbols.
+/// Stage: RELAKIT_STAGE_LOADED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_retained_size(
     module: *mut relakit_module,
-    scratch: *mut u64,
-    count: usize,
     size: *mut usize,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
-        let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
+    let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
+        let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
         // SAFETY: the caller promises that `size` is NULL or writable.
-        let size = unsafe { Out::new(size, 4, report) }?;
-        let scratch = Piece::new(scratch, count, 2, report)?;
-        scratch.span.apart_from(&[file_span(module, report)?, own], 2, report)?;
-        // SAFETY: checked, and apart from all else in use; the caller promises it writable.
-        size.set(module.retained_size(unsafe { scratch.write() }).or_report(report)?);
+        unsafe { Out::new(size, 2, report) }?.set(loaded.retained_size());
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that both are NULL or memory of the size of their type.
@@ -93,13 +82,17 @@ pub unsafe extern "C" fn relakit_module_retain(
     unsafe { state::on(module, error, call) }
 }
 
-/// Returns the patched object of a late section.
+/// Size of a buffer for the name of a patched object, with its NUL.
+pub const RELAKIT_OBJECT_NAME_SIZE: usize = 56;
+const _: () = assert!(RELAKIT_OBJECT_NAME_SIZE == OBJECT_NAME_MAX + 1);
+
+/// Copies the name of the patched object of a late section to `object`.
 ///
 /// `late_index` counts the late sections from 0. Sections with a malformed name have no object and
-/// are not counted. *object points to the name in the retained state. The name has *object_len
-/// bytes and does not end with NUL. For relakit_module_coming, copy it and add a NUL. *live is 1 if
-/// the object's relocations are applied, otherwise 0. An object with several sections is returned
-/// several times.
+/// are not counted. `object` is a buffer of RELAKIT_OBJECT_NAME_SIZE bytes. The name ends with NUL,
+/// so that relakit_module_coming and relakit_module_going take it. *live is 1 if the object's
+/// relocations are applied, otherwise 0; `live` may be NULL. An object with several sections is
+/// returned several times.
 ///
 /// Stage: RELAKIT_STAGE_LATE. The time is logarithmic in the number of late sections.
 ///
@@ -109,23 +102,24 @@ pub unsafe extern "C" fn relakit_module_retain(
 pub unsafe extern "C" fn relakit_module_object(
     module: *mut relakit_module,
     late_index: u32,
-    object: *mut *const c_char,
-    object_len: *mut usize,
+    object: *mut c_char,
     live: *mut u32,
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
         let Stage::Late(late, _) = &*stage else { return Err(stage.out_of_order(report)) };
-        // SAFETY: the caller promises that `object` is NULL or writable.
-        let object = unsafe { Out::new(object, 3, report) }?;
-        // SAFETY: the caller promises that `object_len` is NULL or writable.
-        let len = unsafe { Out::new(object_len, 4, report) }?;
+        // SAFETY: the caller promises that `object` is NULL or writable; bytes have no alignment.
+        let object = unsafe { Out::new(object.cast::<[u8; RELAKIT_OBJECT_NAME_SIZE]>(), 3, report) }?;
         // SAFETY: the caller promises that `live` is NULL or writable.
-        let live = unsafe { Out::new(live, 5, report) }?;
+        let live = unsafe { Count::new(live, 4, report) }?;
         let Some((name, is_live)) = late.object_at(late_index) else { return Ok(RELAKIT_NOT_FOUND) };
-        object.set(name.as_ptr().cast());
-        len.set(name.len());
-        live.set(u32::from(is_live));
+        let mut copy = [0; RELAKIT_OBJECT_NAME_SIZE];
+        // The grammar allows `OBJECT_NAME_MAX` bytes, so the last byte stays NUL.
+        for (to, from) in copy.iter_mut().zip(name) {
+            *to = *from;
+        }
+        object.set(copy);
+        live.set(usize::from(is_live));
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that both are NULL or memory of the size of their type.

@@ -2,7 +2,7 @@
 //! struct_size can grow at their end; the others never change.
 #![cfg(target_pointer_width = "64")]
 
-use crate::{describe::*, findings::*, index::*, klp_names::*, types::*};
+use crate::{arena::*, describe::*, findings::*, image::*, index::*, klp_names::*, memory::*, types::*};
 use core::mem::{align_of, offset_of, size_of};
 
 macro_rules! layout {
@@ -17,19 +17,21 @@ macro_rules! layout {
 layout!(relakit_options, 16: struct_size 0, flags 4, profile 8, reserved 12);
 layout!(relakit_error, 64: status 0, linux_errno 4, has 8, section 12, symbol 16, r_type 20, entry 24, offset 32,
     value 40, limit 48, reserved 56);
-layout!(relakit_symbols, 24: values 0, symtab 8, count 16);
+layout!(relakit_symbols, 40: values 0, symtab 8, count 16, value 24, ctx 32);
 layout!(relakit_writer, 40: struct_size 0, flags 4, ctx 8, read 16, write 24, sync 32);
 layout!(relakit_resolver, 32: struct_size 0, flags 4, ctx 8, exported 16, nth_symbol 24);
 layout!(relakit_target, 32: bytes 0, size 8, address 16, writer 24);
 layout!(relakit_section_memory, 40: flags 0, reserved 4, bytes 8, size 16, address 24, symbols_at 32);
 layout!(relakit_memory, 32: struct_size 0, flags 4, sections 8, count 16, writer 24);
-layout!(relakit_sechdrs, 72: struct_size 0, flags 4, sechdrs 8, section_count 16, symindex 20, symbol_count 24,
-    reserved 28, shstrtab 32, shstrtab_size 40, strtab 48, strtab_size 56, values 64);
+layout!(relakit_sechdrs, 56: struct_size 0, flags 4, sechdrs 8, section_count 16, symindex 20, shstrtab 24,
+    shstrtab_size 32, strtab 40, strtab_size 48);
+layout!(relakit_group, 16: offset 0, size 8);
+layout!(relakit_layout, 136: struct_size 0, reserved 4, size 8, align 16, groups 24);
 layout!(relakit_module_info, 24: struct_size 0, section_count 4, symbol_count 8, symbols_section 12,
     per_cpu_section 16, reserved 20);
 layout!(relakit_section, 104: struct_size 0, flags 4, sh_type 8, section_class 12, target 16, status 20, reason 24, name 32,
     name_len 40, object 48, object_len 56, content 64, sh_size 72, sh_addralign 80, sh_flags 88, sh_link 96, sh_info 100);
-layout!(relakit_symbol, 48: struct_size 0, st_shndx 4, st_info 8, reserved 12, name 16, name_len 24, st_value 32, st_size 40);
+layout!(relakit_symbol, 48: struct_size 0, st_shndx 4, st_info 8, index 12, name 16, name_len 24, st_value 32, st_size 40);
 layout!(relakit_special, 16: struct_size 0, read_at 4, entry_size 8, rewrites_code 12);
 layout!(relakit_finding, 64: lint 0, severity 4, has 8, section 12, symbol 16, other_section 20, entry 24, other_entry 32,
     offset 40, value 48, limit 56);

@@ -18,9 +18,7 @@
 
 mod callbacks;
 mod error;
-mod image;
 mod layout;
-mod memory;
 mod panic;
 mod pointers;
 mod sechdrs_memory;
@@ -32,13 +30,23 @@ mod types;
 
 mod relocate;
 
+mod small;
+
+mod image;
+
 mod sechdrs;
 
 mod state;
 
+mod memory;
+
 mod module;
 
+mod arena;
+
 mod late;
+
+mod error_format;
 
 mod describe;
 
@@ -52,15 +60,20 @@ mod names;
 
 mod status;
 
+pub use arena::*;
 pub use describe::*;
+pub use error_format::*;
 pub use findings::*;
+pub use image::*;
 pub use index::*;
 pub use klp_names::*;
 pub use late::*;
+pub use memory::*;
 pub use module::*;
 pub use names::*;
 pub use relocate::*;
 pub use sechdrs::*;
+pub use small::*;
 pub use state::*;
 pub use status::*;
 pub use types::*;

@@ -1,11 +1,76 @@
-//! The section memory of a module, from struct relakit_memory.
+//! Level 3: the section memory of a module.
 
 use crate::callbacks::CWriter;
 use crate::error::{Failed, Report};
-use crate::pointers::{Piece, Span, bytes_mut, versioned};
+use crate::pointers::{Piece, Span, Versioned, bytes_mut, versioned};
 use crate::status::*;
 use crate::types::*;
-use relakit::{CallbackError, Memory, Target, Writer};
+use core::ffi::c_void;
+use relakit::{CallbackError, Memory, Target};
+
+/// Flags of struct relakit_section_memory: RELAKIT_MEMORY_.
+pub type relakit_memory_flags = u32;
+
+/// relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
+pub const RELAKIT_MEMORY_PRESENT: relakit_memory_flags = 0x1000;
+/// relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
+/// `bytes` must be NULL.
+pub const RELAKIT_MEMORY_WRITER: relakit_memory_flags = 0x2000;
+/// relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
+/// instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
+pub const RELAKIT_MEMORY_SYMBOLS_AT: relakit_memory_flags = 0x4000;
+
+/// The memory of one section. All members are 0 if the section has none.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct relakit_section_memory {
+    /// RELAKIT_MEMORY_PRESENT and other flags, or 0.
+    pub flags: relakit_memory_flags,
+    /// Must be 0.
+    pub reserved: u32,
+    /// The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if `size` is 0.
+    pub bytes: *mut c_void,
+    /// Size in bytes. It must be the size of the section.
+    pub size: u64,
+    /// Run-time address of the first byte.
+    pub address: u64,
+    /// See RELAKIT_MEMORY_SYMBOLS_AT. Without this flag it must be 0.
+    pub symbols_at: u64,
+}
+
+/// The memory of a module's sections.
+///
+/// The caller must pass the same addresses and sizes in every call for a module.
+/// relakit_module_coming and relakit_module_going check this for the targets of their relocations;
+/// the other functions check only the sizes. A section may be plain memory in one call and use a
+/// writer in a later call, for example after its memory was made read-only. The caller must fill
+/// sections that use a writer.
+///
+/// If the memory of a section overlaps the file, the state, the retained state, the array or
+/// another buffer of the call, the function returns RELAKIT_ERR_OVERLAP.
+///
+/// The memory of two sections must not overlap. relakit does not check this, because a check needs
+/// time that is quadratic in the number of sections, or memory to sort them. The sections that
+/// relakit_module_layout places do not overlap.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct relakit_memory {
+    /// sizeof(struct relakit_memory).
+    pub struct_size: u32,
+    /// Must be 0.
+    pub flags: u32,
+    /// An array with one element for each section, by section index.
+    pub sections: *const relakit_section_memory,
+    /// Number of elements. Sections after the last element have no memory.
+    pub count: usize,
+    /// Writer of the sections with RELAKIT_MEMORY_WRITER. May be NULL if there are none.
+    pub writer: *const relakit_writer,
+}
+
+// SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
+unsafe impl Versioned for relakit_memory {
+    const FIRST: u32 = 32;
+}
 
 /// The section memory of a module, after the checks.
 pub(crate) struct CMemory<'a> {
@@ -95,7 +160,7 @@ impl Memory for CMemory<'_> {
     fn target(&mut self, section: u32) -> Option<Target<'_>> {
         let relakit_section_memory { flags, bytes, size, address, .. } = *self.get(section)?;
         if flags & RELAKIT_MEMORY_WRITER != 0 {
-            return Some(Target::with_writer(size, address, self.writer.as_mut()?));
+            return Some(self.writer.as_mut()?.target(size, address));
         }
         // SAFETY: `check` kept it apart from buffers in use; `new`'s caller promised the memory.
         let bytes = unsafe { bytes_mut(bytes.cast(), usize::try_from(size).ok()?) }?;

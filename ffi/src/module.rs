@@ -2,15 +2,14 @@
 
 use crate::callbacks::CResolver;
 use crate::error::{Failed, OrReport, Report, answer};
-use crate::memory::CMemory;
+use crate::memory::{CMemory, relakit_memory};
 use crate::pointers::{Out, Piece, Span};
 use crate::relocate::Options;
-use crate::state::{self, Stage, relakit_module};
+use crate::state::{self, Stage, relakit_module, relakit_stage};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_void;
 use core::mem::{align_of, size_of};
-use core::ptr;
 use relakit::Module;
 
 /// Sentinel in the values of relakit_module_early for a symbol whose section has no memory. A real
@@ -60,7 +59,8 @@ pub const extern "C" fn relakit_module_align() -> usize {
 /// RELAKIT_ERR_BAD_NAME_TABLE         the section name table is missing, is not a string table or
 ///                                    does not end with NUL;
 /// RELAKIT_ERR_BAD_SECTION_NAME       a section name is outside the section name table;
-/// RELAKIT_ERR_NO_SYMBOL_TABLE        the file has no symbol table;
+/// RELAKIT_ERR_NO_SYMBOL_TABLE        profiles of Linux, Xen and FreeBSD: the file has no symbol
+///                                    table;
 /// RELAKIT_ERR_MANY_SYMBOL_TABLES     the file has several symbol tables;
 /// RELAKIT_ERR_BAD_STRING_TABLE       the string table of the symbols is missing, or the profile
 ///                                    does not accept it;
@@ -106,12 +106,12 @@ pub unsafe extern "C" fn relakit_module_init(
     unsafe { answer(error, call) }
 }
 
-/// Returns the stage of a module, a RELAKIT_STAGE_ number, or RELAKIT_ERR_NOT_A_MODULE_STATE,
-/// RELAKIT_ERR_BUSY, RELAKIT_ERR_NULL or RELAKIT_ERR_LENGTH. Every stage allows the call.
+/// Returns the stage of a module. If `module` is NULL or not a state, it is RELAKIT_STAGE_NONE. If a
+/// callback of a call with this module asks, it is RELAKIT_STAGE_BUSY.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn relakit_module_stage(module: *mut relakit_module) -> relakit_status {
-    // SAFETY: the caller promises that `module` is NULL or readable as a state; `error` is NULL.
-    unsafe { state::on(module, ptr::null_mut(), &mut |stage, _, _| Ok(stage.number())) }
+pub unsafe extern "C" fn relakit_module_stage(module: *const relakit_module) -> relakit_stage {
+    // SAFETY: the caller promises that `module` is NULL or readable as a state.
+    unsafe { state::stage(module) }
 }
 
 /// Checks the memory that the caller provides for the sections. It writes nothing to that memory

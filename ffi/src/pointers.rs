@@ -11,6 +11,7 @@ use core::mem::{MaybeUninit, align_of, size_of};
 use core::ptr::NonNull;
 use core::slice;
 use relakit::abi::OBJECT_NAME_MAX;
+use relakit::elf::NAME_MAX;
 
 /// The addresses of a buffer. They are compared with other buffers before one of them becomes a
 /// slice.
@@ -21,6 +22,9 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// No addresses.
+    pub(crate) const EMPTY: Self = Self { start: 0, end: 0 };
+
     /// `count` items of `size` bytes at `start`. If such memory cannot exist, the status and the
     /// limit to report.
     const fn of(start: usize, count: usize, size: usize) -> Result<Self, (relakit_status, u64)> {
@@ -128,8 +132,15 @@ impl<T> Piece<T> {
         Ok(Self { start: start.cast_mut(), count, span })
     }
 
-    pub(crate) const fn count(&self) -> usize {
-        self.count
+    /// The same without a report: an error is only the status.
+    pub(crate) fn known(start: *const T, count: usize) -> Result<Self, relakit_status> {
+        let (address, align) = (start.addr(), align_of::<T>());
+        let span = Span::of(address, count, size_of::<T>()).map_err(|(status, _)| status)?;
+        match count {
+            0 => Ok(Self { start: NonNull::dangling().as_ptr(), count, span }),
+            _ if address & align.wrapping_sub(1) != 0 => Err(RELAKIT_ERR_ALIGNMENT),
+            _ => Ok(Self { start: start.cast_mut(), count, span }),
+        }
     }
 
     /// # Safety
@@ -204,14 +215,6 @@ unsafe impl Versioned for relakit_writer {
 // SAFETY: `repr(C)`, begins with a u32; numbers, raw pointers, and callbacks that may be NULL.
 unsafe impl Versioned for relakit_resolver {
     const FIRST: u32 = 32;
-}
-// SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
-unsafe impl Versioned for relakit_memory {
-    const FIRST: u32 = 32;
-}
-// SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
-unsafe impl Versioned for relakit_sechdrs {
-    const FIRST: u32 = 72;
 }
 
 /// Upper limit of struct_size. A greater number means that the struct was not initialised.
@@ -333,6 +336,27 @@ impl ObjectName {
     pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
+}
+
+/// Returns the string at argument `number` without its NUL. A string that is longer than `NAME_MAX`
+/// bytes is cut to one byte more, so it is no name in a file.
+///
+/// # Safety
+/// If not NULL, the string is readable up to its NUL, or up to `NAME_MAX + 1` bytes, and unchanged
+/// for `'a`.
+pub(crate) unsafe fn name<'a>(
+    start: *const c_char,
+    number: u64,
+    report: &mut Report,
+) -> Result<&'a [u8], Failed> {
+    if start.is_null() {
+        return Err(report.refuse(RELAKIT_ERR_NULL, number, 0));
+    }
+    // SAFETY: no byte before `at` was NUL, so the caller promises this one readable.
+    let is_nul = |at: &usize| unsafe { start.cast::<u8>().wrapping_add(*at).read() } == 0;
+    let len = (0..=NAME_MAX).find(is_nul).unwrap_or(NAME_MAX + 1);
+    // SAFETY: not NULL, and the loop has read `len` bytes, which are unchanged for `'a`.
+    Ok(unsafe { slice::from_raw_parts(start.cast(), len) })
 }
 
 /// A pointer to which the call writes the number of sections, or NULL.

@@ -1,6 +1,6 @@
 //! Level 1: one relocation table and one target. The loader does everything else.
 
-use crate::callbacks::CWriter;
+use crate::callbacks::{CValues, CWriter};
 use crate::error::{Failed, OrReport, Report, answer};
 use crate::pointers::{Piece, Span, plain, versioned};
 use crate::status::*;
@@ -27,7 +27,9 @@ use relakit::{Error, Profile, Target, View};
 /// RELAKIT_ERR_PARTIAL_ENTRY      `rela_size` is not a multiple of 24;
 /// RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
 ///                                RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
-/// RELAKIT_ERR_TARGET_NOT_ZERO    a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
+/// RELAKIT_ERR_TARGET_NOT_ZERO    a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
+/// RELAKIT_ERR_UNKNOWN_SYMBOL, RELAKIT_ERR_RESOLVER
+///                                symbols->value returned an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_apply(
     rela: *const c_void,
@@ -51,7 +53,9 @@ pub unsafe extern "C" fn relakit_apply(
 ///
 /// Returns RELAKIT_OK, a pass error or:
 /// RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value;
-/// RELAKIT_ERR_PARTIAL_ENTRY    `rela_size` is not a multiple of 24.
+/// RELAKIT_ERR_PARTIAL_ENTRY    `rela_size` is not a multiple of 24;
+/// RELAKIT_ERR_UNKNOWN_SYMBOL, RELAKIT_ERR_RESOLVER
+///                              symbols->value returned an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_clear(
     rela: *const c_void,
@@ -87,6 +91,45 @@ pub unsafe extern "C" fn relakit_dry_run(
     unsafe { run(Act::Read(reloc::dry_run), rela, rela_size, symbols, target, options, error) }
 }
 
+/// Applies one relocation without a table, or changes nothing. The checks are those of
+/// relakit_apply.
+///
+/// - `r_type` is the psABI number of the type.
+/// - `symbol_value`, `addend` and `address` are S, A and P: the value of the symbol, the addend, and
+///   the run-time address of the field.
+/// - `field` is the memory of the field. `size` is the number of bytes that may be written there. It
+///   may be more than the size of the field.
+///
+/// Returns RELAKIT_OK, or one of these errors, without `entry` and `symbol`:
+/// RELAKIT_ERR_UNKNOWN_TYPE        `options` does not support the type;
+/// RELAKIT_ERR_OVERFLOW            the value does not fit the field;
+/// RELAKIT_ERR_OFFSET_OUTSIDE      the field needs more bytes than `size`;
+/// RELAKIT_ERR_TARGET_NOT_ZERO     the field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
+/// RELAKIT_ERR_ADDRESS_WRAPS       the last byte would have an address above 2^64 - 1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_relocate(
+    r_type: u32,
+    symbol_value: u64,
+    addend: i64,
+    address: u64,
+    field: *mut c_void,
+    size: usize,
+    options: *const relakit_options,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = |report: &mut Report| {
+        // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
+        let rules = unsafe { Options::new(options, 7, report) }?.reloc_flags(report)?;
+        let field = Piece::<u8>::new(field.cast(), size, 5, report)?;
+        // SAFETY: checked; the caller's promise.
+        let field = unsafe { field.write() };
+        reloc::relocate(r_type, symbol_value, addend, address, field, rules).or_report(report)?;
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller promises that `error` is NULL or writable.
+    unsafe { answer(error, call) }
+}
+
 /// One of the three passes.
 enum Act {
     /// Apply or clear.
@@ -119,8 +162,18 @@ unsafe fn run(
             false => unsafe { Options::new(options, 5, report) }?.reloc_flags(report)?,
         };
         let rela = Piece::<u8>::new(rela.cast(), rela_size, 1, report)?;
-        // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
-        let (values, symbols_span) = unsafe { values(&symbols, report) }?;
+        let (source, callback);
+        let (values, symbols_span) = match symbols.value {
+            // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
+            None => unsafe { arrays(&symbols, report) }?,
+            Some(_) if symbols.values.is_null() && symbols.symtab.is_null() => {
+                // SAFETY: the caller promises that the callback can be called with `ctx`.
+                source = unsafe { CValues::new(&symbols) };
+                callback = source.callback();
+                (Values::Callback { count: symbols.count, callback: &callback }, Span::EMPTY)
+            }
+            Some(_) => return Err(report.refuse(RELAKIT_ERR_SYMBOLS, 3, 0)),
+        };
         // SAFETY: checked; the caller promises it readable; an overlapping target is refused below.
         let (table, rest) = RelaTable::whole_entries(unsafe { rela.read() });
         if rest != 0 {
@@ -138,8 +191,8 @@ unsafe fn run(
                 return Err(report.refuse(RELAKIT_ERR_OVERLAP, 4, 0));
             }
             Some(writer) => match act {
-                Act::Write(act) => act(table, values, &mut Target::with_writer(size, address, writer), rules),
-                Act::Read(act) => act(table, values, &mut View::with_writer(size, address, writer), rules),
+                Act::Write(act) => act(table, values, &mut writer.target(size, address), rules),
+                Act::Read(act) => act(table, values, &mut writer.view(size, address), rules),
             },
             None => {
                 let Ok(size) = usize::try_from(size) else {
@@ -168,20 +221,20 @@ unsafe fn run(
     unsafe { answer(error, call) }
 }
 
-/// Returns the symbol values, argument 3, and their memory.
+/// Returns the symbol values of arrays, argument 3, and their memory.
 ///
 /// # Safety
 /// The arrays in `symbols` can be read for `'a`, and are not written meanwhile.
-unsafe fn values<'a>(symbols: &relakit_symbols, report: &mut Report) -> Result<(Values<'a>, Span), Failed> {
+unsafe fn arrays<'a>(symbols: &relakit_symbols, report: &mut Report) -> Result<(Values<'a>, Span), Failed> {
     match (symbols.values.is_null(), symbols.symtab.is_null()) {
         (has_none, true) if !has_none || symbols.count == 0 => {
             let piece = Piece::new(symbols.values, symbols.count, 3, report)?;
-            // SAFETY: `Piece::new` checked it; `values`' caller promises `count` readable items.
+            // SAFETY: `Piece::new` checked it; `arrays`' caller promises `count` readable items.
             Ok((Values::Dense(unsafe { piece.read() }), piece.span))
         }
         (true, false) => {
             let piece = Piece::<[u8; SYM_SIZE]>::new(symbols.symtab.cast(), symbols.count, 3, report)?;
-            // SAFETY: `Piece::new` checked it; `values`' caller promises `count` readable items.
+            // SAFETY: `Piece::new` checked it; `arrays`' caller promises `count` readable items.
             Ok((Values::Symtab(SymtabValues::from_entries(unsafe { piece.read() })), piece.span))
         }
         _ => Err(report.refuse(RELAKIT_ERR_SYMBOLS, 3, 0)),
@@ -190,7 +243,10 @@ unsafe fn values<'a>(symbols: &relakit_symbols, report: &mut Report) -> Result<(
 
 /// Options of a call, after the checks.
 pub(crate) struct Options {
-    profile: &'static Profile,
+    /// A RELAKIT_PROFILE_ or RELAKIT_LINUX number that exists.
+    profile: u32,
+    /// The flags of the profile's passes.
+    rules: RelocFlags,
     flags: u32,
     number: u64,
 }
@@ -207,52 +263,90 @@ impl Options {
         report: &mut Report,
     ) -> Result<Self, Failed> {
         if options.is_null() {
-            return Ok(Self { profile: &Profile::ELF, flags: 0, number });
+            let rules = const { Profile::ELF.reloc_flags() };
+            return Ok(Self { profile: RELAKIT_PROFILE_ELF, rules, flags: 0, number });
         }
         // SAFETY: not NULL; the caller promises as many readable bytes as struct_size says.
         let options = unsafe { versioned(options, number, report) }?;
         if options.reserved != 0 {
             return Err(report.refuse(RELAKIT_ERR_RESERVED, number, 0));
         }
-        let Some(profile) = profile(options.profile) else {
-            return Err(report.refuse(RELAKIT_ERR_PROFILE, u64::from(options.profile), 0));
+        let Some(rules) = profile_flags(options.profile) else {
+            return Err(no_profile(options.profile, report));
         };
-        Ok(Self { profile, flags: options.flags, number })
+        Ok(Self { profile: options.profile, rules, flags: options.flags, number })
     }
 
     /// The rules for one table; every flag is allowed.
     pub(crate) fn reloc_flags(self, report: &mut Report) -> Result<RelocFlags, Failed> {
         match RelocFlags::from_bits(self.flags) {
             // The types that a loader does not know are a part of its profile.
-            Some(flags) if !flags.intersects(RelocFlags::UNKNOWN_TYPES) => {
-                Ok(flags | self.profile.reloc_flags())
-            }
+            Some(flags) if !flags.intersects(RelocFlags::UNKNOWN_TYPES) => Ok(flags | self.rules),
             _ => Err(report.refuse(RELAKIT_ERR_FLAGS, self.number, u64::from(self.flags))),
         }
     }
 
     /// The profile for a module; only RELAKIT_OPT_TRUNCATE_PC32 is allowed.
     pub(crate) fn profile(self, report: &mut Report) -> Result<Profile, Failed> {
+        let Some(profile) = profile(self.profile) else { return Err(no_profile(self.profile, report)) };
         match self.flags {
-            0 => Ok(*self.profile),
-            RELAKIT_OPT_TRUNCATE_PC32 => Ok(self.profile.with_flags(RelocFlags::TRUNCATE_PC32)),
+            0 => Ok(*profile),
+            RELAKIT_OPT_TRUNCATE_PC32 => Ok(profile.with_flags(RelocFlags::TRUNCATE_PC32)),
             flags => Err(report.refuse(RELAKIT_ERR_FLAGS, self.number, u64::from(flags))),
         }
     }
 }
 
+fn no_profile(number: u32, report: &mut Report) -> Failed {
+    report.refuse(RELAKIT_ERR_PROFILE, u64::from(number), 0)
+}
+
 /// Returns the profile of a number; `None` if it is unknown.
 pub(crate) fn profile(number: u32) -> Option<&'static Profile> {
-    let [minor_low, minor_high, major_low, major_high] = number.to_le_bytes();
     match number {
         RELAKIT_PROFILE_DEFAULT | RELAKIT_PROFILE_ELF => Some(&Profile::ELF),
         RELAKIT_PROFILE_XEN => Some(&Profile::XEN),
         RELAKIT_PROFILE_GRUB => Some(&Profile::GRUB),
         RELAKIT_PROFILE_FREEBSD => Some(&Profile::FREEBSD),
         RELAKIT_PROFILE_KEXEC => Some(&Profile::KEXEC),
-        _ => Profile::for_linux(
-            u16::from_le_bytes([major_low, major_high]),
-            u16::from_le_bytes([minor_low, minor_high]),
-        ),
+        _ => linux_version(number).and_then(|(major, minor)| Profile::for_linux(major, minor)),
+    }
+}
+
+/// Returns the flags of the profile of a number; `None` if it is unknown. The rows of profiles
+/// contain pointers, so the functions of level 1 use only constants that are computed from them.
+fn profile_flags(number: u32) -> Option<RelocFlags> {
+    match number {
+        RELAKIT_PROFILE_DEFAULT | RELAKIT_PROFILE_ELF => Some(const { Profile::ELF.reloc_flags() }),
+        RELAKIT_PROFILE_XEN => Some(const { Profile::XEN.reloc_flags() }),
+        RELAKIT_PROFILE_GRUB => Some(const { Profile::GRUB.reloc_flags() }),
+        RELAKIT_PROFILE_FREEBSD => Some(const { Profile::FREEBSD.reloc_flags() }),
+        RELAKIT_PROFILE_KEXEC => Some(const { Profile::KEXEC.reloc_flags() }),
+        _ => linux_version(number).and_then(|(major, minor)| Profile::linux_reloc_flags(major, minor)),
+    }
+}
+
+/// Returns the version of a RELAKIT_LINUX number: major, minor. `None` for the numbers of other
+/// profiles, which have the highest bit.
+fn linux_version(number: u32) -> Option<(u16, u16)> {
+    let [minor_low, minor_high, major_low, major_high] = number.to_le_bytes();
+    let major = u16::from_le_bytes([major_low, major_high]);
+    (major <= u16::MAX / 2).then_some((major, u16::from_le_bytes([minor_low, minor_high])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_exists_if_its_flags_exist_and_has_these_flags() {
+        let families = (0..16).chain((0..16).map(|number| number | 1 << 31));
+        let versions = (0..10).flat_map(|major| (0..40).map(move |minor| major << 16 | minor));
+        for number in families.chain(versions) {
+            assert_eq!(profile_flags(number), profile(number).map(Profile::reloc_flags), "{number:#x}");
+        }
+        let newest = Profile::LINUX.last().unwrap();
+        assert_eq!(profile(0x7fff << 16).map(|row| row.name), Some(newest.name));
+        assert_eq!(profile(1 << 31), None, "a number of no profile");
     }
 }

@@ -3,29 +3,32 @@
 
 use crate::callbacks::{CResolver, CWriter};
 use crate::error::{OrReport, Report, answer};
-use crate::image::{Image, count, symbol_table};
-use crate::pointers::{Count, ObjectName, Piece};
+use crate::image::{Image, Tables, relakit_sechdrs};
+use crate::pointers::{Count, ObjectName};
 use crate::relocate::Options;
-use crate::sechdrs_memory::Addresses;
 use crate::status::*;
 use crate::types::*;
-use core::ffi::{c_char, c_void};
+use core::ffi::c_char;
 use relakit::reloc::{RelocFlags, SymtabValues};
 use relakit::sechdrs::{Mapping, Sechdrs};
 
 /// Applies one relocation section, or changes nothing. It replaces apply_relocate_add of Linux and
 /// checks all bounds.
 ///
-/// - `sechdrs` is an array of `section_count` Elf64_Shdr. It needs no alignment.
-/// - `strtab` is unused and may be NULL; it keeps the argument order of Linux's function.
-/// - `symindex` is the section index of the symbol table. Its sh_addr is the address of
-///   `symbol_count` Elf64_Sym whose st_value members are the symbol values.
+/// - `sechdrs` has the section headers and the index of the symbol table, whose st_value members
+///   are the symbol values. `shstrtab` and `strtab` are not used.
 /// - `relsec` is the index of the relocation section. Its sh_addr is the address of the
 ///   relocations.
 /// - The target is the section sh_info of `relsec`. In plain memory, sh_addr must be where the
 ///   target is in memory, and the target must run at this address. With a writer, sh_addr is the
 ///   run-time address.
 /// - `writer` is NULL for plain memory.
+///
+/// If sechdrs->section_count is RELAKIT_SECTION_COUNT_UNKNOWN, the function reads only the headers
+/// of `relsec`, of the symbol table and of the target. The caller must then ensure that `relsec`,
+/// sechdrs->symindex and, if the type of `relsec` is SHT_RELA, its sh_info are indices of headers.
+/// Everything else is checked as with a number. Only the headers up to the last of the three count
+/// as memory that a target must not overlap, and their number is error->limit.
 ///
 /// The caller must resolve the symbols. The function returns RELAKIT_ERR_SYMBOL_UNRESOLVED for a
 /// symbol with st_value 0 that is SHN_LIVEPATCH, or SHN_UNDEF and not weak. It cannot detect an
@@ -37,41 +40,34 @@ use relakit::sechdrs::{Mapping, Sechdrs};
 /// `relsec`.
 ///
 /// Returns RELAKIT_OK, a pass error or:
-/// RELAKIT_ERR_NO_SUCH_SECTION         `relsec` or `symindex` is 0, or is not less than
-///                                     `section_count`;
+/// RELAKIT_ERR_NO_SUCH_SECTION         `relsec` or symindex is 0, or is not less than
+///                                     section_count;
 /// RELAKIT_ERR_REL_SECTION             the type of `relsec` is SHT_REL;
 /// RELAKIT_ERR_NOT_RELOCATIONS         the type of `relsec` is neither SHT_RELA nor SHT_REL;
-/// RELAKIT_ERR_PARTIAL_ENTRY           the size of `relsec` is not a multiple of 24;
-/// RELAKIT_ERR_TARGET_OUT_OF_RANGE     sh_info of `relsec` is 0, or is not less than
-///                                     `section_count`;
+/// RELAKIT_ERR_PARTIAL_ENTRY           the size of `relsec` or of the symbol table is not a
+///                                     multiple of 24;
+/// RELAKIT_ERR_TARGET_OUT_OF_RANGE     sh_info of `relsec` is 0, or is not less than section_count;
 /// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  the target is the symbol table or its string table;
 /// RELAKIT_ERR_TARGET_IS_RELOCATIONS   the target is a relocation section;
 /// RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the section headers, the symbols or the
 ///                                     relocations; for a target with a writer, this check uses
 ///                                     sh_addr, unless RELAKIT_WRITER_FOREIGN is set;
-/// RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL, or a section would end after the end of
-///                                     the address space;
-/// RELAKIT_ERR_ADDRESS_WRAPS           the target has a writer and would end after the end of the
-///                                     address space (with a writer, sh_addr 0 is allowed);
+/// RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL (with a writer, the target's may be);
+/// RELAKIT_ERR_ADDRESS_WRAPS           a section would end after the end of the address space, or
+///                                     has 2^63 bytes or more;
 /// RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved, see
 ///                                     RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
 /// RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_apply_relocate_add(
-    sechdrs: *const c_void,
-    section_count: u32,
-    strtab: *const c_char,
-    symindex: u32,
-    symbol_count: u32,
+    sechdrs: *const relakit_sechdrs,
     relsec: u32,
     writer: *const relakit_writer,
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let _ = strtab;
-    let image = (sechdrs, section_count, symindex, symbol_count);
     // SAFETY: the promise of the crate's documentation, passed on to `one_section`.
-    unsafe { one_section(Sechdrs::apply, image, relsec, writer, options, error) }
+    unsafe { one_section(Sechdrs::apply, sechdrs, relsec, writer, options, error) }
 }
 
 /// Sets every field of one relocation section back to zero, or changes nothing. With
@@ -85,20 +81,14 @@ pub unsafe extern "C" fn relakit_apply_relocate_add(
 /// RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_clear_relocate_add(
-    sechdrs: *const c_void,
-    section_count: u32,
-    strtab: *const c_char,
-    symindex: u32,
-    symbol_count: u32,
+    sechdrs: *const relakit_sechdrs,
     relsec: u32,
     writer: *const relakit_writer,
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let _ = strtab;
-    let image = (sechdrs, section_count, symindex, symbol_count);
     // SAFETY: the promise of the crate's documentation, passed on to `one_section`.
-    unsafe { one_section(Sechdrs::clear, image, relsec, writer, options, error) }
+    unsafe { one_section(Sechdrs::clear, sechdrs, relsec, writer, options, error) }
 }
 
 /// Resolves the symbols of all livepatch sections of one patched object and applies these sections,
@@ -115,14 +105,29 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 /// section with resolver->nth_symbol, then applies the section. It does not call
 /// resolver->exported. `writer` is NULL for plain memory. `section_total` may be NULL.
 ///
-/// On success the function writes the symbol values into the symbol table, where relakit_klp_clear
-/// needs them. *section_total is then the number of livepatch sections for `object`. It is 0 if the
-/// module has no section for `object`. Often this means that the name is misspelt.
+/// After all sections are applied and writer->sync has returned, the function writes the symbol
+/// values into the symbol table, where relakit_klp_clear needs them. *section_total is then the
+/// number of livepatch sections for `object`. It is 0 if the module has no section for `object`.
+/// Often this means that the name is misspelt.
+///
+/// The function needs no memory for the values: it stores at most 8 of them at a time, and looks a
+/// symbol up again when it needs another one. It can look up the symbol of a relocation up to three
+/// times in plain memory: before the section is written, while it is written, and when the symbol
+/// table is written. With a writer it is up to four times, and up to six times with a profile that
+/// ignores the content of fields. The resolver must return the same result each time. If it does
+/// not, the memory accesses remain inside of the targets and the symbol table, and one of these
+/// happens:
+/// - The call fails, for example with RELAKIT_ERR_UNKNOWN_SYMBOL for a symbol that the resolver has
+///   found before, and the sections are rolled back (if that is impossible,
+///   RELAKIT_ERR_NOT_UNDONE). If this happens in the last step, some symbols in the symbol table
+///   have their new values already.
+/// - The call succeeds, and a field has another value than the symbol table. relakit_klp_clear then
+///   returns RELAKIT_ERR_TARGET_MISMATCH.
 ///
 /// relakit does not record which objects are applied. If the same object is applied twice, the
 /// fields are not zero, and the second call returns RELAKIT_ERR_TARGET_NOT_ZERO. The time is linear
-/// in the numbers of sections and symbols and in the sizes of the object's relocation sections. If
-/// sections share a table, it counts once for each.
+/// in the number of sections and in the sizes of the object's relocation sections. If sections share
+/// a table, it counts once for each.
 ///
 /// Two threads must not call the function for the same symbol table at the same time.
 ///
@@ -130,7 +135,8 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 /// livepatch symbol error or:
 /// RELAKIT_ERR_NOT_A_MODULE            `object` is the empty string;
 /// RELAKIT_ERR_NO_SUCH_SECTION         sechdrs->symindex is 0, or is not less than
-///                                     sechdrs->section_count;
+///                                     sechdrs->section_count, or section_count is
+///                                     RELAKIT_SECTION_COUNT_UNKNOWN (error->limit is then 0);
 /// RELAKIT_ERR_BAD_SECTION_NAME        the name of a section with SHF_RELA_LIVEPATCH, of any
 ///                                     object, is outside shstrtab or does not end in it;
 /// RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a section with SHF_RELA_LIVEPATCH, of any
@@ -139,19 +145,20 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 /// RELAKIT_ERR_TARGET_NOT_ALLOCATED    `object` is a module, and a target is not SHF_ALLOC;
 /// RELAKIT_ERR_REL_SECTION             the type of a section is SHT_REL;
 /// RELAKIT_ERR_NOT_RELOCATIONS         the type of a section is neither SHT_RELA nor SHT_REL;
-/// RELAKIT_ERR_PARTIAL_ENTRY           the size of a section is not a multiple of 24;
+/// RELAKIT_ERR_PARTIAL_ENTRY           the size of a section or of the symbol table is not a
+///                                     multiple of 24;
 /// RELAKIT_ERR_TARGET_OUT_OF_RANGE     `object` is a module, and sh_info of a section is not the
 ///                                     index of a section;
 /// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
 /// RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
 /// RELAKIT_ERR_TARGET_OVERLAPS         a target overlaps the section headers, the symbols, the
-///                                     names, the relocations or sechdrs->values; for a target with
-///                                     a writer, this check uses sh_addr, unless
-///                                     RELAKIT_WRITER_FOREIGN is set;
-/// RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL, or a section would end after the end of
-///                                     the address space, or a section overlaps the symbols or
-///                                     sechdrs->values, so that it cannot be read while they are
-///                                     written;
+///                                     names or the relocations; for a target with a writer, this
+///                                     check uses sh_addr, unless RELAKIT_WRITER_FOREIGN is set;
+/// RELAKIT_ERR_TABLE_OVERLAPS          a section overlaps the symbols, so that it cannot be read
+///                                     while they are written;
+/// RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL (with a writer, a target's may be);
+/// RELAKIT_ERR_ADDRESS_WRAPS           a section or a target would end after the end of the address
+///                                     space, or has 2^63 bytes or more;
 /// RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_klp_apply(
@@ -175,13 +182,9 @@ pub unsafe extern "C" fn relakit_klp_apply(
         // SAFETY: the caller promises that `sections` is NULL or writable.
         let section_total = unsafe { Count::new(section_total, 6, report) }?;
         let klp = image.klp(object.bytes(), report)?;
-        let values = Piece::new(image.values, image.symbols.count(), 1, report)?;
         // SAFETY: `Image::new` kept them apart from all else; the caller promises them writable.
         let symbols = unsafe { image.symbols.write() };
-        // SAFETY: `Piece::new` and `Image::new` checked it; the caller promises it writable.
-        let values = unsafe { values.write() };
-        let applied =
-            klp.apply(symbols, image.symbol_names, values, &mut image.mapping, &mut resolver, &profile);
+        let applied = klp.apply(symbols, image.symbol_names, &mut image.mapping, &mut resolver, &profile);
         section_total.set(applied.or_report(report)?);
         Ok(RELAKIT_OK)
     };
@@ -195,7 +198,7 @@ pub unsafe extern "C" fn relakit_klp_apply(
 ///
 /// The function checks that each field still holds the value that relakit_klp_apply wrote. Sections
 /// and entries are cleared from the last to the first. The arguments are those of
-/// relakit_klp_apply; sechdrs->values may be NULL.
+/// relakit_klp_apply.
 ///
 /// The symbol table must still have the values that relakit_klp_apply wrote there. The table has
 /// only one value for each symbol. If the sections of two objects use the same symbol, and
@@ -237,9 +240,6 @@ pub unsafe extern "C" fn relakit_klp_clear(
 type Act<'s> =
     fn(&Sechdrs<'s>, u32, SymtabValues<'_>, &mut dyn Mapping<'_>, RelocFlags) -> Result<(), relakit::Error>;
 
-/// Section headers, their number, section index of the symbol table, number of symbols.
-type Headers = (*const c_void, u32, u32, u32);
-
 /// Runs a pass over relocation section `relsec`.
 ///
 /// # Safety
@@ -247,27 +247,25 @@ type Headers = (*const c_void, u32, u32, u32);
 /// sh_addr.
 unsafe fn one_section<'s>(
     act: Act<'s>,
-    (sechdrs, section_count, symindex, symbol_count): Headers,
+    sechdrs: *const relakit_sechdrs,
     relsec: u32,
     writer: *const relakit_writer,
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = |report: &mut Report| {
-        let headers = Piece::new(sechdrs.cast(), count(section_count), 1, report)?;
-        // SAFETY: `Piece::new` checked them, no target overlaps; the caller promises them readable.
-        let sechdrs = Sechdrs { headers: unsafe { headers.read() }, symbols: symindex };
-        let symbols = symbol_table(&sechdrs, count(symbol_count), report)?;
+        // SAFETY: the caller promises a readable struct, headers and symbols.
+        let tables = unsafe { Tables::new(sechdrs, Some(relsec), report) }?;
         // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
-        let options = unsafe { Options::new(options, 8, report) }?;
+        let options = unsafe { Options::new(options, 4, report) }?;
         // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
-        let writer = unsafe { CWriter::new(writer, 7, report) }?;
-        // SAFETY: the caller promises the memory at each sh_addr; both borrows are listed.
-        let mut mapping =
-            unsafe { Addresses::new(writer, [Some(headers.span), Some(symbols.span), None], [None; 2]) };
+        let writer = unsafe { CWriter::new(writer, 3, report) }?;
+        // SAFETY: the caller promises the memory at each sh_addr.
+        let mut mapping = unsafe { tables.mapping(writer) };
         // SAFETY: checked, and no target overlaps; the caller promises them readable.
-        let values = SymtabValues::from_entries(unsafe { symbols.read() });
-        act(&sechdrs, relsec, values, &mut mapping, options.reloc_flags(report)?).or_report(report)?;
+        let values = SymtabValues::from_entries(unsafe { tables.symbols.read() });
+        let flags = options.reloc_flags(report)?;
+        act(&tables.sechdrs, relsec, values, &mut mapping, flags).or_report(report)?;
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that `error` is NULL or writable.

@@ -38,7 +38,7 @@ pub(crate) enum Stage {
 
 impl Stage {
     /// Returns the RELAKIT_STAGE_ number.
-    pub(crate) const fn number(&self) -> i32 {
+    pub(crate) const fn number(&self) -> relakit_stage {
         match self {
             Self::Parsed(_) => RELAKIT_STAGE_PARSED,
             Self::Assigned(_) => RELAKIT_STAGE_ASSIGNED,
@@ -59,20 +59,27 @@ impl Stage {
 
     /// Stores RELAKIT_ERR_ORDER for a call that this stage does not allow.
     pub(crate) fn out_of_order(&self, report: &mut Report) -> Failed {
-        report.refuse(RELAKIT_ERR_ORDER, u64::from(self.number().unsigned_abs()), 0)
+        report.refuse(RELAKIT_ERR_ORDER, u64::from(self.number()), 0)
     }
 }
 
+/// Stage of a module: a RELAKIT_STAGE_ number. It says which functions are allowed.
+pub type relakit_stage = u32;
+
+/// The pointer is NULL, or not a state that relakit_module_init made.
+pub const RELAKIT_STAGE_NONE: u32 = 0;
 /// relakit_module_init has read and checked the file.
-pub const RELAKIT_STAGE_PARSED: i32 = 1;
+pub const RELAKIT_STAGE_PARSED: u32 = 1;
 /// relakit_module_assign has checked the section memory.
-pub const RELAKIT_STAGE_ASSIGNED: i32 = 2;
+pub const RELAKIT_STAGE_ASSIGNED: u32 = 2;
 /// The sections have their content.
-pub const RELAKIT_STAGE_FILLED: i32 = 3;
+pub const RELAKIT_STAGE_FILLED: u32 = 3;
 /// The early relocations are applied. The special sections may be read.
-pub const RELAKIT_STAGE_LOADED: i32 = 4;
+pub const RELAKIT_STAGE_LOADED: u32 = 4;
 /// The file is no longer needed. Patched objects can be loaded and unloaded.
-pub const RELAKIT_STAGE_LATE: i32 = 5;
+pub const RELAKIT_STAGE_LATE: u32 = 5;
+/// A call with this module is in progress: a callback runs.
+pub const RELAKIT_STAGE_BUSY: u32 = 6;
 
 /// Upper limit of relakit_module_size() in bytes, in every version with this RELAKIT_ABI. Use it
 /// for buffers whose size must be known at compile time.
@@ -133,6 +140,39 @@ pub(crate) unsafe fn on(
     unsafe { answer(error, enter_and_call) }
 }
 
+/// Returns the stage of a module without entering it.
+///
+/// # Safety
+/// `module` is NULL or readable memory of a state's size.
+pub(crate) unsafe fn stage(module: *const relakit_module) -> relakit_stage {
+    // SAFETY: `find`'s promise is that of this function.
+    let Some(busy) = (unsafe { find(module.cast_mut()) }) else { return RELAKIT_STAGE_NONE };
+    // SAFETY: the mark matches, so `StateMemory::put` wrote a state here.
+    if unsafe { busy.read() } {
+        return RELAKIT_STAGE_BUSY;
+    }
+    // SAFETY: the state is valid and not busy, so no call has a reference to its stage.
+    unsafe { &(*module).stage }.number()
+}
+
+/// Returns the address of the mark of a running call. `None` if there is no state at `module`.
+///
+/// # Safety
+/// `module` is NULL or readable memory of a state's size.
+unsafe fn find(module: *mut relakit_module) -> Option<*mut bool> {
+    if module.is_null() || !module.is_aligned() {
+        return None;
+    }
+    // SAFETY: not NULL and aligned, as checked above; this only computes an address.
+    let mark = unsafe { &raw const (*module).mark };
+    // SAFETY: the caller promises readable memory of a state's size; a `usize` may have any value.
+    if unsafe { mark.read() } != MAGIC ^ module.addr() {
+        return None;
+    }
+    // SAFETY: not NULL and aligned, as checked above; this only computes an address.
+    Some(unsafe { &raw mut (*module).busy })
+}
+
 /// Marks a module as busy. Until the mark is removed, no other call can access its stage.
 ///
 /// # Safety
@@ -142,17 +182,10 @@ unsafe fn enter<'a>(
     report: &mut Report,
 ) -> Result<(*mut bool, &'a mut Stage, Span), Failed> {
     let own = Span::items(module, 1, 1, report)?;
-    if !module.is_aligned() {
+    // SAFETY: `find`'s promise is that of this function.
+    let Some(busy) = (unsafe { find(module) }) else {
         return Err(report.refuse(RELAKIT_ERR_NOT_A_MODULE_STATE, 0, 0));
-    }
-    // SAFETY: not NULL and aligned, as checked above; this only computes an address.
-    let mark = unsafe { &raw const (*module).mark };
-    // SAFETY: the caller promises readable memory of a state's size; a `usize` may have any value.
-    if unsafe { mark.read() } != MAGIC ^ module.addr() {
-        return Err(report.refuse(RELAKIT_ERR_NOT_A_MODULE_STATE, 0, 0));
-    }
-    // SAFETY: not NULL and aligned, as checked above; this only computes an address.
-    let busy = unsafe { &raw mut (*module).busy };
+    };
     // SAFETY: the mark matches, so `StateMemory::put` wrote a state here. The caller promises that it
     // is writable.
     if unsafe { busy.replace(true) } {

@@ -1,14 +1,18 @@
 //! Every status that a function can return.
 
 use crate::types::relakit_status;
-use core::ffi::{CStr, c_char};
+use core::ffi::c_char;
 use core::ptr;
+use relakit::text::{Texts, texts};
 use relakit::{ErrorKind, Profile};
 
 /// Success.
 pub const RELAKIT_OK: i32 = 0;
 /// The requested item does not exist. This is a result, not an error.
 pub const RELAKIT_NOT_FOUND: i32 = 1;
+/// Result of a callback that returns a symbol's value: relakit leaves out the entries with this
+/// symbol. No function of this header returns it.
+pub const RELAKIT_SKIP: i32 = 2;
 
 // Errors of the core, with its numbers. Parentheses: the meaning of offset, value and limit in
 // struct relakit_error.
@@ -164,9 +168,7 @@ pub const RELAKIT_ERR_NOT_UNDONE: i32 = -45;
 /// RELAKIT_OPT_ALLOW_NONZERO.
 /// (offset: r_offset)
 pub const RELAKIT_ERR_FIELDS_NOT_ASCENDING: i32 = -46;
-/// A section that is needed has no memory. For struct relakit_sechdrs: sh_addr is NULL, or the
-/// section would end after the end of the address space, or a relocation table overlaps memory that
-/// the call writes.
+/// A section that is needed has no memory. For struct relakit_sechdrs: sh_addr is NULL.
 /// (value: sh_size)
 pub const RELAKIT_ERR_NOT_ASSIGNED: i32 = -47;
 /// The memory of a section does not have the size of the section.
@@ -208,7 +210,8 @@ pub const RELAKIT_ERR_MANY_SECTION_INDICES: i32 = -59;
 /// The target is itself a relocation section. Linux would apply its changed entries.
 /// (value: section index of the target)
 pub const RELAKIT_ERR_TARGET_IS_RELOCATIONS: i32 = -60;
-/// The address of the section's last byte would be greater than 2^64 - 1.
+/// The address of the section's last byte would be greater than 2^64 - 1. For struct
+/// relakit_sechdrs also: the section has 2^63 bytes or more.
 /// (value: address; limit: size)
 pub const RELAKIT_ERR_ADDRESS_WRAPS: i32 = -61;
 /// All relocation tables together are larger than the file, so some share bytes. Linux accepts this
@@ -237,6 +240,21 @@ pub const RELAKIT_ERR_NULL_OUTSIDE: i32 = -67;
 /// RELAKIT_OPT_ALLOW_NONZERO and RELAKIT_OPT_ADD_TO_FIELD are both set.
 /// (value: the flags, including those of the profile)
 pub const RELAKIT_ERR_FLAGS_CONFLICT: i32 = -68;
+/// A relocation table overlaps memory that the call writes: the symbol table or a caller-provided
+/// buffer.
+/// (value: size of the table)
+pub const RELAKIT_ERR_TABLE_OVERLAPS: i32 = -69;
+/// sh_addralign of a section is not a power of two. Without RELAKIT_ERROR_HAS_SECTION, the page size
+/// is not a power of two.
+/// (value: the alignment)
+pub const RELAKIT_ERR_BAD_ALIGNMENT: i32 = -70;
+/// The sections in memory are together too large, or the layout would end after the end of the
+/// address space.
+/// (value: bytes needed, or UINT64_MAX if that is more than 64 bits; limit: largest size)
+pub const RELAKIT_ERR_LAYOUT_TOO_LARGE: i32 = -71;
+/// The address for a layout is not a multiple of the alignment that the layout needs.
+/// (value: address; limit: alignment)
+pub const RELAKIT_ERR_ADDRESS_MISALIGNED: i32 = -72;
 
 // Errors of the call itself.
 /// A pointer that must not be NULL is NULL.
@@ -286,50 +304,71 @@ pub const RELAKIT_ERR_SYMBOLS: i32 = -114;
 /// another address.
 pub const RELAKIT_ERR_NOT_AN_INDEX: i32 = -115;
 
-/// The statuses that the core does not have: number, message, meaning of value and limit.
-const CALL_STATUSES: &[(relakit_status, &CStr, [&CStr; 2])] = &[
-    (RELAKIT_OK, c"success", [c"", c""]),
-    (RELAKIT_NOT_FOUND, c"not found", [c"", c""]),
-    (RELAKIT_ERR_NULL, c"pointer is NULL", [c"argument", c""]),
-    (RELAKIT_ERR_LENGTH, c"invalid length", [c"argument", c"length"]),
-    (RELAKIT_ERR_ALIGNMENT, c"misaligned pointer", [c"argument", c"alignment"]),
-    (RELAKIT_ERR_STRUCT_SIZE, c"invalid struct_size", [c"argument", c"struct_size"]),
-    (RELAKIT_ERR_FLAGS, c"unknown or unsupported flag", [c"argument", c"flags"]),
-    (RELAKIT_ERR_RESERVED, c"member that must be 0 is not 0", [c"argument", c""]),
-    (RELAKIT_ERR_OVERLAP, c"buffers overlap", [c"argument", c""]),
-    (RELAKIT_ERR_ORDER, c"call is not allowed in this stage", [c"stage", c""]),
-    (
-        RELAKIT_ERR_STATE_TOO_SHORT,
-        c"buffer for the module state is too short",
-        [c"bytes provided", c"bytes needed"],
-    ),
-    (RELAKIT_ERR_NOT_A_MODULE_STATE, c"not a module state", [c"", c""]),
-    (RELAKIT_ERR_BUSY, c"callback called relakit with its own module", [c"", c""]),
-    (RELAKIT_ERR_PROFILE, c"unknown profile", [c"profile", c""]),
-    (RELAKIT_ERR_CALLBACK, c"required callback or writer is NULL", [c"argument", c""]),
-    (RELAKIT_ERR_SYMBOLS, c"not exactly one of values and symtab is set", [c"argument", c""]),
-    (RELAKIT_ERR_NOT_AN_INDEX, c"not a name index", [c"", c""]),
-];
+/// Each row is a status that the core does not have: number, message, meaning of `value` and
+/// `limit` ("" if not used).
+macro_rules! call_statuses {
+    ($($number:ident, $text:literal, [$value:literal $limit:literal];)*) => {
+        /// The row of a status in the tables below. The last row is for unknown numbers.
+        fn row(status: relakit_status) -> usize {
+            static NUMBERS: &[relakit_status] = &[$($number),*];
+            NUMBERS.iter().position(|number| *number == status).unwrap_or(NUMBERS.len())
+        }
 
-/// Returns the row of a status that the core does not have.
-fn call_status(
-    status: relakit_status,
-) -> Option<&'static (relakit_status, &'static CStr, [&'static CStr; 2])> {
-    CALL_STATUSES.iter().find(|row| row.0 == status)
+        const fn messages() -> Texts {
+            texts!($($text,)* "unknown status")
+        }
+
+        const fn meanings() -> Texts {
+            texts!($($value, $limit,)*)
+        }
+    };
 }
 
-/// Returns the core's error kind of a status, if it has one.
-fn kind(status: relakit_status) -> Option<ErrorKind> {
-    ErrorKind::ALL.iter().copied().find(|kind| *kind as i32 == status)
+call_statuses! {
+    RELAKIT_OK, "success", ["" ""];
+    RELAKIT_NOT_FOUND, "not found", ["" ""];
+    RELAKIT_SKIP, "skip", ["" ""];
+    RELAKIT_ERR_NULL, "pointer is NULL", ["argument" ""];
+    RELAKIT_ERR_LENGTH, "invalid length", ["argument" "length"];
+    RELAKIT_ERR_ALIGNMENT, "misaligned pointer", ["argument" "alignment"];
+    RELAKIT_ERR_STRUCT_SIZE, "invalid struct_size", ["argument" "struct_size"];
+    RELAKIT_ERR_FLAGS, "unknown or unsupported flag", ["argument" "flags"];
+    RELAKIT_ERR_RESERVED, "member that must be 0 is not 0", ["argument" ""];
+    RELAKIT_ERR_OVERLAP, "buffers overlap", ["argument" ""];
+    RELAKIT_ERR_ORDER, "call is not allowed in this stage", ["stage" ""];
+    RELAKIT_ERR_STATE_TOO_SHORT, "buffer for the module state is too short", ["bytes provided" "bytes needed"];
+    RELAKIT_ERR_NOT_A_MODULE_STATE, "not a module state", ["" ""];
+    RELAKIT_ERR_BUSY, "callback called relakit with its own module", ["" ""];
+    RELAKIT_ERR_PROFILE, "unknown profile", ["profile" ""];
+    RELAKIT_ERR_CALLBACK, "required callback or writer is NULL", ["argument" ""];
+    RELAKIT_ERR_SYMBOLS, "not exactly one of values, symtab and value is set", ["argument" ""];
+    RELAKIT_ERR_NOT_AN_INDEX, "not a name index", ["" ""];
+}
+
+/// The indices of the meanings of `value` and `limit` in their table.
+fn value_and_limit(status: relakit_status) -> [usize; 2] {
+    let first = row(status).saturating_mul(2);
+    [first, first.saturating_add(1)]
+}
+
+/// Returns the message of a status, and the meaning of offset, value and limit.
+pub(crate) fn texts_of(status: relakit_status) -> (&'static str, [&'static str; 3]) {
+    match ErrorKind::from_number(status) {
+        Some(kind) => (kind.text(), kind.field_names()),
+        None => {
+            let [value, limit] = value_and_limit(status).map(|index| meanings().get(index));
+            (messages().get(row(status)), ["", value, limit])
+        }
+    }
 }
 
 /// Returns the meaning of a status: an English text without a full stop. It never returns NULL:
 /// for an unknown number the text is "unknown status". The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_strerror(status: relakit_status) -> *const c_char {
-    let text = match kind(status) {
+    let text = match ErrorKind::from_number(status) {
         Some(kind) => kind.message(),
-        None => call_status(status).map_or(c"unknown status", |row| row.1),
+        None => messages().c_str(row(status)),
     };
     text.as_ptr()
 }
@@ -339,7 +378,7 @@ pub extern "C" fn relakit_strerror(status: relakit_status) -> *const c_char {
 /// the error, or if the error is about a function that Linux does not have.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_linux_errno(status: relakit_status) -> i32 {
-    kind(status).map_or(0, |kind| Profile::LINUX_DEFAULT.errno(kind))
+    ErrorKind::from_number(status).map_or(0, Profile::linux_errno)
 }
 
 /// Returns the meaning of a member of struct relakit_error for a status, such as "section size".
@@ -349,11 +388,13 @@ pub extern "C" fn relakit_linux_errno(status: relakit_status) -> i32 {
 /// 2. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_error_field_name(status: relakit_status, member: u32) -> *const c_char {
-    let Ok(member) = usize::try_from(member) else { return ptr::null() };
-    let name = match (kind(status), call_status(status)) {
-        (Some(kind), _) => kind.field_c_names().get(member).copied(),
-        (None, Some(&(_, _, [value, limit]))) => [c"", value, limit].get(member).copied(),
-        (None, None) => [c""; 3].get(member).copied(),
+    let names = match ErrorKind::from_number(status) {
+        Some(kind) => kind.field_c_names(),
+        None => {
+            let [value, limit] = value_and_limit(status).map(|index| meanings().c_str(index));
+            [c"", value, limit]
+        }
     };
-    name.map_or(ptr::null(), CStr::as_ptr)
+    let name = usize::try_from(member).ok().and_then(|member| names.get(member));
+    name.map_or(ptr::null(), |name| name.as_ptr())
 }

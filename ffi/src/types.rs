@@ -6,16 +6,26 @@ use core::ffi::{c_char, c_void};
 /// number is never reused.
 pub type relakit_status = i32;
 
+/// relakit_options.flags: RELAKIT_OPT_ flags.
+pub type relakit_option_flags = u32;
+/// relakit_options.profile: a RELAKIT_PROFILE_ number or RELAKIT_LINUX(major, minor).
+pub type relakit_profile = u32;
+/// relakit_error.has: RELAKIT_ERROR_HAS_ flags.
+pub type relakit_error_has = u32;
+/// relakit_writer.flags: RELAKIT_WRITER_ flags. No number of them is a flag of another type, so that
+/// the wrong flags are refused. The same holds for the other types of flags, and for profiles.
+pub type relakit_writer_flags = u32;
+
 /// Writes the low 32 bits of a PC32 or PLT32 value that does not fit its field, as Linux does.
 /// Without this flag such a value is an error, as the psABI requires.
-pub const RELAKIT_OPT_TRUNCATE_PC32: u32 = 1;
+pub const RELAKIT_OPT_TRUNCATE_PC32: relakit_option_flags = 1;
 /// Accepts fields that are not zero before their relocation, for loaders that reuse memory. Without
 /// this flag or RELAKIT_OPT_ADD_TO_FIELD such a field is an error, as in Linux.
 ///
 /// With this flag the old content is unknown, so a pass through a writer cannot be rolled back: if
 /// the writer fails after the first write, the function returns RELAKIT_ERR_NOT_UNDONE. In plain
 /// memory a pass still applies all entries or changes nothing.
-pub const RELAKIT_OPT_ALLOW_NONZERO: u32 = 2;
+pub const RELAKIT_OPT_ALLOW_NONZERO: relakit_option_flags = 2;
 /// Adds the value to the content of the field, for formats that store a part of the addend there.
 /// The content is read with the size of the field. It is sign-extended, except for the types 64,
 /// PC64 and 32. The sum must fit; error->value is the sum. RELAKIT_OPT_REPORT_NONZERO_FIRST has no
@@ -25,13 +35,13 @@ pub const RELAKIT_OPT_ALLOW_NONZERO: u32 = 2;
 /// code has changed a field since it was relocated, clearing usually does not notice. It
 /// notices only if the content minus the value does not fit the field, and returns
 /// RELAKIT_ERR_OVERFLOW. The flag cannot be combined with RELAKIT_OPT_ALLOW_NONZERO.
-pub const RELAKIT_OPT_ADD_TO_FIELD: u32 = 32;
+pub const RELAKIT_OPT_ADD_TO_FIELD: relakit_option_flags = 32;
 /// Checks that the field is zero before it checks that the value fits. The order decides which
 /// error is returned if both checks fail. Profiles before RELAKIT_LINUX(6, 3) always use this
 /// order.
-pub const RELAKIT_OPT_REPORT_NONZERO_FIRST: u32 = 4;
+pub const RELAKIT_OPT_REPORT_NONZERO_FIRST: relakit_option_flags = 4;
 /// Also accepts the types 8, 16, PC8 and PC16. Linux does not support them.
-pub const RELAKIT_OPT_EXTRA_TYPES: u32 = 8;
+pub const RELAKIT_OPT_EXTRA_TYPES: relakit_option_flags = 8;
 
 /// In a symbol table, accepts st_value 0 for a symbol that is SHN_LIVEPATCH, or SHN_UNDEF and not
 /// weak. Without this flag a relocation that uses such a symbol returns
@@ -39,10 +49,10 @@ pub const RELAKIT_OPT_EXTRA_TYPES: u32 = 8;
 ///
 /// A loader that is part of Linux should set this flag: the value of the per-CPU symbol
 /// fixed_percpu_data, which kvm-intel.ko uses, is 0.
-pub const RELAKIT_OPT_ALLOW_ZERO_SYMBOLS: u32 = 16;
+pub const RELAKIT_OPT_ALLOW_ZERO_SYMBOLS: relakit_option_flags = 16;
 
 /// The default profile. It has the strict rules of RELAKIT_PROFILE_ELF.
-pub const RELAKIT_PROFILE_DEFAULT: u32 = 0;
+pub const RELAKIT_PROFILE_DEFAULT: relakit_profile = 0;
 /// The strict rules: the gABI and the psABI as written. Livepatch sections work as in the newest
 /// Linux version that relakit knows. These are errors, although Linux or some of its versions
 /// accept them:
@@ -51,40 +61,41 @@ pub const RELAKIT_PROFILE_DEFAULT: u32 = 0;
 /// - a relocation section whose target does not exist;
 /// - a second SHT_SYMTAB_SHNDX section for the symbol table;
 /// - a PC32 or PLT32 value that does not fit.
-pub const RELAKIT_PROFILE_ELF: u32 = 1;
+pub const RELAKIT_PROFILE_ELF: relakit_profile = 0x8000_0001;
 /// The rules of Xen's livepatch payloads: the types NONE, 64, PC32 and PLT32; the content of a
 /// field is ignored, see RELAKIT_OPT_ALLOW_NONZERO; there are no livepatch sections in the format
 /// of Linux. Otherwise as RELAKIT_PROFILE_ELF.
-pub const RELAKIT_PROFILE_XEN: u32 = 2;
+pub const RELAKIT_PROFILE_XEN: relakit_profile = 0x8000_0002;
 /// The rules of GRUB's modules: the types 64, PC32, PLT32, PC64, 32 and 32S, but not NONE; the
 /// value is added to the content of the field, see RELAKIT_OPT_ADD_TO_FIELD; there are no livepatch
 /// sections. Otherwise as RELAKIT_PROFILE_ELF.
-pub const RELAKIT_PROFILE_GRUB: u32 = 3;
+pub const RELAKIT_PROFILE_GRUB: relakit_profile = 0x8000_0003;
 /// The rules of FreeBSD's kernel objects: the types NONE, 64, PC32, PLT32 and 32S; the content of a
 /// field is ignored, PC32 and PLT32 are truncated; there are no livepatch sections. FreeBSD also
 /// truncates 32S; with this profile a value of 32S must fit. Otherwise as RELAKIT_PROFILE_ELF.
-pub const RELAKIT_PROFILE_FREEBSD: u32 = 4;
+pub const RELAKIT_PROFILE_FREEBSD: relakit_profile = 0x8000_0004;
 /// The rules of kexec's purgatory: all types of Linux except PC64; the content of a field is
 /// ignored, PC32 and PLT32 are truncated; there are no livepatch sections. Otherwise as
 /// RELAKIT_PROFILE_ELF.
-pub const RELAKIT_PROFILE_KEXEC: u32 = 5;
+pub const RELAKIT_PROFILE_KEXEC: relakit_profile = 0x8000_0005;
 
 /// Flags and profile of a call. NULL means no flags and RELAKIT_PROFILE_DEFAULT, so the rules are
 /// strict. A caller that wants the rules of Linux names the version: RELAKIT_LINUX(6, 12).
 ///
-/// The functions for one relocation table or section take every flag: relakit_apply, relakit_clear,
-/// relakit_dry_run, relakit_apply_relocate_add and relakit_clear_relocate_add. The other functions
-/// take RELAKIT_OPT_TRUNCATE_PC32 only; their other rules come from the profile.
+/// The functions for one relocation, table or section take every flag: relakit_apply,
+/// relakit_clear, relakit_dry_run, relakit_relocate, relakit_apply_relocate_add and
+/// relakit_clear_relocate_add. The other functions take RELAKIT_OPT_TRUNCATE_PC32 only; their other
+/// rules come from the profile.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_options {
     /// sizeof(struct relakit_options).
     pub struct_size: u32,
     /// RELAKIT_OPT_TRUNCATE_PC32 and other flags, or 0.
-    pub flags: u32,
+    pub flags: relakit_option_flags,
     /// A RELAKIT_PROFILE_ number or RELAKIT_LINUX(major, minor), from 5.8 on. A version between two
     /// known ones has the rules of the older one.
-    pub profile: u32,
+    pub profile: relakit_profile,
     /// Must be 0.
     pub reserved: u32,
 }
@@ -93,13 +104,13 @@ pub struct relakit_options {
 /// it, not its target. For RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE,
 /// RELAKIT_ERR_ADDRESS_WRAPS and RELAKIT_ERR_SECTION_MOVED it is the section whose memory is wrong.
 /// relakit_apply, relakit_clear and relakit_dry_run do not know section indices.
-pub const RELAKIT_ERROR_HAS_SECTION: u32 = 1;
+pub const RELAKIT_ERROR_HAS_SECTION: relakit_error_has = 1;
 /// relakit_error.entry is valid: the index of the relocation in its section, counted from 0.
-pub const RELAKIT_ERROR_HAS_ENTRY: u32 = 2;
+pub const RELAKIT_ERROR_HAS_ENTRY: relakit_error_has = 2;
 /// relakit_error.symbol is valid: the index of the symbol in the symbol table.
-pub const RELAKIT_ERROR_HAS_SYMBOL: u32 = 4;
+pub const RELAKIT_ERROR_HAS_SYMBOL: relakit_error_has = 4;
 /// relakit_error.r_type is valid: the psABI number of the relocation type.
-pub const RELAKIT_ERROR_HAS_TYPE: u32 = 8;
+pub const RELAKIT_ERROR_HAS_TYPE: relakit_error_has = 8;
 
 /// Describes an error. If a function fails, it writes all members; otherwise it writes none. The
 /// size of this struct never changes.
@@ -113,7 +124,7 @@ pub struct relakit_error {
     /// Tells which of the next four members are valid: RELAKIT_ERROR_HAS_SECTION,
     /// RELAKIT_ERROR_HAS_SYMBOL, RELAKIT_ERROR_HAS_TYPE and RELAKIT_ERROR_HAS_ENTRY. The others are
     /// 0.
-    pub has: u32,
+    pub has: relakit_error_has,
     /// See RELAKIT_ERROR_HAS_SECTION.
     pub section: u32,
     /// See RELAKIT_ERROR_HAS_SYMBOL.
@@ -134,8 +145,8 @@ pub struct relakit_error {
     pub reserved: u64,
 }
 
-/// Symbol values by symbol index. Set one of the two pointers and leave the other NULL. If `count`
-/// is 0, both may be NULL.
+/// Symbol values by symbol index. Set one of `values`, `symtab` and `value`, and leave the other two
+/// NULL. If `count` is 0, all three may be NULL.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_symbols {
@@ -149,12 +160,28 @@ pub struct relakit_symbols {
     pub symtab: *const c_void,
     /// Number of symbols, including the null symbol.
     pub count: usize,
+    /// Callback that returns the value of one symbol. It is slower than an array. relakit calls it
+    /// once or several times for each relocation, with the symbol's index, which is less than
+    /// `count`. It returns one of these numbers:
+    /// RELAKIT_OK (0)         *value is the symbol's value;
+    /// RELAKIT_SKIP (2)       relocations with this symbol are skipped: neither checked nor written;
+    /// RELAKIT_NOT_FOUND (1)  the call fails with RELAKIT_ERR_UNKNOWN_SYMBOL;
+    /// any other number       the call fails with RELAKIT_ERR_RESOLVER; error->value is the number.
+    ///
+    /// During one call of relakit, the callback must give the same result for the same symbol.
+    /// After an error, relakit calls it again for the rollback if relocations were skipped, with
+    /// RELAKIT_OPT_ADD_TO_FIELD, and in relakit_clear. If the callback then fails, the call returns
+    /// RELAKIT_ERR_NOT_UNDONE. If it then gives another result, fields of the table can have a
+    /// wrong content.
+    pub value: Option<unsafe extern "C" fn(ctx: *mut c_void, symbol: u32, value: *mut u64) -> i32>,
+    /// First argument of `value`.
+    pub ctx: *mut c_void,
 }
 
 /// relakit_writer.flags: addresses belong to another address space, for example to a guest. Without
 /// this flag an address belongs to this program, and relakit refuses a section whose addresses
 /// overlap memory that the call uses.
-pub const RELAKIT_WRITER_FOREIGN: u32 = 1;
+pub const RELAKIT_WRITER_FOREIGN: relakit_writer_flags = 0x100;
 
 /// Callbacks that read and write memory, for memory that relakit cannot write directly: kernel
 /// text, a guest, a bounce buffer.
@@ -187,7 +214,7 @@ pub struct relakit_writer {
     /// sizeof(struct relakit_writer).
     pub struct_size: u32,
     /// RELAKIT_WRITER_FOREIGN, or 0.
-    pub flags: u32,
+    pub flags: relakit_writer_flags,
     /// First argument of each callback.
     pub ctx: *mut c_void,
     /// Reads `size` bytes into `bytes`. Must not be NULL.
@@ -247,7 +274,9 @@ pub struct relakit_resolver {
     /// addresses. In a module, count them in the order of its symbol table.
     ///
     /// relakit calls it for the livepatch symbols that a section uses, possibly several times for
-    /// one symbol. NULL: no symbol is found.
+    /// one symbol: once or more before the section is written, while it is written, and in
+    /// relakit_klp_apply also at the end. It must return the same result each time during one call
+    /// of relakit. NULL: no symbol is found.
     pub nth_symbol: Option<
         unsafe extern "C" fn(
             ctx: *mut c_void,
@@ -274,93 +303,5 @@ pub struct relakit_target {
     /// Run-time address of the first byte.
     pub address: u64,
     /// Writer for memory that cannot be written directly, or NULL for plain memory.
-    pub writer: *const relakit_writer,
-}
-
-/// A module whose loader, like Linux, has copied it to memory and stored the address of each
-/// section in sh_addr.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct relakit_sechdrs {
-    /// sizeof(struct relakit_sechdrs).
-    pub struct_size: u32,
-    /// Must be 0.
-    pub flags: u32,
-    /// An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads a
-    /// section, sh_addr must be where the section is in memory. For a target in plain memory,
-    /// sh_addr must also be its run-time address. For a target with a writer, it is only the
-    /// run-time address.
-    pub sechdrs: *const c_void,
-    /// Number of section headers, including section 0.
-    pub section_count: u32,
-    /// Section index of the symbol table. Its sh_addr is the address of `symbol_count` Elf64_Sym.
-    pub symindex: u32,
-    /// Number of symbols, including the null symbol.
-    pub symbol_count: u32,
-    /// Must be 0.
-    pub reserved: u32,
-    /// The section names.
-    pub shstrtab: *const c_char,
-    /// Size of `shstrtab` in bytes.
-    pub shstrtab_size: usize,
-    /// The symbol names.
-    pub strtab: *const c_char,
-    /// Size of `strtab` in bytes.
-    pub strtab_size: usize,
-    /// Caller-provided buffer of `symbol_count` entries, which relakit_klp_apply overwrites.
-    /// relakit_klp_clear does not use it, so it may be NULL.
-    pub values: *mut u64,
-}
-
-/// relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
-pub const RELAKIT_MEMORY_PRESENT: u32 = 1;
-/// relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
-/// `bytes` must be NULL.
-pub const RELAKIT_MEMORY_WRITER: u32 = 2;
-/// relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
-/// instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
-pub const RELAKIT_MEMORY_SYMBOLS_AT: u32 = 4;
-
-/// The memory of one section. All members are 0 if the section has none.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct relakit_section_memory {
-    /// RELAKIT_MEMORY_PRESENT and other flags, or 0.
-    pub flags: u32,
-    /// Must be 0.
-    pub reserved: u32,
-    /// The memory. It must be NULL with RELAKIT_MEMORY_WRITER, and may be NULL if `size` is 0.
-    pub bytes: *mut c_void,
-    /// Size in bytes. It must be the size of the section.
-    pub size: u64,
-    /// Run-time address of the first byte.
-    pub address: u64,
-    /// See RELAKIT_MEMORY_SYMBOLS_AT. Without this flag it must be 0.
-    pub symbols_at: u64,
-}
-
-/// The memory of a module's sections.
-///
-/// The caller must pass the same addresses and sizes in every call for a module.
-/// relakit_module_coming and relakit_module_going check this for the targets of their relocations;
-/// the other functions check only the sizes. A section may be plain memory in one call and use a
-/// writer in a later call, for example after its memory was made read-only. The caller must fill
-/// sections that use a writer.
-///
-/// If the memory of a section overlaps the file, the state, the retained state, the array or
-/// another buffer of the call, the function returns RELAKIT_ERR_OVERLAP. The memory of two sections
-/// must not overlap; relakit does not check this.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct relakit_memory {
-    /// sizeof(struct relakit_memory).
-    pub struct_size: u32,
-    /// Must be 0.
-    pub flags: u32,
-    /// An array with one element for each section, by section index.
-    pub sections: *const relakit_section_memory,
-    /// Number of elements. Sections after the last element have no memory.
-    pub count: usize,
-    /// Writer of the sections with RELAKIT_MEMORY_WRITER. May be NULL if there are none.
     pub writer: *const relakit_writer,
 }

@@ -2,6 +2,7 @@
 
 mod case;
 mod clearing;
+mod forms;
 mod guest;
 
 use case::Case;
@@ -28,6 +29,7 @@ pub fn run(data: &[u8]) {
     }
     clearing::run(&case, expected.as_deref().ok());
     behind_a_writer(&case, &expected);
+    forms::run(&case, &expected);
 }
 
 fn partial_entries_are_refused(case: &Case) {

@@ -8,11 +8,13 @@ mod aliased;
 mod ask;
 mod call;
 mod documented;
+mod forms;
 mod hooks;
 mod order;
 mod sechdrs;
 mod sections;
 mod table;
+mod text;
 mod whole;
 mod wrong;
 

@@ -7,6 +7,7 @@
 //! it means, but a pass is all or nothing still, and writes nothing but its fields.
 
 mod bytes;
+mod layout;
 mod life;
 pub(crate) mod mutated;
 mod plan;

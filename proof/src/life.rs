@@ -3,7 +3,9 @@
 use crate::{Embedder, Nothing, each};
 use core::hint::black_box;
 use relakit::elf::RelaTable;
-use relakit::{Error, Loaded, Memory, Module, Profile, Resolver, SectionMemory};
+use relakit::{
+    Error, ErrorKind, ErrorNames, ErrorText, Loaded, Memory, Module, Profile, Resolver, SectionMemory,
+};
 use relakit_linux::findings::Sorted;
 use relakit_linux::special;
 use relakit_linux::{findings, late, loader_check, patch};
@@ -39,6 +41,7 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
     *count = relakit::Objects::of(&module)?.names().len();
     let mut report = |error: Error| *fault = Some(error);
     described(&module, *index);
+    laid_out(&module, *kept)?;
     each(module.assign_errors(memory));
     provided(memory, *index);
     module.assign(memory)?.assume_filled().early(values, &mut Embedder)?;
@@ -56,10 +59,11 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
     }
     let read_last = special::finalize_order(profile.since).last();
     *count = count.wrapping_add(read_last.map_or(0, |special| special.name.len()));
-    *count = count.wrapping_add(module.retained_size(values)?);
+    *count = count.wrapping_add(loaded.retained_size());
     let mut late = loaded.retain(memory, values, kept)?;
     each(late.objects());
     black_box(late.object_at(*index));
+    black_box((late.section_name(*index), late.symbol_name(*index)));
     black_box(relakit_linux::special::of_section(&loaded, *index));
     late.errors(object, memory, &mut Embedder, &mut report)?;
     *count = count.wrapping_add(late.coming(object, memory, &mut Embedder)?);
@@ -76,10 +80,28 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
 fn described(module: &Module<'_>, index: u32) {
     black_box((module.profile(), module.class(index), module.malformed(index)));
     black_box((module.is_allocated(index), module.per_cpu_section()));
+    black_box(module.object().symbols().find(b"name"));
+    black_box((module.section_name(index), module.symbol_name(index)));
+    let mut last = 0;
+    let error = module.malformed(index).unwrap_or(Error::new(ErrorKind::Truncated, 1, 2));
+    ErrorText::from(&error).write(module, &mut |byte| last = byte);
+    black_box(last);
     if let Some(found) = module.class(index) {
         black_box((found.class.target(), found.class.object(), found.class.concerns(&[])));
     }
     each(module.classes());
+}
+
+/// The layout of a module in one arena.
+fn laid_out(module: &Module<'_>, arena: &mut [u8]) -> Result<(), Error> {
+    let layout = module.layout(arena.len() as u64)?;
+    black_box((layout.size(), layout.align(), layout.check_address(4096)?));
+    black_box(relakit::Group::ALL.map(|group| layout.group(group)));
+    each(layout.sections());
+    let mut sections: [Option<SectionMemory<'_>>; 2] = [None, None];
+    layout.split(arena, 4096, &mut sections)?;
+    black_box(sections);
+    Ok(())
 }
 
 /// The functions of traits that core has itself.

@@ -14,8 +14,10 @@ struct Mapped<'m> {
 }
 
 impl<'m> Mapping<'m> for Mapped<'m> {
-    fn table(&self, index: u32, section: &Section) -> Option<&'m [u8]> {
-        self.table.get(index as usize..)?.get(..usize::try_from(section.sh_size).ok()?)
+    fn table(&self, index: u32, section: &Section) -> Result<&'m [u8], ErrorKind> {
+        let size = usize::try_from(section.sh_size).map_err(|_| ErrorKind::AddressWraps)?;
+        let table = self.table.get(index as usize..).and_then(|table| table.get(..size));
+        table.ok_or(ErrorKind::TableOverlaps)
     }
 
     fn target(&mut self, index: u32, section: &Section) -> Result<Target<'_>, ErrorKind> {
@@ -29,8 +31,8 @@ impl<'m> Mapping<'m> for Mapped<'m> {
 }
 
 impl<'m> Mapping<'m> for Nothing {
-    fn table(&self, _index: u32, _section: &Section) -> Option<&'m [u8]> {
-        None
+    fn table(&self, _index: u32, _section: &Section) -> Result<&'m [u8], ErrorKind> {
+        Err(ErrorKind::NotAssigned)
     }
 
     fn target(&mut self, _index: u32, _section: &Section) -> Result<Target<'_>, ErrorKind> {
@@ -47,7 +49,6 @@ pub struct Image<'a> {
     object: &'a [u8],
     table: &'a [u8],
     bytes: &'a mut [u8],
-    values: &'a mut [u64],
     profile: Profile,
     rules: RelocFlags,
     index: u32,
@@ -59,14 +60,14 @@ extern "C" fn proof_sechdrs(image: &mut Image<'_>) -> i32 {
 }
 
 fn relocate(image: &mut Image<'_>) -> Result<(), Error> {
-    let Image { sechdrs, symbols, strings, names, object, table, bytes, values, profile, rules, index } =
-        image;
+    let Image { sechdrs, symbols, strings, names, object, table, bytes, profile, rules, index } = image;
     let mapping = &mut Mapped { table, bytes };
-    black_box(sechdrs.header(*index));
+    black_box(sechdrs.symbol_table()?);
+    black_box(sechdrs.headers_used(*index));
     sechdrs.apply(*index, SymtabValues::from_entries(symbols), mapping, *rules)?;
     sechdrs.clear(*index, SymtabValues::from_entries(symbols), mapping, *rules)?;
     let klp = sechdrs.klp(object, *names)?;
-    black_box(klp.apply(symbols, *strings, values, mapping, &mut Embedder, profile)?);
+    black_box(klp.apply(symbols, *strings, mapping, &mut Embedder, profile)?);
     black_box(klp.clear(SymtabValues::from_entries(symbols), mapping, profile)?);
     black_box(Mapping::sync(&mut Nothing)).ok();
     Ok(())

@@ -44,23 +44,19 @@ static inline void *direct(uint64_t physical)
     return (void *)(DIRECT_BASE + physical);
 }
 
-/* A piece of a module: written at `bytes`, running at `address`. */
-struct piece {
+/* The arena of a module: written at `bytes`, running at `address`. */
+struct arena {
     unsigned char *bytes;
-    uint64_t address;
-};
-
-/* How much of the modules' code and of their data is in use. */
-struct memory_mark {
-    size_t used[2];
+    uint64_t address, size;
 };
 
 void memory_open(void);
-/* So many bytes for code or for data; false when there are not as many, or the alignment is none. */
-bool memory_take(bool is_code, uint64_t size, uint64_t align, struct piece *piece);
-struct memory_mark memory_mark(void);
-/* Destroys what was taken between the two marks; it can be taken again when nothing was taken after it. */
-void memory_release(const struct memory_mark *from, const struct memory_mark *to);
+/* Takes memory for a module; false when there is not enough. */
+bool memory_take(uint64_t size, uint64_t align, struct arena *arena);
+/* Maps whole pages of an arena, with these bits of page table entries. */
+void memory_map(const struct arena *arena, uint64_t offset, uint64_t size, uint64_t bits);
+/* Destroys and unmaps an arena; its memory can be taken again when nothing was taken after it. */
+void memory_release(const struct arena *arena);
 void *memory_alias(uint64_t address); /* where to write what runs at this address, which must be a module's */
 void memory_changed(void); /* to be called after writing code, and before it is run */
 /* Remembers all of the modules' memory; is it still the same? */

@@ -9,7 +9,6 @@
 #define KERNEL_BASE 0xffffffff80000000  /* physical memory: where the kernel runs */
 #define KERNEL_START 0x100000           /* the kernel's physical address */
 #define MODULES_BASE 0xffffffffc0000000 /* modules run here */
-#define PART_STEP 0x100000              /* from the modules' code to their data; what is between is not mapped */
 
 /* Bits of page table entries. */
 #define PAGE_PRESENT 0x1

@@ -2,44 +2,41 @@
 /* The life of a module: relakit reads the file and relocates; the kernel decides where sections live. */
 #include "loader.h"
 
-#define SHF_EXECINSTR 4
+#define PAGE 4096
 #define SHN_UNDEF 0
 
 static const struct module *loaded[MOST_MODULES];
 static uint64_t values[MOST_SYMBOLS]; /* lent to relakit while a module is loaded */
 
-/* For what relakit leaves to us. */
-static relakit_status refuse(struct relakit_error *error, relakit_status status, uint32_t section, uint64_t value,
-                             uint64_t limit)
+/*
+ * Places the sections: they are written in the arena, and run at another address, of which relakit makes P. It never reads
+ * or writes there.
+ */
+static relakit_status place(struct module *module, struct relakit_error *error)
 {
-    *error = (struct relakit_error){
-        .status = status, .has = RELAKIT_ERROR_HAS_SECTION, .section = section, .value = value, .limit = limit
+    static const uint64_t bits[RELAKIT_GROUP_COUNT] = {
+        [RELAKIT_GROUP_TEXT] = PAGE_PRESENT,
+        [RELAKIT_GROUP_RODATA] = PAGE_PRESENT | PAGE_NO_EXECUTE,
+        [RELAKIT_GROUP_RO_AFTER_INIT] = PAGE_PRESENT | PAGE_NO_EXECUTE, /* our modules have no init functions */
+        [RELAKIT_GROUP_DATA] = PAGE_PRESENT | PAGE_WRITABLE | PAGE_NO_EXECUTE,
+        [RELAKIT_GROUP_INIT_TEXT] = PAGE_PRESENT,
+        [RELAKIT_GROUP_INIT_DATA] = PAGE_PRESENT | PAGE_WRITABLE | PAGE_NO_EXECUTE,
+        [RELAKIT_GROUP_INIT_RODATA] = PAGE_PRESENT | PAGE_NO_EXECUTE,
     };
-    return status;
-}
-
-/* Gives section `index` its place, if it is needed while the module runs. */
-static relakit_status place_section(struct module *module, uint32_t index, struct relakit_error *error)
-{
-    struct relakit_section section = { .struct_size = sizeof section };
-    struct piece piece;
-    relakit_status status = relakit_module_section(module->relakit, index, &section, error);
+    struct relakit_layout layout = { .struct_size = sizeof layout };
+    relakit_status status = relakit_module_layout(module->relakit, NULL, 0, PAGE, NULL, 0, &layout, error);
 
     if (status != RELAKIT_OK)
         return status;
-    /* Relocations need no memory: relakit_module_retain copies those that come late. */
-    if (section.section_class != RELAKIT_CLASS_NOT_RELOCATION || !(section.flags & RELAKIT_SECTION_IN_MEMORY))
-        return RELAKIT_OK;
-    if (index >= MOST_SECTIONS ||
-        !memory_take(section.sh_flags & SHF_EXECINSTR, section.sh_size, section.sh_addralign, &piece))
-        return refuse(error, RELAKIT_ERR_NOT_ASSIGNED, index, section.sh_size, 0);
-    module->places[index] = (struct relakit_section_memory){
-        .flags = RELAKIT_MEMORY_PRESENT,
-        .bytes = piece.bytes,
-        .size = section.sh_size,
-        .address = piece.address, /* of which relakit makes P; it never reads or writes there */
-    };
-    return RELAKIT_OK;
+    if (!memory_take(layout.size, layout.align, &module->arena)) {
+        *error = (struct relakit_error){ .status = RELAKIT_ERR_NOT_ASSIGNED, .value = layout.size };
+        return error->status;
+    }
+    status = relakit_module_layout(module->relakit, module->arena.bytes, module->arena.address, PAGE, module->places,
+                                   MOST_SECTIONS, &layout, error);
+    for (int i = 0; i < RELAKIT_GROUP_COUNT && status == RELAKIT_OK; i++)
+        memory_map(&module->arena, layout.groups[i].offset, layout.groups[i].size, bits[i]);
+    return status;
 }
 
 relakit_status module_prepare(struct module *module, const char *name, const struct file *file,
@@ -47,21 +44,17 @@ relakit_status module_prepare(struct module *module, const char *name, const str
 {
     /* Stricter than any Linux, which passes over relocations of no section and cuts off a PC32 that does not fit. */
     const struct relakit_options options = { .struct_size = sizeof options, .profile = RELAKIT_PROFILE_ELF };
-    struct relakit_module_info info = { .struct_size = sizeof info };
     relakit_status status;
 
     memset(module, 0, sizeof *module);
     module->name = name;
-    module->begin = memory_mark();
-    module->memory = (struct relakit_memory){ .struct_size = sizeof module->memory, .sections = module->places };
+    module->memory = (struct relakit_memory){
+        .struct_size = sizeof module->memory, .sections = module->places, .count = MOST_SECTIONS
+    };
     status = relakit_module_init(module->state, sizeof module->state, file->bytes, file->size, &options,
                                  &module->relakit, error);
     if (status == RELAKIT_OK)
-        status = relakit_module_describe(module->relakit, &info, error);
-    for (uint32_t i = 1; i < info.section_count && status == RELAKIT_OK; i++)
-        status = place_section(module, i, error);
-    module->end = memory_mark();
-    module->memory.count = info.section_count < MOST_SECTIONS ? info.section_count : MOST_SECTIONS;
+        status = place(module, error);
     if (status == RELAKIT_OK)
         status = relakit_module_assign(module->relakit, &module->memory, error);
     if (status == RELAKIT_OK)
@@ -151,7 +144,7 @@ void module_unload(struct module *module)
     for (size_t i = 0; i < MOST_MODULES; i++)
         if (loaded[i] == module)
             loaded[i] = NULL;
-    memory_release(&module->begin, &module->end);
+    memory_release(&module->arena);
     memory_changed();
     memset(module, 0, sizeof *module); /* relakit holds nothing that would have to be given back */
 }

@@ -25,7 +25,7 @@ struct module {
     const char *name;
     struct relakit_section_memory places[MOST_SECTIONS];
     struct relakit_memory memory; /* leads to the places; the same for every call */
-    struct memory_mark begin, end;
+    struct arena arena;
     struct module_symbol symbols[MOST_SYMBOLS]; /* what it defines, in the order of its symbol table */
     size_t symbol_count;
     uint64_t kept[KEPT_SIZE / sizeof(uint64_t)]; /* what is needed of the file when other modules come and go */

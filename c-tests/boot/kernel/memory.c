@@ -7,71 +7,64 @@
 #include "kernel.h"
 
 #define PAGE 4096
-#define PART 0x10000 /* bytes of code, and bytes of data */
-#define GAP 64       /* between sections, where a write that misses its section is noticed */
+#define SIZE 0x40000 /* bytes for all modules together */
 #define TRAP 0xcc    /* int3: what is left of a module that has gone */
 
 extern uint64_t module_pages[512]; /* start.S */
 
-static unsigned char parts[2][PART] __attribute__((aligned(PAGE)));
-static unsigned char remembered[2][PART];
-static struct memory_mark used;
+static unsigned char memory[SIZE] __attribute__((aligned(PAGE)));
+static unsigned char remembered[SIZE];
+static uint64_t used;
 
-static unsigned char *bytes_of(int part)
+static unsigned char *bytes(void)
 {
-    return direct((uint64_t)parts[part] - KERNEL_BASE);
+    return direct((uint64_t)memory - KERNEL_BASE);
 }
 
 void memory_open(void)
 {
-    for (uint64_t at = 0; at < PART; at += PAGE) {
-        uint64_t code = (uint64_t)parts[0] - KERNEL_BASE + at, data = (uint64_t)parts[1] - KERNEL_BASE + at;
-        module_pages[at / PAGE] = code | PAGE_PRESENT;
-        module_pages[(PART_STEP + at) / PAGE] = data | PAGE_PRESENT | PAGE_WRITABLE | PAGE_NO_EXECUTE;
-    }
-    memset(bytes_of(0), TRAP, PART);
-    memset(bytes_of(1), TRAP, PART);
+    memset(bytes(), TRAP, SIZE);
 }
 
-bool memory_take(bool is_code, uint64_t size, uint64_t align, struct piece *piece)
+bool memory_take(uint64_t size, uint64_t align, struct arena *arena)
 {
-    int part = is_code ? 0 : 1;
-    uint64_t start = used.used[part] + GAP;
+    uint64_t start;
 
-    if (align == 0)
-        align = 1; /* gABI: no constraint */
-    if (align > PAGE || (align & (align - 1)) != 0 || size > PART)
+    if (align > SIZE || size > SIZE)
         return false;
-    start = (start + align - 1) & ~(align - 1);
-    if (start > PART - size)
+    start = (used + align - 1) & ~(align - 1); /* MODULES_BASE is aligned to more than SIZE */
+    if (start > SIZE - size)
         return false;
-    used.used[part] = start + size;
-    piece->bytes = bytes_of(part) + start;
-    piece->address = MODULES_BASE + (uint64_t)part * PART_STEP + start;
+    used = start + size;
+    *arena = (struct arena){ .bytes = bytes() + start, .address = MODULES_BASE + start, .size = size };
     return true;
 }
 
-struct memory_mark memory_mark(void)
+void memory_map(const struct arena *arena, uint64_t offset, uint64_t size, uint64_t bits)
 {
-    return used;
+    uint64_t first = arena->address - MODULES_BASE + offset;
+
+    for (uint64_t at = first; at < first + size; at += PAGE) {
+        module_pages[at / PAGE] = bits ? ((uint64_t)memory - KERNEL_BASE + at) | bits : 0;
+        __asm__ volatile("invlpg (%0)" : : "r"(MODULES_BASE + at) : "memory");
+    }
 }
 
-void memory_release(const struct memory_mark *from, const struct memory_mark *to)
+void memory_release(const struct arena *arena)
 {
-    for (int part = 0; part < 2; part++) {
-        memset(bytes_of(part) + from->used[part], TRAP, to->used[part] - from->used[part]);
-        if (used.used[part] == to->used[part])
-            used.used[part] = from->used[part];
-    }
+    memory_map(arena, 0, arena->size, 0);
+    memset(arena->bytes, TRAP, arena->size);
+    if (arena->address - MODULES_BASE + arena->size == used)
+        used -= arena->size;
 }
 
 void *memory_alias(uint64_t address)
 {
     uint64_t offset = address - MODULES_BASE;
 
-    if (offset / PART_STEP > 1 || offset % PART_STEP >= PART)
+    if (offset >= SIZE)
         panic("not an address of a module");
-    return bytes_of((int)(offset / PART_STEP)) + offset % PART_STEP;
+    return bytes() + offset;
 }
 
 /*
@@ -87,11 +80,10 @@ void memory_changed(void)
 
 void memory_remember(void)
 {
-    for (int part = 0; part < 2; part++)
-        memcpy(remembered[part], bytes_of(part), PART);
+    memcpy(remembered, bytes(), SIZE);
 }
 
 bool memory_is_unchanged(void)
 {
-    return memcmp(remembered[0], bytes_of(0), PART) == 0 && memcmp(remembered[1], bytes_of(1), PART) == 0;
+    return memcmp(remembered, bytes(), SIZE) == 0;
 }

@@ -210,6 +210,10 @@ int early(struct watched *w, enum fault fault)
 	if (relakit_module_assign(w->module, &w->memory, &error) || relakit_module_fill(w->module, &w->memory, &error) ||
 	    relakit_module_early(w->module, &w->memory, w->values, w->symbol_count, &resolver, &error))
 		return explain(w, "early", &error);
+	/* With a mistake of ours, clearing would notice it before the comparison. */
+	failed = fault == FAULT_NONE ? level2_again(w) : 0;
+	if (failed)
+		return failed;
 	if (fault == FAULT_BYTE)
 		w->ours[section_called(w, ".text")->at] ^= 1;
 	failed = compare(w);

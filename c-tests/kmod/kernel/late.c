@@ -44,14 +44,21 @@ static int32_t poke_sync(void *ctx)
 	return 0;
 }
 
+/* For the kernel's addresses: it reads and writes our copy. */
+struct relakit_writer copy_writer(struct watched *w)
+{
+	return (struct relakit_writer){
+		.struct_size = sizeof(struct relakit_writer), .ctx = w, .read = poke_read, .write = poke_write,
+		.sync = poke_sync,
+	};
+}
+
 /* From now on every section is behind the writer; the addresses stay. The file goes, and with it the names. */
 static void seal(struct watched *w)
 {
 	u32 i;
 
-	w->writer = (struct relakit_writer){
-		.struct_size = sizeof(w->writer), .ctx = w, .read = poke_read, .write = poke_write, .sync = poke_sync,
-	};
+	w->writer = copy_writer(w);
 	w->memory.writer = &w->writer;
 	for (i = 1; i < w->section_count; i++) {
 		w->sections[i].name = "";
@@ -107,7 +114,7 @@ int late_keep(struct watched *w)
 	failed = collect_sites(w);
 	if (failed)
 		return failed;
-	if (relakit_module_retained_size(w->module, w->values, w->symbol_count, &size, &error))
+	if (relakit_module_retained_size(w->module, &size, &error))
 		return explain(w, "late size", &error);
 	w->kept = kvmalloc(size, GFP_KERNEL);
 	if (!w->kept)
@@ -127,11 +134,10 @@ int late_keep(struct watched *w)
 /* Is the object of this site there? */
 static bool is_live(const struct watched *w, const struct site *site)
 {
-	const char *object;
-	size_t length;
+	char object[RELAKIT_OBJECT_NAME_SIZE];
 	u32 live = 0;
 
-	return relakit_module_object(w->module, site->late, &object, &length, &live, NULL) == RELAKIT_OK && live;
+	return relakit_module_object(w->module, site->late, object, &live, NULL) == RELAKIT_OK && live;
 }
 
 int late_compare(struct watched *w)

@@ -86,7 +86,11 @@ u32 field_size(u64 r_info);
 int running(struct watched *w, bool blind);
 void report_rewritten(void);
 
+/* level2.c: the same by the function that replaces apply_relocate_add. */
+int level2_again(struct watched *w);
+
 /* late.c: objects that come and go. */
+struct relakit_writer copy_writer(struct watched *w);
 int late_keep(struct watched *w);
 int late_coming(struct watched *w, const char *object);
 int late_going(struct watched *w, const char *object);

@@ -22,12 +22,12 @@ enum step { READ, PLACE, EARLY, COMING };
     DEFECT(section_outside, PLAIN, READ, ERR_TRUNCATED) \
     DEFECT(name_table, PLAIN, READ, ERR_BAD_NAME_TABLE) \
     DEFECT(section_name, PLAIN, READ, ERR_BAD_SECTION_NAME) \
-    DEFECT(no_symbol_table, PLAIN, READ, ERR_NO_SYMBOL_TABLE) \
+    DEFECT(no_symbol_table, PLAIN, EARLY, ERR_SYMBOL_INDEX) \
     DEFECT(string_table, PLAIN, READ, ERR_BAD_STRING_TABLE) \
     DEFECT(symbol_name_outside, PLAIN, READ, ERR_BAD_SYMBOL_NAME) \
     DEFECT(shared_tables, PLAIN, READ, ERR_RELOCATIONS_TOO_LARGE) \
     DEFECT(too_large, PLAIN, PLACE, ERR_NOT_ASSIGNED) \
-    DEFECT(alignment, PLAIN, PLACE, ERR_NOT_ASSIGNED) \
+    DEFECT(alignment, PLAIN, PLACE, ERR_BAD_ALIGNMENT) \
     DEFECT(symbol_section, PLAIN, EARLY, ERR_SYMBOL_SECTION) \
     DEFECT(common_symbol, PLAIN, EARLY, ERR_COMMON_SYMBOL) \
     DEFECT(unknown_symbol, PLAIN, EARLY, ERR_UNKNOWN_SYMBOL) \

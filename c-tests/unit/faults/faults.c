@@ -47,7 +47,7 @@ static relakit_status place(struct attempt *attempt, unsigned char *file, size_t
     switch (attempt->level) {
     case 1: return level1_place(&attempt->one, file, size, error);
     case 2: return level2_place(&attempt->two, file, size, error);
-    default: return level3_place(&attempt->three, file, size, 1, error);
+    default: return level3_place(&attempt->three, file, size, error);
     }
 }
 
@@ -55,15 +55,15 @@ static relakit_status early(struct attempt *attempt, struct relakit_error *error
 {
     switch (attempt->level) {
     case 1: return level1_relocate(&attempt->one, error);
-    case 2: return livepatch2_early(&attempt->two, error);
+    case 2: return level2_relocate(&attempt->two, error);
     default: return level3_relocate(&attempt->three, error);
     }
 }
 
 static relakit_status coming(struct attempt *attempt, struct relakit_error *error)
 {
-    return attempt->level == 2 ? livepatch2_coming(&attempt->two, "target", NULL, error)
-                               : livepatch3_coming(&attempt->three, "target", NULL, error);
+    return attempt->level == 2 ? level2_coming(&attempt->two, "target", NULL, error)
+                               : level3_coming(&attempt->three, "target", NULL, error);
 }
 
 static void unload(struct attempt *attempt)
@@ -110,7 +110,7 @@ static relakit_status load_module(struct attempt *attempt, unsigned char *file, 
     *step = EARLY;
     status = checked(early, attempt, error, what);
     if (status == RELAKIT_OK && attempt->level == 3)
-        status = livepatch3_keep(&attempt->three, error);
+        status = level3_retain(&attempt->three, error);
     if (status != RELAKIT_OK || attempt->level == 1)
         return status;
     *step = COMING;

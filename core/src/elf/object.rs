@@ -1,6 +1,6 @@
 //! The ELF header and the section headers, and the checks that make every later access safe.
 
-use super::section::Section;
+use super::section::{Section, SectionFlags};
 use super::strtab::Strings;
 use super::symbol::SymbolTable;
 use crate::abi;
@@ -121,6 +121,16 @@ impl<'f> Object<'f> {
     /// Returns whether the name of `section` is `name`, which contains no NUL.
     pub fn section_is_named(&self, section: &Section, name: &[u8]) -> bool {
         self.names.is(section.sh_name, name)
+    }
+
+    /// Returns the section index of the first `SHF_ALLOC` section of this name, or 0.
+    pub(crate) fn allocated(&self, name: &[u8]) -> u32 {
+        let is_it = |index: u32, section: &Section| {
+            index != 0
+                && section.sh_flags.contains(SectionFlags::ALLOC)
+                && self.section_is_named(section, name)
+        };
+        self.sections().find(|(index, section)| is_it(*index, section)).map_or(0, |(index, _)| index)
     }
 
     /// Returns the section index of the section names, or 0.

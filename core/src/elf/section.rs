@@ -24,6 +24,9 @@ bitflags! {
         const LINK_ORDER = 1 << 7;
         /// Relocations that the livepatch core applies (`SHF_RELA_LIVEPATCH`, Linux semantics 0).
         const RELA_LIVEPATCH = 0x0010_0000;
+        /// Is writable only until the module's init function has returned (`SHF_RO_AFTER_INIT` of
+        /// Linux).
+        const RO_AFTER_INIT = 0x0020_0000;
     }
 }
 

@@ -1,6 +1,6 @@
 //! The symbol table (gABI 4, "Symbol Table").
 
-use super::strtab::Strings;
+use super::strtab::{NAME_MAX, Strings};
 use crate::abi;
 use crate::error::{Error, ErrorKind};
 use crate::read::{u8_at, u16_at, u32_at, u64_at};
@@ -152,6 +152,33 @@ impl<'f> SymbolTable<'f> {
     /// Returns all symbols in order, the null symbol included.
     pub fn iter(&self) -> Symbols<'f> {
         Symbols { table: *self, indices: 0..self.len() }
+    }
+
+    /// Returns the symbol `name`: the first one that is defined and not local, or else the first
+    /// local one. A symbol is defined if it is absolute or in a section that exists. Symbols for
+    /// sections and source files (`STT_SECTION`, `STT_FILE`) do not count.
+    ///
+    /// `name` contains no NUL. The time is linear in the number of symbols.
+    pub fn find(&self, name: &[u8]) -> Option<Symbol> {
+        if name.is_empty() || name.len() > NAME_MAX {
+            return None;
+        }
+        let mut local = None;
+        for symbol in self {
+            let is_named = self.names.is(symbol.st_name, name);
+            let kind = symbol.st_info & 0xf;
+            if !is_named || matches!(kind, abi::STT_SECTION | abi::STT_FILE) {
+                continue;
+            }
+            if !matches!(self.location(&symbol), SymbolLocation::Absolute | SymbolLocation::Section(_)) {
+                continue;
+            }
+            if symbol.binding() != Binding::LOCAL {
+                return Some(symbol);
+            }
+            local = local.or(Some(symbol));
+        }
+        local
     }
 
     /// Returns the name of `symbol`, without its NUL.

@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind};
 use crate::klp::RelaName;
 use crate::profile::MAX_DROPPED;
 use crate::report::{Failed, Report};
+use crate::text::{Texts, texts};
 use core::ffi::CStr;
 
 /// Says when the relocations of a section are applied.
@@ -130,27 +131,52 @@ pub enum Reason {
 impl Reason {
     /// Returns an English text.
     pub fn text(self) -> &'static str {
-        self.message().to_str().unwrap_or_default()
+        match self {
+            Self::Malformed(kind) => kind.text(),
+            _ => Self::texts().get(self.row()),
+        }
     }
 
     /// Returns the same text for C.
-    pub const fn message(self) -> &'static CStr {
+    pub fn message(self) -> &'static CStr {
         match self {
-            Self::Rela => c"relocations for a section in memory",
-            Self::RelaWithKlpName => {
-                c"named like a livepatch section, but without SHF_RELA_LIVEPATCH: applied as ordinary relocations"
-            }
-            Self::Vmlinux => c"livepatch relocations for vmlinux",
-            Self::Module => c"livepatch relocations for a module",
-            Self::OtherType => c"contains no relocations",
-            Self::ArchName => c"livepatch section of an older design, which no profile reads",
-            Self::NoTarget => c"sh_info is not a section index",
-            Self::TargetNotAllocated => c"the target is not SHF_ALLOC",
-            Self::TargetDropped => c"the target is read during load and not retained",
-            Self::TargetPerCpu => c"the target is the per-CPU section, which the profile does not relocate",
             Self::Malformed(kind) => kind.message(),
+            _ => Self::texts().c_str(self.row()),
         }
     }
+}
+
+/// The text of each reason without an error.
+macro_rules! reasons {
+    ($($name:ident = $text:literal;)*) => {
+        impl Reason {
+            const fn row(self) -> usize {
+                enum Row { $($name),* }
+                match self {
+                    $(Self::$name => Row::$name as usize,)*
+                    Self::Malformed(_) => usize::MAX,
+                }
+            }
+
+            const fn texts() -> Texts {
+                texts!($($text),*)
+            }
+        }
+    };
+}
+
+reasons! {
+    Rela = "relocations for a section in memory";
+    RelaWithKlpName =
+        "named like a livepatch section, but without SHF_RELA_LIVEPATCH: applied as ordinary relocations";
+    Vmlinux = "livepatch relocations for vmlinux";
+    Module = "livepatch relocations for a module";
+    OtherType = "contains no relocations";
+    ArchName = "livepatch section of an older design, which no profile reads";
+    NoTarget = "sh_info is not a section index";
+    TargetNotAllocated = "the target is not SHF_ALLOC";
+    TargetDropped = "the target is read during load and not retained";
+    TargetPerCpu = "the target is the per-CPU section, which the profile does not relocate";
 }
 
 /// A class with its reason.
@@ -317,7 +343,7 @@ impl<'f> Headers<'f> {
         matches!(section.sh_type, abi::SHT_RELA | abi::SHT_REL) || self.is_livepatch(section)
     }
 
-    fn is_livepatch(&self, section: &Section) -> bool {
+    pub(crate) fn is_livepatch(&self, section: &Section) -> bool {
         self.livepatch && section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH)
     }
 }

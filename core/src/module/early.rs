@@ -1,6 +1,7 @@
 //! The early pass, and the sections of a pass that reads the file.
 
 use super::memory::{Filled, Memory};
+use super::retained;
 use super::symbols::{Resolver, Symbols};
 use super::{Class, Module};
 use crate::abi;
@@ -13,6 +14,7 @@ use crate::report::{Failed, OnError, Report, capture};
 #[derive(Clone, Debug)]
 pub struct Loaded<'f> {
     pub(super) module: Module<'f>,
+    retained_size: usize,
 }
 
 impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
@@ -37,6 +39,7 @@ impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
         let Self { module, memory } = self;
         capture(|report| {
             let values = module.checked_values(values, report)?;
+            let retained_size = retained::size(module, values);
             let mut failed = Ok(());
             let on_error = &mut |error, _: &mut Report| {
                 failed = Err(error);
@@ -48,9 +51,9 @@ impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
             let mut early = ModuleSections::new(module, abi::VMLINUX, memory, values, resolver);
             early.some_unassigned = unassigned;
             let flags = module.profile.reloc_flags();
-            Transaction::new(&mut early, module.numbers(), Op::Apply, flags).run(report)
-        })?;
-        Ok(Loaded { module: module.clone() })
+            Transaction::new(&mut early, module.numbers(), Op::Apply, flags).run(report)?;
+            Ok(Loaded { module: module.clone(), retained_size })
+        })
     }
 
     /// Reports every error that [`early`](Self::early) can return, and changes nothing in memory.
@@ -96,6 +99,13 @@ impl<'f> Loaded<'f> {
     /// Returns the module.
     pub const fn module(&self) -> &Module<'f> {
         &self.module
+    }
+
+    /// Returns the size in bytes of the buffer that [`retain`](Self::retain) needs. It is 0 if the
+    /// module has no late sections, and `usize::MAX` if no buffer is large enough, because indices
+    /// in the buffer have 32 bits.
+    pub const fn retained_size(&self) -> usize {
+        self.retained_size
     }
 }
 

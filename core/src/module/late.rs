@@ -27,8 +27,8 @@ impl Loaded<'_> {
     ///
     /// - `scratch` is a caller-provided buffer with one entry for each symbol. The call overwrites
     ///   it.
-    /// - `buffer` is a caller-provided buffer of
-    ///   [`retained_size`](crate::Module::retained_size) bytes. The result borrows it.
+    /// - `buffer` is a caller-provided buffer of [`retained_size`](Self::retained_size) bytes. The
+    ///   result borrows it.
     ///
     /// # Errors
     /// - `RetainedTooShort`, `ValuesTooShort`: `buffer` or `scratch` is too short.
@@ -68,6 +68,14 @@ impl<'k> Late<'k> {
         let at = sections.partition_point(|record| SectionRecord::read(record).named <= index);
         let record = SectionRecord::read(sections.get(at)?);
         Some((self.object(&record), record.live != 0))
+    }
+
+    /// Returns the names of object and symbol for a symbol index of the file. The time is linear in
+    /// the number of retained symbols.
+    pub(super) fn retained_name(&self, symbol: u32) -> Option<(&[u8], &[u8])> {
+        let mut records = self.retained.symbols.iter().map(SymbolRecord::read);
+        let record = records.find(|record| record.symbol == symbol && record.name_len != 0)?;
+        record.parts(self.retained.text).map(|(_, object, name)| (object, name))
     }
 
     /// Applies the relocations for `object` when it is loaded, or changes nothing. Returns the
@@ -329,14 +337,10 @@ fn symbol_value(
     resolver: &mut dyn Resolver,
     report: &mut Report,
 ) -> Result<u64, Failed> {
-    let text = text.get(usize::try_from(symbol.text).unwrap_or(usize::MAX)..).unwrap_or_default();
-    let Some((number, names)) = text.split_first_chunk() else { return Ok(0) };
-    let number = u64::from_le_bytes(*number);
-    if let Some(kind) = ErrorKind::ALL.iter().find(|kind| **kind as i32 == symbol.error) {
-        return Err(report.fail(*kind, symbol.value, number));
+    let Some((number, object, name)) = symbol.parts(text) else { return Ok(0) };
+    if let Some(kind) = ErrorKind::from_number(symbol.error) {
+        return Err(report.fail(kind, symbol.value, number));
     }
-    let (object, names) = names.split_at_checked(usize::from(symbol.object_len)).unwrap_or_default();
-    let name = names.get(..usize::from(symbol.name_len)).unwrap_or_default();
     klp_value(object, name, number, resolver, report)
 }
 

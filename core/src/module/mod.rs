@@ -7,7 +7,9 @@
 mod class;
 mod early;
 mod late;
+mod layout;
 mod memory;
+mod names;
 mod objects;
 mod retained;
 mod symbols;
@@ -16,9 +18,10 @@ pub(crate) use class::Headers;
 pub use class::{Class, Classified, FailsAt, Reason};
 pub use early::Loaded;
 pub use late::Late;
+pub use layout::{Extent, Group, Layout, Placement};
 pub use memory::{Assigned, Filled, Memory, SectionMemory};
 pub use objects::{MAX_OBJECTS, Objects};
-pub(crate) use symbols::KlpSymbols;
+pub(crate) use symbols::{KlpSymbols, klp_value};
 pub use symbols::{Resolver, UNASSIGNED};
 
 use crate::abi;
@@ -37,6 +40,8 @@ pub struct Module<'f> {
     object: Object<'f>,
     profile: Profile,
     headers: Headers<'f>,
+    /// Whether a section has the livepatch flag, so that there may be late sections.
+    has_livepatch: bool,
 }
 
 impl<'f> Module<'f> {
@@ -66,7 +71,8 @@ impl<'f> Module<'f> {
             }
             let object = Object::parse_with(file, strictness, report)?;
             let headers = find_sections(&object, &profile);
-            let module = Self { object, profile, headers };
+            let has_livepatch = object.sections().any(|(_, section)| headers.is_livepatch(&section));
+            let module = Self { object, profile, headers, has_livepatch };
             module.check(report)?;
             module.check_copy(report)?;
             Ok(module)
@@ -92,10 +98,11 @@ impl<'f> Module<'f> {
         if object.names_section() == 0 {
             return Err(report.fail(ErrorKind::BadNameTable, 0, u64::from(object.section_count())));
         }
-        if object.symbols().section() == 0 {
+        let has_symbols = object.symbols().section() != 0;
+        if profile.wants_symbols && !has_symbols {
             return Err(report.fail(ErrorKind::NoSymbolTable, 0, 0));
         }
-        if profile.checks_strings {
+        if profile.checks_strings && has_symbols {
             self.check_strings(report)?;
         }
         self.check_tables(report)
@@ -217,17 +224,9 @@ impl<'f> Module<'f> {
 
 /// Finds the sections that the loader treats by name: the first `SHF_ALLOC` section of each name.
 fn find_sections<'f>(object: &Object<'f>, profile: &Profile) -> Headers<'f> {
-    let find = |name: &[u8]| {
-        let is_it = |index: u32, section: &Section| {
-            index != 0
-                && section.sh_flags.contains(SectionFlags::ALLOC)
-                && object.section_is_named(section, name)
-        };
-        object.sections().find(|(index, section)| is_it(*index, section)).map_or(0, |(index, _)| index)
-    };
     let mut dropped = [0; MAX_DROPPED];
     for (slot, name) in dropped.iter_mut().zip(profile.dropped) {
-        *slot = find(name);
+        *slot = object.allocated(name);
     }
     Headers {
         sections: object.headers(),
@@ -236,7 +235,7 @@ fn find_sections<'f>(object: &Object<'f>, profile: &Profile) -> Headers<'f> {
         dropped,
         per_cpu: match profile.per_cpu {
             PerCpu::Ordinary => 0,
-            PerCpu::Skipped | PerCpu::Template => find(b".data..percpu"),
+            PerCpu::Skipped | PerCpu::Template => object.allocated(b".data..percpu"),
         },
         skips_per_cpu: profile.per_cpu == PerCpu::Skipped,
         wants_targets: profile.wants_targets,

@@ -17,7 +17,7 @@ use crate::elf::{Rela, low32};
 use crate::error::{Error, ErrorKind};
 use crate::module::{Class, FailsAt};
 use crate::read::{u8_at, u16_at, u32_at, u64_at};
-use crate::report::{Failed, Report, capture};
+use crate::report::{Failed, Report};
 
 /// Bytes of a section record.
 pub(super) const SECTION_SIZE: usize = 80;
@@ -90,12 +90,12 @@ impl SectionRecord {
 
     /// Returns the error that stops the late passes of the object.
     pub(super) fn error(&self) -> Option<Error> {
-        let kind = ErrorKind::ALL.iter().find(|kind| **kind as i32 == self.error)?;
+        let kind = ErrorKind::from_number(self.error)?;
         let section = match kind {
             ErrorKind::NotAssigned | ErrorKind::AssignedSize | ErrorKind::AddressWraps => self.target,
             _ => self.index,
         };
-        Some(Error::new(*kind, self.value, self.limit).in_section(section))
+        Some(Error::new(kind, self.value, self.limit).in_section(section))
     }
 }
 
@@ -126,6 +126,15 @@ impl SymbolRecord {
             symbol: word(16),
             error: word(20).cast_signed(),
         }
+    }
+
+    /// Returns its part of the text: sympos, name of the object, name.
+    pub(super) fn parts<'a>(&self, text: &'a [u8]) -> Option<(u64, &'a [u8], &'a [u8])> {
+        let text = text.get(usize::try_from(self.text).ok()?..)?;
+        let (number, names) = text.split_first_chunk()?;
+        let (object, names) = names.split_at_checked(usize::from(self.object_len)).unwrap_or_default();
+        let name = names.get(..usize::from(self.name_len)).unwrap_or_default();
+        Some((u64::from_le_bytes(*number), object, name))
     }
 
     pub(super) fn write(&self, record: &mut [u8; SYM_SIZE]) {
@@ -161,19 +170,13 @@ impl Counts {
     }
 }
 
-impl Module<'_> {
-    /// Returns the size in bytes of the buffer that [`Loaded::retain`](crate::Loaded::retain) needs.
-    ///
-    /// `scratch` is a caller-provided buffer with one entry for each symbol. The call overwrites
-    /// it.
-    ///
-    /// # Errors
-    /// - `ValuesTooShort`: `scratch` is.
-    pub fn retained_size(&self, scratch: &mut [u64]) -> Result<usize, Error> {
+/// Returns the size in bytes of the buffer that [`store`] needs. `scratch` has one entry for each
+/// symbol; the call overwrites it if there may be late sections.
+pub(super) fn size(module: &Module<'_>, scratch: &mut [u64]) -> usize {
+    match module.has_livepatch {
         // The size of no buffer, if 32 bits cannot count its bytes.
-        capture(|report| {
-            Ok(counts(self, self.checked_values(scratch, report)?).bytes().unwrap_or(usize::MAX))
-        })
+        true => counts(module, scratch).bytes().unwrap_or(usize::MAX),
+        false => 0,
     }
 }
 
@@ -213,8 +216,12 @@ type Lookup<'a> = &'a mut dyn FnMut(u32, &mut Report) -> Result<(u64, u64), Fail
 fn lay_out(module: &Module<'_>, target: Lookup<'_>, scratch: &mut [u64], parts: &mut Parts<'_>) -> Counts {
     scratch.fill(0);
     let mut counts = Counts::default();
-    for (index, found) in module.classes() {
-        let class = found.class;
+    for (index, section) in
+        module.object.sections().filter(|(_, section)| module.headers.is_livepatch(section))
+    {
+        let Some(class) = module.headers.relocations(index, &section).map(|found| found.class) else {
+            continue;
+        };
         if class.object().is_none() && !matches!(class, Class::Malformed { fails: FailsAt::AnyComing, .. }) {
             continue;
         }

@@ -14,6 +14,7 @@ impl Profile {
         checks_ident: true,
         extended_numbering: true,
         checks_strings: true,
+        wants_symbols: false,
         wants_targets: true,
         writes_file: false,
         dropped: &[],

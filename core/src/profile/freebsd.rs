@@ -20,6 +20,7 @@ impl Profile {
             .union(RelocTypes::PLT32)
             .union(RelocTypes::ABS32S),
         flags: RelocFlags::ALLOW_NONZERO.union(RelocFlags::TRUNCATE_PC32),
+        wants_symbols: true,
         livepatch: false,
         errnos: &[(ENOENT, &[ErrorKind::UnknownSymbol]), (ENOEXEC, &[ErrorKind::UnknownType])],
         ..Self::ELF

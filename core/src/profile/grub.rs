@@ -4,7 +4,8 @@ use super::Profile;
 use crate::reloc::{RelocFlags, RelocTypes};
 
 impl Profile {
-    /// GRUB's module loader. The value is added to the content of the field. NONE is unknown. GRUB has
+    /// GRUB's module loader. The value is added to the content of the field. NONE is unknown. A module
+    /// that only names the modules it depends on, such as `all_video.mod`, has no symbol table. GRUB has
     /// error numbers of its own and no `errno`.
     pub const GRUB: Self = Self {
         name: "grub",

@@ -72,6 +72,7 @@ impl Profile {
         checks_ident: false,
         extended_numbering: false,
         checks_strings: false,
+        wants_symbols: true,
         wants_targets: false,
         writes_file: true,
         dropped: DROPPED,

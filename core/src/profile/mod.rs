@@ -9,6 +9,7 @@ mod freebsd;
 mod grub;
 mod kexec;
 mod linux;
+mod numbers;
 mod xen;
 
 use crate::error::ErrorKind;
@@ -65,6 +66,9 @@ pub struct Profile {
     pub extended_numbering: bool,
     /// The string table must be `SHT_STRTAB`, begin and end with NUL and contain every `st_name`.
     pub checks_strings: bool,
+    /// A module without a symbol table is an error. Otherwise its symbol table is empty, so that no
+    /// relocation can use a symbol.
+    pub wants_symbols: bool,
     /// A relocation section whose `sh_info` is not the index of a section is an error. Otherwise it
     /// is skipped.
     pub wants_targets: bool,
@@ -130,9 +134,19 @@ impl Profile {
 
     /// The `errno` that the loader returns for an error of this kind, as a positive number. 0 if the
     /// loader does not report the error, or has no `errno`.
-    pub fn errno(&self, kind: ErrorKind) -> i32 {
-        let row = self.errnos.iter().find(|(_, kinds)| kinds.contains(&kind));
-        row.map_or(0, |(errno, _)| *errno)
+    pub const fn errno(&self, kind: ErrorKind) -> i32 {
+        let mut rows = self.errnos;
+        while let [(errno, kinds), other_rows @ ..] = rows {
+            let mut kinds = *kinds;
+            while let [first, others @ ..] = kinds {
+                if *first as i32 == kind as i32 {
+                    return *errno;
+                }
+                kinds = others;
+            }
+            rows = other_rows;
+        }
+        0
     }
 }
 

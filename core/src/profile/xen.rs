@@ -17,6 +17,7 @@ impl Profile {
         name: "xen",
         types: RelocTypes::NONE.union(RelocTypes::ABS64).union(RelocTypes::PC32).union(RelocTypes::PLT32),
         flags: RelocFlags::ALLOW_NONZERO,
+        wants_symbols: true,
         livepatch: false,
         errnos: &[
             (EINVAL, &[ErrorKind::SymbolIndex, ErrorKind::OffsetOutside]),

@@ -25,7 +25,7 @@ pub fn dry_run(
 ) -> Result<(), Error> {
     let pass = Pass { table, values, rules };
     capture(|report| {
-        let mut run = Run { pass: &pass, target: &mut target.0, report, syncs: false };
+        let mut run = Run { pass: &pass, target: &mut target.0, report, syncs: false, skipped: false };
         let Some(index) = run.check()? else { return Ok(()) };
         if pass.overwrites(Op::Apply) {
             return Ok(());
@@ -51,7 +51,7 @@ pub fn errors<'a>(
     let target = &mut target.0;
     (0..table.len()).filter_map(move |index| {
         capture(|report| {
-            let mut run = Run { pass: &pass, target, report, syncs: false };
+            let mut run = Run { pass: &pass, target, report, syncs: false, skipped: false };
             run.check_pass()?;
             run.entry(Op::Apply, Phase::Check, index)
         })
@@ -97,7 +97,7 @@ fn check_rest(
     report: &mut Report,
 ) -> Result<(), Failed> {
     let Some((pass, mut target)) = sections.section(number, report)? else { return Ok(()) };
-    let mut run = Run { pass: &pass, target: &mut target, report, syncs: false };
+    let mut run = Run { pass: &pass, target: &mut target, report, syncs: false, skipped: false };
     run.check_pass()?;
     for index in from..pass.table.len() {
         if let Err(failed) = run.entry(Op::Apply, Phase::Check, index) {
@@ -129,6 +129,7 @@ impl Run<'_, '_> {
                 let (run, last) = match values {
                     Values::Dense(values) => arch::check_run(rest, values, bytes, address, end),
                     Values::Symtab(values) => arch::check_run(rest, values, bytes, address, end),
+                    _ => (0, end),
                 };
                 index = index.saturating_add(run);
                 end = last;

@@ -20,8 +20,17 @@ impl Run<'_, '_> {
     /// does not check the symbol index and `r_offset`. They are checked before they are used.
     fn relocate(&mut self, op: Op, phase: Phase, rela: Rela) -> Result<(), Failed> {
         let Pass { values, rules, .. } = *self.pass;
-        let Some(s) = values.value(rela.r_sym) else {
-            return Err(self.report.fail(ErrorKind::SymbolIndex, 0, values.count() as u64));
+        let checks = phase != Phase::Revert;
+        let adds = rules.contains(RelocFlags::ADD_TO_FIELD);
+        // A rollback of `Apply` sets the fields to zero, which needs no value.
+        let needs_value = checks || adds || op == Op::Clear || self.skipped;
+        let s = match needs_value {
+            true => values.resolve(rela.r_sym, self.report)?,
+            false => Some(0),
+        };
+        let Some(s) = s else {
+            self.skipped = true;
+            return Ok(());
         };
         let Some(howto) = howto(rela.r_type, rules) else {
             return Err(self.report.fail(ErrorKind::UnknownType, 0, 0));
@@ -29,8 +38,6 @@ impl Run<'_, '_> {
         if howto.size == 0 {
             return Ok(());
         }
-        let value = howto.value(s, rela.r_addend, self.target.address().wrapping_add(rela.r_offset));
-        let checks = phase != Phase::Revert;
         if checks
             && op == Op::Apply
             && !rules.contains(RelocFlags::ALLOW_ZERO_SYMBOLS)
@@ -38,7 +45,7 @@ impl Run<'_, '_> {
         {
             return Err(self.report.fail(ErrorKind::SymbolUnresolved, u64::from(shndx), 0));
         }
-        let adds = rules.contains(RelocFlags::ADD_TO_FIELD);
+        let value = howto.value(s, rela.r_addend, self.target.address().wrapping_add(rela.r_offset));
         let range_first = !adds && !rules.contains(RelocFlags::REPORT_NONZERO_FIRST);
         if checks && range_first {
             self.check_range(&howto, value)?;

@@ -44,6 +44,7 @@ impl Run<'_, '_> {
             (Op::Apply, Values::Symtab(values)) => arch::apply_run(rest, values, bytes, address),
             (Op::Clear, Values::Dense(values)) => arch::clear_run(rest, values, bytes, address),
             (Op::Clear, Values::Symtab(values)) => arch::clear_run(rest, values, bytes, address),
+            _ => 0,
         })
     }
 }

@@ -3,20 +3,26 @@
 mod dry_run;
 mod entry;
 mod in_place;
+mod one;
 mod op;
 mod pass;
+mod small;
 mod target;
 mod through_writer;
 mod transaction;
 mod values;
+mod writer;
 
 pub use crate::arch::{Formula, HOWTOS, Howto, Overflow, RelocTypes, howto};
 pub use crate::flags::RelocFlags;
 pub(crate) use dry_run::list_errors;
 pub use dry_run::{dry_run, errors};
+pub use one::relocate;
 pub(crate) use op::Op;
 pub(crate) use pass::Pass;
 pub use pass::{apply, clear};
-pub use target::{Target, View, Writer};
+pub use small::apply_small;
+pub use target::{Target, View};
 pub(crate) use transaction::{Sections, Transaction};
-pub use values::{SymtabValues, Values};
+pub use values::{SymtabValues, ValueCallback, ValueError, ValueSource, Values};
+pub use writer::{Writer, WriterCallbacks};

@@ -17,10 +17,13 @@ use crate::report::{Failed, Report, capture};
 /// - The error of the first entry that cannot be applied, with its numbers: `SymbolIndex`,
 ///   `UnknownType`, `SymbolUnresolved`, `Overflow`, `OffsetOutside`, `TargetNotZero`. Behind a writer,
 ///   an error of an entry by itself comes before an error because fields overlap.
+/// - `UnknownSymbol`, `Resolver`: a source of symbol values failed, see
+///   [`ValueSource`](super::ValueSource).
 /// - `Writer`, `Sync`: a callback failed.
-/// - [`NotUndone`](ErrorKind::NotUndone): a writer failed, and failed again during rollback,
-///   or rollback is impossible because of [`RelocFlags::ALLOW_NONZERO`]. Only this error changes memory.
-///   It names the last entry that remains applied.
+/// - [`NotUndone`](ErrorKind::NotUndone): a writer failed, or a source after its first success. Then
+///   one of them failed again during rollback, or rollback is impossible because of
+///   [`RelocFlags::ALLOW_NONZERO`]. Only this error changes memory. It names the last entry that remains
+///   applied.
 pub fn apply(
     table: RelaTable<'_>,
     values: Values<'_>,
@@ -63,7 +66,7 @@ pub(crate) struct Pass<'a> {
 impl Pass<'_> {
     /// Applies or clears every field and calls `sync`, or changes nothing.
     pub(crate) fn run(&self, op: Op, target: &mut Target<'_>, report: &mut Report) -> Result<(), Failed> {
-        Run { pass: self, target, report, syncs: true }.run(op)
+        Run { pass: self, target, report, syncs: true, skipped: false }.run(op)
     }
 
     /// Whether `op` overwrites content that is unknown later. Then rollback is impossible.
@@ -71,10 +74,14 @@ impl Pass<'_> {
         op == Op::Apply && self.rules.contains(RelocFlags::ALLOW_NONZERO)
     }
 
-    /// Size of the field in bytes. 0 for types that have none or are unknown.
+    /// Size of the field in bytes. 0 for entries that are skipped, and for types that have no field or
+    /// are unknown. A source that fails skips nothing; its error is that of the entry's check.
     #[cold]
     #[inline(never)]
     pub(super) fn field_size(&self, rela: Rela) -> u64 {
+        if self.values.skips(rela.r_sym) {
+            return 0;
+        }
         howto(rela.r_type, self.rules).map_or(0, |howto| u64::from(howto.size))
     }
 }
@@ -86,6 +93,9 @@ pub(super) struct Run<'r, 't> {
     pub(super) report: &'r mut Report,
     /// Whether the pass calls `sync`. A transaction calls it itself.
     pub(super) syncs: bool,
+    /// Whether an entry may have been skipped. If none was, a rollback of `Apply` needs no symbol
+    /// values, so that it does not depend on a source that fails.
+    pub(super) skipped: bool,
 }
 
 impl Run<'_, '_> {

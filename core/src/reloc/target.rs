@@ -1,41 +1,11 @@
 //! The memory that is relocated, and its run-time address.
 
+use super::writer::{Writer, WriterCallbacks};
 use crate::error::{CallbackError, ErrorKind};
 use crate::read::index;
 use crate::report::{Failed, Report};
 use core::fmt;
 use core::ops::Range;
-
-/// Reads and writes memory that is not a plain slice: kernel text, a guest, a bounce buffer.
-///
-/// A pass first reads and checks every field. Then it writes each field with one call and reads the
-/// field once more just before. Then it calls `sync` once. Fields that overlap or do not ascend are
-/// cleared without the first step. If a call fails after the first write, the pass restores the
-/// fields in the reverse order with `write`, and calls `sync`.
-///
-/// `address` is the run-time address of the field, `offset` its offset in the section in bytes. A
-/// field has 1, 2, 4 or 8 bytes.
-pub trait Writer {
-    /// Reads the present content of a field into `bytes`.
-    ///
-    /// # Errors
-    /// Any number. The pass fails with [`ErrorKind::Writer`].
-    fn read(&mut self, address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError>;
-
-    /// Writes `bytes`, or fails and changes nothing.
-    ///
-    /// # Errors
-    /// Any number. The pass fails with [`ErrorKind::Writer`] after its rollback.
-    fn write(&mut self, address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError>;
-
-    /// Makes all writes of the pass visible to the code that uses them.
-    ///
-    /// # Errors
-    /// Any number. The pass fails with [`ErrorKind::Sync`] after its rollback.
-    fn sync(&mut self) -> Result<(), CallbackError> {
-        Ok(())
-    }
-}
 
 /// Memory of a section: its bytes, and the address that its first byte will have at run time.
 ///
@@ -52,6 +22,7 @@ enum Backing<'a> {
     /// Only a [`View`] has it, so it is never written.
     ReadOnly(&'a [u8]),
     Writer(&'a mut dyn Writer),
+    Callbacks(WriterCallbacks),
 }
 
 /// Memory of a section that is only read, for a dry run.
@@ -68,6 +39,11 @@ impl<'a> View<'a> {
     pub const fn with_writer(size: u64, address: u64, writer: &'a mut dyn Writer) -> Self {
         Self(Target::with_writer(size, address, writer))
     }
+
+    /// `size` bytes behind callbacks. Only [`WriterCallbacks::read`] is called.
+    pub const fn with_callbacks(size: u64, address: u64, callbacks: WriterCallbacks) -> Self {
+        Self(Target::with_callbacks(size, address, callbacks))
+    }
 }
 
 impl<'a> From<&'a mut Target<'_>> for View<'a> {
@@ -77,6 +53,7 @@ impl<'a> From<&'a mut Target<'_>> for View<'a> {
             Backing::Plain(bytes) => Self::new(bytes, *address),
             Backing::ReadOnly(bytes) => Self::new(bytes, *address),
             Backing::Writer(writer) => Self::with_writer(*size, *address, &mut **writer),
+            Backing::Callbacks(callbacks) => Self::with_callbacks(*size, *address, *callbacks),
         }
     }
 }
@@ -98,6 +75,11 @@ impl<'a> Target<'a> {
         Self { backing: Backing::Writer(writer), size, address }
     }
 
+    /// `size` bytes behind callbacks. `address` is the run-time address of the first byte.
+    pub const fn with_callbacks(size: u64, address: u64, callbacks: WriterCallbacks) -> Self {
+        Self { backing: Backing::Callbacks(callbacks), size, address }
+    }
+
     /// Size in bytes.
     pub const fn size(&self) -> u64 {
         self.size
@@ -113,7 +95,7 @@ impl<'a> Target<'a> {
         match &self.backing {
             Backing::Plain(bytes) => Some(bytes),
             Backing::ReadOnly(bytes) => Some(bytes),
-            Backing::Writer(_) => None,
+            Backing::Writer(_) | Backing::Callbacks(_) => None,
         }
     }
 
@@ -129,6 +111,7 @@ impl<'a> Target<'a> {
     pub(super) fn sync(&mut self) -> Result<(), CallbackError> {
         match &mut self.backing {
             Backing::Writer(writer) => writer.sync(),
+            Backing::Callbacks(callbacks) => callbacks.sync(),
             _ => Ok(()),
         }
     }
@@ -155,12 +138,15 @@ impl<'a> Target<'a> {
         let address = self.address.wrapping_add(offset);
         let mut field = [0; 8];
         let part = field.get_mut(..usize::from(size)).unwrap_or_default();
-        if let Backing::Writer(writer) = &mut self.backing {
-            let read = writer.read(address, offset, part);
-            read.map_err(|error| report.fail(ErrorKind::Writer, error.number(), 0))?;
-        } else {
-            copy(part, self.bytes().and_then(|bytes| bytes.get(range)).unwrap_or_default());
-        }
+        let read = match &mut self.backing {
+            Backing::Writer(writer) => writer.read(address, offset, part),
+            Backing::Callbacks(callbacks) => callbacks.read(address, offset, part),
+            _ => {
+                copy(part, self.bytes().and_then(|bytes| bytes.get(range)).unwrap_or_default());
+                Ok(())
+            }
+        };
+        read.map_err(|error| report.fail(ErrorKind::Writer, error.number(), 0))?;
         Ok(u64::from_le_bytes(field))
     }
 
@@ -176,18 +162,18 @@ impl<'a> Target<'a> {
         let address = self.address.wrapping_add(offset);
         let field = value.to_le_bytes();
         let from = field.get(..usize::from(size)).unwrap_or_default();
-        match &mut self.backing {
-            Backing::Writer(writer) => writer
-                .write(address, offset, from)
-                .map_err(|error| report.fail(ErrorKind::Writer, error.number(), 0)),
+        let written = match &mut self.backing {
+            Backing::Writer(writer) => writer.write(address, offset, from),
+            Backing::Callbacks(callbacks) => callbacks.write(address, offset, from),
             Backing::Plain(bytes) => {
                 copy(bytes.get_mut(range).unwrap_or_default(), from);
                 Ok(())
             }
             Backing::ReadOnly(bytes) => {
-                Err(report.fail(ErrorKind::OffsetOutside, u64::from(size), bytes.len() as u64))
+                return Err(report.fail(ErrorKind::OffsetOutside, u64::from(size), bytes.len() as u64));
             }
-        }
+        };
+        written.map_err(|error| report.fail(ErrorKind::Writer, error.number(), 0))
     }
 
     /// Sets plain memory to `content`, followed by zeros. Does nothing behind a writer.

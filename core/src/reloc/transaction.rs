@@ -20,6 +20,11 @@ pub(crate) trait Sections {
     fn locate(&self, number: u32, failed: Failed, report: &mut Report) -> Failed;
     /// Makes all writes visible.
     fn sync(&mut self) -> Result<(), CallbackError>;
+    /// The last step, after all sections are written. If it fails, they are rolled back.
+    fn finish(&mut self, report: &mut Report) -> Result<(), Failed> {
+        let _ = report;
+        Ok(())
+    }
 }
 
 /// Applies or clears sections, or changes nothing.
@@ -57,9 +62,11 @@ impl<'a> Transaction<'a> {
         let (mut count, mut done) = (0usize, 0usize);
         let failed = loop {
             let Some(number) = self.number(done) else {
-                match self.sync() {
+                let synced = self.sync();
+                let synced = synced.map_err(|error| report.fail(ErrorKind::Sync, error.number(), 0));
+                match synced.and_then(|()| self.sections.finish(report)) {
                     Ok(()) => return Ok(count),
-                    Err(error) => break report.fail(ErrorKind::Sync, error.number(), 0),
+                    Err(failed) => break failed,
                 }
             };
             match self.step(number, Phase::Commit, report) {
@@ -106,7 +113,9 @@ impl<'a> Transaction<'a> {
     fn relocate(&mut self, number: u32, phase: Phase, report: &mut Report) -> Result<(), Failed> {
         let Some((pass, mut target)) = self.sections.section(number, report)? else { return Ok(()) };
         self.wrote |= phase != Phase::Check;
-        let mut run = Run { pass: &pass, target: &mut target, report, syncs: false };
+        // A section that is reverted was applied by an earlier `Run`.
+        let skipped = phase == Phase::Revert && pass.values.may_skip();
+        let mut run = Run { pass: &pass, target: &mut target, report, syncs: false, skipped };
         let relocated = match phase {
             Phase::Check => run.check().map(drop),
             Phase::Commit => run.run(self.op),

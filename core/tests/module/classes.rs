@@ -92,7 +92,7 @@ fn live(module: &Module<'_>) -> Result<(), ErrorKind> {
     let loaded = filled.early(&mut values, &mut names);
     let loaded = loaded.map_err(|error| error.kind)?;
     assert_eq!(listed, 0, "a dry run finds nothing that does not happen");
-    let mut kept = vec![0; module.retained_size(&mut values).unwrap()];
+    let mut kept = vec![0; loaded.retained_size()];
     let mut late = loaded.retain(&mut mem, &mut values, &mut kept).unwrap();
     for object in [b"a", b"b"] {
         let before = mem.image();

@@ -7,35 +7,43 @@ use relakit::abi::{SHDR_SIZE, SYM_SIZE};
 use relakit::elf::{Object, Section, Strings};
 use relakit::reloc::{RelocFlags, SymtabValues};
 use relakit::sechdrs::{Klp, Mapping, Sechdrs};
-use relakit::{CallbackError, Error, Memory, Profile, Target};
+use relakit::{CallbackError, Error, Memory, Profile, Resolver, Target};
 use relakit_model::image::{ABS, ALLOC, Builder, GLOBAL, LIVEPATCH, NOTE, R_32, R_64, R_PC32, REL, table};
 
 const LINUX: Profile = Profile::LINUX_6_12;
 
 /// The file's tables as such a loader has them in memory. Targets are in [`Mem`].
-struct Image<'f> {
+pub struct Image<'f> {
     object: Object<'f>,
-    symbols: Vec<[u8; SYM_SIZE]>,
-    mem: Mem,
-    /// A relocation section that is not in memory, or a target that is where it cannot be.
-    missing: Option<u32>,
+    pub symbols: Vec<[u8; SYM_SIZE]>,
+    pub mem: Mem,
+    profile: Profile,
+    /// A section that is where it cannot be, and why.
+    missing: Option<(u32, ErrorKind)>,
 }
 
 struct Addresses<'a, 'f> {
     object: Object<'f>,
     mem: &'a mut Mem,
-    missing: Option<u32>,
+    missing: Option<(u32, ErrorKind)>,
+}
+
+impl Addresses<'_, '_> {
+    fn check(&self, index: u32) -> Result<(), ErrorKind> {
+        match self.missing {
+            Some((missing, kind)) if missing == index => Err(kind),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl<'f> Mapping<'f> for Addresses<'_, 'f> {
-    fn table(&self, index: u32, section: &Section) -> Option<&'f [u8]> {
-        (self.missing != Some(index)).then(|| self.object.section_bytes(section))
+    fn table(&self, index: u32, section: &Section) -> Result<&'f [u8], ErrorKind> {
+        self.check(index).map(|()| self.object.section_bytes(section))
     }
 
     fn target(&mut self, index: u32, _: &Section) -> Result<Target<'_>, ErrorKind> {
-        if self.missing == Some(index) {
-            return Err(TargetOverlaps);
-        }
+        self.check(index)?;
         self.mem.target(index).ok_or(NotAssigned)
     }
 
@@ -46,14 +54,18 @@ impl<'f> Mapping<'f> for Addresses<'_, 'f> {
 
 impl<'f> Image<'f> {
     /// Symbol values are those that a whole module's early pass comes to.
-    fn new(world: &'f World, filled: Mem) -> Self {
+    pub fn new(world: &'f World, filled: Mem) -> Self {
         let object = Object::parse(&world.file).unwrap();
         let symbols = object.section(object.symbols().section()).unwrap();
         let mut symbols: Vec<[u8; SYM_SIZE]> = object.section_bytes(&symbols).as_chunks().0.to_vec();
         for (symbol, value) in symbols.iter_mut().zip(&world.values) {
             symbol[8..16].copy_from_slice(&value.to_le_bytes());
         }
-        Self { object, symbols, mem: filled, missing: None }
+        Self { object, symbols, mem: filled, profile: LINUX, missing: None }
+    }
+
+    pub fn with(world: &'f World, filled: Mem, profile: Profile) -> Self {
+        Self { profile, ..Self::new(world, filled) }
     }
 
     fn headers(&self) -> &'f [[u8; SHDR_SIZE]] {
@@ -85,25 +97,29 @@ impl<'f> Image<'f> {
         }
     }
 
-    fn klp_apply(&mut self, name: &str, names: &mut Names) -> Result<usize, Error> {
-        let mut scratch = vec![0xdead; self.symbols.len()];
+    /// What fails must change nothing.
+    pub fn klp_apply(&mut self, name: &str, names: &mut Names) -> Result<usize, Error> {
         let before = (self.mem.image(), self.symbols.clone());
-        let (klp, object, missing) = (self.klp(name), self.object, self.missing);
-        let strings = object.symbols().strings();
-        let mut addresses = Addresses { object, mem: &mut self.mem, missing };
-        let answer = klp.apply(&mut self.symbols, strings, &mut scratch, &mut addresses, names, &LINUX);
+        let answer = self.klp_apply_with(name, names);
         if answer.is_err() {
             assert_eq!((self.mem.image(), &self.symbols), (before.0, &before.1), "changed by what failed");
         }
         answer
     }
 
-    fn klp_clear(&mut self, name: &str) -> Result<usize, Error> {
+    pub fn klp_apply_with(&mut self, name: &str, names: &mut dyn Resolver) -> Result<usize, Error> {
+        let (klp, object, missing) = (self.klp(name), self.object, self.missing);
+        let strings = object.symbols().strings();
+        let mut addresses = Addresses { object, mem: &mut self.mem, missing };
+        klp.apply(&mut self.symbols, strings, &mut addresses, names, &self.profile)
+    }
+
+    pub fn klp_clear(&mut self, name: &str) -> Result<usize, Error> {
         let before = self.mem.image();
         let (klp, object, missing) = (self.klp(name), self.object, self.missing);
         let values = SymtabValues::from_entries(&self.symbols);
         let mut addresses = Addresses { object, mem: &mut self.mem, missing };
-        let answer = klp.clear(values, &mut addresses, &LINUX);
+        let answer = klp.clear(values, &mut addresses, &self.profile);
         if answer.is_err() {
             assert_eq!(self.mem.image(), before, "changed by what failed");
         }
@@ -112,7 +128,7 @@ impl<'f> Image<'f> {
 }
 
 /// The world with its symbols resolved, and its memory as it was before the early pass.
-fn resolved(builder: &Builder, names: Names) -> (World, Mem) {
+pub fn resolved(builder: &Builder, names: Names) -> (World, Mem) {
     let mut world = World::new(builder, LINUX, names);
     let mut filled = world.mem.clone();
     relakit::Module::parse(&world.file, LINUX).unwrap().assign(&mut filled).unwrap().fill().unwrap();
@@ -286,20 +302,56 @@ fn headers_that_linux_would_trust_are_faults_with_the_section_and_the_number() {
 }
 
 #[test]
-fn what_is_not_in_memory_is_not_placed() {
+fn a_section_that_is_not_in_memory_is_an_error_with_its_reason() {
     let (builder, data, rela) = one_object();
     let (world, filled) = resolved(&builder, names());
-    let mut image = Image::new(&world, filled.clone());
-    image.missing = Some(rela);
-    let error = image.klp_apply("a", &mut names()).unwrap_err();
-    assert_eq!((error.kind, error.section), (NotAssigned, Some(rela)));
+    let said = |error: Error| (error.kind, error.section, error.value, error.limit);
+    let address_of_table = 0; // in the file, no section has an address
+    for (section, kind, expected) in [
+        (rela, NotAssigned, (Some(rela), 24, 0)),
+        (rela, TableOverlaps, (Some(rela), 24, 0)),
+        (rela, AddressWraps, (Some(rela), address_of_table, 24)),
+        (data, NotAssigned, (Some(data), 16, 0)),
+        (data, AddressWraps, (Some(data), 0, 16)),
+        (data, TargetOverlaps, (Some(rela), u64::from(data), 0)),
+    ] {
+        let mut image = Image::new(&world, filled.clone());
+        image.missing = Some((section, kind));
+        let (section, value, limit) = expected;
+        let error = image.klp_apply("a", &mut names()).map_err(said);
+        assert_eq!(error, Err((kind, section, value, limit)));
+        for symbol in &mut image.symbols {
+            symbol[8] = 1;
+        }
+        for clear in [false, true] {
+            assert_eq!(image.one(rela, clear).map_err(said), Err((kind, section, value, limit)));
+        }
+    }
     let mut image = Image::new(&world, filled);
     image.mem.spots[usize::try_from(data).unwrap()] = None;
     let error = image.klp_apply("a", &mut names()).unwrap_err();
     assert_eq!((error.kind, error.section, error.value), (NotAssigned, Some(data), 16));
-    image.missing = Some(data);
-    let error = image.klp_apply("a", &mut names()).unwrap_err();
-    assert_eq!((error.kind, error.section, error.value), (TargetOverlaps, Some(rela), u64::from(data)));
+}
+
+#[test]
+fn the_symbol_table_is_a_section_of_whole_symbols() {
+    let mut headers = [[0; SHDR_SIZE]; 3];
+    let mut found = |symbols: u32, size: u64| {
+        headers[2][32..40].copy_from_slice(&size.to_le_bytes());
+        let table = Sechdrs { headers: &headers, symbols }.symbol_table();
+        table
+            .map(|table| table.sh_size)
+            .map_err(|error| (error.kind, error.section, error.value, error.limit))
+    };
+    for size in [0, 24, 48, 24 << 32] {
+        assert_eq!(found(2, size), Ok(size));
+    }
+    for (size, rest) in [(1, 1), (23, 23), (25, 1), (47, 23), (u64::MAX, 15)] {
+        assert_eq!(found(2, size), Err((PartialEntry, Some(2), size, rest)));
+    }
+    for symbols in [0, 3, u32::MAX] {
+        assert_eq!(found(symbols, 24), Err((NoSuchSection, None, u64::from(symbols), 3)));
+    }
 }
 
 #[test]
@@ -379,24 +431,4 @@ fn no_object_has_an_empty_name() {
     let sechdrs = Sechdrs { headers: &[], symbols: 0 };
     assert_eq!(sechdrs.klp(b"", Strings::new(b"")).unwrap_err().kind, NotAModule);
     assert!(sechdrs.klp(b"a", Strings::new(b"")).is_ok());
-}
-
-#[test]
-fn values_may_be_longer_but_not_one_too_short() {
-    let (builder, ..) = one_object();
-    let (world, filled) = resolved(&builder, names());
-    let mut image = Image::new(&world, filled);
-    let (klp, object) = (image.klp("a"), image.object);
-    for (lent, fits) in [(0, false), (1, false), (2, true), (5, true)] {
-        let mut addresses = Addresses { object, mem: &mut image.mem, missing: None };
-        let mut symbols = image.symbols.clone();
-        let strings = object.symbols().strings();
-        let answer =
-            klp.apply(&mut symbols, strings, &mut vec![9; lent], &mut addresses, &mut names(), &LINUX);
-        let expected = if fits { Ok(1) } else { Err((ValuesTooShort, lent as u64, 2)) };
-        assert_eq!(answer.map_err(|error| (error.kind, error.value, error.limit)), expected);
-        if fits {
-            klp.clear(SymtabValues::from_entries(&symbols), &mut addresses, &LINUX).unwrap();
-        }
-    }
 }

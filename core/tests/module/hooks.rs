@@ -165,12 +165,13 @@ fn before(pass: Pass, test: impl FnOnce(&mut Stage<'_>)) {
     names.set("vmlinux", "v", &[0x20]);
     let mut values = vec![0; builder.symbols.len()];
     let module = Module::parse(&file, LINUX).unwrap();
-    let mut kept = vec![0; module.retained_size(&mut values).unwrap()];
+    let mut kept = Vec::new();
     let mut memory = Hooked::new(&Mem::of(&file, LINUX));
     let mut late = None;
     if pass != Pass::Early {
         let loaded =
             module.assign(&mut memory).unwrap().assume_filled().early(&mut values, &mut names).unwrap();
+        kept.resize(loaded.retained_size(), 0);
         late = Some(loaded.retain(&mut memory, &mut values, &mut kept).unwrap());
     }
     let mut stage = Stage { module, memory, late, names };

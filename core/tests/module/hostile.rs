@@ -337,7 +337,7 @@ fn a_late_target_whose_memory_wraps_is_named_when_the_object_is_coming() {
     let mut memory = At(&mut bytes, u64::MAX - 14);
     let filled = module.assign(&mut memory).unwrap().assume_filled();
     let loaded = filled.early(&mut values, &mut names).unwrap();
-    let mut kept = vec![0; module.retained_size(&mut values).unwrap()];
+    let mut kept = vec![0; loaded.retained_size()];
     let mut late = loaded.retain(&mut memory, &mut values, &mut kept).unwrap();
     let error = late.coming(b"a", &mut memory, &mut names).unwrap_err();
     assert_eq!((error.kind, error.section), (AddressWraps, Some(data)));

@@ -1,6 +1,6 @@
 //! Objects come and go: what is applied and cleared, and when (Linux semantics 10 and 15).
 
-use crate::world::{Names, World, address, names, two_objects};
+use crate::world::{Mem, Names, World, address, names, two_objects};
 use relakit::ErrorKind::{
     self, AlreadyLive, BadKlpSectionName, KlpNotFound, NotAModule, NotLive, Overflow, RetainedTooShort,
     TargetMismatch, TargetNotZero, VmlinuxFromModule,
@@ -37,7 +37,9 @@ fn a_symbol_is_kept_once_for_each_section_that_uses_it() {
         builder.at(3).bytes.extend(table(entries));
         let file = builder.build();
         let module = Module::parse(&file, LINUX).unwrap();
-        module.retained_size(&mut [0; 4]).unwrap()
+        let mut mem = Mem::of(&file, LINUX);
+        let filled = module.assign(&mut mem).unwrap().assume_filled();
+        filled.early(&mut [0; 4], &mut names()).unwrap().retained_size()
     };
     let [f, also_f] = [(16, 1, R_64, 0), (24, 3, R_64, 0)];
     let before = size(&[]);
@@ -147,7 +149,7 @@ fn what_is_kept_outlives_the_file_the_module_and_the_values() {
         let mut values = vec![0; builder.symbols.len()];
         let loaded =
             module.assign(&mut mem).unwrap().assume_filled().early(&mut values, &mut names()).unwrap();
-        kept.resize(module.retained_size(&mut values).unwrap(), 0);
+        kept.resize(loaded.retained_size(), 0);
         loaded.retain(&mut mem, &mut values, &mut kept).unwrap()
     };
     assert_eq!(late.coming(A, &mut mem, &mut names()), Ok(2));
@@ -163,7 +165,7 @@ fn the_kept_buffer_is_long_enough_or_is_refused() {
         let mut mem = World::new(&builder, LINUX, names()).mem;
         let loaded =
             module.assign(&mut mem).unwrap().assume_filled().early(&mut values, &mut names()).unwrap();
-        let size = module.retained_size(&mut values).unwrap();
+        let size = loaded.retained_size();
         assert!(size >= least && (least > 0 || size == 0), "nothing to keep, no memory needed");
         for lent in 0..size {
             let error = loaded.retain(&mut mem, &mut values, &mut vec![0xff; lent]).map(|_| ()).unwrap_err();

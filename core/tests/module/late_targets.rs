@@ -186,7 +186,7 @@ fn a_target_without_a_place_or_of_the_wrong_size_while_loading_fails_the_coming(
             .assume_filled()
             .early(&mut world.values, &mut world.names)
             .unwrap();
-        let mut kept = vec![0; module.retained_size(&mut world.values).unwrap()];
+        let mut kept = vec![0; loaded.retained_size()];
         let mut late = loaded.retain(&mut world.mem, &mut world.values, &mut kept).unwrap();
         // Being right later does not help: what is kept is what was seen.
         let mut mem = right;

@@ -1,11 +1,11 @@
 //! Which files are modules (Linux semantics 3).
 
-use crate::world::{Names, World};
+use crate::world::{Mem, Names, World};
 use proptest::prelude::*;
 use relakit::ErrorKind::{
     self, BadHeaderSize, BadIdent, BadNameTable, BadSectionName, BadSectionZero, BadStringTable,
     BadSymbolName, ManySectionIndices, ManySymbolTables, NoSymbolTable, NotElf, NotRelocatable, SharedBytes,
-    SymbolSection, Truncated, WrongMachine,
+    SymbolIndex, SymbolSection, Truncated, WrongMachine,
 };
 use relakit::{Module, Profile};
 use relakit_model::image::{ABS, ALLOC, Builder, GLOBAL, NOBITS, PROGBITS, STRTAB, SYMTAB, Sec, XINDEX};
@@ -61,7 +61,6 @@ fn what_linux_checks_is_refused_by_every_profile() {
         ("section far", |b| b.at(1).size = Some(u64::MAX), Truncated),
         ("sh_name beyond", |b| b.at(1).name_at = Some(10_000), BadSectionName),
         ("second symbol table", |b| _ = b.section(".more", SYMTAB, 0, Vec::new()), ManySymbolTables),
-        ("no symbol table", |b| tables(b, |t| t[0].kind = PROGBITS), NoSymbolTable),
         ("sh_link beyond", |b| tables(b, |t| t[0].link = 7), BadStringTable),
         ("sh_link 0", |b| tables(b, |t| t[0].link = 0), BadStringTable),
     ];
@@ -71,6 +70,42 @@ fn what_linux_checks_is_refused_by_every_profile() {
             edit(&mut builder);
             assert_eq!(fault(&builder, profile), Some(*kind), "{what}, {}", profile.name);
         }
+    }
+}
+
+/// Without a symbol table: its header says PROGBITS.
+fn without_symbols(mut builder: Builder) -> Vec<u8> {
+    tables(&mut builder, |tables| tables[0].kind = PROGBITS);
+    builder.build()
+}
+
+#[test]
+fn a_module_without_symbols_is_refused_if_the_profile_wants_some() {
+    let rows = [Profile::ELF, Profile::GRUB, Profile::KEXEC, Profile::XEN, Profile::FREEBSD];
+    for profile in rows.iter().chain(Profile::LINUX) {
+        let wants = !["elf", "grub", "kexec"].contains(&profile.name);
+        let mut builder = Builder::new();
+        let data = builder.data(".data", 16);
+        let plain = without_symbols(builder.clone());
+        let parsed = Module::parse(&plain, *profile).map_err(|error| error.kind);
+        assert_eq!(parsed.map(|_| ()).err(), wants.then_some(NoSymbolTable), "{}", profile.name);
+        builder.rela(data, &[(8, 0, 1, 0)]);
+        let uses = without_symbols(builder);
+        if wants {
+            continue;
+        }
+        let life = |file: &[u8]| {
+            let module = Module::parse(file, *profile).unwrap();
+            assert_eq!((module.object().symbols().len(), module.object().symbols().section()), (0, 0));
+            let mut mem = Mem::of(file, *profile);
+            let filled = module.assign(&mut mem).unwrap().fill().unwrap();
+            let loaded = filled.early(&mut [], &mut Names::default())?;
+            assert_eq!(loaded.retained_size(), 0);
+            loaded.retain(&mut mem, &mut [], &mut []).map(|late| assert_eq!(late.objects().count(), 0))
+        };
+        assert_eq!(life(&plain), Ok(()), "{}", profile.name);
+        let error = life(&uses).unwrap_err();
+        assert_eq!((error.kind, error.section, error.entry, error.limit), (SymbolIndex, Some(2), Some(0), 0));
     }
 }
 

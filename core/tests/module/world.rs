@@ -167,7 +167,7 @@ impl World {
         let filled = placed.fill()?;
         let loaded = filled.early(&mut self.values, &mut self.names)?;
         let mut scratch = self.values.clone();
-        self.kept.resize(module.retained_size(&mut scratch)?, 0);
+        self.kept.resize(loaded.retained_size(), 0);
         let late = loaded.retain(&mut self.mem, &mut scratch, &mut self.kept)?;
         Ok((late, &mut self.mem, &mut self.names))
     }

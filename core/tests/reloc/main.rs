@@ -12,6 +12,7 @@
 
 mod add_to_field;
 mod all_or_nothing;
+mod callbacks;
 mod clearing;
 #[path = "../common/mod.rs"]
 #[allow(dead_code, reason = "each test program uses a part")]
@@ -23,7 +24,10 @@ mod ends;
 mod failing_writer;
 mod formulas;
 mod names;
+mod one;
 mod order_of_checks;
+mod small;
+mod source;
 mod tables;
 mod writer;
 

@@ -136,6 +136,12 @@ impl Layout {
         number(&self.json["sections"][section]["addr"])
     }
 
+    /// The name of the kernel memory in which the section is; `None` for per-CPU data.
+    #[allow(dead_code, reason = "only the test of layouts asks")]
+    pub fn memory(&self, section: usize) -> Option<&str> {
+        self.json["sections"][section]["mem"].as_str()
+    }
+
     pub fn symbols(&self) -> Vec<u64> {
         self.json["symbols"].as_array().unwrap().iter().map(number).collect()
     }

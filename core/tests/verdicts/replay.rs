@@ -158,7 +158,7 @@ fn load<'k>(
     let placed = module.assign(image)?;
     let filled = placed.fill()?;
     let loaded = filled.early(&mut values, kernel)?;
-    kept.resize(module.retained_size(&mut values.clone())?, 0);
+    kept.resize(loaded.retained_size(), 0);
     let late = loaded.retain(image, &mut values.clone(), kept)?;
     if let Some(recorded) = layout.and_then(|layout| layout.state("early")) {
         compare_early(&module, &recorded, image, outcome);

@@ -107,7 +107,7 @@ fn rust_steps(
     let loaded = filled.early(&mut values, &mut Names)?;
     life.steps.push(Ok(relakit_linux::special::in_memory(&loaded).count() as u64));
     life.steps.extend(values.iter().map(|value| Ok(*value)));
-    let mut kept = vec![0; module.retained_size(&mut values)?];
+    let mut kept = vec![0; loaded.retained_size()];
     life.steps.push(Ok(kept.len() as u64));
     let mut late = loaded.retain(memory, &mut values, &mut kept)?;
     for object in objects(&module) {
@@ -219,7 +219,7 @@ fn c_steps(
     life.steps.push(Ok(specials));
     life.steps.extend(values.iter().map(|value| Ok(*value)));
     let mut size = 0;
-    call!(relakit_module_retained_size(module, values.as_mut_ptr(), values.len(), &raw mut size))?;
+    call!(relakit_module_retained_size(module, &raw mut size))?;
     life.steps.push(Ok(size as u64));
     let mut kept = vec![0u8; size];
     call!(relakit_module_retain(
@@ -414,7 +414,13 @@ fn one_relocation_ends_the_same_way_under_every_profile_and_without_one() {
                 let target = &mut Target::new(&mut ours, 0);
                 let result = reloc::apply(table, values[..].into(), target, profile.reloc_flags());
                 let expected = (result.map_or_else(|error| error.kind as i32, |()| RELAKIT_OK), ours);
-                let symbols = relakit_symbols { values: values.as_ptr(), symtab: ptr::null(), count: 2 };
+                let symbols = relakit_symbols {
+                    values: values.as_ptr(),
+                    symtab: ptr::null(),
+                    count: 2,
+                    value: None,
+                    ctx: ptr::null_mut(),
+                };
                 let apply = |options: *const relakit_options| {
                     let mut bytes = content.to_le_bytes();
                     let target = relakit_target {

@@ -30,7 +30,7 @@ impl Scene<'_, '_, '_> {
     pub(super) fn compare(&self) {
         let module = self.loaded.module();
         let mut scratch = self.values.to_vec();
-        let mut kept = vec![0; module.retained_size(&mut scratch).unwrap()];
+        let mut kept = vec![0; self.loaded.retained_size()];
         let mut memory = self.world.clone();
         let mut late = self.loaded.retain(&mut memory, &mut scratch, &mut kept).unwrap();
         let Ok(objects) = Objects::of(module) else { return };

@@ -1,6 +1,7 @@
 //! A call through the C ABI, held against what the header says of all of them.
 
 use super::documented::is_documented;
+use super::text;
 use core::ffi::CStr;
 use core::mem::{MaybeUninit, size_of};
 use relakit::Error;
@@ -68,6 +69,7 @@ pub fn call_trusted(
         !is_trusted || is_documented(function, status),
         "{function} answers {status}, which is not documented: {text:?}"
     );
+    text::check(&error, core::ptr::null_mut());
     assert_eq!(error.status, status);
     assert_eq!(error.linux_errno, relakit_linux_errno(status));
     assert_eq!((error.has >> 4, error.reserved), (0, 0), "{error:?}");

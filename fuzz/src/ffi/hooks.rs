@@ -32,7 +32,7 @@ impl Owner {
     fn is_busy(self) {
         if !self.0.is_null() {
             // SAFETY: the state lives while it is worked on.
-            assert_eq!(unsafe { relakit_module_stage(self.0) }, RELAKIT_ERR_BUSY);
+            assert_eq!(unsafe { relakit_module_stage(self.0) }, RELAKIT_STAGE_BUSY);
         }
     }
 }

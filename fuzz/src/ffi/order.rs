@@ -6,6 +6,7 @@ use super::call::{Told, c, call, is_poisoned, poisoned};
 use super::hooks::{Names, Owner, writer_for_c};
 use super::sections::{Choices, Sections};
 use super::take;
+use super::text::{self, any_error};
 use super::wrong::{Lent, wrong_memory, wrong_places};
 use core::ffi::c_char;
 use core::ptr;
@@ -26,6 +27,7 @@ pub fn run(mut data: &[u8]) -> Option<()> {
         let slot = &mut slots[usize::from(what >> 7)];
         slot.make(what & 127, *which, *wrong, file, choices);
         slot.check_stage();
+        text::check(&any_error([*which, *what, *wrong, count]), slot.module());
     }
     Some(())
 }
@@ -36,11 +38,11 @@ pub struct Slot {
     file: Option<Box<[u64]>>,
     file_size: usize,
     sections: Option<Sections>,
-    objects: Vec<CString>,
+    pub objects: Vec<CString>,
     pub values: Box<[u64]>,
     pub kept: Box<[u8]>,
     /// The stage that it should be in; `None` when there is no module.
-    pub stage: Option<i32>,
+    pub stage: Option<u32>,
 }
 
 /// Words of memory that a state needs.
@@ -49,8 +51,8 @@ pub fn state_words() -> usize {
 }
 
 /// Whether an answer to a call that is right but for the stage says so.
-pub fn is_order(answer: &Result<i32, Told>, stage: i32) -> bool {
-    matches!(answer, Err((RELAKIT_ERR_ORDER, [None, None, None, None], [0, value, 0])) if *value == stage as u64)
+pub fn is_order(answer: &Result<i32, Told>, stage: u32) -> bool {
+    matches!(answer, Err((RELAKIT_ERR_ORDER, [None, None, None, None], [0, value, 0])) if *value == u64::from(stage))
 }
 
 impl Slot {
@@ -74,7 +76,7 @@ impl Slot {
     fn check_stage(&mut self) {
         // SAFETY: a state, or memory of that size.
         let stage = unsafe { relakit_module_stage(self.module()) };
-        assert_eq!(stage, self.stage.unwrap_or(RELAKIT_ERR_NOT_A_MODULE_STATE));
+        assert_eq!(stage, self.stage.unwrap_or(RELAKIT_STAGE_NONE));
     }
 
     fn make(&mut self, what: u8, which: u8, wrong: u8, file: &[u8], choices: Choices) {
@@ -164,7 +166,7 @@ impl Slot {
     fn with_memory(
         &mut self,
         function_name: &str,
-        (stages, next): (&[i32], Option<i32>),
+        (stages, next): (&[u32], Option<u32>),
         wrong: u8,
         function: impl FnOnce(&mut Lent<'_>, *const relakit_memory, *mut relakit_error) -> i32,
     ) -> Option<Result<i32, Told>> {
@@ -206,7 +208,7 @@ impl Slot {
     }
 
     fn place(&mut self, wrong: u8) {
-        let stages: &[i32] = &[RELAKIT_STAGE_PARSED, RELAKIT_STAGE_ASSIGNED, RELAKIT_STAGE_FILLED];
+        let stages: &[u32] = &[RELAKIT_STAGE_PARSED, RELAKIT_STAGE_ASSIGNED, RELAKIT_STAGE_FILLED];
         let stages = (stages, Some(RELAKIT_STAGE_ASSIGNED));
         self.with_memory("relakit_module_assign", stages, wrong, |lent, memory, error| {
             // SAFETY: what is wrong is what the header says is answered. So it is below.
@@ -236,9 +238,8 @@ impl Slot {
 
     fn retain(&mut self, short: u8, wrong: u8) {
         if self.stage == Some(RELAKIT_STAGE_LOADED) {
-            let (mut size, count) = (0, self.values.len());
-            let (module, values) = (self.module(), self.values.as_mut_ptr());
-            let _ = c!(relakit_module_retained_size(module, values, count, &raw mut size));
+            let (mut size, module) = (0, self.module());
+            assert_eq!(c!(relakit_module_retained_size(module, &raw mut size)), Ok(RELAKIT_OK));
             self.kept = vec![0x5a; size.saturating_sub(usize::from(short >> 5))].into();
         }
         let stages = (&[RELAKIT_STAGE_LOADED][..], Some(RELAKIT_STAGE_LATE));

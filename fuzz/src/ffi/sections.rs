@@ -79,6 +79,11 @@ impl Choices {
         }
     }
 
+    /// The size of a page of a layout; the last is none.
+    pub fn page(self) -> u64 {
+        [0, 4096, 1, 48][usize::from(self.salt % 4)]
+    }
+
     pub fn options(self) -> relakit_options {
         let (number, _) = PROFILES[usize::from(self.profile) % PROFILES.len()];
         options(if self.profile & 128 != 0 { RELAKIT_OPT_TRUNCATE_PC32 } else { 0 }, number)

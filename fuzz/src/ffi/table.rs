@@ -2,6 +2,7 @@
 //! what is wrong with them.
 
 use super::call::{Told, call, of_core, options};
+use super::forms::Forms;
 use super::hooks::{Device, writer_for_c};
 use super::take;
 use core::mem::size_of;
@@ -61,7 +62,10 @@ pub fn run(mut data: &[u8]) -> Option<()> {
         _ => Act { name: "relakit_apply", rust: Rust::Write(reloc::apply), c: relakit_apply },
     };
     match wrong {
-        0 => case.agrees(act, act_then_clears),
+        0 => {
+            case.agrees(act, act_then_clears);
+            case.forms().agree();
+        }
         _ => case.is_refused(act, wrong),
     }
     Some(())
@@ -88,6 +92,12 @@ impl Case<'_> {
             entry
         };
         self.values.iter().map(entry).collect()
+    }
+
+    /// The same case for the forms of level 1 without a writer and without a symbol table.
+    fn forms(&self) -> Forms<'_> {
+        let Self { flags, profile, address, table, .. } = *self;
+        Forms { flags, profile, before: &self.before, address, values: &self.values, table }
     }
 
     fn device(&self) -> Device {
@@ -152,13 +162,19 @@ impl Case<'_> {
 
     fn symbols(&self, symtab: &[[u8; 24]]) -> relakit_symbols {
         match self.symtab {
-            true if !symtab.is_empty() => {
-                relakit_symbols { values: ptr::null(), symtab: symtab.as_ptr().cast(), count: symtab.len() }
-            }
+            true if !symtab.is_empty() => relakit_symbols {
+                values: ptr::null(),
+                symtab: symtab.as_ptr().cast(),
+                count: symtab.len(),
+                value: None,
+                ctx: ptr::null_mut(),
+            },
             _ => relakit_symbols {
                 values: self.values.as_ptr(),
                 symtab: ptr::null(),
                 count: self.values.len(),
+                value: None,
+                ctx: ptr::null_mut(),
             },
         }
     }
@@ -172,8 +188,13 @@ impl Case<'_> {
         let table = lent.as_ptr().cast::<u8>();
         let mut device = self.device();
         let mut writer = writer_for_c(&mut device);
-        let mut symbols =
-            relakit_symbols { values: self.values.as_ptr(), symtab: ptr::null(), count: self.values.len() };
+        let mut symbols = relakit_symbols {
+            values: self.values.as_ptr(),
+            symtab: ptr::null(),
+            count: self.values.len(),
+            value: None,
+            ctx: ptr::null_mut(),
+        };
         let mut target = relakit_target {
             bytes: bytes.as_mut_ptr().cast(),
             size: bytes.len() as u64,

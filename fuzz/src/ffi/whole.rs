@@ -7,13 +7,16 @@ use super::sections::{Choices, Sections};
 use super::take;
 use crate::words;
 use core::{ptr, slice};
-use relakit::{Class, Error, Module, Objects};
+use relakit::{Class, Error, Group, Module, Objects};
 use relakit_ffi::*;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 /// Files with more symbols are not tried: 24 bytes each is what a symbol costs, so that these are
 /// none of the fuzzer's.
 const MAX_SYMBOLS: u32 = 0x4000;
+
+/// Names that modules of the seeds define, or do not.
+const SOUGHT: [&CStr; 5] = [c"f", c"local", c"init_module", c"part_in_flight", c""];
 
 /// What happened, step by step.
 #[derive(Debug, Default, PartialEq)]
@@ -86,6 +89,7 @@ fn rust_steps(
         return Ok(());
     }
     describe(&module, life);
+    lay_out(&module, choices, life);
     let count = (module.object().symbols().len() as usize).saturating_sub(usize::from(choices.short));
     let sections = sections.insert(Sections::of(&module, choices));
     let mut values = vec![0; count];
@@ -96,7 +100,7 @@ fn rust_steps(
         life.note([u64::from(relakit_linux::special::of_section(&loaded, index).is_some())]);
     }
     life.note(values.iter().copied());
-    let size = module.retained_size(&mut values)?;
+    let size = loaded.retained_size();
     life.note([size as u64]);
     let mut kept = vec![0; size.saturating_sub(usize::from(choices.kept_short))];
     let mut late = loaded.retain(sections, &mut values, &mut kept)?;
@@ -149,6 +153,48 @@ fn describe(module: &Module<'_>, life: &mut Life) {
     }
 }
 
+/// Where sections are in one arena, and who has a name.
+fn lay_out(module: &Module<'_>, choices: Choices, life: &mut Life) {
+    let page = choices.page();
+    let layout = module.layout(page);
+    life.steps.push(layout.map(|layout| layout.size()).map_err(of_core));
+    if let Ok(layout) = layout {
+        life.note(Group::ALL.map(|group| layout.group(group).offset));
+        let mut places: Vec<_> = layout.sections().collect();
+        places.sort_by_key(|place| place.section);
+        for place in places {
+            life.note([u64::from(place.section), place.offset, place.size]);
+        }
+    }
+    for name in SOUGHT {
+        life.note([module.object().symbols().find(name.to_bytes()).map_or(0, |found| found.index().into())]);
+    }
+}
+
+/// The same, as C tells it.
+fn lay_out_c(module: *mut relakit_module, info: &relakit_module_info, choices: Choices, life: &mut Life) {
+    let mut layout = relakit_layout { struct_size: 136, ..poisoned() };
+    let (out, page, none) = (&raw mut layout, choices.page(), ptr::null_mut());
+    let sized = c!(relakit_module_layout(module, ptr::null_mut(), 7, page, none, 0, out));
+    life.steps.push(sized.map(|_| layout.size));
+    if sized.is_ok() {
+        life.note(layout.groups.map(|group| group.offset));
+        let mut places: Vec<relakit_section_memory> = vec![poisoned(); info.section_count as usize];
+        let (to, count, size) = (places.as_mut_ptr(), places.len(), layout.size);
+        let filled = c!(relakit_module_layout(module, ptr::null_mut(), 0, page, to, count, out));
+        assert_eq!((filled, layout.size), (Ok(RELAKIT_OK), size));
+        for (index, place) in (0..).zip(&places).filter(|(_, place)| place.flags != 0) {
+            assert_eq!(place.flags & RELAKIT_MEMORY_PRESENT, RELAKIT_MEMORY_PRESENT);
+            life.note([index, place.address, place.size]);
+        }
+    }
+    for name in SOUGHT {
+        let mut found = relakit_symbol { struct_size: 48, ..poisoned() };
+        let status = c!(relakit_module_find_symbol(module, name.as_ptr(), &raw mut found));
+        life.note([if status == Ok(RELAKIT_NOT_FOUND) { 0 } else { found.index.into() }]);
+    }
+}
+
 fn c_steps(
     file: &[u8],
     choices: Choices,
@@ -168,6 +214,7 @@ fn c_steps(
         return Ok(());
     }
     describe_c(module, &info, life);
+    lay_out_c(module, &info, choices, life);
     // Only for the places, which the caller chooses.
     let parsed = Module::parse(file, choices.profile()).expect("it was parsed");
     let sections = sections.insert(Sections::of(&parsed, choices));
@@ -191,7 +238,7 @@ fn c_steps(
     }
     life.note(values.iter().copied());
     let mut size = 0;
-    c!(relakit_module_retained_size(module, values.as_mut_ptr(), count, &raw mut size))?;
+    c!(relakit_module_retained_size(module, &raw mut size))?;
     life.note([size as u64]);
     let mut kept = vec![0u8; size.saturating_sub(usize::from(choices.kept_short))];
     let (lent, lent_size) = (kept.as_mut_ptr().cast(), kept.len());

@@ -19,6 +19,9 @@ pub(super) fn run(plan: &Plan, bytes: &mut Bytes<'_>) {
     let module = Module::parse(&file, plan.profile).unwrap_or_else(|error| panic!("{error}"));
     let spots = spots(plan, &errors);
     let model = Model::new(file::Module::read(&file, (&plan.profile).into()), spots.clone());
+    if !plan.has_many {
+        super::layout::check(&module);
+    }
     symbols_are_where_the_model_says(plan, &module, &model);
     if plan.has_many {
         // A life would take half a second.
@@ -31,7 +34,7 @@ pub(super) fn run(plan: &Plan, bytes: &mut Bytes<'_>) {
     let mut values = vec![0; plan.symbols.len() + more];
     let Some(loaded) = life.load(&module, &mut values, bytes) else { return };
     life.model.retain();
-    let mut kept = vec![0x5a; module.retained_size(&mut values).unwrap() + more];
+    let mut kept = vec![0x5a; loaded.retained_size() + more];
     if let Some(short) = kept.len().checked_sub(1 + more) {
         let error = loaded.retain(&mut life.world, &mut values, &mut kept[..short]).unwrap_err();
         assert_eq!(error.kind, RetainedTooShort);

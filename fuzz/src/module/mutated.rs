@@ -147,6 +147,7 @@ fn differs_in(before: &[Vec<u8>], world: &World<'_>, fields: &[Vec<bool>]) {
 /// Takes a file through a module's life, as far as it goes.
 pub(crate) fn live(file: &[u8], profile: Profile, bytes: &mut Bytes<'_>) {
     let Ok(module) = Module::parse(file, profile) else { return };
+    super::layout::check(&module);
     let errors = Faults::default();
     let mut world = world(&module, &errors);
     let answers = Hashed { seed: bytes.byte() };
@@ -166,7 +167,7 @@ pub(crate) fn live(file: &[u8], profile: Profile, bytes: &mut Bytes<'_>) {
     assert_eq!(listed, 0, "a dry run finds nothing in what can be applied");
     let early = fields(&module, &world, |object| object.is_none_or(|object| object == VMLINUX));
     differs_in(&filled, &world, &early);
-    let mut kept = vec![0; module.retained_size(&mut values).unwrap()];
+    let mut kept = vec![0; loaded.retained_size()];
     let mut late = loaded.retain(&mut world, &mut values, &mut kept).unwrap();
     let mut objects: Vec<&[u8]> =
         module.object().sections().filter_map(|(index, _)| object_of(&module, index)).collect();

@@ -131,8 +131,8 @@ impl Finding {
     /// Returns the members `offset`, `value` and `limit` that a finding of this lint uses, with
     /// their meaning.
     pub fn numbers(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
-        let names = self.lint.field_c_names().iter().map(|name| name.to_str().unwrap_or_default());
-        names.zip([self.offset, self.value, self.limit]).filter(|(name, _)| !name.is_empty())
+        let numbers = [self.offset, self.value, self.limit];
+        self.lint.field_names().into_iter().zip(numbers).filter(|(name, _)| !name.is_empty())
     }
 }
 

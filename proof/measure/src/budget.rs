@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 
 /// The functions of the first level.
-const LEVEL_1: [&str; 3] = ["relakit_apply", "relakit_clear", "relakit_dry_run"];
+const LEVEL_1: [&str; 4] = ["relakit_apply", "relakit_clear", "relakit_dry_run", "relakit_relocate"];
 /// Of the second.
 const LEVEL_2: [&str; 4] =
     ["relakit_apply_relocate_add", "relakit_clear_relocate_add", "relakit_klp_apply", "relakit_klp_clear"];

@@ -21,7 +21,7 @@ const fn row(
 
 const EARLY: &str = "relakit::module::early::ModuleSections<";
 const LATE: &str = "relakit::module::late::LateSections<";
-const KLP: &str = "relakit::sechdrs::KlpSections as ";
+const KLP: &str = "relakit::sechdrs::klp::KlpSections as ";
 /// What a transaction asks of its sections before one is relocated and when all are, and then.
 const ASK: &[&str] = &[
     "relakit::reloc::transaction::Transaction>::run",
@@ -31,7 +31,13 @@ const ASK: &[&str] = &[
 const RELOCATE: &[&str] = &["relakit::reloc::transaction::Transaction>::relocate"];
 const ON_ERROR: &str = "relakit::reloc::transaction::Transaction>::step::{closure#0}";
 const RESOLVER: &[&str] = &["relakit_ffi::callbacks::CResolver as "];
-const WRITER: &[&str] = &["relakit_ffi::callbacks::CWriter as "];
+/// The functions of a writer and of a source of values.
+const WRITER: &[&str] = &[
+    "relakit_ffi::callbacks::read",
+    "relakit_ffi::callbacks::write",
+    "relakit_ffi::callbacks::sync",
+    "relakit_ffi::callbacks::value",
+];
 const MAPPING: &[&str] = &["relakit_ffi::sechdrs_memory::Addresses as "];
 
 const CALLS: &[Row] = &[
@@ -41,10 +47,16 @@ const CALLS: &[Row] = &[
         "relakit_module_",
         &[
             "relakit_ffi::module::relakit_module_",
+            "relakit_ffi::arena::relakit_module_",
             "relakit_ffi::late::relakit_module_",
             "relakit_ffi::describe::relakit_module_",
             "relakit_ffi::findings::relakit_module_",
         ],
+    ),
+    row(
+        &["relakit_ffi::state::on"],
+        "relakit_error_format",
+        &["relakit_ffi::error_format::relakit_error_format"],
     ),
     // Passes.
     row(&["relakit_ffi::relocate::run"], "relakit_apply", &["relakit::reloc::pass::apply"]),
@@ -81,7 +93,10 @@ const CALLS: &[Row] = &[
     row(
         RELOCATE,
         "relakit_klp_",
-        &["relakit::sechdrs::KlpSections as *::section", "relakit::sechdrs::KlpSections as *::locate"],
+        &[
+            "relakit::sechdrs::klp::KlpSections as *::section",
+            "relakit::sechdrs::klp::KlpSections as *::locate",
+        ],
     ),
     row(
         ASK,
@@ -89,33 +104,44 @@ const CALLS: &[Row] = &[
         &[
             "relakit::module::early::ModuleSections<*::prepare",
             "relakit::module::early::ModuleSections<*::sync",
+            "relakit::module::early::ModuleSections<*::finish",
         ],
     ),
     row(
         ASK,
         "relakit_module_coming",
-        &["relakit::module::late::LateSections<*::prepare", "relakit::module::late::LateSections<*::sync"],
+        &[
+            "relakit::module::late::LateSections<*::prepare",
+            "relakit::module::late::LateSections<*::sync",
+            "relakit::module::late::LateSections<*::finish",
+        ],
     ),
     row(
         ASK,
         "relakit_module_going",
-        &["relakit::module::late::LateSections<*::prepare", "relakit::module::late::LateSections<*::sync"],
+        &[
+            "relakit::module::late::LateSections<*::prepare",
+            "relakit::module::late::LateSections<*::sync",
+            "relakit::module::late::LateSections<*::finish",
+        ],
     ),
     row(
         ASK,
         "relakit_klp_",
-        &["relakit::sechdrs::KlpSections as *::prepare", "relakit::sechdrs::KlpSections as *::sync"],
+        &[
+            "relakit::sechdrs::klp::KlpSections as *::prepare",
+            "relakit::sechdrs::klp::KlpSections as *::sync",
+            "relakit::sechdrs::klp::KlpSections as *::finish",
+        ],
     ),
+    // Symbol values from a source.
+    row(&["relakit::reloc::"], "relakit_klp_", &["relakit::sechdrs::klp::Resolved as "]),
     row(
         &["relakit::module::retained::"],
         "relakit_module_retain",
         &["relakit::module::retained::store", "relakit::module::retained::counts"],
     ),
-    row(
-        &["relakit::module::retained::"],
-        "relakit_module_retained_size",
-        &["relakit::module::retained::counts"],
-    ),
+    row(&["relakit::module::retained::"], "relakit_module_early", &["relakit::module::retained::counts"]),
     // An error of a symbol: what a section's pass adds to it, then what the transaction does with it.
     row(
         &["relakit::module::symbols::"],
@@ -123,7 +149,7 @@ const CALLS: &[Row] = &[
         &[
             ON_ERROR,
             "relakit::module::early::ModuleSections<*::prepare::{closure#0}",
-            "relakit::sechdrs::KlpSections as *::prepare::{closure#0}",
+            "relakit::sechdrs::klp::KlpSections as *::prepare::{closure#0}",
             "relakit::module::early::Filled<*::{closure#0}",
         ],
     ),
@@ -133,6 +159,7 @@ const CALLS: &[Row] = &[
     row(&[EARLY], "", RESOLVER),
     row(&[LATE], "", RESOLVER),
     row(&[KLP], "", RESOLVER),
+    row(&["relakit::sechdrs::klp::Resolved"], "", RESOLVER),
     row(&["relakit::module::early::Filled<"], "", RESOLVER),
     row(&["relakit_ffi::module::relakit_module_early"], "", RESOLVER),
     row(&["relakit::reloc::"], "", WRITER),

@@ -5,6 +5,7 @@
 mod budget;
 mod graph;
 mod indirect;
+mod limits;
 mod pie;
 
 use anyhow::{Context, Result, bail};
@@ -68,6 +69,7 @@ fn main() -> Result<()> {
     };
     let headings: Vec<_> =
         measures.iter().map(|measure| format!("{measure}, {}", arguments.column)).collect();
+    limits::check(measures, &costs)?;
     let page = fs::read_to_string(&arguments.record).context("the page with the table")?;
     let mut table = Table::parse(&page)?;
     if arguments.write {

@@ -172,6 +172,7 @@ mod tests {
             match self {
                 Self::Dense(values) => apply_run(entries, values, bytes, ADDRESS),
                 Self::Symtab(values) => apply_run(entries, values, bytes, ADDRESS),
+                _ => unreachable!("the loops read no source"),
             }
         }
 
@@ -179,6 +180,7 @@ mod tests {
             match self {
                 Self::Dense(values) => check_run(entries, values, bytes, ADDRESS, end),
                 Self::Symtab(values) => check_run(entries, values, bytes, ADDRESS, end),
+                _ => unreachable!("the loops read no source"),
             }
         }
 
@@ -186,6 +188,7 @@ mod tests {
             match self {
                 Self::Dense(values) => clear_run(entries, values, bytes, ADDRESS),
                 Self::Symtab(values) => clear_run(entries, values, bytes, ADDRESS),
+                _ => unreachable!("the loops read no source"),
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Numbers and names of the x86-64 psABI: the machine, relocation types, section types.
 
+use crate::text::{Texts, texts};
 use core::ffi::CStr;
 
 /// `e_machine` of an x86-64 file: `EM_X86_64` (psABI 4.1).
@@ -51,9 +52,38 @@ pub const fn needs_got(r_type: u32) -> bool {
     matches!(r_type, 3 | 9 | 25..=29 | 41 | 42)
 }
 
-/// Returns the psABI name of a type, including types that relakit does not apply.
+/// Each row is a type: number, name. The numbers are less than 64 and ascend.
+macro_rules! types {
+    ($($number:tt $name:literal)*) => {
+        /// The numbers in the table, one bit each.
+        const NAMED: u64 = {
+            let named = 0;
+            $(let named = next(named, $number);)*
+            named
+        };
+
+        const fn names() -> Texts {
+            texts!($($name),*)
+        }
+    };
+}
+
+/// Adds a number to [`NAMED`]. It does not compile if the numbers do not ascend.
+const fn next(named: u64, number: u32) -> u64 {
+    assert!(named >> number == 0, "the row of a type is its rank among the numbers");
+    named | 1 << number
+}
+
+/// Returns the row of a type in the table.
+fn row(r_type: u32) -> Option<usize> {
+    let bit = 1u64.checked_shl(r_type).filter(|bit| NAMED & bit != 0)?;
+    usize::try_from((NAMED & bit.wrapping_sub(1)).count_ones()).ok()
+}
+
+/// Returns the psABI name of a type, including types that relakit does not apply. It is empty in a
+/// build without texts.
 pub fn type_name(r_type: u32) -> Option<&'static str> {
-    type_c_name(r_type)?.to_str().ok()
+    Some(names().get(row(r_type)?))
 }
 
 /// Returns the name of [`type_name`] without `R_X86_64_`.
@@ -62,50 +92,51 @@ pub fn short_type_name(r_type: u32) -> Option<&'static str> {
 }
 
 /// Returns the name of [`type_name`] as a C string.
-pub const fn type_c_name(r_type: u32) -> Option<&'static CStr> {
-    Some(match r_type {
-        R_X86_64_NONE => c"R_X86_64_NONE",
-        R_X86_64_64 => c"R_X86_64_64",
-        R_X86_64_PC32 => c"R_X86_64_PC32",
-        3 => c"R_X86_64_GOT32",
-        R_X86_64_PLT32 => c"R_X86_64_PLT32",
-        5 => c"R_X86_64_COPY",
-        6 => c"R_X86_64_GLOB_DAT",
-        7 => c"R_X86_64_JUMP_SLOT",
-        8 => c"R_X86_64_RELATIVE",
-        9 => c"R_X86_64_GOTPCREL",
-        R_X86_64_32 => c"R_X86_64_32",
-        R_X86_64_32S => c"R_X86_64_32S",
-        R_X86_64_16 => c"R_X86_64_16",
-        R_X86_64_PC16 => c"R_X86_64_PC16",
-        R_X86_64_8 => c"R_X86_64_8",
-        R_X86_64_PC8 => c"R_X86_64_PC8",
-        16 => c"R_X86_64_DTPMOD64",
-        17 => c"R_X86_64_DTPOFF64",
-        18 => c"R_X86_64_TPOFF64",
-        19 => c"R_X86_64_TLSGD",
-        20 => c"R_X86_64_TLSLD",
-        21 => c"R_X86_64_DTPOFF32",
-        22 => c"R_X86_64_GOTTPOFF",
-        23 => c"R_X86_64_TPOFF32",
-        R_X86_64_PC64 => c"R_X86_64_PC64",
-        25 => c"R_X86_64_GOTOFF64",
-        26 => c"R_X86_64_GOTPC32",
-        27 => c"R_X86_64_GOT64",
-        28 => c"R_X86_64_GOTPCREL64",
-        29 => c"R_X86_64_GOTPC64",
-        31 => c"R_X86_64_PLTOFF64",
-        32 => c"R_X86_64_SIZE32",
-        33 => c"R_X86_64_SIZE64",
-        34 => c"R_X86_64_GOTPC32_TLSDESC",
-        35 => c"R_X86_64_TLSDESC_CALL",
-        36 => c"R_X86_64_TLSDESC",
-        37 => c"R_X86_64_IRELATIVE",
-        38 => c"R_X86_64_RELATIVE64",
-        41 => c"R_X86_64_GOTPCRELX",
-        42 => c"R_X86_64_REX_GOTPCRELX",
-        _ => return None,
-    })
+pub fn type_c_name(r_type: u32) -> Option<&'static CStr> {
+    Some(names().c_str(row(r_type)?))
+}
+
+types! {
+    0 "R_X86_64_NONE"
+    1 "R_X86_64_64"
+    2 "R_X86_64_PC32"
+    3 "R_X86_64_GOT32"
+    4 "R_X86_64_PLT32"
+    5 "R_X86_64_COPY"
+    6 "R_X86_64_GLOB_DAT"
+    7 "R_X86_64_JUMP_SLOT"
+    8 "R_X86_64_RELATIVE"
+    9 "R_X86_64_GOTPCREL"
+    10 "R_X86_64_32"
+    11 "R_X86_64_32S"
+    12 "R_X86_64_16"
+    13 "R_X86_64_PC16"
+    14 "R_X86_64_8"
+    15 "R_X86_64_PC8"
+    16 "R_X86_64_DTPMOD64"
+    17 "R_X86_64_DTPOFF64"
+    18 "R_X86_64_TPOFF64"
+    19 "R_X86_64_TLSGD"
+    20 "R_X86_64_TLSLD"
+    21 "R_X86_64_DTPOFF32"
+    22 "R_X86_64_GOTTPOFF"
+    23 "R_X86_64_TPOFF32"
+    24 "R_X86_64_PC64"
+    25 "R_X86_64_GOTOFF64"
+    26 "R_X86_64_GOTPC32"
+    27 "R_X86_64_GOT64"
+    28 "R_X86_64_GOTPCREL64"
+    29 "R_X86_64_GOTPC64"
+    31 "R_X86_64_PLTOFF64"
+    32 "R_X86_64_SIZE32"
+    33 "R_X86_64_SIZE64"
+    34 "R_X86_64_GOTPC32_TLSDESC"
+    35 "R_X86_64_TLSDESC_CALL"
+    36 "R_X86_64_TLSDESC"
+    37 "R_X86_64_IRELATIVE"
+    38 "R_X86_64_RELATIVE64"
+    41 "R_X86_64_GOTPCRELX"
+    42 "R_X86_64_REX_GOTPCRELX"
 }
 
 /// Returns the psABI name of a section type that only this machine has, without `SHT_` (psABI 4.2).

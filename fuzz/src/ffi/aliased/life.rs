@@ -251,7 +251,7 @@ impl Life {
         let filled = step!(self, trial, true, memory, relakit_module_fill(module, memory));
         judge(filled, &file_and_state)?;
         judge(early(trial, true), &with_values)?;
-        step!(self, trial, false, relakit_module_retained_size(module, values, count, &raw mut late))?;
+        step!(self, trial, false, relakit_module_retained_size(module, &raw mut late))?;
         let late = step!(
             self,
             trial,

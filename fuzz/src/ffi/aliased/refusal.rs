@@ -46,7 +46,7 @@ impl Shape {
     }
 
     /// What is wrong with a relocation section that has entries, because of its target.
-    fn of_target(&self, section: &Header, values: bool) -> Option<i32> {
+    fn of_target(&self, section: &Header) -> Option<i32> {
         let target = self.headers[section.info as usize];
         if matches!(target.kind, SHT_RELA | SHT_REL) || target.flags & LIVEPATCH != 0 {
             return Some(RELAKIT_ERR_TARGET_IS_RELOCATIONS);
@@ -56,13 +56,19 @@ impl Shape {
         };
         let (place, is_plain) = (at(&target), !self.manner.with_writer);
         let wraps = target.size != 0 && place.end > 1 << 64;
-        if is_plain && target.size != 0 && (target.address == 0 || wraps || target.size > i64::MAX as u64) {
-            return Some(RELAKIT_ERR_NOT_ASSIGNED);
+        if is_plain && target.size != 0 {
+            if target.address == 0 {
+                return Some(RELAKIT_ERR_NOT_ASSIGNED);
+            }
+            // No object of C can contain the last byte.
+            if place.end >= 1 << 64 || target.size > i64::MAX as u64 {
+                return Some(RELAKIT_ERR_ADDRESS_WRAPS);
+            }
         }
-        let mut lent = vec![at(section), self.addresses(&self.table), self.addresses(&self.symtab)];
+        let headers = self.table.start..self.table.start + self.headers_used() * SHDR_SIZE;
+        let mut lent = vec![at(section), self.addresses(&headers), self.addresses(&self.symtab)];
         if self.is_livepatch {
             lent.extend([&self.names, &self.strings].map(|part| self.addresses(part)));
-            lent.extend(values.then(|| self.addresses(&self.values)));
         }
         let is_here = is_plain || !self.manner.foreign;
         match is_here && !wraps && lent.iter().any(|part| shares(part, &place)) {
@@ -80,7 +86,7 @@ impl Shape {
             (_, info) if info == 0 || info as usize >= HEADERS => Some(RELAKIT_ERR_TARGET_OUT_OF_RANGE),
             (_, info) if info == SYMTAB || info == SYMTAB + 1 => Some(RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE),
             _ if section.size == 0 => None,
-            _ => self.of_target(&section, false),
+            _ => self.of_target(&section),
         }
     }
 
@@ -113,10 +119,25 @@ impl Shape {
 
     /// The same for the livepatch sections: one that has a wrong target is refused, and no other
     /// one.
-    pub fn judge_livepatch(&self, answer: &Result<i32, Told>, applies: bool) {
-        const REFUSALS: [i32; 3] =
-            [RELAKIT_ERR_TARGET_IS_RELOCATIONS, RELAKIT_ERR_TARGET_OVERLAPS, RELAKIT_ERR_ADDRESS_WRAPS];
-        let refused = |index: u32| self.of_target(&self.headers[index as usize], applies);
+    pub fn judge_livepatch(&self, answer: &Result<i32, Told>) {
+        const REFUSALS: [i32; 4] = [
+            RELAKIT_ERR_TARGET_IS_RELOCATIONS,
+            RELAKIT_ERR_TARGET_OVERLAPS,
+            RELAKIT_ERR_ADDRESS_WRAPS,
+            RELAKIT_ERR_TABLE_OVERLAPS,
+        ];
+        let refused = |index: u32| {
+            let section = &self.headers[index as usize];
+            let start = u128::from(section.address);
+            match self.of_target(section) {
+                Some(RELAKIT_ERR_TARGET_IS_RELOCATIONS) => Some(RELAKIT_ERR_TARGET_IS_RELOCATIONS),
+                // The table is read before its target is looked at.
+                _ if shares(&(start..start + u128::from(section.size)), &self.addresses(&self.symtab)) => {
+                    Some(RELAKIT_ERR_TABLE_OVERLAPS)
+                }
+                other => other,
+            }
+        };
         match answer {
             Ok(_) => {
                 for index in (1..SYMTAB).filter(|index| self.is_applied(*index)) {

@@ -6,7 +6,6 @@ use super::super::hooks::resolver_for_c;
 use super::super::sections::PROFILES;
 use super::arena::{Arena, Manner, Port, Trial};
 use crate::module::Bytes;
-use core::ffi::c_void;
 use core::ops::Range;
 use core::ptr;
 use relakit::abi::*;
@@ -72,12 +71,13 @@ pub struct Shape {
     pub symtab: Range<usize>,
     pub names: Range<usize>,
     pub strings: Range<usize>,
-    pub values: Range<usize>,
     pub table: Range<usize>,
     pub manner: Manner,
     /// `relakit_klp_apply`, or one section.
     pub is_livepatch: bool,
     pub is_vmlinux: bool,
+    /// The call for one section is not told the number of headers.
+    is_unknown: bool,
     pub relsec: u32,
     pub flags: u32,
     profile: u32,
@@ -91,7 +91,7 @@ impl Shape {
         let mut arena = Arena::new(0x800);
         let _guard = arena.part(64);
         let slots: [Range<usize>; SECTIONS] = core::array::from_fn(|_| arena.part(SLOT));
-        let (symtab, values) = (arena.part(SYMBOLS * SYM_SIZE), arena.part(SYMBOLS * 8));
+        let symtab = arena.part(SYMBOLS * SYM_SIZE);
         let (names, strings) = (arena.part(SECTION_NAMES.len()), arena.part(SYMBOL_NAMES.len()));
         let table = arena.part(HEADERS * SHDR_SIZE);
         let is_livepatch = how & 1 != 0;
@@ -101,11 +101,11 @@ impl Shape {
             symtab,
             names,
             strings,
-            values,
             table,
             manner,
             is_livepatch,
             is_vmlinux: how & 0xc0 == 0xc0,
+            is_unknown: false,
             relsec: 0,
             flags: 0,
             profile: PROFILES[bytes.below(PROFILES.len())].0,
@@ -116,6 +116,7 @@ impl Shape {
             true => u32::from(flags) & RELAKIT_OPT_TRUNCATE_PC32,
             false => u32::from(flags & 31),
         };
+        shape.is_unknown = !is_livepatch && flags & 0x40 != 0;
         shape.relsec = bytes.below(SECTIONS) as u32 + 1;
         shape.symbols(bytes);
         for (number, slot) in (1..).zip(slots) {
@@ -251,7 +252,6 @@ impl Shape {
         };
         let mut trial = Trial::new(&self.arena, port, targets);
         if self.is_livepatch {
-            trial.scratch.push(self.values.clone());
             trial.results.extend((0..SYMBOLS).map(value));
         }
         let is_inverse = self.flags & RELAKIT_OPT_ALLOW_NONZERO == 0;
@@ -264,17 +264,16 @@ impl Shape {
 
     fn one_section(&self, applies: bool, writer: *const relakit_writer) -> Result<i32, Told> {
         let options = options(self.flags, self.profile);
-        let headers: *const c_void = self.arena.pointer(self.table.start).cast_const().cast();
-        let (count, symbols, options) = (HEADERS as u32, SYMBOLS as u32, &raw const options);
+        let section_count = match self.target_of_unknown_count() {
+            Some(_) => RELAKIT_SECTION_COUNT_UNKNOWN,
+            None => HEADERS as u32,
+        };
+        let image = relakit_sechdrs { section_count, ..self.sechdrs() };
         let before = self.arena.bytes();
-        let (relsec, strtab) = (self.relsec, ptr::null());
+        let (image, relsec, options) = (&raw const image, self.relsec, &raw const options);
         let answer = match applies {
-            true => c!(relakit_apply_relocate_add(
-                headers, count, strtab, SYMTAB, symbols, relsec, writer, options
-            )),
-            false => c!(relakit_clear_relocate_add(
-                headers, count, strtab, SYMTAB, symbols, relsec, writer, options
-            )),
+            true => c!(relakit_apply_relocate_add(image, relsec, writer, options)),
+            false => c!(relakit_clear_relocate_add(image, relsec, writer, options)),
         };
         if self.manner.lies == 0 {
             self.judge_one(&answer, applies, &before);
@@ -287,22 +286,36 @@ impl Shape {
         section.name == NAMES_AT[if self.is_vmlinux { 1 } else { 0 }]
     }
 
-    fn livepatch(&self, applies: bool, writer: *const relakit_writer) -> Result<i32, Told> {
+    /// The section index of the target if the call for one section is not told the number of
+    /// headers. Then it must be the index of a header.
+    fn target_of_unknown_count(&self) -> Option<u32> {
+        let section = self.headers[self.relsec as usize];
+        let target = if section.kind == SHT_RELA { section.info } else { 0 };
+        Some(target).filter(|target| self.is_unknown && (*target as usize) < HEADERS)
+    }
+
+    /// How many headers the call reads.
+    pub fn headers_used(&self) -> usize {
+        self.target_of_unknown_count().map_or(HEADERS, |target| target.max(SYMTAB) as usize + 1)
+    }
+
+    fn sechdrs(&self) -> relakit_sechdrs {
         let pointer = |part: &Range<usize>| self.arena.pointer(part.start);
-        let image = relakit_sechdrs {
+        relakit_sechdrs {
             struct_size: size_of::<relakit_sechdrs>() as u32,
             flags: 0,
             sechdrs: pointer(&self.table).cast_const().cast(),
             section_count: HEADERS as u32,
             symindex: SYMTAB,
-            symbol_count: SYMBOLS as u32,
-            reserved: 0,
             shstrtab: pointer(&self.names).cast_const().cast(),
             shstrtab_size: self.names.len(),
             strtab: pointer(&self.strings).cast_const().cast(),
             strtab_size: self.strings.len(),
-            values: if applies { pointer(&self.values).cast() } else { ptr::null_mut() },
-        };
+        }
+    }
+
+    fn livepatch(&self, applies: bool, writer: *const relakit_writer) -> Result<i32, Told> {
+        let image = self.sechdrs();
         let mut letters = Letters(self.resolved);
         let resolver = relakit_resolver { exported: None, ..resolver_for_c(&mut letters) };
         let options = options(self.flags, self.profile);
@@ -314,7 +327,7 @@ impl Shape {
             false => c!(relakit_klp_clear(image, object, writer, options, none)),
         };
         if self.manner.lies == 0 {
-            self.judge_livepatch(&answer, applies);
+            self.judge_livepatch(&answer);
         }
         answer
     }

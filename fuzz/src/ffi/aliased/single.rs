@@ -92,7 +92,7 @@ impl Single {
             true => (ptr::null(), start.cast()),
             false => (start.cast(), ptr::null()),
         };
-        let symbols = relakit_symbols { values, symtab, count: SYMBOLS };
+        let symbols = relakit_symbols { values, symtab, count: SYMBOLS, value: None, ctx: ptr::null_mut() };
         let is_plain = writer.is_null();
         let before = self.arena.bytes();
         let target = relakit_target {

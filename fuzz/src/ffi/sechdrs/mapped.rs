@@ -176,18 +176,21 @@ impl Mapped {
 }
 
 impl<'m> Mapping<'m> for Mapped {
-    fn table(&self, index: u32, section: &Section) -> Option<&'m [u8]> {
-        let size = usize::try_from(section.sh_size).ok()?;
+    fn table(&self, index: u32, section: &Section) -> Result<&'m [u8], ErrorKind> {
+        let size = usize::try_from(section.sh_size).expect("64 bits");
         if size == 0 {
             self.table.replace(0..0);
-            return Some(&[]);
+            return Ok(&[]);
         }
-        if self.start(index).is_null() || self.written == Some(index) {
-            return None;
+        if self.start(index).is_null() {
+            return Err(ErrorKind::NotAssigned);
+        }
+        if self.written == Some(index) {
+            return Err(ErrorKind::TableOverlaps);
         }
         self.table.replace(section.sh_addr..section.sh_addr + section.sh_size);
         // SAFETY: the memory of the section; a table is neither its own target nor the symbols.
-        Some(unsafe { slice::from_raw_parts(self.start(index), size) })
+        Ok(unsafe { slice::from_raw_parts(self.start(index), size) })
     }
 
     fn target(&mut self, index: u32, section: &Section) -> Result<Target<'_>, ErrorKind> {

@@ -1,0 +1,184 @@
+//! Level 3: all sections of a module in one arena.
+
+use crate::error::{OrReport, Report};
+use crate::memory::*;
+use crate::module::file_span;
+use crate::pointers::{Piece, Span, VersionedOut};
+use crate::state::{self, Stage, relakit_module};
+use crate::status::*;
+use crate::types::*;
+use core::ffi::c_void;
+use core::ptr;
+use relakit::{Extent, Group, Layout, Placement};
+
+/// Code: executable sections.
+pub const RELAKIT_GROUP_TEXT: u32 = 0;
+/// Constants: sections that are neither executable nor writable.
+pub const RELAKIT_GROUP_RODATA: u32 = 1;
+/// Data that can be made read-only after the module's init function: .data..ro_after_init,
+/// __jump_table, and writable sections with SHF_RO_AFTER_INIT.
+pub const RELAKIT_GROUP_RO_AFTER_INIT: u32 = 2;
+/// Other writable sections.
+pub const RELAKIT_GROUP_DATA: u32 = 3;
+/// Code that can be freed after the init function: executable sections whose names begin with
+/// ".init".
+pub const RELAKIT_GROUP_INIT_TEXT: u32 = 4;
+/// Writable data that can be freed after the init function: writable sections whose names begin
+/// with ".init", and the template of the per-CPU data.
+pub const RELAKIT_GROUP_INIT_DATA: u32 = 5;
+/// Constants that can be freed after the init function: other sections whose names begin with
+/// ".init".
+pub const RELAKIT_GROUP_INIT_RODATA: u32 = 6;
+/// Number of groups.
+pub const RELAKIT_GROUP_COUNT: usize = 7;
+const _: () = assert!(RELAKIT_GROUP_COUNT == Group::ALL.len());
+const _: () = assert!(RELAKIT_GROUP_TEXT == Group::Text as u32);
+const _: () = assert!(RELAKIT_GROUP_RODATA == Group::Rodata as u32);
+const _: () = assert!(RELAKIT_GROUP_RO_AFTER_INIT == Group::RoAfterInit as u32);
+const _: () = assert!(RELAKIT_GROUP_DATA == Group::Data as u32);
+const _: () = assert!(RELAKIT_GROUP_INIT_TEXT == Group::InitText as u32);
+const _: () = assert!(RELAKIT_GROUP_INIT_DATA == Group::InitData as u32);
+const _: () = assert!(RELAKIT_GROUP_INIT_RODATA == Group::InitRodata as u32);
+
+/// A group of sections: a range of the arena that needs the same page protection.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct relakit_group {
+    /// Offset of the first byte in the arena, a multiple of the page size.
+    pub offset: u64,
+    /// Size in bytes, a multiple of the page size. 0 if the module has no byte in this group.
+    pub size: u64,
+}
+
+/// The layout of a module in one arena.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct relakit_layout {
+    /// sizeof(struct relakit_layout), set by the caller.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Size of the arena in bytes, a multiple of the page size. At most 2^63 - 1.
+    pub size: u64,
+    /// Alignment of the arena's run-time address: a power of two, at least the page size.
+    pub align: u64,
+    /// The groups, by RELAKIT_GROUP_ number. Their offsets ascend.
+    pub groups: [relakit_group; RELAKIT_GROUP_COUNT],
+}
+
+/// Computes where each section is if all sections are in one arena, and fills `sections` for struct
+/// relakit_memory.
+///
+/// - First call: `sections` is NULL and `count` is 0. The function fills only *layout, and does not
+///   use `arena` and `address`. The caller then allocates layout->size bytes.
+/// - Second call: `arena` has layout->size bytes, and `address` is its run-time address, a multiple
+///   of layout->align. `sections` is an array of `count` elements, at least one for each section.
+///   The function writes all elements. If `arena` is NULL and layout->size is not 0, all sections
+///   are behind the writer of struct relakit_memory (RELAKIT_MEMORY_WRITER).
+///
+/// `page_size` is a power of two. Each group begins at a multiple of it. 0 means that groups are not
+/// aligned to pages. Within a group, sections are in the order of the file, and each is aligned to
+/// its sh_addralign.
+///
+/// The groups are those of Linux 6.4 and later (layout_sections, module_init_section). An executable
+/// section is code even if it is also writable. Sections that are not in memory while the module
+/// runs have no part of the arena; their elements are 0.
+///
+/// Per-CPU data: the element of section relakit_module_info.per_cpu_section is the caller's matter,
+/// because the values of its symbols are offsets. After the second call, set
+/// RELAKIT_MEMORY_SYMBOLS_AT and `symbols_at`. With profiles that relocate the template (from
+/// RELAKIT_LINUX(6, 16) on), the template is in RELAKIT_GROUP_INIT_DATA. With older profiles of
+/// Linux it has no part of the arena: also set RELAKIT_MEMORY_PRESENT, `bytes`, `size` and
+/// `address`.
+///
+/// The function writes nothing to the arena and does not change the stage. The time is linear in the
+/// number of sections.
+///
+/// Stages: every stage before RELAKIT_STAGE_LATE.
+///
+/// Returns RELAKIT_OK or:
+/// RELAKIT_ERR_BAD_ALIGNMENT       sh_addralign of section error->section is not a power of two;
+///                                 without a section, `page_size` is not;
+/// RELAKIT_ERR_LAYOUT_TOO_LARGE    the layout would have more than 2^63 - 1 bytes, or end after the
+///                                 end of the address space;
+/// RELAKIT_ERR_ADDRESS_MISALIGNED  `address` is not a multiple of layout->align;
+/// RELAKIT_ERR_LENGTH              `count` is less than the number of sections, which is
+///                                 error->limit.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_module_layout(
+    module: *mut relakit_module,
+    arena: *mut c_void,
+    address: u64,
+    page_size: u64,
+    sections: *mut relakit_section_memory,
+    count: usize,
+    layout: *mut relakit_layout,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
+        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
+        let out = unsafe { VersionedOut::new(layout, 136, 7, report) }?;
+        let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
+        let array = Piece::new(sections, count, 5, report)?;
+        let laid_out = module.layout(page_size).or_report(report)?;
+        if !sections.is_null() {
+            laid_out.check_address(address).or_report(report)?;
+            let needed = module.object().section_count();
+            if usize::try_from(needed).map_or(true, |needed| count < needed) {
+                return Err(report.refuse(RELAKIT_ERR_LENGTH, 6, u64::from(needed)));
+            }
+            let file = file_span(module, report)?;
+            array.span.apart_from(&[file, own], 5, report)?;
+            if !arena.is_null() {
+                let Ok(size) = usize::try_from(laid_out.size()) else {
+                    return Err(report.refuse(RELAKIT_ERR_LENGTH, 2, laid_out.size()));
+                };
+                let arena = Span::items(arena.cast::<u8>(), size, 2, report)?;
+                arena.apart_from(&[file, own, array.span], 2, report)?;
+            }
+            // SAFETY: checked, and apart from all else in use; the caller promises it writable.
+            fill(unsafe { array.write() }, &laid_out, arena, address);
+        }
+        out.set(&describe(&laid_out));
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
+    unsafe { state::on(module, error, call) }
+}
+
+fn describe(layout: &Layout<'_, '_>) -> relakit_layout {
+    relakit_layout {
+        struct_size: 0,
+        reserved: 0,
+        size: layout.size(),
+        align: layout.align(),
+        groups: Group::ALL.map(|group| {
+            let Extent { offset, size } = layout.group(group);
+            relakit_group { offset, size }
+        }),
+    }
+}
+
+const NO_MEMORY: relakit_section_memory = relakit_section_memory {
+    flags: 0,
+    reserved: 0,
+    bytes: ptr::null_mut(),
+    size: 0,
+    address: 0,
+    symbols_at: 0,
+};
+
+fn fill(sections: &mut [relakit_section_memory], layout: &Layout<'_, '_>, arena: *mut c_void, address: u64) {
+    sections.fill(NO_MEMORY);
+    let is_behind_writer = arena.is_null() && layout.size() != 0;
+    for Placement { section, offset, size, .. } in layout.sections() {
+        let index = usize::try_from(section).ok();
+        let Some(memory) = index.and_then(|index| sections.get_mut(index)) else { continue };
+        let address = address.wrapping_add(offset);
+        *memory = relakit_section_memory { flags: RELAKIT_MEMORY_PRESENT, size, address, ..NO_MEMORY };
+        match usize::try_from(offset) {
+            Ok(offset) if !is_behind_writer => memory.bytes = arena.wrapping_byte_add(offset),
+            _ => memory.flags |= RELAKIT_MEMORY_WRITER,
+        }
+    }
+}

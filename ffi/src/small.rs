@@ -1,0 +1,90 @@
+//! relakit_apply_small: level 1 in little code, for a program that has not relocated itself yet.
+
+use crate::pointers::Piece;
+use crate::status::*;
+use crate::types::relakit_status;
+use core::ffi::c_void;
+use relakit::elf::RelaTable;
+use relakit::reloc;
+
+/// Applies every relocation of one table to one target, or changes nothing. This is a small form of
+/// relakit_apply without options, writer and struct relakit_error, for code that runs early: it has
+/// no data, and it calls nothing, so that a program can call it before it has relocated itself.
+///
+/// - `rela` is the table, an array of Elf64_Rela with `rela_size` bytes. It needs no alignment.
+/// - `values` has `count` symbol values by symbol index, aligned to 8 bytes.
+/// - `bytes` is the memory that is relocated, with `size` bytes. It must not overlap the table or
+///   the values. `address` is the run-time address of its first byte.
+/// - `entry` may be NULL. If an entry fails, the function stores its index there. Otherwise it
+///   stores nothing.
+///
+/// The rules are those of RELAKIT_PROFILE_ELF. The function checks and writes the entries one after
+/// the other. If an entry fails, it sets the fields written so far to zero. The time is linear in
+/// `rela_size`.
+///
+/// Returns what relakit_apply returns with the same arguments:
+/// RELAKIT_ERR_SYMBOL_INDEX, RELAKIT_ERR_UNKNOWN_TYPE, RELAKIT_ERR_OVERFLOW,
+/// RELAKIT_ERR_OFFSET_OUTSIDE, RELAKIT_ERR_TARGET_NOT_ZERO     *entry has failed;
+/// RELAKIT_ERR_PARTIAL_ENTRY       `rela_size` is not a multiple of 24;
+/// RELAKIT_ERR_ADDRESS_WRAPS       the last byte would have an address above 2^64 - 1;
+/// RELAKIT_ERR_NULL, RELAKIT_ERR_LENGTH, RELAKIT_ERR_ALIGNMENT, RELAKIT_ERR_OVERLAP
+///                                 an argument is wrong.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_apply_small(
+    rela: *const c_void,
+    rela_size: usize,
+    values: *const u64,
+    count: usize,
+    bytes: *mut c_void,
+    size: usize,
+    address: u64,
+    entry: *mut usize,
+) -> relakit_status {
+    // SAFETY: the promise of the crate's documentation, passed on.
+    let applied = unsafe { apply(rela.cast(), rela_size, (values, count), bytes.cast(), size, address) };
+    match applied {
+        Ok(()) => RELAKIT_OK,
+        Err((status, index)) => {
+            if let Some(index) = index
+                && !entry.is_null()
+            {
+                // SAFETY: not NULL; the caller promises that it is writable.
+                unsafe { entry.write_unaligned(index) };
+            }
+            status
+        }
+    }
+}
+
+/// Checks the arguments in the order of relakit_apply, then applies the relocations. Returns the
+/// status of an error and its entry.
+///
+/// # Safety
+/// The promise of the crate's documentation holds for the pointers.
+#[inline(always)]
+unsafe fn apply(
+    rela: *const u8,
+    rela_size: usize,
+    (values, count): (*const u64, usize),
+    bytes: *mut u8,
+    size: usize,
+    address: u64,
+) -> Result<(), (relakit_status, Option<usize>)> {
+    let refuse = |status| (status, None);
+    let table = Piece::known(rela, rela_size).map_err(refuse)?;
+    let values = Piece::known(values, count).map_err(refuse)?;
+    // SAFETY: checked; the caller promises it readable; an overlapping target is refused below.
+    let (entries, rest) = RelaTable::whole_entries(unsafe { table.read() });
+    if rest != 0 {
+        return Err((RELAKIT_ERR_PARTIAL_ENTRY, None));
+    }
+    let target = Piece::known(bytes.cast_const(), size).map_err(refuse)?;
+    if !target.span.is_apart_from(table.span) || !target.span.is_apart_from(values.span) {
+        return Err((RELAKIT_ERR_OVERLAP, None));
+    }
+    // SAFETY: checked; the caller promises it readable; the target does not overlap it.
+    let values = unsafe { values.read() };
+    // SAFETY: checked; the caller's promise; the target overlaps nothing that is borrowed.
+    let target = unsafe { target.write() };
+    reloc::apply_small(entries, values, target, address).map_err(|(kind, entry)| (kind as i32, entry))
+}
