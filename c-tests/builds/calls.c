@@ -98,6 +98,13 @@ static int32_t RELAKIT_CALL memory_sync(void *ctx)
     return 0;
 }
 
+static int32_t RELAKIT_CALL symbol_value(void *ctx, uint32_t symbol, uint64_t *value)
+{
+    ++*(unsigned *)ctx;
+    *value = values[symbol];
+    return RELAKIT_OK;
+}
+
 static void bytes_are(const unsigned char *bytes, const unsigned char *want)
 {
     for (unsigned i = 0; i < 16; i++)
@@ -106,7 +113,7 @@ static void bytes_are(const unsigned char *bytes, const unsigned char *want)
 
 static void plain_memory(void)
 {
-    struct relakit_symbols symbols = { values, NULL, 3 };
+    struct relakit_symbols symbols = { .values = values, .count = 3 };
     unsigned char bytes[16] = { 0 };
     struct relakit_target target = { bytes, sizeof bytes, address, NULL };
     struct relakit_error error;
@@ -132,9 +139,22 @@ static void plain_memory(void)
     bytes_are(bytes, NULL);
 }
 
+static void values_by_callback(void)
+{
+    unsigned calls = 0;
+    struct relakit_symbols symbols = { .count = 3, .value = symbol_value, .ctx = &calls };
+    unsigned char bytes[16] = { 0 };
+    struct relakit_target target = { bytes, sizeof bytes, address, NULL };
+    struct relakit_error error;
+
+    EQ(relakit_apply(table, sizeof table, &symbols, &target, NULL, &error), RELAKIT_OK);
+    bytes_are(bytes, applied);
+    EQ(calls >= 3, 1);
+}
+
 static void behind_a_writer(void)
 {
-    struct relakit_symbols symbols = { values, NULL, 3 };
+    struct relakit_symbols symbols = { .values = values, .count = 3 };
     struct memory memory = { { 0 }, 0, 0, 0, 0 };
     struct relakit_writer writer = { sizeof writer, 0, NULL, memory_read, memory_write, memory_sync };
     struct relakit_target target = { NULL, sizeof memory.bytes, address, &writer };
@@ -230,6 +250,7 @@ int calls_run(const char *name, void (*print)(const char *text))
     print_text = print;
     EQ(relakit_abi(), RELAKIT_ABI);
     plain_memory();
+    values_by_callback();
     behind_a_writer();
 #ifdef WITH_MODULE
     module();

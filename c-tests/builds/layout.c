@@ -21,7 +21,7 @@ static int32_t RELAKIT_CALL nothing(void *ctx, const char *name, size_t name_len
     return RELAKIT_NOT_FOUND;
 }
 
-static int protection(int group)
+static int protection(uint32_t group)
 {
     switch (group) {
     case RELAKIT_GROUP_TEXT:
@@ -48,7 +48,7 @@ static int call(struct relakit_module *module, const uint64_t *values, const cha
 int main(int count, char **arguments)
 {
     /* layout-module.c has a section for each of these. */
-    static const int used[] = { RELAKIT_GROUP_TEXT, RELAKIT_GROUP_RODATA, RELAKIT_GROUP_RO_AFTER_INIT,
+    static const uint32_t used[] = { RELAKIT_GROUP_TEXT, RELAKIT_GROUP_RODATA, RELAKIT_GROUP_RO_AFTER_INIT,
                                 RELAKIT_GROUP_DATA, RELAKIT_GROUP_INIT_TEXT, RELAKIT_GROUP_INIT_DATA };
     static uint64_t state[RELAKIT_MODULE_SIZE / 8];
     FILE *opened = count == 2 ? fopen(arguments[1], "rb") : NULL;
@@ -83,7 +83,7 @@ int main(int count, char **arguments)
     ACCEPTS(relakit_module_fill(module, &memory, fresh()));
     ACCEPTS(relakit_module_early(module, &memory, values, info.symbol_count, &resolver, fresh()));
 
-    for (int group = 0; group < RELAKIT_GROUP_COUNT; group++) {
+    for (uint32_t group = 0; group < RELAKIT_GROUP_COUNT; group++) {
         EQ(layout.groups[group].offset, sizes.groups[group].offset);
         EQ(layout.groups[group].size, sizes.groups[group].size);
         if (layout.groups[group].size == 0)
