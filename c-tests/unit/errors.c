@@ -128,7 +128,7 @@ static void every_size_of_the_buffer_gets_the_beginning_and_a_nul(void)
 /* The names of the file in all stages that have it, those of the late symbols afterwards. */
 static void names_are_those_that_the_module_knows(void)
 {
-    for (int32_t stage = RELAKIT_STAGE_PARSED; stage <= RELAKIT_STAGE_LATE; stage++) {
+    for (relakit_stage stage = RELAKIT_STAGE_PARSED; stage <= RELAKIT_STAGE_LATE; stage++) {
         struct relakit_error error = overflow();
         const int is_late = stage == RELAKIT_STAGE_LATE;
         module_reset(stage, 0, 0);

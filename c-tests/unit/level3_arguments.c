@@ -7,7 +7,7 @@ static unsigned char before[FLAT];
 
 static void calls_in_the_wrong_stage_are_refused(void)
 {
-    for (int stage = RELAKIT_STAGE_PARSED; stage <= RELAKIT_STAGE_LATE; stage++)
+    for (relakit_stage stage = RELAKIT_STAGE_PARSED; stage <= RELAKIT_STAGE_LATE; stage++)
         for (size_t i = 0; i < CALLS; i++) {
             int accepted = calls[i].stages >> stage & 1;
             module_reset(stage, 0, 0);
@@ -210,7 +210,7 @@ static void answers_that_have_nowhere_to_go(void)
 /* A fill that fails does not change the stage. Placing again returns to the stage before filling. */
 static void filling_is_a_stage(void)
 {
-    for (int stage = RELAKIT_STAGE_ASSIGNED; stage <= RELAKIT_STAGE_FILLED; stage++) {
+    for (relakit_stage stage = RELAKIT_STAGE_ASSIGNED; stage <= RELAKIT_STAGE_FILLED; stage++) {
         module_reset(stage, 0, 0);
         places[DATA_].size--;
         REFUSES(RELAKIT_ERR_ASSIGNED_SIZE, 63, fill());
@@ -247,7 +247,7 @@ static void buffers_that_cannot_be_used(void)
 {
     static const struct {
         relakit_status (*call)(void *at, size_t length);
-        int stage;
+        relakit_stage stage;
         uint64_t argument;
         size_t item, needed; /* 0: kept_size */
         relakit_status too_short;

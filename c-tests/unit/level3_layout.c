@@ -36,7 +36,7 @@ static void sections_are_in_groups(void)
         EQ(is.size, 4 * PAGE);
         EQ(is.align, PAGE);
         EQ(is.reserved, 0);
-        for (int i = 0; i < RELAKIT_GROUP_COUNT; at += sizes[i++]) {
+        for (size_t i = 0; i < RELAKIT_GROUP_COUNT; at += sizes[i++]) {
             EQ(is.groups[i].offset, at);
             EQ(is.groups[i].size, sizes[i]);
         }

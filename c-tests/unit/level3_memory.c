@@ -9,7 +9,7 @@ enum { PLACES = 1, STATE = 2, FILE_ = 4, VALUES = 8, SCRATCH = 16, KEPT = 32 };
 static const struct {
     const char *name;
     relakit_status (*call)(void);
-    int stage;
+    relakit_stage stage;
     uint64_t argument;
     unsigned uses;
 } passes[] = {

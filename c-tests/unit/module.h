@@ -225,7 +225,7 @@ static const struct {
 #define CALLS (sizeof calls / sizeof *calls)
 
 /* The file, memory, and a module of some stage. */
-static inline void module_reset(int stage, int on_writer, uint32_t profile)
+static inline void module_reset(relakit_stage stage, int on_writer, uint32_t profile)
 {
     hooks_reset();
     file_build();
