@@ -40,7 +40,7 @@ impl<'a> View<'a> {
         Self(Target::with_writer(size, address, writer))
     }
 
-    /// `size` bytes behind callbacks. Only [`WriterCallbacks::read`] is called.
+    /// `size` bytes behind callbacks. Only `read` is called.
     pub const fn with_callbacks(size: u64, address: u64, callbacks: WriterCallbacks) -> Self {
         Self(Target::with_callbacks(size, address, callbacks))
     }
