@@ -2280,7 +2280,7 @@ relakit_status relakit_module_early(struct relakit_module *module,
  * aligned to pages. Within a group, sections are in the order of the file, and each is aligned to
  * its sh_addralign.
  *
- * The groups are those of Linux 6.4 and later (layout_sections, module_init_section). An executable
+ * The groups are those of RELAKIT_LINUX(6, 4) and later (layout_sections, module_init_section). An executable
  * section is code even if it is also writable. Sections that are not in memory while the module
  * runs have no part of the arena; their elements are 0.
  *
