@@ -80,9 +80,9 @@ pub struct relakit_layout {
 /// aligned to pages. Within a group, sections are in the order of the file, and each is aligned to
 /// its sh_addralign.
 ///
-/// The groups are those of newer Linux (layout_sections, module_init_section). An executable
-/// section is code even if it is also writable. Sections that are not in memory while the module
-/// runs have no part of the arena; their elements are 0.
+/// The groups are those of RELAKIT_LINUX(6, 4) and later (layout_sections, module_init_section). An
+/// executable section is code even if it is also writable. Sections that are not in memory while the
+/// module runs have no part of the arena; their elements are 0.
 ///
 /// Per-CPU data: the element of section relakit_module_info.per_cpu_section is the caller's matter,
 /// because the values of its symbols are offsets. After the second call, set

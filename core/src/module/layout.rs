@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::report::{Failed, Report, capture};
 
 /// A group of sections that need the same page protection, in the order of the arena. Each one is
-/// a memory type of newer Linux (`enum mod_mem_type`).
+/// a memory type of Linux (`enum mod_mem_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Group {
