@@ -6,10 +6,10 @@ use anyhow::{Context, Result, bail};
 /// A name, a measure, and the largest number that is allowed.
 ///
 /// A boot stub contains `relakit_apply_small` and calls it before it has relocated itself. Level 1 works in an image that
-/// has not relocated itself, too.
+/// has not relocated itself, too. Its data are constants: a table of types, and a jump table.
 const LIMITS: [(&str, &str, u64); 5] = [
     ("`relakit_apply_small`", "code", 1536),
-    ("`relakit_apply_small`", "data", 0),
+    ("`relakit_apply_small`", "data", 512),
     ("`relakit_apply_small`", "stack", 192),
     ("`relakit_apply_small`", "addresses", 0),
     ("level 1", "addresses", 0),
