@@ -1,14 +1,11 @@
 //! A small form of [`apply`](super::apply), for code that runs before anything else: strict rules,
 //! plain memory, an array of values. It needs little code and stack, and no data.
 
-use super::{RelocFlags, howto};
 use crate::abi::RELA_SIZE;
+use crate::arch::{Content, strict_content};
 use crate::elf::{Rela, RelaTable};
 use crate::error::ErrorKind;
-use crate::read::{index, low32};
-
-/// The flags of the rules: none, so they are strict.
-const STRICT: RelocFlags = RelocFlags::empty();
+use crate::read::index;
 
 /// Applies every relocation of `table` to `bytes`, or changes nothing. The result is that of
 /// [`apply`](super::apply) with the same arguments and no flags.
@@ -53,15 +50,13 @@ fn relocate(
     let rela = Rela::read(entry);
     let s = index(u64::from(rela.r_sym)).and_then(|symbol| values.get(symbol));
     let s = *s.ok_or(ErrorKind::SymbolIndex)?;
-    let howto = howto(rela.r_type, STRICT).ok_or(ErrorKind::UnknownType)?;
-    let value = howto.value(s, rela.r_addend, address.wrapping_add(rela.r_offset));
-    if !howto.fits(value, STRICT) {
-        return Err(ErrorKind::Overflow);
-    }
-    match howto.size {
-        0 => Ok(()),
-        4 => write(bytes, rela.r_offset, low32(value).to_le_bytes(), reverts),
-        _ => write(bytes, rela.r_offset, value.to_le_bytes(), reverts),
+    let p = address.wrapping_add(rela.r_offset);
+    match strict_content(rela.r_type, s.wrapping_add(rela.r_addend.cast_unsigned()), p) {
+        Content::UnknownType => Err(ErrorKind::UnknownType),
+        Content::Overflow => Err(ErrorKind::Overflow),
+        Content::Nothing => Ok(()),
+        Content::Word32(value) => write(bytes, rela.r_offset, value.to_le_bytes(), reverts),
+        Content::Word64(value) => write(bytes, rela.r_offset, value.to_le_bytes(), reverts),
     }
 }
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 /// has not relocated itself, too. Its data are constants: a table of types, and a jump table.
 const LIMITS: [(&str, &str, u64); 5] = [
     ("`relakit_apply_small`", "code", 1536),
-    ("`relakit_apply_small`", "data", 512),
+    ("`relakit_apply_small`", "data", 0),
     ("`relakit_apply_small`", "stack", 192),
     ("`relakit_apply_small`", "addresses", 0),
     ("level 1", "addresses", 0),

@@ -4,6 +4,7 @@
 
 use super::types::*;
 use crate::flags::RelocFlags;
+use crate::read::low32;
 use bitflags::bitflags;
 
 bitflags! {
@@ -138,6 +139,74 @@ pub const HOWTOS: &[Howto] = &[
 /// Returns the row of a type, or `None` if relakit does not apply the type with these flags.
 pub fn howto(r_type: u32, rules: RelocFlags) -> Option<Howto> {
     HOWTOS.iter().find(|row| row.r_type == r_type && rules.types().contains(row.set)).copied()
+}
+
+/// The types that need no flag, one bit each, by their rules. A function that may have no data reads
+/// these numbers instead of the table.
+struct Bits {
+    all: u32,
+    relative: u32,
+    wide: u32,
+    unsigned: u32,
+    empty: u32,
+}
+
+const BITS: Bits = {
+    let mut bits = Bits { all: 0, relative: 0, wide: 0, unsigned: 0, empty: 0 };
+    let mut rows = HOWTOS;
+    while let [row, rest @ ..] = rows {
+        rows = rest;
+        if !RelocTypes::BASE.contains(row.set) {
+            continue;
+        }
+        assert!(row.r_type < 32 && matches!(row.size, 0 | 4 | 8));
+        let bit = 1u32.wrapping_shl(row.r_type);
+        bits.all |= bit;
+        match row.formula {
+            Formula::PcRelative => bits.relative |= bit,
+            Formula::Absolute => {}
+            Formula::Nothing => bits.empty |= bit,
+        }
+        match row.overflow {
+            Overflow::None if row.size == 8 => bits.wide |= bit,
+            Overflow::Unsigned => bits.unsigned |= bit,
+            _ => {}
+        }
+    }
+    bits
+};
+
+/// The content of a field, or why there is none.
+pub(crate) enum Content {
+    Nothing,
+    Word32(u32),
+    Word64(u64),
+    UnknownType,
+    Overflow,
+}
+
+/// Returns the content of a field by the rules without flags, as [`howto`] and [`Howto`] do. `sum`
+/// is S + A. It needs no data.
+#[inline(always)]
+pub(crate) fn strict_content(r_type: u32, sum: u64, p: u64) -> Content {
+    let has = |types: u32| types.checked_shr(r_type).unwrap_or(0) & 1 != 0;
+    if !has(BITS.all) {
+        return Content::UnknownType;
+    }
+    let value = if has(BITS.relative) { sum.wrapping_sub(p) } else { sum };
+    if has(BITS.empty) {
+        return Content::Nothing;
+    }
+    if has(BITS.wide) {
+        return Content::Word64(value);
+    }
+    let low = low32(value);
+    let extended = if has(BITS.unsigned) { u64::from(low) } else { sign_extended(low) };
+    if extended == value { Content::Word32(low) } else { Content::Overflow }
+}
+
+fn sign_extended(low: u32) -> u64 {
+    i64::from(low.cast_signed()).cast_unsigned()
 }
 
 impl Howto {

@@ -5,6 +5,6 @@ mod howto;
 mod types;
 
 pub(crate) use fast_loop::{apply_run, check_run, clear_run};
-pub(crate) use howto::has_frequent_types;
+pub(crate) use howto::{Content, has_frequent_types, strict_content};
 pub use howto::{Formula, HOWTOS, Howto, Overflow, RelocTypes, howto};
 pub use types::*;
