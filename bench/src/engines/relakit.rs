@@ -43,8 +43,13 @@ pub fn fail(work: &Work, image: &mut [u8]) -> bool {
 }
 
 pub fn apply_c(work: &Work, image: &mut [u8]) -> bool {
-    let symbols =
-        relakit_symbols { values: work.values.as_ptr(), symtab: ptr::null(), count: work.values.len(), value: None, ctx: ptr::null_mut() };
+    let symbols = relakit_symbols {
+        values: work.values.as_ptr(),
+        symtab: ptr::null(),
+        count: work.values.len(),
+        value: None,
+        ctx: ptr::null_mut(),
+    };
     // As a C program calls it: not inlined.
     let apply = black_box(relakit_ffi::relakit_apply as unsafe extern "C" fn(_, _, _, _, _, _) -> _);
     work.jobs.iter().all(|job| {
