@@ -100,14 +100,14 @@
  * V is the default convention, a callback may omit RELAKIT_CALL.
  *
  * If the library itself is built for the convention of Microsoft, define RELAKIT_MS_ABI. Compilers
- * that define _MSC_VER link only such libraries, so with them this is the default. You can also
+ * for Windows link only such libraries, so with them this is the default. You can also
  * define RELAKIT_CALL itself.
  */
 #if defined(RELAKIT_CALL)
 /* Defined by the program. */
 #elif !defined(__x86_64__) || !(defined(__GNUC__) || defined(__clang__))
 #define RELAKIT_CALL
-#elif defined(RELAKIT_MS_ABI) || defined(_MSC_VER)
+#elif defined(RELAKIT_MS_ABI) || defined(_WIN32) || defined(__CYGWIN__)
 #define RELAKIT_CALL __attribute__((ms_abi))
 #else
 #define RELAKIT_CALL __attribute__((sysv_abi))
