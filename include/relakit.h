@@ -132,9 +132,9 @@ typedef uint32_t relakit_option_flags;
 /** Also accepts the types 8, 16, PC8 and PC16. Linux does not support them. */
 #define RELAKIT_OPT_EXTRA_TYPES (8U)
 /** In a symbol table, accepts st_value 0 for a symbol that is SHN_LIVEPATCH, or SHN_UNDEF and not
- * weak. Without this flag such a symbol is an error, because 0 usually means that the table is not
- * resolved yet. A loader that is part of Linux should set this flag: the value of the per-CPU
- * symbol fixed_percpu_data, which kvm-intel.ko uses, is 0. */
+ * weak. Without this flag it is RELAKIT_ERR_SYMBOL_UNRESOLVED, because 0 usually means that the
+ * table is not resolved yet. A loader that is part of Linux should set this flag: the value of the
+ * per-CPU symbol fixed_percpu_data, which kvm-intel.ko uses, is 0. */
 #define RELAKIT_OPT_ALLOW_ZERO_SYMBOLS (16U)
 
 /** relakit_options.profile: one of these numbers, or RELAKIT_LINUX(major, minor). */
@@ -900,7 +900,8 @@ struct relakit_module_info {
     /** Number of symbols, including the null symbol: entries of buffers for symbol values. */
     uint32_t symbol_count;
     uint32_t symbols_section; /**< Section index of the symbol table. 0 if the module has none. */
-    /** Section index of the per-CPU section. 0 if there is none, or not for the profile. */
+    /** Section index of the per-CPU section. 0 if the module has none, or if the profile does not
+     * treat it specially. */
     uint32_t per_cpu_section;
     uint32_t reserved;        /**< 0. */
 };
@@ -1010,11 +1011,11 @@ relakit_status RELAKIT_CALL relakit_module_find_symbol(struct relakit_module *mo
 typedef uint32_t relakit_read_at;
 /** Before relocation. A relocation that changes the section has no effect on what Linux reads. */
 #define RELAKIT_READ_AT_LOAD (1U)
-/** After relocation, before the code is executable. Examples: alternatives, return sites. */
+/** Right after relocation, before the code is executable: alternatives, paravirt, return sites. */
 #define RELAKIT_READ_AT_FINALIZE (2U)
-/** After RELAKIT_READ_AT_FINALIZE and before the module's state is COMING. Example: ftrace. */
+/** After RELAKIT_READ_AT_FINALIZE and before the module's state is COMING: ftrace. */
 #define RELAKIT_READ_AT_FORMATION (3U)
-/** In the COMING notifiers. Examples: jump labels, static calls, tracepoints. */
+/** In the COMING notifiers: jump labels, static calls, tracepoints. */
 #define RELAKIT_READ_AT_COMING (4U)
 /** After the notifiers, before or in the module's init function. */
 #define RELAKIT_READ_AT_INIT (5U)
@@ -1104,7 +1105,8 @@ typedef void (RELAKIT_CALL *relakit_finding_fn)(void *ctx, const struct relakit_
  * most n log n steps, without the time of the callbacks.
  *
  * Stages: every stage before RELAKIT_STAGE_LATE. Returns RELAKIT_OK, also if there are findings,
- * or RELAKIT_ERR_VALUES_TOO_SHORT, RELAKIT_ERR_PROFILE (`kernel`). */
+ * or RELAKIT_ERR_VALUES_TOO_SHORT, RELAKIT_ERR_PROFILE (`kernel` is neither 0 nor RELAKIT_LINUX(5,
+ * 8) or later). */
 relakit_status RELAKIT_CALL relakit_module_findings(struct relakit_module *module, uint32_t kernel,
     uint64_t *scratch, size_t count, relakit_finding_fn report, void *ctx,
     struct relakit_error *error);
@@ -1117,7 +1119,8 @@ relakit_status RELAKIT_CALL relakit_module_findings(struct relakit_module *modul
  * linear in the size of the section.
  *
  * Stages: every stage before RELAKIT_STAGE_LATE. Returns RELAKIT_OK, also if there are findings,
- * or RELAKIT_ERR_NO_SUCH_SECTION, RELAKIT_ERR_PROFILE (`kernel`). */
+ * or RELAKIT_ERR_NO_SUCH_SECTION, RELAKIT_ERR_PROFILE (`kernel` is neither 0 nor RELAKIT_LINUX(5,
+ * 8) or later). */
 relakit_status RELAKIT_CALL relakit_module_section_findings(struct relakit_module *module,
     uint32_t section_index, uint32_t kernel, relakit_finding_fn report, void *ctx,
     struct relakit_error *error);

@@ -23,7 +23,8 @@ pub struct relakit_module_info {
     pub symbol_count: u32,
     /// Section index of the symbol table. 0 if the module has none.
     pub symbols_section: u32,
-    /// Section index of the per-CPU section. 0 if there is none, or not for the profile.
+    /// Section index of the per-CPU section. 0 if the module has none, or if the profile does not
+    /// treat it specially.
     pub per_cpu_section: u32,
     /// 0.
     pub reserved: u32,
@@ -293,11 +294,11 @@ fn describe_symbol(
 pub type relakit_read_at = u32;
 /// Before relocation. A relocation that changes the section has no effect on what Linux reads.
 pub const RELAKIT_READ_AT_LOAD: u32 = 1;
-/// After relocation, before the code is executable. Examples: alternatives, return sites.
+/// Right after relocation, before the code is executable: alternatives, paravirt, return sites.
 pub const RELAKIT_READ_AT_FINALIZE: u32 = 2;
-/// After RELAKIT_READ_AT_FINALIZE and before the module's state is COMING. Example: ftrace.
+/// After RELAKIT_READ_AT_FINALIZE and before the module's state is COMING: ftrace.
 pub const RELAKIT_READ_AT_FORMATION: u32 = 3;
-/// In the COMING notifiers. Examples: jump labels, static calls, tracepoints.
+/// In the COMING notifiers: jump labels, static calls, tracepoints.
 pub const RELAKIT_READ_AT_COMING: u32 = 4;
 /// After the notifiers, before or in the module's init function.
 pub const RELAKIT_READ_AT_INIT: u32 = 5;

@@ -81,7 +81,8 @@ pub type relakit_finding_fn = Option<unsafe extern "C" fn(ctx: *mut c_void, find
 /// most n log n steps, without the time of the callbacks.
 ///
 /// Stages: every stage before RELAKIT_STAGE_LATE. Returns RELAKIT_OK, also if there are findings,
-/// or RELAKIT_ERR_VALUES_TOO_SHORT, RELAKIT_ERR_PROFILE (`kernel`).
+/// or RELAKIT_ERR_VALUES_TOO_SHORT, RELAKIT_ERR_PROFILE (`kernel` is neither 0 nor RELAKIT_LINUX(5,
+/// 8) or later).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_findings(
     module: *mut relakit_module,
@@ -120,7 +121,8 @@ pub unsafe extern "C" fn relakit_module_findings(
 /// linear in the size of the section.
 ///
 /// Stages: every stage before RELAKIT_STAGE_LATE. Returns RELAKIT_OK, also if there are findings,
-/// or RELAKIT_ERR_NO_SUCH_SECTION, RELAKIT_ERR_PROFILE (`kernel`).
+/// or RELAKIT_ERR_NO_SUCH_SECTION, RELAKIT_ERR_PROFILE (`kernel` is neither 0 nor RELAKIT_LINUX(5,
+/// 8) or later).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_section_findings(
     module: *mut relakit_module,

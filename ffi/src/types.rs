@@ -28,9 +28,9 @@ pub const RELAKIT_OPT_REPORT_NONZERO_FIRST: relakit_option_flags = 4;
 /// Also accepts the types 8, 16, PC8 and PC16. Linux does not support them.
 pub const RELAKIT_OPT_EXTRA_TYPES: relakit_option_flags = 8;
 /// In a symbol table, accepts st_value 0 for a symbol that is SHN_LIVEPATCH, or SHN_UNDEF and not
-/// weak. Without this flag such a symbol is an error, because 0 usually means that the table is not
-/// resolved yet. A loader that is part of Linux should set this flag: the value of the per-CPU
-/// symbol fixed_percpu_data, which kvm-intel.ko uses, is 0.
+/// weak. Without this flag it is RELAKIT_ERR_SYMBOL_UNRESOLVED, because 0 usually means that the
+/// table is not resolved yet. A loader that is part of Linux should set this flag: the value of the
+/// per-CPU symbol fixed_percpu_data, which kvm-intel.ko uses, is 0.
 pub const RELAKIT_OPT_ALLOW_ZERO_SYMBOLS: relakit_option_flags = 16;
 
 /// relakit_options.profile: one of these numbers, or RELAKIT_LINUX(major, minor).
