@@ -4,8 +4,8 @@
 
 cbindgen writes all constants, then all types, then all functions. The header has the order of the
 sources instead: the files in the order of `mod` in lib.rs, the items in the order of each file.
-The first paragraph of a file's //! comment is the title of its topic. A blank line between two
-constants of a file is also in the header.
+The //! comment of a file is the title of its topic. A blank line between two items of a file is
+also in the header. A short comment of a member is behind the member.
 
 The script adds RELAKIT_CALL to functions and callbacks, and writes numbers so that they are safe in
 every expression: (-17), (1U). It stops at everything that it does not understand, and if an item of
@@ -141,7 +141,7 @@ def read_output(text):
         raise Error(f"cbindgen's output must have this line once: {MARKER}")
     marker = lines.index(MARKER)
     end = lines.index(" */") + 1
-    overview, preamble = lines[:end], lines[end:marker]
+    overview, preamble = lines[:end], "\n".join(lines[end:marker]).strip().split("\n")
     if not overview[0].startswith("/* SPDX-License-Identifier:"):
         raise Error("cbindgen's output does not begin with the license and the overview")
     return overview, preamble, Output(lines[marker + 1 :], marker + 2).declarations()
@@ -151,12 +151,12 @@ def read_output(text):
 
 
 def title(text, path):
-    """Returns the first paragraph of the file's own documentation."""
+    """Returns the file's own documentation."""
     lines = []
     for line in text.splitlines():
-        if not line.startswith("//! "):
+        if not line.startswith("//!"):
             break
-        lines.append(line.removeprefix("//! "))
+        lines.append(line.removeprefix("//!").removeprefix(" "))
     if not lines:
         raise Error(f"{path} does not begin with //! and a title")
     return lines
@@ -208,26 +208,33 @@ def compare(topics, declarations):
 # Writing the header
 
 
+def topic(text):
+    """Writes the title of a topic. A title of one line is one line."""
+    if len(text) == 1:
+        return [f"/* ---- {text[0].removesuffix('.')} ".ljust(WIDTH - len(" */"), "-") + " */"]
+    rule = "-" * (WIDTH - len("/* "))
+    return [f"/* {rule}", *(f" * {line}".rstrip() for line in text), f" * {rule[:-3]} */"]
+
+
 def comment(doc, indent):
-    if len(doc) == 1 and len(line := f"{indent}/** {doc[0]} */") <= WIDTH:
-        return [line]
-    return [f"{indent}/**", *(f"{indent} * {text}".rstrip() for text in doc), f"{indent} */"]
+    """Writes a comment. It begins and ends in lines of text."""
+    lines = [f"{indent}/** {doc[0]}", *(f"{indent} * {text}".rstrip() for text in doc[1:])]
+    if len(lines[-1]) + len(" */") > WIDTH:
+        return [*lines, f"{indent} */"]
+    return [*lines[:-1], f"{lines[-1]} */"]
 
 
 def call(head, arguments, indent):
-    """Writes HEAD(ARGUMENTS); in one line, or the arguments in lines of their own."""
-    line = f"{indent}{head}({arguments});"
-    if len(line) <= WIDTH:
-        return [line]
-    lines, line = [f"{indent}{head}("], ""
-    for argument in arguments.split(", "):
-        longer = f"{line}, {argument}" if line else f"{indent}    {argument}"
-        if len(longer) + len(");") <= WIDTH:
+    """Writes HEAD(ARGUMENTS); in one line, or in several with four more columns."""
+    lines, line = [], f"{indent}{head}("
+    for argument in f"{arguments});".split(", "):
+        longer = line + argument if line.endswith("(") else f"{line}, {argument}"
+        if len(longer) + len("," if not argument.endswith(");") else "") <= WIDTH:
             line = longer
         else:
             lines.append(f"{line},")
             line = f"{indent}    {argument}"
-    return [*lines, f"{line});"]
+    return [*lines, line]
 
 
 def line_of_code(code, indent):
@@ -260,6 +267,13 @@ def number(item, value, aliases):
     return f"({text}{suffix})"
 
 
+def is_short(member, column):
+    """Whether the comment of a member fits behind it, and begins after the column."""
+    if len(member.doc) != 1 or "(" in member.code:
+        return False
+    return 4 + max(len(member.code), column) + len(f" /**< {member.doc[0]} */") <= WIDTH
+
+
 def declaration(item, found, aliases):
     lines = comment(found.doc, "") if found.doc else []
     if found.kind == "constant":
@@ -267,9 +281,13 @@ def declaration(item, found, aliases):
     if found.kind == "line":
         return lines + line_of_code(found.code, "")
     lines.append(found.code)
+    column = max((len(member.code) for member in found.members if is_short(member, 0)), default=0)
     for member in found.members:
-        lines += comment(member.doc, "    ") if member.doc else []
-        lines += line_of_code(member.code, "    ")
+        if is_short(member, column):
+            lines.append(f"    {member.code.ljust(column)} /**< {member.doc[0]} */")
+        else:
+            lines += comment(member.doc, "    ") if member.doc else []
+            lines += line_of_code(member.code, "    ")
     return [*lines, "};"]
 
 
@@ -280,19 +298,14 @@ def uses(found):
 
 
 def header(overview, preamble, declarations, topics, aliases):
-    lines = [*overview, "", f"#ifndef {GUARD}", f"#define {GUARD}", *preamble]
+    lines = [*overview, "", f"#ifndef {GUARD}", f"#define {GUARD}", "", *preamble, ""]
     lines += ["#ifdef __cplusplus", 'extern "C" {', "#endif"]
     declared = set()
     for text, found in topics:
-        rule = "-" * (WIDTH - len("/* "))
-        lines += ["", f"/* {rule}", *(f" * {line}" for line in text), f" * {rule[:-3]} */"]
-        last_kind = ""
+        lines += ["", *topic(text)]
         for item in found:
-            kind = declarations[item.name].kind
-            if item.after_blank or not kind == last_kind == "constant":
-                lines.append("")
+            lines += [""] if item.after_blank else []
             lines += declaration(item, declarations[item.name], aliases)
-            last_kind = kind
             declared.add(item.name)
             for name in sorted(uses(declarations[item.name]) - declared):
                 raise Error(f"{item.name} uses {name}, which the header declares later")

@@ -40,6 +40,7 @@ const CRATES: [(&str, &[&str]); 4] = [
         "ffi",
         &[
             "types",
+            "resolver",
             "status",
             "error",
             "pointers",

@@ -20,14 +20,12 @@ pub const RELAKIT_GROUP_RODATA: u32 = 1;
 pub const RELAKIT_GROUP_RO_AFTER_INIT: u32 = 2;
 /// Other writable sections.
 pub const RELAKIT_GROUP_DATA: u32 = 3;
-/// Code that can be freed after the init function: executable sections whose names begin with
-/// ".init".
+/// Code that can be freed after the init function: executable sections named ".init...".
 pub const RELAKIT_GROUP_INIT_TEXT: u32 = 4;
-/// Writable data that can be freed after the init function: writable sections whose names begin
-/// with ".init", and the template of the per-CPU data.
+/// Writable data that can be freed after the init function: writable sections named ".init...", and
+/// the template of the per-CPU data.
 pub const RELAKIT_GROUP_INIT_DATA: u32 = 5;
-/// Constants that can be freed after the init function: other sections whose names begin with
-/// ".init".
+/// Constants that can be freed after the init function: other sections named ".init...".
 pub const RELAKIT_GROUP_INIT_RODATA: u32 = 6;
 /// Number of groups.
 pub const RELAKIT_GROUP_COUNT: usize = 7;
@@ -76,13 +74,13 @@ pub struct relakit_layout {
 ///   The function writes all elements. If `arena` is NULL and layout->size is not 0, all sections
 ///   are behind the writer of struct relakit_memory (RELAKIT_MEMORY_WRITER).
 ///
-/// `page_size` is a power of two. Each group begins at a multiple of it. 0 means that groups are not
-/// aligned to pages. Within a group, sections are in the order of the file, and each is aligned to
-/// its sh_addralign.
+/// `page_size` is a power of two. Each group begins at a multiple of it. 0 means that groups are
+/// not aligned to pages. Within a group, sections are in the order of the file, and each is aligned
+/// to its sh_addralign.
 ///
 /// The groups are those of RELAKIT_LINUX(6, 4) and later (layout_sections, module_init_section). An
-/// executable section is code even if it is also writable. Sections that are not in memory while the
-/// module runs have no part of the arena; their elements are 0.
+/// executable section is code even if it is also writable. Sections that are not in memory while
+/// the module runs have no part of the arena; their elements are 0.
 ///
 /// Per-CPU data: the element of section relakit_module_info.per_cpu_section is the caller's matter,
 /// because the values of its symbols are offsets. After the second call, set
@@ -91,19 +89,12 @@ pub struct relakit_layout {
 /// Linux it has no part of the arena: also set RELAKIT_MEMORY_PRESENT, `bytes`, `size` and
 /// `address`.
 ///
-/// The function writes nothing to the arena and does not change the stage. The time is linear in the
-/// number of sections.
+/// The function writes nothing to the arena and does not change the stage. The time is linear in
+/// the number of sections. Stages: every stage before RELAKIT_STAGE_LATE.
 ///
-/// Stages: every stage before RELAKIT_STAGE_LATE.
-///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_BAD_ALIGNMENT       sh_addralign of section error->section is not a power of two;
-///                                 without a section, `page_size` is not;
-/// RELAKIT_ERR_LAYOUT_TOO_LARGE    the layout would have more than 2^63 - 1 bytes, or end after the
-///                                 end of the address space;
-/// RELAKIT_ERR_ADDRESS_MISALIGNED  `address` is not a multiple of layout->align;
-/// RELAKIT_ERR_LENGTH              `count` is less than the number of sections, which is
-///                                 error->limit.
+/// Returns RELAKIT_OK, or RELAKIT_ERR_BAD_ALIGNMENT, RELAKIT_ERR_LAYOUT_TOO_LARGE,
+/// RELAKIT_ERR_ADDRESS_MISALIGNED (`address`), RELAKIT_ERR_LENGTH (`count` is less than the number
+/// of sections, which is error->limit).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_layout(
     module: *mut relakit_module,

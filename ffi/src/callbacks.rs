@@ -2,6 +2,7 @@
 
 use crate::error::{Failed, Report};
 use crate::pointers::{Span, versioned};
+use crate::resolver::relakit_resolver;
 use crate::status::*;
 use crate::types::*;
 use core::ffi::{c_char, c_void};

@@ -19,8 +19,7 @@ pub struct relakit_module_info {
     pub struct_size: u32,
     /// Number of sections, including section 0.
     pub section_count: u32,
-    /// Number of symbols, including the null symbol. Buffers for symbol values need this many
-    /// entries.
+    /// Number of symbols, including the null symbol: entries of buffers for symbol values.
     pub symbol_count: u32,
     /// Section index of the symbol table. 0 if the module has none.
     pub symbols_section: u32,
@@ -31,9 +30,7 @@ pub struct relakit_module_info {
     pub reserved: u32,
 }
 
-/// Fills *info with numbers that describe the module.
-///
-/// Stages: every stage before RELAKIT_STAGE_LATE.
+/// Fills *info with numbers of the module. Stages: every stage before RELAKIT_STAGE_LATE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_describe(
     module: *mut relakit_module,
@@ -61,40 +58,35 @@ pub unsafe extern "C" fn relakit_module_describe(
 
 /// Class of a section: when its relocations are applied. A RELAKIT_CLASS_ number.
 pub type relakit_section_class = u32;
-
 /// The section holds no relocations.
 pub const RELAKIT_CLASS_NOT_RELOCATION: u32 = 0;
 /// The section holds ordinary relocations. They are applied early.
 pub const RELAKIT_CLASS_ORDINARY: u32 = 1;
-/// The section holds livepatch relocations for vmlinux. They are applied early, in section order
-/// with the ordinary ones.
+/// The section holds livepatch relocations for vmlinux. They are applied early.
 pub const RELAKIT_CLASS_KLP_EARLY: u32 = 2;
 /// The section holds livepatch relocations for a module: it is a late section. The relocations are
 /// applied when that module is loaded and cleared when it is unloaded.
 pub const RELAKIT_CLASS_KLP_LATE: u32 = 3;
 /// The section holds relocations that the loader skips. relakit_section.reason says why.
 pub const RELAKIT_CLASS_SKIPPED: u32 = 4;
-/// The section is a livepatch section of the design before RELAKIT_LINUX(5, 8). Later loaders do
-/// not read it.
+/// A livepatch section of the design before RELAKIT_LINUX(5, 8). Later loaders do not read it.
 pub const RELAKIT_CLASS_LEGACY_ARCH: u32 = 5;
 /// The section holds relocations that cannot be applied. RELAKIT_SECTION_FAILS_LOAD and
 /// RELAKIT_SECTION_FAILS_COMING say which call fails.
 pub const RELAKIT_CLASS_MALFORMED: u32 = 6;
 
-/// Flags of struct relakit_section: RELAKIT_SECTION_.
+/// relakit_section.flags: RELAKIT_SECTION_ flags.
 pub type relakit_section_flags = u32;
-
-/// relakit_section.flags: the section is in memory while the module runs. It is SHF_ALLOC, and the
-/// loader of the profile loads it. Linux does not load .modinfo, for example.
+/// The section is in memory while the module runs: it is SHF_ALLOC, and the loader of the profile
+/// loads it. Linux does not load .modinfo, for example.
 pub const RELAKIT_SECTION_IN_MEMORY: u32 = 1;
-/// relakit_section.flags: the section is malformed, and relakit_module_early fails because of it.
+/// The section is malformed, and relakit_module_early fails because of it.
 pub const RELAKIT_SECTION_FAILS_LOAD: u32 = 2;
-/// relakit_section.flags: the section is malformed, and relakit_module_coming fails because of it:
-/// for relakit_section.object, or for every object if that is NULL.
+/// The section is malformed, and relakit_module_coming fails because of it: for
+/// relakit_section.object, or for every object if that is NULL.
 pub const RELAKIT_SECTION_FAILS_COMING: u32 = 4;
 
-/// One section of a module. The pointers point into the file, except for `reason` and an empty
-/// name.
+/// One section of a module. Pointers are into the file, except for `reason` and an empty name.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_section {
@@ -106,7 +98,7 @@ pub struct relakit_section {
     pub sh_type: u32,
     /// A RELAKIT_CLASS_ number.
     pub section_class: relakit_section_class,
-    /// For relocations, the section index of the target: sh_info, which may be invalid for
+    /// Section index of the target of relocations: sh_info, which may be invalid for
     /// RELAKIT_CLASS_SKIPPED and RELAKIT_CLASS_MALFORMED. Otherwise 0.
     pub target: u32,
     /// For a malformed section, the RELAKIT_ERR_ number of its error. Otherwise RELAKIT_OK.
@@ -115,8 +107,7 @@ pub struct relakit_section {
     pub reason: *const c_char,
     /// Name of the section, ended by NUL.
     pub name: *const c_char,
-    /// Length of the name in bytes, without the NUL. It is 4097 if the name is longer than 4096
-    /// bytes.
+    /// Length of the name in bytes, without the NUL. 4097 if the name has more than 4096 bytes.
     pub name_len: usize,
     /// Name of the patched object of a late section, not ended by NUL. NULL if there is none.
     pub object: *const c_char,
@@ -136,13 +127,8 @@ pub struct relakit_section {
     pub sh_info: u32,
 }
 
-/// Fills *section with the description of the section with index `section_index`. Index 0 is
-/// allowed.
-///
-/// Stages: every stage before RELAKIT_STAGE_LATE.
-///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_NO_SUCH_SECTION  the file has no section with this index.
+/// Fills *section with the description of section `section_index`. Index 0 is allowed. Stages:
+/// every stage before RELAKIT_STAGE_LATE. Returns RELAKIT_OK, or RELAKIT_ERR_NO_SUCH_SECTION.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_section(
     module: *mut relakit_module,
@@ -222,8 +208,7 @@ pub struct relakit_symbol {
     pub index: u32,
     /// Name of the symbol, ended by NUL.
     pub name: *const c_char,
-    /// Length of the name in bytes, without the NUL. It is 4097 if the name is longer than 4096
-    /// bytes.
+    /// Length of the name in bytes, without the NUL. 4097 if the name has more than 4096 bytes.
     pub name_len: usize,
     /// st_value, as in the file. For a symbol in a section it is an offset, not an address.
     /// relakit_module_early returns the addresses in its values array.
@@ -232,14 +217,9 @@ pub struct relakit_symbol {
     pub st_size: u64,
 }
 
-/// Fills *symbol with the description of the symbol with index `symbol_index`. Index 0 is allowed.
-///
-/// Stages: every stage before RELAKIT_STAGE_LATE.
-///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_SYMBOL_INDEX     the file has no symbol with this index;
-/// RELAKIT_ERR_BAD_SYMBOL_NAME  the symbol's name is outside the string table or does not end in
-///                              it.
+/// Fills *symbol with the description of symbol `symbol_index`. Index 0 is allowed. Stages: every
+/// stage before RELAKIT_STAGE_LATE. Returns RELAKIT_OK, or RELAKIT_ERR_SYMBOL_INDEX,
+/// RELAKIT_ERR_BAD_SYMBOL_NAME.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_symbol(
     module: *mut relakit_module,
@@ -268,12 +248,8 @@ pub unsafe extern "C" fn relakit_module_symbol(
 ///
 /// `name` ends with NUL. A name of more than 4096 bytes is not found. Symbols of the types
 /// STT_SECTION and STT_FILE, and common and livepatch symbols, do not count. The time is linear in
-/// the number of symbols.
-///
-/// Stages: every stage before RELAKIT_STAGE_LATE.
-///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_NOT_FOUND  the module defines no symbol of this name.
+/// the number of symbols. Stages: every stage before RELAKIT_STAGE_LATE. Returns RELAKIT_OK, or
+/// RELAKIT_NOT_FOUND if the module defines no symbol of this name.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_find_symbol(
     module: *mut relakit_module,
@@ -316,28 +292,24 @@ fn describe_symbol(
 
 /// When Linux first reads a special section: a RELAKIT_READ_ number.
 pub type relakit_read_at = u32;
-
-/// Linux reads the section before relocation. A relocation that changes the section has no effect
-/// on what Linux reads.
+/// Before relocation. A relocation that changes the section has no effect on what Linux reads.
 pub const RELAKIT_READ_AT_LOAD: u32 = 1;
-/// Linux reads the section right after relocation, before it makes the code executable. Examples:
-/// alternatives, paravirt, return sites.
+/// Right after relocation, before the code is executable: alternatives, paravirt, return sites.
 pub const RELAKIT_READ_AT_FINALIZE: u32 = 2;
-/// Linux reads the section after RELAKIT_READ_AT_FINALIZE and before the module's state is COMING.
-/// Example: ftrace.
+/// After RELAKIT_READ_AT_FINALIZE and before the module's state is COMING: ftrace.
 pub const RELAKIT_READ_AT_FORMATION: u32 = 3;
-/// The COMING notifiers read the section. Examples: jump labels, static calls, tracepoints.
+/// In the COMING notifiers: jump labels, static calls, tracepoints.
 pub const RELAKIT_READ_AT_COMING: u32 = 4;
-/// Linux reads the section after the notifiers, before or in the module's init function.
+/// After the notifiers, before or in the module's init function.
 pub const RELAKIT_READ_AT_INIT: u32 = 5;
-/// Linux reads the section on demand, for example for a page fault, a trap or a file read.
+/// On demand, for example for a page fault, a trap or a file read.
 pub const RELAKIT_READ_ON_DEMAND: u32 = 6;
-/// Linux does not read the section.
+/// Never.
 pub const RELAKIT_READ_NEVER: u32 = 7;
 
-/// A special section: a section that Linux recognises by its name. Several Linux versions can have
-/// the same rules, see `profile` in struct relakit_options. Then the members describe the oldest of
-/// them. With a profile that is not of Linux, they describe the oldest version that relakit knows.
+/// A special section: a section that Linux recognises by its name. If several Linux versions have
+/// the same rules, see `profile` in struct relakit_options, the members describe the oldest of
+/// them. With a profile that is not of Linux, they describe the oldest version relakit knows.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_special {
@@ -351,14 +323,11 @@ pub struct relakit_special {
     pub rewrites_code: u32,
 }
 
-/// Fills *special with the description of the section with index `section_index`, if it is a
-/// special section.
+/// Fills *special with the description of section `section_index`, if it is a special section.
 ///
 /// Stage: RELAKIT_STAGE_LOADED, because special sections must not be read before all early
-/// relocations are applied.
-///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_NOT_FOUND  the section does not exist, is not a special section or is not in memory.
+/// relocations are applied. Returns RELAKIT_OK, or RELAKIT_NOT_FOUND if the section does not exist,
+/// is not a special section or is not in memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_special(
     module: *mut relakit_module,

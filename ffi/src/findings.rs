@@ -26,10 +26,9 @@ pub const RELAKIT_ERROR_HAS_OTHER_SECTION: u32 = 16;
 /// relakit_finding.other_entry is valid: the index of a relocation in `other_section`, from 0.
 pub const RELAKIT_ERROR_HAS_OTHER_ENTRY: u32 = 32;
 
-/// Something suspicious in a module that Linux does not report when it loads the module.
-///
-/// Linux can load a module in spite of its findings. The functions that load a module return the
-/// errors that prevent loading. The size of this struct never changes.
+/// Something suspicious in a module that Linux does not report when it loads the module. Linux can
+/// load a module in spite of its findings. The functions that load a module return the errors that
+/// prevent loading. The size of this struct never changes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_finding {
@@ -38,9 +37,7 @@ pub struct relakit_finding {
     pub lint: i32,
     /// A RELAKIT_SEVERITY_ number. All findings of a lint have the same one.
     pub severity: i32,
-    /// Tells which of the next five members are valid: RELAKIT_ERROR_HAS_SECTION,
-    /// RELAKIT_ERROR_HAS_ENTRY, RELAKIT_ERROR_HAS_SYMBOL, RELAKIT_ERROR_HAS_OTHER_SECTION and
-    /// RELAKIT_ERROR_HAS_OTHER_ENTRY. The others are 0.
+    /// RELAKIT_ERROR_HAS_ flags of the next five members. Others are 0.
     pub has: u32,
     /// Section index. For a relocation, the relocation section, not the target section.
     pub section: u32,
@@ -60,7 +57,7 @@ pub struct relakit_finding {
     pub limit: u64,
 }
 
-/// Called once for each finding. *finding is valid during the call. `ctx` is the `ctx` argument of
+/// Called once for each finding. *finding is valid during the call. `ctx` is the argument of
 /// relakit_module_findings or relakit_module_section_findings.
 pub type relakit_finding_fn = Option<unsafe extern "C" fn(ctx: *mut c_void, finding: *const relakit_finding)>;
 
@@ -83,12 +80,9 @@ pub type relakit_finding_fn = Option<unsafe extern "C" fn(ctx: *mut c_void, find
 /// have more findings than relocations. With n symbols, sections and relocations the call takes at
 /// most n log n steps, without the time of the callbacks.
 ///
-/// Stages: every stage before RELAKIT_STAGE_LATE.
-///
-/// Returns RELAKIT_OK, also if there are findings, or:
-/// RELAKIT_ERR_VALUES_TOO_SHORT  `count` is too small;
-/// RELAKIT_ERR_PROFILE           `kernel` is older than RELAKIT_LINUX(5, 8), or is not a version of
-///                               Linux.
+/// Stages: every stage before RELAKIT_STAGE_LATE. Returns RELAKIT_OK, also if there are findings,
+/// or RELAKIT_ERR_VALUES_TOO_SHORT, RELAKIT_ERR_PROFILE (`kernel` is neither 0 nor RELAKIT_LINUX(5,
+/// 8) or later).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_findings(
     module: *mut relakit_module,
@@ -119,19 +113,16 @@ pub unsafe extern "C" fn relakit_module_findings(
     unsafe { state::on(module, error, call) }
 }
 
-/// Checks only the section with index `section_index`, and calls `report` for each finding.
+/// Checks only section `section_index`, and calls `report` for each finding.
 ///
 /// It reports the findings of relakit_module_findings that need no other section. It does not check
 /// whether the section's object is patched, or whether the section shares symbols with the sections
 /// of other objects. `kernel`, `report` and `ctx` are those of relakit_module_findings. The time is
 /// linear in the size of the section.
 ///
-/// Stages: every stage before RELAKIT_STAGE_LATE.
-///
-/// Returns RELAKIT_OK, also if there are findings, or:
-/// RELAKIT_ERR_NO_SUCH_SECTION  the file has no section with this index;
-/// RELAKIT_ERR_PROFILE          `kernel` is older than RELAKIT_LINUX(5, 8), or is not a version of
-///                              Linux.
+/// Stages: every stage before RELAKIT_STAGE_LATE. Returns RELAKIT_OK, also if there are findings,
+/// or RELAKIT_ERR_NO_SUCH_SECTION, RELAKIT_ERR_PROFILE (`kernel` is neither 0 nor RELAKIT_LINUX(5,
+/// 8) or later).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_section_findings(
     module: *mut relakit_module,
@@ -195,7 +186,6 @@ fn as_c(finding: &Finding) -> relakit_finding {
 }
 
 /// Returns the stable name of a lint, such as "late-into-init", or NULL if no lint has the number.
-///
 /// A name never changes, and docs/findings has a page of that name. Lints are numbered from 1
 /// without gaps. The text is constant.
 #[unsafe(no_mangle)]
@@ -203,25 +193,23 @@ pub extern "C" fn relakit_lint_name(lint: i32) -> *const c_char {
     Lint::from_number(lint).map_or(ptr::null(), |lint| lint.c_name().as_ptr())
 }
 
-/// Returns the message of a lint, a constant English text without the values of a finding, or NULL
-/// if no lint has the number. The text is constant.
+/// Returns the message of a lint, an English text without the values of a finding, or NULL if no
+/// lint has the number. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_lint_message(lint: i32) -> *const c_char {
     Lint::from_number(lint).map_or(ptr::null(), |lint| lint.message().as_ptr())
 }
 
-/// Returns an English text that says how to fix a finding of a lint, or NULL if no lint has the
-/// number. The text is constant.
+/// Returns how to fix a finding of a lint, as English text, or NULL if no lint has the number. The
+/// text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_lint_help(lint: i32) -> *const c_char {
     Lint::from_number(lint).map_or(ptr::null(), |lint| lint.help().as_ptr())
 }
 
-/// Returns the meaning of a member of the findings of a lint.
-///
-/// The argument `member` selects the member: 0 is `offset`, 1 is `value`, 2 is `limit`, 3 is
-/// `other_section` and `other_entry`. The function returns "" if the lint does not use the member,
-/// and NULL for an unknown lint or if `member` is greater than 3. The text is constant.
+/// Returns the meaning of a member of the findings of a lint. `member` is 0 for `offset`, 1 for
+/// `value`, 2 for `limit`, 3 for `other_section` and `other_entry`. It returns "" if the lint does
+/// not use the member, and NULL if `lint` or `member` is unknown. The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn relakit_lint_field_name(lint: i32, member: u32) -> *const c_char {
     let name = |lint: Lint| match usize::try_from(member).ok()? {

@@ -12,13 +12,11 @@ use relakit::elf::Strings;
 use relakit::sechdrs::{Klp, Sechdrs};
 use relakit::{Error, ErrorKind};
 
-/// relakit_sechdrs.section_count: the caller does not know the number of section headers, as in
-/// Linux's apply_relocate_add. Only relakit_apply_relocate_add and relakit_clear_relocate_add take
-/// it. See there for what the caller must then ensure.
+/// relakit_sechdrs.section_count: the caller does not know the number of headers. Only
+/// relakit_apply_relocate_add and relakit_clear_relocate_add take it, see there.
 pub const RELAKIT_SECTION_COUNT_UNKNOWN: u32 = 0xffff_ffff;
 
-/// A module whose loader, like Linux, has copied it to memory and stored the address of each
-/// section in sh_addr.
+/// A module that its loader, like Linux, has copied to memory. sh_addr has the addresses.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_sechdrs {
@@ -27,21 +25,21 @@ pub struct relakit_sechdrs {
     /// Must be 0.
     pub flags: u32,
     /// An array of `section_count` Elf64_Shdr. It needs no alignment. If a function reads a
-    /// section, sh_addr must be where the section is in memory. For a target in plain memory,
-    /// sh_addr must also be its run-time address. For a target with a writer, it is only the
-    /// run-time address.
+    /// section, sh_addr must be where it is in memory. For a target in plain memory, sh_addr
+    /// must also be its run-time address. For a target with a writer, it is only the run-time
+    /// address.
     pub sechdrs: *const c_void,
     /// Number of section headers, including section 0, or RELAKIT_SECTION_COUNT_UNKNOWN. With 0,
     /// every section index is an error.
     pub section_count: u32,
-    /// Section index of the symbol table. Its sh_addr is the address of sh_size / 24 Elf64_Sym,
+    /// Section index of the symbol table. sh_addr is the address of sh_size / 24 Elf64_Sym,
     /// including the null symbol.
     pub symindex: u32,
     /// The section names. relakit_klp_apply and relakit_klp_clear read them.
     pub shstrtab: *const c_char,
     /// Size of `shstrtab` in bytes. Names end with NUL, so it may be any upper bound of readable
-    /// memory that contains neither the symbol table nor a target, for example up to the end of the
-    /// module's data.
+    /// memory without the symbol table and targets, for example up to the end of the module's
+    /// data.
     pub shstrtab_size: usize,
     /// The symbol names. relakit_klp_apply reads them.
     pub strtab: *const c_char,

@@ -42,8 +42,7 @@ unsafe impl Versioned for relakit_name_table {
     const FIRST: u32 = 48;
 }
 
-/// An index of a table of names, in a caller-provided buffer; see relakit_index_build. The members
-/// are private.
+/// An index of names in a caller-provided buffer; see relakit_index_build. Members are private.
 #[derive(Debug)]
 pub struct relakit_index {
     /// [`MAGIC`] and the address of this struct: other memory and copies do not match.
@@ -189,8 +188,7 @@ impl Names for Table {
 /// the entry, counted from 0. The function compares at most log2(n) + 2 of n names, and needs no
 /// memory. For many lookups relakit_index_find is faster.
 ///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_NOT_FOUND  `sympos` is 0 or greater than the number of entries with this name.
+/// Returns RELAKIT_OK, or RELAKIT_NOT_FOUND, also if `sympos` is 0 or too large.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_find_sorted(
     names: *const relakit_name_table,
@@ -252,9 +250,7 @@ const _: () = assert!(align_of::<relakit_index>() == 8);
 ///
 /// On success *index is `memory`. The time is usually linear in the number of names n. If many
 /// names have the same hash, building takes n log n steps, and a lookup compares up to log n names.
-///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_INDEX_TOO_SHORT  `size` is less than relakit_index_size(names->count).
+/// Returns RELAKIT_OK, or RELAKIT_ERR_INDEX_TOO_SHORT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_index_build(
     names: *const relakit_name_table,
@@ -301,11 +297,8 @@ pub unsafe extern "C" fn relakit_index_build(
 /// Callbacks of a resolver may call this function, and several threads may use one index at the
 /// same time.
 ///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_NOT_FOUND         `sympos` is 0 or greater than the number of entries with this name, or
-///                           `name_len` is more than 4096;
-/// RELAKIT_ERR_NOT_AN_INDEX  `index` is not an index of names from relakit_index_build, or was
-///                           copied to another address.
+/// Returns RELAKIT_OK, RELAKIT_ERR_NOT_AN_INDEX, or RELAKIT_NOT_FOUND if `sympos` is 0 or greater
+/// than the number of entries with this name, or if `name_len` is more than 4096.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_index_find(
     index: *const relakit_index,

@@ -33,8 +33,7 @@ pub struct relakit_klp_section_name {
     /// Length of `object` in bytes. Linux cuts a longer name to 55 bytes, and so does relakit. In
     /// this case `object[object_len]` is not the dot.
     pub object_len: usize,
-    /// The <section> part, or NULL if the section name has no such part. Linux ignores this part;
-    /// the target is sh_info.
+    /// The <section> part, or NULL if there is none. Linux ignores it; the target is sh_info.
     pub section: *const c_char,
     /// Length of `section` in bytes.
     pub section_len: usize,
@@ -57,8 +56,7 @@ pub struct relakit_klp_symbol_name {
     pub name: *const c_char,
     /// Length of `name` in bytes.
     pub name_len: usize,
-    /// 0 means the only symbol of that name in the object. N means the N-th symbol of that name,
-    /// counted from 1.
+    /// 0: the only symbol of that name in the object. N: the N-th symbol of that name, from 1.
     pub sympos: u64,
     /// Number of bytes after sympos. Linux ignores them.
     pub trailing: usize,
@@ -74,9 +72,8 @@ fn flag(value: bool) -> u32 {
 /// name, makes a section a livepatch section. With the flag, Linux requires such a name. Without
 /// it, Linux applies the section as ordinary relocations, whatever its name is.
 ///
-/// *parts is filled only if the result is RELAKIT_OK. Returns RELAKIT_OK or:
-/// RELAKIT_NOT_FOUND                 the name does not begin with ".klp.rela.";
-/// RELAKIT_ERR_BAD_KLP_SECTION_NAME  the name begins with it, but no object follows.
+/// Returns RELAKIT_OK (only then *parts is filled), RELAKIT_NOT_FOUND if the name does not begin
+/// with ".klp.rela.", or RELAKIT_ERR_BAD_KLP_SECTION_NAME if no object follows.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_parse_klp_section_name(
     name: *const c_char,
@@ -115,11 +112,8 @@ pub unsafe extern "C" fn relakit_parse_klp_section_name(
 /// fit 64 bits is converted. The st_shndx SHN_LIVEPATCH (0xff20), and not the name, makes a symbol
 /// a livepatch symbol.
 ///
-/// *parts is filled only if the result is RELAKIT_OK. Returns RELAKIT_OK or:
-/// RELAKIT_NOT_FOUND                the name does not begin with ".klp.sym.";
-/// RELAKIT_ERR_BAD_KLP_SYMBOL_NAME  the name begins with it, but the rest is not
-///                                  <object>.<name>,<sympos>;
-/// RELAKIT_ERR_PROFILE              `profile` is unknown.
+/// Returns RELAKIT_OK (only then *parts is filled), RELAKIT_NOT_FOUND if the name does not begin
+/// with ".klp.sym.", or RELAKIT_ERR_BAD_KLP_SYMBOL_NAME, RELAKIT_ERR_PROFILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_parse_klp_symbol_name(
     name: *const c_char,

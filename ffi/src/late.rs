@@ -5,16 +5,15 @@ use crate::error::{OrReport, Report};
 use crate::memory::{CMemory, relakit_memory};
 use crate::module::file_span;
 use crate::pointers::{Count, ObjectName, Out, Piece, Span};
+use crate::resolver::relakit_resolver;
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::{c_char, c_void};
 use relakit::abi::OBJECT_NAME_MAX;
 
-/// Returns in *size the number of bytes that relakit_module_retain needs. Late sections are
-/// livepatch sections for modules. The size is 0 if the module has none.
-///
-/// Stage: RELAKIT_STAGE_LOADED.
+/// Returns in *size the number of bytes that relakit_module_retain needs. It is 0 if the module has
+/// no late sections (livepatch sections for modules). Stage: RELAKIT_STAGE_LOADED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_retained_size(
     module: *mut relakit_module,
@@ -42,14 +41,10 @@ pub unsafe extern "C" fn relakit_module_retained_size(
 ///   caller stops using the module.
 ///
 /// Stage: RELAKIT_STAGE_LOADED. It becomes RELAKIT_STAGE_LATE; then the functions that describe the
-/// file are no longer allowed. If the function fails, the stage is unchanged.
+/// file are no longer allowed. If the function fails, the stage is unchanged. A late section whose
+/// target has no memory is not an error here, but in relakit_module_coming.
 ///
-/// A late section whose target has no memory is not an error here. relakit_module_coming returns
-/// the error.
-///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_RETAINED_TOO_SHORT  `retained_size` is too small;
-/// RELAKIT_ERR_VALUES_TOO_SHORT    `count` is less than the number of symbols.
+/// Returns RELAKIT_OK, or RELAKIT_ERR_RETAINED_TOO_SHORT, RELAKIT_ERR_VALUES_TOO_SHORT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_retain(
     module: *mut relakit_module,
@@ -92,12 +87,10 @@ const _: () = assert!(RELAKIT_OBJECT_NAME_SIZE == OBJECT_NAME_MAX + 1);
 /// are not counted. `object` is a buffer of RELAKIT_OBJECT_NAME_SIZE bytes. The name ends with NUL,
 /// so that relakit_module_coming and relakit_module_going take it. *live is 1 if the object's
 /// relocations are applied, otherwise 0; `live` may be NULL. An object with several sections is
-/// returned several times.
+/// returned several times. The time is logarithmic in the number of late sections.
 ///
-/// Stage: RELAKIT_STAGE_LATE. The time is logarithmic in the number of late sections.
-///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_NOT_FOUND  `late_index` is not less than the number of such sections.
+/// Stage: RELAKIT_STAGE_LATE. Returns RELAKIT_OK, or RELAKIT_NOT_FOUND if `late_index` is too
+/// large.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_object(
     module: *mut relakit_module,
@@ -137,31 +130,17 @@ pub unsafe extern "C" fn relakit_module_object(
 /// section with resolver->nth_symbol, then applies the section. It does not call
 /// resolver->exported.
 ///
-/// Stage: RELAKIT_STAGE_LATE.
-///
-/// Returns RELAKIT_OK, a pass error, a livepatch symbol error or:
-/// RELAKIT_ERR_NOT_A_MODULE            `object` is empty or "vmlinux";
-/// RELAKIT_ERR_ALREADY_LIVE            the object's relocations are applied already;
-/// RELAKIT_ERR_SECTION_MOVED           the address of section error->section has changed since
-///                                     relakit_module_retain;
-/// RELAKIT_ERR_NOT_ASSIGNED            section error->section has no memory, now or in
-///                                     relakit_module_retain;
-/// RELAKIT_ERR_ASSIGNED_SIZE           the memory of section error->section does not have its size,
-///                                     now or in relakit_module_retain;
-/// RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a livepatch section does not begin with
-///                                     .klp.rela.<object>; the call fails with this error for every
-///                                     object;
-/// RELAKIT_ERR_KLP_NAME_OUTSIDE        the name of an unused header with SHF_RELA_LIVEPATCH is
-///                                     outside the section name table; the call fails with this
-///                                     error for every object;
-/// RELAKIT_ERR_LATE_NOT_ALLOCATED      a late section is not SHF_ALLOC;
-/// RELAKIT_ERR_TARGET_OUT_OF_RANGE     the target of a section is not valid;
-/// RELAKIT_ERR_TARGET_NOT_ALLOCATED    a target is not in memory;
-/// RELAKIT_ERR_TARGET_PER_CPU          a target is the template of the per-CPU data;
-/// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
-/// RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
-/// RELAKIT_ERR_NO_RELOCATION_BYTES     a late section has no content in the file;
-/// RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero.
+/// Stage: RELAKIT_STAGE_LATE. Returns RELAKIT_OK, a pass error, a livepatch symbol error, or one of
+/// these errors:
+/// - of the object: RELAKIT_ERR_NOT_A_MODULE (empty or "vmlinux"), RELAKIT_ERR_ALREADY_LIVE;
+/// - of the section memory, now or in relakit_module_retain: RELAKIT_ERR_SECTION_MOVED,
+///   RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE;
+/// - of the names in the module, for every object: RELAKIT_ERR_BAD_KLP_SECTION_NAME,
+///   RELAKIT_ERR_KLP_NAME_OUTSIDE;
+/// - of the object's sections: RELAKIT_ERR_LATE_NOT_ALLOCATED, RELAKIT_ERR_TARGET_OUT_OF_RANGE,
+///   RELAKIT_ERR_TARGET_NOT_ALLOCATED, RELAKIT_ERR_TARGET_PER_CPU,
+///   RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE, RELAKIT_ERR_TARGET_IS_RELOCATIONS,
+///   RELAKIT_ERR_NO_RELOCATION_BYTES, RELAKIT_ERR_TARGET_NOT_ZERO.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_coming(
     module: *mut relakit_module,
@@ -199,17 +178,10 @@ pub unsafe extern "C" fn relakit_module_coming(
 /// RELAKIT_OK and writes nothing. Then the next relakit_module_coming of the object returns
 /// RELAKIT_ERR_TARGET_NOT_ZERO.
 ///
-/// Stage: RELAKIT_STAGE_LATE.
-///
-/// Returns RELAKIT_OK, a pass error or:
-/// RELAKIT_ERR_NOT_A_MODULE     `object` is empty or "vmlinux";
-/// RELAKIT_ERR_NOT_LIVE         the object has late sections, and its relocations are not applied;
-/// RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value, because other code has
-///                              changed it;
-/// RELAKIT_ERR_SECTION_MOVED    the address of section error->section has changed since
-///                              relakit_module_retain;
-/// RELAKIT_ERR_NOT_ASSIGNED     section error->section has no memory;
-/// RELAKIT_ERR_ASSIGNED_SIZE    the memory of section error->section does not have its size.
+/// Stage: RELAKIT_STAGE_LATE. Returns RELAKIT_OK, a pass error, or RELAKIT_ERR_NOT_A_MODULE (empty
+/// or "vmlinux"), RELAKIT_ERR_NOT_LIVE (if the module has sections for `object`),
+/// RELAKIT_ERR_TARGET_MISMATCH, RELAKIT_ERR_SECTION_MOVED, RELAKIT_ERR_NOT_ASSIGNED,
+/// RELAKIT_ERR_ASSIGNED_SIZE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_going(
     module: *mut relakit_module,

@@ -2,7 +2,9 @@
 //! struct_size can grow at their end; the others never change.
 #![cfg(target_pointer_width = "64")]
 
-use crate::{arena::*, describe::*, findings::*, image::*, index::*, klp_names::*, memory::*, types::*};
+use crate::{
+    arena::*, describe::*, findings::*, image::*, index::*, klp_names::*, memory::*, resolver::*, types::*,
+};
 use core::mem::{align_of, offset_of, size_of};
 
 macro_rules! layout {

@@ -32,6 +32,8 @@ mod relocate;
 
 mod small;
 
+mod resolver;
+
 mod image;
 
 mod sechdrs;
@@ -46,15 +48,15 @@ mod arena;
 
 mod late;
 
-mod error_format;
-
 mod describe;
-
-mod klp_names;
 
 mod findings;
 
+mod klp_names;
+
 mod index;
+
+mod error_format;
 
 mod names;
 
@@ -72,6 +74,7 @@ pub use memory::*;
 pub use module::*;
 pub use names::*;
 pub use relocate::*;
+pub use resolver::*;
 pub use sechdrs::*;
 pub use small::*;
 pub use state::*;

@@ -8,16 +8,14 @@ use crate::types::*;
 use core::ffi::c_void;
 use relakit::{CallbackError, Memory, Target};
 
-/// Flags of struct relakit_section_memory: RELAKIT_MEMORY_.
+/// relakit_section_memory.flags: RELAKIT_MEMORY_ flags.
 pub type relakit_memory_flags = u32;
-
-/// relakit_section_memory.flags: the section has memory. Without this flag all members must be 0.
+/// The section has memory. Without this flag all members must be 0.
 pub const RELAKIT_MEMORY_PRESENT: relakit_memory_flags = 0x1000;
-/// relakit_section_memory.flags: relakit reads and writes the section with relakit_memory.writer.
-/// `bytes` must be NULL.
+/// relakit reads and writes the section with relakit_memory.writer. `bytes` must be NULL.
 pub const RELAKIT_MEMORY_WRITER: relakit_memory_flags = 0x2000;
-/// relakit_section_memory.flags: the value of a symbol in this section is `symbols_at` + st_value,
-/// instead of `address` + st_value. This is for per-CPU data, whose symbol values are offsets.
+/// The value of a symbol in this section is `symbols_at` + st_value, instead of `address` +
+/// st_value. This is for per-CPU data, whose symbol values are offsets.
 pub const RELAKIT_MEMORY_SYMBOLS_AT: relakit_memory_flags = 0x4000;
 
 /// The memory of one section. All members are 0 if the section has none.
@@ -38,20 +36,17 @@ pub struct relakit_section_memory {
     pub symbols_at: u64,
 }
 
-/// The memory of a module's sections.
+/// The memory of a module's sections. The caller must fill sections that use a writer.
 ///
 /// The caller must pass the same addresses and sizes in every call for a module.
 /// relakit_module_coming and relakit_module_going check this for the targets of their relocations;
 /// the other functions check only the sizes. A section may be plain memory in one call and use a
-/// writer in a later call, for example after its memory was made read-only. The caller must fill
-/// sections that use a writer.
+/// writer in a later call, for example after its memory was made read-only.
 ///
 /// If the memory of a section overlaps the file, the state, the retained state, the array or
-/// another buffer of the call, the function returns RELAKIT_ERR_OVERLAP.
-///
-/// The memory of two sections must not overlap. relakit does not check this, because a check needs
-/// time that is quadratic in the number of sections, or memory to sort them. The sections that
-/// relakit_module_layout places do not overlap.
+/// another buffer of the call, the function returns RELAKIT_ERR_OVERLAP. The memory of two sections
+/// must not overlap. relakit does not check this, because a check needs time that is quadratic in
+/// the number of sections, or memory to sort them. relakit_module_layout avoids overlaps.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_memory {

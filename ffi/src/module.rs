@@ -5,6 +5,7 @@ use crate::error::{Failed, OrReport, Report, answer};
 use crate::memory::{CMemory, relakit_memory};
 use crate::pointers::{Out, Piece, Span};
 use crate::relocate::Options;
+use crate::resolver::relakit_resolver;
 use crate::state::{self, Stage, relakit_module, relakit_stage};
 use crate::status::*;
 use crate::types::*;
@@ -12,9 +13,8 @@ use core::ffi::c_void;
 use core::mem::{align_of, size_of};
 use relakit::Module;
 
-/// Sentinel in the values of relakit_module_early for a symbol whose section has no memory. A real
-/// symbol may have the same value, so check the section of a matching symbol too. As an address the
-/// number is not canonical.
+/// In the values of relakit_module_early: the section of this symbol has no memory. A real symbol
+/// may have the same value, so check its section too. As an address the number is not canonical.
 pub const RELAKIT_UNASSIGNED: u64 = 0x5ec7_1000_0000_0000;
 const _: () = assert!(RELAKIT_UNASSIGNED == relakit::UNASSIGNED);
 
@@ -38,42 +38,20 @@ pub const extern "C" fn relakit_module_align() -> usize {
 /// - `file` is the ELF file, `file_size` bytes. It is retained, and must not change until
 ///   relakit_module_retain has succeeded or the caller stops using the module.
 ///
-/// On success *module is `memory`, and the module is in RELAKIT_STAGE_PARSED.
+/// On success *module is `memory`, and the module is in RELAKIT_STAGE_PARSED. Two threads must not
+/// use the same module at the same time.
 ///
-/// Two threads must not use the same module at the same time.
-///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_STATE_TOO_SHORT        `size` is less than relakit_module_size();
-/// RELAKIT_ERR_EMPTY_FILE             `file_size` is 0;
-/// RELAKIT_ERR_TRUNCATED              the ELF header, the section headers or a section end after
-///                                    the end of the file;
-/// RELAKIT_ERR_NOT_ELF                the file does not begin with the ELF magic;
-/// RELAKIT_ERR_BAD_IDENT              profiles other than Linux: e_ident is not ELF64,
-///                                    little-endian, version 1;
-/// RELAKIT_ERR_NOT_RELOCATABLE        e_type is not ET_REL;
-/// RELAKIT_ERR_WRONG_MACHINE          e_machine is not EM_X86_64;
-/// RELAKIT_ERR_BAD_HEADER_SIZE        e_shentsize is not 64;
-/// RELAKIT_ERR_BAD_SECTION_ZERO       section 0 is not empty;
-/// RELAKIT_ERR_TOO_MANY_SECTIONS      the number of sections does not fit 32 bits;
-/// RELAKIT_ERR_NO_SECTIONS            the file has no section headers;
-/// RELAKIT_ERR_BAD_NAME_TABLE         the section name table is missing, is not a string table or
-///                                    does not end with NUL;
-/// RELAKIT_ERR_BAD_SECTION_NAME       a section name is outside the section name table;
-/// RELAKIT_ERR_NO_SYMBOL_TABLE        profiles of Linux, Xen and FreeBSD: the file has no symbol
-///                                    table;
-/// RELAKIT_ERR_MANY_SYMBOL_TABLES     the file has several symbol tables;
-/// RELAKIT_ERR_BAD_STRING_TABLE       the string table of the symbols is missing, or the profile
-///                                    does not accept it;
-/// RELAKIT_ERR_BAD_SYMBOL_NAME        all profiles except those of Linux before
-///                                    RELAKIT_LINUX(6, 13): a symbol name is outside the string
-///                                    table;
-/// RELAKIT_ERR_MANY_SECTION_INDICES   profiles other than Linux: the symbol table has several
-///                                    SHT_SYMTAB_SHNDX sections;
-/// RELAKIT_ERR_RELOCATIONS_TOO_LARGE  all relocation tables together are larger than the file;
-/// RELAKIT_ERR_SHARED_BYTES           profiles of Linux: a section shares bytes of the file with
-///                                    data that Linux changes before it reads the section;
-/// RELAKIT_ERR_NULL_OUTSIDE           profiles of Linux: an unused header has SHF_ALLOC, and its
-///                                    content is outside the file.
+/// Returns RELAKIT_OK, or one of these errors:
+/// - with every profile: RELAKIT_ERR_STATE_TOO_SHORT, RELAKIT_ERR_EMPTY_FILE,
+///   RELAKIT_ERR_TRUNCATED, RELAKIT_ERR_NOT_ELF, RELAKIT_ERR_NOT_RELOCATABLE,
+///   RELAKIT_ERR_WRONG_MACHINE, RELAKIT_ERR_BAD_HEADER_SIZE, RELAKIT_ERR_BAD_SECTION_ZERO,
+///   RELAKIT_ERR_TOO_MANY_SECTIONS, RELAKIT_ERR_NO_SECTIONS, RELAKIT_ERR_BAD_NAME_TABLE,
+///   RELAKIT_ERR_BAD_SECTION_NAME, RELAKIT_ERR_MANY_SYMBOL_TABLES, RELAKIT_ERR_BAD_STRING_TABLE,
+///   RELAKIT_ERR_RELOCATIONS_TOO_LARGE;
+/// - not with Linux before RELAKIT_LINUX(6, 13): RELAKIT_ERR_BAD_SYMBOL_NAME;
+/// - with Linux, Xen and FreeBSD: RELAKIT_ERR_NO_SYMBOL_TABLE;
+/// - with Linux: RELAKIT_ERR_SHARED_BYTES, RELAKIT_ERR_NULL_OUTSIDE;
+/// - not with Linux: RELAKIT_ERR_BAD_IDENT, RELAKIT_ERR_MANY_SECTION_INDICES.
 ///
 /// The function refuses a file if its relocation tables together are larger than the file.
 /// Therefore the time of each relakit_module_ function, except relakit_module_findings, is at most
@@ -106,8 +84,8 @@ pub unsafe extern "C" fn relakit_module_init(
     unsafe { answer(error, call) }
 }
 
-/// Returns the stage of a module. If `module` is NULL or not a state, it is RELAKIT_STAGE_NONE. If a
-/// callback of a call with this module asks, it is RELAKIT_STAGE_BUSY.
+/// Returns the stage of a module. If `module` is NULL or not a state, it is RELAKIT_STAGE_NONE. If
+/// a callback of a call with this module asks, it is RELAKIT_STAGE_BUSY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_stage(module: *const relakit_module) -> relakit_stage {
     // SAFETY: the caller promises that `module` is NULL or readable as a state.
@@ -120,15 +98,10 @@ pub unsafe extern "C" fn relakit_module_stage(module: *const relakit_module) -> 
 /// Each section that is relocated early needs memory of its own size. If a section has none, it
 /// cannot be the target of a late relocation, and relocations cannot use its symbols.
 ///
-/// Stages: RELAKIT_STAGE_PARSED, RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes
+/// Stages: RELAKIT_STAGE_PARSED, RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. It becomes
 /// RELAKIT_STAGE_ASSIGNED, so after a call in RELAKIT_STAGE_FILLED, fill the sections again.
-///
-/// Returns RELAKIT_OK or:
-/// RELAKIT_ERR_NOT_ASSIGNED   section error->section is relocated early and has no memory;
-/// RELAKIT_ERR_ASSIGNED_SIZE  the memory of section error->section does not have the size of the
-///                            section;
-/// RELAKIT_ERR_ADDRESS_WRAPS  the address of the last byte of section error->section is greater
-///                            than 2^64 - 1.
+/// Returns RELAKIT_OK, or RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE,
+/// RELAKIT_ERR_ADDRESS_WRAPS.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_assign(
     module: *mut relakit_module,
@@ -150,14 +123,11 @@ pub unsafe extern "C" fn relakit_module_assign(
 }
 
 /// Copies the content of every section with memory from the file. A section without content in the
-/// file (SHT_NOBITS, SHT_NULL) is filled with zeros.
+/// file (SHT_NOBITS, SHT_NULL) is filled with zeros. The function skips sections with
+/// RELAKIT_MEMORY_WRITER. The caller must fill them before relakit_module_early.
 ///
-/// The function skips sections with RELAKIT_MEMORY_WRITER. The caller must fill them before
-/// relakit_module_early.
-///
-/// Stages: RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes RELAKIT_STAGE_FILLED.
-/// If the function fails, the stage is unchanged, but sections before error->section may be filled.
-///
+/// Stages: RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. It becomes RELAKIT_STAGE_FILLED. If the
+/// function fails, the stage is unchanged, but sections before error->section may be filled.
 /// Returns RELAKIT_OK or an error as in relakit_module_assign.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_fill(
@@ -182,7 +152,7 @@ pub unsafe extern "C" fn relakit_module_fill(
 /// Tells relakit that the caller has filled every section with memory itself: with the content from
 /// the file, or with zeros if the file has none. The call reads and writes no section.
 ///
-/// Stages: RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. The stage becomes RELAKIT_STAGE_FILLED.
+/// Stages: RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. It becomes RELAKIT_STAGE_FILLED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_filled(
     module: *mut relakit_module,
@@ -216,28 +186,15 @@ pub unsafe extern "C" fn relakit_module_filled(
 /// special sections. If the function fails, the stage and the sections are unchanged, and the
 /// caller can call it again. The exception is RELAKIT_ERR_NOT_UNDONE.
 ///
-/// Returns RELAKIT_OK, a pass error, a livepatch symbol error or:
-/// RELAKIT_ERR_VALUES_TOO_SHORT        `count` is less than the number of symbols;
-/// RELAKIT_ERR_UNKNOWN_SYMBOL          a symbol is undefined and not weak, and the resolver does
-///                                     not find it;
-/// RELAKIT_ERR_COMMON_SYMBOL           a symbol is a common symbol;
-/// RELAKIT_ERR_SYMBOL_SECTION          the st_shndx of a symbol is not valid;
-/// RELAKIT_ERR_BAD_SYMBOL_NAME         the name of an undefined symbol is outside the string table
-///                                     or does not end in it;
-/// RELAKIT_ERR_NOT_ASSIGNED            section error->section is relocated and has no memory;
-/// RELAKIT_ERR_ASSIGNED_SIZE           the memory of section error->section does not have the size
-///                                     of the section;
-/// RELAKIT_ERR_REL_SECTION             the type of a relocation section is SHT_REL;
-/// RELAKIT_ERR_TARGET_OUT_OF_RANGE     the target of a section is not valid;
-/// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
-/// RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
-/// RELAKIT_ERR_NO_RELOCATION_BYTES     a livepatch section has no content in the file;
-/// RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a livepatch section does not begin with
-///                                     .klp.rela.<object>;
-/// RELAKIT_ERR_KLP_NAME_OUTSIDE        the name of an unused header with SHF_RELA_LIVEPATCH is
-///                                     outside the section name table;
-/// RELAKIT_ERR_SYMBOL_UNASSIGNED       a relocation uses a symbol whose section has no memory;
-/// RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero.
+/// Returns RELAKIT_OK, a pass error, a livepatch symbol error, or one of these errors:
+/// - of the symbols: RELAKIT_ERR_VALUES_TOO_SHORT, RELAKIT_ERR_UNKNOWN_SYMBOL,
+///   RELAKIT_ERR_COMMON_SYMBOL, RELAKIT_ERR_SYMBOL_SECTION, RELAKIT_ERR_BAD_SYMBOL_NAME (undefined
+///   symbols);
+/// - of the section memory: RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE;
+/// - of the relocations: RELAKIT_ERR_REL_SECTION, RELAKIT_ERR_TARGET_OUT_OF_RANGE,
+///   RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE, RELAKIT_ERR_TARGET_IS_RELOCATIONS,
+///   RELAKIT_ERR_NO_RELOCATION_BYTES, RELAKIT_ERR_BAD_KLP_SECTION_NAME,
+///   RELAKIT_ERR_KLP_NAME_OUTSIDE, RELAKIT_ERR_SYMBOL_UNASSIGNED, RELAKIT_ERR_TARGET_NOT_ZERO.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_early(
     module: *mut relakit_module,

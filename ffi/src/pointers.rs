@@ -4,6 +4,7 @@
 //! counted from 1. The caller promises the rest, see the crate's documentation.
 
 use crate::error::{Failed, Report};
+use crate::resolver::relakit_resolver;
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_char;

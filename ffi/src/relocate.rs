@@ -14,22 +14,16 @@ use relakit::{Error, Profile, Target, View};
 /// Applies every relocation of one table to one target, or changes nothing.
 ///
 /// - `rela` is the table, an array of Elf64_Rela with `rela_size` bytes. It needs no alignment.
-/// - `symbols` has the symbol values.
-/// - `target` is the memory that is relocated. If it overlaps the table or the symbol values, the
-///   function returns RELAKIT_ERR_OVERLAP. For a target with a writer, this check uses
-///   target->address, unless RELAKIT_WRITER_FOREIGN is set.
+/// - If `target` overlaps the table or the symbol values, the function returns RELAKIT_ERR_OVERLAP.
+///   With a writer this check uses target->address, unless RELAKIT_WRITER_FOREIGN is set.
 ///
 /// In plain memory the function checks and writes the entries one after the other. If an entry
 /// fails, it restores the fields written so far. With a writer or with RELAKIT_OPT_ALLOW_NONZERO it
 /// checks all entries before the first write. The time is linear in `rela_size`.
 ///
-/// Returns RELAKIT_OK, a pass error or:
-/// RELAKIT_ERR_PARTIAL_ENTRY      `rela_size` is not a multiple of 24;
-/// RELAKIT_ERR_SYMBOL_UNRESOLVED  a symbol of symbols->symtab is not resolved, see
-///                                RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
-/// RELAKIT_ERR_TARGET_NOT_ZERO    a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
-/// RELAKIT_ERR_UNKNOWN_SYMBOL, RELAKIT_ERR_RESOLVER
-///                                symbols->value returned an error.
+/// Returns RELAKIT_OK, a pass error, or RELAKIT_ERR_PARTIAL_ENTRY, RELAKIT_ERR_TARGET_NOT_ZERO,
+/// RELAKIT_ERR_SYMBOL_UNRESOLVED (symbols->symtab), RELAKIT_ERR_UNKNOWN_SYMBOL or
+/// RELAKIT_ERR_RESOLVER (symbols->value).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_apply(
     rela: *const c_void,
@@ -44,18 +38,15 @@ pub unsafe extern "C" fn relakit_apply(
 }
 
 /// Sets every field of one relocation table back to zero, or changes nothing. With
-/// RELAKIT_OPT_ADD_TO_FIELD it subtracts the value from the field instead.
+/// RELAKIT_OPT_ADD_TO_FIELD it subtracts the value from the field instead, and cannot check the
+/// field.
 ///
-/// The function checks that each field still holds the value that relakit_apply wrote. With
-/// RELAKIT_OPT_ADD_TO_FIELD it cannot check this, see there. The caller must pass the same symbol
-/// values, address and options. Entries are cleared from the last to the first. The arguments are
-/// those of relakit_apply.
+/// The function checks that each field still holds the value that relakit_apply wrote. The
+/// arguments are those of relakit_apply; the caller must pass the same symbol values, address and
+/// options. Entries are cleared from the last to the first.
 ///
-/// Returns RELAKIT_OK, a pass error or:
-/// RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value;
-/// RELAKIT_ERR_PARTIAL_ENTRY    `rela_size` is not a multiple of 24;
-/// RELAKIT_ERR_UNKNOWN_SYMBOL, RELAKIT_ERR_RESOLVER
-///                              symbols->value returned an error.
+/// Returns RELAKIT_OK, a pass error, or RELAKIT_ERR_TARGET_MISMATCH, RELAKIT_ERR_PARTIAL_ENTRY,
+/// RELAKIT_ERR_UNKNOWN_SYMBOL or RELAKIT_ERR_RESOLVER (symbols->value).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_clear(
     rela: *const c_void,
@@ -71,13 +62,11 @@ pub unsafe extern "C" fn relakit_clear(
 
 /// Checks whether relakit_apply would succeed, and writes nothing.
 ///
-/// target->bytes may be read-only memory. The function calls only the `read` callback of a writer.
-/// The fields must be in ascending order, as linkers write them. With RELAKIT_OPT_ALLOW_NONZERO the
-/// function accepts any order. The arguments are those of relakit_apply.
+/// The arguments are those of relakit_apply; target->bytes may be read-only memory. The function
+/// calls only the `read` callback of a writer. The fields must be in ascending order, as linkers
+/// write them. With RELAKIT_OPT_ALLOW_NONZERO the function accepts any order.
 ///
-/// Returns RELAKIT_OK, an error as in relakit_apply or:
-/// RELAKIT_ERR_FIELDS_NOT_ASCENDING  the field of error->entry overlaps the field before it or has
-///                                   a smaller offset.
+/// Returns RELAKIT_OK, an error as in relakit_apply, or RELAKIT_ERR_FIELDS_NOT_ASCENDING.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_dry_run(
     rela: *const c_void,
@@ -95,17 +84,14 @@ pub unsafe extern "C" fn relakit_dry_run(
 /// relakit_apply.
 ///
 /// - `r_type` is the psABI number of the type.
-/// - `symbol_value`, `addend` and `address` are S, A and P: the value of the symbol, the addend, and
-///   the run-time address of the field.
-/// - `field` is the memory of the field. `size` is the number of bytes that may be written there. It
-///   may be more than the size of the field.
+/// - `symbol_value`, `addend` and `address` are S, A and P: the value of the symbol, the addend,
+///   and the run-time address of the field.
+/// - `field` is the memory of the field. `size` is the number of bytes that may be written there.
+///   It may be more than the size of the field.
 ///
 /// Returns RELAKIT_OK, or one of these errors, without `entry` and `symbol`:
-/// RELAKIT_ERR_UNKNOWN_TYPE        `options` does not support the type;
-/// RELAKIT_ERR_OVERFLOW            the value does not fit the field;
-/// RELAKIT_ERR_OFFSET_OUTSIDE      the field needs more bytes than `size`;
-/// RELAKIT_ERR_TARGET_NOT_ZERO     the field is not zero, see RELAKIT_OPT_ALLOW_NONZERO;
-/// RELAKIT_ERR_ADDRESS_WRAPS       the last byte would have an address above 2^64 - 1.
+/// RELAKIT_ERR_UNKNOWN_TYPE, RELAKIT_ERR_OVERFLOW, RELAKIT_ERR_OFFSET_OUTSIDE,
+/// RELAKIT_ERR_TARGET_NOT_ZERO, RELAKIT_ERR_ADDRESS_WRAPS.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_relocate(
     r_type: u32,

@@ -1,11 +1,11 @@
-//! Level 2: loaders like Linux's, with section headers whose sh_addr are addresses, and a resolved
-//! symbol table.
+//! Level 2: relocation sections and livepatch sections of a module in memory.
 
 use crate::callbacks::{CResolver, CWriter};
 use crate::error::{OrReport, Report, answer};
 use crate::image::{Image, Tables, relakit_sechdrs};
 use crate::pointers::{Count, ObjectName};
 use crate::relocate::Options;
+use crate::resolver::relakit_resolver;
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_char;
@@ -18,10 +18,7 @@ use relakit::sechdrs::{Mapping, Sechdrs};
 /// - `sechdrs` has the section headers and the index of the symbol table, whose st_value members
 ///   are the symbol values. `shstrtab` and `strtab` are not used.
 /// - `relsec` is the index of the relocation section. Its sh_addr is the address of the
-///   relocations.
-/// - The target is the section sh_info of `relsec`. In plain memory, sh_addr must be where the
-///   target is in memory, and the target must run at this address. With a writer, sh_addr is the
-///   run-time address.
+///   relocations, and its sh_info is the target.
 /// - `writer` is NULL for plain memory.
 ///
 /// If sechdrs->section_count is RELAKIT_SECTION_COUNT_UNKNOWN, the function reads only the headers
@@ -30,34 +27,19 @@ use relakit::sechdrs::{Mapping, Sechdrs};
 /// Everything else is checked as with a number. Only the headers up to the last of the three count
 /// as memory that a target must not overlap, and their number is error->limit.
 ///
-/// The caller must resolve the symbols. The function returns RELAKIT_ERR_SYMBOL_UNRESOLVED for a
-/// symbol with st_value 0 that is SHN_LIVEPATCH, or SHN_UNDEF and not weak. It cannot detect an
-/// st_value that is still an offset in a section. A livepatch section (SHF_RELA_LIVEPATCH) is
-/// applied like every other section; relakit_klp_apply also resolves its symbols.
+/// The caller must resolve the symbols. The function detects st_value 0, see
+/// RELAKIT_OPT_ALLOW_ZERO_SYMBOLS, but not an st_value that is still an offset in a section. A
+/// livepatch section (SHF_RELA_LIVEPATCH) is applied like every other section; relakit_klp_apply
+/// also resolves its symbols.
 ///
-/// Sections must not overlap each other in memory; the function checks this only for the target and
-/// the memory that RELAKIT_ERR_TARGET_OVERLAPS names below. The time is linear in the size of
-/// `relsec`.
+/// Sections must not overlap each other in memory; the function checks this only as
+/// RELAKIT_ERR_TARGET_OVERLAPS says. The time is linear in the size of `relsec`.
 ///
-/// Returns RELAKIT_OK, a pass error or:
-/// RELAKIT_ERR_NO_SUCH_SECTION         `relsec` or symindex is 0, or is not less than
-///                                     section_count;
-/// RELAKIT_ERR_REL_SECTION             the type of `relsec` is SHT_REL;
-/// RELAKIT_ERR_NOT_RELOCATIONS         the type of `relsec` is neither SHT_RELA nor SHT_REL;
-/// RELAKIT_ERR_PARTIAL_ENTRY           the size of `relsec` or of the symbol table is not a
-///                                     multiple of 24;
-/// RELAKIT_ERR_TARGET_OUT_OF_RANGE     sh_info of `relsec` is 0, or is not less than section_count;
-/// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  the target is the symbol table or its string table;
-/// RELAKIT_ERR_TARGET_IS_RELOCATIONS   the target is a relocation section;
-/// RELAKIT_ERR_TARGET_OVERLAPS         the target overlaps the section headers, the symbols or the
-///                                     relocations; for a target with a writer, this check uses
-///                                     sh_addr, unless RELAKIT_WRITER_FOREIGN is set;
-/// RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL (with a writer, the target's may be);
-/// RELAKIT_ERR_ADDRESS_WRAPS           a section would end after the end of the address space, or
-///                                     has 2^63 bytes or more;
-/// RELAKIT_ERR_SYMBOL_UNRESOLVED       a symbol is not resolved, see
-///                                     RELAKIT_OPT_ALLOW_ZERO_SYMBOLS;
-/// RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero, see RELAKIT_OPT_ALLOW_NONZERO.
+/// Returns RELAKIT_OK, a pass error, or RELAKIT_ERR_NO_SUCH_SECTION (`relsec` or symindex),
+/// RELAKIT_ERR_REL_SECTION, RELAKIT_ERR_NOT_RELOCATIONS, RELAKIT_ERR_PARTIAL_ENTRY (of `relsec` or
+/// of the symbol table), RELAKIT_ERR_TARGET_OUT_OF_RANGE, RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE,
+/// RELAKIT_ERR_TARGET_IS_RELOCATIONS, RELAKIT_ERR_TARGET_OVERLAPS, RELAKIT_ERR_NOT_ASSIGNED,
+/// RELAKIT_ERR_SYMBOL_UNRESOLVED, RELAKIT_ERR_TARGET_NOT_ZERO.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_apply_relocate_add(
     sechdrs: *const relakit_sechdrs,
@@ -71,14 +53,15 @@ pub unsafe extern "C" fn relakit_apply_relocate_add(
 }
 
 /// Sets every field of one relocation section back to zero, or changes nothing. With
-/// RELAKIT_OPT_ADD_TO_FIELD it subtracts the value from the field instead.
+/// RELAKIT_OPT_ADD_TO_FIELD it subtracts the value from the field instead, and cannot check the
+/// field.
 ///
 /// The function checks that each field still holds the value that relakit_apply_relocate_add wrote.
-/// The caller must pass the same symbol values and options. Entries are cleared from the last to
-/// the first. The arguments are those of relakit_apply_relocate_add.
+/// The arguments are those of relakit_apply_relocate_add; the caller must pass the same symbol
+/// values and options. Entries are cleared from the last to the first.
 ///
-/// Returns RELAKIT_OK, an error as in relakit_apply_relocate_add or:
-/// RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value.
+/// Returns RELAKIT_OK, an error as in relakit_apply_relocate_add, or
+/// RELAKIT_ERR_TARGET_MISMATCH.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_clear_relocate_add(
     sechdrs: *const relakit_sechdrs,
@@ -126,40 +109,21 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
 ///
 /// relakit does not record which objects are applied. If the same object is applied twice, the
 /// fields are not zero, and the second call returns RELAKIT_ERR_TARGET_NOT_ZERO. The time is linear
-/// in the number of sections and in the sizes of the object's relocation sections. If sections share
-/// a table, it counts once for each.
+/// in the number of sections and in the sizes of the object's relocation sections. If sections
+/// share a table, it counts once for each. Two threads must not call the function for the same
+/// symbol table at the same time.
 ///
-/// Two threads must not call the function for the same symbol table at the same time.
-///
-/// In the list, "a section" is a livepatch section of `object`. Returns RELAKIT_OK, a pass error, a
-/// livepatch symbol error or:
-/// RELAKIT_ERR_NOT_A_MODULE            `object` is the empty string;
-/// RELAKIT_ERR_NO_SUCH_SECTION         sechdrs->symindex is 0, or is not less than
-///                                     sechdrs->section_count, or section_count is
-///                                     RELAKIT_SECTION_COUNT_UNKNOWN (error->limit is then 0);
-/// RELAKIT_ERR_BAD_SECTION_NAME        the name of a section with SHF_RELA_LIVEPATCH, of any
-///                                     object, is outside shstrtab or does not end in it;
-/// RELAKIT_ERR_BAD_KLP_SECTION_NAME    the name of a section with SHF_RELA_LIVEPATCH, of any
-///                                     object, does not begin with .klp.rela.<object>;
-/// RELAKIT_ERR_LATE_NOT_ALLOCATED      `object` is a module, and a section is not SHF_ALLOC;
-/// RELAKIT_ERR_TARGET_NOT_ALLOCATED    `object` is a module, and a target is not SHF_ALLOC;
-/// RELAKIT_ERR_REL_SECTION             the type of a section is SHT_REL;
-/// RELAKIT_ERR_NOT_RELOCATIONS         the type of a section is neither SHT_RELA nor SHT_REL;
-/// RELAKIT_ERR_PARTIAL_ENTRY           the size of a section or of the symbol table is not a
-///                                     multiple of 24;
-/// RELAKIT_ERR_TARGET_OUT_OF_RANGE     `object` is a module, and sh_info of a section is not the
-///                                     index of a section;
-/// RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE  a target is the symbol table or its string table;
-/// RELAKIT_ERR_TARGET_IS_RELOCATIONS   a target is a relocation section;
-/// RELAKIT_ERR_TARGET_OVERLAPS         a target overlaps the section headers, the symbols, the
-///                                     names or the relocations; for a target with a writer, this
-///                                     check uses sh_addr, unless RELAKIT_WRITER_FOREIGN is set;
-/// RELAKIT_ERR_TABLE_OVERLAPS          a section overlaps the symbols, so that it cannot be read
-///                                     while they are written;
-/// RELAKIT_ERR_NOT_ASSIGNED            an sh_addr is NULL (with a writer, a target's may be);
-/// RELAKIT_ERR_ADDRESS_WRAPS           a section or a target would end after the end of the address
-///                                     space, or has 2^63 bytes or more;
-/// RELAKIT_ERR_TARGET_NOT_ZERO         a field is not zero.
+/// Returns RELAKIT_OK, a pass error, a livepatch symbol error, or one of these errors:
+/// - of the call: RELAKIT_ERR_NOT_A_MODULE (`object` is empty), RELAKIT_ERR_NO_SUCH_SECTION
+///   (symindex; if section_count is RELAKIT_SECTION_COUNT_UNKNOWN, error->limit is 0);
+/// - of a section with SHF_RELA_LIVEPATCH of any object: RELAKIT_ERR_BAD_SECTION_NAME,
+///   RELAKIT_ERR_BAD_KLP_SECTION_NAME;
+/// - of a section of `object`: RELAKIT_ERR_REL_SECTION, RELAKIT_ERR_NOT_RELOCATIONS,
+///   RELAKIT_ERR_PARTIAL_ENTRY (also of the symbol table), RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE,
+///   RELAKIT_ERR_TARGET_IS_RELOCATIONS, RELAKIT_ERR_TARGET_OVERLAPS, RELAKIT_ERR_TABLE_OVERLAPS,
+///   RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_TARGET_NOT_ZERO;
+/// - of a section of `object`, if that is a module: RELAKIT_ERR_LATE_NOT_ALLOCATED,
+///   RELAKIT_ERR_TARGET_NOT_ALLOCATED, RELAKIT_ERR_TARGET_OUT_OF_RANGE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_klp_apply(
     sechdrs: *const relakit_sechdrs,
@@ -196,18 +160,17 @@ pub unsafe extern "C" fn relakit_klp_apply(
 /// nothing. Call it when the object is unloaded (Linux: MODULE_STATE_GOING). Linux clears
 /// relocations from RELAKIT_LINUX(6, 3) on; the function does it with every profile.
 ///
-/// The function checks that each field still holds the value that relakit_klp_apply wrote. Sections
-/// and entries are cleared from the last to the first. The arguments are those of
-/// relakit_klp_apply.
+/// The function checks that each field still holds the value that relakit_klp_apply wrote. The
+/// arguments are those of relakit_klp_apply. Sections and entries are cleared from the last to the
+/// first.
 ///
 /// The symbol table must still have the values that relakit_klp_apply wrote there. The table has
-/// only one value for each symbol. If the sections of two objects use the same symbol, and
-/// applying the second gives this symbol a new value, clearing the first returns
+/// only one value for each symbol. If the sections of two objects use the same symbol, and applying
+/// the second gives this symbol a new value, clearing the first returns
 /// RELAKIT_ERR_TARGET_MISMATCH. relakit_module_coming and relakit_module_going use separate symbol
 /// values for each section.
 ///
-/// Returns RELAKIT_OK, an error as in relakit_klp_apply or:
-/// RELAKIT_ERR_TARGET_MISMATCH  a field does not hold the relocated value.
+/// Returns RELAKIT_OK, an error as in relakit_klp_apply, or RELAKIT_ERR_TARGET_MISMATCH.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_klp_clear(
     sechdrs: *const relakit_sechdrs,

@@ -1,4 +1,4 @@
-//! relakit_apply_small: level 1 in little code, for a program that has not relocated itself yet.
+//! Level 1 in little code, for a program that has not relocated itself yet.
 
 use crate::pointers::Piece;
 use crate::status::*;
@@ -22,13 +22,11 @@ use relakit::reloc;
 /// the other. If an entry fails, it sets the fields written so far to zero. The time is linear in
 /// `rela_size`.
 ///
-/// Returns what relakit_apply returns with the same arguments:
+/// Returns RELAKIT_OK, or the error of relakit_apply with the same arguments. If *entry has failed:
 /// RELAKIT_ERR_SYMBOL_INDEX, RELAKIT_ERR_UNKNOWN_TYPE, RELAKIT_ERR_OVERFLOW,
-/// RELAKIT_ERR_OFFSET_OUTSIDE, RELAKIT_ERR_TARGET_NOT_ZERO     *entry has failed;
-/// RELAKIT_ERR_PARTIAL_ENTRY       `rela_size` is not a multiple of 24;
-/// RELAKIT_ERR_ADDRESS_WRAPS       the last byte would have an address above 2^64 - 1;
-/// RELAKIT_ERR_NULL, RELAKIT_ERR_LENGTH, RELAKIT_ERR_ALIGNMENT, RELAKIT_ERR_OVERLAP
-///                                 an argument is wrong.
+/// RELAKIT_ERR_OFFSET_OUTSIDE, RELAKIT_ERR_TARGET_NOT_ZERO. Otherwise: RELAKIT_ERR_PARTIAL_ENTRY,
+/// RELAKIT_ERR_ADDRESS_WRAPS, RELAKIT_ERR_NULL, RELAKIT_ERR_LENGTH, RELAKIT_ERR_ALIGNMENT,
+/// RELAKIT_ERR_OVERLAP.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_apply_small(
     rela: *const c_void,

@@ -1,7 +1,7 @@
-//! The state of a module, in a caller-provided buffer.
-//!
-//! During a call the state is marked as busy. A second call from a callback reads only this mark
-//! and returns an error.
+//! Level 3: the state of a module, in a caller-provided buffer.
+
+// During a call the state is marked as busy. A second call from a callback reads only this mark
+// and returns an error.
 
 use crate::error::{Failed, Report, answer};
 use crate::pointers::{Out, Span};
@@ -11,8 +11,7 @@ use core::ffi::c_void;
 use core::mem::{align_of, size_of};
 use relakit::{Late, Loaded, Module};
 
-/// The state of one module, in a caller-provided buffer; see relakit_module_init. The members are
-/// private.
+/// State of a module, in a caller-provided buffer; see relakit_module_init. Members are private.
 #[derive(Debug)]
 pub struct relakit_module {
     /// [`MAGIC`] and the address of the state: other memory and copies do not match.
@@ -65,7 +64,6 @@ impl Stage {
 
 /// Stage of a module: a RELAKIT_STAGE_ number. It says which functions are allowed.
 pub type relakit_stage = u32;
-
 /// The pointer is NULL, or not a state that relakit_module_init made.
 pub const RELAKIT_STAGE_NONE: u32 = 0;
 /// relakit_module_init has read and checked the file.

@@ -2,8 +2,7 @@
 
 use core::ffi::{CStr, c_char};
 
-/// Version of this ABI. A program and a library with the same number work together, even if one of
-/// them is newer.
+/// ABI version. A program and a library of the same number work together, even if one is newer.
 pub const RELAKIT_ABI: u32 = 1;
 /// Version of this header: major << 16 | minor << 8 | patch.
 pub const RELAKIT_VERSION_NUM: u32 = 0x000100;

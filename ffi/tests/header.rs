@@ -85,7 +85,12 @@ fn declarations(header: &str) -> Vec<String> {
         if let Some(comment) = rest.strip_prefix("/*") {
             let (comment, after) = comment.split_once("*/").expect("a comment ends");
             rest = after;
-            if let Some(comment) = comment.strip_prefix('*') {
+            if let Some(comment) = comment.strip_prefix("*<") {
+                // Of the member before it.
+                let before = text.trim_end_matches([';', ' ']).rfind(['{', ';', '/']).expect("a member");
+                let member = text.split_off(before.saturating_add(1));
+                text += &format!(" /** {comment} */ {member}");
+            } else if let Some(comment) = comment.strip_prefix('*') {
                 let lines =
                     comment.lines().map(|line| line.trim().trim_start_matches("* ").trim_matches('*'));
                 text += &format!(" /** {} */ ", lines.collect::<Vec<_>>().join(" "));
@@ -237,6 +242,7 @@ fn lines_of_code(header: &str) -> Vec<(usize, &str)> {
     let mut in_comment = false;
     let mut lines = Vec::new();
     for (number, line) in (1..).zip(header.lines()) {
+        let line = line.split_once(" /**<").map_or(line, |(code, _)| code);
         in_comment |= line.trim().starts_with("/*");
         if !in_comment && !line.trim().is_empty() {
             lines.push((number, line));
@@ -281,8 +287,8 @@ fn the_header_is_short_and_its_numbers_are_at_the_end() {
     let last =
         |text: &str| lines.iter().rfind(|(_, line)| line.contains(text)).map(|(number, _)| *number).unwrap();
     assert!(first("RELAKIT_CALL relakit_") < 150, "{}", first("RELAKIT_CALL relakit_"));
-    assert!(first("relakit_apply(") < 575, "{}", first("relakit_apply("));
-    assert!(header.lines().count() < 2200, "{}", header.lines().count());
+    assert!(first("relakit_apply(") <= 300, "{}", first("relakit_apply("));
+    assert!(header.lines().count() < 1600, "{}", header.lines().count());
     assert!(last("struct relakit_") < first("#define RELAKIT_OK "));
     assert!(header.lines().all(|line| line.len() <= 100));
 }
@@ -290,13 +296,14 @@ fn the_header_is_short_and_its_numbers_are_at_the_end() {
 #[test]
 fn each_status_is_named_where_a_function_can_return_it() {
     let header = committed();
-    // The overview and the comments of functions.
-    let (overview, _) = header.split_once("#ifndef RELAKIT_H").unwrap();
+    // The groups of errors and the comments of functions.
+    let (_, groups) = header.split_once("Groups of errors that several functions return").unwrap();
+    let (groups, _) = groups.split_once("*/").unwrap();
     let declarations = declarations(&header);
     let is_function =
         |declaration: &&String| code(declaration).contains('(') && !code(declaration).contains('{');
     let functions = declarations.iter().filter(is_function).filter(|text| !code(text).starts_with('#'));
-    let texts: Vec<_> = functions.map(String::as_str).chain([overview]).collect();
+    let texts: Vec<_> = functions.map(String::as_str).chain([groups]).collect();
     assert!(texts.len() > 35);
     let named: BTreeSet<_> = texts
         .iter()

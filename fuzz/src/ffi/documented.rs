@@ -84,7 +84,7 @@ impl Header {
     }
 }
 
-/// The words of an item of the list "Errors that several functions return" at the top of the header.
+/// The words of an item of the list "Groups of errors that several functions return" in the header.
 fn group_words(title: &str) -> Vec<&'static str> {
     let (_, text) = HEADER.split_once(&format!(" * - {title}")).expect("in the header");
     let end = ["\n * - ", "*/"].iter().filter_map(|end| text.find(end)).min().expect("it ends");
@@ -109,7 +109,7 @@ mod tests {
             ("relakit_apply", RELAKIT_ERR_ORDER, false),
             ("relakit_apply", RELAKIT_ERR_PROFILE, true),
             ("relakit_apply", RELAKIT_ERR_OVERFLOW, true),
-            ("relakit_apply", RELAKIT_ERR_RESOLVER, false),
+            ("relakit_apply", RELAKIT_ERR_RESOLVER, true),
             ("relakit_module_assign", RELAKIT_ERR_PROFILE, false),
             ("relakit_module_assign", RELAKIT_ERR_OVERFLOW, false),
             ("relakit_module_fill", RELAKIT_ERR_ASSIGNED_SIZE, true),
@@ -135,6 +135,8 @@ mod tests {
             ("relakit_module_section", RELAKIT_ERR_NO_SUCH_SECTION, true),
             ("relakit_module_section", RELAKIT_ERR_ORDER, true),
             ("relakit_module_describe", RELAKIT_ERR_NO_SUCH_SECTION, false),
+            ("relakit_module_layout", RELAKIT_ERR_ADDRESS_MISALIGNED, true),
+            ("relakit_module_layout", RELAKIT_ERR_ADDRESS_WRAPS, false),
         ] {
             assert_eq!(is_documented(function, status), is, "{function} {status}");
         }
