@@ -1391,8 +1391,8 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
 /** sh_link of the symbol table is not the index of a string table, or the profile does not accept
  * that string table. (value: sh_link; limit: sections) */
 #define RELAKIT_ERR_BAD_STRING_TABLE (-14)
-/** st_name is outside the string table, or the name does not end inside the table, or the name of a
- * livepatch symbol has more than 4096 bytes. (value: st_name; limit: table size, or 4096) */
+/** st_name is outside the string table, or the name does not end inside the table.
+ * (value: st_name; limit: table size) */
 #define RELAKIT_ERR_BAD_SYMBOL_NAME (-15)
 /** The size of a relocation table or of a symbol table is not a multiple of 24 bytes. Linux ignores
  * the remainder. (value: size; limit: size of the remainder) */
@@ -1416,7 +1416,8 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
 #define RELAKIT_ERR_BAD_KLP_SECTION_NAME (-24)
 /** A livepatch relocation uses a symbol that is not SHN_LIVEPATCH. (value: st_shndx) */
 #define RELAKIT_ERR_NOT_KLP_SYMBOL (-25)
-/** The name of a livepatch symbol is not .klp.sym.<object>.<name>,<sympos>. */
+/** The name of a livepatch symbol is not .klp.sym.<object>.<name>,<sympos>, or this part of it is
+ * longer than 4096 bytes. */
 #define RELAKIT_ERR_BAD_KLP_SYMBOL_NAME (-26)
 /** A livepatch section for a module uses a symbol of vmlinux. Only sections for vmlinux may. */
 #define RELAKIT_ERR_VMLINUX_FROM_MODULE (-27)

@@ -105,7 +105,8 @@ kinds! {
     BadKlpSectionName = -24, "malformed livepatch section name", ["" "" ""];
     /// A livepatch relocation uses a symbol whose `st_shndx` is not `SHN_LIVEPATCH`.
     NotKlpSymbol = -25, "symbol of a livepatch relocation is not SHN_LIVEPATCH", ["offset" "st_shndx" ""];
-    /// The symbol's name is not `.klp.sym.<object>.<name>,<sympos>`.
+    /// The symbol's name is not `.klp.sym.<object>.<name>,<sympos>`, or this part of it is longer
+    /// than 4096 bytes.
     BadKlpSymbolName = -26, "malformed livepatch symbol name", ["offset" "" ""];
     /// A livepatch section for a module uses a symbol of vmlinux, which only the early pass
     /// resolves.

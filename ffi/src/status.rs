@@ -69,8 +69,8 @@ pub const RELAKIT_ERR_MANY_SYMBOL_TABLES: i32 = -13;
 /// sh_link of the symbol table is not the index of a string table, or the profile does not accept
 /// that string table. (value: sh_link; limit: sections)
 pub const RELAKIT_ERR_BAD_STRING_TABLE: i32 = -14;
-/// st_name is outside the string table, or the name does not end inside the table, or the name of a
-/// livepatch symbol has more than 4096 bytes. (value: st_name; limit: table size, or 4096)
+/// st_name is outside the string table, or the name does not end inside the table.
+/// (value: st_name; limit: table size)
 pub const RELAKIT_ERR_BAD_SYMBOL_NAME: i32 = -15;
 /// The size of a relocation table or of a symbol table is not a multiple of 24 bytes. Linux ignores
 /// the remainder. (value: size; limit: size of the remainder)
@@ -94,7 +94,8 @@ pub const RELAKIT_ERR_RESOLVER: i32 = -23;
 pub const RELAKIT_ERR_BAD_KLP_SECTION_NAME: i32 = -24;
 /// A livepatch relocation uses a symbol that is not SHN_LIVEPATCH. (value: st_shndx)
 pub const RELAKIT_ERR_NOT_KLP_SYMBOL: i32 = -25;
-/// The name of a livepatch symbol is not .klp.sym.<object>.<name>,<sympos>.
+/// The name of a livepatch symbol is not .klp.sym.<object>.<name>,<sympos>, or this part of it is
+/// longer than 4096 bytes.
 pub const RELAKIT_ERR_BAD_KLP_SYMBOL_NAME: i32 = -26;
 /// A livepatch section for a module uses a symbol of vmlinux. Only sections for vmlinux may.
 pub const RELAKIT_ERR_VMLINUX_FROM_MODULE: i32 = -27;

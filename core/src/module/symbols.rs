@@ -95,12 +95,9 @@ impl<'f> KlpSymbols<'_, 'f> {
         }
         let text = symbols.name_or(&symbol, report)?;
         let name = SymName::parse(text, self.profile);
-        if text.len() > NAME_MAX && name.is_none_or(|name| name.rest.is_empty()) {
-            // Only the beginning of the name was read, and the sympos may continue after it.
-            let failed = report.fail(ErrorKind::BadSymbolName, u64::from(symbol.st_name), NAME_MAX as u64);
-            return Err(symbols.locate(index, failed, report));
-        }
-        let Some(name) = name else {
+        // Of a longer name only the beginning was read, and the sympos may continue after it.
+        let is_whole = |name: &SymName<'_>| text.len() <= NAME_MAX || !name.rest.is_empty();
+        let Some(name) = name.filter(is_whole) else {
             return Err(report.fail(ErrorKind::BadKlpSymbolName, 0, 0));
         };
         if name.object == abi::VMLINUX && self.object != abi::VMLINUX {

@@ -3,7 +3,7 @@
 use crate::world::{Mem, Names, World, address};
 use crate::world::{names, two_objects};
 use relakit::ErrorKind::{
-    self, AddressWraps, BadSymbolName, KlpNameOutside, NullOutside, RelocationsTooLarge, SharedBytes,
+    self, AddressWraps, BadKlpSymbolName, KlpNameOutside, NullOutside, RelocationsTooLarge, SharedBytes,
     SymbolSection, SymbolUnassigned, TargetIsRelocations, TargetOutOfRange, UnknownSymbol,
 };
 use relakit::elf::NAME_MAX;
@@ -261,7 +261,7 @@ fn a_long_livepatch_name_is_read_as_far_as_its_position_goes() {
         ("x", NAME_MAX + 1, None),
         ("x", 3 * NAME_MAX, None),
         ("0", NAME_MAX, None),
-        ("0", NAME_MAX + 1, Some(BadSymbolName)),
+        ("0", NAME_MAX + 1, Some(BadKlpSymbolName)),
     ] {
         let mut builder = Builder::new();
         let data = builder.data(".data", 8);
