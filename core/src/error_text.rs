@@ -86,7 +86,7 @@ impl ErrorText {
     /// Calls `sink` with each byte of the text.
     ///
     /// A name stands in parentheses behind its number. A byte of a name that is not printable ASCII,
-    /// a backslash and a parenthesis are written as `\xNN`. A name with more than [`NAME_MAX`] bytes
+    /// a backslash and a parenthesis are written as `\xNN`. A name with more than 128 bytes
     /// is cut there, and "..." follows. Numbers below 10 are decimal, others are hexadecimal; the
     /// indices of sections, entries and symbols and the results of callbacks are decimal.
     ///

@@ -41,7 +41,7 @@ fn module(lent: &mut Lent<'_>) -> Result<(), Error> {
     *count = relakit::Objects::of(&module)?.names().len();
     let mut report = |error: Error| *fault = Some(error);
     described(&module, *index);
-    laid_out(&module, *kept)?;
+    laid_out(&module, kept)?;
     each(module.assign_errors(memory));
     provided(memory, *index);
     module.assign(memory)?.assume_filled().early(values, &mut Embedder)?;
