@@ -169,7 +169,7 @@ impl<S: FnMut(u8)> Line<'_, S> {
                 self.text("0x");
                 let digits = 16u32.saturating_sub(number.leading_zeros() / 4);
                 for digit in (0..digits).rev() {
-                    self.hex_digit(number >> digit.wrapping_mul(4));
+                    self.hex_digit(number.wrapping_shr(digit.wrapping_mul(4)));
                 }
             }
         }
