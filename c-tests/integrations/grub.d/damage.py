@@ -80,6 +80,11 @@ def unknown(m):
     m.change(RELA, m.call, 1, m.printf << 32 | R_X86_64_GOTPCRELX)
 
 
+def none(m):
+    """the type of the relocation is R_X86_64_NONE"""
+    m.change(RELA, m.call, 1, m.printf << 32)
+
+
 def overflow(m):
     """the value of an R_X86_64_32 does not fit"""
     m.change(RELA, m.call, 1, m.printf << 32 | R_X86_64_32)
@@ -95,7 +100,7 @@ def function(m):
 def main():
     with open(sys.argv[1], "rb") as file:
         data = file.read()
-    for damage in (offset, symbol, nonzero, partial, rel, unknown, overflow, function):
+    for damage in (offset, symbol, nonzero, partial, rel, unknown, none, overflow, function):
         module = Module(data)
         damage(module)
         with open(f"{sys.argv[2]}/{damage.__name__}.mod", "wb") as file:
