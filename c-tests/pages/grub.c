@@ -62,6 +62,8 @@ int main(void)
     refuses(GRUB_ERR_BAD_MODULE);
     table[1] = rela(16, GLOBAL, R_X86_64_GOTPCREL, 0);
     refuses(GRUB_ERR_NOT_IMPLEMENTED_YET);
+    file.sections[1].sh_size -= 8; /* an error that is of no entry */
+    refuses(GRUB_ERR_BAD_MODULE);
     file.sections[1].sh_type = SHT_REL;
     refuses(GRUB_ERR_BAD_MODULE);
     file.sections[1].sh_link = 3;
