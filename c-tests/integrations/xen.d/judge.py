@@ -42,7 +42,7 @@ def main(plan_name, *logs):
     damaged = sum(step.startswith("upload ") and not step.startswith("upload xen_") for step, *_ in plan)
     for number, (step, *statuses, version, state, says) in enumerate(plan, 1):
         states = state.split(" / ")
-        texts = []
+        texts, results = [], []
         for which, (log, (found, _, _)) in enumerate(zip(logs, guests)):
             seen, values, lines = found.get(number, (None, [], []))
             want = [statuses[which], version, states[min(which, len(states) - 1)]]
@@ -52,12 +52,14 @@ def main(plan_name, *logs):
             elif step.startswith("upload "):
                 accepted[which] += values[:1] == ["0"]
             texts.append(lines)
+            results.append(ERRNOS.get(values[0], values[0]) if values else "not seen")
+        said = any(says in line for line in texts[1])
         if says:
-            check(any(says in line for line in texts[1]), f"{step}: relakit does not say: {says}\n  " + "\n  ".join(texts[1]))
+            check(said, f"{step}: relakit does not say: {says}\n  " + "\n  ".join(texts[1]))
             check(not any(says in line for line in texts[0]), f"{step}: the original says: {says}")
         if step.split()[0] != "unload" and set(statuses) != {"0"}:
-            text = f": {says}" if says else ""
-            print(f"| {step.replace('_', ' ')} | {ERRNOS[statuses[0]]} | {ERRNOS[statuses[1]]}{text} |")
+            text = f": {says}" if says and said else ""
+            print(f"| {step.replace('_', ' ')} | {results[0]} | {results[1]}{text} |")
     hooks = [[line.split("(XEN)", 1)[1] for found in (guest[0],) for _, _, lines in found.values() for line in lines
               if "Hook" in line] for guest in guests]
     check(hooks[0] and hooks[0] == hooks[1], f"the hooks of the payloads differ: {len(hooks[0])}, {len(hooks[1])} lines")
