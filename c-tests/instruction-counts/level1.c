@@ -26,6 +26,10 @@ static relakit_status check(void)
     return relakit_dry_run(table, things * sizeof *table, &symbols, &target, &options, fresh());
 }
 
+static relakit_status apply_small(void)
+{
+    return relakit_apply_small(table, things * sizeof *table, symbols.values, things, target_bytes, things * 8, BASE, NULL);
+}
 
 /* The types of a table's entries, over and over. */
 static const uint32_t common[] = {R_X86_64_64, R_X86_64_PC32, R_X86_64_PLT32, R_X86_64_32S, R_X86_64_PC64};
@@ -129,6 +133,14 @@ static void count_tables(void)
                 if (written && calls[c].call != check)
                     count_table(calls[c].name, calls[c].call, kind, written, SYNC, 0);
             }
+    for (size_t kind = 0; kind < TABLES; kind++) {
+        if (tables[kind].types == others) /* It knows only the types that need no option. */
+            continue;
+        count_table("relakit_apply_small", apply_small, kind, 0, NO_FAULT, 0);
+        count_table("relakit_apply_small", apply_small, kind, 0, ENTRY, 0);
+        if (tables[kind].order != ONE_FIELD)
+            count_table("relakit_apply_small", apply_small, kind, 0, FIELD, 0);
+    }
     count_table("relakit_apply", apply, 2, 0, NO_FAULT, RELAKIT_OPT_ALLOW_NONZERO);
     count_table("relakit_apply", apply, 2, 0, ENTRY, RELAKIT_OPT_ALLOW_NONZERO);
     count_table("relakit_apply", apply, 1, 1, SYNC, RELAKIT_OPT_ALLOW_NONZERO);
@@ -198,6 +210,17 @@ static relakit_status rule_name(void) { return relakit_lint_name((int32_t)things
 static relakit_status rule_message(void) { return relakit_lint_message((int32_t)things) != NULL; }
 static relakit_status rule_help(void) { return relakit_lint_help((int32_t)things) != NULL; }
 static relakit_status lint_field_name(void) { return relakit_lint_field_name((int32_t)things, 0) != NULL; }
+static relakit_status relocate(void)
+{
+    uint32_t field = 0;
+    return relakit_relocate(things, 1, 2, BASE, &field, sizeof field, NULL, fresh()) != RELAKIT_ERR_UNKNOWN_TYPE;
+}
+static relakit_status error_format(void)
+{
+    struct relakit_error error = {.status = RELAKIT_ERR_OVERFLOW, .has = UINT32_MAX, .section = things % 10, .value = UINT64_MAX - things};
+    char line[300];
+    return relakit_error_format(&error, NULL, line, sizeof line) < 60;
+}
 static relakit_status module_size(void) { return relakit_module_size() == 0; }
 static relakit_status module_align(void) { return relakit_module_align() != RELAKIT_MODULE_ALIGN; }
 
@@ -211,6 +234,7 @@ static void count_numbers(void)
         {"relakit_abi", abi}, {"relakit_version", version}, {"relakit_type_name", type_name},
         {"relakit_class_name", class_name}, {"relakit_lint_name", rule_name}, {"relakit_lint_message", rule_message},
         {"relakit_lint_help", rule_help}, {"relakit_lint_field_name", lint_field_name},
+        {"relakit_relocate", relocate}, {"relakit_error_format", error_format},
         {"relakit_module_size", module_size}, {"relakit_module_align", module_align},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

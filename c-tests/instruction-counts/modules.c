@@ -47,6 +47,13 @@ static relakit_status no_object(void)
     object_at = UINT32_MAX;
     return object();
 }
+/* The text of an error of the last symbol. */
+static relakit_status error_text(void)
+{
+    struct relakit_error of = {.status = RELAKIT_ERR_OVERFLOW, .has = UINT32_MAX, .section = section_at, .symbol = symbol_at};
+    char line[300];
+    return relakit_error_format(&of, module, line, sizeof line) < 60;
+}
 static relakit_status stage(void) { return (relakit_status)relakit_module_stage(module); }
 
 /* What is wrong. */
@@ -140,6 +147,9 @@ static const struct row level3[] = {
     {"relakit_module_describe", describe, LOADED, NULL, "l", "C-C--", NO_FAULT, RELAKIT_OK},
     {"relakit_module_section", section, LOADED, NULL, "oelx", "C-C-C", NO_FAULT, RELAKIT_OK},
     {"relakit_module_symbol", symbol, LOADED, NULL, "ol", "C-C-C", NO_FAULT, RELAKIT_OK},
+    /* Larger indices have more digits. The retained state is searched for a symbol. */
+    {"relakit_error_format", error_text, LOADED, NULL, "ol", "G---G", NO_FAULT, RELAKIT_OK},
+    {"relakit_error_format", error_text, KEPT, NULL, "l", "G---N", NO_FAULT, RELAKIT_OK},
     {"relakit_module_findings", findings, LOADED, make_users, "oel", "LLLLL", NO_FAULT, RELAKIT_OK},
     /* Each section is held against up to 64 objects, of which there are so many only at the end. */
     {"relakit_module_findings", findings, LOADED, make_users, "x", "-LLL-", NO_FAULT, RELAKIT_OK},
@@ -166,7 +176,11 @@ static void count_row(const struct row *row, const struct kind *of, const struct
     damage_rest(row->fault);
     snprintf(what, sizeof what, "%s: %s%s: %s%s", row->name, of->what, faults[row->fault], growth->what,
              options.profile == RELAKIT_PROFILE_ELF ? ", ELF's rules" : "");
-    count_steps(grows == 'L' ? LINEAR : grows == 'C' ? CONSTANT : AT_MOST_LOGARITHMIC, what, n, row->call, row->want);
+    count_steps(grows == 'L'   ? LINEAR
+                : grows == 'C' ? CONSTANT
+                : grows == 'N' ? AT_MOST_N_LOG_N
+                               : AT_MOST_LOGARITHMIC,
+                what, n, row->call, row->want);
 }
 
 static void count_rows(const struct row *rows, size_t many)

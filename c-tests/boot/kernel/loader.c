@@ -34,7 +34,7 @@ static relakit_status place(struct module *module, struct relakit_error *error)
     }
     status = relakit_module_layout(module->relakit, module->arena.bytes, module->arena.address, PAGE, module->places,
                                    MOST_SECTIONS, &layout, error);
-    for (int i = 0; i < RELAKIT_GROUP_COUNT && status == RELAKIT_OK; i++)
+    for (size_t i = 0; i < RELAKIT_GROUP_COUNT && status == RELAKIT_OK; i++)
         memory_map(&module->arena, layout.groups[i].offset, layout.groups[i].size, bits[i]);
     return status;
 }
