@@ -357,7 +357,8 @@ relakit_status RELAKIT_CALL relakit_relocate(uint32_t r_type, uint64_t symbol_va
  * the other. If an entry fails, it sets the fields written so far to zero. The time is linear in
  * `rela_size`.
  *
- * Returns RELAKIT_OK, or the error of relakit_apply with the same arguments. If *entry has failed:
+ * Returns RELAKIT_OK, or the error of relakit_apply with the same arguments, except that `values`
+ * NULL with a `count` that is not 0 is RELAKIT_ERR_NULL. If *entry has failed:
  * RELAKIT_ERR_SYMBOL_INDEX, RELAKIT_ERR_UNKNOWN_TYPE, RELAKIT_ERR_OVERFLOW,
  * RELAKIT_ERR_OFFSET_OUTSIDE, RELAKIT_ERR_TARGET_NOT_ZERO. Otherwise: RELAKIT_ERR_PARTIAL_ENTRY,
  * RELAKIT_ERR_ADDRESS_WRAPS, RELAKIT_ERR_NULL, RELAKIT_ERR_LENGTH, RELAKIT_ERR_ALIGNMENT,
