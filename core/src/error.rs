@@ -217,6 +217,10 @@ kinds! {
     LayoutTooLarge = -71, "layout is too large", ["" "bytes needed" "largest"];
     /// The address for a layout is not a multiple of the alignment that the layout needs.
     AddressMisaligned = -72, "address of the layout is misaligned", ["" "address" "alignment"];
+    /// A reader failed, so not everything was verified. `value` is its [`CallbackError`].
+    Reader = -73, "reader failed, not everything is verified", ["offset" "callback result" ""];
+    /// Memory that holds expected content is behind a writer.
+    NotPlain = -74, "memory for the expected content is not plain memory", ["" "" ""];
 }
 
 impl ErrorKind {
@@ -228,7 +232,7 @@ impl ErrorKind {
 
     /// Returns whether `value` is the number of a [`CallbackError`].
     pub const fn is_of_callback(self) -> bool {
-        matches!(self, Self::Resolver | Self::Writer | Self::Sync | Self::NotUndone)
+        matches!(self, Self::Resolver | Self::Writer | Self::Sync | Self::NotUndone | Self::Reader)
     }
 
     /// The index of its row in the table of kinds.

@@ -87,6 +87,7 @@ pub mod sechdrs;
 pub mod sort;
 #[doc(hidden)]
 pub mod text;
+pub mod verify;
 
 pub use error::{CallbackError, Error, ErrorKind};
 pub use error_text::{ErrorNames, ErrorText, SymbolName};

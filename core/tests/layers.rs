@@ -32,6 +32,7 @@ const CRATES: [(&str, &[&str]); 4] = [
             "klp",
             "index",
             "module",
+            "verify",
             "sechdrs",
         ],
     ),

@@ -243,7 +243,7 @@ impl<'a, 'f> Layout<'a, 'f> {
 
 /// What the group of a section depends on.
 #[derive(Clone, Copy, Debug)]
-struct Rules<'a, 'f> {
+pub(crate) struct Rules<'a, 'f> {
     module: &'a Module<'f>,
     /// Section indices of the sections that are constant after init because of their names; 0 for
     /// none.
@@ -254,12 +254,12 @@ struct Rules<'a, 'f> {
 const RO_AFTER_INIT: [&[u8]; 2] = [b".data..ro_after_init", b"__jump_table"];
 
 impl<'a, 'f> Rules<'a, 'f> {
-    fn of(module: &'a Module<'f>) -> Self {
+    pub(crate) fn of(module: &'a Module<'f>) -> Self {
         Self { module, ro_after_init: RO_AFTER_INIT.map(|name| module.object.allocated(name)) }
     }
 
     /// Returns the group of a section. `None` if the section is not in the layout.
-    fn group(&self, index: u32, section: &Section) -> Option<Group> {
+    pub(crate) fn group(&self, index: u32, section: &Section) -> Option<Group> {
         let headers: &Headers<'f> = &self.module.headers;
         if index != 0 && index == headers.per_cpu {
             return (!headers.skips_per_cpu).then_some(Group::InitData);

@@ -18,6 +18,7 @@ pub(crate) use class::Headers;
 pub use class::{Class, Classified, FailsAt, Reason};
 pub use early::Loaded;
 pub use late::Late;
+pub(crate) use layout::Rules;
 pub use layout::{Extent, Group, Layout, Placement};
 pub use memory::{Assigned, Filled, Memory, SectionMemory};
 pub use objects::{MAX_OBJECTS, Objects};

@@ -99,6 +99,14 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// The bytes for as long as the memory is borrowed, if they are plain memory that can be written.
+    pub(crate) fn into_bytes(self) -> Option<&'a mut [u8]> {
+        match self.backing {
+            Backing::Plain(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// The bytes, if they are plain memory that can be written.
     pub(super) const fn bytes_mut(&mut self) -> Option<&mut [u8]> {
         match &mut self.backing {
