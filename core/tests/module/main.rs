@@ -23,4 +23,5 @@ mod model;
 mod sections;
 mod structure;
 mod symbols;
+mod verify;
 mod world;
