@@ -3,11 +3,11 @@
 use super::memory::{Filled, Memory};
 use super::retained;
 use super::symbols::{Resolver, Symbols};
-use super::{Class, Module};
+use super::{Class, Module, check_object};
 use crate::abi;
 use crate::elf::RelaTable;
 use crate::error::{CallbackError, Error};
-use crate::reloc::{Op, Pass, Sections, Target, Transaction, Values, list_errors};
+use crate::reloc::{Op, Pass, RelocFlags, Sections, Target, Transaction, Values, list_errors};
 use crate::report::{Failed, OnError, Report, capture};
 
 /// A module with every early relocation applied. Only now its special sections may be read.
@@ -107,6 +107,40 @@ impl<'f> Loaded<'f> {
     pub const fn retained_size(&self) -> usize {
         self.retained_size
     }
+
+    /// Applies the late relocations for `object`, or changes nothing. Returns the number of its
+    /// sections.
+    ///
+    /// It reads the file and needs no retained state. It is for a verifier, which makes the expected
+    /// content of a module whose target module is loaded; see [`verify`](Self::verify). A loader uses
+    /// [`Late::coming`](super::Late::coming).
+    ///
+    /// `memory` and `values` are those of the early pass. The call overwrites the values of the
+    /// livepatch symbols for `object`.
+    ///
+    /// # Errors
+    /// - `NotAModule`: `object` is empty or "vmlinux".
+    /// - `ValuesTooShort`: `values` is.
+    /// - The other errors of [`Late::coming`](super::Late::coming), except `AlreadyLive` and
+    ///   `SectionMoved`. If the relocations are already applied, it is `TargetNotZero`.
+    pub fn apply_late<M: Memory + ?Sized>(
+        &self,
+        object: &[u8],
+        memory: &mut M,
+        values: &mut [u64],
+        resolver: &mut dyn Resolver,
+    ) -> Result<usize, Error> {
+        let module = &self.module;
+        capture(|report| {
+            check_object(object, report)?;
+            let values = module.checked_values(values, report)?;
+            let mut late = ModuleSections::new(module, object, memory, values, resolver);
+            // As in a late pass: the resolver has returned all values, and refuses 0.
+            let flags = module.profile.reloc_flags().union(RelocFlags::ALLOW_ZERO_SYMBOLS);
+            late.flags = flags;
+            Transaction::new(&mut late, module.numbers(), Op::Apply, flags).run(report)
+        })
+    }
 }
 
 impl<'f> Module<'f> {
@@ -139,6 +173,7 @@ struct ModuleSections<'a, 'f, M: ?Sized> {
     /// Whether a symbol may lie in a section without memory.
     some_unassigned: bool,
     resolver: &'a mut dyn Resolver,
+    flags: RelocFlags,
     /// The section that was prepared last, so that it is classified once.
     prepared: Option<Relocations<'f>>,
 }
@@ -161,7 +196,8 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
         values: &'a mut [u64],
         resolver: &'a mut dyn Resolver,
     ) -> Self {
-        Self { module, object, memory, values, some_unassigned: false, resolver, prepared: None }
+        let flags = module.profile.reloc_flags();
+        Self { module, object, memory, values, some_unassigned: false, resolver, flags, prepared: None }
     }
 
     /// Classifies section `index`. `None` if it does not belong to the pass.
@@ -206,8 +242,7 @@ impl<M: Memory + ?Sized> Sections for ModuleSections<'_, '_, M> {
             return Ok(None);
         };
         let target = self.module.target(self.memory, target, report)?;
-        let rules = self.module.profile.reloc_flags();
-        Ok(Some((Pass { table, values: Values::Dense(self.values), rules }, target)))
+        Ok(Some((Pass { table, values: Values::Dense(self.values), rules: self.flags }, target)))
     }
 
     fn locate(&self, index: u32, failed: Failed, report: &mut Report) -> Failed {

@@ -1,10 +1,10 @@
 //! The late passes: the target modules of a livepatch are loaded and unloaded.
 
-use super::Memory;
 use super::early::Loaded;
 use super::retained::{self, Parts, SectionRecord, SymbolRecord};
 use super::symbols::{Resolver, klp_value};
-use crate::abi::{self, SYM_SIZE};
+use super::{Memory, check_object};
+use crate::abi::SYM_SIZE;
 use crate::elf::{Rela, RelaTable};
 use crate::error::{CallbackError, Error, ErrorKind};
 use crate::profile::Profile;
@@ -233,9 +233,7 @@ impl<'k> Late<'k> {
     }
 
     fn check_is_live(&self, object: &[u8], wanted: bool, report: &mut Report) -> Result<(), Failed> {
-        if object.is_empty() || object == abi::VMLINUX {
-            return Err(report.fail(ErrorKind::NotAModule, object.len() as u64, 0));
-        }
+        check_object(object, report)?;
         let mut of_object = self.objects().filter(|(name, _)| *name == object).map(|(_, live)| live);
         match (of_object.next(), wanted) {
             (Some(true), false) => Err(report.fail(ErrorKind::AlreadyLive, 0, 0)),

@@ -244,6 +244,14 @@ fn find_sections<'f>(object: &Object<'f>, profile: &Profile) -> Headers<'f> {
     }
 }
 
+/// Returns `NotAModule` if `object` is not the name of a module.
+fn check_object(object: &[u8], report: &mut Report) -> Result<(), Failed> {
+    match object.is_empty() || object == abi::VMLINUX {
+        true => Err(report.fail(ErrorKind::NotAModule, object.len() as u64, 0)),
+        false => Ok(()),
+    }
+}
+
 /// Whether two ranges of (offset, size) inside the file have a byte in common.
 const fn overlap(a: (u64, u64), b: (u64, u64)) -> bool {
     let (a_end, b_end) = (a.0.saturating_add(a.1), b.0.saturating_add(b.1));

@@ -114,7 +114,7 @@ fn every_changed_byte_of_code_and_constants_is_one_difference_and_names_its_relo
                 _ => None,
             };
             let found = difference.relocation.map(|relocation| (difference.offset, relocation.entry));
-            assert_eq!(found, field.map(|(offset, entry)| (offset, entry)), "{section} {at}");
+            assert_eq!(found, field, "{section} {at}");
             assert_eq!(difference.section, section);
             assert_eq!(difference.address, address(section) + difference.offset);
             assert!((difference.offset..difference.offset + difference.size).contains(&(at as u64)));
@@ -195,6 +195,31 @@ fn late_relocations_are_found_out_and_compared_when_they_are_applied() {
 }
 
 #[test]
+fn late_relocations_can_be_applied_from_the_file_as_a_late_pass_does() {
+    let file = builder().build();
+    let module = Module::parse(&file, LINUX).unwrap();
+    let mut mem = Mem::of(&file, LINUX);
+    let mut values = [0; 16];
+    let loaded = module.assign(&mut mem).unwrap().fill().unwrap().early(&mut values, &mut names()).unwrap();
+    let mut passed = mem.clone();
+    let (mut kept, mut scratch) = (vec![0; loaded.retained_size()], values);
+    let mut late = loaded.retain(&mut passed, &mut scratch, &mut kept).unwrap();
+    assert_eq!(late.coming(b"a", &mut passed, &mut names()), Ok(1));
+    assert_eq!(loaded.apply_late(b"b", &mut mem, &mut values, &mut names()), Ok(0), "no such object");
+    assert_eq!(loaded.apply_late(b"a", &mut mem, &mut values, &mut names()), Ok(1));
+    assert_eq!(mem.image(), passed.image());
+    let mut again = |object: &[u8], values: &mut [u64]| {
+        let answer = loaded.apply_late(object, &mut mem, values, &mut names());
+        assert_eq!(mem.image(), passed.image(), "nothing is changed");
+        answer.unwrap_err().kind
+    };
+    assert_eq!(again(b"a", &mut values), ErrorKind::TargetNotZero);
+    assert_eq!(again(b"vmlinux", &mut values), ErrorKind::NotAModule);
+    assert_eq!(again(b"", &mut values), ErrorKind::NotAModule);
+    assert_eq!(again(b"a", &mut []), ErrorKind::ValuesTooShort);
+}
+
+#[test]
 fn a_reader_that_fails_is_an_error_with_section_and_offset() {
     let file = builder().build();
     let module = Module::parse(&file, LINUX).unwrap();
@@ -235,35 +260,43 @@ fn a_settled_difference_is_not_reported() {
     assert_eq!(verified.map(|verified| (verified.bytes, verified.not_judged)), Ok((600, 64 + 24 + 16)));
 }
 
+/// Memory of which one thing is wrong: it is behind a writer, or a byte is missing.
+struct Wrong<'a>(&'a mut Mem, Option<Nobody>);
+
+struct Nobody;
+
+impl relakit::Writer for Nobody {
+    fn read(&mut self, _: u64, _: u64, _: &mut [u8]) -> Result<(), CallbackError> {
+        panic!("read")
+    }
+
+    fn write(&mut self, _: u64, _: u64, _: &[u8]) -> Result<(), CallbackError> {
+        panic!("written")
+    }
+}
+
+impl Memory for Wrong<'_> {
+    fn base(&self, section: u32) -> Option<u64> {
+        self.0.base(section)
+    }
+
+    fn target(&mut self, section: u32) -> Option<Target<'_>> {
+        match &mut self.1 {
+            Some(nobody) => Some(Target::with_writer(600, address(section), nobody)),
+            None => Some(Target::new(&mut self.0.spot(section).bytes[1..], address(section))),
+        }
+    }
+}
+
 #[test]
 fn a_section_behind_a_writer_or_of_another_size_is_an_error() {
-    struct Wrong<'a>(&'a mut Mem, bool);
-    impl relakit::Writer for Mem {
-        fn read(&mut self, _: u64, _: u64, _: &mut [u8]) -> Result<(), CallbackError> {
-            panic!("read")
-        }
-        fn write(&mut self, _: u64, _: u64, _: &[u8]) -> Result<(), CallbackError> {
-            panic!("written")
-        }
-    }
-    impl Memory for Wrong<'_> {
-        fn base(&self, section: u32) -> Option<u64> {
-            self.0.base(section)
-        }
-        fn target(&mut self, section: u32) -> Option<Target<'_>> {
-            match self.1 {
-                true => Some(Target::with_writer(600, address(section), &mut *self.0)),
-                false => Some(Target::new(&mut self.0.spot(section).bytes[1..], address(section))),
-            }
-        }
-    }
     let file = builder().build();
     let module = Module::parse(&file, LINUX).unwrap();
     let mut mem = Mem::of(&file, LINUX);
     let loaded = module.assign(&mut mem).unwrap().fill().unwrap().early(&mut [0; 16], &mut names()).unwrap();
     let mut running = Running(mem.clone());
-    for (behind_a_writer, kind) in [(true, ErrorKind::NotPlain), (false, ErrorKind::AssignedSize)] {
-        let mut wrong = Wrong(&mut mem, behind_a_writer);
+    for (nobody, kind) in [(Some(Nobody), ErrorKind::NotPlain), (None, ErrorKind::AssignedSize)] {
+        let mut wrong = Wrong(&mut mem, nobody);
         let error = loaded.verify(&mut wrong, &mut running, &mut |_| {}).unwrap_err();
         assert_eq!((error.kind, error.section), (kind, Some(1)));
     }
