@@ -5,6 +5,7 @@
 //!   entries rewrite.
 //! - [`findings`]: mistakes in a module that Linux skips without a message, or that do harm later.
 //! - [`loader_check`]: the other checks of Linux's module loader.
+//! - [`verify`](mod@verify): is what runs what was loaded, apart from what Linux rewrites?
 //! - [`late`]: late relocations as Linux applies and clears them, which is not all or nothing.
 //!
 //! The crate has no `std`, no allocation and no unsafe code. It depends on [`relakit`], which does
@@ -21,3 +22,4 @@ pub mod late;
 pub mod loader_check;
 pub mod patch;
 pub mod special;
+pub mod verify;

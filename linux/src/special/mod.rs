@@ -22,6 +22,7 @@ pub use sites::{Role, Site, Sites, sites};
 
 pub(crate) use entries::{Pointer, pointers};
 pub(crate) use places::find;
+pub(crate) use sites::role_of;
 
 use relakit::Loaded;
 
@@ -173,7 +174,7 @@ impl Special {
 }
 
 /// `a < b`, usable in constants.
-const fn before(a: Version, b: Version) -> bool {
+pub(crate) const fn before(a: Version, b: Version) -> bool {
     a.0 < b.0 || (a.0 == b.0 && a.1 < b.1)
 }
 

@@ -36,6 +36,23 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role, in the order of their numbers.
+    pub const ALL: [Self; 13] = [
+        Self::Alternative,
+        Self::Replacement,
+        Self::Retpoline,
+        Self::Return,
+        Self::Call,
+        Self::Endbr,
+        Self::CfiPreamble,
+        Self::Lock,
+        Self::Paravirt,
+        Self::JumpLabel,
+        Self::StaticCall,
+        Self::Trampoline,
+        Self::Trace,
+    ];
+
     /// Returns whether Linux leaves a site alone that a late relocation completes.
     ///
     /// The reader of calls ignores a call unless its function has room before it. A late call leads
@@ -146,6 +163,13 @@ pub fn sites<'b>(special: &Special, version: Version, bytes: &'b [u8], address: 
         _ => (0, None),
     };
     Sites { format, size, rest: bytes, address, entry: 0, replacement: None }
+}
+
+/// Returns the role of the sites of a special section. `None` if kernels of this version rewrite no
+/// code for it.
+pub(crate) fn role_of(special: &Special, version: Version) -> Option<Role> {
+    let format = FORMATS.iter().find(|(name, ..)| *name == special.name)?;
+    special.is_read_by(version).then_some(format.2)
 }
 
 /// See [`sites`].

@@ -1,0 +1,111 @@
+//! The NOPs that Linux writes.
+
+use super::insn::decode;
+use crate::special::{Version, before};
+
+/// The NOP of each length (`asm/nops.h`, 6.12.117). 6.1.192 has those of up to 8 bytes.
+const NOPS: [&[u8]; 12] = [
+    &[],
+    &[0x90],
+    &[0x66, 0x90],
+    &[0x0f, 0x1f, 0x00],
+    &[0x0f, 0x1f, 0x40, 0x00],
+    &[0x0f, 0x1f, 0x44, 0x00, 0x00],
+    &[0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00],
+    &[0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00],
+    &[0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
+    &[0x2e, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
+    &[0x66, 0x2e, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
+    &[0x66, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
+];
+
+/// Length of the longest NOP before it became 11.
+const SHORT_MAX: usize = 8;
+
+/// The version in which NOPs of more than 8 bytes came, and alternatives with several relative
+/// fields: x86_alternatives_for_v6.5.
+pub(super) const LONG_NOPS: Version = (6, 5);
+
+/// NOPs of 5 bytes that kernels before 5.13 also write: those of K8, and the one in files
+/// (`ideal_nops`, `asm/nops.h` of 5.10).
+const OLD_NOPS_5: [&[u8]; 2] = [&[0x66, 0x66, 0x66, 0x66, 0x90], &[0x3e, 0x8d, 0x74, 0x26, 0x00]];
+
+/// Returns whether `code` is a single NOP as this kernel writes it.
+pub(super) fn is_nop(version: Version, code: &[u8]) -> bool {
+    let is_old = before(version, (5, 13)) && OLD_NOPS_5.contains(&code);
+    is_old || (!code.is_empty() && NOPS.get(code.len()).is_some_and(|nop| *nop == code))
+}
+
+/// Fills `code` with NOPs of at most 8 bytes (`add_nops`).
+pub(super) fn fill(code: &mut [u8]) {
+    for part in code.chunks_mut(SHORT_MAX) {
+        copy(part);
+    }
+}
+
+/// Joins the single NOPs of a site (`optimize_nops`). A kernel does so after it has chosen an
+/// alternative.
+pub(super) fn join(version: Version, code: &mut [u8]) {
+    if before(version, LONG_NOPS) { join_short(code) } else { join_long(code) }
+}
+
+/// 6.1.192: runs of NOPs of one byte.
+fn join_short(code: &mut [u8]) {
+    let mut rest = code;
+    while let Some(insn) = decode(rest) {
+        let mut len = insn.len;
+        if let (1, [0x90, _]) = (len, insn.opcode) {
+            len = rest.iter().take_while(|byte| **byte == 0x90).count();
+            if len > 1 {
+                fill(rest.get_mut(..len).unwrap_or_default());
+            }
+        }
+        rest = rest.get_mut(len..).unwrap_or_default();
+    }
+}
+
+/// 6.12.117: runs of any NOPs become one instruction.
+fn join_long(code: &mut [u8]) {
+    let mut rest = code;
+    while let Some(insn) = decode(rest) {
+        let mut len = insn.len;
+        if insn.is_nop() {
+            if len == rest.len() {
+                return;
+            }
+            while let Some(next) = rest.get(len..).and_then(decode).filter(|next| next.is_nop()) {
+                len = len.saturating_add(next.len);
+            }
+            one(rest.get_mut(..len).unwrap_or_default());
+        }
+        rest = rest.get_mut(len..).unwrap_or_default();
+    }
+}
+
+/// Fills `code` with one NOP, or with a jump over INT3 if it is too long for one (`add_nop`).
+fn one(code: &mut [u8]) {
+    if code.len() < NOPS.len() {
+        return copy(code);
+    }
+    let after = |jump: usize| code.len().saturating_sub(jump);
+    let short = i8::try_from(after(2)).ok().filter(|_| code.len() < 128);
+    let near = i32::try_from(after(5)).unwrap_or(0).to_le_bytes();
+    code.fill(0xcc);
+    match (short, code) {
+        (Some(to), [op, place, ..]) => (*op, *place) = (0xeb, to.cast_unsigned()),
+        (None, [op, place @ ..]) => {
+            *op = 0xe9;
+            for (place, byte) in place.iter_mut().zip(near) {
+                *place = byte;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Copies the NOP that has the length of `code`.
+fn copy(code: &mut [u8]) {
+    if let Some(nop) = NOPS.get(code.len()) {
+        code.copy_from_slice(nop);
+    }
+}
