@@ -8,6 +8,7 @@
     reason = "test code: what is not as it should be is a failed test"
 )]
 
+mod guests;
 #[path = "../../../core/tests/verdicts/recorded.rs"]
 #[expect(dead_code, reason = "replays need more of it")]
 mod recorded;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// The memory of the sections, expected and found.
 #[derive(Clone, Default)]
-struct Image(Vec<(u64, Vec<u8>)>);
+pub struct Image(pub Vec<(u64, Vec<u8>)>);
 
 impl Memory for Image {
     fn base(&self, section: u32) -> Option<u64> {
