@@ -243,7 +243,7 @@ impl CVerifier {
         let mut policies = Policies::default();
         let mut roles = Role::ALL.into_iter();
         for policy in self.0.policies {
-            let policy = match (policy, roles.next()) {
+            let policy = match (u32::from(policy), roles.next()) {
                 (RELAKIT_POLICY_KNOWN_FORMS, _) => continue,
                 (RELAKIT_POLICY_UNTOUCHED, Some(role)) => policies.with(role, Policy::Untouched),
                 (RELAKIT_POLICY_ANYTHING, Some(role)) => policies.with(role, Policy::Anything),

@@ -31,15 +31,16 @@ use relakit_linux::verify::{self as linux, Cause, Kernel, Mismatch, PatchSite, S
 pub const RELAKIT_CAUSE_CONTENT: u32 = 0;
 /// relakit_difference.cause: the bytes are the field of a relocation.
 pub const RELAKIT_CAUSE_RELOCATION: u32 = 1;
-/// relakit_difference.cause: the bytes are code that Linux rewrites because of an entry of a special
-/// section, but not in a form that Linux writes.
+/// relakit_difference.cause: the bytes are code that Linux rewrites because of an entry of a
+/// special section, but not in a form that Linux writes.
 pub const RELAKIT_CAUSE_PATCH_SITE: u32 = 2;
 /// relakit_difference.cause: the bytes are an entry of a table that Linux sorts.
 pub const RELAKIT_CAUSE_TABLE: u32 = 3;
 
 /// relakit_difference.seen: nothing that has a name.
 pub const RELAKIT_SEEN_OTHER: u32 = 0;
-/// relakit_difference.seen: INT3. It is a kprobe, or Linux is about to rewrite the instruction.
+/// relakit_difference.seen: INT3. It is a kprobe, or Linux is about to rewrite the
+/// instruction.
 pub const RELAKIT_SEEN_BREAKPOINT: u32 = 1;
 /// relakit_difference.seen: a call or jump to `leads_to`.
 pub const RELAKIT_SEEN_BRANCH: u32 = 2;
@@ -112,15 +113,18 @@ pub struct relakit_difference {
     /// For RELAKIT_CAUSE_PATCH_SITE, the RELAKIT_ROLE_ number, or 0.
     pub role: u32,
     /// For RELAKIT_CAUSE_RELOCATION, the symbol value with which the relocation gives what was
-    /// found. For a call, and for RELAKIT_SEEN_BRANCH, it is the address to which it leads. Or 0.
+    /// found. For a call, and for RELAKIT_SEEN_BRANCH, it is the address to which it leads. Or
+    /// 0.
     pub leads_to: u64,
-    /// For RELAKIT_CAUSE_RELOCATION, the symbol value with which it gives what is expected, or 0.
+    /// For RELAKIT_CAUSE_RELOCATION, the symbol value with which it gives what is expected, or
+    /// 0.
     pub expected_value: u64,
     /// A RELAKIT_SEEN_ number.
     pub seen: u32,
     /// Number of bytes that are valid in `expected` and `found`: at most RELAKIT_EXCERPT_SIZE.
     pub shown: u32,
-    /// The first bytes that are expected. At a patch site it is the code before Linux rewrites it.
+    /// The first bytes that are expected. At a patch site it is the code before Linux rewrites
+    /// it.
     pub expected: [u8; RELAKIT_EXCERPT_SIZE],
     /// The first bytes that were found.
     pub found: [u8; RELAKIT_EXCERPT_SIZE],
@@ -138,8 +142,8 @@ pub struct relakit_verified {
     pub bytes: u64,
     /// Number of bytes of these at patch sites for which more than one content is accepted.
     pub flexible: u64,
-    /// Number of bytes in memory that were not compared: data, and sections that are freed after
-    /// the init function.
+    /// Number of bytes in memory that were not compared: data, and sections that are freed
+    /// after the init function.
     pub not_judged: u64,
     /// Number of differences that were reported. 0 means that the module is as it should be.
     pub differences: u64,
@@ -147,22 +151,22 @@ pub struct relakit_verified {
 
 /// relakit_verifier.is_target: a function of the kernel or of a module begins at the address.
 pub const RELAKIT_TARGET_FUNCTION: u32 = 0;
-/// relakit_verifier.is_target: a traced function may call the address. relakit asks for addresses
-/// that are not those of ftrace_caller and ftrace_regs_caller.
+/// relakit_verifier.is_target: a traced function may call the address. relakit asks for
+/// addresses that are not those of ftrace_caller and ftrace_regs_caller.
 pub const RELAKIT_TARGET_TRACER: u32 = 1;
-/// relakit_verifier.is_target: an ITS thunk for register `number` is at the address, which Linux has
-/// allocated.
+/// relakit_verifier.is_target: an ITS thunk for register `number`, which Linux has allocated,
+/// is at the address.
 pub const RELAKIT_TARGET_ITS_THUNK: u32 = 2;
 
 /// relakit_verifier.policies: the code as it was relocated, or a form that Linux writes.
-pub const RELAKIT_POLICY_KNOWN_FORMS: u8 = 0;
+pub const RELAKIT_POLICY_KNOWN_FORMS: u32 = 0;
 /// relakit_verifier.policies: the code as it was relocated.
-pub const RELAKIT_POLICY_UNTOUCHED: u8 = 1;
+pub const RELAKIT_POLICY_UNTOUCHED: u32 = 1;
 /// relakit_verifier.policies: anything. The bytes are not compared.
-pub const RELAKIT_POLICY_ANYTHING: u8 = 2;
+pub const RELAKIT_POLICY_ANYTHING: u32 = 2;
 
-/// The callbacks of a verification. `report` and `is_target` may be called many times; none of them
-/// may call relakit with the same module.
+/// The callbacks of a verification. `report` and `is_target` may be called many times; none of
+/// them may call relakit with the same module.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_verifier {
@@ -172,21 +176,22 @@ pub struct relakit_verifier {
     pub flags: u32,
     /// First argument of each callback.
     pub ctx: *mut c_void,
-    /// Reads `size` bytes of the module's memory at the run-time address `address`. Must not be NULL.
-    /// The bytes lie in one section, are at most 256, and do not cross a multiple of 256. It returns
-    /// 0 for success. Any other number makes the call fail with RELAKIT_ERR_READER. It must return
-    /// the same bytes for the same address during a call.
+    /// Reads `size` bytes of the module's memory at the run-time address `address`. Must not
+    /// be NULL. The bytes lie in one section, are at most 256, and do not cross a multiple of
+    /// 256. It returns 0 for success. Any other number makes the call fail with
+    /// RELAKIT_ERR_READER. It must return the same bytes for the same address during a call.
     pub read:
         Option<unsafe extern "C" fn(ctx: *mut c_void, address: u64, bytes: *mut c_void, size: usize) -> i32>,
     /// Called for each difference. *difference is valid during the call. May be NULL.
     pub report: Option<unsafe extern "C" fn(ctx: *mut c_void, difference: *const relakit_difference)>,
     /// Stores the address of a symbol of the kernel (not of a module) in *value and returns
-    /// RELAKIT_OK, or returns RELAKIT_NOT_FOUND. `name` ends with NUL. NULL: no symbol is known, so
-    /// fewer forms are.
+    /// RELAKIT_OK, or returns RELAKIT_NOT_FOUND. `name` ends with NUL. NULL: no symbol is
+    /// known, so fewer forms are.
     pub symbol: Option<
         unsafe extern "C" fn(ctx: *mut c_void, name: *const c_char, length: usize, value: *mut u64) -> i32,
     >,
-    /// Returns 1 if `address` is what a RELAKIT_TARGET_ number says, or else 0. NULL: no address is.
+    /// Returns 1 if `address` is what a RELAKIT_TARGET_ number says, or else 0. NULL: no
+    /// address is.
     pub is_target:
         Option<unsafe extern "C" fn(ctx: *mut c_void, target: u32, number: u32, address: u64) -> i32>,
     /// A RELAKIT_POLICY_ number for each RELAKIT_ROLE_ number. The rest must be 0.
@@ -198,15 +203,16 @@ unsafe impl Versioned for relakit_verifier {
     const FIRST: u32 = 80;
 }
 
-/// Applies one relocation table to `target`, and compares the result with what `verifier` reads at
-/// its run-time address.
+/// Applies one relocation table to `target`, and compares the result with what `verifier`
+/// reads at its run-time address.
 ///
-/// The arguments are those of relakit_apply. target->bytes has the content of the section before
-/// relocation, and target->writer is NULL. After the call, it has the relocated content, or what
-/// was found where a relocation is wrong. relakit calls only `read` and `report` of the verifier.
+/// The arguments are those of relakit_apply. target->bytes has the content of the section
+/// before relocation, and target->writer is NULL. After the call, it has the relocated
+/// content, or what was found where a relocation is wrong. relakit calls only `read` and
+/// `report` of the verifier.
 ///
-/// Returns RELAKIT_OK, also if there are differences, an error of relakit_apply, with which nothing
-/// is compared and the bytes are as before, or RELAKIT_ERR_READER.
+/// Returns RELAKIT_OK, also if there are differences, an error of relakit_apply, with which
+/// nothing is compared and the bytes are as before, or RELAKIT_ERR_READER.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_verify(
     rela: *const c_void,
@@ -275,16 +281,17 @@ const NOTHING: relakit_verified =
     relakit_verified { struct_size: 0, reserved: 0, bytes: 0, flexible: 0, not_judged: 0, differences: 0 };
 
 /// Applies the late relocations for `object` to `memory`, or changes nothing, and sets
-/// *section_total to the number of its sections. It is for the expected content of a verification:
-/// it reads the file and needs no retained state. A loader uses relakit_module_coming.
-///
-/// `memory`, `values` and `count` are those of relakit_module_early. The call overwrites the values
-/// of livepatch symbols.
-///
-/// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, a pass error, RELAKIT_ERR_NOT_A_MODULE (empty or
-/// "vmlinux"), RELAKIT_ERR_VALUES_TOO_SHORT, RELAKIT_ERR_TARGET_NOT_ZERO (already applied),
-/// RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE, or an error of the resolver as
+/// *section_total to the number of its sections. It is for the expected content of a
+/// verification: it reads the file and needs no retained state. A loader uses
 /// relakit_module_coming.
+///
+/// `memory`, `values` and `count` are those of relakit_module_early. The call overwrites the
+/// values of livepatch symbols.
+///
+/// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, a pass error, RELAKIT_ERR_NOT_A_MODULE
+/// (empty or "vmlinux"), RELAKIT_ERR_VALUES_TOO_SHORT, RELAKIT_ERR_TARGET_NOT_ZERO (already
+/// applied), RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE, or an error of the resolver
+/// as relakit_module_coming.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_apply_late(
     module: *mut relakit_module,
@@ -320,10 +327,11 @@ pub unsafe extern "C" fn relakit_module_apply_late(
 }
 
 /// Sets *is_applied to 1 if the late relocations for `object` are applied to the memory that
-/// `verifier` reads, or to 0. They are if one of their fields is not as in `memory`, to which they
-/// are not applied. Then call relakit_module_apply_late before relakit_module_verify.
+/// `verifier` reads, or to 0. They are if one of their fields is not as in `memory`, to which
+/// they are not applied. Then call relakit_module_apply_late before relakit_module_verify.
 ///
-/// With a profile of Linux before RELAKIT_LINUX(6, 3), fields stay applied when the object goes.
+/// With a profile of Linux before RELAKIT_LINUX(6, 3), fields stay applied when the object
+/// goes.
 ///
 /// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error of relakit_module_verify.
 #[unsafe(no_mangle)]
@@ -359,18 +367,19 @@ pub unsafe extern "C" fn relakit_module_is_applied(
 ///
 /// - `memory` has the expected content, in plain memory. After the call, it has what was found
 ///   where Linux rewrites code or a relocation is wrong, so it is good for one verification.
-/// - `kernel` is the version that runs the module: RELAKIT_LINUX(major, minor), or 0 for the first
-///   version of the module's profile. It decides which code Linux rewrites, and in which forms.
-///   With 0 and a profile that is not of Linux, no code is rewritten.
-/// - `scratch` is a caller-provided buffer of `count` entries, at least three for each section. The
-///   call overwrites it.
+/// - `kernel` is the version that runs the module: RELAKIT_LINUX(major, minor), or 0 for the
+///   first version of the module's profile. It decides which code Linux rewrites, and in which
+///   forms. With 0 and a profile that is not of Linux, no code is rewritten.
+/// - `scratch` is a caller-provided buffer of `count` entries, at least three for each
+///   section. The call overwrites it.
 ///
-/// The time is linear in the sizes of the file and of the memory, apart from sorting: n log n steps
-/// for n sections or entries of a table.
+/// The time is linear in the sizes of the file and of the memory, apart from sorting: n log n
+/// steps for n sections or entries of a table.
 ///
 /// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, also if there are differences, or
-/// RELAKIT_ERR_READER, RELAKIT_ERR_NOT_PLAIN, RELAKIT_ERR_ASSIGNED_SIZE, RELAKIT_ERR_ADDRESS_WRAPS,
-/// RELAKIT_ERR_VALUES_TOO_SHORT (`scratch`), RELAKIT_ERR_PROFILE (`kernel`).
+/// RELAKIT_ERR_READER, RELAKIT_ERR_NOT_PLAIN, RELAKIT_ERR_ASSIGNED_SIZE,
+/// RELAKIT_ERR_ADDRESS_WRAPS, RELAKIT_ERR_VALUES_TOO_SHORT (`scratch`), RELAKIT_ERR_PROFILE
+/// (`kernel`).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_verify(
     module: *mut relakit_module,
@@ -440,15 +449,15 @@ pub struct relakit_patch_site {
 }
 
 /// Stores the code of a module that Linux may rewrite in `sites`, in ascending order of the
-/// addresses, and sets *found to the number of sites. If it is greater than `site_count`, the rest
-/// is missing, and the function must be called again with a longer array. `sites` may be NULL if
-/// `site_count` is 0.
+/// addresses, and sets *found to the number of sites. If it is greater than `site_count`, the
+/// rest is missing, and the function must be called again with a longer array. `sites` may be
+/// NULL if `site_count` is 0.
 ///
-/// The other arguments are those of relakit_module_verify, before that call. With `kernel` 0 and a
-/// profile that is not of Linux, there are no sites.
+/// The other arguments are those of relakit_module_verify, before that call. With `kernel` 0
+/// and a profile that is not of Linux, there are no sites.
 ///
-/// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, RELAKIT_ERR_VALUES_TOO_SHORT (`scratch`) or
-/// RELAKIT_ERR_PROFILE (`kernel`).
+/// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, RELAKIT_ERR_VALUES_TOO_SHORT (`scratch`)
+/// or RELAKIT_ERR_PROFILE (`kernel`).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_patch_sites(
     module: *mut relakit_module,
@@ -498,14 +507,15 @@ pub unsafe extern "C" fn relakit_module_patch_sites(
 }
 
 /// For a hypervisor that traps writes to code: decides whether Linux may write `size` bytes of
-/// `bytes` to the run-time address `address` now. It may if the code at a site of `sites` then has a
-/// known form, or has one after one of the three steps in which Linux rewrites an instruction: INT3
-/// over the first byte, the other bytes, the first byte. Sets *is_allowed to 1 or 0.
+/// `bytes` to the run-time address `address` now. It may if the code at a site of `sites` then
+/// has a known form, or has one after one of the three steps in which Linux rewrites an
+/// instruction: INT3 over the first byte, the other bytes, the first byte. Sets *is_allowed to
+/// 1 or 0.
 ///
 /// `sites` has the sites of relakit_module_patch_sites. The other arguments are those of
-/// relakit_module_verify, before that call; `read` reads the memory before the write, and `report`
-/// is not called. The time is logarithmic in `site_count`, and linear in the number of sites within
-/// 255 bytes before `address`.
+/// relakit_module_verify, before that call; `read` reads the memory before the write, and
+/// `report` is not called. The time is logarithmic in `site_count`, and linear in the number
+/// of sites within 255 bytes before `address`.
 ///
 /// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error of relakit_module_verify.
 #[unsafe(no_mangle)]
@@ -536,8 +546,10 @@ pub unsafe extern "C" fn relakit_module_allowed_patch(
         let policies = verifier.policies(3, report)?;
         // SAFETY: the caller promises that `is_allowed` is NULL or writable.
         let out = unsafe { Out::new(is_allowed, 10, report) }?;
-        // SAFETY: checked; the caller promises both readable, and nothing writes to them.
-        let (sites, bytes) = unsafe { (sites.read(), bytes.read()) };
+        // SAFETY: checked; the caller promises that it is readable, and nothing writes to it.
+        let sites = unsafe { sites.read() };
+        // SAFETY: checked; the caller promises that it is readable, and nothing writes to it.
+        let bytes = unsafe { bytes.read() };
         let mut is_allowed = false;
         if let Some(version) = version {
             let (mut reader, mut known, _) = verifier.split();
@@ -571,7 +583,8 @@ fn role_of(number: u32) -> Option<Role> {
     Role::ALL.get(usize::try_from(number).ok()?).copied()
 }
 
-/// Converts the argument kernel to a version. `None` if neither it nor the profile is of Linux.
+/// Converts the argument kernel to a version. `None` if neither it nor the profile is of
+/// Linux.
 fn linux_version(
     kernel: u32,
     loaded: &Loaded<'_>,
@@ -606,8 +619,7 @@ impl Scratch {
 
     /// Stores the places of the sections, and returns them in their order.
     ///
-    /// # Safety
-    /// Only the returned slice reads and writes the buffer for `'a`.
+    /// # Safety Only the returned slice reads and writes the buffer for `'a`.
     unsafe fn fill<'a>(
         self,
         loaded: &Loaded<'_>,
