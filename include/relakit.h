@@ -1144,6 +1144,266 @@ const char *RELAKIT_CALL relakit_lint_help(int32_t lint);
  * not use the member, and NULL if `lint` or `member` is unknown. The text is constant. */
 const char *RELAKIT_CALL relakit_lint_field_name(int32_t lint, uint32_t member);
 
+/* -------------------------------------------------------------------------------------------------
+ * Is what runs what was loaded? These functions compare the memory of a module, for example in a
+ * guest, with what it should hold. docs/verify.md says what this proves.
+ *
+ * The caller loads the module a second time, into plain memory of its own, with the run-time
+ * addresses of the first: relakit_module_init, relakit_module_assign, relakit_module_fill,
+ * relakit_module_early, and relakit_module_apply_late for each patched object that is loaded. This
+ * memory has the expected content.
+ * ---------------------------------------------------------------------------------------------- */
+
+/** relakit_difference.cause: the bytes are those of the file. */
+#define RELAKIT_CAUSE_CONTENT (0U)
+/** relakit_difference.cause: the bytes are the field of a relocation. */
+#define RELAKIT_CAUSE_RELOCATION (1U)
+/** relakit_difference.cause: the bytes are code that Linux rewrites because of an entry of a
+ * special section, but not in a form that Linux writes. */
+#define RELAKIT_CAUSE_PATCH_SITE (2U)
+/** relakit_difference.cause: the bytes are an entry of a table that Linux sorts. */
+#define RELAKIT_CAUSE_TABLE (3U)
+
+/** relakit_difference.seen: nothing that has a name. */
+#define RELAKIT_SEEN_OTHER (0U)
+/** relakit_difference.seen: INT3. It is a kprobe, or Linux is about to rewrite the
+ * instruction. */
+#define RELAKIT_SEEN_BREAKPOINT (1U)
+/** relakit_difference.seen: a call or jump to `leads_to`. */
+#define RELAKIT_SEEN_BRANCH (2U)
+
+/** An instruction that .altinstructions may replace. */
+#define RELAKIT_ROLE_ALTERNATIVE (0U)
+/** The replacement in .altinstructions. Linux copies it while the module loads. */
+#define RELAKIT_ROLE_REPLACEMENT (1U)
+/** A call or jump to a retpoline. */
+#define RELAKIT_ROLE_RETPOLINE (2U)
+/** A jump to the return thunk. */
+#define RELAKIT_ROLE_RETURN (3U)
+/** A direct call, if call depth is tracked. */
+#define RELAKIT_ROLE_CALL (4U)
+/** An ENDBR that is not needed. */
+#define RELAKIT_ROLE_ENDBR (5U)
+/** The CFI preamble of a function, with the ENDBR after it. */
+#define RELAKIT_ROLE_CFI_PREAMBLE (6U)
+/** A lock prefix. */
+#define RELAKIT_ROLE_LOCK (7U)
+/** A paravirt call. */
+#define RELAKIT_ROLE_PARAVIRT (8U)
+/** A jump label: a NOP or a jump. It is also rewritten when its key changes. */
+#define RELAKIT_ROLE_JUMP_LABEL (9U)
+/** A static call. It is also rewritten when its key changes. */
+#define RELAKIT_ROLE_STATIC_CALL (10U)
+/** The trampoline of a static call of this module. It is rewritten when its key changes. */
+#define RELAKIT_ROLE_TRAMPOLINE (11U)
+/** A call to the function tracer. It is also rewritten when the function is traced. */
+#define RELAKIT_ROLE_TRACE (12U)
+
+/** The number of bytes in relakit_difference.expected and relakit_difference.found. */
+#define RELAKIT_EXCERPT_SIZE (16U)
+
+/** A range of bytes that are not as expected. The size of this struct never changes. */
+struct relakit_difference {
+    uint32_t cause;                            /**< A RELAKIT_CAUSE_ number. */
+    uint32_t section;                          /**< Section index of the bytes. Level 1 sets 0. */
+    /** Offset of the first byte in the section, in bytes. */
+    uint64_t offset;
+    uint64_t address;                          /**< Run-time address of the first byte. */
+    /** Size of the range in bytes. Ranges that are fewer than 8 bytes apart are one range. */
+    uint64_t size;
+    /** Section index of the relocation section or of the special section, or 0. */
+    uint32_t other_section;
+    uint32_t r_type;                           /**< psABI number of the relocation type, or 0. */
+    /** Index of the relocation or of the entry in `other_section`, from 0, or 0. */
+    uint64_t entry;
+    uint32_t symbol;                           /**< Index of the relocation's symbol, or 0. */
+    /** For RELAKIT_CAUSE_PATCH_SITE, the RELAKIT_ROLE_ number, or 0. */
+    uint32_t role;
+    /** For RELAKIT_CAUSE_RELOCATION, the symbol value with which the relocation gives what was
+     * found. For a call, and for RELAKIT_SEEN_BRANCH, it is the address to which it leads. Or
+     * 0. */
+    uint64_t leads_to;
+    /** For RELAKIT_CAUSE_RELOCATION, the symbol value with which it gives what is expected, or
+     * 0. */
+    uint64_t expected_value;
+    uint32_t seen;                             /**< A RELAKIT_SEEN_ number. */
+    /** Number of bytes that are valid in `expected` and `found`: at most RELAKIT_EXCERPT_SIZE. */
+    uint32_t shown;
+    /** The first bytes that are expected. At a patch site it is the code before Linux rewrites
+     * it. */
+    unsigned char expected[RELAKIT_EXCERPT_SIZE];
+    unsigned char found[RELAKIT_EXCERPT_SIZE]; /**< The first bytes that were found. */
+};
+
+/** What a verification has looked at. */
+struct relakit_verified {
+    uint32_t struct_size; /**< sizeof(struct relakit_verified), set by the caller. */
+    uint32_t reserved;    /**< 0. */
+    uint64_t bytes;       /**< Number of bytes that were compared. */
+    /** Number of bytes of these at patch sites for which more than one content is accepted. */
+    uint64_t flexible;
+    /** Number of bytes in memory that were not compared: data, and sections that are freed
+     * after the init function. */
+    uint64_t not_judged;
+    /** Number of differences that were reported. 0 means that the module is as it should be. */
+    uint64_t differences;
+};
+
+/** relakit_verifier.is_target: a function of the kernel or of a module begins at the address. */
+#define RELAKIT_TARGET_FUNCTION (0U)
+/** relakit_verifier.is_target: a traced function may call the address. relakit asks for
+ * addresses that are not those of ftrace_caller and ftrace_regs_caller. */
+#define RELAKIT_TARGET_TRACER (1U)
+/** relakit_verifier.is_target: an ITS thunk for register `number`, which Linux has allocated,
+ * is at the address. */
+#define RELAKIT_TARGET_ITS_THUNK (2U)
+
+/** relakit_verifier.policies: the code as it was relocated, or a form that Linux writes. */
+#define RELAKIT_POLICY_KNOWN_FORMS (0U)
+/** relakit_verifier.policies: the code as it was relocated. */
+#define RELAKIT_POLICY_UNTOUCHED (1U)
+/** relakit_verifier.policies: anything. The bytes are not compared. */
+#define RELAKIT_POLICY_ANYTHING (2U)
+
+/** The callbacks of a verification. `report` and `is_target` may be called many times; none of
+ * them may call relakit with the same module. */
+struct relakit_verifier {
+    uint32_t struct_size; /**< sizeof(struct relakit_verifier). */
+    uint32_t flags;       /**< Must be 0. */
+    void *ctx;            /**< First argument of each callback. */
+    /** Reads `size` bytes of the module's memory at the run-time address `address`. Must not
+     * be NULL. The bytes lie in one section, are at most 256, and do not cross a multiple of
+     * 256. It returns 0 for success. Any other number makes the call fail with
+     * RELAKIT_ERR_READER. It must return the same bytes for the same address during a call. */
+    int32_t (RELAKIT_CALL *read)(void *ctx, uint64_t address, void *bytes, size_t size);
+    /** Called for each difference. *difference is valid during the call. May be NULL. */
+    void (RELAKIT_CALL *report)(void *ctx, const struct relakit_difference *difference);
+    /** Stores the address of a symbol of the kernel (not of a module) in *value and returns
+     * RELAKIT_OK, or returns RELAKIT_NOT_FOUND. `name` ends with NUL. NULL: no symbol is
+     * known, so fewer forms are. */
+    int32_t (RELAKIT_CALL *symbol)(void *ctx, const char *name, size_t length, uint64_t *value);
+    /** Returns 1 if `address` is what a RELAKIT_TARGET_ number says, or else 0. NULL: no
+     * address is. */
+    int32_t (RELAKIT_CALL *is_target)(void *ctx, uint32_t target, uint32_t number,
+        uint64_t address);
+    /** A RELAKIT_POLICY_ number for each RELAKIT_ROLE_ number. The rest must be 0. */
+    unsigned char policies[32];
+};
+
+/** Applies one relocation table to `target`, and compares the result with what `verifier`
+ * reads at its run-time address.
+ *
+ * The arguments are those of relakit_apply. target->bytes has the content of the section
+ * before relocation, and target->writer is NULL. After the call, it has the relocated
+ * content, or what was found where a relocation is wrong. relakit calls only `read` and
+ * `report` of the verifier.
+ *
+ * Returns RELAKIT_OK, also if there are differences, an error of relakit_apply, with which
+ * nothing is compared and the bytes are as before, or RELAKIT_ERR_READER. */
+relakit_status RELAKIT_CALL relakit_verify(const void *rela, size_t rela_size,
+    const struct relakit_symbols *symbols, const struct relakit_target *target,
+    const struct relakit_options *options, const struct relakit_verifier *verifier,
+    struct relakit_verified *verified, struct relakit_error *error);
+
+/** Applies the late relocations for `object` to `memory`, or changes nothing, and sets
+ * *section_total to the number of its sections. It is for the expected content of a
+ * verification: it reads the file and needs no retained state. A loader uses
+ * relakit_module_coming.
+ *
+ * `memory`, `values` and `count` are those of relakit_module_early. The call overwrites the
+ * values of livepatch symbols.
+ *
+ * Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, a pass error, RELAKIT_ERR_NOT_A_MODULE
+ * (empty or "vmlinux"), RELAKIT_ERR_VALUES_TOO_SHORT, RELAKIT_ERR_TARGET_NOT_ZERO (already
+ * applied), RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE, or an error of the resolver
+ * as relakit_module_coming. */
+relakit_status RELAKIT_CALL relakit_module_apply_late(struct relakit_module *module,
+    const char *object, const struct relakit_memory *memory, uint64_t *values, size_t count,
+    const struct relakit_resolver *resolver, uint32_t *section_total, struct relakit_error *error);
+
+/** Sets *is_applied to 1 if the late relocations for `object` are applied to the memory that
+ * `verifier` reads, or to 0. They are if one of their fields is not as in `memory`, to which
+ * they are not applied. Then call relakit_module_apply_late before relakit_module_verify.
+ *
+ * With a profile of Linux before RELAKIT_LINUX(6, 3), fields stay applied when the object
+ * goes.
+ *
+ * Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error of relakit_module_verify. */
+relakit_status RELAKIT_CALL relakit_module_is_applied(struct relakit_module *module,
+    const char *object, const struct relakit_memory *memory,
+    const struct relakit_verifier *verifier, uint32_t *is_applied, struct relakit_error *error);
+
+/** Compares the code and the constants of a module with what they should be, and calls
+ * verifier->report for each difference.
+ *
+ * - `memory` has the expected content, in plain memory. After the call, it has what was found
+ *   where Linux rewrites code or a relocation is wrong, so it is good for one verification.
+ * - `kernel` is the version that runs the module: RELAKIT_LINUX(major, minor), or 0 for the
+ *   first version of the module's profile. It decides which code Linux rewrites, and in which
+ *   forms. With 0 and a profile that is not of Linux, no code is rewritten.
+ * - `scratch` is a caller-provided buffer of `count` entries, at least three for each
+ *   section. The call overwrites it.
+ *
+ * The time is linear in the sizes of the file and of the memory, apart from sorting: n log n
+ * steps for n sections or entries of a table.
+ *
+ * Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, also if there are differences, or
+ * RELAKIT_ERR_READER, RELAKIT_ERR_NOT_PLAIN, RELAKIT_ERR_ASSIGNED_SIZE,
+ * RELAKIT_ERR_ADDRESS_WRAPS, RELAKIT_ERR_VALUES_TOO_SHORT (`scratch`), RELAKIT_ERR_PROFILE
+ * (`kernel`). */
+relakit_status RELAKIT_CALL relakit_module_verify(struct relakit_module *module,
+    const struct relakit_memory *memory, const struct relakit_verifier *verifier, uint32_t kernel,
+    uint64_t *scratch, size_t count, struct relakit_verified *verified,
+    struct relakit_error *error);
+
+/** Code of a module that Linux may rewrite. The size of this struct never changes. */
+struct relakit_patch_site {
+    uint64_t address;  /**< Run-time address of the first byte. */
+    uint64_t offset;   /**< Offset of the first byte in section `code`, in bytes. */
+    uint64_t size;     /**< Size in bytes, at most 255. */
+    uint64_t entry;    /**< Index of the entry in `section`, counted from 0. */
+    uint32_t code;     /**< Section index of the code. */
+    uint32_t section;  /**< Section index of the special section. */
+    uint32_t role;     /**< A RELAKIT_ROLE_ number. */
+    uint32_t reserved; /**< 0. */
+};
+
+/** Stores the code of a module that Linux may rewrite in `sites`, in ascending order of the
+ * addresses, and sets *found to the number of sites. If it is greater than `site_count`, the
+ * rest is missing, and the function must be called again with a longer array. `sites` may be
+ * NULL if `site_count` is 0.
+ *
+ * The other arguments are those of relakit_module_verify, before that call. With `kernel` 0
+ * and a profile that is not of Linux, there are no sites.
+ *
+ * Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, RELAKIT_ERR_VALUES_TOO_SHORT (`scratch`)
+ * or RELAKIT_ERR_PROFILE (`kernel`). */
+relakit_status RELAKIT_CALL relakit_module_patch_sites(struct relakit_module *module,
+    const struct relakit_memory *memory, uint32_t kernel, uint64_t *scratch, size_t count,
+    struct relakit_patch_site *sites, size_t site_count, size_t *found,
+    struct relakit_error *error);
+
+/** For a hypervisor that traps writes to code: decides whether Linux may write `size` bytes of
+ * `bytes` to the run-time address `address` now. It may if the code at a site of `sites` then
+ * has a known form, or has one after one of the three steps in which Linux rewrites an
+ * instruction: INT3 over the first byte, the other bytes, the first byte. Sets *is_allowed to
+ * 1 or 0.
+ *
+ * `sites` has the sites of relakit_module_patch_sites. The other arguments are those of
+ * relakit_module_verify, before that call; `read` reads the memory before the write, and
+ * `report` is not called. The time is logarithmic in `site_count`, and linear in the number
+ * of sites within 255 bytes before `address`.
+ *
+ * Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error of relakit_module_verify. */
+relakit_status RELAKIT_CALL relakit_module_allowed_patch(struct relakit_module *module,
+    const struct relakit_memory *memory, const struct relakit_verifier *verifier, uint32_t kernel,
+    const struct relakit_patch_site *sites, size_t site_count, uint64_t address, const void *bytes,
+    size_t size, uint32_t *is_allowed, struct relakit_error *error);
+
+/** Returns the name of a RELAKIT_ROLE_ number, such as "jump label", or NULL if the number is
+ * unknown. The text is constant. */
+const char *RELAKIT_CALL relakit_role_name(uint32_t role);
+
 /* ---- Parsers of the names of livepatch sections and symbols ---------------------------------- */
 
 /** sh_flags: the livepatch core applies this section's relocations. Linux's SHF_RELA_LIVEPATCH. */
@@ -1541,6 +1801,11 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
 #define RELAKIT_ERR_LAYOUT_TOO_LARGE (-71)
 /** The address is not a multiple of the layout's alignment. (value: address; limit: alignment) */
 #define RELAKIT_ERR_ADDRESS_MISALIGNED (-72)
+/** `read` of a verifier failed, so not everything was verified. (offset: offset in the section;
+ * value: its result) */
+#define RELAKIT_ERR_READER (-73)
+/** The memory for the expected content of a verification is behind a writer. */
+#define RELAKIT_ERR_NOT_PLAIN (-74)
 
 /** A pointer that must not be NULL is NULL. */
 #define RELAKIT_ERR_NULL (-101)

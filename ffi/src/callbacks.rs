@@ -5,10 +5,14 @@ use crate::pointers::{Span, versioned};
 use crate::resolver::relakit_resolver;
 use crate::status::*;
 use crate::types::*;
+use crate::verify::*;
 use core::ffi::{c_char, c_void};
 use core::ptr;
 use relakit::reloc::{ValueCallback, ValueError, WriterCallbacks};
+use relakit::verify::Reader;
 use relakit::{CallbackError, Resolver, Target, View};
+use relakit_linux::special::Role;
+use relakit_linux::verify::{Known, Policies, Policy};
 
 /// A writer of the caller.
 #[derive(Debug)]
@@ -208,3 +212,110 @@ impl Resolver for CResolver {
         found(answer, value)
     }
 }
+
+/// The callbacks of a verification.
+#[derive(Debug)]
+pub(crate) struct CVerifier(relakit_verifier);
+
+impl CVerifier {
+    /// Reads argument `number`.
+    ///
+    /// # Safety
+    /// If not NULL, the struct is readable, and its callbacks accept its `ctx` while the returned
+    /// value lives.
+    #[inline(never)]
+    pub(crate) unsafe fn new(
+        verifier: *const relakit_verifier,
+        number: u64,
+        report: &mut Report,
+    ) -> Result<Self, Failed> {
+        // SAFETY: the caller promises that `verifier` is NULL or readable for its struct_size.
+        let verifier = unsafe { versioned(verifier, number, report) }?;
+        match (verifier.flags, verifier.read) {
+            (0, Some(_)) => Ok(Self(verifier)),
+            (0, None) => Err(report.refuse(RELAKIT_ERR_CALLBACK, number, 0)),
+            (flags, _) => Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(flags))),
+        }
+    }
+
+    /// Returns the policies of this verifier, argument `number`.
+    pub(crate) fn policies(&self, number: u64, report: &mut Report) -> Result<Policies, Failed> {
+        let mut policies = Policies::default();
+        let mut roles = Role::ALL.into_iter();
+        for policy in self.0.policies {
+            let policy = match (u32::from(policy), roles.next()) {
+                (RELAKIT_POLICY_KNOWN_FORMS, _) => continue,
+                (RELAKIT_POLICY_UNTOUCHED, Some(role)) => policies.with(role, Policy::Untouched),
+                (RELAKIT_POLICY_ANYTHING, Some(role)) => policies.with(role, Policy::Anything),
+                _ => return Err(report.refuse(RELAKIT_ERR_RESERVED, number, 0)),
+            };
+            policies = policy;
+        }
+        Ok(policies)
+    }
+
+    /// Returns the three parts that a verification borrows.
+    pub(crate) fn split(&self) -> (CReader<'_>, CKnown<'_>, impl FnMut(&relakit_difference)) {
+        let report = |difference: &relakit_difference| {
+            if let Some(report) = self.0.report {
+                // SAFETY: `new`'s caller promised the callback; `difference` lives during the call.
+                unsafe { report(self.0.ctx, ptr::from_ref(difference)) };
+            }
+        };
+        (CReader(&self.0), CKnown(&self.0), report)
+    }
+}
+
+/// The memory that is verified.
+#[derive(Debug)]
+pub(crate) struct CReader<'a>(&'a relakit_verifier);
+
+impl Reader for CReader<'_> {
+    fn read(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
+        let Some(read) = self.0.read else { return Err(CallbackError(RELAKIT_ERR_CALLBACK)) };
+        // SAFETY: `new`'s caller promised the callback; `bytes` is ours, with `bytes.len()` bytes.
+        hook(unsafe { read(self.0.ctx, address, bytes.as_mut_ptr().cast(), bytes.len()) })
+    }
+}
+
+/// What the caller knows about the running kernel.
+#[derive(Debug)]
+pub(crate) struct CKnown<'a>(&'a relakit_verifier);
+
+impl CKnown<'_> {
+    fn is_target(&self, target: u32, number: u32, address: u64) -> bool {
+        self.0.is_target.is_some_and(|is_target| {
+            // SAFETY: `new`'s caller promised that the callback can be called with `ctx`.
+            unsafe { is_target(self.0.ctx, target, number, address) == 1 }
+        })
+    }
+}
+
+impl Known for CKnown<'_> {
+    fn function(&mut self, address: u64) -> bool {
+        self.is_target(RELAKIT_TARGET_FUNCTION, 0, address)
+    }
+
+    fn symbol(&mut self, name: &[u8]) -> Option<u64> {
+        let symbol = self.0.symbol?;
+        let mut text = [0; SYMBOL_MAX];
+        text.get_mut(..name.len())?.copy_from_slice(name);
+        // The last byte stays NUL.
+        text.get(name.len())?;
+        let mut value = 0;
+        // SAFETY: `new`'s caller promised the callback; `text` and `value` live during the call.
+        let answer = unsafe { symbol(self.0.ctx, text.as_ptr().cast(), name.len(), &raw mut value) };
+        (answer == RELAKIT_OK).then_some(value)
+    }
+
+    fn tracer(&mut self, address: u64) -> bool {
+        self.is_target(RELAKIT_TARGET_TRACER, 0, address)
+    }
+
+    fn its_thunk(&mut self, address: u64, register: u8) -> bool {
+        self.is_target(RELAKIT_TARGET_ITS_THUNK, u32::from(register), address)
+    }
+}
+
+/// Size of the longest name that a verification looks up, with its NUL.
+const SYMBOL_MAX: usize = 64;

@@ -153,7 +153,7 @@ pub unsafe extern "C" fn relakit_module_section_findings(
 }
 
 /// Converts the argument kernel to a version.
-fn version(kernel: u32, module: &Module<'_>, errors: &mut Report) -> Result<Version, Failed> {
+pub(crate) fn version(kernel: u32, module: &Module<'_>, errors: &mut Report) -> Result<Version, Failed> {
     let [minor_low, minor_high, major_low, major_high] = kernel.to_le_bytes();
     match (kernel, profile(kernel)) {
         (RELAKIT_PROFILE_DEFAULT, _) => Ok(module.profile().since),

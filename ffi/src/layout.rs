@@ -4,6 +4,7 @@
 
 use crate::{
     arena::*, describe::*, findings::*, image::*, index::*, klp_names::*, memory::*, resolver::*, types::*,
+    verify::*,
 };
 use core::mem::{align_of, offset_of, size_of};
 
@@ -42,3 +43,8 @@ layout!(relakit_klp_section_name, 40: struct_size 0, is_early 4, object 8, objec
     section_len 32);
 layout!(relakit_klp_symbol_name, 56: struct_size 0, is_vmlinux 4, object 8, object_len 16, name 24, name_len 32,
     sympos 40, trailing 48);
+layout!(relakit_difference, 112: cause 0, section 4, offset 8, address 16, size 24, other_section 32, r_type 36, entry 40,
+    symbol 48, role 52, leads_to 56, expected_value 64, seen 72, shown 76, expected 80, found 96);
+layout!(relakit_verified, 40: struct_size 0, reserved 4, bytes 8, flexible 16, not_judged 24, differences 32);
+layout!(relakit_verifier, 80: struct_size 0, flags 4, ctx 8, read 16, report 24, symbol 32, is_target 40, policies 48);
+layout!(relakit_patch_site, 48: address 0, offset 8, size 16, entry 24, code 32, section 36, role 40, reserved 44);

@@ -52,6 +52,8 @@ mod describe;
 
 mod findings;
 
+mod verify;
+
 mod klp_names;
 
 mod index;
@@ -80,4 +82,5 @@ pub use small::*;
 pub use state::*;
 pub use status::*;
 pub use types::*;
+pub use verify::*;
 pub use version::*;

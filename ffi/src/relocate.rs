@@ -211,7 +211,10 @@ unsafe fn run(
 ///
 /// # Safety
 /// The arrays in `symbols` can be read for `'a`, and are not written meanwhile.
-unsafe fn arrays<'a>(symbols: &relakit_symbols, report: &mut Report) -> Result<(Values<'a>, Span), Failed> {
+pub(crate) unsafe fn arrays<'a>(
+    symbols: &relakit_symbols,
+    report: &mut Report,
+) -> Result<(Values<'a>, Span), Failed> {
     match (symbols.values.is_null(), symbols.symtab.is_null()) {
         (has_none, true) if !has_none || symbols.count == 0 => {
             let piece = Piece::new(symbols.values, symbols.count, 3, report)?;

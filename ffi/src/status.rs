@@ -218,6 +218,11 @@ pub const RELAKIT_ERR_BAD_ALIGNMENT: i32 = -70;
 pub const RELAKIT_ERR_LAYOUT_TOO_LARGE: i32 = -71;
 /// The address is not a multiple of the layout's alignment. (value: address; limit: alignment)
 pub const RELAKIT_ERR_ADDRESS_MISALIGNED: i32 = -72;
+/// `read` of a verifier failed, so not everything was verified. (offset: offset in the section;
+/// value: its result)
+pub const RELAKIT_ERR_READER: i32 = -73;
+/// The memory for the expected content of a verification is behind a writer.
+pub const RELAKIT_ERR_NOT_PLAIN: i32 = -74;
 
 // Errors of the call itself.
 /// A pointer that must not be NULL is NULL.

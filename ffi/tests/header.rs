@@ -288,7 +288,7 @@ fn the_header_is_short_and_its_numbers_are_at_the_end() {
         |text: &str| lines.iter().rfind(|(_, line)| line.contains(text)).map(|(number, _)| *number).unwrap();
     assert!(first("RELAKIT_CALL relakit_") < 150, "{}", first("RELAKIT_CALL relakit_"));
     assert!(first("relakit_apply(") <= 300, "{}", first("relakit_apply("));
-    assert!(header.lines().count() < 1600, "{}", header.lines().count());
+    assert!(header.lines().count() < 2000, "{}", header.lines().count());
     assert!(last("struct relakit_") < first("#define RELAKIT_OK "));
     assert!(header.lines().all(|line| line.len() <= 100));
 }

@@ -2,6 +2,8 @@
 
 use super::{Special, Version};
 use crate::bytes::{u8_at, u32_at, u64_at};
+use core::ffi::CStr;
+use relakit::text::{Texts, texts};
 
 /// What Linux does with the code at a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +54,34 @@ impl Role {
         Self::Trampoline,
         Self::Trace,
     ];
+
+    /// Returns an English name, such as "jump label".
+    pub fn name(self) -> &'static str {
+        Self::names().get(self as usize)
+    }
+
+    /// Returns the same name for C.
+    pub fn c_name(self) -> &'static CStr {
+        Self::names().c_str(self as usize)
+    }
+
+    const fn names() -> Texts {
+        texts!(
+            "alternative",
+            "replacement of an alternative",
+            "retpoline",
+            "return",
+            "call",
+            "ENDBR",
+            "CFI preamble",
+            "lock prefix",
+            "paravirt call",
+            "jump label",
+            "static call",
+            "static call trampoline",
+            "tracer call"
+        )
+    }
 
     /// Returns whether Linux leaves a site alone that a late relocation completes.
     ///

@@ -3,7 +3,7 @@
 //! Sources (facts only): Linux 6.1.192 and 6.12.117 of Debian, the function in each row. Versions of
 //! changes in between are mainline's. Kernels before 5.13 and after 6.12 were not compared.
 
-use super::known::{Known, is_return_thunk, retpoline, thunk};
+use super::known::{Known, is_return_thunk, is_tracer, retpoline, thunk};
 use super::nops;
 use crate::bytes::u32_at;
 use crate::special::{Role, Version, before};
@@ -64,7 +64,7 @@ impl Form<'_> {
     /// `ftrace_make_nop`, `ftrace_replace_code`.
     fn traced(&self, known: &mut dyn Known) -> bool {
         match Branch::of(self.address, self.found) {
-            Some(branch) => branch.op == 0xe8 && known.tracer(branch.to),
+            Some(branch) => branch.op == 0xe8 && is_tracer(known, branch.to),
             None => nops::is_nop(self.version, self.found),
         }
     }

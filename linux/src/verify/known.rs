@@ -11,14 +11,15 @@ pub trait Known {
     /// looked up are unique.
     fn symbol(&mut self, name: &[u8]) -> Option<u64>;
 
-    /// Returns whether a traced function may call `address`. The default knows `ftrace_caller` and
-    /// `ftrace_regs_caller`.
+    /// Returns whether a traced function may call `address`, which is neither `ftrace_caller` nor
+    /// `ftrace_regs_caller`. The default is false.
     ///
-    /// Linux also allocates trampolines for single users of the tracer, such as livepatches.
+    /// Linux allocates trampolines for single users of the tracer, such as livepatches.
     /// `/proc/kallsyms` lists them as `ftrace_trampoline [__builtin__ftrace]`. Whoever accepts them
     /// should compare their code too.
     fn tracer(&mut self, address: u64) -> bool {
-        TRACERS.iter().any(|name| self.symbol(name) == Some(address))
+        let _ = address;
+        false
     }
 
     /// Returns whether the code at `address` is an ITS thunk that Linux has allocated: the two
@@ -75,6 +76,11 @@ const REGISTERS: [&[u8]; 16] = [
 
 /// Length of the longest name of a thunk.
 const NAME_MAX: usize = 40;
+
+/// Returns whether a traced function may call `address`.
+pub(super) fn is_tracer(known: &mut dyn Known, address: u64) -> bool {
+    TRACERS.iter().any(|name| known.symbol(name) == Some(address)) || known.tracer(address)
+}
 
 /// Returns whether `address` is one of the kernel's return thunks.
 pub(super) fn is_return_thunk(known: &mut dyn Known, address: u64) -> bool {

@@ -10,7 +10,6 @@ use relakit::{CallbackError, Error, Loaded, Memory};
 
 /// Code that Linux may rewrite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
 pub struct PatchSite {
     /// Run-time address of the first byte.
     pub address: u64,

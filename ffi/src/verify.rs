@@ -1,0 +1,723 @@
+//! Is what runs what was loaded? These functions compare the memory of a module, for example in a
+//! guest, with what it should hold. docs/verify.md says what this proves.
+//!
+//! The caller loads the module a second time, into plain memory of its own, with the run-time
+//! addresses of the first: relakit_module_init, relakit_module_assign, relakit_module_fill,
+//! relakit_module_early, and relakit_module_apply_late for each patched object that is loaded. This
+//! memory has the expected content.
+
+use crate::callbacks::{CResolver, CValues, CVerifier};
+use crate::error::{Failed, OrReport, Report, answer};
+use crate::findings::version;
+use crate::memory::{CMemory, relakit_memory};
+use crate::module::file_span;
+use crate::pointers::{Count, ObjectName, Out, Piece, Span, Versioned, VersionedOut, plain};
+use crate::relocate::{Options, arrays};
+use crate::resolver::relakit_resolver;
+use crate::state::{self, Stage, relakit_module};
+use crate::status::*;
+use crate::types::*;
+use core::ffi::{c_char, c_uchar, c_void};
+use core::mem::{MaybeUninit, align_of, size_of};
+use core::ptr;
+use relakit::elf::RelaTable;
+use relakit::reloc::{RelocFlags, Values};
+use relakit::verify::{self, Difference};
+use relakit::{Loaded, Profile, Target};
+use relakit_linux::special::{self, Place, Role};
+use relakit_linux::verify::{self as linux, Cause, Kernel, Mismatch, PatchSite, Seen};
+
+/// relakit_difference.cause: the bytes are those of the file.
+pub const RELAKIT_CAUSE_CONTENT: u32 = 0;
+/// relakit_difference.cause: the bytes are the field of a relocation.
+pub const RELAKIT_CAUSE_RELOCATION: u32 = 1;
+/// relakit_difference.cause: the bytes are code that Linux rewrites because of an entry of a
+/// special section, but not in a form that Linux writes.
+pub const RELAKIT_CAUSE_PATCH_SITE: u32 = 2;
+/// relakit_difference.cause: the bytes are an entry of a table that Linux sorts.
+pub const RELAKIT_CAUSE_TABLE: u32 = 3;
+
+/// relakit_difference.seen: nothing that has a name.
+pub const RELAKIT_SEEN_OTHER: u32 = 0;
+/// relakit_difference.seen: INT3. It is a kprobe, or Linux is about to rewrite the
+/// instruction.
+pub const RELAKIT_SEEN_BREAKPOINT: u32 = 1;
+/// relakit_difference.seen: a call or jump to `leads_to`.
+pub const RELAKIT_SEEN_BRANCH: u32 = 2;
+
+/// An instruction that .altinstructions may replace.
+pub const RELAKIT_ROLE_ALTERNATIVE: u32 = 0;
+const _: () = assert!(RELAKIT_ROLE_ALTERNATIVE == Role::Alternative as u32);
+/// The replacement in .altinstructions. Linux copies it while the module loads.
+pub const RELAKIT_ROLE_REPLACEMENT: u32 = 1;
+const _: () = assert!(RELAKIT_ROLE_REPLACEMENT == Role::Replacement as u32);
+/// A call or jump to a retpoline.
+pub const RELAKIT_ROLE_RETPOLINE: u32 = 2;
+const _: () = assert!(RELAKIT_ROLE_RETPOLINE == Role::Retpoline as u32);
+/// A jump to the return thunk.
+pub const RELAKIT_ROLE_RETURN: u32 = 3;
+const _: () = assert!(RELAKIT_ROLE_RETURN == Role::Return as u32);
+/// A direct call, if call depth is tracked.
+pub const RELAKIT_ROLE_CALL: u32 = 4;
+const _: () = assert!(RELAKIT_ROLE_CALL == Role::Call as u32);
+/// An ENDBR that is not needed.
+pub const RELAKIT_ROLE_ENDBR: u32 = 5;
+const _: () = assert!(RELAKIT_ROLE_ENDBR == Role::Endbr as u32);
+/// The CFI preamble of a function, with the ENDBR after it.
+pub const RELAKIT_ROLE_CFI_PREAMBLE: u32 = 6;
+const _: () = assert!(RELAKIT_ROLE_CFI_PREAMBLE == Role::CfiPreamble as u32);
+/// A lock prefix.
+pub const RELAKIT_ROLE_LOCK: u32 = 7;
+const _: () = assert!(RELAKIT_ROLE_LOCK == Role::Lock as u32);
+/// A paravirt call.
+pub const RELAKIT_ROLE_PARAVIRT: u32 = 8;
+const _: () = assert!(RELAKIT_ROLE_PARAVIRT == Role::Paravirt as u32);
+/// A jump label: a NOP or a jump. It is also rewritten when its key changes.
+pub const RELAKIT_ROLE_JUMP_LABEL: u32 = 9;
+const _: () = assert!(RELAKIT_ROLE_JUMP_LABEL == Role::JumpLabel as u32);
+/// A static call. It is also rewritten when its key changes.
+pub const RELAKIT_ROLE_STATIC_CALL: u32 = 10;
+const _: () = assert!(RELAKIT_ROLE_STATIC_CALL == Role::StaticCall as u32);
+/// The trampoline of a static call of this module. It is rewritten when its key changes.
+pub const RELAKIT_ROLE_TRAMPOLINE: u32 = 11;
+const _: () = assert!(RELAKIT_ROLE_TRAMPOLINE == Role::Trampoline as u32);
+/// A call to the function tracer. It is also rewritten when the function is traced.
+pub const RELAKIT_ROLE_TRACE: u32 = 12;
+const _: () = assert!(RELAKIT_ROLE_TRACE == Role::Trace as u32);
+
+/// The number of bytes in relakit_difference.expected and relakit_difference.found.
+pub const RELAKIT_EXCERPT_SIZE: usize = 16;
+
+/// A range of bytes that are not as expected. The size of this struct never changes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct relakit_difference {
+    /// A RELAKIT_CAUSE_ number.
+    pub cause: u32,
+    /// Section index of the bytes. Level 1 sets 0.
+    pub section: u32,
+    /// Offset of the first byte in the section, in bytes.
+    pub offset: u64,
+    /// Run-time address of the first byte.
+    pub address: u64,
+    /// Size of the range in bytes. Ranges that are fewer than 8 bytes apart are one range.
+    pub size: u64,
+    /// Section index of the relocation section or of the special section, or 0.
+    pub other_section: u32,
+    /// psABI number of the relocation type, or 0.
+    pub r_type: u32,
+    /// Index of the relocation or of the entry in `other_section`, from 0, or 0.
+    pub entry: u64,
+    /// Index of the relocation's symbol, or 0.
+    pub symbol: u32,
+    /// For RELAKIT_CAUSE_PATCH_SITE, the RELAKIT_ROLE_ number, or 0.
+    pub role: u32,
+    /// For RELAKIT_CAUSE_RELOCATION, the symbol value with which the relocation gives what was
+    /// found. For a call, and for RELAKIT_SEEN_BRANCH, it is the address to which it leads. Or
+    /// 0.
+    pub leads_to: u64,
+    /// For RELAKIT_CAUSE_RELOCATION, the symbol value with which it gives what is expected, or
+    /// 0.
+    pub expected_value: u64,
+    /// A RELAKIT_SEEN_ number.
+    pub seen: u32,
+    /// Number of bytes that are valid in `expected` and `found`: at most RELAKIT_EXCERPT_SIZE.
+    pub shown: u32,
+    /// The first bytes that are expected. At a patch site it is the code before Linux rewrites
+    /// it.
+    pub expected: [c_uchar; RELAKIT_EXCERPT_SIZE],
+    /// The first bytes that were found.
+    pub found: [c_uchar; RELAKIT_EXCERPT_SIZE],
+}
+
+/// What a verification has looked at.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct relakit_verified {
+    /// sizeof(struct relakit_verified), set by the caller.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Number of bytes that were compared.
+    pub bytes: u64,
+    /// Number of bytes of these at patch sites for which more than one content is accepted.
+    pub flexible: u64,
+    /// Number of bytes in memory that were not compared: data, and sections that are freed
+    /// after the init function.
+    pub not_judged: u64,
+    /// Number of differences that were reported. 0 means that the module is as it should be.
+    pub differences: u64,
+}
+
+/// relakit_verifier.is_target: a function of the kernel or of a module begins at the address.
+pub const RELAKIT_TARGET_FUNCTION: u32 = 0;
+/// relakit_verifier.is_target: a traced function may call the address. relakit asks for
+/// addresses that are not those of ftrace_caller and ftrace_regs_caller.
+pub const RELAKIT_TARGET_TRACER: u32 = 1;
+/// relakit_verifier.is_target: an ITS thunk for register `number`, which Linux has allocated,
+/// is at the address.
+pub const RELAKIT_TARGET_ITS_THUNK: u32 = 2;
+
+/// relakit_verifier.policies: the code as it was relocated, or a form that Linux writes.
+pub const RELAKIT_POLICY_KNOWN_FORMS: u32 = 0;
+/// relakit_verifier.policies: the code as it was relocated.
+pub const RELAKIT_POLICY_UNTOUCHED: u32 = 1;
+/// relakit_verifier.policies: anything. The bytes are not compared.
+pub const RELAKIT_POLICY_ANYTHING: u32 = 2;
+
+/// The callbacks of a verification. `report` and `is_target` may be called many times; none of
+/// them may call relakit with the same module.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct relakit_verifier {
+    /// sizeof(struct relakit_verifier).
+    pub struct_size: u32,
+    /// Must be 0.
+    pub flags: u32,
+    /// First argument of each callback.
+    pub ctx: *mut c_void,
+    /// Reads `size` bytes of the module's memory at the run-time address `address`. Must not
+    /// be NULL. The bytes lie in one section, are at most 256, and do not cross a multiple of
+    /// 256. It returns 0 for success. Any other number makes the call fail with
+    /// RELAKIT_ERR_READER. It must return the same bytes for the same address during a call.
+    pub read:
+        Option<unsafe extern "C" fn(ctx: *mut c_void, address: u64, bytes: *mut c_void, size: usize) -> i32>,
+    /// Called for each difference. *difference is valid during the call. May be NULL.
+    pub report: Option<unsafe extern "C" fn(ctx: *mut c_void, difference: *const relakit_difference)>,
+    /// Stores the address of a symbol of the kernel (not of a module) in *value and returns
+    /// RELAKIT_OK, or returns RELAKIT_NOT_FOUND. `name` ends with NUL. NULL: no symbol is
+    /// known, so fewer forms are.
+    pub symbol: Option<
+        unsafe extern "C" fn(ctx: *mut c_void, name: *const c_char, length: usize, value: *mut u64) -> i32,
+    >,
+    /// Returns 1 if `address` is what a RELAKIT_TARGET_ number says, or else 0. NULL: no
+    /// address is.
+    pub is_target:
+        Option<unsafe extern "C" fn(ctx: *mut c_void, target: u32, number: u32, address: u64) -> i32>,
+    /// A RELAKIT_POLICY_ number for each RELAKIT_ROLE_ number. The rest must be 0.
+    pub policies: [c_uchar; 32],
+}
+
+// SAFETY: `repr(C)`, begins with a u32; numbers, raw pointers, and callbacks that may be NULL.
+unsafe impl Versioned for relakit_verifier {
+    const FIRST: u32 = 80;
+}
+
+/// Applies one relocation table to `target`, and compares the result with what `verifier`
+/// reads at its run-time address.
+///
+/// The arguments are those of relakit_apply. target->bytes has the content of the section
+/// before relocation, and target->writer is NULL. After the call, it has the relocated
+/// content, or what was found where a relocation is wrong. relakit calls only `read` and
+/// `report` of the verifier.
+///
+/// Returns RELAKIT_OK, also if there are differences, an error of relakit_apply, with which
+/// nothing is compared and the bytes are as before, or RELAKIT_ERR_READER.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_verify(
+    rela: *const c_void,
+    rela_size: usize,
+    symbols: *const relakit_symbols,
+    target: *const relakit_target,
+    options: *const relakit_options,
+    verifier: *const relakit_verifier,
+    verified: *mut relakit_verified,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = |report: &mut Report| {
+        // SAFETY: the caller promises that `symbols` is NULL or a readable struct.
+        let symbols = unsafe { plain(symbols, 3, report) }?;
+        // SAFETY: the caller promises that `target` is NULL or a readable struct.
+        let target = unsafe { plain(target, 4, report) }?;
+        let rules = match options.is_null() {
+            true => RelocFlags::empty(),
+            // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
+            false => unsafe { Options::new(options, 5, report) }?.reloc_flags(report)?,
+        };
+        // SAFETY: the caller promises a readable struct and callable callbacks.
+        let verifier = unsafe { CVerifier::new(verifier, 6, report) }?;
+        // SAFETY: the caller promises that `verified` is NULL or writable for its struct_size.
+        let out = unsafe { VersionedOut::new(verified, VERIFIED_FIRST, 7, report) }?;
+        let rela = Piece::<u8>::new(rela.cast(), rela_size, 1, report)?;
+        let (source, callback);
+        let (values, symbols_span) = match symbols.value {
+            // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
+            None => unsafe { arrays(&symbols, report) }?,
+            Some(_) if symbols.values.is_null() && symbols.symtab.is_null() => {
+                // SAFETY: the caller promises that the callback can be called with `ctx`.
+                source = unsafe { CValues::new(&symbols) };
+                callback = source.callback();
+                (Values::Callback { count: symbols.count, callback: &callback }, Span::EMPTY)
+            }
+            Some(_) => return Err(report.refuse(RELAKIT_ERR_SYMBOLS, 3, 0)),
+        };
+        // SAFETY: checked; the caller promises it readable; an overlapping target is refused below.
+        let (table, rest) = RelaTable::whole_entries(unsafe { rela.read() });
+        if rest != 0 {
+            return Err(report.refuse(RELAKIT_ERR_PARTIAL_ENTRY, rela_size as u64, rest as u64));
+        }
+        if !target.writer.is_null() {
+            return Err(report.refuse(RELAKIT_ERR_NOT_PLAIN, 0, 0));
+        }
+        let Ok(size) = usize::try_from(target.size) else {
+            return Err(report.refuse(RELAKIT_ERR_LENGTH, 4, target.size));
+        };
+        let bytes = Piece::<u8>::new(target.bytes.cast(), size, 4, report)?;
+        bytes.span.apart_from(&[rela.span, symbols_span], 4, report)?;
+        // SAFETY: the caller's promise; the bytes overlap nothing that is borrowed.
+        let expected = Target::new(unsafe { bytes.write() }, target.address);
+        let (mut reader, _, mut on) = verifier.split();
+        let on = &mut |difference: &Difference| on(&as_c(difference));
+        let found = verify::section(table, values, expected, rules, &mut reader, on).or_report(report)?;
+        out.set(&relakit_verified { bytes: found.bytes, differences: found.differences, ..NOTHING });
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller promises that `error` is NULL or writable.
+    unsafe { answer(error, call) }
+}
+
+const VERIFIED_FIRST: u32 = 40;
+const NOTHING: relakit_verified =
+    relakit_verified { struct_size: 0, reserved: 0, bytes: 0, flexible: 0, not_judged: 0, differences: 0 };
+
+/// Applies the late relocations for `object` to `memory`, or changes nothing, and sets
+/// *section_total to the number of its sections. It is for the expected content of a
+/// verification: it reads the file and needs no retained state. A loader uses
+/// relakit_module_coming.
+///
+/// `memory`, `values` and `count` are those of relakit_module_early. The call overwrites the
+/// values of livepatch symbols.
+///
+/// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, a pass error, RELAKIT_ERR_NOT_A_MODULE
+/// (empty or "vmlinux"), RELAKIT_ERR_VALUES_TOO_SHORT, RELAKIT_ERR_TARGET_NOT_ZERO (already
+/// applied), RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE, or an error of the resolver
+/// as relakit_module_coming.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_module_apply_late(
+    module: *mut relakit_module,
+    object: *const c_char,
+    memory: *const relakit_memory,
+    values: *mut u64,
+    count: usize,
+    resolver: *const relakit_resolver,
+    section_total: *mut u32,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
+        let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
+        // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
+        let object = unsafe { ObjectName::new(object, 2, report) }?;
+        let file = file_span(loaded.module(), report)?;
+        let values = Piece::new(values, count, 4, report)?;
+        values.span.apart_from(&[file, own], 4, report)?;
+        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        let mut memory = unsafe { CMemory::new(memory, 3, &[file, own, values.span], report) }?;
+        // SAFETY: the caller promises a readable struct and callable callbacks.
+        let mut resolver = unsafe { CResolver::new(resolver, 6, report) }?;
+        // SAFETY: the caller promises that `section_total` is NULL or writable.
+        let section_total = unsafe { Count::new(section_total, 7, report) }?;
+        // SAFETY: checked, and apart from what is borrowed; the caller promises it writable.
+        let values = unsafe { values.write() };
+        let total = loaded.apply_late(object.bytes(), &mut memory, values, &mut resolver);
+        section_total.set(total.or_report(report)?);
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
+    unsafe { state::on(module, error, call) }
+}
+
+/// Sets *is_applied to 1 if the late relocations for `object` are applied to the memory that
+/// `verifier` reads, or to 0. They are if one of their fields is not as in `memory`, to which
+/// they are not applied. Then call relakit_module_apply_late before relakit_module_verify.
+///
+/// With a profile of Linux before RELAKIT_LINUX(6, 3), fields stay applied when the object
+/// goes.
+///
+/// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error of relakit_module_verify.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_module_is_applied(
+    module: *mut relakit_module,
+    object: *const c_char,
+    memory: *const relakit_memory,
+    verifier: *const relakit_verifier,
+    is_applied: *mut u32,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
+        let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
+        // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
+        let object = unsafe { ObjectName::new(object, 2, report) }?;
+        let others = [file_span(loaded.module(), report)?, own];
+        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        let mut memory = unsafe { CMemory::new(memory, 3, &others, report) }?;
+        // SAFETY: the caller promises a readable struct and callable callbacks.
+        let verifier = unsafe { CVerifier::new(verifier, 4, report) }?;
+        // SAFETY: the caller promises that `is_applied` is NULL or writable.
+        let out = unsafe { Out::new(is_applied, 5, report) }?;
+        let applied = loaded.is_applied(object.bytes(), &mut memory, &mut verifier.split().0);
+        out.set(u32::from(applied.or_report(report)?));
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
+    unsafe { state::on(module, error, call) }
+}
+
+/// Compares the code and the constants of a module with what they should be, and calls
+/// verifier->report for each difference.
+///
+/// - `memory` has the expected content, in plain memory. After the call, it has what was found
+///   where Linux rewrites code or a relocation is wrong, so it is good for one verification.
+/// - `kernel` is the version that runs the module: RELAKIT_LINUX(major, minor), or 0 for the
+///   first version of the module's profile. It decides which code Linux rewrites, and in which
+///   forms. With 0 and a profile that is not of Linux, no code is rewritten.
+/// - `scratch` is a caller-provided buffer of `count` entries, at least three for each
+///   section. The call overwrites it.
+///
+/// The time is linear in the sizes of the file and of the memory, apart from sorting: n log n
+/// steps for n sections or entries of a table.
+///
+/// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, also if there are differences, or
+/// RELAKIT_ERR_READER, RELAKIT_ERR_NOT_PLAIN, RELAKIT_ERR_ASSIGNED_SIZE,
+/// RELAKIT_ERR_ADDRESS_WRAPS, RELAKIT_ERR_VALUES_TOO_SHORT (`scratch`), RELAKIT_ERR_PROFILE
+/// (`kernel`).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_module_verify(
+    module: *mut relakit_module,
+    memory: *const relakit_memory,
+    verifier: *const relakit_verifier,
+    kernel: u32,
+    scratch: *mut u64,
+    count: usize,
+    verified: *mut relakit_verified,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
+        let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
+        // SAFETY: the caller promises that `verified` is NULL or writable for its struct_size.
+        let out = unsafe { VersionedOut::new(verified, VERIFIED_FIRST, 7, report) }?;
+        let file = file_span(loaded.module(), report)?;
+        let version = linux_version(kernel, loaded, report)?;
+        let scratch = Scratch::new(scratch, count, 5, report)?;
+        scratch.span().apart_from(&[file, own], 5, report)?;
+        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        let mut memory = unsafe { CMemory::new(memory, 2, &[file, own, scratch.span()], report) }?;
+        // SAFETY: the caller promises a readable struct and callable callbacks.
+        let verifier = unsafe { CVerifier::new(verifier, 3, report) }?;
+        let policies = verifier.policies(3, report)?;
+        let (mut reader, mut known, mut on) = verifier.split();
+        let Some(version) = version else {
+            let on = &mut |difference: &Difference| on(&as_c(difference));
+            let found = loaded.verify(&mut memory, &mut reader, on).or_report(report)?;
+            let relakit::verify::Verified { bytes, not_judged, differences, .. } = found;
+            out.set(&relakit_verified { bytes, not_judged, differences, ..NOTHING });
+            return Ok(RELAKIT_OK);
+        };
+        // SAFETY: checked, and apart from what is borrowed; the caller promises it writable.
+        let places = unsafe { scratch.fill(loaded, &memory, report) }?;
+        let mut kernel = Kernel::new(version, &mut known);
+        kernel.policies = policies;
+        let on = &mut |mismatch: &Mismatch| on(&mismatch_as_c(mismatch));
+        let found = linux::verify(loaded, &mut memory, &mut reader, &mut kernel, places, on);
+        let linux::Verified { bytes, flexible, not_judged, mismatches, .. } = found.or_report(report)?;
+        out.set(&relakit_verified { bytes, flexible, not_judged, differences: mismatches, ..NOTHING });
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
+    unsafe { state::on(module, error, call) }
+}
+
+/// Code of a module that Linux may rewrite. The size of this struct never changes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct relakit_patch_site {
+    /// Run-time address of the first byte.
+    pub address: u64,
+    /// Offset of the first byte in section `code`, in bytes.
+    pub offset: u64,
+    /// Size in bytes, at most 255.
+    pub size: u64,
+    /// Index of the entry in `section`, counted from 0.
+    pub entry: u64,
+    /// Section index of the code.
+    pub code: u32,
+    /// Section index of the special section.
+    pub section: u32,
+    /// A RELAKIT_ROLE_ number.
+    pub role: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// Stores the code of a module that Linux may rewrite in `sites`, in ascending order of the
+/// addresses, and sets *found to the number of sites. If it is greater than `site_count`, the
+/// rest is missing, and the function must be called again with a longer array. `sites` may be
+/// NULL if `site_count` is 0.
+///
+/// The other arguments are those of relakit_module_verify, before that call. With `kernel` 0
+/// and a profile that is not of Linux, there are no sites.
+///
+/// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, RELAKIT_ERR_VALUES_TOO_SHORT (`scratch`)
+/// or RELAKIT_ERR_PROFILE (`kernel`).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_module_patch_sites(
+    module: *mut relakit_module,
+    memory: *const relakit_memory,
+    kernel: u32,
+    scratch: *mut u64,
+    count: usize,
+    sites: *mut relakit_patch_site,
+    site_count: usize,
+    found: *mut usize,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
+        let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
+        let file = file_span(loaded.module(), report)?;
+        let version = linux_version(kernel, loaded, report)?;
+        let scratch = Scratch::new(scratch, count, 4, report)?;
+        let span = scratch.span();
+        span.apart_from(&[file, own], 4, report)?;
+        let sites = Piece::new(sites, site_count, 6, report)?;
+        sites.span.apart_from(&[file, own, span], 6, report)?;
+        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        let mut memory = unsafe { CMemory::new(memory, 2, &[file, own, span, sites.span], report) }?;
+        // SAFETY: the caller promises that `found` is NULL or writable.
+        let out = unsafe { Out::new(found, 8, report) }?;
+        // SAFETY: checked, and apart from what is borrowed; the caller promises it writable.
+        let places = unsafe { scratch.fill(loaded, &memory, report) }?;
+        // SAFETY: checked, and apart from what is borrowed; the caller promises it writable.
+        let sites = unsafe { sites.write() };
+        let mut total = 0usize;
+        let on = &mut |site: PatchSite| {
+            if let Some(place) = sites.get_mut(total) {
+                *place = site_as_c(&site);
+            }
+            total = total.saturating_add(1);
+        };
+        if let Some(version) = version {
+            linux::patch_sites(loaded, &mut memory, version, places, on);
+        }
+        let stored = sites.get_mut(..total.min(site_count)).unwrap_or_default();
+        relakit::sort::sort(stored, &|one, other| key(&one).cmp(&key(&other)));
+        out.set(total);
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
+    unsafe { state::on(module, error, call) }
+}
+
+/// For a hypervisor that traps writes to code: decides whether Linux may write `size` bytes of
+/// `bytes` to the run-time address `address` now. It may if the code at a site of `sites` then
+/// has a known form, or has one after one of the three steps in which Linux rewrites an
+/// instruction: INT3 over the first byte, the other bytes, the first byte. Sets *is_allowed to
+/// 1 or 0.
+///
+/// `sites` has the sites of relakit_module_patch_sites. The other arguments are those of
+/// relakit_module_verify, before that call; `read` reads the memory before the write, and
+/// `report` is not called. The time is logarithmic in `site_count`, and linear in the number
+/// of sites within 255 bytes before `address`.
+///
+/// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error of relakit_module_verify.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_module_allowed_patch(
+    module: *mut relakit_module,
+    memory: *const relakit_memory,
+    verifier: *const relakit_verifier,
+    kernel: u32,
+    sites: *const relakit_patch_site,
+    site_count: usize,
+    address: u64,
+    bytes: *const c_void,
+    size: usize,
+    is_allowed: *mut u32,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
+        let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
+        let file = file_span(loaded.module(), report)?;
+        let version = linux_version(kernel, loaded, report)?;
+        let sites = Piece::new(sites, site_count, 5, report)?;
+        let bytes = Piece::<u8>::new(bytes.cast(), size, 8, report)?;
+        let others = [file, own, sites.span, bytes.span];
+        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        let mut memory = unsafe { CMemory::new(memory, 2, &others, report) }?;
+        // SAFETY: the caller promises a readable struct and callable callbacks.
+        let verifier = unsafe { CVerifier::new(verifier, 3, report) }?;
+        let policies = verifier.policies(3, report)?;
+        // SAFETY: the caller promises that `is_allowed` is NULL or writable.
+        let out = unsafe { Out::new(is_allowed, 10, report) }?;
+        // SAFETY: checked; the caller promises that it is readable, and nothing writes to it.
+        let sites = unsafe { sites.read() };
+        // SAFETY: checked; the caller promises that it is readable, and nothing writes to it.
+        let bytes = unsafe { bytes.read() };
+        let mut is_allowed = false;
+        if let Some(version) = version {
+            let (mut reader, mut known, _) = verifier.split();
+            let mut kernel = Kernel::new(version, &mut known);
+            kernel.policies = policies;
+            let end = sites.partition_point(|site| site.address <= address);
+            let near = sites.get(..end).unwrap_or_default().iter().rev();
+            let near = near.take_while(|site| address.wrapping_sub(site.address) <= u64::from(u8::MAX));
+            for site in near.filter_map(site_of_c) {
+                let site = core::slice::from_ref(&site);
+                let allows =
+                    linux::allowed_patch(loaded, &mut memory, &mut reader, &mut kernel, site, address, bytes);
+                is_allowed |= allows.or_report(report)?.is_some();
+            }
+        }
+        out.set(u32::from(is_allowed));
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
+    unsafe { state::on(module, error, call) }
+}
+
+/// Returns the name of a RELAKIT_ROLE_ number, such as "jump label", or NULL if the number is
+/// unknown. The text is constant.
+#[unsafe(no_mangle)]
+pub extern "C" fn relakit_role_name(role: u32) -> *const c_char {
+    role_of(role).map_or(ptr::null(), |role| role.c_name().as_ptr())
+}
+
+fn role_of(number: u32) -> Option<Role> {
+    Role::ALL.get(usize::try_from(number).ok()?).copied()
+}
+
+/// Converts the argument kernel to a version. `None` if neither it nor the profile is of
+/// Linux.
+fn linux_version(
+    kernel: u32,
+    loaded: &Loaded<'_>,
+    report: &mut Report,
+) -> Result<Option<special::Version>, Failed> {
+    let version = version(kernel, loaded.module(), report)?;
+    Ok(Some(version).filter(|version| *version != Profile::ELF.since))
+}
+
+/// A caller-provided buffer for the places of a module's sections: argument `number`.
+struct Scratch {
+    places: Piece<MaybeUninit<Place>>,
+    words: usize,
+}
+
+/// Number of entries of the buffer that a place needs.
+const PLACE_WORDS: usize = 3;
+const _: () = assert!(size_of::<Place>() <= PLACE_WORDS * size_of::<u64>());
+const _: () = assert!(align_of::<Place>() <= align_of::<u64>());
+
+impl Scratch {
+    fn new(start: *mut u64, count: usize, number: u64, report: &mut Report) -> Result<Self, Failed> {
+        // Checks the alignment of the entries, too.
+        Piece::new(start, count, number, report)?;
+        let places = Piece::new(start.cast(), count / PLACE_WORDS, number, report)?;
+        Ok(Self { places, words: count })
+    }
+
+    const fn span(&self) -> Span {
+        self.places.span
+    }
+
+    /// Stores the places of the sections, and returns them in their order.
+    ///
+    /// # Safety Only the returned slice reads and writes the buffer for `'a`.
+    unsafe fn fill<'a>(
+        self,
+        loaded: &Loaded<'_>,
+        memory: &CMemory<'_>,
+        report: &mut Report,
+    ) -> Result<&'a [Place], Failed> {
+        let sections = loaded.module().object().section_count() as usize;
+        let needed = sections.saturating_mul(PLACE_WORDS);
+        if self.words < needed {
+            return Err(report.refuse(RELAKIT_ERR_VALUES_TOO_SHORT, self.words as u64, needed as u64));
+        }
+        // SAFETY: checked by `new`; the caller promises exclusive access; they may hold anything.
+        let slots = unsafe { self.places.write() };
+        let mut count = 0usize;
+        for (slot, place) in slots.iter_mut().zip(special::places(loaded.module(), memory)) {
+            slot.write(place);
+            count = count.saturating_add(1);
+        }
+        let filled = slots.get_mut(..count).unwrap_or_default();
+        // SAFETY: the loop has written each of the first `count` places.
+        let places = unsafe { &mut *(ptr::from_mut(filled) as *mut [Place]) };
+        relakit::sort::sort(places, &|one, other| one.cmp(&other));
+        Ok(places)
+    }
+}
+
+const fn key(site: &relakit_patch_site) -> (u64, u32, u64) {
+    (site.address, site.section, site.entry)
+}
+
+fn site_as_c(site: &PatchSite) -> relakit_patch_site {
+    let PatchSite { address, size, role, section, entry, code, offset } = *site;
+    relakit_patch_site { address, offset, size, entry, code, section, role: role as u32, reserved: 0 }
+}
+
+fn site_of_c(site: &relakit_patch_site) -> Option<PatchSite> {
+    let relakit_patch_site { address, offset, size, entry, code, section, role, .. } = *site;
+    Some(PatchSite { address, size, role: role_of(role)?, section, entry, code, offset })
+}
+
+/// A difference without cause.
+fn as_c(difference: &Difference) -> relakit_difference {
+    let Difference { section, offset, address, size, expected, found, relocation, .. } = *difference;
+    let shown = found.as_slice().len().min(expected.as_slice().len());
+    let excerpt = |bytes: &[u8]| {
+        let mut excerpt = [0; RELAKIT_EXCERPT_SIZE];
+        excerpt.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        excerpt
+    };
+    let plain = relakit_difference {
+        cause: RELAKIT_CAUSE_CONTENT,
+        section,
+        offset,
+        address,
+        size,
+        other_section: 0,
+        r_type: 0,
+        entry: 0,
+        symbol: 0,
+        role: 0,
+        leads_to: 0,
+        expected_value: 0,
+        seen: RELAKIT_SEEN_OTHER,
+        shown: u32::try_from(shown).unwrap_or(0),
+        expected: excerpt(expected.as_slice()),
+        found: excerpt(found.as_slice()),
+    };
+    match relocation {
+        None => plain,
+        Some(field) => relakit_difference {
+            cause: RELAKIT_CAUSE_RELOCATION,
+            other_section: field.section,
+            r_type: field.rela.r_type,
+            entry: field.entry,
+            symbol: field.rela.r_sym,
+            leads_to: field.leads_to,
+            expected_value: field.expected,
+            ..plain
+        },
+    }
+}
+
+fn mismatch_as_c(mismatch: &Mismatch) -> relakit_difference {
+    let mut as_c = as_c(&mismatch.difference);
+    match mismatch.cause {
+        Cause::PatchSite { role, section, entry } => {
+            (as_c.cause, as_c.role) = (RELAKIT_CAUSE_PATCH_SITE, role as u32);
+            (as_c.other_section, as_c.entry) = (section, entry);
+        }
+        Cause::Table { section, entry } => {
+            (as_c.cause, as_c.other_section, as_c.entry) = (RELAKIT_CAUSE_TABLE, section, entry);
+        }
+        _ => {}
+    }
+    match mismatch.seen {
+        Seen::Breakpoint => as_c.seen = RELAKIT_SEEN_BREAKPOINT,
+        Seen::Branch { to } => (as_c.seen, as_c.leads_to) = (RELAKIT_SEEN_BRANCH, to),
+        _ => {}
+    }
+    as_c
+}
