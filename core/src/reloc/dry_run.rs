@@ -3,6 +3,7 @@
 use super::op::{Op, Phase};
 use super::pass::{Pass, Run};
 use super::transaction::Sections;
+use super::values::Guarded;
 use super::{RelocFlags, Target, Values, View};
 use crate::arch;
 use crate::elf::RelaTable;
@@ -24,7 +25,7 @@ pub fn dry_run(
     target: &mut View<'_>,
     rules: RelocFlags,
 ) -> Result<(), Error> {
-    let (pass, target) = (Pass { table, values, rules }, &mut target.0);
+    let (pass, target) = (Pass { table, values, rules, sentinel: None }, &mut target.0);
     let (mut done, mut end) = (0, 0);
     if pass.may_start(target)
         && let Some(bytes) = target.bytes()
@@ -65,7 +66,7 @@ pub fn errors<'a>(
     target: &'a mut View<'_>,
     rules: RelocFlags,
 ) -> impl Iterator<Item = Error> {
-    let pass = Pass { table, values, rules };
+    let pass = Pass { table, values, rules, sentinel: None };
     let target = &mut target.0;
     (0..table.len()).filter_map(move |index| {
         capture(|report| {
@@ -168,9 +169,12 @@ impl Pass<'_> {
             return (index, end);
         }
         let rest = self.table.entries().get(index..).unwrap_or_default();
-        let (run, end) = match self.values {
-            Values::Dense(values) => arch::check_run(rest, values, bytes, address, end),
-            Values::Symtab(values) => arch::check_run(rest, values, bytes, address, end),
+        let (run, end) = match (self.values, self.sentinel) {
+            (Values::Dense(values), Some(sentinel)) => {
+                arch::check_run(rest, Guarded { values, sentinel }, bytes, address, end)
+            }
+            (Values::Dense(values), None) => arch::check_run(rest, values, bytes, address, end),
+            (Values::Symtab(values), _) => arch::check_run(rest, values, bytes, address, end),
             _ => (0, end),
         };
         (index.saturating_add(run), end)

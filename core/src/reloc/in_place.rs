@@ -3,7 +3,7 @@
 
 use super::op::{Op, Phase};
 use super::pass::{Pass, Run};
-use super::values::Values;
+use super::values::{Guarded, Values};
 use crate::arch;
 use crate::report::Failed;
 
@@ -51,7 +51,10 @@ impl Pass<'_> {
         };
         let rest = rest.unwrap_or_default();
         done.saturating_add(match (op, self.values) {
-            (Op::Apply, Values::Dense(values)) => arch::apply_run(rest, values, bytes, address),
+            (Op::Apply, Values::Dense(values)) => match self.sentinel {
+                None => arch::apply_run(rest, values, bytes, address),
+                Some(sentinel) => arch::apply_run(rest, Guarded { values, sentinel }, bytes, address),
+            },
             (Op::Apply, Values::Symtab(values)) => arch::apply_run(rest, values, bytes, address),
             (Op::Clear, Values::Dense(values)) => arch::clear_run(rest, values, bytes, address),
             (Op::Clear, Values::Symtab(values)) => arch::clear_run(rest, values, bytes, address),

@@ -31,7 +31,7 @@ pub fn apply(
     target: &mut Target<'_>,
     rules: RelocFlags,
 ) -> Result<(), Error> {
-    Pass { table, values, rules }.run_frequent_first(Op::Apply, target)
+    Pass { table, values, rules, sentinel: None }.run_frequent_first(Op::Apply, target)
 }
 
 /// Sets every field of `table` back to zero, or changes nothing.
@@ -54,7 +54,7 @@ pub fn clear(
     target: &mut Target<'_>,
     rules: RelocFlags,
 ) -> Result<(), Error> {
-    Pass { table, values, rules }.run_frequent_first(Op::Clear, target)
+    Pass { table, values, rules, sentinel: None }.run_frequent_first(Op::Clear, target)
 }
 
 /// A relocation table with its symbol values and flags.
@@ -63,6 +63,9 @@ pub(crate) struct Pass<'a> {
     pub(crate) table: RelaTable<'a>,
     pub(crate) values: Values<'a>,
     pub(crate) rules: RelocFlags,
+    /// The value of symbols that have none. An entry that uses one is an error. This is for `Apply`
+    /// with values in an array.
+    pub(crate) sentinel: Option<u64>,
 }
 
 impl Pass<'_> {
