@@ -285,8 +285,8 @@ mod tests {
         let is_other = matches!(ours.opcode, [0xe0..=0xe3 | 0xc7, _]);
         if insn.op0_kind() == OpKind::NearBranch64 && !is_other {
             assert!(ours.is_branch(), "{insn:?} {code:02x?}");
-            let to = ours.immediate.read(code).map(|field| field + ours.len as i64);
-            assert_eq!(to, Some(insn.near_branch64().cast_signed()), "{insn:?} {code:02x?}");
+            let to = insn.near_branch64().wrapping_sub(ours.len as u64).cast_signed();
+            assert_eq!(ours.immediate.read(code), Some(to), "{insn:?} {code:02x?}");
         }
         true
     }
