@@ -1204,18 +1204,19 @@ const char *RELAKIT_CALL relakit_lint_field_name(int32_t lint, uint32_t member);
 
 /** A range of bytes that are not as expected. The size of this struct never changes. */
 struct relakit_difference {
-    uint32_t cause;                      /**< A RELAKIT_CAUSE_ number. */
-    uint32_t section;                    /**< Section index of the bytes. Level 1 sets 0. */
-    uint64_t offset;                     /**< Offset of the first byte in the section, in bytes. */
-    uint64_t address;                    /**< Run-time address of the first byte. */
+    uint32_t cause;                            /**< A RELAKIT_CAUSE_ number. */
+    uint32_t section;                          /**< Section index of the bytes. Level 1 sets 0. */
+    /** Offset of the first byte in the section, in bytes. */
+    uint64_t offset;
+    uint64_t address;                          /**< Run-time address of the first byte. */
     /** Size of the range in bytes. Ranges that are fewer than 8 bytes apart are one range. */
     uint64_t size;
     /** Section index of the relocation section or of the special section, or 0. */
     uint32_t other_section;
-    uint32_t r_type;                     /**< psABI number of the relocation type, or 0. */
+    uint32_t r_type;                           /**< psABI number of the relocation type, or 0. */
     /** Index of the relocation or of the entry in `other_section`, from 0, or 0. */
     uint64_t entry;
-    uint32_t symbol;                     /**< Index of the relocation's symbol, or 0. */
+    uint32_t symbol;                           /**< Index of the relocation's symbol, or 0. */
     /** For RELAKIT_CAUSE_PATCH_SITE, the RELAKIT_ROLE_ number, or 0. */
     uint32_t role;
     /** For RELAKIT_CAUSE_RELOCATION, the symbol value with which the relocation gives what was
@@ -1225,13 +1226,13 @@ struct relakit_difference {
     /** For RELAKIT_CAUSE_RELOCATION, the symbol value with which it gives what is expected, or
      * 0. */
     uint64_t expected_value;
-    uint32_t seen;                       /**< A RELAKIT_SEEN_ number. */
+    uint32_t seen;                             /**< A RELAKIT_SEEN_ number. */
     /** Number of bytes that are valid in `expected` and `found`: at most RELAKIT_EXCERPT_SIZE. */
     uint32_t shown;
     /** The first bytes that are expected. At a patch site it is the code before Linux rewrites
      * it. */
-    uint8_t expected[RELAKIT_EXCERPT_SIZE];
-    uint8_t found[RELAKIT_EXCERPT_SIZE]; /**< The first bytes that were found. */
+    unsigned char expected[RELAKIT_EXCERPT_SIZE];
+    unsigned char found[RELAKIT_EXCERPT_SIZE]; /**< The first bytes that were found. */
 };
 
 /** What a verification has looked at. */
@@ -1286,7 +1287,7 @@ struct relakit_verifier {
     int32_t (RELAKIT_CALL *is_target)(void *ctx, uint32_t target, uint32_t number,
         uint64_t address);
     /** A RELAKIT_POLICY_ number for each RELAKIT_ROLE_ number. The rest must be 0. */
-    uint8_t policies[32];
+    unsigned char policies[32];
 };
 
 /** Applies one relocation table to `target`, and compares the result with what `verifier`

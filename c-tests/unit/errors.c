@@ -83,7 +83,8 @@ static void every_status_has_its_text(void)
         struct relakit_error error = zeroed(status);
         const uint64_t numbers[3] = {0x11111, 0x22222, 0x33333};
         const int32_t is_result = status == RELAKIT_ERR_RESOLVER || status == RELAKIT_ERR_WRITER ||
-                                  status == RELAKIT_ERR_SYNC || status == RELAKIT_ERR_NOT_UNDONE;
+                                  status == RELAKIT_ERR_SYNC || status == RELAKIT_ERR_NOT_UNDONE ||
+                                  status == RELAKIT_ERR_READER;
         int len = snprintf(want, sizeof want, "%s", relakit_strerror(status)), first = 1;
         error.offset = numbers[0];
         error.value = numbers[1];

@@ -17,7 +17,7 @@ use crate::resolver::relakit_resolver;
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
 use crate::types::*;
-use core::ffi::{c_char, c_void};
+use core::ffi::{c_char, c_uchar, c_void};
 use core::mem::{MaybeUninit, align_of, size_of};
 use core::ptr;
 use relakit::elf::RelaTable;
@@ -125,9 +125,9 @@ pub struct relakit_difference {
     pub shown: u32,
     /// The first bytes that are expected. At a patch site it is the code before Linux rewrites
     /// it.
-    pub expected: [u8; RELAKIT_EXCERPT_SIZE],
+    pub expected: [c_uchar; RELAKIT_EXCERPT_SIZE],
     /// The first bytes that were found.
-    pub found: [u8; RELAKIT_EXCERPT_SIZE],
+    pub found: [c_uchar; RELAKIT_EXCERPT_SIZE],
 }
 
 /// What a verification has looked at.
@@ -195,7 +195,7 @@ pub struct relakit_verifier {
     pub is_target:
         Option<unsafe extern "C" fn(ctx: *mut c_void, target: u32, number: u32, address: u64) -> i32>,
     /// A RELAKIT_POLICY_ number for each RELAKIT_ROLE_ number. The rest must be 0.
-    pub policies: [u8; 32],
+    pub policies: [c_uchar; 32],
 }
 
 // SAFETY: `repr(C)`, begins with a u32; numbers, raw pointers, and callbacks that may be NULL.
