@@ -205,10 +205,13 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         }
         let mut form = [0; MAX];
         let Some(form) = form.get_mut(..entry.written()) else { return false };
-        let Some((place, offset)) = find(self.places, entry.replacement) else { return false };
         let size = usize::from(entry.replacement_size);
-        if self.original(place.section, offset, form.get_mut(..size).unwrap_or_default()) != size {
-            return false;
+        // An empty replacement may be at the end of its section, where no byte is.
+        if let Some(code) = form.get_mut(..size).filter(|code| !code.is_empty()) {
+            let Some((place, offset)) = find(self.places, entry.replacement) else { return false };
+            if self.original(place.section, offset, code) != size {
+                return false;
+            }
         }
         entry.form(version, form).is_some() && form == found
     }
