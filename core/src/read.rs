@@ -54,9 +54,42 @@ pub(crate) fn range(bytes: &[u8], offset: u64, size: u64) -> Option<&[u8]> {
     bytes.get(start..end)
 }
 
+/// Returns the index of the first byte that is `byte`, eight bytes at a time.
+#[inline]
+pub(crate) fn position(bytes: &[u8], byte: u8) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let wanted = u64::from(byte).wrapping_mul(ONES);
+    let (words, last) = bytes.as_chunks();
+    let mut before = 0usize;
+    for word in words {
+        // If 1 is subtracted from each byte, a byte that is 0 borrows, and has had its upper bit
+        // clear. The lowest bit that is left belongs to the first such byte.
+        let differs = u64::from_le_bytes(*word) ^ wanted;
+        let zeros = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
+        if zeros != 0 {
+            return before.checked_add(usize::try_from(zeros.trailing_zeros() / 8).ok()?);
+        }
+        before = before.wrapping_add(8);
+    }
+    before.checked_add(last.iter().position(|other| *other == byte)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_first_byte_is_the_one_that_the_standard_library_finds(
+            bytes in proptest::collection::vec(prop_oneof![Just(0u8), Just(1), Just(b'.'), Just(b'/'), Just(0x80), any::<u8>()], 0..40),
+            byte in prop_oneof![Just(0u8), Just(b'.'), any::<u8>()],
+        ) {
+            prop_assert_eq!(position(&bytes, byte), bytes.iter().position(|other| *other == byte));
+        }
+    }
 
     #[test]
     fn an_integer_is_read_only_when_all_its_bytes_are_there() {

@@ -82,6 +82,11 @@ impl Span {
             || other.end <= self.start
     }
 
+    /// The same for two buffers that are not empty.
+    pub(crate) const fn is_beside(self, other: Self) -> bool {
+        self.end <= other.start || other.end <= self.start
+    }
+
     /// Returns an error for argument `number` if it overlaps one of `others`.
     pub(crate) fn apart_from(self, others: &[Self], number: u64, report: &mut Report) -> Result<(), Failed> {
         match others.iter().all(|other| self.is_apart_from(*other)) {
@@ -94,6 +99,11 @@ impl Span {
 /// Returns an error for argument `number` if it is NULL or not aligned for a `T`.
 fn check<T>(pointer: *const T, number: u64, report: &mut Report) -> Result<(), Failed> {
     check_address(pointer.addr(), align_of::<T>(), number, report)
+}
+
+/// Whether `pointer` is neither NULL nor misaligned.
+pub(crate) fn is_readable<T>(pointer: *const T) -> bool {
+    !pointer.is_null() && pointer.is_aligned()
 }
 
 fn check_address(address: usize, align: usize, number: u64, report: &mut Report) -> Result<(), Failed> {
@@ -142,6 +152,14 @@ impl<T> Piece<T> {
             _ if address & align.wrapping_sub(1) != 0 => Err(RELAKIT_ERR_ALIGNMENT),
             _ => Ok(Self { start: start.cast_mut(), count, span }),
         }
+    }
+
+    /// The same for a buffer that is not empty. `None` if it is empty or invalid.
+    #[inline(always)]
+    pub(crate) fn filled(start: *const T, count: usize) -> Option<Self> {
+        let len = count.checked_mul(size_of::<T>()).filter(|len| isize::try_from(*len).is_ok())?;
+        let span = Span { start: start.addr(), end: start.addr().checked_add(len)? };
+        (count != 0 && is_readable(start)).then_some(Self { start: start.cast_mut(), count, span })
     }
 
     /// # Safety

@@ -2,7 +2,7 @@
 
 use crate::callbacks::{CValues, CWriter};
 use crate::error::{Failed, OrReport, Report, answer};
-use crate::pointers::{Piece, Span, plain, versioned};
+use crate::pointers::{Piece, Span, is_readable, plain, versioned};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_void;
@@ -33,6 +33,17 @@ pub unsafe extern "C" fn relakit_apply(
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
+    // SAFETY: the promise of the crate's documentation, passed on to `usual`.
+    let found = unsafe { usual(rela, rela_size, symbols, target, options) };
+    if let Some(Usual { table, values, bytes, address }) = found {
+        // SAFETY: the caller's promise; the bytes overlap nothing that is borrowed.
+        let mut target = Target::new(unsafe { bytes.write() }, address);
+        return match reloc::apply(table, values, &mut target, RelocFlags::empty()) {
+            Ok(()) => RELAKIT_OK,
+            // SAFETY: the caller promises that `error` is NULL or writable.
+            Err(found) => unsafe { store(error, &found) },
+        };
+    }
     // SAFETY: the promise of the crate's documentation, passed on to `run`.
     unsafe { run(Act::Write(reloc::apply), rela, rela_size, symbols, target, options, error) }
 }
@@ -56,6 +67,17 @@ pub unsafe extern "C" fn relakit_clear(
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
+    // SAFETY: the promise of the crate's documentation, passed on to `usual`.
+    let found = unsafe { usual(rela, rela_size, symbols, target, options) };
+    if let Some(Usual { table, values, bytes, address }) = found {
+        // SAFETY: the caller's promise; the bytes overlap nothing that is borrowed.
+        let mut target = Target::new(unsafe { bytes.write() }, address);
+        return match reloc::clear(table, values, &mut target, RelocFlags::empty()) {
+            Ok(()) => RELAKIT_OK,
+            // SAFETY: the caller promises that `error` is NULL or writable.
+            Err(found) => unsafe { store(error, &found) },
+        };
+    }
     // SAFETY: the promise of the crate's documentation, passed on to `run`.
     unsafe { run(Act::Write(reloc::clear), rela, rela_size, symbols, target, options, error) }
 }
@@ -76,6 +98,17 @@ pub unsafe extern "C" fn relakit_dry_run(
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
+    // SAFETY: the promise of the crate's documentation, passed on to `usual`.
+    let found = unsafe { usual(rela, rela_size, symbols, target, options) };
+    if let Some(Usual { table, values, bytes, address }) = found {
+        // SAFETY: the caller's promise; no other code writes to the bytes during the call.
+        let mut target = View::new(unsafe { bytes.read() }, address);
+        return match reloc::dry_run(table, values, &mut target, RelocFlags::empty()) {
+            Ok(()) => RELAKIT_OK,
+            // SAFETY: the caller promises that `error` is NULL or writable.
+            Err(found) => unsafe { store(error, &found) },
+        };
+    }
     // SAFETY: the promise of the crate's documentation, passed on to `run`.
     unsafe { run(Act::Read(reloc::dry_run), rela, rela_size, symbols, target, options, error) }
 }
@@ -114,6 +147,64 @@ pub unsafe extern "C" fn relakit_relocate(
     };
     // SAFETY: the caller promises that `error` is NULL or writable.
     unsafe { answer(error, call) }
+}
+
+/// The arguments of a call without options, with an array of values and plain memory, none of them
+/// empty.
+struct Usual<'a> {
+    table: RelaTable<'a>,
+    values: Values<'a>,
+    bytes: Piece<u8>,
+    address: u64,
+}
+
+/// Checks the arguments of such a call. `None` if one of them is invalid, or the call is another one:
+/// `run` processes all calls and finds the error.
+///
+/// Most tables have a few entries, so the checks cost as much as the pass.
+///
+/// # Safety
+/// The promise of the crate's documentation holds for the pointers.
+#[inline(always)]
+unsafe fn usual<'a>(
+    rela: *const c_void,
+    rela_size: usize,
+    symbols: *const relakit_symbols,
+    target: *const relakit_target,
+    options: *const relakit_options,
+) -> Option<Usual<'a>> {
+    if !(options.is_null() && is_readable(symbols) && is_readable(target)) {
+        return None;
+    }
+    // SAFETY: not NULL and aligned; the caller promises that it is readable.
+    let symbols = unsafe { symbols.read() };
+    // SAFETY: not NULL and aligned; the caller promises that it is readable.
+    let target = unsafe { target.read() };
+    if symbols.value.is_some() || !symbols.symtab.is_null() || !target.writer.is_null() {
+        return None;
+    }
+    let rela = Piece::<u8>::filled(rela.cast(), rela_size)?;
+    let values = Piece::filled(symbols.values, symbols.count)?;
+    let bytes = Piece::<u8>::filled(target.bytes.cast(), usize::try_from(target.size).ok()?)?;
+    if !(bytes.span.is_beside(rela.span) && bytes.span.is_beside(values.span)) {
+        return None;
+    }
+    // SAFETY: checked; the caller promises it readable, and the target does not overlap it.
+    let (table, rest) = RelaTable::whole_entries(unsafe { rela.read() });
+    // SAFETY: checked; the caller promises it readable, and the target does not overlap it.
+    let values = Values::Dense(unsafe { values.read() });
+    (rest == 0).then_some(Usual { table, values, bytes, address: target.address })
+}
+
+/// Stores an error of the core in `error`.
+///
+/// # Safety
+/// `error` is NULL or writable.
+#[cold]
+#[inline(never)]
+unsafe fn store(error: *mut relakit_error, found: &Error) -> relakit_status {
+    // SAFETY: the caller promises that `error` is NULL or writable.
+    unsafe { answer(error, |report| Err(report.core(found))) }
 }
 
 /// One of the three passes.

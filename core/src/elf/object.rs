@@ -62,6 +62,10 @@ impl<'f> Object<'f> {
             names_section,
             symbols: SymbolTable::in_memory(&[], Strings::new(&[]), 0),
         };
+        if let Some((names, symbols)) = object.usual_tables(strictness) {
+            (object.names, object.symbols) = (names, symbols);
+            return Ok(object);
+        }
         object.check_bounds(report)?;
         object.names = object.name_table(report)?;
         object.check_names(report)?;
@@ -123,14 +127,22 @@ impl<'f> Object<'f> {
         self.names.is(section.sh_name, name)
     }
 
-    /// Returns the section index of the first `SHF_ALLOC` section of this name, or 0.
-    pub(crate) fn allocated(&self, name: &[u8]) -> u32 {
-        let is_it = |index: u32, section: &Section| {
-            index != 0
-                && section.sh_flags.contains(SectionFlags::ALLOC)
-                && self.section_is_named(section, name)
-        };
-        self.sections().find(|(index, section)| is_it(*index, section)).map_or(0, |(index, _)| index)
+    /// Returns for each of `names` the section index of the first `SHF_ALLOC` section of this name, or
+    /// 0.
+    pub(crate) fn allocated<'n, const N: usize>(
+        &self,
+        names: impl Iterator<Item = &'n [u8]> + Clone,
+    ) -> [u32; N] {
+        let mut found = [0; N];
+        let is_allocated = |section: &Section| section.sh_flags.contains(SectionFlags::ALLOC);
+        for (index, section) in self.sections().filter(|(_, section)| is_allocated(section)) {
+            for (slot, name) in found.iter_mut().zip(names.clone()) {
+                if *slot == 0 && self.section_is_named(&section, name) {
+                    *slot = index;
+                }
+            }
+        }
+        found
     }
 
     /// Returns the section index of the section names, or 0.
@@ -149,6 +161,58 @@ impl<'f> Object<'f> {
     /// Returns the symbol table. It is empty if the object has none.
     pub const fn symbols(&self) -> &SymbolTable<'f> {
         &self.symbols
+    }
+
+    /// Checks all sections in one walk, and returns the section names and the symbol table. `None` if
+    /// there is an error or something rare. Then the functions below find it, with one walk each.
+    fn usual_tables(&self, strictness: Strictness) -> Option<(Strings<'f>, SymbolTable<'f>)> {
+        let names = self.section(self.names_section).filter(|table| table.sh_type == abi::SHT_STRTAB)?;
+        let names = range(self.bytes, names.sh_offset, names.sh_size)?;
+        let (file_size, names_size) = (self.bytes.len() as u64, names.len() as u64);
+        let mut symbols = None;
+        for (number, section) in self.sections() {
+            let is_inside =
+                section.sh_offset.checked_add(section.sh_size).is_some_and(|end| end <= file_size);
+            let has_name = u64::from(section.sh_name) < names_size;
+            match section.sh_type {
+                abi::SHT_NULL => {}
+                abi::SHT_NOBITS if has_name => {}
+                // Rare: a table of section indices, a second symbol table.
+                abi::SHT_SYMTAB_SHNDX => return None,
+                abi::SHT_SYMTAB if symbols.is_some() => return None,
+                _ if !(is_inside && has_name) => return None,
+                abi::SHT_SYMTAB => symbols = Some((number, section)),
+                _ => {}
+            }
+        }
+        let (number, section) = symbols?;
+        let strings = self.section(section.sh_link)?;
+        let has_strings = match strings.sh_type {
+            abi::SHT_STRTAB => true,
+            _ => !strictness.string_table_type && section.sh_link != 0,
+        };
+        let is_usual = self.names_section != 0 && names.last() == Some(&0) && has_strings;
+        is_usual.then(|| (Strings::new(names), self.symbols_of(number, &section, &strings, &[], strictness)))
+    }
+
+    /// Returns the symbol table in section `number`.
+    fn symbols_of(
+        &self,
+        number: u32,
+        section: &Section,
+        strings: &Section,
+        extended: &'f [u8],
+        strictness: Strictness,
+    ) -> SymbolTable<'f> {
+        SymbolTable {
+            entries: self.section_bytes(section).as_chunks().0,
+            names: Strings::new(self.section_bytes(strings)),
+            extended: extended.as_chunks().0,
+            reserved_are_sections: !strictness.extended_numbering,
+            sections: self.section_count(),
+            section: number,
+            strings_section: section.sh_link,
+        }
     }
 
     fn check_bounds(&self, report: &mut Report) -> Result<(), Failed> {
@@ -221,15 +285,7 @@ impl<'f> Object<'f> {
             return Err(report.in_section(failed, second));
         }
         let extended = extended.map_or(&[][..], |(_, table)| self.section_bytes(&table));
-        Ok(SymbolTable {
-            entries: self.section_bytes(&section).as_chunks().0,
-            names: Strings::new(self.section_bytes(&strings)),
-            extended: extended.as_chunks().0,
-            reserved_are_sections: !strictness.extended_numbering,
-            sections: self.section_count(),
-            section: number,
-            strings_section: section.sh_link,
-        })
+        Ok(self.symbols_of(number, &section, &strings, extended, strictness))
     }
 }
 

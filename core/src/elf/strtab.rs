@@ -1,6 +1,6 @@
 //! String tables (gABI 4, "String Table").
 
-use crate::read::index;
+use crate::read::{index, position};
 
 /// Greatest length of a name that is read as a whole, in bytes without the NUL. It bounds the time
 /// that a hostile file can take. The longest name that Linux looks up has 511 bytes.
@@ -31,7 +31,8 @@ impl<'f> Strings<'f> {
     /// Returns whether the name at byte `offset` is `name`, which contains no NUL.
     pub fn is(&self, offset: u32, name: &[u8]) -> bool {
         let tail = index(u64::from(offset)).and_then(|offset| self.0.get(offset..));
-        tail.and_then(|tail| tail.strip_prefix(name)).is_some_and(|rest| rest.first() == Some(&0))
+        // The NUL comes first, because few names have the same length.
+        tail.is_some_and(|tail| tail.get(name.len()) == Some(&0) && tail.starts_with(name))
     }
 
     /// Returns the name at byte `offset`, without its NUL; `None` if `offset` is outside the table,
@@ -56,7 +57,7 @@ impl<'f> Strings<'f> {
     fn read(&self, offset: u32, most: usize) -> Option<(&'f [u8], bool)> {
         let tail = self.0.get(index(u64::from(offset))?..)?;
         let longest = tail.get(..=most).unwrap_or(tail);
-        match longest.iter().position(|&byte| byte == 0) {
+        match position(longest, 0) {
             Some(end) => longest.get(..end).map(|name| (name, true)),
             None => Some((longest, longest.len() > most && self.0.last() == Some(&0))),
         }

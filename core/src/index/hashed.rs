@@ -1,13 +1,16 @@
 //! The index: two arrays that say which entries have the names of each hash.
 
 use super::Names;
-use super::name_bytes::{hash, key};
+use super::name_bytes::{HASH_BITS, hash, key};
 use crate::elf::NAME_MAX;
 use crate::error::{Error, ErrorKind};
 use crate::sort::sort;
 
-/// Greatest number of names: an entry has 32 bits, and at least one of them is for the hash.
+/// Greatest number of names: an entry has 31 bits, and at least one of them is for the hash.
 const MOST: usize = 1 << 30;
+/// A bit that neither a hash nor an entry has. During `build` it marks a hash where an entry will
+/// be.
+const UNPLACED: u32 = 1 << HASH_BITS;
 /// The average bucket holds two to four entries. Smaller buckets cost more memory than they save
 /// time.
 const NAMES_A_BUCKET: usize = 4;
@@ -40,7 +43,7 @@ impl Index<'_, ()> {
 impl<'m, N: Names> Index<'m, N> {
     /// Makes an index of `names` in `memory`. It uses the first [`words`](Index::words) words.
     ///
-    /// Each name is read twice, and names with equal hashes are compared. The time is linear in the
+    /// Each name is read once, and names with equal hashes are compared. The time is linear in the
     /// number of names n. If all hashes are equal, it grows with n log n.
     ///
     /// # Errors
@@ -57,8 +60,10 @@ impl<'m, N: Names> Index<'m, N> {
         // First, `starts` gets the size of each bucket, one place further. Then it gets the
         // bucket's begin, and then, with each entry, its end.
         starts.fill(0);
-        for at in 0..count {
-            if let Some(size) = starts.get_mut(layout.bucket(hash(key(&names, at))).wrapping_add(1)) {
+        for (at, entry) in (0..count).zip(&mut *entries) {
+            let hash = hash(key(&names, at));
+            *entry = UNPLACED | hash;
+            if let Some(size) = starts.get_mut(layout.bucket(hash).wrapping_add(1)) {
                 *size = size.wrapping_add(1);
             }
         }
@@ -67,13 +72,7 @@ impl<'m, N: Names> Index<'m, N> {
             (before, *start) = (before.wrapping_add(*start), before);
         }
         for at in 0..count {
-            let hash = hash(key(&names, at));
-            if let Some(end) = starts.get_mut(layout.bucket(hash).wrapping_add(1)) {
-                if let Some(entry) = entries.get_mut(*end as usize) {
-                    *entry = layout.entry(hash, at);
-                }
-                *end = end.wrapping_add(1);
-            }
+            layout.place(at, starts, entries);
         }
         let mut rest = &mut *entries;
         let mut start = 0;
@@ -156,8 +155,24 @@ impl Layout {
         }
         let Some(buckets) = count.div_ceil(NAMES_A_BUCKET).checked_next_power_of_two() else { return None };
         let bucket_bits = buckets.trailing_zeros();
-        let position_bits = usize::BITS.wrapping_sub(count.leading_zeros());
-        Some(Self { buckets, bucket_shift: u32::BITS.wrapping_sub(bucket_bits), position_bits })
+        let position_bits = usize::BITS.wrapping_sub(count.saturating_sub(1).leading_zeros());
+        Some(Self { buckets, bucket_shift: HASH_BITS.wrapping_sub(bucket_bits), position_bits })
+    }
+
+    /// Places the entry of the hash at `at`, then that of the hash in whose place it is now, and so on,
+    /// until one comes to `at`. Does nothing if the entry at `at` has its place.
+    fn place(self, at: usize, starts: &mut [u32], entries: &mut [u32]) {
+        let (mut from, mut content) = (at, entries.get(at).copied().unwrap_or(0));
+        while content & UNPLACED != 0 {
+            let hash = content ^ UNPLACED;
+            let Some(end) = starts.get_mut(self.bucket(hash).wrapping_add(1)) else { return };
+            let to = *end as usize;
+            *end = end.wrapping_add(1);
+            let Some(slot) = entries.get_mut(to) else { return };
+            content = if to == at { 0 } else { *slot };
+            *slot = self.entry(hash, from);
+            from = to;
+        }
     }
 
     fn bucket(self, hash: u32) -> usize {
@@ -166,7 +181,7 @@ impl Layout {
 
     #[expect(clippy::cast_possible_truncation, reason = "a position is below `MOST`")]
     const fn entry(self, hash: u32, position: usize) -> u32 {
-        hash.wrapping_shl(self.position_bits) | position as u32
+        (hash.wrapping_shl(self.position_bits) | position as u32) & !UNPLACED
     }
 
     const fn position(self, entry: u32) -> usize {
@@ -181,7 +196,13 @@ impl Layout {
     /// Sorts a bucket. Most names have different hashes. Entries with equal hashes mostly have one
     /// name, so they are sorted already.
     fn sort<N: Names>(self, names: &N, bucket: &mut [u32]) {
-        sort(bucket, &|one, other| one.cmp(&other));
+        match bucket.len() {
+            0..=SMALL => insertion_sort(bucket),
+            _ => sort(bucket, &|one, other| one.cmp(&other)),
+        }
+        if bucket.is_sorted_by(|one, other| !self.is_tagged(*one, *other)) {
+            return;
+        }
         let mut rest = bucket;
         while let Some(tag) = rest.first().copied() {
             let is_other = |at: &usize| rest.get(*at).is_none_or(|entry| !self.is_tagged(*entry, tag));
@@ -190,6 +211,20 @@ impl Layout {
             let name = |entry: u32| key(names, self.position(entry));
             sort(run, &|one, other| name(one).cmp(name(other)).then(one.cmp(&other)));
             rest = others;
+        }
+    }
+}
+
+/// Most entries of a bucket for which an insertion sort is faster.
+const SMALL: usize = 16;
+
+fn insertion_sort(bucket: &mut [u32]) {
+    for end in 1..bucket.len() {
+        for at in (0..end).rev() {
+            match bucket.get_mut(at..).and_then(<[u32]>::first_chunk_mut) {
+                Some([one, other]) if *one > *other => core::mem::swap(one, other),
+                _ => break,
+            }
         }
     }
 }

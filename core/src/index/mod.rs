@@ -8,7 +8,7 @@
 //! | | memory | preparation | a lookup in n names |
 //! |---|---|---|---|
 //! | [`find_sorted`] | none | the table is sorted by name | at most log2(n) + 2 comparisons of names |
-//! | [`Index`] | 5 or 6 bytes for each name | every name is read twice | one comparison, two for the N-th |
+//! | [`Index`] | 5 or 6 bytes for each name | every name is read once | one comparison, two for the N-th |
 //!
 //! Names that are chosen to collide cannot make an index slow, because entries with equal hashes
 //! are sorted by name and searched as `find_sorted` does. So the hash needs no random key.

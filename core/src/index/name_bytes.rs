@@ -2,6 +2,7 @@
 
 use super::Names;
 use crate::elf::NAME_MAX;
+use crate::read::{high32, position};
 
 /// Returns the name of an entry, or the first `NAME_MAX` + 1 bytes of a longer name, which no
 /// lookup can have.
@@ -10,11 +11,7 @@ use crate::elf::NAME_MAX;
 pub(super) fn key<N: Names>(names: &N, at: usize) -> &[u8] {
     let bytes = names.name(at);
     let bytes = bytes.get(..=NAME_MAX).unwrap_or(bytes);
-    // Not `count`, which can panic in a build with overflow checks.
-    let chunks = bytes.as_chunks().0;
-    let words = (0..chunks.len()).find(|at| chunks.get(*at).is_none_or(has_nul)).unwrap_or(chunks.len());
-    let end = (words.saturating_mul(8)..bytes.len()).find(|at| bytes.get(*at) == Some(&0));
-    end.and_then(|end| bytes.get(..end)).unwrap_or(bytes)
+    position(bytes, 0).and_then(|end| bytes.get(..end)).unwrap_or(bytes)
 }
 
 /// Whether `bytes` begin with this name and its end. The last eight bytes may overlap those before.
@@ -36,6 +33,9 @@ const fn has_nul(word: &[u8; 8]) -> bool {
     word.wrapping_sub(ONES) & !word & (ONES << 7) != 0
 }
 
+/// Number of bits of a hash.
+pub(super) const HASH_BITS: u32 = 31;
+
 /// Returns the hash of a name. The last eight bytes may overlap those before.
 pub(super) fn hash(name: &[u8]) -> u32 {
     /// An odd number without a pattern: 2^64 divided by the golden ratio.
@@ -51,8 +51,8 @@ pub(super) fn hash(name: &[u8]) -> u32 {
         }
         None => hash = mix(hash, short_word(name)),
     }
-    // The upper half is mixed better.
-    (hash.wrapping_mul(FACTOR) >> 32) as u32
+    // The upper bits are mixed better.
+    high32(hash.wrapping_mul(FACTOR)) >> 1
 }
 
 /// Returns up to seven bytes as a number: two halves that may overlap, or up to three bytes.

@@ -3,6 +3,7 @@
 
 use crate::abi::{KLP_RELA_PREFIX, KLP_SYM_PREFIX, OBJECT_NAME_MAX};
 use crate::profile::Profile;
+use crate::read::position;
 
 /// `.klp.rela.<object>[<anything>]`: the name of a livepatch relocation section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ fn object(text: &[u8]) -> Option<(&[u8], &[u8])> {
 /// `%<most>[^<stop>]`: at least one byte, at most `most`, none of them `stop`.
 fn up_to(stop: u8, most: usize, text: &[u8]) -> Option<(&[u8], &[u8])> {
     let longest = text.get(..most).unwrap_or(text);
-    let end = longest.iter().position(|&byte| byte == stop).unwrap_or(longest.len());
+    let end = position(longest, stop).unwrap_or(longest.len());
     text.split_at_checked(end).filter(|(taken, _)| !taken.is_empty())
 }
 

@@ -256,7 +256,45 @@ impl<'f> Headers<'f> {
     /// Returns the class of a section that Linux may read as relocations, `None` for the others.
     pub(crate) fn relocations(&self, index: u32, section: &Section) -> Option<Classified<'f>> {
         // Linux starts at section 1.
-        (index != 0 && self.is_relocations(section)).then(|| self.classify(section))
+        if index == 0 || !self.is_relocations(section) {
+            return None;
+        }
+        Some(self.classify(section))
+    }
+
+    /// Returns the target of a section with early relocations that is not malformed. `index` is not 0.
+    #[inline]
+    pub(crate) fn early_target(&self, section: &Section) -> Option<u32> {
+        if !self.is_relocations(section) {
+            return None;
+        }
+        match self.usual_target(section) {
+            None => match self.classify(section).class {
+                Class::Ordinary { target } | Class::KlpEarly { target } => Some(target),
+                _ => None,
+            },
+            target => target,
+        }
+    }
+
+    /// Returns the target of ordinary relocations if no rule of [`classify`](Self::classify) makes an
+    /// exception for them or their target. This is so for nearly all sections, and takes a tenth of the
+    /// time.
+    #[inline]
+    pub(crate) fn usual_target(&self, section: &Section) -> Option<u32> {
+        let index = section.sh_info;
+        let target = self.section(index)?;
+        let has_rule = index == 0
+            || index == self.per_cpu
+            || self.symbol_tables.contains(&index)
+            || self.dropped.contains(&index)
+            || matches!(target.sh_type, abi::SHT_NULL | abi::SHT_RELA | abi::SHT_REL)
+            || self.is_livepatch(&target);
+        let is_usual = section.sh_type == abi::SHT_RELA
+            && !self.is_livepatch(section)
+            && target.sh_flags.contains(SectionFlags::ALLOC)
+            && !has_rule;
+        is_usual.then_some(index)
     }
 
     #[inline(never)]

@@ -255,7 +255,7 @@ const RO_AFTER_INIT: [&[u8]; 2] = [b".data..ro_after_init", b"__jump_table"];
 
 impl<'a, 'f> Rules<'a, 'f> {
     pub(crate) fn of(module: &'a Module<'f>) -> Self {
-        Self { module, ro_after_init: RO_AFTER_INIT.map(|name| module.object.allocated(name)) }
+        Self { module, ro_after_init: module.object.allocated(RO_AFTER_INIT.into_iter()) }
     }
 
     /// Returns the group of a section. `None` if the section is not in the layout.

@@ -1,6 +1,6 @@
 //! The memory of sections, which the embedder provides, and their content.
 
-use super::{Class, Module};
+use super::Module;
 use crate::elf::RelaTable;
 use crate::error::{CallbackError, Error, ErrorKind};
 use crate::reloc::Target;
@@ -112,12 +112,9 @@ impl<'f> Module<'f> {
     /// - `AssignedSize`: its memory is not of its size.
     /// - `AddressWraps`: its last byte would have an address past 2^64 - 1.
     pub fn assign_errors<M: Memory + ?Sized>(&self, memory: &mut M) -> impl Iterator<Item = Error> {
-        self.object.sections().filter_map(|(index, header)| {
-            let (Class::Ordinary { target } | Class::KlpEarly { target }) =
-                self.headers.relocations(index, &header)?.class
-            else {
-                return None;
-            };
+        // Section 0 is no section.
+        self.object.sections().skip(1).filter_map(|(_, header)| {
+            let target = self.headers.early_target(&header)?;
             let table = RelaTable::whole_entries(self.object.section_bytes(&header)).0;
             if table.is_empty() {
                 return None;

@@ -33,6 +33,7 @@ use crate::profile::{MAX_DROPPED, PerCpu, Profile};
 use crate::read::range;
 use crate::report::{Failed, Report, capture};
 use class::is_relocations;
+use core::iter;
 use core::ops::Range;
 
 /// A parsed module, and the profile by which it is loaded. All accesses stay inside its file.
@@ -72,10 +73,9 @@ impl<'f> Module<'f> {
             }
             let object = Object::parse_with(file, strictness, report)?;
             let headers = find_sections(&object, &profile);
-            let has_livepatch = object.sections().any(|(_, section)| headers.is_livepatch(&section));
-            let module = Self { object, profile, headers, has_livepatch };
+            let mut module = Self { object, profile, headers, has_livepatch: false };
             module.check(report)?;
-            module.check_copy(report)?;
+            module.check_sections(report)?;
             Ok(module)
         })
     }
@@ -106,19 +106,35 @@ impl<'f> Module<'f> {
         if profile.checks_strings && has_symbols {
             self.check_strings(report)?;
         }
-        self.check_tables(report)
+        Ok(())
     }
 
-    /// Checks that all relocation tables together are no larger than the file.
-    fn check_tables(&self, report: &mut Report) -> Result<(), Failed> {
-        let is_table = |section: &Section| is_relocations(section) && section.has_bytes();
-        let tables = self.object.sections().filter(|(_, section)| is_table(section));
-        let together = tables.fold(0u64, |sum, (_, section)| sum.saturating_add(section.sh_size));
-        let file = self.object.bytes().len() as u64;
-        match together <= file {
-            true => Ok(()),
-            false => Err(report.fail(ErrorKind::RelocationsTooLarge, together, file)),
+    /// Checks what depends on all sections: that all relocation tables together are no larger than the
+    /// file, and that Linux reads the bytes of the file that relakit reads.
+    fn check_sections(&mut self, report: &mut Report) -> Result<(), Failed> {
+        let headers = self.object.headers_range();
+        let (mut tables, mut shares) = (0u64, self.template() != (0, 0));
+        for (index, section) in self.object.sections() {
+            let bytes = (section.sh_offset, section.sh_size);
+            let is_table = is_relocations(&section) && section.has_bytes();
+            tables = tables.saturating_add(if is_table { section.sh_size } else { 0 });
+            shares |= overlap(bytes, headers) || section.sh_type == abi::SHT_NULL && index != 0;
+            self.has_livepatch |= self.headers.is_livepatch(&section);
         }
+        let file = self.object.bytes().len() as u64;
+        if tables > file {
+            return Err(report.fail(ErrorKind::RelocationsTooLarge, tables, file));
+        }
+        if shares { self.check_copy(report) } else { Ok(()) }
+    }
+
+    /// File offset and size of the per-CPU section, if Linux relocates it in its copy of the file.
+    fn template(&self) -> (u64, u64) {
+        let template = match self.profile.per_cpu {
+            PerCpu::Template => self.object.section(self.headers.per_cpu).filter(Section::has_bytes),
+            _ => None,
+        };
+        template.map_or((0, 0), |section| (section.sh_offset, section.sh_size))
     }
 
     /// Checks that Linux reads the bytes of the file that relakit reads.
@@ -131,11 +147,7 @@ impl<'f> Module<'f> {
             return Ok(());
         }
         let headers = self.object.headers_range();
-        let template = match self.profile.per_cpu {
-            PerCpu::Template => self.object.section(self.headers.per_cpu).filter(Section::has_bytes),
-            _ => None,
-        };
-        let template = template.map_or((0, 0), |section| (section.sh_offset, section.sh_size));
+        let template = self.template();
         for (index, section) in self.object.sections() {
             let (kind, bytes) = (section.sh_type, (section.sh_offset, section.sh_size));
             let is_copied =
@@ -225,10 +237,8 @@ impl<'f> Module<'f> {
 
 /// Finds the sections that the loader treats by name: the first `SHF_ALLOC` section of each name.
 fn find_sections<'f>(object: &Object<'f>, profile: &Profile) -> Headers<'f> {
-    let mut dropped = [0; MAX_DROPPED];
-    for (slot, name) in dropped.iter_mut().zip(profile.dropped) {
-        *slot = object.allocated(name);
-    }
+    let names = iter::once(&b".data..percpu"[..]).chain(profile.dropped.iter().copied());
+    let [per_cpu, dropped @ ..] = object.allocated::<{ MAX_DROPPED + 1 }>(names);
     Headers {
         sections: object.headers(),
         names: object.names(),
@@ -236,7 +246,7 @@ fn find_sections<'f>(object: &Object<'f>, profile: &Profile) -> Headers<'f> {
         dropped,
         per_cpu: match profile.per_cpu {
             PerCpu::Ordinary => 0,
-            PerCpu::Skipped | PerCpu::Template => object.allocated(b".data..percpu"),
+            PerCpu::Skipped | PerCpu::Template => per_cpu,
         },
         skips_per_cpu: profile.per_cpu == PerCpu::Skipped,
         wants_targets: profile.wants_targets,

@@ -107,7 +107,8 @@ impl<'f> KlpSymbols<'_, 'f> {
     }
 
     /// Resolves the symbols that `table` uses into `values`, in the order of the relocations. A
-    /// symbol that the relocation before used as well is not resolved again.
+    /// symbol that the relocation before used as well is not resolved again. Returns whether one of
+    /// the values is [`UNASSIGNED`].
     pub(crate) fn resolve(
         &self,
         table: RelaTable<'_>,
@@ -115,7 +116,8 @@ impl<'f> KlpSymbols<'_, 'f> {
         resolver: &mut dyn Resolver,
         on_error: OnError<'_>,
         report: &mut Report,
-    ) -> Result<(), Failed> {
+    ) -> Result<bool, Failed> {
+        let mut has_sentinel = false;
         let mut last = None;
         for (entry, rela) in table.numbered() {
             if last.replace(rela.r_sym) == Some(rela.r_sym) {
@@ -128,11 +130,12 @@ impl<'f> KlpSymbols<'_, 'f> {
                 Ok(value) => {
                     let slot = usize::try_from(rela.r_sym).ok().and_then(|symbol| values.get_mut(symbol));
                     slot.into_iter().for_each(|slot| *slot = value);
+                    has_sentinel |= value == UNASSIGNED;
                 }
                 Err(failed) => on_error(rela.locate(entry, failed, report), report)?,
             }
         }
-        Ok(())
+        Ok(has_sentinel)
     }
 }
 
@@ -156,7 +159,9 @@ impl<'f> Module<'f> {
         resolver: &mut dyn Resolver,
     ) -> Result<(), Error> {
         let symbols = self.klp_symbols(object);
-        capture(|report| symbols.resolve(table, values, resolver, &mut |failed, _| Err(failed), report))
+        capture(|report| {
+            symbols.resolve(table, values, resolver, &mut |failed, _| Err(failed), report).map(drop)
+        })
     }
 
     /// Returns the livepatch symbols as a section for `object` uses them.
@@ -187,62 +192,84 @@ pub(crate) struct Symbols<'a, 'f, M: ?Sized> {
 /// be verified. As an address it is not canonical.
 pub const UNASSIGNED: u64 = 0x5ec7_1000_0000_0000;
 
+/// What the values of a symbol table say about symbols of sections without memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sentinels {
+    /// A symbol has the value [`UNASSIGNED`] because its section has no memory. The pass must refuse
+    /// relocations that use such a symbol.
+    pub(crate) has_unassigned: bool,
+    /// A symbol has [`UNASSIGNED`] as its real value, so each symbol with this value must be verified.
+    pub(crate) has_real: bool,
+}
+
 impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
-    /// Stores the value of every symbol in `values`. Returns whether a symbol may lie in a section
-    /// without memory; the pass must refuse relocations that use such a symbol.
+    /// Stores the value of every symbol in `values`.
     pub(crate) fn resolve(
         &self,
         values: &mut [u64],
         resolver: &mut dyn Resolver,
         on_error: OnError<'_>,
         report: &mut Report,
-    ) -> Result<bool, Failed> {
-        let mut some_unassigned = false;
-        for (index, slot) in (0..u32::MAX).zip(values) {
-            match self.value(index, resolver, report) {
+    ) -> Result<Sentinels, Failed> {
+        let mut sentinels = Sentinels::default();
+        for (symbol, slot) in self.module.object().symbols().iter().zip(values) {
+            match self.value(&symbol, resolver, report) {
                 Ok(value) => {
-                    *slot = value;
-                    some_unassigned |= value == UNASSIGNED;
+                    sentinels.has_unassigned |= value.is_none();
+                    sentinels.has_real |= value == Some(UNASSIGNED);
+                    *slot = value.unwrap_or(UNASSIGNED);
                 }
                 Err(failed) => on_error(failed, report)?,
             }
         }
-        Ok(some_unassigned)
+        Ok(sentinels)
     }
 
-    /// Returns the value of symbol `index`. Livepatch symbols keep that of the file until their
-    /// section is applied.
-    pub(crate) fn value(
+    /// Returns the value of a symbol, `None` if its section has no memory. Livepatch symbols keep the
+    /// value of the file until their section is applied.
+    #[inline(always)]
+    fn value(
         &self,
-        index: u32,
+        symbol: &Symbol,
+        resolver: &mut dyn Resolver,
+        report: &mut Report,
+    ) -> Result<Option<u64>, Failed> {
+        // Linux starts at symbol 1. The first symbol keeps the value of the file.
+        if symbol.index() == 0 {
+            return Ok(Some(symbol.st_value));
+        }
+        match self.location(symbol) {
+            SymbolLocation::Section(section) => {
+                Ok(self.memory.base(section).map(|base| symbol.st_value.wrapping_add(base)))
+            }
+            location => self.value_outside(symbol, location, resolver, report).map(Some),
+        }
+    }
+
+    /// Returns the value of a symbol that is in no section.
+    fn value_outside(
+        &self,
+        symbol: &Symbol,
+        location: SymbolLocation,
         resolver: &mut dyn Resolver,
         report: &mut Report,
     ) -> Result<u64, Failed> {
         let object = self.module.object();
         let symbols = object.symbols();
-        let Some(symbol) = symbols.get(index) else { return Ok(0) };
-        // Linux starts at symbol 1. The first symbol keeps the value of the file.
-        if index == 0 {
-            return Ok(symbol.st_value);
-        }
-        let (kind, value, limit) = match self.location(&symbol) {
+        let (kind, value, limit) = match location {
             SymbolLocation::Livepatch if !self.module.profile().livepatch => {
                 (ErrorKind::SymbolSection, u64::from(symbol.st_shndx), u64::from(object.section_count()))
             }
             SymbolLocation::Absolute | SymbolLocation::Livepatch => return Ok(symbol.st_value),
-            SymbolLocation::Section(section) => {
-                let base = self.memory.base(section);
-                return Ok(base.map_or(UNASSIGNED, |base| symbol.st_value.wrapping_add(base)));
-            }
-            SymbolLocation::Common if symbols.name_or(&symbol, report)?.starts_with(b"__gnu_lto") => {
+            SymbolLocation::Common if symbols.name_or(symbol, report)?.starts_with(b"__gnu_lto") => {
                 return Ok(symbol.st_value);
             }
             SymbolLocation::Common => (ErrorKind::CommonSymbol, symbol.st_size, 0),
-            SymbolLocation::Invalid(section) => {
+            SymbolLocation::Invalid(section) | SymbolLocation::Section(section) => {
                 (ErrorKind::SymbolSection, u64::from(section), u64::from(object.section_count()))
             }
             SymbolLocation::Undefined => {
-                let name = symbols.name_or(&symbol, report)?;
+                let name = symbols.name_or(symbol, report)?;
                 // The resolver does not know a name that was not read to its end.
                 let found = if name.len() > NAME_MAX { Ok(None) } else { resolver.exported(name) };
                 match found {
@@ -256,7 +283,7 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
             }
         };
         let failed = report.fail(kind, value, limit);
-        Err(symbols.locate(index, failed, report))
+        Err(symbols.locate(symbol.index(), failed, report))
     }
 
     /// Refuses a table that uses a symbol of a section without memory.

@@ -3,7 +3,8 @@
 use super::op::{Op, Phase};
 use super::pass::{Pass, Run};
 use super::transaction::Sections;
-use super::{RelocFlags, Values, View};
+use super::values::Guarded;
+use super::{RelocFlags, Target, Values, View};
 use crate::arch;
 use crate::elf::RelaTable;
 use crate::error::{Error, ErrorKind};
@@ -17,20 +18,38 @@ use core::ops::Range;
 /// - [`FieldsNotAscending`](ErrorKind::FieldsNotAscending): a field begins before the end of the field before it.
 ///   Then the content that one entry writes may decide about a later entry. The tables of linkers
 ///   ascend. With [`RelocFlags::ALLOW_NONZERO`] the order does not matter.
+#[inline]
 pub fn dry_run(
     table: RelaTable<'_>,
     values: Values<'_>,
     target: &mut View<'_>,
     rules: RelocFlags,
 ) -> Result<(), Error> {
-    let pass = Pass { table, values, rules };
+    let (pass, target) = (Pass { table, values, rules, sentinel: None }, &mut target.0);
+    let (mut done, mut end) = (0, 0);
+    if pass.may_start(target)
+        && let Some(bytes) = target.bytes()
+    {
+        (done, end) = pass.check_frequent_types(bytes, target.address(), 0, 0);
+        if done == table.len() {
+            return Ok(());
+        }
+    }
+    check_rest(&pass, target, done, end)
+}
+
+/// Continues after `done` entries; the field of the last one ends at `end`.
+#[cold]
+#[inline(never)]
+fn check_rest(pass: &Pass<'_>, target: &mut Target<'_>, done: usize, end: u64) -> Result<(), Error> {
     capture(|report| {
-        let mut run = Run { pass: &pass, target: &mut target.0, report, syncs: false, skipped: false };
-        let Some(index) = run.check()? else { return Ok(()) };
+        let mut run = Run { pass, target, report, syncs: false, skipped: false };
+        run.check_pass()?;
+        let Some(index) = run.check_all(done, end)? else { return Ok(()) };
         if pass.overwrites(Op::Apply) {
             return Ok(());
         }
-        let offset = table.get(index).map_or(0, |rela| rela.r_offset);
+        let offset = pass.table.get(index).map_or(0, |rela| rela.r_offset);
         let failed = report.fail(ErrorKind::FieldsNotAscending, 0, 0);
         Err(report.of_entry(failed, index, offset))
     })
@@ -47,7 +66,7 @@ pub fn errors<'a>(
     target: &'a mut View<'_>,
     rules: RelocFlags,
 ) -> impl Iterator<Item = Error> {
-    let pass = Pass { table, values, rules };
+    let pass = Pass { table, values, rules, sentinel: None };
     let target = &mut target.0;
     (0..table.len()).filter_map(move |index| {
         capture(|report| {
@@ -81,7 +100,7 @@ pub(crate) fn list_errors(sections: &mut dyn Sections, numbers: Range<u32>, sink
         });
         let mut next = Some(0).filter(|_| belongs && resolved);
         while let Some(from) = next.take() {
-            let checked = capture(|report| check_rest(sections, number, from, &mut next, report));
+            let checked = capture(|report| check_section(sections, number, from, &mut next, report));
             checked.err().into_iter().for_each(&mut *sink);
         }
     }
@@ -89,7 +108,7 @@ pub(crate) fn list_errors(sections: &mut dyn Sections, numbers: Range<u32>, sink
 
 /// Checks the entries of section `number` from entry `from` to the first error. `next` is then the entry
 /// after that.
-fn check_rest(
+fn check_section(
     sections: &mut dyn Sections,
     number: u32,
     from: usize,
@@ -112,29 +131,19 @@ impl Run<'_, '_> {
     /// Checks the flags, the address and every entry, see [`check_all`](Self::check_all).
     pub(super) fn check(&mut self) -> Result<Option<usize>, Failed> {
         self.check_pass()?;
-        self.check_all()
+        self.check_all(0, 0)
     }
 
-    /// Checks every entry by itself. Returns the first entry whose field begins before the end of the
-    /// field before it. In plain memory whose fields must be zero the checks end there, because only
-    /// writing can tell which error comes first.
-    pub(super) fn check_all(&mut self) -> Result<Option<usize>, Failed> {
-        let Pass { table, values, rules } = *self.pass;
-        let has_frequent_types = arch::has_frequent_types(rules);
-        let (mut index, mut end, mut unordered) = (0usize, 0u64, None);
+    /// Checks every entry by itself from `index` on; the field before it ends at `end`. Returns the
+    /// first entry whose field begins before the end of the field before it. In plain memory whose
+    /// fields must be zero the checks end there, because only writing can tell which error comes first.
+    pub(super) fn check_all(&mut self, mut index: usize, mut end: u64) -> Result<Option<usize>, Failed> {
+        let mut unordered = None;
         loop {
-            if let Some(bytes) = self.target.bytes().filter(|_| has_frequent_types) {
-                let rest = table.entries().get(index..).unwrap_or_default();
-                let address = self.target.address();
-                let (run, last) = match values {
-                    Values::Dense(values) => arch::check_run(rest, values, bytes, address, end),
-                    Values::Symtab(values) => arch::check_run(rest, values, bytes, address, end),
-                    _ => (0, end),
-                };
-                index = index.saturating_add(run);
-                end = last;
+            if let Some(bytes) = self.target.bytes() {
+                (index, end) = self.pass.check_frequent_types(bytes, self.target.address(), index, end);
             }
-            let Some(rela) = table.get(index) else { return Ok(unordered) };
+            let Some(rela) = self.pass.table.get(index) else { return Ok(unordered) };
             let size = self.pass.field_size(rela);
             if size != 0 && rela.r_offset < end {
                 unordered = unordered.or(Some(index));
@@ -148,5 +157,26 @@ impl Run<'_, '_> {
             }
             index = index.saturating_add(1);
         }
+    }
+}
+
+impl Pass<'_> {
+    /// Continues at entry `index` with the loop for frequent types, see [`arch::check_run`]. Returns the
+    /// entry at which it stopped, and the end of the field before it.
+    #[inline(always)]
+    fn check_frequent_types(&self, bytes: &[u8], address: u64, index: usize, end: u64) -> (usize, u64) {
+        if !arch::has_frequent_types(self.rules) {
+            return (index, end);
+        }
+        let rest = self.table.entries().get(index..).unwrap_or_default();
+        let (run, end) = match (self.values, self.sentinel) {
+            (Values::Dense(values), Some(sentinel)) => {
+                arch::check_run(rest, Guarded { values, sentinel }, bytes, address, end)
+            }
+            (Values::Dense(values), None) => arch::check_run(rest, values, bytes, address, end),
+            (Values::Symtab(values), _) => arch::check_run(rest, values, bytes, address, end),
+            _ => (0, end),
+        };
+        (index.saturating_add(run), end)
     }
 }

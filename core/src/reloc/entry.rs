@@ -32,6 +32,9 @@ impl Run<'_, '_> {
             self.skipped = true;
             return Ok(());
         };
+        if checks && self.pass.sentinel == Some(s) {
+            return Err(self.report.fail(ErrorKind::SymbolUnassigned, 0, 0));
+        }
         let Some(howto) = howto(rela.r_type, rules) else {
             return Err(self.report.fail(ErrorKind::UnknownType, 0, 0));
         };

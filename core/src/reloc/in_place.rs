@@ -3,19 +3,19 @@
 
 use super::op::{Op, Phase};
 use super::pass::{Pass, Run};
-use super::values::Values;
+use super::values::{Guarded, Values};
 use crate::arch;
 use crate::report::Failed;
 
 impl Run<'_, '_> {
-    /// Applies or clears every field, or changes nothing.
-    pub(super) fn in_place(&mut self, op: Op) -> Result<(), Failed> {
+    /// Applies or clears every field, or changes nothing. The first `done` entries are done already.
+    pub(super) fn in_place(&mut self, op: Op, done: usize) -> Result<(), Failed> {
         if self.pass.overwrites(op) {
             // Rollback is impossible, so every entry must be correct before the first write.
-            self.check_all()?;
+            self.check_all(0, 0)?;
         }
         let count = self.pass.table.len();
-        let mut done = self.frequent_types(op, 0);
+        let mut done = self.frequent_types(op, done);
         while done < count {
             if let Err(failed) = self.entry(op, Phase::Commit, op.index(done, count)) {
                 return self.revert(op, done).and(Err(failed));
@@ -25,22 +25,36 @@ impl Run<'_, '_> {
         Ok(())
     }
 
+    /// See [`Pass::frequent_types`].
+    fn frequent_types(&mut self, op: Op, done: usize) -> usize {
+        let address = self.target.address();
+        match self.target.bytes_mut() {
+            Some(bytes) => self.pass.frequent_types(op, bytes, address, done),
+            None => done,
+        }
+    }
+}
+
+impl Pass<'_> {
     /// Continues after `done` entries with the loop for frequent types. Returns how many are done then.
     ///
     /// The loop returns at a field that is not zero before `Apply`. Therefore it is correct for fields
     /// to which the value is added, too.
-    fn frequent_types(&mut self, op: Op, done: usize) -> usize {
-        let (Pass { table, values, rules }, address) = (*self.pass, self.target.address());
-        let Some(bytes) = self.target.bytes_mut().filter(|_| arch::has_frequent_types(rules)) else {
+    #[inline(always)]
+    pub(super) fn frequent_types(&self, op: Op, bytes: &mut [u8], address: u64, done: usize) -> usize {
+        if !arch::has_frequent_types(self.rules) {
             return done;
-        };
+        }
         let rest = match op {
-            Op::Apply => table.entries().get(done..),
-            Op::Clear => table.entries().get(..table.len().saturating_sub(done)),
+            Op::Apply => self.table.entries().get(done..),
+            Op::Clear => self.table.entries().get(..self.table.len().saturating_sub(done)),
         };
         let rest = rest.unwrap_or_default();
-        done.saturating_add(match (op, values) {
-            (Op::Apply, Values::Dense(values)) => arch::apply_run(rest, values, bytes, address),
+        done.saturating_add(match (op, self.values) {
+            (Op::Apply, Values::Dense(values)) => match self.sentinel {
+                None => arch::apply_run(rest, values, bytes, address),
+                Some(sentinel) => arch::apply_run(rest, Guarded { values, sentinel }, bytes, address),
+            },
             (Op::Apply, Values::Symtab(values)) => arch::apply_run(rest, values, bytes, address),
             (Op::Clear, Values::Dense(values)) => arch::clear_run(rest, values, bytes, address),
             (Op::Clear, Values::Symtab(values)) => arch::clear_run(rest, values, bytes, address),

@@ -24,13 +24,14 @@ use crate::report::{Failed, Report, capture};
 ///   one of them failed again during rollback, or rollback is impossible because of
 ///   [`RelocFlags::ALLOW_NONZERO`]. Only this error changes memory. It names the last entry that remains
 ///   applied.
+#[inline]
 pub fn apply(
     table: RelaTable<'_>,
     values: Values<'_>,
     target: &mut Target<'_>,
     rules: RelocFlags,
 ) -> Result<(), Error> {
-    capture(|report| Pass { table, values, rules }.run(Op::Apply, target, report))
+    Pass { table, values, rules, sentinel: None }.run_frequent_first(Op::Apply, target)
 }
 
 /// Sets every field of `table` back to zero, or changes nothing.
@@ -46,13 +47,14 @@ pub fn apply(
 /// - [`TargetMismatch`](ErrorKind::TargetMismatch): a field does not hold its value.
 /// - The errors of [`apply`], except `TargetNotZero` and `SymbolUnresolved`. For `NotUndone`, the entries up
 ///   to the named one hold their values and those after it are cleared.
+#[inline]
 pub fn clear(
     table: RelaTable<'_>,
     values: Values<'_>,
     target: &mut Target<'_>,
     rules: RelocFlags,
 ) -> Result<(), Error> {
-    capture(|report| Pass { table, values, rules }.run(Op::Clear, target, report))
+    Pass { table, values, rules, sentinel: None }.run_frequent_first(Op::Clear, target)
 }
 
 /// A relocation table with its symbol values and flags.
@@ -61,12 +63,46 @@ pub(crate) struct Pass<'a> {
     pub(crate) table: RelaTable<'a>,
     pub(crate) values: Values<'a>,
     pub(crate) rules: RelocFlags,
+    /// The value of symbols that have none. An entry that uses one is an error. This is for `Apply`
+    /// with values in an array.
+    pub(crate) sentinel: Option<u64>,
 }
 
 impl Pass<'_> {
     /// Applies or clears every field and calls `sync`, or changes nothing.
     pub(crate) fn run(&self, op: Op, target: &mut Target<'_>, report: &mut Report) -> Result<(), Failed> {
-        Run { pass: self, target, report, syncs: true, skipped: false }.run(op)
+        Run { pass: self, target, report, syncs: true, skipped: false }.run(op, 0)
+    }
+
+    /// The same. The loop for frequent types comes first and is inlined into the caller, because the
+    /// average table has a few entries, and the loop processes all of them.
+    #[inline(always)]
+    fn run_frequent_first(&self, op: Op, target: &mut Target<'_>) -> Result<(), Error> {
+        let mut done = 0;
+        if self.may_start(target) {
+            let address = target.address();
+            if let Some(bytes) = target.bytes_mut() {
+                done = self.frequent_types(op, bytes, address, 0);
+                if done == self.table.len() {
+                    return Ok(());
+                }
+            }
+        }
+        self.run_rest(op, done, target)
+    }
+
+    /// Continues after `done` entries.
+    #[cold]
+    #[inline(never)]
+    fn run_rest(&self, op: Op, done: usize, target: &mut Target<'_>) -> Result<(), Error> {
+        capture(|report| Run { pass: self, target, report, syncs: true, skipped: false }.run(op, done))
+    }
+
+    /// Whether the pass may process entries before anything else is checked: it has neither an error
+    /// of its own, nor may it have to check all entries first.
+    #[inline(always)]
+    pub(super) fn may_start(&self, target: &Target<'_>) -> bool {
+        !self.rules.contains(RelocFlags::ALLOW_NONZERO) && !target.wraps()
     }
 
     /// Whether `op` overwrites content that is unknown later. Then rollback is impossible.
@@ -108,10 +144,11 @@ impl Run<'_, '_> {
         self.target.check_address(self.report)
     }
 
-    /// Applies or clears every field, or changes nothing.
-    pub(super) fn run(&mut self, op: Op) -> Result<(), Failed> {
+    /// Applies or clears every field, or changes nothing. The first `done` entries are done already,
+    /// which is possible in plain memory only.
+    pub(super) fn run(&mut self, op: Op, done: usize) -> Result<(), Failed> {
         self.check_pass()?;
-        if self.target.bytes().is_some() { self.in_place(op) } else { self.through_writer(op) }
+        if self.target.bytes().is_some() { self.in_place(op, done) } else { self.through_writer(op) }
     }
 
     /// Reverts the first `done` entries of `op`, the last one first.

@@ -124,11 +124,18 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Whether the address of the last byte is above 2^64 - 1.
+    #[inline(always)]
+    pub(super) const fn wraps(&self) -> bool {
+        self.address.checked_add(self.size.saturating_sub(1)).is_none()
+    }
+
     /// Returns `AddressWraps` if the address of the last byte is above 2^64 - 1.
     pub(crate) fn check_address(&self, report: &mut Report) -> Result<(), Failed> {
-        let (address, size) = (self.address, self.size);
-        let last = address.checked_add(size.saturating_sub(1));
-        last.map(|_| ()).ok_or_else(|| report.fail(ErrorKind::AddressWraps, address, size))
+        match self.wraps() {
+            true => Err(report.fail(ErrorKind::AddressWraps, self.address, self.size)),
+            false => Ok(()),
+        }
     }
 
     /// The range of the field of `size` bytes at `offset`, if the section contains it. Every access calls

@@ -118,7 +118,7 @@ impl<'a> Transaction<'a> {
         let mut run = Run { pass: &pass, target: &mut target, report, syncs: false, skipped };
         let relocated = match phase {
             Phase::Check => run.check().map(drop),
-            Phase::Commit => run.run(self.op),
+            Phase::Commit => run.run(self.op, 0),
             Phase::Revert => run.revert(self.op, pass.table.len()),
         };
         relocated.map_err(|failed| self.sections.locate(number, failed, report))

@@ -115,7 +115,7 @@ pub fn section(
         if expected.bytes().is_none() {
             return Err(report.fail(ErrorKind::NotPlain, 0, 0));
         }
-        Pass { table, values, rules: flags }.run(Op::Apply, &mut expected, report)?;
+        Pass { table, values, rules: flags, sentinel: None }.run(Op::Apply, &mut expected, report)?;
         let address = expected.address();
         let mut region = Region { section: 0, address, bytes: expected.into_bytes().unwrap_or_default() };
         let mut verified = Verified { bytes: region.bytes.len() as u64, ..Verified::default() };

@@ -21,6 +21,7 @@ mod late_targets;
 mod layout;
 mod model;
 mod sections;
+mod sentinel;
 mod structure;
 mod symbols;
 mod verify;

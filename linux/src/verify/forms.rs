@@ -5,7 +5,7 @@
 
 use super::known::{Known, is_return_thunk, is_tracer, retpoline, thunk};
 use super::nops;
-use crate::bytes::{u8_at, u32_at};
+use crate::bytes::u32_at;
 use crate::special::{Role, Version, before};
 
 /// What is found at a site, and what was there after relocation.
@@ -38,16 +38,22 @@ impl Form<'_> {
             Role::Lock => matches!((self.original, self.found), ([0xf0 | 0x3e], [0xf0 | 0x3e])),
             Role::Paravirt => self.paravirt(known),
             Role::JumpLabel => self.jump_label(),
-            Role::StaticCall => self.static_call(u8_at(self.entry, 4).is_some_and(|key| key & 1 != 0), known),
+            // STATIC_CALL_SITE_TAIL, the lowest bit of the key's address.
+            Role::StaticCall => self.static_call(self.pointer(4) & 1 != 0, known),
             Role::Trampoline => self.static_call(true, known),
             Role::Trace => self.traced(known),
         }
     }
 
+    /// Returns the address to which the offset at `at` of the entry leads.
+    fn pointer(&self, at: usize) -> u64 {
+        let offset = u32_at(self.entry, at).map_or(0, |offset| i64::from(offset.cast_signed()));
+        self.entry_at.wrapping_add(at as u64).wrapping_add_signed(offset)
+    }
+
     /// `__jump_label_patch`: a NOP of one instruction, or a jump to the target of the entry.
     fn jump_label(&self) -> bool {
-        let offset = u32_at(self.entry, 4).map_or(0, |offset| i64::from(offset.cast_signed()));
-        let target = self.entry_at.wrapping_add(4).wrapping_add_signed(offset);
+        let target = self.pointer(4);
         match Branch::of(self.address, self.found) {
             Some(Branch { op: 0xe9 | 0xeb, to, .. }) => to == target,
             Some(_) => false,

@@ -1,7 +1,7 @@
 //! The length of an x86-64 instruction, and where its relative fields are.
 //!
 //! Source: Intel SDM volume 2, chapter 2 (formats) and appendix A (opcode maps). XOP and opcodes
-//! that are invalid in 64-bit mode are not decoded.
+//! that are invalid in 64-bit mode are not decoded. SSE4a has the wrong length.
 
 /// An instruction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +47,8 @@ struct Prefixes {
     operand: bool,
     /// 67: addresses of 32 bits.
     address: bool,
+    /// REX.
+    rex: bool,
     /// REX.W: operands of 64 bits.
     wide: bool,
     /// VEX or EVEX.
@@ -62,27 +64,22 @@ pub(super) fn decode(code: &[u8]) -> Option<Insn> {
     let mut op = loop {
         let op = byte(at)?;
         at = next(at)?;
+        // Only a REX prefix right before the opcode counts.
+        let is_rex = op & 0xf0 == 0x40;
         match op {
             0x66 => prefixes.operand = true,
             0x67 => prefixes.address = true,
             0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0xf0 | 0xf2 | 0xf3 => {}
+            _ if is_rex => {}
             _ => break op,
         }
+        prefixes.wide = is_rex && op & 8 != 0;
+        prefixes.rex = is_rex;
     };
     let mut map = Map::One;
     let mut opcode = [op, 0];
     match op {
-        0x40..=0x4f => {
-            prefixes.wide = op & 8 != 0;
-            op = byte(at)?;
-            at = next(at)?;
-            // REX must be the last prefix.
-            if matches!(op, 0x40..=0x4f | 0x26 | 0x2e | 0x36 | 0x3e | 0x62 | 0x64..=0x67 | 0xc4 | 0xc5 | 0xf0 | 0xf2 | 0xf3)
-            {
-                return None;
-            }
-            opcode = [op, 0];
-        }
+        0xc5 | 0xc4 | 0x62 if prefixes.rex => return None,
         0xc5 | 0xc4 | 0x62 => {
             // The number of the map is in the byte after C4 and 62, the opcode after 1, 2 or 3
             // bytes.
@@ -125,7 +122,9 @@ pub(super) fn decode(code: &[u8]) -> Option<Insn> {
         if map == Map::One && op == 0x8f && register != 0 {
             return None;
         }
-        let (mode, base) = (modrm >> 6, modrm & 7);
+        // Moves from and to control and debug registers ignore the mode.
+        let is_move = map == Map::Two && !prefixes.vector && matches!(op, 0x20..=0x23);
+        let (mode, base) = (if is_move { 3 } else { modrm >> 6 }, modrm & 7);
         let mut size = match mode {
             1 => 1,
             2 => 4,
@@ -157,7 +156,7 @@ fn has_modrm(map: Map, op: u8, is_vector: bool) -> Option<bool> {
         (Map::Three38 | Map::Three3a, _) => true,
         // vzeroupper.
         (Map::Two, _) if is_vector => op != 0x77,
-        (Map::Two, 0x04 | 0x0a | 0x0c | 0x24..=0x27 | 0x36 | 0x39 | 0x3b..=0x3f | 0xa6 | 0xa7) => {
+        (Map::Two, 0x04 | 0x0a | 0x0c | 0x24..=0x27 | 0x36 | 0x39 | 0x3b..=0x3f) => {
             return None;
         }
         (Map::Two, 0x05..=0x09 | 0x0b | 0x0e | 0x30..=0x37 | 0x77 | 0x80..=0x8f) => false,
@@ -251,5 +250,113 @@ impl Field {
             _ => return None,
         }
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iced_x86::{Code, Decoder, DecoderOptions, OpKind};
+
+    /// What an independent decoder says, if it knows the instruction.
+    fn independent(code: &[u8]) -> Option<(iced_x86::Instruction, iced_x86::ConstantOffsets)> {
+        let mut decoder = Decoder::new(64, code, DecoderOptions::NONE);
+        let insn = decoder.decode();
+        let offsets = decoder.get_constant_offsets(&insn);
+        // SSE4a, which kernels do not use, has other immediate values.
+        let is_sse4a = matches!(
+            insn.code(),
+            Code::Extrq_xmm_imm8_imm8 | Code::Insertq_xmm_xmm_imm8_imm8 | Code::INVALID
+        );
+        (!is_sse4a).then_some((insn, offsets))
+    }
+
+    /// Compares one instruction. Returns whether the other decoder knows it.
+    fn compare(code: &[u8]) -> bool {
+        let Some((insn, offsets)) = independent(code) else { return false };
+        let ours = decode(code).unwrap_or_else(|| panic!("{insn:?} {code:02x?}"));
+        assert_eq!(ours.len, insn.len(), "{insn:?} {code:02x?}");
+        let is_relative = insn.is_ip_rel_memory_operand();
+        assert_eq!(ours.displacement.size != 0, is_relative, "{insn:?} {code:02x?}");
+        if is_relative {
+            assert_eq!(ours.displacement.at, offsets.displacement_offset(), "{insn:?} {code:02x?}");
+        }
+        // Linux relocates neither LOOP nor JRCXZ nor XBEGIN.
+        let is_other = matches!(ours.opcode, [0xe0..=0xe3 | 0xc7, _]);
+        if insn.op0_kind() == OpKind::NearBranch64 && !is_other {
+            assert!(ours.is_branch(), "{insn:?} {code:02x?}");
+            let to = insn.near_branch64().wrapping_sub(ours.len as u64).cast_signed();
+            assert_eq!(ours.immediate.read(code), Some(to), "{insn:?} {code:02x?}");
+        }
+        true
+    }
+
+    #[test]
+    fn every_opcode_with_every_form_of_operand_has_its_length() {
+        let prefixes: [&[u8]; 10] = [
+            &[],
+            &[0x66],
+            &[0xf2],
+            &[0xf3],
+            &[0x67],
+            &[0x2e],
+            &[0x41],
+            &[0x48],
+            &[0x66, 0x48],
+            &[0x65, 0x41],
+        ];
+        let maps: [&[u8]; 4] = [&[], &[0x0f], &[0x0f, 0x38], &[0x0f, 0x3a]];
+        let mut known = 0u32;
+        for (prefix, map) in prefixes.iter().flat_map(|prefix| maps.iter().map(move |map| (prefix, map))) {
+            for (op, modrm) in (0..=255u8).flat_map(|op| (0..=255u8).map(move |modrm| (op, modrm))) {
+                // A byte of SIB with the base RBP, and one without.
+                for sib in [0x05, 0x20] {
+                    let code = [prefix, map, &[op, modrm, sib][..], &[0x11; 12]].concat();
+                    known += u32::from(compare(&code));
+                }
+            }
+        }
+        assert!(known > 1_000_000, "{known}");
+    }
+
+    #[test]
+    fn vector_instructions_have_their_length() {
+        let mut known = 0u32;
+        for (op, modrm) in (0..=255u8).flat_map(|op| (0..=255u8).map(move |modrm| (op, modrm))) {
+            for pp in 0..4u8 {
+                let tail = [&[op, modrm, 0x25][..], &[0x11; 12]].concat();
+                for map in 1..4u8 {
+                    for third in [0x78 | pp, 0x7c | pp, 0xf8 | pp, 0xfc | pp] {
+                        known += u32::from(compare(&[&[0xc4, 0xe0 | map, third][..], &tail].concat()));
+                    }
+                    known += u32::from(compare(&[&[0x62, 0xf0 | map, 0x7c | pp, 0x48][..], &tail].concat()));
+                    known += u32::from(compare(&[&[0x62, 0xf0 | map, 0xfc | pp, 0x08][..], &tail].concat()));
+                }
+                known += u32::from(compare(&[&[0xc5, 0xf8 | pp][..], &tail].concat()));
+            }
+        }
+        assert!(known > 100_000, "{known}");
+    }
+
+    #[test]
+    fn nops_are_those_that_linux_joins() {
+        let is_nop = |code: &[u8]| decode(code).unwrap().is_nop();
+        assert!(is_nop(&[0x90]) && is_nop(&[0x66, 0x90]) && is_nop(&[0x0f, 0x1f, 0x00]));
+        assert!(is_nop(&[0x66, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0]));
+        assert!(!is_nop(&[0xf3, 0x90]), "PAUSE");
+        assert!(!is_nop(&[0xf3, 0x0f, 0x1e, 0xfa]), "ENDBR64");
+        assert!(!is_nop(&[0xcc]) && !is_nop(&[0xeb, 0]) && !is_nop(&[0x91]));
+    }
+
+    #[test]
+    fn an_instruction_that_is_cut_is_none() {
+        for code in
+            [&[0xe8, 0, 0, 0, 0][..], &[0x0f, 0x84, 0, 0, 0, 0], &[0x48, 0x8b, 0x05, 0, 0, 0, 0], &[0x90]]
+        {
+            assert_eq!(decode(code).map(|insn| insn.len), Some(code.len()));
+            for len in 0..code.len() {
+                assert_eq!(decode(&code[..len]), None, "{code:02x?} {len}");
+            }
+        }
     }
 }

@@ -7,105 +7,152 @@
 use super::types::{R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32};
 use crate::abi::RELA_SIZE;
 use crate::arch::Lookup;
-use crate::read::{high32, index, low32, u64_at};
-
-/// The content of a field, for the types that Linux modules use and a value that fits.
-enum Common {
-    Word32(u32),
-    Word64(u64),
-}
+use crate::read::{index, low32, u32_at, u64_at};
 
 /// One `Elf64_Rela`, as in the file.
 type Entry = [u8; RELA_SIZE];
 
-/// Returns offset and content of the field, or `None` if `Pass::entry` must handle the entry.
+/// Two tables by type. The first has all ones if P is subtracted, else 0. The second has 0 if the
+/// field is signed and has 32 bits, else 1.
 ///
-/// Arithmetic selects the formula, because a processor cannot predict which of PC32, PLT32 and 32S
-/// comes next. It can predict the width.
-#[inline(always)]
-fn common(entry: &Entry, values: impl Lookup, address: u64) -> Option<(usize, Common)> {
-    const WORD32: u32 = 1 << R_X86_64_PC32 | 1 << R_X86_64_PLT32 | 1 << R_X86_64_32S;
-    const { assert!(R_X86_64_PC32 >> 3 & 1 == 0 && R_X86_64_PLT32 >> 3 & 1 == 0) };
-    const { assert!(R_X86_64_32S >> 3 & 1 == 1) };
-    const { assert!(R_X86_64_64 >> 4 == 0 && R_X86_64_PC64 >> 4 == 1) };
+/// Tables, because a processor cannot predict which of PC32, PLT32 and 32S comes next. It can
+/// predict the width.
+static TYPES: [[u64; 32]; 2] = [
+    by_type(0, &[R_X86_64_PC32, R_X86_64_PLT32, R_X86_64_PC64], u64::MAX),
+    by_type(1, &[R_X86_64_PC32, R_X86_64_PLT32, R_X86_64_32S], 0),
+];
 
-    // The reads are inside a fixed-size array: 0 is never returned instead of a word.
-    let [offset, info, addend] = [0, 8, 16].map(|at| u64_at(entry, at).unwrap_or(0));
-    let r_type = low32(info);
-    let sum = values.value(high32(info))?.wrapping_add(addend);
-    let p = address.wrapping_add(offset);
-    let offset = index(offset)?;
-    if r_type < 32 && WORD32 >> r_type & 1 != 0 {
-        // All ones for PC32 and PLT32, zero for 32S.
-        let relative = u64::from(r_type >> 3 & 1).wrapping_sub(1);
-        let value = sum.wrapping_sub(p & relative).cast_signed();
-        let field = i32::try_from(value).ok()?;
-        Some((offset, Common::Word32(field.cast_unsigned())))
-    } else if r_type == R_X86_64_64 || r_type == R_X86_64_PC64 {
-        // Zero for 64, all ones for PC64.
-        let relative = 0u64.wrapping_sub(u64::from(r_type >> 4));
-        Some((offset, Common::Word64(sum.wrapping_sub(p & relative))))
-    } else {
-        None
+/// A table by type: `number` for `types`, and `others` for all other types.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler only")]
+const fn by_type(others: u64, mut types: &[u32], number: u64) -> [u64; 32] {
+    let mut table = [others; 32];
+    while let [r_type, rest @ ..] = types {
+        table[*r_type as usize] = number;
+        types = rest;
+    }
+    table
+}
+
+/// A relocation whose type is below 32 and whose symbol exists.
+struct Value {
+    /// Offset of the field, at most `limit`.
+    offset: usize,
+    /// S + A or S + A - P.
+    value: u64,
+    r_type: u32,
+    /// 0 if the field has 32 bits and is signed.
+    is_other: u64,
+}
+
+impl Value {
+    /// `limit` is the number of bytes of the target less 4.
+    #[inline(always)]
+    fn of(entry: &Entry, values: impl Lookup, address: u64, limit: usize) -> Option<Self> {
+        // The reads are inside a fixed-size array: 0 is never returned instead of a word.
+        let [r_offset, addend] = [0, 16].map(|at| u64_at(entry, at).unwrap_or(0));
+        let [r_type, symbol] = [8, 12].map(|at| u32_at(entry, at).unwrap_or(0));
+        let row = usize::try_from(r_type).ok()?;
+        let [masks, others] = &TYPES;
+        let (mask, is_other) = (masks.get(row)?, others.get(row)?);
+        let sum = values.value(symbol)?.wrapping_add(addend);
+        let offset = index(r_offset).filter(|offset| *offset <= limit)?;
+        let value = sum.wrapping_sub(address.wrapping_add(r_offset) & mask);
+        Some(Self { offset, value, r_type, is_other: *is_other })
+    }
+
+    const fn is_64_bits(&self) -> bool {
+        matches!(self.r_type, R_X86_64_64 | R_X86_64_PC64)
     }
 }
 
-/// Writes `value` into a field that is zero or, with `clears`, zero into a field that holds `value`.
-/// `None` if the field is outside of `bytes` or has another content.
+/// The number whose low 32 bits a signed field holds.
 #[inline(always)]
-fn exchange<const SIZE: usize>(
-    bytes: &mut [u8],
-    offset: usize,
-    value: [u8; SIZE],
-    clears: bool,
-) -> Option<()> {
-    let (old, new) = if clears { (value, [0; SIZE]) } else { ([0; SIZE], value) };
-    let field = bytes.get_mut(offset..)?.first_chunk_mut()?;
-    (*field == old).then(|| *field = new)
+fn extended(field: [u8; 4]) -> u64 {
+    i64::from(i32::from_le_bytes(field)).cast_unsigned()
 }
 
-/// Applies or clears entries. Returns the number of the first one that `Pass::entry` must handle.
+/// 0 if a signed field of 32 bits can hold `value`, and is zero.
 #[inline(always)]
-fn run<'e>(
-    mut entries: impl Iterator<Item = (usize, &'e Entry)>,
+fn excess(value: u64, field: [u8; 4]) -> u64 {
+    (extended(low32(value).to_le_bytes()) ^ value) | u64::from(u32::from_le_bytes(field))
+}
+
+/// Applies or clears one entry: writes the value into a field that is zero or, with `clears`, zero
+/// into a field that holds the value. `None` if `Pass::entry` must handle the entry.
+#[inline(always)]
+fn exchange(
+    entry: &Entry,
     values: impl Lookup,
     bytes: &mut [u8],
     address: u64,
+    limit: usize,
     clears: bool,
-) -> Option<usize> {
-    let stops = entries.find(|(_, entry)| {
-        let exchanged = match common(entry, values, address) {
-            Some((offset, Common::Word32(value))) => exchange(bytes, offset, value.to_le_bytes(), clears),
-            Some((offset, Common::Word64(value))) => exchange(bytes, offset, value.to_le_bytes(), clears),
-            None => None,
-        };
-        exchanged.is_none()
-    });
-    stops.map(|(index, _)| index)
+) -> Option<()> {
+    let found = Value::of(entry, values, address, limit)?;
+    let value = found.value;
+    let field: &mut [u8; 4] = bytes.get_mut(found.offset..)?.first_chunk_mut()?;
+    // One branch for the type, the range and the existing bytes.
+    let differs = if clears { extended(*field) ^ value } else { excess(value, *field) };
+    if differs | found.is_other == 0 {
+        *field = if clears { [0; 4] } else { low32(value).to_le_bytes() };
+        return Some(());
+    }
+    let (old, new) = if clears { (value, 0) } else { (0, value) };
+    let field: &mut [u8; 8] = bytes.get_mut(found.offset..)?.first_chunk_mut()?;
+    (found.is_64_bits() && u64::from_le_bytes(*field) == old).then(|| *field = new.to_le_bytes())
 }
 
 /// Applies entries from the first on, while they are common, inside of `bytes`, and their fields are
 /// zero. Returns the number of applied entries.
 #[inline(never)]
 pub(crate) fn apply_run(entries: &[Entry], values: impl Lookup, bytes: &mut [u8], address: u64) -> usize {
-    let numbered = (0..entries.len()).zip(entries);
-    run(numbered, values, bytes, address, false).unwrap_or(entries.len())
+    let Some(limit) = bytes.len().checked_sub(4) else { return 0 };
+    let mut rest = entries;
+    while let Some((entry, tail)) = rest.split_first() {
+        if exchange(entry, values, bytes, address, limit, false).is_none() {
+            break;
+        }
+        rest = tail;
+    }
+    entries.len().wrapping_sub(rest.len())
 }
 
 /// Clears entries from the last on, while they are common, inside of `bytes`, and their fields hold
 /// the applied value. Returns the number of cleared entries.
 #[inline(never)]
 pub(crate) fn clear_run(entries: &[Entry], values: impl Lookup, bytes: &mut [u8], address: u64) -> usize {
-    let numbered = (0..entries.len()).zip(entries).rev();
-    let left = run(numbered, values, bytes, address, true).map_or(0, |index| index.wrapping_add(1));
-    entries.len().wrapping_sub(left)
+    let Some(limit) = bytes.len().checked_sub(4) else { return 0 };
+    let mut rest = entries;
+    while let Some((entry, head)) = rest.split_last() {
+        if exchange(entry, values, bytes, address, limit, true).is_none() {
+            break;
+        }
+        rest = head;
+    }
+    entries.len().wrapping_sub(rest.len())
 }
 
-/// Returns where the field ends, if it is zero.
+/// Returns where the field ends, if the entry can be applied and its field begins at `end` or later.
 #[inline(always)]
-fn zeros<const SIZE: usize>(bytes: &[u8], offset: usize) -> Option<u64> {
-    let field: &[u8; SIZE] = bytes.get(offset..)?.first_chunk()?;
-    (*field == [0; SIZE]).then(|| (offset as u64).wrapping_add(SIZE as u64))
+fn check(
+    entry: &Entry,
+    values: impl Lookup,
+    bytes: &[u8],
+    address: u64,
+    limit: usize,
+    end: u64,
+) -> Option<u64> {
+    let found = Value::of(entry, values, address, limit)?;
+    let offset = found.offset as u64;
+    if offset < end {
+        return None;
+    }
+    let field = bytes.get(found.offset..)?.first_chunk()?;
+    if excess(found.value, *field) | found.is_other == 0 {
+        return Some(offset.wrapping_add(4));
+    }
+    let field: &[u8; 8] = bytes.get(found.offset..)?.first_chunk()?;
+    (found.is_64_bits() && *field == [0; 8]).then_some(offset.wrapping_add(8))
 }
 
 /// Checks entries from the first on, while they are common, inside of `bytes`, their fields are zero
@@ -119,18 +166,13 @@ pub(crate) fn check_run(
     address: u64,
     mut end: u64,
 ) -> (usize, u64) {
-    for (done, entry) in (0..entries.len()).zip(entries) {
-        let field = match common(entry, values, address) {
-            Some((offset, Common::Word32(_))) if offset as u64 >= end => zeros::<4>(bytes, offset),
-            Some((offset, Common::Word64(_))) if offset as u64 >= end => zeros::<8>(bytes, offset),
-            _ => None,
-        };
-        match field {
-            Some(after) => end = after,
-            None => return (done, end),
-        }
+    let Some(limit) = bytes.len().checked_sub(4) else { return (0, end) };
+    let mut rest = entries;
+    while let Some((entry, tail)) = rest.split_first() {
+        let Some(after) = check(entry, values, bytes, address, limit, end) else { break };
+        (rest, end) = (tail, after);
     }
-    (entries.len(), end)
+    (entries.len().wrapping_sub(rest.len()), end)
 }
 
 #[cfg(test)]
