@@ -397,6 +397,54 @@ def files():
         seed("differential", name, file)
 
 
+# verify: the numbers of KINDS, NEW and VERSIONS in fuzz/src/verify/plan.rs.
+KINDS = range(11)
+LABEL, ALTERNATIVE, CALL, LOCK, RETURN, TRACE, RETPOLINE, ENDBR, STATIC_CALL, LATE_CALL, CODE = KINDS
+VERSIONS = ("6.12", "6.1", "5.10", "5.15", "5.18", "6.6", "6.15", "7.3")
+NOTHING, FENCE, RET, CALL_F, JUMP = range(5)
+
+
+def slot(kind, choice=0, to=0, old=0, new=(FENCE,)):
+    if kind != ALTERNATIVE:
+        return [kind, choice, to]
+    return [kind, choice, to, old, new[0], len(new) - 1, *([] if len(new) == 1 else [new[1]])]
+
+
+def runs(version, slots, forms=(), changes=(), comes=1, reverse=1, exceptions=((9, 1), (4, 2), (9, 3)), unwind=(30, 2, 7)):
+    """A module that runs: which form each site has, and up to four changes: section, offset, what is flipped."""
+    sites = sum(2 if entry[:1] == [ALTERNATIVE] and entry[3] == 2 else entry[0] not in (CALL, LATE_CALL, CODE) for entry in slots)
+    forms = (list(forms) * sites)[:sites] if forms else [0] * sites
+    changes = (list(changes) + [(1, 0, 1)] * 4)[:4]
+    return [0, VERSIONS.index(version), reverse, len(slots) - 1, *sum(slots, []), len(exceptions), *sum(map(list, exceptions), []),
+            len(unwind), *unwind, 40, comes, *forms, *(byte for at in changes for byte in (at[0], at[1] & 255, at[1] >> 8, at[2]))]
+
+
+def verify():
+    count = 0
+    for version in VERSIONS:
+        for form in range(4):
+            slots = [slot(kind, 16 * form + 3 * kind + form, 11 * kind, kind % 3, (form, JUMP)) for kind in KINDS]
+            changes = []
+            for _ in range(4):
+                changes.append((1, 16 * (count % 11) + count // 11 % 5, 1 << count % 8))
+                count += 1
+            seed("verify", f"all-{version}-{form}", runs(version, slots, [form, form + 1, 2], changes, form & 1, form & 1))
+        for section in (2, 3, 5, 7, 9, 11, 13, 15, 17, 19):
+            slots = [slot(LABEL, 1, 3), slot(ALTERNATIVE, new=(CALL_F,)), slot(TRACE), slot(LOCK), slot(LABEL), slot(TRACE)]
+            changes = [(section, at, 4) for at in (0, 5, 9, 14)]
+            seed("verify", f"tables-{version}-{section}", runs(version, slots, [1], changes))
+    for old, new in ((0, NOTHING), (1, RET), (2, FENCE), (2, CALL_F), (0, JUMP)):
+        for form in range(4):
+            changes = [(1, byte, 0xCE) for byte in (0, 1, 3, 4)]
+            seed("verify", f"alternative-{old}-{new}-{form}",
+                 runs("6.12", [slot(ALTERNATIVE, 0, 5, old, (new,)), slot(CODE)], [form], changes))
+    seed("verify", "empty-replacement-at-the-end", runs("6.1", [slot(ALTERNATIVE, old=1, new=(FENCE, NOTHING))], [2]))
+    for name in ("demo-on-6.1", "late-into-special-section", "rewritten-at-altinstructions", "rewritten-at-jump-table",
+                 "rewritten-at-return-sites", "rewritten-at-static-call-sites"):
+        with open(os.path.join(SEEDS, "check", name), "rb") as file:
+            seed("verify", f"file-{name}", bytes([0xE0, 0, 0, *range(1, 30)]) + file.read()[3:])
+
+
 if __name__ == "__main__":
     both(level_1)
     both(level_2)
@@ -409,3 +457,4 @@ if __name__ == "__main__":
     apply()
     many_livepatch_symbols()
     files()
+    verify()

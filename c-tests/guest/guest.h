@@ -128,7 +128,7 @@ struct guest_space {
 struct module_symbol {
     const char *name; /* in the file */
     uint64_t address; /* guest-virtual */
-    int exported;
+    int exported, is_function;
 };
 
 /* It must stay where it is: relakit knows a module by the address of its state. */
@@ -143,9 +143,9 @@ struct guest_module {
     size_t symbol_count;
 };
 
-/* Who is there, for struct relakit_resolver: the guest's kernel, and at most one module that can be patched. */
+/* Who is there: the guest's kernel, at most one module that can be patched, and one more, whose symbols nobody looks up. */
 struct guest_names {
-    const struct guest_module *kernel, *target;
+    const struct guest_module *kernel, *target, *other;
 };
 
 struct relakit_resolver guest_resolver(struct guest_names *names);
@@ -159,5 +159,46 @@ relakit_status guest_module_early(struct guest_module *module, const struct rela
 relakit_status guest_module_keep(struct guest_module *module, struct relakit_error *error);
 /* The address of the only symbol of that name that is not an undefined one; 0 when there is none. */
 uint64_t guest_module_symbol(const struct guest_module *module, const char *name);
+/* The symbol of the kernel or a module that has this address; NULL if there is none. */
+const struct module_symbol *guest_symbol_at(const struct guest_names *names, uint64_t address);
+
+/* --- verify.c: is what the guest runs what was loaded? ---------------------------------------------------------------- */
+
+/* The kernel version decides which code the guest's kernel may rewrite, and in which forms. */
+#define GUEST_KERNEL RELAKIT_LINUX(6, 12)
+#define MOST_SITES 16
+
+/* What the memory of a module should hold: the module, loaded once more into memory of ours. It must stay where it is. */
+struct guest_expected {
+    uint64_t state[RELAKIT_MODULE_SIZE / sizeof(uint64_t)];
+    struct relakit_module *relakit;
+    struct relakit_section_memory places[MOST_SECTIONS]; /* our bytes, and the addresses of the guest */
+    struct relakit_memory memory;
+    uint64_t values[MOST_SYMBOLS], scratch[3 * MOST_SECTIONS];
+    struct relakit_patch_site sites[MOST_SITES];
+    size_t site_count;
+    unsigned char bytes[0x8000];
+};
+
+/* Whose memory is read, and who is told. */
+struct guest_watch {
+    const struct guest *guest;
+    struct guest_names *names;
+    void (*report)(void *ctx, const struct relakit_difference *difference);
+    void *ctx;
+};
+
+/*
+ * Loads the module again. For each patched object (only the target can be one), the livepatch relocations are applied here if
+ * they are applied in the guest. It is good for one guest_verify; and for any number of guest_may_write before.
+ */
+relakit_status guest_expect(struct guest_expected *expected, const struct guest_module *module, const void *file, size_t size,
+                            const struct guest_watch *watch, struct relakit_error *error);
+/* Reports each difference. The guest's processors are paused. */
+relakit_status guest_verify(struct guest_expected *expected, const struct guest_watch *watch,
+                            struct relakit_verified *verified, struct relakit_error *error);
+/* Called for a write to the module's code that was trapped: may the guest's kernel make it? */
+relakit_status guest_may_write(struct guest_expected *expected, const struct guest_watch *watch, uint64_t address,
+                               const void *bytes, size_t size, uint32_t *may, struct relakit_error *error);
 
 #endif

@@ -119,6 +119,7 @@ relakit_status guest_module_early(struct guest_module *module, const struct rela
             ours->name = symbol.name;
             ours->address = values[i];
             ours->exported = symbol.st_info >> 4 != STB_LOCAL;
+            ours->is_function = (symbol.st_info & 15) == STT_FUNC;
         }
     }
     return status;
@@ -140,6 +141,17 @@ uint64_t guest_module_symbol(const struct guest_module *module, const char *name
         if (strcmp(module->symbols[i].name, name) == 0)
             address = address == 0 ? module->symbols[i].address : 0;
     return address;
+}
+
+const struct module_symbol *guest_symbol_at(const struct guest_names *names, uint64_t address)
+{
+    const struct guest_module *all[] = { names->kernel, names->target, names->other };
+
+    for (size_t which = 0; which < sizeof all / sizeof *all; which++)
+        for (size_t i = 0; all[which] && i < all[which]->symbol_count; i++)
+            if (all[which]->symbols[i].address == address && all[which]->symbols[i].name[0] != 0)
+                return &all[which]->symbols[i];
+    return NULL;
 }
 
 /* --- who has which name ----------------------------------------------------------------------------------------------- */

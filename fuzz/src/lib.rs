@@ -11,6 +11,7 @@ pub mod index;
 pub mod module;
 pub mod parse;
 mod profiles;
+pub mod verify;
 
 /// Members of a struct as numbers.
 macro_rules! words {

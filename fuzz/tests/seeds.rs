@@ -30,4 +30,4 @@ macro_rules! targets {
     };
 }
 
-targets!(parse classify apply module check ffi index differential);
+targets!(parse classify apply module check ffi index differential verify);

@@ -101,6 +101,7 @@ fn judge<'j, 'c, 'k, M: Memory + ?Sized>(
 /// `expected` is as for [`verify`](super::verify), before that call. `reader` reads the memory before
 /// the write. `sorted` are the sites of [`patch_sites`] in their natural order: address first. The
 /// time is logarithmic in the number of sites, and linear in those within 255 bytes of the address.
+/// For an alternative, it is linear in the number of sections too.
 ///
 /// # Errors
 /// See [`Loaded::verify`].

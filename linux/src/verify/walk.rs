@@ -212,12 +212,29 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         }
         let mut form = [0; MAX];
         let Some(form) = form.get_mut(..entry.written()) else { return false };
-        let Some((place, offset)) = find(self.places, entry.replacement) else { return false };
         let size = usize::from(entry.replacement_size);
-        if self.original(place.section, offset, form.get_mut(..size).unwrap_or_default()) != size {
-            return false;
+        // An empty replacement may be at the end of its section, where no byte is.
+        if let Some(code) = form.get_mut(..size).filter(|code| !code.is_empty()) {
+            let Some((section, offset)) = self.replacement(entry.replacement) else { return false };
+            if self.original(section, offset, code) != size {
+                return false;
+            }
         }
         entry.form(version, form).is_some() && form == found
+    }
+
+    /// Returns the section of a replacement and the offset in it. For a single write there are no
+    /// places, so the section is found by its name.
+    fn replacement(&mut self, address: u64) -> Option<(u32, u64)> {
+        if let Some((place, offset)) = find(self.places, address) {
+            return Some((place.section, offset));
+        }
+        let object = self.comparison.module().object();
+        let mut sections = object.sections();
+        let (section, _) = sections.find(|(_, section)| object.section_is_named(section, REPLACEMENTS))?;
+        let (start, bytes) = self.comparison.expected(section)?;
+        let offset = address.wrapping_sub(start);
+        (offset < bytes.len() as u64).then_some((section, offset))
     }
 
     /// Makes the sizes in the entries of one site equal, as Linux does in the table.
