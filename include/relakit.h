@@ -1290,6 +1290,8 @@ struct relakit_verifier {
     unsigned char policies[32];
 };
 
+/* ---- Verification of one table, of a module, and of writes to its code ----------------------- */
+
 /** Applies one relocation table to `target`, and compares the result with what `verifier`
  * reads at its run-time address.
  *

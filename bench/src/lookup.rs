@@ -1,6 +1,6 @@
 //! Names: looked up by bsearch and strcmp in C, by relakit in a sorted table, and with relakit's index.
 
-mod ways;
+pub mod ways;
 
 use crate::modules;
 use relakit::elf::{Object, SymbolLocation};

@@ -36,7 +36,7 @@ const CRATES: [(&str, &[&str]); 4] = [
             "sechdrs",
         ],
     ),
-    ("linux", &["bytes", "special", "loader_check", "patch", "late", "findings"]),
+    ("linux", &["bytes", "special", "loader_check", "patch", "late", "findings", "verify"]),
     (
         "ffi",
         &[
@@ -45,6 +45,7 @@ const CRATES: [(&str, &[&str]); 4] = [
             "status",
             "error",
             "pointers",
+            "verifier",
             "callbacks",
             "state",
             "sechdrs_memory",
@@ -63,6 +64,7 @@ const CRATES: [(&str, &[&str]); 4] = [
             "names",
             "version",
             "findings",
+            "verify",
             "panic",
             "layout",
         ],

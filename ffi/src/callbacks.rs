@@ -5,7 +5,7 @@ use crate::pointers::{Span, versioned};
 use crate::resolver::relakit_resolver;
 use crate::status::*;
 use crate::types::*;
-use crate::verify::*;
+use crate::verifier::*;
 use core::ffi::{c_char, c_void};
 use core::ptr;
 use relakit::reloc::{ValueCallback, ValueError, WriterCallbacks};

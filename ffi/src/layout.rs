@@ -4,7 +4,7 @@
 
 use crate::{
     arena::*, describe::*, findings::*, image::*, index::*, klp_names::*, memory::*, resolver::*, types::*,
-    verify::*,
+    verifier::*, verify::*,
 };
 use core::mem::{align_of, offset_of, size_of};
 

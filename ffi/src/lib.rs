@@ -52,6 +52,8 @@ mod describe;
 
 mod findings;
 
+mod verifier;
+
 mod verify;
 
 mod klp_names;
@@ -82,5 +84,6 @@ pub use small::*;
 pub use state::*;
 pub use status::*;
 pub use types::*;
+pub use verifier::*;
 pub use verify::*;
 pub use version::*;

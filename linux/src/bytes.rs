@@ -27,3 +27,10 @@ pub(crate) fn index(value: u64) -> Option<usize> {
 pub(crate) const fn low32(value: u64) -> u32 {
     value as u32
 }
+
+/// Copies `from` to `to`, which has the same size. If it has not, nothing is copied.
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    if to.len() == from.len() {
+        to.copy_from_slice(from);
+    }
+}

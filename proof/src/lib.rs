@@ -13,6 +13,7 @@ mod sechdrs;
 mod section;
 mod tables;
 mod text;
+mod verify;
 
 use core::hint::black_box;
 use core::panic::PanicInfo;

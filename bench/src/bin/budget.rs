@@ -3,9 +3,11 @@
 //! `budget ROW` runs one row, and what callgrind is to count in a function of the name `counted`; `budget` lists the rows,
 //! each with the number by which its instructions are divided.
 
+use relakit::index::Index;
 use relakit::{CallbackError, Module, Profile, Resolver, SectionMemory};
-use relakit_bench::engines::{APPLY, APPLY_C, CHECK, CLEAR, ENGINES, FLOOR, HALFWAY, number};
+use relakit_bench::engines::{APPLY, APPLY_C, APPLY_SYMTAB, CHECK, CLEAR, ENGINES, FLOOR, HALFWAY, number};
 use relakit_bench::growth::{Types, synthetic};
+use relakit_bench::lookup::ways::{CIndex, Table};
 use std::hint::black_box;
 
 /// What is counted, with everything ready that is not.
@@ -24,7 +26,7 @@ const fn row(name: &'static str, divisor: usize, prepare: fn() -> Counted) -> Ro
 
 const MANY: usize = 1000;
 
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 16] = [
     row("apply, a PC32", MANY, || pass(APPLY, MANY, Types::OnlyPc32)),
     row("apply, per relocation", MANY, || pass(APPLY, MANY, Types::Mixed)),
     row("apply through the C ABI, per relocation", MANY, || pass(APPLY_C, MANY, Types::Mixed)),
@@ -36,7 +38,11 @@ const ROWS: [Row; 12] = [
     row("apply, a section of 7", 1, || pass(APPLY, 7, Types::Mixed)),
     row("apply through the C ABI, a section of 1", 1, || pass(APPLY_C, 1, Types::OnlyPc32)),
     row("apply through the C ABI, a section of 7", 1, || pass(APPLY_C, 7, Types::Mixed)),
-    row("early pass of the demo's livepatch", 1, early),
+    row("apply, values in a symbol table, per relocation", MANY, || pass(APPLY_SYMTAB, MANY, Types::Mixed)),
+    row("early pass of the demo's livepatch", 1, || early(true)),
+    row("early pass of the demo's livepatch, a section without memory", 1, || early(false)),
+    row("building an index, names by offset, per name", MANY, index),
+    row("building an index, names by pointer, through the C ABI, per name", MANY, index_c),
 ];
 
 fn main() {
@@ -81,7 +87,7 @@ impl Resolver for All {
 }
 
 /// The file read and checked, values, names, relocations: all but the copy of the sections, which are there.
-fn early() -> Counted {
+fn early(all_have_memory: bool) -> Counted {
     const FILE: &[u8] = include_bytes!("../../../cli/demo/livepatch.ko");
     let module = Module::parse(FILE, Profile::LINUX_DEFAULT).unwrap();
     let object = *module.object();
@@ -92,13 +98,41 @@ fn early() -> Counted {
         bytes
     });
     let mut bytes: Vec<_> = bytes.collect();
+    let is_modinfo = |(_, section): &(u32, _)| object.section_is_named(section, b".modinfo");
+    let (modinfo, _) = object.sections().find(is_modinfo).expect("a section .modinfo");
     Box::new(move || {
         let addresses = (0xffff_ffff_c000_0000u64..).step_by(0x1000);
         let place = |(address, bytes)| Some(SectionMemory { address, symbols_at: None, bytes });
         let mut memory: Vec<_> =
             addresses.zip(bytes.iter_mut().map(|bytes| &mut bytes[..])).map(place).collect();
+        if !all_have_memory {
+            // Linux drops it, and its symbols are not used.
+            memory[modinfo as usize] = None;
+        }
         let module = Module::parse(FILE, Profile::LINUX_DEFAULT).unwrap();
         let placed = module.assign(&mut memory[..]).unwrap();
         placed.assume_filled().early(&mut values, &mut All).unwrap();
+    })
+}
+
+fn names() -> Table {
+    let names: Vec<_> =
+        (0..MANY).map(|number| format!("symbol_{:x}", number * number).into_bytes()).collect();
+    Table::new(&names, &(0..MANY).collect::<Vec<_>>())
+}
+
+fn index() -> Counted {
+    let (table, mut memory) = (names(), vec![0; Index::words(MANY)]);
+    Box::new(move || _ = Index::build(&table, &mut memory).unwrap())
+}
+
+fn index_c() -> Counted {
+    let table = names();
+    let entries = table.entries();
+    let mut index = CIndex::room(&entries);
+    Box::new(move || {
+        // The entries point to its names.
+        let _ = &table;
+        index.build(&entries);
     })
 }

@@ -40,6 +40,7 @@ pub const LINUX: &str = "C loop with Linux's rules";
 pub const OBJECT: &str = "object + match";
 pub const APPLY: &str = "relakit apply";
 pub const HALFWAY: &str = "the same loop, without rollback";
+pub const APPLY_SYMTAB: &str = "relakit apply, values in a symbol table";
 pub const APPLY_C: &str = "relakit apply through the C ABI";
 pub const CLEAR: &str = "relakit clear";
 pub const CHECK: &str = "relakit dry run";
@@ -50,7 +51,7 @@ pub const ENGINES: [Engine; 12] = [
     engine(OBJECT, Does::Relocate, object::apply),
     engine(APPLY, Does::Relocate, relakit::apply),
     engine(HALFWAY, Does::Relocate, halfway::apply),
-    engine("relakit apply, values in a symbol table", Does::Relocate, relakit::apply_symtab),
+    engine(APPLY_SYMTAB, Does::Relocate, relakit::apply_symtab),
     engine(APPLY_C, Does::Relocate, relakit::apply_c),
     engine(CLEAR, Does::Clear, relakit::clear),
     engine(CHECK, Does::Check, relakit::check),

@@ -6,7 +6,6 @@
 #include <elf.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "kexec.h"
@@ -15,102 +14,79 @@
 #include "relakit.h"
 #include "relakit_kexec.h"
 
-/* The run-time value of every symbol of one table, by index; the caller frees it. */
-static uint64_t *symbol_values(const struct mem_ehdr *ehdr, const struct mem_shdr *symtab, size_t count)
+struct symbol_table {
+	const struct mem_ehdr *ehdr;
+	const unsigned char *bytes;
+};
+
+/* The value of a symbol at run time. relakit has checked that the table has this symbol. */
+static int32_t symbol_value(void *ctx, uint32_t symbol, uint64_t *value)
 {
-	uint64_t *values = xmalloc(count * sizeof(*values));
-	size_t i;
+	const struct symbol_table *table = ctx;
+	Elf64_Sym sym;
 
-	for (i = 0; i < count; i++) {
-		Elf64_Sym sym;
-
-		memcpy(&sym, symtab->sh_data + i * sizeof(sym), sizeof(sym));
-		if (sym.st_shndx == SHN_UNDEF) {
-			if (i != 0 && ELF64_ST_BIND(sym.st_info) != STB_WEAK)
-				die("relakit: symbol %zu is undefined\n", i);
-			values[i] = 0;
-		} else if (sym.st_shndx == SHN_ABS) {
-			values[i] = sym.st_value;
-		} else if (sym.st_shndx < ehdr->e_shnum) {
-			values[i] = ehdr->e_shdr[sym.st_shndx].sh_addr + sym.st_value;
-		} else {
-			die("relakit: symbol %zu is in section %u, which does not exist\n", i, (unsigned)sym.st_shndx);
-		}
+	memcpy(&sym, table->bytes + symbol * sizeof(sym), sizeof(sym));
+	if (sym.st_shndx == SHN_UNDEF) {
+		if (symbol != 0 && ELF64_ST_BIND(sym.st_info) != STB_WEAK)
+			return RELAKIT_NOT_FOUND;
+		*value = 0;
+	} else if (sym.st_shndx == SHN_ABS) {
+		*value = sym.st_value;
+	} else if (sym.st_shndx < table->ehdr->e_shnum) {
+		*value = table->ehdr->e_shdr[sym.st_shndx].sh_addr + sym.st_value;
+	} else {
+		return RELAKIT_NOT_FOUND; /* a common symbol, for example */
 	}
-	return values;
+	return RELAKIT_OK;
 }
 
-/* Ends the program with everything that is known of a fault. */
-static void fail(size_t section, const struct relakit_error *error)
+static void relocate(struct mem_ehdr *ehdr, unsigned index)
 {
-	const uint64_t numbers[] = { error->offset, error->value, error->limit };
-	const char *type;
-	unsigned i;
+	const struct mem_shdr *rela = &ehdr->e_shdr[index];
+	const struct mem_shdr *section = &ehdr->e_shdr[rela->sh_info];
+	const struct mem_shdr *symtab = &ehdr->e_shdr[rela->sh_link];
+	/* The psABI as written: unlike in the loop that this replaces, PC32 and PLT32 must fit. */
+	const struct relakit_options options = {
+		.struct_size = sizeof(options), .profile = RELAKIT_PROFILE_ELF,
+	};
+	struct symbol_table table = { .ehdr = ehdr, .bytes = symtab->sh_data };
+	const struct relakit_symbols symbols = {
+		.value = symbol_value, .ctx = &table, .count = symtab->sh_size / sizeof(Elf64_Sym),
+	};
+	const struct relakit_target target = {
+		.bytes = (void *)section->sh_data,
+		.size = section->sh_type == SHT_NOBITS ? 0 : section->sh_size,
+		.address = section->sh_addr,
+	};
+	struct relakit_error error;
+	char text[300];
 
-	fprintf(stderr, "relakit: section %zu", section);
-	if (error->has & RELAKIT_ERROR_HAS_ENTRY)
-		fprintf(stderr, ", entry %llu", (unsigned long long)error->entry);
-	if (error->has & RELAKIT_ERROR_HAS_SYMBOL)
-		fprintf(stderr, ", symbol %u", error->symbol);
-	if (error->has & RELAKIT_ERROR_HAS_TYPE) {
-		type = relakit_type_name(error->r_type);
-		fprintf(stderr, ", type %u %s", error->r_type, type ? type : "");
-	}
-	fprintf(stderr, ": %s", relakit_strerror(error->status));
-	for (i = 0; i < 3; i++) {
-		const char *name = relakit_error_field_name(error->status, i);
-
-		if (name && *name)
-			fprintf(stderr, ", %s %#llx", name, (unsigned long long)numbers[i]);
-	}
-	die("\n");
+	if (relakit_apply(rela->sh_data, rela->sh_size, &symbols, &target, &options, &error) == RELAKIT_OK)
+		return;
+	relakit_error_format(&error, NULL, text, sizeof(text));
+	die("relakit: section %u: %s\n", index, text);
 }
 
 void relakit_kexec_relocate(struct mem_ehdr *ehdr)
 {
-	/* The psABI as written: unlike the loop that this replaces, PC32 and PLT32 must fit. */
-	const struct relakit_options options = {
-		.struct_size = sizeof(options),
-		.profile = RELAKIT_PROFILE_ELF,
-	};
-	size_t i;
+	unsigned i;
 
 	if (ehdr->ei_class != ELFCLASS64 || ehdr->e_machine != EM_X86_64)
 		die("relakit: not an x86-64 ELF64 object\n");
 
 	for (i = 1; i < ehdr->e_shnum; i++) {
-		const struct mem_shdr *rela = &ehdr->e_shdr[i], *section, *symtab;
-		struct relakit_symbols symbols;
-		struct relakit_target target;
-		struct relakit_error error;
-		uint64_t *values;
+		const struct mem_shdr *rela = &ehdr->e_shdr[i];
 
 		if (rela->sh_type != SHT_RELA && rela->sh_type != SHT_REL)
 			continue;
 		if (rela->sh_info >= ehdr->e_shnum || rela->sh_link >= ehdr->e_shnum)
-			die("relakit: section %zu names a section that does not exist\n", i);
-		section = &ehdr->e_shdr[rela->sh_info];
-		symtab = &ehdr->e_shdr[rela->sh_link];
-		if (!(section->sh_flags & SHF_ALLOC))
+			die("relakit: section %u names a section that does not exist\n", i);
+		if (!(ehdr->e_shdr[rela->sh_info].sh_flags & SHF_ALLOC))
 			continue;
 		if (rela->sh_type == SHT_REL)
-			die("relakit: section %zu is REL, which x86-64 does not use\n", i);
-		if (symtab->sh_type != SHT_SYMTAB)
-			die("relakit: section %zu names section %u as its symbol table\n", i, rela->sh_link);
-
-		memset(&symbols, 0, sizeof(symbols));
-		symbols.count = symtab->sh_size / sizeof(Elf64_Sym);
-		symbols.values = values = symbol_values(ehdr, symtab, symbols.count);
-
-		memset(&target, 0, sizeof(target));
-		if (section->sh_type != SHT_NOBITS) {
-			target.bytes = (void *)section->sh_data;
-			target.size = section->sh_size;
-		}
-		target.address = section->sh_addr;
-
-		if (relakit_apply(rela->sh_data, rela->sh_size, &symbols, &target, &options, &error) != RELAKIT_OK)
-			fail(i, &error);
-		free(values);
+			die("relakit: section %u is REL, which x86-64 does not use\n", i);
+		if (ehdr->e_shdr[rela->sh_link].sh_type != SHT_SYMTAB)
+			die("relakit: section %u names section %u as its symbol table\n", i, rela->sh_link);
+		relocate(ehdr, i);
 	}
 }

@@ -62,14 +62,10 @@ impl<'f> Object<'f> {
             names_section,
             symbols: SymbolTable::in_memory(&[], Strings::new(&[]), 0),
         };
-        if let Some((names, symbols)) = object.usual_tables(strictness) {
-            (object.names, object.symbols) = (names, symbols);
-            return Ok(object);
+        match object.usual_tables(strictness) {
+            Some((names, symbols)) => (object.names, object.symbols) = (names, symbols),
+            None => object.read_tables(strictness, report)?,
         }
-        object.check_bounds(report)?;
-        object.names = object.name_table(report)?;
-        object.check_names(report)?;
-        object.symbols = object.symbol_table(strictness, report)?;
         Ok(object)
     }
 
@@ -163,8 +159,17 @@ impl<'f> Object<'f> {
         &self.symbols
     }
 
+    /// Checks all sections, and reads the section names and the symbol table.
+    fn read_tables(&mut self, strictness: Strictness, report: &mut Report) -> Result<(), Failed> {
+        self.check_bounds(report)?;
+        self.names = self.name_table(report)?;
+        self.check_names(report)?;
+        self.symbols = self.symbol_table(strictness, report)?;
+        Ok(())
+    }
+
     /// Checks all sections in one walk, and returns the section names and the symbol table. `None` if
-    /// there is an error or something rare. Then the functions below find it, with one walk each.
+    /// there is an error or something rare. Then [`read_tables`](Self::read_tables) finds it.
     fn usual_tables(&self, strictness: Strictness) -> Option<(Strings<'f>, SymbolTable<'f>)> {
         let names = self.section(self.names_section).filter(|table| table.sh_type == abi::SHT_STRTAB)?;
         let names = range(self.bytes, names.sh_offset, names.sh_size)?;
@@ -363,4 +368,70 @@ fn section_table<'f>(
         return Err(report.fail(ErrorKind::TooManySections, count, u64::from(u32::MAX)));
     }
     Ok((table(count, report)?, names))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FILE: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/demo/livepatch.ko"));
+
+    /// The short way for usual files and all checks, on the same file.
+    fn both(file: &[u8], strictness: Strictness) -> Result<[Option<Object<'_>>; 2], Error> {
+        capture(|report| {
+            let header = header(file, strictness, report)?;
+            let (sections, names_section) = section_table(file, header, strictness, report)?;
+            let no_symbols = SymbolTable::in_memory(&[], Strings::new(&[]), 0);
+            let object = Object {
+                bytes: file,
+                sections,
+                names: Strings::new(&[]),
+                names_section,
+                symbols: no_symbols,
+            };
+            let mut usual = object;
+            let tables = usual.usual_tables(strictness);
+            let is_usual = tables.is_some();
+            if let Some((names, symbols)) = tables {
+                (usual.names, usual.symbols) = (names, symbols);
+            }
+            let mut all = object;
+            let all = all.read_tables(strictness, report).ok().map(|()| all);
+            Ok([is_usual.then_some(usual), all])
+        })
+    }
+
+    #[test]
+    fn a_module_is_a_usual_file() {
+        let strictness = Strictness { ident: true, extended_numbering: true, string_table_type: true };
+        assert!(both(FILE, strictness).unwrap().iter().all(Option::is_some));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_short_way_accepts_only_what_all_checks_accept_and_reads_the_same(
+            changes in proptest::collection::vec(
+                (0usize..30, 0usize..16, prop_oneof![0u32..32, any::<u32>(), Just(0x1950), Just(0x157), Just(0xfff1)]),
+                0..3,
+            ),
+            last_name in prop_oneof![Just(0u8), Just(1)],
+            flags: [bool; 2],
+        ) {
+            let strictness =
+                Strictness { ident: true, extended_numbering: flags[0], string_table_type: flags[1] };
+            let mut file = FILE.to_vec();
+            // The section names are at 0xe78 and have 0x157 bytes.
+            file[0xe78 + 0x156] = last_name;
+            for (section, word, value) in changes {
+                let at = 0xfd0 + section * abi::SHDR_SIZE + word * 4;
+                file[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            }
+            if let Ok([Some(usual), all]) = both(&file, strictness) {
+                prop_assert_eq!(format!("{:?}", Some(usual)), format!("{all:?}"));
+            }
+        }
+    }
 }

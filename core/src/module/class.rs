@@ -472,3 +472,56 @@ pub(crate) const fn is_relocations(section: &Section) -> bool {
 
 /// Most bytes of a section name that decide its object.
 const KLP_RELA_NAME_MAX: usize = abi::KLP_RELA_PREFIX.len() + abi::OBJECT_NAME_MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Profile;
+    use proptest::prelude::*;
+
+    const FILE: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/demo/livepatch.ko"));
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_target_of_usual_relocations_is_the_one_that_all_rules_find(
+            changes in proptest::collection::vec(
+                (0usize..30, prop_oneof![Just(1usize), Just(2), Just(11)], prop_oneof![0u32..34, Just(0x0010_0002), any::<u32>()]),
+                0..4,
+            ),
+            profile in proptest::sample::select(Profile::LINUX),
+            per_cpu in 0u32..31,
+        ) {
+            let mut file = FILE.to_vec();
+            for (section, word, value) in changes {
+                let at = 0xfd0 + section * abi::SHDR_SIZE + word * 4;
+                file[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            }
+            let sections = file[0xfd0..].as_chunks().0;
+            let headers = Headers {
+                sections,
+                // The section names are at 0xe78 and have 0x157 bytes.
+                names: Strings::new(&file[0xe78..][..0x157]),
+                symbol_tables: [23, 24],
+                dropped: [20, 0, 0, 0],
+                per_cpu,
+                skips_per_cpu: profile.per_cpu == crate::PerCpu::Skipped,
+                livepatch: profile.livepatch,
+                ..Headers::EMPTY
+            };
+            for index in 1..headers.count() {
+                let section = headers.section(index).unwrap();
+                let class = headers.relocations(index, &section).map(|found| found.class);
+                if let Some(target) = headers.usual_target(&section) {
+                    prop_assert_eq!(class, Some(Class::Ordinary { target }));
+                }
+                let early = match class {
+                    Some(Class::Ordinary { target } | Class::KlpEarly { target }) => Some(target),
+                    _ => None,
+                };
+                prop_assert_eq!(headers.early_target(&section), early);
+            }
+        }
+    }
+}

@@ -78,17 +78,22 @@ impl Pass<'_> {
     /// average table has a few entries, and the loop processes all of them.
     #[inline(always)]
     fn run_frequent_first(&self, op: Op, target: &mut Target<'_>) -> Result<(), Error> {
-        let mut done = 0;
-        if self.may_start(target) {
-            let address = target.address();
-            if let Some(bytes) = target.bytes_mut() {
-                done = self.frequent_types(op, bytes, address, 0);
-                if done == self.table.len() {
-                    return Ok(());
-                }
-            }
+        match self.start(op, target) {
+            None => Ok(()),
+            Some(done) => self.run_rest(op, done, target),
         }
-        self.run_rest(op, done, target)
+    }
+
+    /// Begins a pass with the loop for frequent types. `None` if it has done all entries and the pass
+    /// ends, else the number of entries that are done.
+    #[inline(always)]
+    pub(super) fn start(&self, op: Op, target: &mut Target<'_>) -> Option<usize> {
+        let (may_start, address) = (self.may_start(target), target.address());
+        let done = match target.bytes_mut().filter(|_| may_start) {
+            Some(bytes) => self.frequent_types(op, bytes, address, 0),
+            None => return Some(0),
+        };
+        (done != self.table.len()).then_some(done)
     }
 
     /// Continues after `done` entries.

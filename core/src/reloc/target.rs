@@ -99,8 +99,9 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The bytes for as long as the memory is borrowed, if they are plain memory that can be written.
-    pub(crate) fn into_bytes(self) -> Option<&'a mut [u8]> {
+    /// Returns the bytes for as long as the memory is borrowed. `None` if they are behind a writer or
+    /// cannot be written.
+    pub fn into_bytes(self) -> Option<&'a mut [u8]> {
         match self.backing {
             Backing::Plain(bytes) => Some(bytes),
             _ => None,

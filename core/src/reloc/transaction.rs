@@ -113,12 +113,19 @@ impl<'a> Transaction<'a> {
     fn relocate(&mut self, number: u32, phase: Phase, report: &mut Report) -> Result<(), Failed> {
         let Some((pass, mut target)) = self.sections.section(number, report)? else { return Ok(()) };
         self.wrote |= phase != Phase::Check;
+        let done = match phase {
+            Phase::Commit => match pass.start(self.op, &mut target) {
+                Some(done) => done,
+                None => return Ok(()),
+            },
+            _ => 0,
+        };
         // A section that is reverted was applied by an earlier `Run`.
         let skipped = phase == Phase::Revert && pass.values.may_skip();
         let mut run = Run { pass: &pass, target: &mut target, report, syncs: false, skipped };
         let relocated = match phase {
             Phase::Check => run.check().map(drop),
-            Phase::Commit => run.run(self.op, 0),
+            Phase::Commit => run.run(self.op, done),
             Phase::Revert => run.revert(self.op, pass.table.len()),
         };
         relocated.map_err(|failed| self.sections.locate(number, failed, report))

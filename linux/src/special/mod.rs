@@ -14,15 +14,18 @@ mod entries;
 mod finalize;
 mod places;
 mod sites;
+mod sorted;
 
 pub use entries::Harm;
 pub use finalize::finalize_order;
 pub use places::{Place, places};
 pub use sites::{Role, Site, Sites, sites};
+pub use sorted::sort_tables;
 
 pub(crate) use entries::{Pointer, pointers};
 pub(crate) use places::find;
 pub(crate) use sites::role_of;
+pub(crate) use sorted::{Entry, Sections, Table};
 
 use relakit::Loaded;
 

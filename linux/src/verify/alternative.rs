@@ -6,7 +6,7 @@
 
 use super::insn::{Insn, decode};
 use super::nops::{self, LONG_NOPS};
-use crate::bytes::{u8_at, u32_at};
+use crate::bytes::{copy, low32, u8_at, u32_at};
 use crate::special::{Version, before};
 
 /// Greatest size of a site in bytes. It has one byte in the entry.
@@ -101,7 +101,7 @@ impl Entry {
             }
             _ => {
                 *op = if *op == 0xe8 { 0xe8 } else { 0xe9 };
-                field.copy_from_slice(&crate::bytes::low32(new.cast_unsigned()).to_le_bytes());
+                copy(field, &low32(new.cast_unsigned()).to_le_bytes());
             }
         }
         Some(())

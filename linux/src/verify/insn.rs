@@ -3,6 +3,8 @@
 //! Source: Intel SDM volume 2, chapter 2 (formats) and appendix A (opcode maps). XOP and opcodes
 //! that are invalid in 64-bit mode are not decoded. SSE4a has the wrong length.
 
+use crate::bytes::copy;
+
 /// An instruction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Insn {
@@ -245,8 +247,8 @@ impl Field {
     pub(super) fn write(&self, code: &mut [u8], value: i64) -> Option<()> {
         let place = code.get_mut(self.at..self.at.checked_add(self.size)?)?;
         match *place {
-            [_] => place.copy_from_slice(&i8::try_from(value).ok()?.to_le_bytes()),
-            [_, _, _, _] => place.copy_from_slice(&i32::try_from(value).ok()?.to_le_bytes()),
+            [_] => copy(place, &i8::try_from(value).ok()?.to_le_bytes()),
+            [_, _, _, _] => copy(place, &i32::try_from(value).ok()?.to_le_bytes()),
             _ => return None,
         }
         Some(())

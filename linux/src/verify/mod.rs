@@ -124,9 +124,8 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Counts a site of this size in bytes.
-    fn count(&mut self, policy: Policy, size: u64) {
-        let flexible = if policy == Policy::Untouched { 0 } else { size };
+    /// Counts a site, of which this many bytes may have another content.
+    fn count(&mut self, policy: Policy, flexible: u64) {
         self.sites = self.sites.saturating_add(1);
         self.anything = self.anything.saturating_add(u64::from(policy == Policy::Anything));
         self.flexible = self.flexible.saturating_add(flexible);

@@ -1,6 +1,7 @@
 //! The NOPs that Linux writes.
 
 use super::insn::decode;
+use crate::bytes::copy;
 use crate::special::{Version, before};
 
 /// The NOP of each length (`asm/nops.h`, 6.12.117). 6.1.192 has those of up to 8 bytes.
@@ -39,7 +40,7 @@ pub(super) fn is_nop(version: Version, code: &[u8]) -> bool {
 /// Fills `code` with NOPs of at most 8 bytes (`add_nops`).
 pub(super) fn fill(code: &mut [u8]) {
     for part in code.chunks_mut(SHORT_MAX) {
-        copy(part);
+        single(part);
     }
 }
 
@@ -85,7 +86,7 @@ fn join_long(code: &mut [u8]) {
 /// Fills `code` with one NOP, or with a jump over INT3 if it is too long for one (`add_nop`).
 fn one(code: &mut [u8]) {
     if code.len() < NOPS.len() {
-        return copy(code);
+        return single(code);
     }
     let after = |jump: usize| code.len().saturating_sub(jump);
     let short = i8::try_from(after(2)).ok().filter(|_| code.len() < 128);
@@ -104,8 +105,8 @@ fn one(code: &mut [u8]) {
 }
 
 /// Copies the NOP that has the length of `code`.
-fn copy(code: &mut [u8]) {
+fn single(code: &mut [u8]) {
     if let Some(nop) = NOPS.get(code.len()) {
-        code.copy_from_slice(nop);
+        copy(code, nop);
     }
 }

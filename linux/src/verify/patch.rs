@@ -4,6 +4,7 @@ use super::alternative::MAX;
 use super::judge::Judge;
 use super::known::{Kernel, Known};
 use super::{Mismatch, Policy, Verified};
+use crate::bytes::copy;
 use crate::special::{Place, Role, Version, in_memory};
 use relakit::verify::{CONSTANT, Comparison, Reader};
 use relakit::{CallbackError, Error, Loaded, Memory};
@@ -157,7 +158,7 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         }
         let end = start.saturating_add(bytes.len());
         if let Some(place) = code.get_mut(start..end) {
-            place.copy_from_slice(bytes);
+            copy(place, bytes);
         }
         let [first, ..] = *code else { return Ok(false) };
         if is_form(self, code) {

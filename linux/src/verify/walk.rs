@@ -14,6 +14,7 @@ use super::judge::Judge;
 use super::nops;
 use super::patch::PatchSite;
 use super::{Cause, Policy, Seen};
+use crate::bytes::copy;
 use crate::special::{Role, Special, before, by_name, find, in_memory, role_of, sites};
 use relakit::verify::Difference;
 use relakit::{Error, Loaded, Memory};
@@ -136,7 +137,13 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         let found = self.found(site, &mut found)?;
         let size = self.original(site.code, site.offset, original.get_mut(..found.len()).unwrap_or_default());
         let original = original.get(..size).unwrap_or_default();
-        self.verified.count(policy, site.size);
+        let flexible = match (policy, site.role) {
+            (Policy::Anything, _) => site.size,
+            // A call has no other form.
+            (Policy::Untouched, _) | (Policy::KnownForms, Role::Call) => 0,
+            (Policy::KnownForms, _) => site.size,
+        };
+        self.verified.count(policy, flexible);
         let is_known = match policy {
             Policy::Anything => true,
             _ if original == found => true,
@@ -169,7 +176,7 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         if site.role == Role::Alternative {
             let mut joined = [0; MAX];
             let Some(joined) = joined.get_mut(..original.len()) else { return false };
-            joined.copy_from_slice(original);
+            copy(joined, original);
             nops::join(version, joined);
             return joined == found || self.is_replaced(site, found);
         }

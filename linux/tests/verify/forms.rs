@@ -199,7 +199,7 @@ fn alternatives() -> Vec<Case> {
         "ten",
         NEW,
         11,
-        vec![[0x50].to_vec(), vec![0x90; 10]].concat(),
+        [vec![0x50], vec![0x90; 10]].concat(),
         vec![0x50; 11],
         vec![[vec![0x50], joined()].concat(), vec![0x50; 11]],
     );
