@@ -31,6 +31,23 @@ static relakit_status apply_small(void)
     return relakit_apply_small(table, things * sizeof *table, symbols.values, things, target_bytes, things * 8, BASE, NULL);
 }
 
+/* What the table makes of the target, at another place. */
+static unsigned char *running;
+
+static int32_t running_read(void *ctx, uint64_t address, void *bytes, size_t size)
+{
+    (void)ctx;
+    memcpy(bytes, running + (address - BASE), size);
+    return 0;
+}
+
+static relakit_status verify(void)
+{
+    struct relakit_verifier of = {.struct_size = sizeof of, .read = running_read};
+    struct relakit_verified out = {.struct_size = sizeof out};
+    return relakit_verify(table, things * sizeof *table, &symbols, &target, &options, &of, &out, fresh());
+}
+
 /* The types of a table's entries, over and over. */
 static const uint32_t common[] = {R_X86_64_64, R_X86_64_PC32, R_X86_64_PLT32, R_X86_64_32S, R_X86_64_PC64};
 static const uint32_t others[] = {R_X86_64_32, R_X86_64_NONE, R_X86_64_8, R_X86_64_PC16};
@@ -60,8 +77,10 @@ static void make_table(size_t kind, uint32_t size)
     things = size;
     table = (Elf64_Rela *)lend(size * sizeof *table);
     target_bytes = (unsigned char *)lend(size * 8);
+    running = (unsigned char *)lend(size * 8);
     values = (uint64_t *)lend(size * sizeof *values);
     for (uint32_t i = 0; i < size; i++) {
+        running[8 * (size_t)i] = tables[kind].order != ONE_FIELD;
         uint32_t type = tables[kind].types[i % tables[kind].count];
         uint64_t offset = 8 * (tables[kind].order == ASCENDING    ? (uint64_t)i
                                : tables[kind].order == DESCENDING ? (uint64_t)(size - 1 - i)
@@ -141,6 +160,10 @@ static void count_tables(void)
         if (tables[kind].order != ONE_FIELD)
             count_table("relakit_apply_small", apply_small, kind, 0, FIELD, 0);
     }
+    for (size_t kind = 0; kind < TABLES; kind++) {
+        count_table("relakit_verify", verify, kind, 0, NO_FAULT, 0); /* others: R_X86_64_NONE makes differences */
+        count_table("relakit_verify", verify, kind, 0, ENTRY, 0);
+    }
     count_table("relakit_apply", apply, 2, 0, NO_FAULT, RELAKIT_OPT_ALLOW_NONZERO);
     count_table("relakit_apply", apply, 2, 0, ENTRY, RELAKIT_OPT_ALLOW_NONZERO);
     count_table("relakit_apply", apply, 1, 1, SYNC, RELAKIT_OPT_ALLOW_NONZERO);
@@ -210,6 +233,7 @@ static relakit_status rule_name(void) { return relakit_lint_name((int32_t)things
 static relakit_status rule_message(void) { return relakit_lint_message((int32_t)things) != NULL; }
 static relakit_status rule_help(void) { return relakit_lint_help((int32_t)things) != NULL; }
 static relakit_status lint_field_name(void) { return relakit_lint_field_name((int32_t)things, 0) != NULL; }
+static relakit_status role_name(void) { return relakit_role_name(things) != NULL; }
 static relakit_status relocate(void)
 {
     uint32_t field = 0;
@@ -234,7 +258,7 @@ static void count_numbers(void)
         {"relakit_abi", abi}, {"relakit_version", version}, {"relakit_type_name", type_name},
         {"relakit_class_name", class_name}, {"relakit_lint_name", rule_name}, {"relakit_lint_message", rule_message},
         {"relakit_lint_help", rule_help}, {"relakit_lint_field_name", lint_field_name},
-        {"relakit_relocate", relocate}, {"relakit_error_format", error_format},
+        {"relakit_role_name", role_name}, {"relakit_relocate", relocate}, {"relakit_error_format", error_format},
         {"relakit_module_size", module_size}, {"relakit_module_align", module_align},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

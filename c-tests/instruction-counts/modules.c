@@ -154,6 +154,16 @@ static const struct row level3[] = {
     /* Each section is held against up to 64 objects, of which there are so many only at the end. */
     {"relakit_module_findings", findings, LOADED, make_users, "x", "-LLL-", NO_FAULT, RELAKIT_OK},
     {"relakit_module_section_findings", section_findings, LOADED, NULL, "oelx", "CLCLC", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_apply_late", apply_late, LOADED, NULL, "l", "LLCLL", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_apply_late", apply_late, LOADED, NULL, "oex", "LCC-L", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_apply_late", apply_late, LOADED, NULL, "l", "LL-LL", LAST_ENTRY, RELAKIT_ERR_UNKNOWN_TYPE},
+    {"relakit_module_is_applied", is_applied, LOADED, run_elsewhere, "l", "LLCLL", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_is_applied", is_applied, LOADED, run_elsewhere, "oex", "LCC-L", NO_FAULT, RELAKIT_OK},
+    /* Sections are sorted by their addresses. */
+    {"relakit_module_verify", verify, LOADED, run_elsewhere, "oelx", "NLCLN", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_verify", verify, LOADED, run_elsewhere, "oelx", "NLCLN", FIRST_FIELD, RELAKIT_OK},
+    {"relakit_module_patch_sites", find_sites, LOADED, run_elsewhere, "ol", "NCC-N", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_allowed_patch", allowed_patch, LOADED, run_elsewhere, "ol", "LCC-L", NO_FAULT, RELAKIT_OK},
     {"relakit_module_special", special, LOADED, NULL, "ol", "C-C-C", NO_FAULT, RELAKIT_NOT_FOUND},
 };
 

@@ -88,4 +88,45 @@ static inline relakit_status section_findings(void)
     return relakit_module_section_findings(module, section_at, 0, ignore_finding, NULL, fresh());
 }
 
+/* The memory of the running module: bytes whose run-time addresses begin at `running_at`. */
+static const unsigned char *running;
+static uint64_t running_at;
+static int32_t running_read(void *ctx, uint64_t address, void *bytes, size_t bytes_size)
+{
+    (void)ctx;
+    memcpy(bytes, running + (address - running_at), bytes_size);
+    return 0;
+}
+static void ignore_difference(void *ctx, const struct relakit_difference *difference)
+{
+    (void)ctx, (void)difference;
+}
+static struct relakit_verifier verifier = {.struct_size = sizeof verifier, .read = running_read, .report = ignore_difference};
+static struct relakit_patch_site patch_sites[4];
+static uint64_t *given_places;
+static size_t place_count, site_count;
+static inline relakit_status apply_late(void)
+{
+    return relakit_module_apply_late(module, "obj", &memory, given_values, value_count, given_resolver, &count, fresh());
+}
+static inline relakit_status is_applied(void)
+{
+    return relakit_module_is_applied(module, "obj", &memory, &verifier, &count, fresh());
+}
+static inline relakit_status verify(void)
+{
+    struct relakit_verified out = {.struct_size = sizeof out};
+    return relakit_module_verify(module, &memory, &verifier, 0, given_places, place_count, &out, fresh());
+}
+static inline relakit_status find_sites(void)
+{
+    return relakit_module_patch_sites(module, &memory, 0, given_places, place_count, patch_sites,
+                                      sizeof patch_sites / sizeof *patch_sites, &site_count, fresh());
+}
+static inline relakit_status allowed_patch(void)
+{
+    return relakit_module_allowed_patch(module, &memory, &verifier, 0, patch_sites, site_count, running_at, "\xcc", 1, &count,
+                                        fresh());
+}
+
 #endif /* LIFE_H */

@@ -172,6 +172,7 @@ static inline void places_reset(int on_writer)
 
 static void *state;
 static uint64_t scratch[SECTIONS]; /* there are more sections than symbols */
+static uint64_t section_places[3 * SECTIONS];
 static struct relakit_options module_options;
 
 static inline relakit_status module_start(void)
@@ -185,6 +186,10 @@ static inline relakit_status module_start(void)
     value_count = SYMBOLS;
     scratch_count = SECTIONS;
     special_at = JUMP;
+    given_places = section_places;
+    place_count = 3 * SECTIONS;
+    running = flat;
+    running_at = BASE;
     return relakit_module_init(state, relakit_module_size(), file, file_size, &module_options, &module, fresh());
 }
 
@@ -221,6 +226,11 @@ static const struct {
     {"special", special, 0x10},
     {"findings", findings, 0x1e},
     {"section_findings", section_findings, 0x1e},
+    {"apply_late", apply_late, 0x10},
+    {"is_applied", is_applied, 0x10},
+    {"verify", verify, 0x10},
+    {"patch_sites", find_sites, 0x10},
+    {"allowed_patch", allowed_patch, 0x10},
 };
 #define CALLS (sizeof calls / sizeof *calls)
 

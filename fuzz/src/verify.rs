@@ -216,14 +216,21 @@ impl Scene<'_, '_> {
             return;
         }
         let mut steps = running.clone();
-        let mut step = |start: usize, bytes: &[u8]| {
+        let step = |steps: &mut World<'_>, start: usize, bytes: &[u8]| {
             let address = address + start as u64;
-            assert!(self.may_write(&steps, address, bytes), "{patch:?}: {start} {bytes:02x?}");
-            patch.part(&mut steps, start, bytes.len()).copy_from_slice(bytes);
+            assert!(self.may_write(steps, address, bytes), "{patch:?}: {start} {bytes:02x?}");
+            patch.part(steps, start, bytes.len()).copy_from_slice(bytes);
         };
-        step(0, &[0xcc]);
-        step(1, &form[1..]);
-        step(0, &form[..1]);
+        step(&mut steps, 0, &[0xcc]);
+        let mut tail = form[1..].to_vec();
+        tail[usize::from(choice) % 4] ^= choice.max(1);
+        assert_eq!(
+            self.may_write(&steps, address + 1, &tail),
+            patch.has_tail(&tail),
+            "{patch:?} {tail:02x?}"
+        );
+        step(&mut steps, 1, &form[1..]);
+        step(&mut steps, 0, &form[..1]);
         let mut other = form.to_vec();
         other[usize::from(choice) % form.len()] ^= choice.max(1);
         let is_form = patch.is_form(&other);

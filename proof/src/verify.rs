@@ -6,7 +6,7 @@ use relakit::elf::RelaTable;
 use relakit::reloc::{RelocFlags, Values};
 use relakit::sort::{self, Rows};
 use relakit::verify::{self, Comparison, Difference, Reader};
-use relakit::{CallbackError, Error, Loaded, Module, SectionMemory, Target};
+use relakit::{CallbackError, Error, Loaded, SectionMemory, Target};
 use relakit_linux::special::{Place, Role, sort_tables};
 use relakit_linux::verify::{
     Kernel, Known, Mismatch, PatchSite, Policies, Policy, allowed_patch, patch_sites, verify as linux,
@@ -15,7 +15,6 @@ use relakit_linux::verify::{
 /// What the embedder lends for a verification.
 pub struct Running<'a> {
     loaded: &'a Loaded<'a>,
-    module: &'a Module<'a>,
     memory: &'a mut [Option<SectionMemory<'a>>],
     values: &'a mut [u64],
     bytes: &'a mut [u8],
@@ -91,7 +90,7 @@ fn all(running: &mut Running<'_>) -> Result<(), Error> {
 }
 
 fn by_forms(running: &mut Running<'_>) -> Result<(), Error> {
-    let Running { loaded, memory, module, bytes, places, sites, version, role, number, count, .. } = running;
+    let Running { loaded, memory, bytes, places, sites, version, role, number, count, .. } = running;
     let (loaded, memory) = (*loaded, &mut **memory);
     let mut embedder = Embedder;
     let mut kernel = Kernel::new(*version, &mut embedder);
@@ -100,7 +99,7 @@ fn by_forms(running: &mut Running<'_>) -> Result<(), Error> {
     black_box(kernel.known.tracer(*number) | kernel.known.its_thunk(*number, 1));
     let mut on = |mismatch: &Mismatch| *count = count.wrapping_add(mismatch.difference.size);
     black_box(linux(loaded, memory, &mut Embedder, &mut kernel, places, &mut on)?);
-    sort_tables(module, memory, *version, places);
+    sort_tables(loaded.module(), memory, *version, places);
     patch_sites(loaded, memory, *version, places, &mut |site| *count = count.wrapping_add(site.size));
     black_box(allowed_patch(loaded, memory, &mut Embedder, &mut kernel, sites, *number, bytes)?);
     Ok(())

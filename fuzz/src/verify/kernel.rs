@@ -84,6 +84,11 @@ impl Patch {
         self.forms.iter().any(|form| form == code)
     }
 
+    /// Whether a form ends with these bytes, which follow its first one.
+    pub(super) fn has_tail(&self, tail: &[u8]) -> bool {
+        self.forms.iter().any(|form| form.get(1..) == Some(tail))
+    }
+
     /// Some bytes of the site.
     pub(super) fn part<'m>(&self, world: &'m mut World<'_>, start: usize, size: usize) -> &'m mut [u8] {
         &mut world.spots[self.section as usize].bytes[self.offset + start..][..size]
