@@ -71,11 +71,14 @@ pub(crate) struct Pass<'a> {
 impl Pass<'_> {
     /// Applies or clears every field and calls `sync`, or changes nothing.
     pub(crate) fn run(&self, op: Op, target: &mut Target<'_>, report: &mut Report) -> Result<(), Failed> {
-        Run { pass: self, target, report, syncs: true, skipped: false }.run(op, 0)
+        match self.start(op, target) {
+            None => Ok(()),
+            Some(done) => Run { pass: self, target, report, syncs: true, skipped: false }.run(op, done),
+        }
     }
 
-    /// The same. The loop for frequent types comes first and is inlined into the caller, because the
-    /// average table has a few entries, and the loop processes all of them.
+    /// The same. The loop for frequent types is called by the caller itself, because the average table
+    /// has a few entries, and the loop processes all of them.
     #[inline(always)]
     fn run_frequent_first(&self, op: Op, target: &mut Target<'_>) -> Result<(), Error> {
         match self.start(op, target) {
