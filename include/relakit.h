@@ -806,6 +806,34 @@ relakit_status RELAKIT_CALL relakit_module_layout(struct relakit_module *module,
     uint64_t address, uint64_t page_size, struct relakit_section_memory *sections, size_t count,
     struct relakit_layout *layout, struct relakit_error *error);
 
+/** One memory for each group: struct module has the array mem. */
+#define RELAKIT_MEMORIES_BY_GROUP (0U)
+/** Two memories: struct module has core_layout and init_layout. */
+#define RELAKIT_MEMORIES_CORE_AND_INIT (1U)
+
+/** Sets the address of each section as Linux has placed it, from the memories that Linux has
+ * allocated for the module. So a program that reads `struct module` of a running module needs no
+ * address of a section.
+ *
+ * `memories` is RELAKIT_MEMORIES_BY_GROUP (RELAKIT_LINUX(6, 4) and later) or
+ * RELAKIT_MEMORIES_CORE_AND_INIT. `bases` has RELAKIT_GROUP_COUNT addresses, by RELAKIT_GROUP_
+ * number. With RELAKIT_MEMORIES_BY_GROUP, they are the bases of the groups. Otherwise, that of
+ * RELAKIT_GROUP_TEXT is core_layout.base, that of RELAKIT_GROUP_INIT_TEXT is init_layout.base, and
+ * the others are ignored.
+ *
+ * `sections` is an array of `count` elements, at least one for each section. The function writes
+ * only `address`, and only for sections in a memory whose base is not 0. The per-CPU section is in
+ * none of them. If the function fails, it writes nothing.
+ *
+ * The time is linear in the number of sections. Stages: every stage before RELAKIT_STAGE_LATE.
+ *
+ * Returns RELAKIT_OK, or RELAKIT_ERR_LAYOUT_TOO_LARGE (a section ends past 2^32 - 1, the largest
+ * offset in Linux), RELAKIT_ERR_LENGTH (`count` is less than the number of sections, which is
+ * error->limit). */
+relakit_status RELAKIT_CALL relakit_module_addresses(struct relakit_module *module,
+    uint32_t memories, const uint64_t *bases, struct relakit_section_memory *sections, size_t count,
+    struct relakit_error *error);
+
 /* ---- Level 3: the late passes, and the state that is retained for them ----------------------- */
 
 /** Returns in *size the number of bytes that relakit_module_retain needs. It is 0 if the module has
@@ -1798,8 +1826,9 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
 /** sh_addralign of a section is not a power of two. Without RELAKIT_ERROR_HAS_SECTION, the page
  * size is not a power of two. (value: the alignment) */
 #define RELAKIT_ERR_BAD_ALIGNMENT (-70)
-/** The layout has more than 2^63 - 1 bytes, or ends after the end of the address space. (value:
- * bytes needed, or UINT64_MAX if that is more than 64 bits; limit: largest size) */
+/** The layout has more than 2^63 - 1 bytes, or ends after the end of the address space, or has
+ * offsets of more than the 32 bits that Linux has. (value: bytes needed, or UINT64_MAX if that is
+ * more than 64 bits; limit: largest size) */
 #define RELAKIT_ERR_LAYOUT_TOO_LARGE (-71)
 /** The address is not a multiple of the layout's alignment. (value: address; limit: alignment) */
 #define RELAKIT_ERR_ADDRESS_MISALIGNED (-72)

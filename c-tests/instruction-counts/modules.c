@@ -47,6 +47,11 @@ static relakit_status no_object(void)
     object_at = UINT32_MAX;
     return object();
 }
+static relakit_status addresses(void)
+{
+    static const uint64_t bases[RELAKIT_GROUP_COUNT] = {BASE, BASE, BASE, BASE, BASE, BASE, BASE};
+    return relakit_module_addresses(module, RELAKIT_MEMORIES_BY_GROUP, bases, places, section_count, fresh());
+}
 /* The text of an error of the last symbol. */
 static relakit_status error_text(void)
 {
@@ -130,6 +135,7 @@ static const struct row level3[] = {
     {"relakit_module_early", early, FILLED, NULL, "l", "L---L", EVERY_LATE, RELAKIT_OK},
     {"relakit_module_retained_size", retained_size, LOADED, NULL, "oelx", "C-C-C", NO_FAULT, RELAKIT_OK},
     {"relakit_module_layout", layout, LOADED, NULL, "oelx", "LCC-L", NO_FAULT, RELAKIT_OK},
+    {"relakit_module_addresses", addresses, LOADED, NULL, "oelx", "LCC-L", NO_FAULT, RELAKIT_OK},
     {"relakit_module_find_symbol", find_symbol, LOADED, NULL, "oelx", "C-L--", NO_FAULT, RELAKIT_NOT_FOUND},
     {"relakit_module_retain", keep, SIZED, NULL, "lx", "LL-LL", NO_FAULT, RELAKIT_OK},
     {"relakit_module_retain", keep, SIZED, NULL, "l", "L---L", EVERY_LATE, RELAKIT_OK},

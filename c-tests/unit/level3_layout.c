@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Level 3: all sections in one arena, and invalid arguments of relakit_module_layout. */
+/* Level 3: all sections in one arena, bases of Linux's memories, and invalid arguments. */
 
 #include "module.h"
 
@@ -227,9 +227,62 @@ static void a_module_without_symbols_is_the_profiles_matter(void)
         }
 }
 
+/* Each group of this module has one page, so Linux's memories can be where the arena's groups are. */
+static void bases_of_linuxs_memories_give_the_addresses(void)
+{
+    static const uint64_t none[RELAKIT_GROUP_COUNT];
+    static const uint64_t by_group[RELAKIT_GROUP_COUNT] = {BASE, BASE + PAGE, BASE + 2 * PAGE, BASE + 3 * PAGE};
+    static const uint64_t core[RELAKIT_GROUP_COUNT] = {BASE, 1, 2, 3};
+    static const uint64_t text[RELAKIT_GROUP_COUNT] = {BASE};
+    struct relakit_section_memory want[SECTIONS + 2], before[SECTIONS + 2];
+    module_reset(RELAKIT_STAGE_PARSED, 0, 0);
+    ACCEPTS(lay_out(NULL, BASE, PAGE, SECTIONS));
+    memcpy(want, got, sizeof want);
+    for (size_t i = 0; i < SECTIONS; i++)
+        got[i].address = 7;
+    memcpy(before, got, sizeof before);
+    ACCEPTS(relakit_module_addresses(module, RELAKIT_MEMORIES_BY_GROUP, none, got, SECTIONS, fresh()));
+    SAME(got, before, sizeof got);
+    for (int pass = 0; pass < 2; pass++) {
+        memcpy(got, before, sizeof got);
+        ACCEPTS(relakit_module_addresses(module,
+                                         pass == 0 ? RELAKIT_MEMORIES_BY_GROUP : RELAKIT_MEMORIES_CORE_AND_INIT,
+                                         pass == 0 ? by_group : core, got, SECTIONS, fresh()));
+        for (size_t i = 0; i < SECTIONS; i++) {
+            EQ(got[i].address, want[i].flags != 0 ? want[i].address : 7);
+            EQ(got[i].flags, want[i].flags);
+            EQ(got[i].size, want[i].size);
+        }
+    }
+    memcpy(got, before, sizeof got);
+    ACCEPTS(relakit_module_addresses(module, RELAKIT_MEMORIES_BY_GROUP, text, got, SECTIONS, fresh()));
+    EQ(got[TEXT_].address, BASE);
+    EQ(got[DATA_].address, 7);
+
+    /* Nothing is written if a section does not fit. */
+    memcpy(before, got, sizeof before);
+    REFUSES(RELAKIT_ERR_FLAGS, 2, relakit_module_addresses(module, 2, by_group, got, SECTIONS, fresh()));
+    REFUSES(RELAKIT_ERR_NULL, 3, relakit_module_addresses(module, 0, NULL, got, SECTIONS, fresh()));
+    REFUSES(RELAKIT_ERR_NULL, 4, relakit_module_addresses(module, 0, by_group, NULL, SECTIONS, fresh()));
+    REFUSES(RELAKIT_ERR_LENGTH, 5, relakit_module_addresses(module, 0, by_group, got, SECTIONS - 1, fresh()));
+    EQ(fault.limit, SECTIONS);
+    REFUSES(RELAKIT_ERR_OVERLAP, 4, relakit_module_addresses(module, 0, (const uint64_t *)(const void *)got, got, SECTIONS, fresh()));
+    REFUSES(RELAKIT_ERR_OVERLAP, 4,
+            relakit_module_addresses(module, 0, by_group, (struct relakit_section_memory *)state, SECTIONS, fresh()));
+    file_header(BSS_)->sh_size = UINT32_MAX;
+    ACCEPTS(module_start());
+    REFUSES(RELAKIT_ERR_LAYOUT_TOO_LARGE, (uint64_t)UINT32_MAX + 64,
+            relakit_module_addresses(module, 0, by_group, got, SECTIONS, fresh()));
+    EQ(fault.section, BSS_);
+    EQ(fault.limit, UINT32_MAX);
+    SAME(got, before, sizeof got);
+    file_build();
+}
+
 int main(void)
 {
     sections_are_in_groups();
+    bases_of_linuxs_memories_give_the_addresses();
     the_per_cpu_section_is_the_callers_or_init_data();
     a_module_is_loaded_into_the_arena();
     what_cannot_be_laid_out_is_refused();

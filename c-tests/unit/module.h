@@ -152,6 +152,13 @@ static inline void file_build(void)
 /* Where it goes: every section that is in memory, and the per-CPU template. */
 static struct relakit_section_memory places[SECTIONS];
 
+/* Without a base, no address changes. */
+static inline relakit_status addresses(void)
+{
+    static const uint64_t bases[RELAKIT_GROUP_COUNT];
+    return relakit_module_addresses(module, RELAKIT_MEMORIES_BY_GROUP, bases, places, SECTIONS, fresh());
+}
+
 static inline void places_reset(int on_writer)
 {
     memset(places, 0, sizeof places);
@@ -223,6 +230,7 @@ static const struct {
     {"symbol", symbol, 0x1e},
     {"find_symbol", find_symbol, 0x1e},
     {"layout", layout, 0x1e},
+    {"addresses", addresses, 0x1e},
     {"special", special, 0x10},
     {"findings", findings, 0x1e},
     {"section_findings", section_findings, 0x1e},

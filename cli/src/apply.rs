@@ -12,7 +12,7 @@ use crate::output::{json::versioned, text};
 use crate::progress::Progress;
 use crate::simulate::memory::{ModuleMemory, find_per_cpu_base};
 use crate::view::{error, names::plural};
-use relakit::{Class, Error, Late, Module, Profile};
+use relakit::{Class, Error, Late, Loaded, Module, Profile};
 use serde_json::json;
 use std::collections::HashSet;
 use std::fs;
@@ -81,6 +81,18 @@ fn early<'k>(
     symbols: &mut Symbols,
     buffer: &'k mut Vec<u8>,
 ) -> Result<Late<'k>, Errors> {
+    let loaded = load(module, memory, values, symbols)?;
+    buffer.resize(loaded.retained_size(), 0);
+    Ok(loaded.retain(memory, values, buffer)?)
+}
+
+/// Runs the early pass. Returns all errors, the first one first.
+pub(crate) fn load<'f>(
+    module: &Module<'f>,
+    memory: &mut ModuleMemory,
+    values: &mut [u64],
+    symbols: &mut Symbols,
+) -> Result<Loaded<'f>, Errors> {
     let mut missing = Errors::default();
     module.assign_errors(memory).for_each(|error| missing.add(error));
     if !missing.listed.is_empty() {
@@ -88,10 +100,7 @@ fn early<'k>(
     }
     let filled = module.assign(memory)?.fill()?;
     let first = match filled.early(values, symbols) {
-        Ok(loaded) => {
-            buffer.resize(loaded.retained_size(), 0);
-            return Ok(loaded.retain(memory, values, buffer)?);
-        }
+        Ok(loaded) => return Ok(loaded),
         Err(first) => first,
     };
     let mut errors = Errors::from(first);
@@ -140,7 +149,7 @@ const LISTED: usize = 1000;
 
 /// Each error once, in order. Errors after the first [`LISTED`] ones are counted.
 #[derive(Debug, Default)]
-struct Errors {
+pub(crate) struct Errors {
     listed: Vec<Error>,
     more: u64,
     seen: HashSet<String>,
@@ -153,6 +162,35 @@ impl Errors {
         } else if self.seen.insert(error.to_string()) {
             self.listed.push(error);
         }
+    }
+
+    /// Prints the errors on standard error, and then their number between two texts.
+    pub(crate) fn print(
+        &self,
+        module: Option<&Module<'_>>,
+        profile: &Profile,
+        file: &str,
+        (before, after): (&str, &str),
+    ) -> Result<(), Failure> {
+        let count = (self.listed.len() as u64).saturating_add(self.more);
+        console::to_stderr(|mut out| {
+            self.listed.iter().try_for_each(|error| {
+                text::diagnostic(&Diagnostic::of_error(module, error, profile), file, &mut out)
+            })?;
+            if self.more != 0 {
+                writeln!(out, "and {} more errors", self.more)?;
+            }
+            writeln!(out, "{before}{}{after}", plural(count, "error"))
+        })
+    }
+
+    /// Number of errors that are not listed.
+    pub(crate) const fn more(&self) -> u64 {
+        self.more
+    }
+
+    pub(crate) fn to_json(&self, module: Option<&Module<'_>>, profile: &Profile) -> Vec<serde_json::Value> {
+        self.listed.iter().map(|error| error::to_json(module, error, profile)).collect()
     }
 }
 
@@ -186,18 +224,9 @@ impl Report<'_> {
 
     fn failed(&self, module: Option<&Module<'_>>, step: &str, errors: &Errors) -> Result<(), Failure> {
         self.progress.finish();
-        let Errors { listed, more, .. } = errors;
-        let count = (listed.len() as u64).saturating_add(*more);
         let file = self.args.module.display().to_string();
-        console::to_stderr(|mut out| {
-            listed.iter().try_for_each(|error| {
-                text::diagnostic(&Diagnostic::of_error(module, error, &self.profile), &file, &mut out)
-            })?;
-            if *more != 0 {
-                writeln!(out, "and {more} more errors")?;
-            }
-            writeln!(out, "{step}: {}, nothing written", plural(count, "error"))
-        })?;
+        let before = format!("{step}: ");
+        errors.print(module, &self.profile, &file, (&before, ", nothing written"))?;
         if self.args.format == Format::Json {
             self.print_json(Some(step), errors, module)?;
         }
@@ -210,8 +239,7 @@ impl Report<'_> {
         errors: &Errors,
         module: Option<&Module<'_>>,
     ) -> Result<(), Failure> {
-        let json = |error| error::to_json(module, error, &self.profile);
-        let listed: Vec<_> = errors.listed.iter().map(json).collect();
+        let listed = errors.to_json(module, &self.profile);
         console::print_json(&versioned(
             &json!({"steps": self.steps, "failed": failed, "errors": listed, "more_errors": errors.more}),
         ))

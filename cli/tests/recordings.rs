@@ -11,7 +11,7 @@ mod reader;
 mod replay;
 
 use replay::compare::{Difference, Image, differences, whole};
-use replay::{LIVEPATCH, PLAIN, Report, klp, plain, roots};
+use replay::{LIVEPATCH, PLAIN, Report, klp, plain, roots, verify};
 
 #[test]
 fn distribution_modules_have_the_recorded_bytes() {
@@ -27,6 +27,15 @@ fn livepatches_have_the_recorded_bytes_after_each_step() {
     let mut report = Report::new(LIVEPATCH);
     for recording in roots().iter().flat_map(|root| root.recordings(LIVEPATCH)) {
         klp::replay(&recording, &mut report);
+    }
+    report.finish();
+}
+
+#[test]
+fn idle_livepatches_are_verified_and_one_flipped_byte_is_not() {
+    let mut report = Report::new(LIVEPATCH);
+    for recording in roots().iter().flat_map(|root| root.recordings(LIVEPATCH)) {
+        verify::idle(&recording, &mut report);
     }
     report.finish();
 }

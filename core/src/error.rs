@@ -212,7 +212,8 @@ kinds! {
     /// `sh_addralign` of a section, or without `section` the size of a page, is not a power of two.
     BadAlignment = -70, "alignment is not a power of two", ["" "alignment" ""];
     /// The sections in memory are together larger than the largest size of a layout, or the layout
-    /// would end past the end of the address space. `value` is `u64::MAX` if the size itself is
+    /// would end past the end of the address space, or an offset needs more than the 32 bits that
+    /// Linux has. `value` is `u64::MAX` if the size itself is
     /// more than 64 bits.
     LayoutTooLarge = -71, "layout is too large", ["" "bytes needed" "largest"];
     /// The address for a layout is not a multiple of the alignment that the layout needs.

@@ -36,7 +36,7 @@ const CRATES: [(&str, &[&str]); 4] = [
             "sechdrs",
         ],
     ),
-    ("linux", &["bytes", "special", "loader_check", "patch", "late", "findings", "verify"]),
+    ("linux", &["bytes", "special", "memories", "loader_check", "patch", "late", "findings", "verify"]),
     (
         "ffi",
         &[
@@ -87,6 +87,7 @@ const CRATES: [(&str, &[&str]); 4] = [
             "inspect",
             "apply",
             "check",
+            "verify",
             "demo",
         ],
     ),

@@ -9,7 +9,7 @@ use crate::status::*;
 use crate::types::*;
 use core::ffi::c_void;
 use core::ptr;
-use relakit::{Extent, Group, Layout, Placement};
+use relakit::{Extent, Group, Layout, Memories, Placement};
 
 /// Code: executable sections.
 pub const RELAKIT_GROUP_TEXT: u32 = 0;
@@ -131,6 +131,81 @@ pub unsafe extern "C" fn relakit_module_layout(
             fill(unsafe { array.write() }, &laid_out, arena, address);
         }
         out.set(&describe(&laid_out));
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller promises that both are NULL or memory of the size of their type.
+    unsafe { state::on(module, error, call) }
+}
+
+/// One memory for each group: struct module has the array mem.
+pub const RELAKIT_MEMORIES_BY_GROUP: u32 = 0;
+/// Two memories: struct module has core_layout and init_layout.
+pub const RELAKIT_MEMORIES_CORE_AND_INIT: u32 = 1;
+const _: () = assert!(RELAKIT_MEMORIES_BY_GROUP == Memories::ByGroup as u32);
+const _: () = assert!(RELAKIT_MEMORIES_CORE_AND_INIT == Memories::CoreAndInit as u32);
+
+/// Sets the address of each section as Linux has placed it, from the memories that Linux has
+/// allocated for the module. So a program that reads `struct module` of a running module needs no
+/// address of a section.
+///
+/// `memories` is RELAKIT_MEMORIES_BY_GROUP (RELAKIT_LINUX(6, 4) and later) or
+/// RELAKIT_MEMORIES_CORE_AND_INIT. `bases` has RELAKIT_GROUP_COUNT addresses, by RELAKIT_GROUP_
+/// number. With RELAKIT_MEMORIES_BY_GROUP, they are the bases of the groups. Otherwise, that of
+/// RELAKIT_GROUP_TEXT is core_layout.base, that of RELAKIT_GROUP_INIT_TEXT is init_layout.base, and
+/// the others are ignored.
+///
+/// `sections` is an array of `count` elements, at least one for each section. The function writes
+/// only `address`, and only for sections in a memory whose base is not 0. The per-CPU section is in
+/// none of them. If the function fails, it writes nothing.
+///
+/// The time is linear in the number of sections. Stages: every stage before RELAKIT_STAGE_LATE.
+///
+/// Returns RELAKIT_OK, or RELAKIT_ERR_LAYOUT_TOO_LARGE (a section ends past 2^32 - 1, the largest
+/// offset in Linux), RELAKIT_ERR_LENGTH (`count` is less than the number of sections, which is
+/// error->limit).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_module_addresses(
+    module: *mut relakit_module,
+    memories: u32,
+    bases: *const u64,
+    sections: *mut relakit_section_memory,
+    count: usize,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
+        let memories = match memories {
+            RELAKIT_MEMORIES_BY_GROUP => Memories::ByGroup,
+            RELAKIT_MEMORIES_CORE_AND_INIT => Memories::CoreAndInit,
+            _ => return Err(report.refuse(RELAKIT_ERR_FLAGS, 2, u64::from(memories))),
+        };
+        let given = Piece::new(bases, RELAKIT_GROUP_COUNT, 3, report)?;
+        let array = Piece::new(sections, count, 4, report)?;
+        let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
+        let needed = module.object().section_count();
+        if usize::try_from(needed).map_or(true, |needed| count < needed) {
+            return Err(report.refuse(RELAKIT_ERR_LENGTH, 5, u64::from(needed)));
+        }
+        let file = file_span(module, report)?;
+        array.span.apart_from(&[file, own, given.span], 4, report)?;
+        for placed in module.offsets(memories) {
+            placed.or_report(report)?;
+        }
+        // SAFETY: checked, and apart from the array; the caller promises them readable.
+        let bases = unsafe { given.read() };
+        // SAFETY: checked, and apart from all else in use; the caller promises it writable.
+        let sections = unsafe { array.write() };
+        for Placement { section, group, offset, .. } in module.offsets(memories).flatten() {
+            let base = match (memories, group) {
+                (Memories::ByGroup, group) => group,
+                (_, Group::InitText | Group::InitData | Group::InitRodata) => Group::InitText,
+                _ => Group::Text,
+            };
+            let base = bases.get(base as usize).copied().filter(|base| *base != 0);
+            let index = usize::try_from(section).ok();
+            if let Some((memory, base)) = index.and_then(|index| sections.get_mut(index)).zip(base) {
+                memory.address = base.wrapping_add(offset);
+            }
+        }
         Ok(RELAKIT_OK)
     };
     // SAFETY: the caller promises that both are NULL or memory of the size of their type.

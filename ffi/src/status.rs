@@ -213,8 +213,9 @@ pub const RELAKIT_ERR_TABLE_OVERLAPS: i32 = -69;
 /// sh_addralign of a section is not a power of two. Without RELAKIT_ERROR_HAS_SECTION, the page
 /// size is not a power of two. (value: the alignment)
 pub const RELAKIT_ERR_BAD_ALIGNMENT: i32 = -70;
-/// The layout has more than 2^63 - 1 bytes, or ends after the end of the address space. (value:
-/// bytes needed, or UINT64_MAX if that is more than 64 bits; limit: largest size)
+/// The layout has more than 2^63 - 1 bytes, or ends after the end of the address space, or has
+/// offsets of more than the 32 bits that Linux has. (value: bytes needed, or UINT64_MAX if that is
+/// more than 64 bits; limit: largest size)
 pub const RELAKIT_ERR_LAYOUT_TOO_LARGE: i32 = -71;
 /// The address is not a multiple of the layout's alignment. (value: address; limit: alignment)
 pub const RELAKIT_ERR_ADDRESS_MISALIGNED: i32 = -72;

@@ -6,6 +6,7 @@
 //! - [`findings`]: mistakes in a module that Linux skips without a message, or that do harm later.
 //! - [`loader_check`]: the other checks of Linux's module loader.
 //! - [`verify`](mod@verify): is what runs what was loaded, apart from what Linux rewrites?
+//! - [`memories`](fn@memories): which memories `struct module` has.
 //! - [`late`]: late relocations as Linux applies and clears them, which is not all or nothing.
 //!
 //! The crate has no `std`, no allocation and no unsafe code. It depends on [`relakit`], which does
@@ -20,6 +21,9 @@ mod bytes;
 pub mod findings;
 pub mod late;
 pub mod loader_check;
+mod memories;
 pub mod patch;
 pub mod special;
 pub mod verify;
+
+pub use memories::memories;

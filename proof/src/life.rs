@@ -98,6 +98,9 @@ fn laid_out(module: &Module<'_>, arena: &mut [u8]) -> Result<(), Error> {
     black_box((layout.size(), layout.align(), layout.check_address(4096)?));
     black_box(relakit::Group::ALL.map(|group| layout.group(group)));
     each(layout.sections());
+    for memories in [relakit::Memories::ByGroup, relakit::Memories::CoreAndInit] {
+        each(module.offsets(memories));
+    }
     let mut sections: [Option<SectionMemory<'_>>; 2] = [None, None];
     layout.split(arena, 4096, &mut sections)?;
     black_box(sections);

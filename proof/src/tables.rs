@@ -91,6 +91,7 @@ fn profiles(wanted: &Wanted<'_>) {
     black_box((profile.errno(wanted.error.kind), profile.dropped(), profile.with_dropped(&[])));
     black_box((profile.reloc_flags(), profile.with_flags(wanted.rules), wanted.loader_rule.is_of(&profile)));
     if let Some(special) = special::by_name(wanted.name) {
+        black_box(relakit_linux::memories(wanted.version));
         black_box((special.is_read_by(wanted.version), special.first_read(wanted.version)));
         black_box((special.entry_size(wanted.version), special.takes_late(wanted.version)));
     }

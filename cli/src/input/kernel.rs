@@ -87,7 +87,9 @@ impl Kernel {
     pub(crate) fn linux(asked: Option<&str>, file: &[u8]) -> Result<Self, Failure> {
         let kernel = Self::of(asked, file)?;
         match kernel.profile.name == Profile::ELF.name {
-            true => Err(Failure::Usage(format!("--kernel {}: check needs a Linux version", kernel.asked))),
+            true => {
+                Err(Failure::Usage(format!("--kernel {}: the command needs a Linux version", kernel.asked)))
+            }
             false => Ok(kernel),
         }
     }

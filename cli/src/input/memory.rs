@@ -56,7 +56,7 @@ pub(crate) fn read(path: &Path) -> Result<BTreeMap<u32, Assigned>, Failure> {
     parse(&files::read(path, Kind::Memory)?).map_err(|error| Failure::file(path, error))
 }
 
-fn parse(text: &[u8]) -> Result<BTreeMap<u32, Assigned>, String> {
+pub(crate) fn parse(text: &[u8]) -> Result<BTreeMap<u32, Assigned>, String> {
     let file: File = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let mut sections = BTreeMap::new();
     for entry in file.sections {

@@ -1,10 +1,14 @@
-//! What the user gives: files, symbols, the kernel version, addresses, folders with modules.
+//! What the user gives: files, symbols, the kernel version, addresses, folders with modules, the
+//! memory of a running module.
 
 pub(crate) mod files;
 pub(crate) mod kernel;
 pub(crate) mod memory;
 pub(crate) mod modules;
 pub(crate) mod near;
+pub(crate) mod place;
+pub(crate) mod roles;
+pub(crate) mod running;
 pub(crate) mod symbols;
 pub(crate) mod traceable;
 mod unpack;

@@ -280,6 +280,18 @@ impl Symbols {
         self.exports.get(name)?.symver.as_ref()
     }
 
+    /// All defined symbols of the objects that are loaded, in no particular order: object, name,
+    /// address and kallsyms' letter.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&[u8], &[u8], u64, u8)> {
+        let loaded = self.numbers.keys().filter_map(|name| Some((&**name, self.object(name)?)));
+        loaded.flat_map(|(object, symbols)| {
+            symbols.by_name.iter().flat_map(move |(name, same)| {
+                let defined = same.iter().filter(|symbol| symbol.is_defined());
+                defined.map(move |symbol| (object, &**name, symbol.address, symbol.kind))
+            })
+        })
+    }
+
     /// The names of all symbols of an object, each once, in no particular order.
     pub(crate) fn names(&self, object: &[u8]) -> impl Iterator<Item = &[u8]> {
         let names = self.object(object).into_iter().flat_map(|object| object.by_name.keys());

@@ -10,7 +10,6 @@ use super::memory::ModuleMemory;
 use super::prediction::{Check, Errors};
 use super::report::{Phase, Prediction, Report, Verdict};
 use super::resolved::Resolved;
-use super::sorted;
 use super::world::World;
 use crate::input::files::name_of_file;
 use crate::input::kernel::Kernel;
@@ -19,6 +18,7 @@ use relakit::elf::{Binding, Section, SectionFlags, Symbol, SymbolLocation};
 use relakit::{Error, ErrorKind, Module, Profile, abi};
 use relakit_linux::findings::{Finding, Lint};
 use relakit_linux::loader_check::LoaderCheck;
+use relakit_linux::special;
 use std::collections::BTreeSet;
 
 /// A module to load.
@@ -168,7 +168,9 @@ pub(super) fn load<'a, 'f>(
         findings.init_symbols(values, None, world);
         findings.ordering(loaded, memory);
         findings.special(loaded, memory, &mut errors);
-        sorted::sort(module, memory, kernel.version);
+        let mut places: Vec<_> = special::places(module, memory).collect();
+        places.sort_unstable();
+        special::sort_tables(module, memory, kernel.version, &places);
     }
     let mut patch = Livepatch::new(module, name, values, memory, loaded.is_some(), resolved);
     for (earlier, _) in before.iter().filter_map(|before| before.life.as_ref()) {

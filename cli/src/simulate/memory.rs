@@ -134,10 +134,6 @@ impl ModuleMemory {
         self.section(index)?.bytes.as_deref()
     }
 
-    pub(crate) fn bytes_mut(&mut self, index: u32) -> Option<&mut [u8]> {
-        self.section_mut(index)?.bytes.as_deref_mut()
-    }
-
     /// The bytes of all sections that have some.
     pub(crate) fn contents(&self) -> impl Iterator<Item = (u32, &[u8])> {
         let sections = (0u32..).zip(&self.sections);

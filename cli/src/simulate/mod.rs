@@ -18,7 +18,6 @@ mod recorded;
 pub(crate) mod report;
 pub(crate) mod resolved;
 mod seen;
-mod sorted;
 mod special;
 mod traced;
 pub(crate) mod world;

@@ -72,6 +72,7 @@ fn a_module_that_is_not_elf_is_an_input_error_in_every_command() {
             "check x --symbols symbols.txt",
             "check livepatch.ko --symbols symbols.txt --target x",
             "apply x --memory memory.json --symbols symbols.txt --out out",
+            "verify x --place memory.json --memory . --symbols symbols.txt",
         ] {
             refuses(&folder, command, 3, &format!("x: not an ELF file; {why}"));
         }
@@ -204,7 +205,7 @@ fn switches_of_a_kernel_are_said() {
     let output = folder.run(&format!("{CHECK} --kernel 5.14,clears-on-going,no-livepatch"));
     assert!(stdout(&output).contains("those of 5.8, with clears-on-going, no-livepatch"), "{output:?}");
     refuses(&folder, &format!("{CHECK} --kernel 5.14,clear-on-going"), 2, "did you mean clears-on-going?");
-    refuses(&folder, &format!("{CHECK} --kernel elf"), 2, "check needs a Linux version");
+    refuses(&folder, &format!("{CHECK} --kernel elf"), 2, "the command needs a Linux version");
 }
 
 /// A folder `lib` with the modules `top`, `middle` and `base`. Each uses a symbol of the next one.

@@ -9,20 +9,25 @@ const BOMB: &[u8] = include_bytes!("zeros-17MiB.xz");
 const DICTIONARY: &[u8] = include_bytes!("dictionary-4GiB.xz");
 
 /// Commands that read a file `X`: as a module, as symbols, as addresses.
-const MODULE: [&str; 5] = [
+const MODULE: [&str; 6] = [
     "inspect X",
     "check X --symbols symbols.txt",
     "check livepatch.ko --symbols symbols.txt --target demo_disk=X",
     "apply X --memory memory.json --symbols symbols.txt --out out",
     "inspect X --format json",
+    "verify X --place memory.json --memory . --symbols symbols.txt",
 ];
-const SYMBOLS: [&str; 4] = [
+const SYMBOLS: [&str; 5] = [
     "check livepatch.ko --symbols X",
     "check . --symbols X",
     "apply livepatch.ko --memory memory.json --symbols X --out out",
     "apply livepatch.ko --memory memory.json --symbols symbols.txt --coming demo_disk=X --out out",
+    "verify livepatch.ko --place memory.json --memory . --symbols X",
 ];
-const MEMORY: [&str; 1] = ["apply livepatch.ko --memory X --symbols symbols.txt --out out"];
+const MEMORY: [&str; 2] = [
+    "apply livepatch.ko --memory X --symbols symbols.txt --out out",
+    "verify livepatch.ko --place X --memory . --symbols symbols.txt",
+];
 
 fn all() -> impl Iterator<Item = &'static str> {
     MODULE.into_iter().chain(SYMBOLS).chain(MEMORY)

@@ -45,3 +45,5 @@ mod schema;
 mod special;
 #[cfg(test)]
 mod verdict;
+#[cfg(test)]
+mod verify;

@@ -5,13 +5,23 @@ use std::fs::{self, File};
 
 const CHECK: &str = "check livepatch.ko --symbols symbols.txt demo_disk-first.txt --format";
 const APPLY: &str = "apply livepatch.ko --memory memory.json --symbols symbols.txt --out out --format";
+/// The directory has no memory of a module, so nothing is judged.
+const VERIFY: &str = "verify livepatch.ko --place memory.json --memory . --symbols symbols.txt --format";
 
 /// Each command in each format, and its exit code if the output can be written.
 fn commands() -> Vec<(String, i32)> {
-    let mut commands: Vec<(String, i32)> =
-        ["demo", "--help", "--version", "help check", "inspect --help", "apply --help", "check --help"]
-            .map(|command| (command.to_owned(), 0))
-            .into();
+    let mut commands: Vec<(String, i32)> = [
+        "demo",
+        "--help",
+        "--version",
+        "help check",
+        "inspect --help",
+        "apply --help",
+        "check --help",
+        "verify --help",
+    ]
+    .map(|command| (command.to_owned(), 0))
+    .into();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         commands.push((format!("completions {shell}"), 0));
     }
@@ -31,6 +41,10 @@ fn commands() -> Vec<(String, i32)> {
     commands.push((format!("{APPLY} json"), 0));
     commands.push((format!("{APPLY} json --coming demo_disk"), 1));
     commands.push(("inspect broken.ko --format json".to_owned(), 1));
+    for format in ["text", "json"] {
+        commands.push((format!("{VERIFY} {format}"), 1));
+    }
+    commands.push((format!("{VERIFY} json").replace("livepatch.ko", "broken.ko"), 1));
     commands
 }
 
@@ -75,6 +89,7 @@ fn errors_and_notes_that_cannot_be_written_are_an_error() {
         "inspect broken.ko".to_owned(),
         "inspect livepatch.ko --kernel 6.11".to_owned(),
         "apply broken.ko --memory memory.json --symbols symbols.txt --out out".to_owned(),
+        format!("{VERIFY} text").replace("livepatch.ko", "broken.ko"),
         format!("{APPLY} text --coming demo_disk"),
         format!("{APPLY} text --coming nothing"),
     ] {

@@ -1,4 +1,4 @@
-//! docs/schema describes the JSON of inspect, check and apply. No object may have a key that the
+//! docs/schema describes the JSON of inspect, check, apply and verify. No object may have a key that the
 //! schema does not have.
 
 use super::help::{Demo, Folder, json};
@@ -98,6 +98,29 @@ fn apply_has_the_keys_of_its_schema() {
 }
 
 #[test]
+fn verify_has_the_keys_of_its_schema() {
+    let (folder, schema) = (super::verify::running(), validator("verify"));
+    let report = |arguments: &str| valid(&folder, &schema, arguments);
+    assert_eq!(report(super::verify::VERIFY)["verdict"], "verified");
+    let parse = report(&super::verify::VERIFY.replace("livepatch.ko", "broken.ko"));
+    assert_eq!((&parse["verdict"], is_empty(&parse["errors"])), (&"not-judged".into(), false));
+    let not_judged = report(&super::verify::VERIFY.replace("out/0-early", "."));
+    assert!(!is_empty(&not_judged["not_judged"]), "{not_judged:#}");
+    // A call, a byte of the file, a jump label.
+    let text = folder.path("out/0-early/1.bin");
+    for at in [super::verify::CALL, 0, super::verify::JUMP_LABEL] {
+        let mut bytes = fs::read(&text).unwrap();
+        bytes[at] ^= 0x10;
+        fs::write(&text, bytes).unwrap();
+    }
+    let differs = report(super::verify::VERIFY);
+    for (key, is_there) in [("relocation", true), ("site", true), ("symbol", true)] {
+        let rows = differs["differences"].as_array().unwrap();
+        assert!(rows.iter().any(|row| !row[key].is_null() == is_there), "{key}: {differs:#}");
+    }
+}
+
+#[test]
 fn a_key_that_the_schema_does_not_have_is_an_error() {
     let folder = Folder::new();
     let arguments = "check livepatch.ko --symbols symbols.txt demo_disk-first.txt --event coming:demo_disk";
@@ -123,7 +146,7 @@ fn no_schema_allows_more_keys() {
         };
         more.into_iter().for_each(|value| objects(value, found));
     }
-    for command in ["inspect", "check", "apply"] {
+    for command in ["inspect", "check", "apply", "verify"] {
         let mut found = 0;
         objects(&schema(command), &mut found);
         assert!(found > 2, "{command}");

@@ -6,6 +6,7 @@ pub mod layout;
 pub mod module;
 pub mod plain;
 pub mod run;
+pub mod verify;
 
 use super::reader;
 use super::reader::read;

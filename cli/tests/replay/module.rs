@@ -50,6 +50,12 @@ impl Module {
         Some(u16::try_from(index).unwrap())
     }
 
+    /// The index of the code.
+    pub fn text(&self) -> u32 {
+        let index = self.0.sections.iter().position(|section| section.name == ".text").unwrap();
+        u32::try_from(index).unwrap()
+    }
+
     /// The named symbols that are defined in a section, without section symbols, and their indices.
     pub fn defined(&self) -> impl Iterator<Item = (usize, &Symbol)> {
         let symbols = self.0.symbols.iter().enumerate();

@@ -426,8 +426,8 @@ mod tests {
             // The section names are at 0xe78 and have 0x157 bytes.
             file[0xe78 + 0x156] = last_name;
             for (section, word, value) in changes {
-                let at = 0xfd0 + section * abi::SHDR_SIZE + word * 4;
-                file[at..at + 4].copy_from_slice(&value.to_le_bytes());
+                let header = &mut file[0xfd0..].as_chunks_mut::<{ abi::SHDR_SIZE }>().0[section];
+                header.as_chunks_mut().0[word] = value.to_le_bytes();
             }
             if let Ok([Some(usual), all]) = both(&file, strictness) {
                 prop_assert_eq!(format!("{:?}", Some(usual)), format!("{all:?}"));

@@ -495,8 +495,8 @@ mod tests {
         ) {
             let mut file = FILE.to_vec();
             for (section, word, value) in changes {
-                let at = 0xfd0 + section * abi::SHDR_SIZE + word * 4;
-                file[at..at + 4].copy_from_slice(&value.to_le_bytes());
+                let header = &mut file[0xfd0..].as_chunks_mut::<{ abi::SHDR_SIZE }>().0[section];
+                header.as_chunks_mut().0[word] = value.to_le_bytes();
             }
             let sections = file[0xfd0..].as_chunks().0;
             let headers = Headers {

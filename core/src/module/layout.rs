@@ -51,7 +51,7 @@ pub struct Extent {
     pub size: u64,
 }
 
-/// The part of the arena that belongs to a section.
+/// The part of the arena, or of one of Linux's memories, that belongs to a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Placement {
@@ -59,7 +59,7 @@ pub struct Placement {
     pub section: u32,
     /// The group of the section.
     pub group: Group,
-    /// Offset of the section in the arena, in bytes.
+    /// Offset of the section in the arena or in the memory, in bytes.
     pub offset: u64,
     /// `sh_size`, in bytes.
     pub size: u64,

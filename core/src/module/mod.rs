@@ -11,6 +11,7 @@ mod layout;
 mod memory;
 mod names;
 mod objects;
+mod offsets;
 mod retained;
 mod symbols;
 
@@ -22,6 +23,7 @@ pub(crate) use layout::Rules;
 pub use layout::{Extent, Group, Layout, Placement};
 pub use memory::{Assigned, Filled, Memory, SectionMemory};
 pub use objects::{MAX_OBJECTS, Objects};
+pub use offsets::{Memories, Offsets};
 pub(crate) use symbols::{KlpSymbols, klp_value};
 pub use symbols::{Resolver, UNASSIGNED};
 

@@ -7,12 +7,12 @@ use relakit::{Error, Extent, Group, Module, Placement, Profile, SectionMemory};
 use relakit_model::image::{ALLOC, Builder, GLOBAL, NOBITS, PROGBITS, R_64, R_PC32, Sec, UNDEF, WRITE};
 
 const LINUX: Profile = Profile::LINUX_6_12;
-const EXEC: u64 = 4;
-const RO_AFTER_INIT: u64 = 0x0020_0000;
+pub const EXEC: u64 = 4;
+pub const RO_AFTER_INIT: u64 = 0x0020_0000;
 const MOST: u64 = i64::MAX as u64;
 
 /// Adds a section of `size` bytes without content.
-fn sized(builder: &mut Builder, name: &str, flags: u64, size: u64, align: u64) -> u32 {
+pub fn sized(builder: &mut Builder, name: &str, flags: u64, size: u64, align: u64) -> u32 {
     let index = builder.section(name, NOBITS, flags, Vec::new());
     *builder.at(index) = Sec { size: Some(size), align, ..builder.at(index).clone() };
     index

@@ -20,6 +20,7 @@ mod late;
 mod late_targets;
 mod layout;
 mod model;
+mod offsets;
 mod sections;
 mod sentinel;
 mod structure;

@@ -163,7 +163,8 @@ impl Layout {
     /// The recorded bytes by section.
     pub fn state(&self, label: &str) -> Option<BTreeMap<u32, Vec<u8>>> {
         let state = self.json["states"].get(label)?;
-        let bytes = read(&self.folder.join(text(&state["file"])));
+        let file = text(&state["file"]);
+        let bytes = read(&self.folder.join(file.strip_suffix(".xz").unwrap_or(&file)));
         let section = |(index, place): (&String, &Value)| {
             let at = |part: usize| usize::try_from(number(&place[part])).unwrap();
             (index.parse().unwrap(), bytes[at(0)..][..at(1)].to_vec())

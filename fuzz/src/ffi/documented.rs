@@ -137,6 +137,7 @@ mod tests {
             ("relakit_module_describe", RELAKIT_ERR_NO_SUCH_SECTION, false),
             ("relakit_module_layout", RELAKIT_ERR_ADDRESS_MISALIGNED, true),
             ("relakit_module_layout", RELAKIT_ERR_ADDRESS_WRAPS, false),
+            ("relakit_module_addresses", RELAKIT_ERR_LAYOUT_TOO_LARGE, true),
         ] {
             assert_eq!(is_documented(function, status), is, "{function} {status}");
         }

@@ -299,3 +299,53 @@ impl<S: Sections> Rows for TableRows<'_, S> {
         self.table.swap(self.sections, one, other);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One section, which is a table.
+    struct One(Vec<u8>);
+
+    impl Sections for One {
+        fn section(&mut self, index: u32) -> Option<(u64, &mut [u8])> {
+            (index == 1).then_some((0x1000, &mut self.0[..]))
+        }
+    }
+
+    /// The entries of a table with this format, sorted.
+    fn sorted(number: usize, size: usize, entries: &[u8]) -> Vec<u8> {
+        let Format { relative, has_key, .. } = FORMATS[number];
+        let count = entries.len() / size;
+        let part = Part { section: 1, address: 0x1000, size, count };
+        let table = Table { part, partner: None, count, relative, has_key };
+        let mut sections = One(entries.to_vec());
+        sort_rows(&mut TableRows { table, sections: &mut sections }, count);
+        sections.0
+    }
+
+    fn words(values: &[i32]) -> Vec<u8> {
+        values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn offsets_lead_to_the_same_addresses_after_sorting() {
+        // Entries at 0x1000 and 0x1004 that lead to 0x1050 and 0x1020.
+        assert_eq!(sorted(1, 4, &words(&[0x50, 0x1c])), words(&[0x20, 0x4c]));
+        assert_eq!(sorted(1, 4, &words(&[0x20, 0x4c])), words(&[0x20, 0x4c]));
+    }
+
+    #[test]
+    fn a_late_field_stays_zero_only_where_its_own_address_is_the_greatest() {
+        let is_zero_at = |bytes: &[u8], at: usize| bytes[4 * at..][..4] == [0; 4];
+        assert!(!is_zero_at(&sorted(1, 4, &words(&[-0x800, 0, -0x700])), 1));
+        assert!(is_zero_at(&sorted(1, 4, &words(&[-0x800, -0x700, 0])), 2));
+    }
+
+    #[test]
+    fn addresses_are_sorted_as_they_are() {
+        let bytes =
+            |values: [u64; 3]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        assert_eq!(sorted(2, 8, &bytes([3, 0, 2])), bytes([0, 2, 3]));
+    }
+}

@@ -13,6 +13,15 @@
 //! The code and the constants of the module, and `__jump_table`. Data and init sections are not
 //! compared, see [`Verified::not_judged`].
 //!
+//! # What a form leaves open
+//!
+//! A verifier does not know why Linux chose a form. Therefore:
+//! - every alternative of a site is accepted, whatever features the CPU has, and whether a label or a
+//!   static call is enabled is not compared;
+//! - a static call and a paravirt call may lead to the beginning of any function that [`Known`] knows.
+//!
+//! [`Verified::flexible`] counts the bytes of all sites with more than one form.
+//!
 //! # Which kernels are known
 //!
 //! The forms are those of Linux 6.1.192 and 6.12.117 of Debian, and were compared with the memory
@@ -21,8 +30,11 @@
 //! - call depth tracking (`retbleed=stuff`): the code before functions, and the calls to it;
 //! - the callers of kernels that were built with Clang's CFI;
 //! - instructions that Linux before 5.12 writes at paravirt sites;
-//! - kprobes, and functions that the tracer calls through trampolines that
-//!   [`Known::tracer`] does not know.
+//! - kprobes, see [`Seen`], and functions that call a trampoline that [`Known::tracer`] does not
+//!   know.
+//!
+//! Before 6.3, late relocations stay applied when their object is unloaded. Their values are then
+//! those of symbols that no longer exist, so they are mismatches of these relocations.
 
 mod alternative;
 mod forms;

@@ -10,6 +10,7 @@
 
 mod forms;
 mod guests;
+mod nested;
 #[path = "../../../core/tests/verdicts/recorded.rs"]
 #[expect(dead_code, reason = "replays need more of it")]
 mod recorded;

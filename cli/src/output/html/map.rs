@@ -5,9 +5,9 @@ use super::links::Page;
 use super::picture::{LaneKind, MappedSection, Region, SectionMap};
 use super::section_map::{self, percent};
 use super::{bytes, plural};
-use crate::simulate::layout::Group;
 use crate::view::SectionClass;
 use maud::{Markup, html};
+use relakit::Group;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -165,15 +165,15 @@ fn marks(page: &Page<'_>, region: &Region, longest: u64) -> Markup {
     }
 }
 
-const fn group(group: Group) -> &'static str {
+const fn group(group: Option<Group>) -> &'static str {
     match group {
-        Group::Text => "text",
-        Group::ReadOnly => "read-only data",
-        Group::ReadOnlyAfterInit => "read-only after init",
-        Group::Data => "data",
-        Group::InitText => "init text",
-        Group::InitReadOnly => "init read-only data",
-        Group::InitData => "init data",
-        Group::Copy => "per-CPU template",
+        Some(Group::Text) => "text",
+        Some(Group::Rodata) => "read-only data",
+        Some(Group::RoAfterInit) => "read-only after init",
+        Some(Group::Data) => "data",
+        Some(Group::InitText) => "init text",
+        Some(Group::InitRodata) => "init read-only data",
+        Some(Group::InitData) => "init data",
+        None => "per-CPU template",
     }
 }

@@ -15,7 +15,7 @@ const PROSE: usize = 32;
 /// Minimum width of shortened names.
 const NAME: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Column {
+pub(crate) enum Column {
     Text(&'static str),
     /// Aligned to the right.
     Number(&'static str),
@@ -29,7 +29,7 @@ pub(super) enum Column {
 
 /// The meaning of a cell. It determines the colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
+pub(crate) enum Tone {
     Plain,
     Faint,
     Early,
@@ -40,16 +40,16 @@ pub(super) enum Tone {
 }
 
 #[derive(Debug)]
-pub(super) struct Cell {
+pub(crate) struct Cell {
     tone: Tone,
     text: String,
 }
 
-pub(super) fn cell(tone: Tone, text: impl ToString) -> Cell {
+pub(crate) fn cell(tone: Tone, text: impl ToString) -> Cell {
     Cell { tone, text: text.to_string() }
 }
 
-pub(super) fn plain(text: impl ToString) -> Cell {
+pub(crate) fn plain(text: impl ToString) -> Cell {
     cell(Tone::Plain, text)
 }
 
@@ -78,23 +78,23 @@ impl Cell {
 }
 
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
-    pub(super) fn new(columns: impl IntoIterator<Item = Column>) -> Self {
+    pub(crate) fn new(columns: impl IntoIterator<Item = Column>) -> Self {
         Self { columns: columns.into_iter().collect(), rows: Vec::new() }
     }
 
     /// Adds a row; it has a cell for each column.
-    pub(super) fn row(&mut self, cells: Vec<Cell>) {
+    pub(crate) fn row(&mut self, cells: Vec<Cell>) {
         self.rows.push(cells);
     }
 
     /// Prints the table under a heading. A table without rows is not printed.
-    pub(super) fn print(self, out: &mut impl Write, heading: &str) -> io::Result<()> {
+    pub(crate) fn print(self, out: &mut impl Write, heading: &str) -> io::Result<()> {
         let width = comfy_table::Table::new().width().unwrap_or(WIDTH).max(NARROWEST);
         self.print_within(width, out, heading)
     }

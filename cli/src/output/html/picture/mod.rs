@@ -9,12 +9,11 @@ mod ranges;
 pub(super) use lanes::{BINS, Lane, LaneKind, Marks, SectionMap};
 pub(super) use phases::{Phase, Read};
 
-use crate::simulate::layout::{Area, Group};
 use crate::simulate::report::Report;
 use crate::simulate::resolved::{Range, Resolved};
 use crate::view::location::Location;
 use crate::view::{ModuleView, SectionClass};
-use relakit::Module;
+use relakit::{Group, Memories, Module, Placement};
 use relakit_linux::special::Version;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +38,8 @@ pub(crate) struct Picture<'f> {
 /// One kind of memory.
 #[derive(Debug)]
 pub(super) struct Region {
-    pub(super) group: Group,
+    /// `None` for the per-CPU template, which stays in the copy of the file.
+    pub(super) group: Option<Group>,
     /// Bytes from the beginning of the first section to the end of the last one.
     pub(super) size: u64,
     pub(super) sections: Vec<MappedSection>,
@@ -145,30 +145,26 @@ fn values(module: &ModuleView<'_>, resolved: &Resolved) -> BTreeMap<(u32, String
 /// The sections in the kernel's memory layout.
 fn regions(module: &Module<'_>, addresses: &[Option<u64>]) -> Vec<Region> {
     // A module that is too large for the kernel has no layout.
-    let assigned = Area::default().assign(module).unwrap_or_default();
+    let placed: Result<Vec<_>, _> = module.offsets(Memories::ByGroup).collect();
+    let placed = placed.unwrap_or_default().into_iter();
+    let placed =
+        placed.map(|Placement { section, group, offset, size, .. }| (section, Some(group), offset, size));
+    let per_cpu = module.per_cpu_section().and_then(|index| Some((index, module.object().section(index)?)));
+    let per_cpu = per_cpu.map(|(index, section)| (index, None, 0, section.sh_size));
     let mut regions: Vec<Region> = Vec::new();
-    let groups: Vec<_> = Group::of_all(module).collect();
-    for group in Group::ALL {
-        let mut sections = Vec::new();
-        let mut base = None;
-        for &(index, section, _) in groups.iter().filter(|(_, _, of)| *of == group) {
-            let shown = group != Group::Copy || module.per_cpu_section() == Some(index);
-            let Some(at) = assigned.get(&index).filter(|_| shown) else { continue };
-            let base = *base.get_or_insert(at.address);
-            let address = usize::try_from(index).ok().and_then(|index| addresses.get(index));
-            sections.push(MappedSection {
-                section: index,
-                start: at.address.saturating_sub(base),
-                size: section.sh_size,
-                address: address.copied().flatten(),
-            });
-        }
-        let end = |mapped: &MappedSection| mapped.start.saturating_add(mapped.size);
-        let size = sections.iter().map(end).max().unwrap_or(0);
-        if size != 0 {
-            regions.push(Region { group, size, sections });
+    for (section, group, start, size) in placed.chain(per_cpu) {
+        let address = usize::try_from(section).ok().and_then(|index| addresses.get(index));
+        let mapped = MappedSection { section, start, size, address: address.copied().flatten() };
+        let end = start.saturating_add(size);
+        match regions.last_mut().filter(|region| region.group == group) {
+            Some(region) => {
+                region.size = region.size.max(end);
+                region.sections.push(mapped);
+            }
+            None => regions.push(Region { group, size: end, sections: vec![mapped] }),
         }
     }
+    regions.retain(|region| region.size != 0);
     regions
 }
 
