@@ -1424,7 +1424,9 @@ relakit_status RELAKIT_CALL relakit_module_patch_sites(struct relakit_module *mo
  * `report` is not called. The time is logarithmic in `site_count`, and linear in the number
  * of sites within 255 bytes before `address`.
  *
- * Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error as in relakit_module_verify. */
+ * Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error as in relakit_module_verify. If a
+ * site is not one of this module, it can be RELAKIT_ERR_NOT_ASSIGNED or RELAKIT_ERR_OFFSET_OUTSIDE.
+ */
 relakit_status RELAKIT_CALL relakit_module_allowed_patch(struct relakit_module *module,
     const struct relakit_memory *memory, const struct relakit_verifier *verifier, uint32_t kernel,
     const struct relakit_patch_site *sites, size_t site_count, uint64_t address, const void *bytes,

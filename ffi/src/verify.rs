@@ -336,7 +336,8 @@ pub unsafe extern "C" fn relakit_module_patch_sites(
 /// `report` is not called. The time is logarithmic in `site_count`, and linear in the number
 /// of sites within 255 bytes before `address`.
 ///
-/// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error as in relakit_module_verify.
+/// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error as in relakit_module_verify. If a
+/// site is not one of this module, it can be RELAKIT_ERR_NOT_ASSIGNED or RELAKIT_ERR_OFFSET_OUTSIDE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_allowed_patch(
     module: *mut relakit_module,
