@@ -1174,7 +1174,7 @@ const char *RELAKIT_CALL relakit_lint_field_name(int32_t lint, uint32_t member);
 
 /* -------------------------------------------------------------------------------------------------
  * Is what runs what was loaded? These functions compare the memory of a module, for example in a
- * guest, with what it should hold. docs/verify.md says what this proves.
+ * guest, with what it should hold. docs/embedding/verify.md says what this proves.
  *
  * The caller loads the module a second time, into plain memory of its own, with the run-time
  * addresses of the first: relakit_module_init, relakit_module_assign, relakit_module_fill,
@@ -1328,7 +1328,7 @@ struct relakit_verifier {
  * content, or what was found where a relocation is wrong. relakit calls only `read` and
  * `report` of the verifier.
  *
- * Returns RELAKIT_OK, also if there are differences, an error of relakit_apply, with which
+ * Returns RELAKIT_OK, also if there are differences, an error as in relakit_apply, with which
  * nothing is compared and the bytes are as before, or RELAKIT_ERR_READER. */
 relakit_status RELAKIT_CALL relakit_verify(const void *rela, size_t rela_size,
     const struct relakit_symbols *symbols, const struct relakit_target *target,
@@ -1346,7 +1346,7 @@ relakit_status RELAKIT_CALL relakit_verify(const void *rela, size_t rela_size,
  * Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, a pass error, RELAKIT_ERR_NOT_A_MODULE
  * (empty or "vmlinux"), RELAKIT_ERR_VALUES_TOO_SHORT, RELAKIT_ERR_TARGET_NOT_ZERO (already
  * applied), RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE, or an error of the resolver
- * as relakit_module_coming. */
+ * as in relakit_module_coming. */
 relakit_status RELAKIT_CALL relakit_module_apply_late(struct relakit_module *module,
     const char *object, const struct relakit_memory *memory, uint64_t *values, size_t count,
     const struct relakit_resolver *resolver, uint32_t *section_total, struct relakit_error *error);
@@ -1358,7 +1358,7 @@ relakit_status RELAKIT_CALL relakit_module_apply_late(struct relakit_module *mod
  * With a profile of Linux before RELAKIT_LINUX(6, 3), fields stay applied when the object
  * goes.
  *
- * Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error of relakit_module_verify. */
+ * Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error as in relakit_module_verify. */
 relakit_status RELAKIT_CALL relakit_module_is_applied(struct relakit_module *module,
     const char *object, const struct relakit_memory *memory,
     const struct relakit_verifier *verifier, uint32_t *is_applied, struct relakit_error *error);
@@ -1424,7 +1424,9 @@ relakit_status RELAKIT_CALL relakit_module_patch_sites(struct relakit_module *mo
  * `report` is not called. The time is logarithmic in `site_count`, and linear in the number
  * of sites within 255 bytes before `address`.
  *
- * Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error of relakit_module_verify. */
+ * Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error as in relakit_module_verify. If a
+ * site is not one of this module, it can be RELAKIT_ERR_NOT_ASSIGNED or RELAKIT_ERR_OFFSET_OUTSIDE.
+ */
 relakit_status RELAKIT_CALL relakit_module_allowed_patch(struct relakit_module *module,
     const struct relakit_memory *memory, const struct relakit_verifier *verifier, uint32_t kernel,
     const struct relakit_patch_site *sites, size_t site_count, uint64_t address, const void *bytes,

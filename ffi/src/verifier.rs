@@ -1,5 +1,5 @@
 //! Is what runs what was loaded? These functions compare the memory of a module, for example in a
-//! guest, with what it should hold. docs/verify.md says what this proves.
+//! guest, with what it should hold. docs/embedding/verify.md says what this proves.
 //!
 //! The caller loads the module a second time, into plain memory of its own, with the run-time
 //! addresses of the first: relakit_module_init, relakit_module_assign, relakit_module_fill,

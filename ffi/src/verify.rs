@@ -30,7 +30,7 @@ use relakit_linux::verify::{self as linux, Cause, Kernel, Mismatch, PatchSite, S
 /// content, or what was found where a relocation is wrong. relakit calls only `read` and
 /// `report` of the verifier.
 ///
-/// Returns RELAKIT_OK, also if there are differences, an error of relakit_apply, with which
+/// Returns RELAKIT_OK, also if there are differences, an error as in relakit_apply, with which
 /// nothing is compared and the bytes are as before, or RELAKIT_ERR_READER.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_verify(
@@ -110,7 +110,7 @@ const NOTHING: relakit_verified =
 /// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, a pass error, RELAKIT_ERR_NOT_A_MODULE
 /// (empty or "vmlinux"), RELAKIT_ERR_VALUES_TOO_SHORT, RELAKIT_ERR_TARGET_NOT_ZERO (already
 /// applied), RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE, or an error of the resolver
-/// as relakit_module_coming.
+/// as in relakit_module_coming.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_apply_late(
     module: *mut relakit_module,
@@ -152,7 +152,7 @@ pub unsafe extern "C" fn relakit_module_apply_late(
 /// With a profile of Linux before RELAKIT_LINUX(6, 3), fields stay applied when the object
 /// goes.
 ///
-/// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error of relakit_module_verify.
+/// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error as in relakit_module_verify.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_is_applied(
     module: *mut relakit_module,
@@ -336,7 +336,8 @@ pub unsafe extern "C" fn relakit_module_patch_sites(
 /// `report` is not called. The time is logarithmic in `site_count`, and linear in the number
 /// of sites within 255 bytes before `address`.
 ///
-/// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error of relakit_module_verify.
+/// Stage: RELAKIT_STAGE_LOADED. Returns RELAKIT_OK, or an error as in relakit_module_verify. If a
+/// site is not one of this module, it can be RELAKIT_ERR_NOT_ASSIGNED or RELAKIT_ERR_OFFSET_OUTSIDE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_allowed_patch(
     module: *mut relakit_module,

@@ -15,6 +15,7 @@ mod sechdrs;
 mod sections;
 mod table;
 mod text;
+mod verify;
 mod whole;
 mod wrong;
 

@@ -1,6 +1,7 @@
 //! The verification of a module that runs.
 
-use crate::{Embedder, Nothing};
+use crate::{Embedder, Nothing, Text};
+use core::fmt::Write;
 use core::hint::black_box;
 use relakit::elf::RelaTable;
 use relakit::reloc::{RelocFlags, Values};
@@ -82,7 +83,8 @@ fn all(running: &mut Running<'_>) -> Result<(), Error> {
     comparison.found(*index, *number, bytes)?;
     comparison.settle(*index, *number, bytes);
     black_box(comparison.run(&mut on)?);
-    black_box(verify::Excerpt::new(bytes).as_slice());
+    let excerpt = verify::Excerpt::new(bytes);
+    black_box((excerpt.as_slice(), write!(Text, "{comparison:?} {excerpt:?}"))).1.ok();
     black_box(Difference::new(*index, *number, *number, bytes, bytes));
     sort::sort_rows(&mut Nothing, bytes.len());
     black_box(Target::new(bytes, *number).into_bytes());
@@ -95,7 +97,8 @@ fn by_forms(running: &mut Running<'_>) -> Result<(), Error> {
     let mut embedder = Embedder;
     let mut kernel = Kernel::new(*version, &mut embedder);
     kernel.policies = Policies::default().with(*role, Policy::Anything).with(Role::Lock, Policy::Untouched);
-    black_box(kernel.policies.of(*role));
+    black_box((kernel.policies.of(*role), role.name(), role.c_name()));
+    black_box(write!(Text, "{kernel:?}")).ok();
     black_box(kernel.known.tracer(*number) | kernel.known.its_thunk(*number, 1));
     let mut on = |mismatch: &Mismatch| *count = count.wrapping_add(mismatch.difference.size);
     black_box(linux(loaded, memory, &mut Embedder, &mut kernel, places, &mut on)?);

@@ -137,6 +137,14 @@ mod tests {
             ("relakit_module_describe", RELAKIT_ERR_NO_SUCH_SECTION, false),
             ("relakit_module_layout", RELAKIT_ERR_ADDRESS_MISALIGNED, true),
             ("relakit_module_layout", RELAKIT_ERR_ADDRESS_WRAPS, false),
+            ("relakit_verify", RELAKIT_ERR_PARTIAL_ENTRY, true),
+            ("relakit_verify", RELAKIT_ERR_READER, true),
+            ("relakit_module_apply_late", RELAKIT_ERR_KLP_NOT_FOUND, true),
+            ("relakit_module_apply_late", RELAKIT_ERR_READER, false),
+            ("relakit_module_is_applied", RELAKIT_ERR_NOT_PLAIN, true),
+            ("relakit_module_verify", RELAKIT_ERR_NOT_ASSIGNED, false),
+            ("relakit_module_patch_sites", RELAKIT_ERR_READER, false),
+            ("relakit_module_allowed_patch", RELAKIT_ERR_NOT_ASSIGNED, true),
             ("relakit_module_addresses", RELAKIT_ERR_LAYOUT_TOO_LARGE, true),
         ] {
             assert_eq!(is_documented(function, status), is, "{function} {status}");

@@ -7,12 +7,16 @@ use super::hooks::{Names, Owner, writer_for_c};
 use super::sections::{Choices, Sections};
 use super::take;
 use super::text::{self, any_error};
+use super::verify::Running;
 use super::wrong::{Lent, wrong_memory, wrong_places};
 use core::ffi::c_char;
 use core::ptr;
 use relakit::Module;
 use relakit_ffi::*;
 use std::ffi::CString;
+
+/// RELAKIT_LINUX(6, 1).
+const RELAKIT_LINUX_6_1: u32 = 6 << 16 | 1;
 
 /// Calls of one input.
 const MAX_CALLS: usize = 48;
@@ -87,6 +91,7 @@ impl Slot {
             4 if which & 0x80 != 0 => self.filled(),
             4 => self.fill(wrong),
             5 | 6 => self.early(which, wrong),
+            7 if which & 0x80 != 0 => self.verification(which, wrong),
             7 => self.retained_size(wrong),
             8 | 9 => self.retain(which, wrong),
             10 | 11 => self.event(which, wrong, true),
@@ -197,7 +202,8 @@ impl Slot {
                     expected.is_none_or(|status| told.0 == status),
                     "wrong {wrong}: {told:?}, {expected:?}"
                 );
-                let may_change = told.0 == RELAKIT_ERR_NOT_UNDONE || function_name == "relakit_module_fill";
+                let writes_always = ["relakit_module_fill", "relakit_module_verify"];
+                let may_change = told.0 == RELAKIT_ERR_NOT_UNDONE || writes_always.contains(&function_name);
                 let sections = self.sections.as_ref()?;
                 assert!(may_change || sections.plain() == before.plain(), "changed, and failed");
                 let behind = sections.device.seen().0;
@@ -252,6 +258,91 @@ impl Slot {
             // Nobody needs them any more.
             self.file = None;
             self.values = Box::default();
+        }
+    }
+
+    /// Asks about the memory of the running module, which is what is expected, or not.
+    fn verification(&mut self, which: u8, wrong: u8) {
+        let Some(sections) = &self.sections else { return };
+        let mut running = Running::new(sections, wrong);
+        let mut verifier = running.for_c();
+        let mut scratch = vec![0; 3 * sections.count()];
+        let kernel = if wrong == 37 { 6 } else { RELAKIT_LINUX_6_1 };
+        let count = scratch.len().saturating_sub(usize::from(wrong == 38));
+        let expected = match wrong {
+            33 => RELAKIT_ERR_STRUCT_SIZE,
+            34 => RELAKIT_ERR_FLAGS,
+            35 => RELAKIT_ERR_CALLBACK,
+            36 => RELAKIT_ERR_RESERVED,
+            37 => RELAKIT_ERR_PROFILE,
+            38 => RELAKIT_ERR_VALUES_TOO_SHORT,
+            _ => RELAKIT_OK,
+        };
+        match wrong {
+            33 => verifier.struct_size -= 1,
+            34 => verifier.flags = 1,
+            35 => verifier.read = None,
+            36 => verifier.policies[31] = 1,
+            _ => {}
+        }
+        let verifier = &raw const verifier;
+        let stages = (&[RELAKIT_STAGE_LOADED][..], None);
+        let object = self.objects.get(usize::from(which & 3)).cloned().unwrap_or_default();
+        let object = object.as_ptr();
+        let mut numbers = [7; 2];
+        let [first, _] = &mut numbers;
+        let mut found = 0;
+        let mut verified = relakit_verified { struct_size: 40, ..poisoned() };
+        let mut site: relakit_patch_site = poisoned();
+        site.role = u32::from(wrong);
+        let (name, is_judged) = match which >> 2 & 7 {
+            0 => ("relakit_module_is_applied", (33..36).contains(&wrong)),
+            1 => ("relakit_module_apply_late", false),
+            2 => ("relakit_module_patch_sites", wrong > 36),
+            3 => ("relakit_module_allowed_patch", (33..38).contains(&wrong)),
+            _ => ("relakit_module_verify", wrong > 32),
+        };
+        let scratch = scratch.as_mut_ptr();
+        let answer = self.with_memory(name, stages, wrong, |lent, memory, error| {
+            let module = lent.module;
+            // SAFETY: as above.
+            unsafe {
+                match which >> 2 & 7 {
+                    0 => relakit_module_is_applied(module, object, memory, verifier, first, error),
+                    1 => {
+                        let mut names = Names::new(which);
+                        let resolver = lent.resolver(&mut names);
+                        let (values, count) = lent.values();
+                        let resolver = &raw const resolver;
+                        relakit_module_apply_late(
+                            module, object, memory, values, count, resolver, first, error,
+                        )
+                    }
+                    2 => {
+                        let (to, out) = (&raw mut site, &raw mut found);
+                        relakit_module_patch_sites(module, memory, kernel, scratch, count, to, 1, out, error)
+                    }
+                    3 => {
+                        let (all, at, bytes) = (&raw const site, site.address, [wrong; 2]);
+                        let bytes = bytes.as_ptr().cast();
+                        relakit_module_allowed_patch(
+                            module, memory, verifier, kernel, all, 1, at, bytes, 2, first, error,
+                        )
+                    }
+                    _ => {
+                        let out = &raw mut verified;
+                        relakit_module_verify(module, memory, verifier, kernel, scratch, count, out, error)
+                    }
+                }
+            }
+        });
+        let is_loaded = self.stage == Some(RELAKIT_STAGE_LOADED);
+        if is_loaded && is_judged && expected != RELAKIT_OK && count != usize::MAX {
+            assert_eq!(
+                answer.and_then(Result::err).map(|told| told.0),
+                Some(expected),
+                "{name}, wrong {wrong}"
+            );
         }
     }
 

@@ -149,6 +149,18 @@ impl Sections {
         self.spots.iter().flatten().map(|spot| spot.bytes.as_slice()).collect()
     }
 
+    /// The number of sections.
+    pub const fn count(&self) -> usize {
+        self.spots.len()
+    }
+
+    /// Address and bytes of each section, for who reads them while they run.
+    pub fn running(&self) -> Vec<(u64, Vec<u8>)> {
+        let plain = self.spots.iter().flatten().filter(|spot| !spot.with_writer);
+        let plain = plain.map(|spot| (spot.address, spot.bytes.clone()));
+        plain.chain(self.device.sections.iter().cloned()).collect()
+    }
+
     /// For C. They lead into this.
     pub fn places(&mut self) -> Vec<relakit_section_memory> {
         let place = |spot: &mut Option<Spot>| {

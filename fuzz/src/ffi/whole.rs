@@ -100,6 +100,9 @@ fn rust_steps(
         life.note([u64::from(relakit_linux::special::of_section(&loaded, index).is_some())]);
     }
     life.note(values.iter().copied());
+    for object in objects(&module) {
+        life.steps.extend(super::verify::rust(&loaded, sections, choices, object.as_bytes()));
+    }
     let size = loaded.retained_size();
     life.note([size as u64]);
     let mut kept = vec![0; size.saturating_sub(usize::from(choices.kept_short))];
@@ -237,6 +240,9 @@ fn c_steps(
         life.note([u64::from(status == RELAKIT_OK)]);
     }
     life.note(values.iter().copied());
+    for object in objects(&parsed) {
+        life.steps.extend(super::verify::c_abi(module, sections, choices, object.as_bytes()));
+    }
     let mut size = 0;
     c!(relakit_module_retained_size(module, &raw mut size))?;
     life.note([size as u64]);

@@ -133,7 +133,8 @@ fn slot(bytes: &mut Bytes<'_>, text: usize) -> Slot {
     let (choice, target) = (bytes.byte(), bytes.byte());
     let (old, new) = match kind {
         Kind::Alternative => {
-            (bytes.byte(), [Some(bytes.of(&NEW)), [None, Some(bytes.of(&NEW))][bytes.below(2)]])
+            let (old, first) = (bytes.byte(), Some(bytes.of(&NEW)));
+            (old, [first, (bytes.below(2) == 1).then(|| bytes.of(&NEW))])
         }
         _ => (0, [None; 2]),
     };

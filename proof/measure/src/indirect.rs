@@ -51,6 +51,7 @@ const CALLS: &[Row] = &[
             "relakit_ffi::late::relakit_module_",
             "relakit_ffi::describe::relakit_module_",
             "relakit_ffi::findings::relakit_module_",
+            "relakit_ffi::verify::relakit_module_",
         ],
     ),
     row(
@@ -82,6 +83,14 @@ const CALLS: &[Row] = &[
     ),
     row(
         RELOCATE,
+        "relakit_module_apply_late",
+        &[
+            "relakit::module::early::ModuleSections<*::section",
+            "relakit::module::early::ModuleSections<*::locate",
+        ],
+    ),
+    row(
+        RELOCATE,
         "relakit_module_coming",
         &["relakit::module::late::LateSections<*::section", "relakit::module::late::LateSections<*::locate"],
     ),
@@ -101,6 +110,15 @@ const CALLS: &[Row] = &[
     row(
         ASK,
         "relakit_module_early",
+        &[
+            "relakit::module::early::ModuleSections<*::prepare",
+            "relakit::module::early::ModuleSections<*::sync",
+            "relakit::module::early::ModuleSections<*::finish",
+        ],
+    ),
+    row(
+        ASK,
+        "relakit_module_apply_late",
         &[
             "relakit::module::early::ModuleSections<*::prepare",
             "relakit::module::early::ModuleSections<*::sync",
@@ -154,6 +172,70 @@ const CALLS: &[Row] = &[
         ],
     ),
     row(&["relakit::module::early::", "relakit::module::late::", "relakit::sechdrs::"], "", &[ON_ERROR]),
+    // A difference: what counts it, what adds the cause that Linux explains, what hands it to C.
+    row(
+        &["relakit::verify::region::", "relakit_verify"],
+        "relakit_verify",
+        &["relakit::verify::section::{closure#0}::{closure#0}"],
+    ),
+    row(
+        &["relakit::verify::section::", "relakit_verify"],
+        "relakit_verify",
+        &["relakit_ffi::verify::relakit_verify::{closure#0}::{closure#0}"],
+    ),
+    row(
+        &[
+            "relakit::verify::Comparison<*::fields",
+            "relakit::verify::region::",
+            "relakit::module::early::Loaded>::is_applied",
+        ],
+        "relakit_module_is_applied",
+        &["relakit::module::early::Loaded>::is_applied*}"],
+    ),
+    row(
+        &[
+            "relakit::verify::Comparison<*::run",
+            "relakit::verify::Comparison<*::fields",
+            "relakit::verify::region::",
+        ],
+        "relakit_module_verify",
+        &["relakit::verify::Comparison<*}"],
+    ),
+    row(
+        &["relakit::verify::Comparison<"],
+        "relakit_module_verify",
+        &[
+            "relakit_linux::verify::judge::Judge<*}",
+            "relakit_ffi::verify::relakit_module_verify::{closure#0}::",
+        ],
+    ),
+    row(
+        &["relakit_linux::verify::"],
+        "relakit_module_verify",
+        &["relakit_ffi::verify::relakit_module_verify::{closure#0}::"],
+    ),
+    row(
+        &["relakit_linux::verify::"],
+        "relakit_module_patch_sites",
+        &[
+            "relakit_ffi::verify::relakit_module_patch_sites::{closure#0}::",
+            "relakit_linux::verify::patch::patch_sites*}",
+        ],
+    ),
+    row(
+        &["relakit_linux::verify::"],
+        "relakit_module_allowed_patch",
+        &["relakit_linux::verify::patch::allowed_patch*}"],
+    ),
+    // The memory that is verified, and what is known about the kernel.
+    row(&["relakit::verify::"], "relakit_", &["relakit_ffi::callbacks::CReader as "]),
+    row(&["relakit_linux::verify::"], "relakit_module_", &["relakit_ffi::callbacks::CKnown as "]),
+    row(
+        &["relakit::verify::", "relakit_linux::verify::"],
+        "relakit_module_patch_sites",
+        &["relakit_linux::verify::patch::Nothing as "],
+    ),
+    row(&["relakit_ffi::verify::"], "", &[]),
     // What stands for callbacks.
     row(&["relakit::module::symbols::"], "", RESOLVER),
     row(&[EARLY], "", RESOLVER),
