@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers of each crate, from the lowest. The program's are in the order of its data flow.
-const CRATES: [(&str, &[&str]); 4] = [
+const CRATES: [(&str, &[&str]); 5] = [
     (
         "core",
         &[
@@ -36,6 +36,10 @@ const CRATES: [(&str, &[&str]); 4] = [
         ],
     ),
     ("linux", &["bytes", "special", "loader_check", "patch", "late", "findings"]),
+    (
+        "convert",
+        &["refusal", "symbols", "map", "types", "session", "file", "advice", "forms", "sections", "depends"],
+    ),
     (
         "ffi",
         &[
@@ -84,6 +88,7 @@ const CRATES: [(&str, &[&str]); 4] = [
             "inspect",
             "apply",
             "check",
+            "convert",
             "demo",
         ],
     ),
