@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers of each crate, from the lowest. The program's are in the order of its data flow.
-const CRATES: [(&str, &[&str]); 4] = [
+const CRATES: [(&str, &[&str]); 5] = [
     (
         "core",
         &[
@@ -37,6 +37,10 @@ const CRATES: [(&str, &[&str]); 4] = [
         ],
     ),
     ("linux", &["bytes", "special", "memories", "loader_check", "patch", "late", "findings", "verify"]),
+    (
+        "convert",
+        &["refusal", "symbols", "map", "types", "session", "file", "advice", "forms", "sections", "depends"],
+    ),
     (
         "ffi",
         &[
@@ -88,6 +92,7 @@ const CRATES: [(&str, &[&str]); 4] = [
             "apply",
             "check",
             "verify",
+            "convert",
             "demo",
         ],
     ),

@@ -48,6 +48,9 @@ fn strings(asked: &Asked<'_>) {
         black_box((name, name.section(), name.is_cut()));
     }
     black_box(klp::SymName::parse(asked.file, &asked.profile));
+    let mut text = [0; 600];
+    black_box(klp::RelaName::write(asked.file, asked.file, &mut text));
+    black_box(klp::SymName::write(asked.file, asked.file, u64::from(asked.index), &asked.profile, &mut text));
 }
 
 fn relocations(asked: &Asked<'_>) -> Result<(), Error> {

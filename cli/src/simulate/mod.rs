@@ -19,7 +19,7 @@ pub(crate) mod report;
 pub(crate) mod resolved;
 mod seen;
 mod special;
-mod traced;
+pub(crate) mod traced;
 pub(crate) mod world;
 
 use crate::input::kernel::Kernel;

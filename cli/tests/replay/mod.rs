@@ -14,6 +14,7 @@ use super::reader::read;
 use std::env;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
@@ -94,6 +95,20 @@ impl Recording {
         }
     }
 
+    /// The same recording of another file of the module. `folder` is empty, and gets links to the
+    /// other files.
+    pub fn of_module(&self, module: &[u8], folder: &Path) -> Self {
+        let case = folder.join(&self.name);
+        fs::create_dir(&case).unwrap();
+        for entry in fs::read_dir(&self.path).unwrap().map(|entry| entry.unwrap().path()) {
+            if !file_name(&entry).starts_with("module.ko") {
+                symlink(entry.canonicalize().unwrap(), case.join(file_name(&entry))).unwrap();
+            }
+        }
+        fs::write(case.join("module.ko"), module).unwrap();
+        Self::open(&self.family, &case)
+    }
+
     /// `folder/case`, for messages.
     pub fn title(&self) -> String {
         format!("{}/{}", file_name(&self.family), self.name)
@@ -166,7 +181,7 @@ pub fn find(folder: &Path, name: &str) -> Option<PathBuf> {
 }
 
 /// The same, but the file must exist.
-fn need(folder: &Path, name: &str) -> PathBuf {
+pub fn need(folder: &Path, name: &str) -> PathBuf {
     find(folder, name).unwrap_or_else(|| panic!("{} has neither {name} nor {name}.xz", folder.display()))
 }
 

@@ -32,6 +32,21 @@ impl<'n> RelaName<'n> {
     pub fn is_cut(&self) -> bool {
         !matches!(self.rest.first(), None | Some(b'.'))
     }
+
+    /// Writes `.klp.rela.<object>.<section>` to `out`, and returns the written bytes.
+    ///
+    /// Returns `None` if [`parse`](Self::parse) could not return this object and this section, if a
+    /// name has a NUL, or if `out` is too short. `out` may then have a part of the name. The name has
+    /// 11 bytes more than its parts.
+    pub fn write<'o>(object: &[u8], section: &[u8], out: &'o mut [u8]) -> Option<&'o [u8]> {
+        let is_valid = is_object(object) && is_text(section);
+        let mut name = Writer::new(out);
+        name.put(KLP_RELA_PREFIX)?;
+        name.put(object)?;
+        name.put(b".")?;
+        name.put(section)?;
+        name.finish().filter(|_| is_valid)
+    }
 }
 
 /// `.klp.sym.<object>.<name>,<sympos>`: the name of a livepatch symbol.
@@ -58,7 +73,84 @@ impl<'n> SymName<'n> {
         let (sympos, rest) = sympos(rest.strip_prefix(b",")?, profile.sympos_saturates)?;
         Some(Self { object, name, sympos, rest })
     }
+
+    /// Writes `.klp.sym.<object>.<name>,<sympos>` to `out`, and returns the written bytes.
+    ///
+    /// Returns `None` if [`parse`](Self::parse) with this profile could not return these parts, if a
+    /// name has a NUL, or if `out` is too short. `out` may then have a part of the name. The name has
+    /// 12 to 31 bytes more than `object` and `name`.
+    pub fn write<'o>(
+        object: &[u8],
+        name: &[u8],
+        sympos: u64,
+        profile: &Profile,
+        out: &'o mut [u8],
+    ) -> Option<&'o [u8]> {
+        let is_valid = is_object(object)
+            && is_text(name)
+            && name.len() <= profile.symbol_name_max
+            && !name.contains(&b',');
+        let mut text = Writer::new(out);
+        text.put(KLP_SYM_PREFIX)?;
+        text.put(object)?;
+        text.put(b".")?;
+        text.put(name)?;
+        text.put(b",")?;
+        text.put_decimal(sympos)?;
+        text.finish().filter(|_| is_valid)
+    }
 }
+
+/// A text that a string table can have.
+fn is_text(text: &[u8]) -> bool {
+    !text.is_empty() && !text.contains(&0)
+}
+
+/// What `%55[^.]` reads as a whole.
+fn is_object(name: &[u8]) -> bool {
+    is_text(name) && name.len() <= OBJECT_NAME_MAX && !name.contains(&b'.')
+}
+
+/// Writes a name part by part.
+struct Writer<'o> {
+    out: &'o mut [u8],
+    len: usize,
+}
+
+impl<'o> Writer<'o> {
+    const fn new(out: &'o mut [u8]) -> Self {
+        Self { out, len: 0 }
+    }
+
+    fn put(&mut self, part: &[u8]) -> Option<()> {
+        let end = self.len.checked_add(part.len())?;
+        let free = self.out.get_mut(self.len..end)?;
+        free.iter_mut().zip(part).for_each(|(free, byte)| *free = *byte);
+        self.len = end;
+        Some(())
+    }
+
+    fn put_decimal(&mut self, mut value: u64) -> Option<()> {
+        let mut digits = [b'0'; MAX_DIGITS];
+        let mut count = 1usize;
+        for (used, digit) in (1..).zip(digits.iter_mut().rev()) {
+            *digit = b'0'.wrapping_add(u8::try_from(value % 10).unwrap_or(0));
+            value /= 10;
+            count = used;
+            if value == 0 {
+                break;
+            }
+        }
+        self.put(digits.get(MAX_DIGITS.checked_sub(count)?..)?)
+    }
+
+    fn finish(self) -> Option<&'o [u8]> {
+        self.out.get(..self.len)
+    }
+}
+
+/// The decimal digits of the largest `u64`.
+const MAX_DIGITS: usize = 20;
 
 /// `%55[^.]`
 fn object(text: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -92,6 +184,64 @@ fn sympos(text: &[u8], saturates: bool) -> Option<(u64, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// Names near the limits, of bytes that mean something in the grammar and of others.
+    fn name() -> impl Strategy<Value = Vec<u8>> {
+        let byte =
+            prop_oneof![Just(b'.'), Just(b','), Just(0), Just(b'7'), Just(b' '), Just(b'x'), any::<u8>()];
+        let plain = |most: usize| vec(b'a'..=b'z', 0..=most);
+        prop_oneof![vec(byte, 0..8), plain(8), plain(60), plain(600)]
+    }
+
+    fn position() -> impl Strategy<Value = u64> {
+        prop_oneof![0..12u64, any::<u64>(), Just(u64::MAX)]
+    }
+
+    fn profile() -> impl Strategy<Value = Profile> {
+        prop_oneof![Just(Profile::LINUX_5_8), Just(Profile::LINUX_6_12), Just(Profile::LINUX_7_3)]
+    }
+
+    proptest! {
+        #[test]
+        fn a_written_symbol_name_is_parsed_as_its_parts(
+            (object, name, sympos, profile) in (name(), name(), position(), profile()),
+        ) {
+            let mut out = [0xff; 2000];
+            let by_hand = [b".klp.sym.", &*object, b".", &name, b",", sympos.to_string().as_bytes()].concat();
+            let parsed = SymName::parse(&by_hand, &profile);
+            let is_parsed = parsed == Some(SymName { object: &object, name: &name, sympos, rest: b"" });
+            let written = SymName::write(&object, &name, sympos, &profile, &mut out);
+            prop_assert_eq!(written, (is_parsed && !by_hand.contains(&0)).then_some(&*by_hand));
+        }
+
+        #[test]
+        fn a_written_section_name_is_parsed_as_its_parts((object, section) in (name(), name())) {
+            let mut out = [0xff; 2000];
+            let by_hand = [b".klp.rela.", &*object, b".", &section].concat();
+            let is_parsed = RelaName::parse(&by_hand).is_some_and(|parsed| {
+                parsed.object == object && parsed.section() == Some(&*section)
+            });
+            let written = RelaName::write(&object, &section, &mut out);
+            prop_assert_eq!(written, (is_parsed && !by_hand.contains(&0)).then_some(&*by_hand));
+        }
+
+        #[test]
+        fn a_buffer_must_have_room_for_the_whole_name(sympos in position()) {
+            let whole = format!(".klp.sym.m.f,{sympos}");
+            for room in 0..whole.len() + 2 {
+                let mut out = vec![0; room];
+                let written = SymName::write(b"m", b"f", sympos, &Profile::LINUX_6_12, &mut out);
+                prop_assert_eq!(written, (room >= whole.len()).then_some(whole.as_bytes()));
+            }
+            for room in 0..16 {
+                let mut out = vec![0; room];
+                let written = RelaName::write(b"m", b".t", &mut out);
+                prop_assert_eq!(written, (room >= 14).then_some(&b".klp.rela.m..t"[..]));
+            }
+        }
+    }
 
     fn object_of(name: &str) -> Option<(&str, bool)> {
         RelaName::parse(name.as_bytes()).map(|name| (str::from_utf8(name.object).unwrap(), name.is_cut()))

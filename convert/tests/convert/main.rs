@@ -1,0 +1,11 @@
+//! Converts livepatches of real kernels, and refuses what cannot work.
+#![expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
+
+#[cfg(test)]
+mod apart;
+#[cfg(test)]
+mod forms;
+#[cfg(test)]
+mod refused;
+#[cfg(test)]
+mod view;
