@@ -362,6 +362,16 @@ def many_livepatch_symbols():
         seed("ffi", f"count-unknown-{how}", bytes([1, 3, flags, 0, 2, 0, 0, 0, 0]) + file)
 
 
+def sentinel():
+    """A symbol whose real value is the sentinel, beside a symbol of a section that is not loaded."""
+    symbols = bytes(24) + struct.pack("<IBBHQQ", 0, 0, 0, 0xFFF1, 0x5EC7_1000_0000_0000, 0) + struct.pack(
+        "<IBBHQQ", 0, 0, 0, 2, 0, 0)
+    for name, used in (("sentinel-of-a-real-symbol", (1, 1)), ("sentinel-of-a-symbol-without-memory", (1, 2))):
+        entries = b"".join(struct.pack("<QQq", 8 * at, symbol << 32 | 1, 1) for at, symbol in enumerate(used))
+        sections = [(".data", 1, 3, bytes(16)), (".comment", 1, 0, bytes(8)), (".rela.data", 4, 0, entries, 0, 1)]
+        seed("check", name, bytes([3, 0, 0]) + elf(sections, symbols))
+
+
 def files():
     entries = bytes(24 * 8)
     shared = [(f".rela{n}", 4, 0, b"" if n else entries, 0, 1, 64 + 8, len(entries)) for n in range(8)]
@@ -456,5 +466,6 @@ if __name__ == "__main__":
     orders()
     apply()
     many_livepatch_symbols()
+    sentinel()
     files()
     verify()
