@@ -316,7 +316,7 @@ mod tests {
     /// The entries of a table with this format, sorted.
     fn sorted(number: usize, size: usize, entries: &[u8]) -> Vec<u8> {
         let Format { relative, has_key, .. } = FORMATS[number];
-        let count = entries.len() / size;
+        let count = entries.chunks(size).len();
         let part = Part { section: 1, address: 0x1000, size, count };
         let table = Table { part, partner: None, count, relative, has_key };
         let mut sections = One(entries.to_vec());

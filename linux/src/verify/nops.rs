@@ -110,3 +110,43 @@ fn single(code: &mut [u8]) {
         copy(code, nop);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEW: Version = (6, 12);
+
+    fn joined(version: Version, mut code: Vec<u8>) -> Vec<u8> {
+        join(version, &mut code);
+        code
+    }
+
+    #[test]
+    fn a_nop_that_ends_the_site_stays_and_another_becomes_that_of_linux() {
+        let other = [0x66, 0x66, 0x90];
+        assert_eq!(joined(NEW, other.to_vec()), other);
+        assert_eq!(joined(NEW, [&[0x50][..], &other].concat()), [0x50, 0x66, 0x66, 0x90]);
+        assert_eq!(joined(NEW, [&other[..], &[0x50]].concat()), [0x0f, 0x1f, 0x00, 0x50]);
+        assert_eq!(joined(NEW, [other, other].concat()), [0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00]);
+    }
+
+    #[test]
+    fn nops_of_up_to_11_bytes_are_one_and_longer_ones_are_skipped() {
+        for (len, begin) in [(11, &[0x66, 0x66, 0x2e][..]), (12, &[0xeb, 10]), (127, &[0xeb, 125])] {
+            assert!(joined(NEW, vec![0x90; len]).starts_with(begin), "{len}");
+        }
+        let long = joined(NEW, vec![0x90; 128]);
+        assert_eq!(long[..6], [0xe9, 123, 0, 0, 0, 0xcc]);
+        assert!(long[5..].iter().all(|byte| *byte == 0xcc));
+    }
+
+    #[test]
+    fn before_6_5_only_nops_of_one_byte_are_joined_to_up_to_8() {
+        let old = (6, 4);
+        let nine = [&[0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0][..], &[0x90]].concat();
+        assert_eq!(joined(old, vec![0x90; 9]), nine);
+        assert_eq!(joined(old, vec![0x66, 0x90, 0x66, 0x90]), [0x66, 0x90, 0x66, 0x90]);
+        assert_eq!(joined(NEW, vec![0x66, 0x90, 0x66, 0x90]), [0x0f, 0x1f, 0x40, 0x00]);
+    }
+}

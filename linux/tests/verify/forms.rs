@@ -340,6 +340,12 @@ fn a_write_that_leads_to_no_form_is_not_allowed() {
             }
         }
         let code = &case.original;
+        // A breakpoint inside of the instruction, and one in code that has no form.
+        for at in SITE + 1..SITE + code.len() as u64 {
+            assert_eq!(case.allows(code, at, &[0xcc], Policy::KnownForms), None, "{} {at:x}", name(&case));
+        }
+        let garbage: Vec<u8> = code.iter().map(|byte| byte ^ 0x5a).collect();
+        assert_eq!(case.allows(&garbage, SITE, &[0xcc], Policy::KnownForms), None, "{}", name(&case));
         for (at, bytes) in
             [(SITE - 1, &[0xcc][..]), (SITE + code.len() as u64, &[0xcc]), (SITE - 1, &[0x55, 0xcc])]
         {
