@@ -18,8 +18,16 @@
 #ifndef KLP_RELOC_H
 #define KLP_RELOC_H
 
+/* An assembler needs quotes around a name with a comma. clang writes them itself. */
+#ifdef __clang__
+#define KLP_RELOC_QUOTE
+#else
+#define KLP_RELOC_QUOTE "\""
+#endif
+
 #define KLP_RELOC_SYMBOL_POS(LP_OBJ, SYM_OBJ, SYM, POS) \
-	__asm__("\".klp.sym.rela." #LP_OBJ "." #SYM_OBJ "." #SYM "," #POS "\"") __attribute__((weak))
+	__asm__(KLP_RELOC_QUOTE ".klp.sym.rela." #LP_OBJ "." #SYM_OBJ "." #SYM "," #POS KLP_RELOC_QUOTE) \
+	__attribute__((weak))
 
 #define KLP_RELOC_SYMBOL(LP_OBJ, SYM_OBJ, SYM) KLP_RELOC_SYMBOL_POS(LP_OBJ, SYM_OBJ, SYM, 0)
 

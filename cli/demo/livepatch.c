@@ -6,14 +6,15 @@
  *
  * To make livepatch.ko, run in this folder:
  *   gcc $(cat cflags.txt) -c livepatch.c -o /tmp/livepatch.o
- *   cargo run -p relakit-cli --example make-demo -- /tmp/livepatch.o livepatch.ko
+ *   relakit convert /tmp/livepatch.o -o livepatch.ko
  */
 typedef unsigned int u32;
 typedef unsigned long u64;
 
-/* The kernel's name for a symbol that is not exported. sympos 0: the name is unique in the object; n: the n-th symbol of
- * this name. The kernel requires a comma before sympos, but assemblers refuse it. make-demo adds it. */
-#define KLP_SYM(object, name, sympos) __asm__(".klp.sym." #object "." #name "." #sympos)
+#include "../../convert/klp_reloc.h" /* relakit convert --header */
+
+/* A symbol that is not exported. sympos 0: the name is unique in the object; n: the n-th symbol of this name. */
+#define KLP_SYM(object, name, sympos) KLP_RELOC_SYMBOL_POS(object, object, name, sympos)
 #define SECTION(name) __attribute__((section(name), used))
 
 struct seq_file;

@@ -61,7 +61,7 @@ fn folder_of(args: &CheckArgs) -> Result<Option<&Path>, Failure> {
 }
 
 /// Checks the modules of the command line, which are loaded one after the other.
-fn several(
+pub(crate) fn several(
     args: &CheckArgs,
     symbols: &Symbols,
     modules: Option<&Modules>,
@@ -218,7 +218,7 @@ fn print(
 }
 
 /// Whether the exit code is 1.
-fn is_denied(report: &Report, args: &CheckArgs) -> bool {
+pub(crate) fn is_denied(report: &Report, args: &CheckArgs) -> bool {
     report.worst() != Verdict::Accepted || report.findings.iter().any(|row| row.severity >= args.deny)
 }
 

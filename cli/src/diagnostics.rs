@@ -76,7 +76,7 @@ pub(crate) struct Diagnostic {
 }
 
 impl Diagnostic {
-    fn new(severity: Severity, message: &str) -> Self {
+    pub(crate) fn new(severity: Severity, message: &str) -> Self {
         Self {
             severity,
             rule: None,

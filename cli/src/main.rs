@@ -2,7 +2,7 @@
 //!
 //! The modules are layers in the order of the data flow: `input` reads what the user gives, `view` says
 //! what is in a module, `simulate` predicts what a kernel does with it, `diagnostics` makes one list of
-//! errors and findings, `output` prints. The commands (`inspect`, `apply`, `check`, `explain`, `demo`) connect
+//! errors and findings, `output` prints. The commands (`inspect`, `apply`, `check`, `convert`, `explain`, `demo`) connect
 //! them.
 #![forbid(unsafe_code)]
 
@@ -10,6 +10,7 @@ mod apply;
 mod args;
 mod check;
 mod console;
+mod convert;
 mod demo;
 mod diagnostics;
 mod explain;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args),
         Command::Apply(args) => apply::run(args, &args::steps(&matches)),
         Command::Check(args) => check::run(args),
+        Command::Convert(args) => convert::run(args),
         Command::Explain { rule } => explain::run(rule.as_deref()),
         Command::Demo => demo::run(),
         Command::Completions { shell } => completions(*shell),

@@ -39,14 +39,7 @@ impl Scenario {
         symbols: &Symbols,
         modules: Option<&Modules>,
     ) -> Result<Self, Failure> {
-        let (mut targets, mut given_names) = (Targets::new(), Vec::new());
-        for given in &args.target {
-            let (name, target) = read_target(given, profile)?;
-            given_names.push(name.clone());
-            if targets.insert(name.clone(), target).is_some() {
-                return Err(Failure::Usage(format!("--target {} is given twice", name.escape_default())));
-            }
-        }
+        let (targets, given_names) = given_targets(&args.target, profile)?;
         let parsed: Vec<_> = files.iter().filter_map(|file| Module::parse(file, profile).ok()).collect();
         if parsed.len() == files.len() {
             check_names(&args.event, &parsed, &targets, symbols, modules)?;
@@ -131,8 +124,26 @@ impl Scenario {
     }
 }
 
+/// Reads the modules of `--target`.
+pub(crate) fn targets(given: &[TargetArg], profile: Profile) -> Result<Targets, Failure> {
+    given_targets(given, profile).map(|(targets, _)| targets)
+}
+
+/// The modules of `--target`, and their names in the order of the command line.
+fn given_targets(all: &[TargetArg], profile: Profile) -> Result<(Targets, Vec<String>), Failure> {
+    let (mut targets, mut names) = (Targets::new(), Vec::new());
+    for given in all {
+        let (name, target) = read_target(given, profile)?;
+        names.push(name.clone());
+        if targets.insert(name.clone(), target).is_some() {
+            return Err(Failure::Usage(format!("--target {} is given twice", name.escape_default())));
+        }
+    }
+    Ok((targets, names))
+}
+
 /// The objects that a livepatch replaces functions of, or has late relocations for.
-fn patched_objects(module: &Module<'_>) -> BTreeSet<String> {
+pub(crate) fn patched_objects(module: &Module<'_>) -> BTreeSet<String> {
     let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     let tree = Patch::read(module).ok().into_iter().flat_map(|patch| patch.objects);
     let named = tree.filter_map(|object| Some(text(object.name?.0)));

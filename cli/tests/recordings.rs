@@ -5,11 +5,18 @@
 //! if it exists.
 
 #[cfg(test)]
+#[path = "../../convert/tests/convert/apart.rs"]
+#[expect(dead_code, reason = "the tests of the crate relakit-convert use the rest")]
+mod apart;
+#[cfg(test)]
 #[expect(dead_code, reason = "the tests in `cli` use the rest")]
 mod reader;
 #[cfg(test)]
 mod replay;
 
+use apart::{Form, take_apart};
+use relakit::Profile;
+use relakit_convert::{Map, NoSymbols, Request};
 use replay::compare::{Difference, Image, differences, whole};
 use replay::{LIVEPATCH, PLAIN, Report, klp, plain, roots};
 
@@ -27,6 +34,26 @@ fn livepatches_have_the_recorded_bytes_after_each_step() {
     let mut report = Report::new(LIVEPATCH);
     for recording in roots().iter().flat_map(|root| root.recordings(LIVEPATCH)) {
         klp::replay(&recording, &mut report);
+    }
+    report.finish();
+}
+
+/// The early images and those after each late pass are the kernel's, too, if the livepatch is taken
+/// apart and converted again.
+#[test]
+fn converted_livepatches_have_the_recorded_bytes_after_each_step() {
+    let mut report = Report::new(LIVEPATCH);
+    for form in [Form::Macro, Form::Map] {
+        for recording in roots()[0].recordings(LIVEPATCH) {
+            let file = reader::read(&replay::need(&recording.path, "module.ko"));
+            let (apart, map) = take_apart(&file, form);
+            let (profile, map) = (Profile::LINUX_6_12, Map::parse(map.as_bytes()).unwrap());
+            let request = Request { profile, version: (6, 12), symbols: &NoSymbols, map: &map };
+            let converted = relakit_convert::convert(&apart, &request).unwrap().bytes;
+            assert!(converted != file, "{}", recording.name);
+            let folder = tempfile::tempdir().unwrap();
+            klp::replay(&recording.of_module(&converted, folder.path()), &mut report);
+        }
     }
     report.finish();
 }

@@ -275,6 +275,18 @@ impl Symbols {
         self.has_exports
     }
 
+    /// The object that exports a symbol: vmlinux or a module.
+    pub(crate) fn exporter(&self, name: &[u8]) -> Option<&[u8]> {
+        if let Some(symver) = self.symver(name) {
+            return Some(&symver.module);
+        }
+        let ksymtab = [KSYMTAB, name].concat();
+        let has = |number: &usize| {
+            self.objects.get(*number).is_some_and(|object| object.by_name.contains_key(&*ksymtab))
+        };
+        self.numbers.iter().find(|(_, number)| has(number)).map(|(object, _)| &**object)
+    }
+
     /// The line of an exported symbol in a Module.symvers.
     pub(crate) fn symver(&self, name: &[u8]) -> Option<&Symver> {
         self.exports.get(name)?.symver.as_ref()

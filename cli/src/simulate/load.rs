@@ -15,7 +15,7 @@ use super::world::World;
 use crate::input::files::name_of_file;
 use crate::input::kernel::Kernel;
 use crate::view::names::{IN_SENTENCE, Name, module_name};
-use relakit::elf::{Binding, Section, SectionFlags, Symbol, SymbolLocation};
+use relakit::elf::{Binding, Section, SectionFlags, SymbolLocation};
 use relakit::{Error, ErrorKind, Module, Profile, abi};
 use relakit_linux::findings::{Finding, Lint};
 use relakit_linux::loader_check::LoaderCheck;
@@ -195,6 +195,9 @@ struct Unconverted {
     symbol: Option<String>,
 }
 
+/// The step for the names of `KLP_RELOC_SYMBOL`.
+const NAMED: &str = "relakit convert makes these sections from the .klp.sym. symbols";
+
 impl Unconverted {
     fn of(module: &Module<'_>) -> Option<Self> {
         let object = module.object();
@@ -203,25 +206,27 @@ impl Unconverted {
         if object.sections().any(|(_, section)| is_klp(&section)) {
             return None;
         }
-        let is_needed = |symbol: &Symbol| {
-            table.location(symbol) == SymbolLocation::Undefined && symbol.binding() != Binding::WEAK
-        };
-        let mut names = table.iter().skip(1).filter(is_needed).filter_map(|symbol| table.name(&symbol).ok());
-        if let Some(name) = names.find(|name| name.starts_with(abi::KLP_SYM_PREFIX)) {
+        let undefined =
+            table.iter().skip(1).filter(|symbol| table.location(symbol) == SymbolLocation::Undefined);
+        let named = undefined.filter_map(|symbol| Some((table.name(&symbol).ok()?, symbol.binding())));
+        let mut named = named.filter(|(name, _)| name.starts_with(abi::KLP_SYM_PREFIX)).peekable();
+        let is_named = named.peek().is_some();
+        // Linux accepts a weak symbol that it does not find.
+        if let Some((name, _)) = named.find(|(_, binding)| *binding != Binding::WEAK) {
             let symbol = Some(Name(name).short(IN_SENTENCE));
-            return Some(Self {
-                step: "klp-convert makes these sections from its .klp.sym. symbols",
-                symbol,
-            });
+            return Some(Self { step: NAMED, symbol });
         }
         let has = |prefix: &[u8]| {
             object.sections().any(|(_, section)| object.section_name(&section).starts_with(prefix))
         };
         let step = match () {
             () if has(b".kpatch.relocations") => {
-                "create-klp-module makes these sections from .kpatch.relocations"
+                "relakit convert or create-klp-module makes these sections from .kpatch.relocations"
             }
-            () if has(b"__klp_relocs") => "objtool klp post-link makes these sections from __klp_relocs",
+            () if has(b"__klp_relocs") => {
+                "relakit convert or objtool klp post-link makes these sections from __klp_relocs"
+            }
+            () if is_named => NAMED,
             () => return None,
         };
         Some(Self { step, symbol: None })

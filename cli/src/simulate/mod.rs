@@ -20,7 +20,7 @@ pub(crate) mod resolved;
 mod seen;
 mod sorted;
 mod special;
-mod traced;
+pub(crate) mod traced;
 pub(crate) mod world;
 
 use crate::input::kernel::Kernel;

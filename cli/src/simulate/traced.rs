@@ -90,7 +90,7 @@ pub(super) fn in_kallsyms(
 }
 
 /// Whether an address is in the init memory of vmlinux.
-pub(super) fn is_init(symbols: &Symbols, address: u64) -> bool {
+pub(crate) fn is_init(symbols: &Symbols, address: u64) -> bool {
     let at = |name: &[u8]| symbols.nth(VMLINUX, name, 1);
     let range = at(b"__init_begin").zip(at(b"__init_end"));
     range.is_some_and(|(start, end)| (start..end).contains(&address))

@@ -454,7 +454,7 @@ impl Code {
 }
 
 /// The symbols of a module in the order of its table, and whether each remains after init.
-fn symbols<'f>(module: &Module<'f>, values: &[u64]) -> Vec<(Named<'f>, bool)> {
+pub(crate) fn symbols<'f>(module: &Module<'f>, values: &[u64]) -> Vec<(Named<'f>, bool)> {
     let object = module.object();
     let table = object.symbols();
     let symbol = |(index, value): (u32, &u64)| {

@@ -1,14 +1,11 @@
 //! Checks the livepatch of `relakit demo`: it obeys Linux's rules for livepatch sections, and it is
 //! compiled from the C source beside it.
 
-#[path = "../../demo/convert.rs"]
-mod convert;
-
 use super::help::Demo;
 use super::reader::{File, LIVEPATCH, Rela, Section};
-use object::Endianness;
-use object::build::elf::{Builder, SectionData};
 use object::elf;
+use relakit::Profile;
+use relakit_convert::{Map, NoSymbols, Request};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::Path;
@@ -106,7 +103,7 @@ fn compile(compiler: &[String]) -> Result<Vec<u8>> {
     let output = Command::new(program)
         .args(arguments)
         .args(CFLAGS.split_whitespace())
-        .args(is_clang.then_some("-fno-addrsig")) // the builder cannot read this section
+        .args(is_clang.then_some("-fno-addrsig")) // gcc makes no such section
         .arg("-c")
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/livepatch.c"))
         .arg("-o")
@@ -127,7 +124,9 @@ fn the_committed_module_is_compiled_from_its_source() {
             return;
         }
     };
-    let made = convert::convert(&compile(&compiler).unwrap()).unwrap();
+    let (profile, map) = (Profile::LINUX_6_12, Map::default());
+    let request = Request { profile, version: (6, 12), symbols: &NoSymbols, map: &map };
+    let made = relakit_convert::convert(&compile(&compiler).unwrap(), &request).unwrap().bytes;
     let (made, committed) = (summary(&read(&made)), summary(&read(MODULE)));
     let missing: Vec<_> = made.difference(&committed).collect();
     let extra: Vec<_> = committed.difference(&made).collect();
@@ -241,59 +240,5 @@ fn the_symbol_files_list_every_symbol_of_the_demo() {
             assert!(if sympos == 0 { count == 1 } else { count >= sympos }, "{symbol}: {count} of them");
         }
         assert_eq!(named(VMLINUX, &format!("__ksymtab_{name}")), 0, "{symbol} is not exported");
-    }
-}
-
-/// An object with one undefined symbol.
-fn object_with_symbol(name: &str) -> Vec<u8> {
-    let mut object = Builder::new(Endianness::Little, true);
-    object.header.e_type = elf::ET_REL;
-    object.header.e_machine = elf::EM_X86_64;
-    for (name, sh_type, data) in [
-        (".symtab", elf::SHT_SYMTAB, SectionData::Symbol),
-        (".strtab", elf::SHT_STRTAB, SectionData::String),
-        (".shstrtab", elf::SHT_STRTAB, SectionData::SectionString),
-    ] {
-        let section = object.sections.add();
-        section.name = name.into();
-        section.sh_type = sh_type;
-        section.sh_addralign = 8;
-        section.data = data;
-    }
-    let symbol = object.symbols.add();
-    symbol.name = name.into();
-    symbol.set_st_info(elf::STB_GLOBAL, elf::STT_NOTYPE);
-    let mut file = Vec::new();
-    object.write(&mut file).map(|()| file).unwrap_or_default()
-}
-
-#[test]
-fn the_conversion_refuses_a_name_that_linux_cannot_read() {
-    for good in [".klp.sym.vmlinux.foo.0", ".klp.sym.demo-disk.foo.isra.0.12", "klp.sym.x", "printk"] {
-        convert::convert(&object_with_symbol(good)).unwrap();
-    }
-    for bad in [
-        ".klp.sym.",
-        ".klp.sym.vmlinux",
-        ".klp.sym.vmlinux.foo",
-        ".klp.sym..foo.0",
-        ".klp.sym.vmlinux..0",
-        ".klp.sym.vmlinux.foo.",
-        ".klp.sym.vmlinux.foo.+1",
-        ".klp.sym.vmlinux.foo.0x1",
-        ".klp.sym.vmlinux.foo.18446744073709551616",
-        ".klp.sym.vmlinux.fo,o.0",
-        &format!(".klp.sym.{}.foo.0", "o".repeat(56)),
-        &format!(".klp.sym.vmlinux.{}.0", "f".repeat(512)),
-    ] {
-        let error = convert::convert(&object_with_symbol(bad)).unwrap_err().to_string();
-        assert!(error.contains(bad), "{error}");
-    }
-}
-
-#[test]
-fn the_conversion_refuses_a_truncated_or_converted_file() {
-    for length in 0..=MODULE.len() {
-        assert!(convert::convert(&MODULE[..length]).is_err(), "first {length} bytes");
     }
 }

@@ -109,7 +109,8 @@ impl Folder {
 }
 
 fn kernel(arguments: &str) -> Vec<&'static str> {
-    let has_kernel = ["check ", "inspect ", "apply "].iter().any(|command| arguments.starts_with(command));
+    let has_kernel =
+        ["check ", "inspect ", "apply ", "convert "].iter().any(|command| arguments.starts_with(command));
     if has_kernel && !arguments.contains("--kernel") { vec!["--kernel", "6.12"] } else { Vec::new() }
 }
 

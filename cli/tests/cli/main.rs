@@ -8,6 +8,8 @@ mod check;
 #[cfg(test)]
 mod ci;
 #[cfg(test)]
+mod convert;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod docs;

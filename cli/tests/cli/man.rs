@@ -19,6 +19,7 @@ fn the_sections_have_their_usual_names() {
         [&first, more, &["SEE ALSO"]].concat()
     }
     assert_eq!(page("relakit-check").0, all(&["EXIT STATUS", "FILES", "EVENTS", "NOTES", "EXAMPLES"]));
+    assert_eq!(page("relakit-convert").0, all(&["EXIT STATUS", "FILES", "NOTES", "EXAMPLES"]));
     assert_eq!(page("relakit-apply").0, all(&["EXIT STATUS", "FILES", "NOTES", "EXAMPLES"]));
     for command in ["inspect", "explain", "completions", "man"] {
         assert_eq!(page(&format!("relakit-{command}")).0, all(&["EXIT STATUS", "FILES", "EXAMPLES"]));

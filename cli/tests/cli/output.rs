@@ -31,6 +31,9 @@ fn commands() -> Vec<(String, i32)> {
     commands.push((format!("{APPLY} json"), 0));
     commands.push((format!("{APPLY} json --coming demo_disk"), 1));
     commands.push(("inspect broken.ko --format json".to_owned(), 1));
+    commands.push(("convert --header".to_owned(), 0));
+    commands.push(("convert livepatch.ko -o out.ko".to_owned(), 0));
+    commands.push(("convert livepatch.ko -o out.ko --symbols symbols.txt --format json".to_owned(), 1));
     commands
 }
 
@@ -87,7 +90,12 @@ fn errors_and_notes_that_cannot_be_written_are_an_error() {
 fn files_that_cannot_be_written_are_an_error() {
     let folder = folder();
     fs::create_dir(folder.path("man")).unwrap();
-    for command in ["man man".to_owned(), format!("{APPLY} text"), "man /dev/full".to_owned()] {
+    for command in [
+        "man man".to_owned(),
+        format!("{APPLY} text"),
+        "man /dev/full".to_owned(),
+        "convert livepatch.ko -o out.ko".to_owned(),
+    ] {
         // The limit for the size of files is 0.
         let output = folder.limited("trap '' XFSZ; ulimit -f 0", &command).output().unwrap();
         assert_eq!(code(&output), 3, "{command}: {output:?}");

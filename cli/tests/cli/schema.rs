@@ -1,6 +1,7 @@
-//! docs/schema describes the JSON of inspect, check and apply. No object may have a key that the
+//! docs/schema describes the JSON of inspect, check, apply and convert. No object may have a key that the
 //! schema does not have.
 
+use super::convert::apart::{Form, take_apart};
 use super::help::{Demo, Folder, json};
 use jsonschema::Validator;
 use serde_json::Value;
@@ -98,6 +99,22 @@ fn apply_has_the_keys_of_its_schema() {
 }
 
 #[test]
+fn convert_has_the_keys_of_its_schema() {
+    let (folder, schema) = (Folder::new(), validator("convert"));
+    folder.write("apart.ko", take_apart(&Demo::new().0, Form::Macro).0);
+    let done = valid(&folder, &schema, "convert apart.ko -o out.ko --symbols symbols.txt");
+    assert!(!is_empty(&done["sections"]) && !is_empty(&done["symbols"]) && !is_empty(&done["notes"]));
+    validate(&validator("check"), &{
+        let mut check = done["check"].clone();
+        check["schema"] = 1.into();
+        check
+    });
+    folder.write("two.txt", "ffffffff81000000 t diskstats_key\nffffffff81000010 t diskstats_key\n");
+    let refused = valid(&folder, &schema, "convert apart.ko -o none.ko --symbols two.txt");
+    assert!(!is_empty(&refused["refusals"]) && refused["out"].is_null() && refused["check"].is_null());
+}
+
+#[test]
 fn a_key_that_the_schema_does_not_have_is_an_error() {
     let folder = Folder::new();
     let arguments = "check livepatch.ko --symbols symbols.txt demo_disk-first.txt --event coming:demo_disk";
@@ -123,7 +140,7 @@ fn no_schema_allows_more_keys() {
         };
         more.into_iter().for_each(|value| objects(value, found));
     }
-    for command in ["inspect", "check", "apply"] {
+    for command in ["inspect", "check", "apply", "convert"] {
         let mut found = 0;
         objects(&schema(command), &mut found);
         assert!(found > 2, "{command}");

@@ -13,11 +13,13 @@ use super::reader::read;
 use std::env;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use layout::Layout;
 use module::Module;
+use serde_json::Value;
 
 /// The variable that names the folder of the full set.
 const FULL_SET: &str = "RELAKIT_ORACLE";
@@ -93,6 +95,29 @@ impl Recording {
         }
     }
 
+    /// The same recording of another file of the module, without the content of the livepatch sections.
+    /// `folder` is empty, and gets links to the other files.
+    pub fn of_module(&self, module: &[u8], folder: &Path) -> Self {
+        let case = folder.join(&self.name);
+        fs::create_dir(&case).unwrap();
+        let mut layout = self.layout.json.clone();
+        let sections = layout["sections"].as_array().unwrap().iter();
+        let is_klp = |section: &&Value| section["name"].as_str().unwrap().starts_with(".klp.rela.");
+        let klp: Vec<_> = sections.filter(is_klp).map(|section| section["index"].to_string()).collect();
+        for state in layout["states"].as_object_mut().unwrap().values_mut() {
+            state["sections"].as_object_mut().unwrap().retain(|index, _| !klp.contains(index));
+        }
+        fs::write(case.join("layout.json"), layout.to_string()).unwrap();
+        for entry in fs::read_dir(&self.path).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = file_name(&entry);
+            if !name.starts_with("module.ko") && !name.starts_with("layout.json") {
+                symlink(entry.canonicalize().unwrap(), case.join(file_name(&entry))).unwrap();
+            }
+        }
+        fs::write(case.join("module.ko"), module).unwrap();
+        Self::open(&self.family, &case)
+    }
+
     /// `folder/case`, for messages.
     pub fn title(&self) -> String {
         format!("{}/{}", file_name(&self.family), self.name)
@@ -165,7 +190,7 @@ pub fn find(folder: &Path, name: &str) -> Option<PathBuf> {
 }
 
 /// The same, but the file must exist.
-fn need(folder: &Path, name: &str) -> PathBuf {
+pub fn need(folder: &Path, name: &str) -> PathBuf {
     find(folder, name).unwrap_or_else(|| panic!("{} has neither {name} nor {name}.xz", folder.display()))
 }
 

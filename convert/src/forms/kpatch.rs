@@ -79,8 +79,9 @@ struct Tables {
     pointers: Pointers,
 }
 
-/// The symbols that are made, by the offset of their entry. `None`: it is refused.
-type Made = HashMap<u64, Option<(SymbolId, Vec<u8>)>>;
+/// The symbols that are made, by the object that is patched and their names. Two objects share none:
+/// when one of them is unloaded, the symbol's value is stale.
+type Made = HashMap<(Vec<u8>, Vec<u8>), SymbolId>;
 
 impl Tables {
     /// Reads an entry of `.kpatch.relocations`. `None`: its symbol is refused.
@@ -111,16 +112,9 @@ impl Tables {
         if section != self.symbols {
             return Err("the entry's symbol is not in .kpatch.symbols");
         }
-        let symbol = match made.get(&ksym) {
-            Some(symbol) => symbol.clone(),
-            None => {
-                let symbol = self.symbol(builder, session, ksym)?;
-                made.insert(ksym, symbol.clone());
-                symbol
-            }
+        let Some((symbol, patched)) = self.symbol(builder, session, made, ksym, object)? else {
+            return Ok(None);
         };
-        let Some((symbol, of)) = symbol else { return Ok(None) };
-        let patched = if of == VMLINUX { of } else { object };
         let relocation = Relocation {
             r_offset,
             symbol: Some(symbol),
@@ -130,12 +124,15 @@ impl Tables {
         Ok(Some(Planned { patched, target, relocation }))
     }
 
-    /// Makes the symbol of an entry of `.kpatch.symbols`. Returns its object, too.
+    /// Finds or makes the symbol of an entry of `.kpatch.symbols`. `patched` is the object of the
+    /// relocation. Returns the object whose load it waits for, too.
     fn symbol(
         &self,
         builder: &mut Builder<'_>,
         session: &mut Session<'_>,
+        made: &mut Made,
         at: u64,
+        patched: Vec<u8>,
     ) -> Result<Option<(SymbolId, Vec<u8>)>, &'static str> {
         let start = usize::try_from(at).ok().filter(|start| start.is_multiple_of(symbol::SIZE));
         let entry = start.and_then(|start| content(builder, self.symbols).get(start..)?.get(..symbol::SIZE));
@@ -155,20 +152,27 @@ impl Tables {
         let (Some(name), Some(object)) = (text(symbol::NAME), text(symbol::OBJECT)) else {
             return Err("the entry's symbol has no name");
         };
-        let wanted = Wanted { object: object.clone(), name, position: Position::Given(sympos) };
+        let patched = if object == VMLINUX { object.clone() } else { patched };
+        let wanted = Wanted { object, name, position: Position::Given(sympos) };
         let Some(name) = session.name_of(&wanted) else { return Ok(None) };
-        let symbol = builder.symbols.add();
-        symbol.name = name.into();
-        symbol.set_st_info(SymbolBind(bind & 0xf), SymbolType(kind & 0xf));
-        symbol.st_shndx = SHN_LIVEPATCH;
-        Ok(Some((symbol.id(), object)))
+        let id = *made.entry((patched.clone(), name)).or_insert_with_key(|(_, name)| {
+            let symbol = builder.symbols.add();
+            symbol.name = name.clone().into();
+            symbol.set_st_info(SymbolBind(bind & 0xf), SymbolType(kind & 0xf));
+            symbol.st_shndx = SHN_LIVEPATCH;
+            symbol.id()
+        });
+        Ok(Some((id, patched)))
     }
 }
+
+/// Longest text that is read, in bytes. Linux refuses names of 512 bytes.
+const LONGEST: usize = 1024;
 
 /// The text at a place, without its NUL.
 fn string(builder: &Builder<'_>, (section, offset): (SectionId, u64)) -> Option<Vec<u8>> {
     let bytes = content(builder, section).get(usize::try_from(offset).ok()?..)?;
-    let end = bytes.iter().position(|byte| *byte == 0)?;
+    let end = bytes.iter().take(LONGEST).position(|byte| *byte == 0)?;
     bytes.get(..end).map(<[u8]>::to_vec)
 }
 

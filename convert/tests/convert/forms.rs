@@ -1,8 +1,9 @@
 //! Each input form makes the livepatch sections that the tool of the form makes.
 
 use super::apart::{Form, before_post_link, take_apart};
-use super::view::{PROFILE, content, klp, of_klp_build, recorded, relocations, symbols};
+use super::view::{PROFILE, content, klp, of_klp_build, recorded, relocations, symbol_names, symbols};
 use relakit_convert::{Converted, Map, NoSymbols, Request, convert};
+use std::collections::BTreeSet;
 
 pub fn converted(file: &[u8], map: &str) -> Converted {
     let map = Map::parse(map.as_bytes()).unwrap();
@@ -24,6 +25,11 @@ fn recorded_livepatches_have_the_same_relocations_after_they_were_taken_apart() 
             let count: u64 = converted.sections.iter().map(|section| section.relocations).sum();
             let all: usize = expected.values().map(Vec::len).sum();
             assert_eq!(count, all as u64, "{name}, {form:?}");
+            let names = symbol_names(&converted.bytes);
+            let klp: Vec<_> = names.iter().filter(|name| name.starts_with(".klp.sym.")).collect();
+            let patched = expected.keys().filter_map(|name| name.split('.').nth(3)).collect::<BTreeSet<_>>();
+            let unique = klp.iter().collect::<BTreeSet<_>>().len();
+            assert!(klp.len() <= unique * patched.len(), "{name}, {form:?}: {klp:?}");
         }
     }
 }

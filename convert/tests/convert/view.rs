@@ -93,3 +93,10 @@ pub fn symbols(file: &[u8], chosen: impl Fn(&str) -> bool) -> BTreeSet<(String, 
     });
     rows.filter(|(name, ..)| chosen(name)).collect()
 }
+
+/// The names of all symbols, in order.
+pub fn symbol_names(file: &[u8]) -> Vec<String> {
+    let module = Module::parse(file, PROFILE).unwrap();
+    let table = module.object().symbols();
+    table.iter().map(|symbol| text(table.name(&symbol).unwrap())).collect()
+}
