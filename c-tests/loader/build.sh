@@ -43,5 +43,5 @@ build_modules() {
     done
     module large plain-large.o "$modules/plain.c"
     "${LD:-ld}" -r "$OUT/target.o" "$OUT/target-other.o" -o "$OUT/target.ko"
-    "$modules/klp-convert" "$OUT/patch.o" "$OUT/patch.ko"
+    "$modules/convert" "$OUT/patch.o" "$OUT/patch.ko"
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A livepatch for the module `target`. It uses what nobody exports: of the kernel, which is called vmlinux, and of the
- * target. KLP says whose symbol a name stands for: the only one (0), or the n-th of that name. klp-convert does the rest.
+ * target. KLP says whose symbol a name stands for: the only one (0), or the n-th of that name. relakit convert does the rest.
  */
-#define KLP(object, name, position) __asm__(".klp.sym." #object "." #name "." #position)
+#include "../../convert/klp_reloc.h"
+
+#define KLP(object, name, position) KLP_RELOC_SYMBOL_POS(object, object, name, position)
 
 extern int kernel_secret(int n) KLP(vmlinux, secret, 0);
 extern int kernel_scale(int n) KLP(vmlinux, scale, 2);

@@ -12,7 +12,13 @@ import cases
 from elf import Elf
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CONVERT = os.path.join(HERE, "..", "modules", "klp-convert")
+CONVERT = os.path.join(HERE, "..", "modules", "convert")
+
+
+# Livepatches that relakit convert refuses, because Linux patches them too late or never.
+REFUSED = {"klp-object-not-patched", "klp-into-init-live", "klp-into-init-coming", "klp-jump-late-live",
+           "klp-jump-late-coming"}
+MACRO = ".klp.sym.rela."
 
 
 def of(version):
@@ -37,15 +43,38 @@ def sources(version, folder):
           "vt_target-y := vt_target_first.o vt_target_other.o\n")
 
 
+def convert(path, refused):
+    """Makes the livepatch sections of a module. Those of a refused one are made for vmlinux and then renamed."""
+    run = subprocess.run([CONVERT, path, f"{path}.converted"], check=False, stderr=subprocess.PIPE)
+    if (run.returncode != 0) != refused:
+        raise SystemExit(f"relakit convert {path}: {run.returncode} {run.stderr.decode()}")
+    if refused:
+        elf = Elf(path)
+        for index, symbol in enumerate(elf.symbols()):
+            if symbol[0].startswith(MACRO):
+                elf.rename_symbol(index, symbol[0].replace("vt_target", "vmlinux"))
+        elf.save(path)
+        subprocess.run([CONVERT, path, f"{path}.converted"], check=True)
+        elf = Elf(f"{path}.converted")
+        for index, symbol in enumerate(elf.symbols()):
+            if symbol[0].startswith(".klp.sym."):
+                elf.rename_symbol(index, symbol[0].replace("vmlinux", "vt_target"))
+        for section in elf.sections:
+            if section.name.startswith(".klp.rela."):
+                elf.rename_section(section, section.name.replace("vmlinux", "vt_target"))
+        elf.save(f"{path}.converted")
+    os.replace(f"{path}.converted", path)
+
+
 def modules(version, built, to):
     os.makedirs(to)
-    names = cases.BASES + [case.module for case in of(version) if case.source]
-    for name in names:
+    names = [(name, False) for name in cases.BASES]
+    names += [(case.module, case.name in REFUSED) for case in of(version) if case.source]
+    for name, refused in names:
         path = os.path.join(to, f"{name}.ko")
         subprocess.run(["objcopy", "--strip-debug", os.path.join(built, f"{name}.ko"), path], check=True)
-        if any(symbol[0].startswith(".klp.sym.") for symbol in Elf(path).symbols()):
-            subprocess.run([sys.executable, CONVERT, path, f"{path}.converted"], check=True)
-            os.replace(f"{path}.converted", path)
+        if any(symbol[0].startswith(MACRO) for symbol in Elf(path).symbols()):
+            convert(path, refused)
     for case in of(version):
         if case.source is None:
             base = case.base.replace("-", "_")

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A livepatch for the module `target`. KLP says whose symbol a name stands for: the only one (0), or the n-th of that name;
- * klp-convert makes the sections for them.
+ * relakit convert makes the sections for them.
  */
-#define KLP(object, name, position) __asm__(".klp.sym." #object "." #name "." #position)
+#include "../../../convert/klp_reloc.h"
+
+#define KLP(object, name, position) KLP_RELOC_SYMBOL_POS(object, object, name, position)
 
 extern int kernel_add(int n);
 extern int kernel_secret(int n) KLP(vmlinux, secret, 1);
@@ -20,20 +22,20 @@ __asm__(".pushsection .text.edge, \"ax\"\n"
         ".globl patch_early_edge, patch_late_edge, patch_counter\n"
         "patch_early_edge:\n"
         "    subq $8, %rsp\n"
-        "    call .klp.sym.vmlinux.secret.1\n"
+        "    call \".klp.sym.rela.vmlinux.vmlinux.secret,1\"\n"
         "    addq $8, %rsp\n"
         "    ret\n"
         ".org 2 * 4096 - 6, 0xcc\n"
         "patch_late_edge:\n"
         "    subq $8, %rsp\n"
-        "    call .klp.sym.target.step.2\n"
+        "    call \".klp.sym.rela.target.target.step,2\"\n"
         "    addq $8, %rsp\n"
         "    ret\n"
         ".section .data.edge, \"aw\"\n"
         ".balign 4096\n"
         ".org 4096 - 3\n"
         "patch_counter:\n"
-        "    .quad .klp.sym.target.target_count.0\n"
+        "    .quad \".klp.sym.rela.target.target.target_count,0\"\n"
         ".popsection\n");
 
 extern int patch_late_edge(int n);

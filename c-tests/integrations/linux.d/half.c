@@ -7,7 +7,7 @@
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 
-extern int first_counter asm(".klp.sym.relakit_first.counter.1");
+extern int first_counter asm("\".klp.sym.rela.relakit_first.relakit_first.counter,1\"") __weak;
 
 static struct {
 	unsigned long a, b;

@@ -2,13 +2,13 @@
 /*
  * A livepatch for relakit_first and relakit_second. It uses what nobody exports: of vmlinux, early, also in a special
  * section; of the two modules, late. KLP says whose symbol a name stands for, and which of that name: the only one (0), or
- * the n-th. c-tests/modules/klp-convert makes the livepatch sections of it.
+ * the n-th. relakit convert makes the livepatch sections of it. Weak: modpost accepts it.
  */
 #include <linux/jump_label.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>
 
-#define KLP(object, name, position) asm(".klp.sym." #object "." #name "." #position)
+#define KLP(object, name, position) asm("\".klp.sym.rela." #object "." #object "." #name "," #position "\"") __weak
 
 /* Early: a function, data of which there are many, and a key for __jump_table. */
 extern unsigned long vmlinux_lookup(const char *name) KLP(vmlinux, kallsyms_lookup_name, 0);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What every livepatch of this test includes. KLP names an object, its symbol and the symbol's position;
- * c-tests/modules/klp-convert makes the livepatch sections of it.
+ * relakit convert makes the livepatch sections of it. Weak: modpost accepts it.
  */
 #include <linux/livepatch.h>
 #include <linux/module.h>
 
-#define KLP(object, name, position) asm(".klp.sym." #object "." #name "." #position)
+#define KLP(object, name, position) asm("\".klp.sym.rela." #object "." #object "." #name "," #position "\"") __weak
 
 int replacement(void);
 int second_replacement(void);
