@@ -1,8 +1,8 @@
 //! Livepatches that cannot be converted, and what the refusal says.
 
 use super::apart::{Form, take_apart};
-use super::view::{PROFILE, klp, recorded};
-use object::build::elf::Builder;
+use super::view::{PROFILE, content, klp, recorded, text};
+use object::build::elf::{Builder, SectionData};
 use relakit_convert::{Definition, Map, NoSymbols, Refusal, Request, Symbols, convert};
 use std::collections::BTreeMap;
 
@@ -248,4 +248,38 @@ proptest::proptest! {
             proptest::prop_assert!(relakit::Module::parse(&converted.bytes, PROFILE).is_ok());
         }
     }
+}
+
+/// The recorded livepatch with a plain name `f` and other modules in `depends=`.
+fn depends_on(names: &str) -> Vec<u8> {
+    let file = with_name("f");
+    let mut builder = Builder::read(&*file).unwrap();
+    let section = builder.sections.iter_mut().find(|section| section.name.as_slice() == b".modinfo").unwrap();
+    section.data =
+        SectionData::Data(format!("license=GPL\0depends={names}\0livepatch=Y\0").into_bytes().into());
+    let mut out = Vec::new();
+    builder.write(&mut out).unwrap();
+    out
+}
+
+#[test]
+fn a_module_whose_exports_are_livepatch_symbols_leaves_depends() {
+    let modinfo = |file: &[u8]| {
+        content(file).into_iter().find(|row| row.0 == ".modinfo").map(|row| text(&row.4)).unwrap()
+    };
+    for (before, after) in [
+        ("other", "depends=\0\0\0\0\0"),
+        ("a,other,b-c", "depends=a,b-c\0\0\0\0\0\0"),
+        ("other,a", "depends=a\0\0\0\0\0\0"),
+    ] {
+        let file = depends_on(before);
+        let converted = run(&file, &Listed::default().export("other", "f"), "").unwrap();
+        assert_eq!(converted.removed_depends, [b"other".to_vec()], "{before}");
+        assert_eq!(modinfo(&converted.bytes), format!("license=GPL\0{after}\0livepatch=Y\0"), "{before}");
+    }
+    // Nothing of the module became a livepatch symbol.
+    let map = "vmlinux f 0";
+    let kept = run(&depends_on("other"), &Listed::default().with("vmlinux", "f", &[1]), map).unwrap();
+    assert!(kept.removed_depends.is_empty());
+    assert_eq!(modinfo(&kept.bytes), "license=GPL\0depends=other\0livepatch=Y\0");
 }
