@@ -1,6 +1,6 @@
 //! Undefined symbols whose names say what they mean: `.klp.sym.rela.<patched object>.<symbol's
 //! object>.<name>,<position>` of the macro `KLP_RELOC_SYMBOL`, and `.klp.sym.<object>.<name>,<sympos>`.
-//! Plain undefined names are in [`plain`](super::plain).
+//! Plain undefined names are in [`plain`].
 
 use super::{klp_build, plain};
 use crate::map::position;
