@@ -20,6 +20,7 @@ use std::sync::Once;
 
 use layout::Layout;
 use module::Module;
+use serde_json::Value;
 
 /// The variable that names the folder of the full set.
 const FULL_SET: &str = "RELAKIT_ORACLE";
@@ -95,13 +96,22 @@ impl Recording {
         }
     }
 
-    /// The same recording of another file of the module. `folder` is empty, and gets links to the
-    /// other files.
+    /// The same recording of another file of the module, without the content of the livepatch sections.
+    /// `folder` is empty, and gets links to the other files.
     pub fn of_module(&self, module: &[u8], folder: &Path) -> Self {
         let case = folder.join(&self.name);
         fs::create_dir(&case).unwrap();
+        let mut layout = self.layout.json.clone();
+        let sections = layout["sections"].as_array().unwrap().iter();
+        let is_klp = |section: &&Value| section["name"].as_str().unwrap().starts_with(".klp.rela.");
+        let klp: Vec<_> = sections.filter(is_klp).map(|section| section["index"].to_string()).collect();
+        for state in layout["states"].as_object_mut().unwrap().values_mut() {
+            state["sections"].as_object_mut().unwrap().retain(|index, _| !klp.contains(index));
+        }
+        fs::write(case.join("layout.json"), layout.to_string()).unwrap();
         for entry in fs::read_dir(&self.path).unwrap().map(|entry| entry.unwrap().path()) {
-            if !file_name(&entry).starts_with("module.ko") {
+            let name = file_name(&entry);
+            if !name.starts_with("module.ko") && !name.starts_with("layout.json") {
                 symlink(entry.canonicalize().unwrap(), case.join(file_name(&entry))).unwrap();
             }
         }
