@@ -47,7 +47,7 @@ impl Area {
     fn load(&mut self, module: &Module<'_>, all: &mut BTreeMap<u32, Assigned>) -> Result<(), String> {
         let mut base = None;
         for placed in module.offsets(Memories::ByGroup) {
-            let Placement { section, group, offset, size, .. } = placed.map_err(|error| error.to_string())?;
+            let Placement { section, group, offset, size, .. } = placed.map_err(|_| TOO_LARGE)?;
             let base = match base {
                 Some((of, base)) if of == group => base,
                 _ => {
