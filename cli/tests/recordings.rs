@@ -7,6 +7,7 @@
 #[cfg(test)]
 #[path = "../../convert/tests/convert/apart.rs"]
 #[expect(dead_code, reason = "the tests of the crate relakit-convert use the rest")]
+#[expect(clippy::arithmetic_side_effects, reason = "test code")]
 mod apart;
 #[cfg(test)]
 #[expect(dead_code, reason = "the tests in `cli` use the rest")]

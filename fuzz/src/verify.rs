@@ -56,7 +56,7 @@ fn of_a_plan(bytes: &mut Bytes<'_>) {
     let names = &mut Names { answers: Symbols, errors: &faults };
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap()];
     let mut expected = world(&module, &faults);
-    drop(module.assign(&mut expected).unwrap().fill().unwrap());
+    let _ = module.assign(&mut expected).unwrap().fill().unwrap();
     let filled = expected.clone();
     let loaded = module.assign(&mut expected).unwrap().assume_filled().early(&mut values, names).unwrap();
     one_table(&loaded, &filled, &expected, &values);

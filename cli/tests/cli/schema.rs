@@ -115,9 +115,9 @@ fn verify_has_the_keys_of_its_schema() {
         fs::write(&text, bytes).unwrap();
     }
     let differs = report(super::verify::VERIFY);
-    for (key, is_there) in [("relocation", true), ("site", true), ("symbol", true)] {
+    for key in ["relocation", "site", "symbol"] {
         let rows = differs["differences"].as_array().unwrap();
-        assert!(rows.iter().any(|row| !row[key].is_null() == is_there), "{key}: {differs:#}");
+        assert!(rows.iter().any(|row| !row[key].is_null()), "{key}: {differs:#}");
     }
 }
 

@@ -21,8 +21,10 @@ pub const CALL: usize = 0x72;
 pub const JUMP_LABEL: usize = 0x40;
 const LOCK: usize = 0x11;
 
-/// Names of Linux's memories, their bases, and the sections in them with their offsets.
-const MEMORIES: [(&str, u64, &[(u32, u64)]); 5] = [
+/// A memory of Linux: its name, its base, and the sections in it with their offsets.
+type LinuxMemory = (&'static str, u64, &'static [(u32, u64)]);
+
+const MEMORIES: [LinuxMemory; 5] = [
     ("text", 0xffff_ffff_c020_1000, &[(TEXT, 0), (11, 0x83)]),
     (
         "rodata",

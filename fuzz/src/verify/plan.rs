@@ -235,7 +235,7 @@ impl Making {
                 }
                 self.offset("__jump_table", at);
                 self.offset("__jump_table", slot.target.into());
-                self.key("__jump_table", 8, i64::from(slot.choice % 16 & !2));
+                self.key("__jump_table", 8, i64::from((slot.choice % 16) & !2));
             }
             Kind::Lock => {
                 self.put(at, &[0xf0]);
