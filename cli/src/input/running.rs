@@ -168,7 +168,7 @@ mod tests {
         file[52] = 64;
         file[54] = 56;
         file[56] = u8::try_from(parts.len()).unwrap();
-        let mut offset = 64 + 56 * parts.len() as u64;
+        let mut offset = (parts.len() as u64).wrapping_mul(56).wrapping_add(64);
         for (address, bytes) in parts {
             let size = bytes.len() as u64;
             file.extend(1u32.to_le_bytes());
@@ -176,7 +176,7 @@ mod tests {
             for word in [offset, *address, 0, size, size, 0x1000] {
                 file.extend(word.to_le_bytes());
             }
-            offset += size;
+            offset = offset.wrapping_add(size);
         }
         parts.iter().for_each(|(_, bytes)| file.extend_from_slice(bytes));
         file
