@@ -134,12 +134,13 @@ impl Form<'_> {
         };
         let [0xb8, _, _, _, _, padding @ ..] = original else { return false };
         let is_hash = matches!(found, [0xb8, _, _, _, _, rest @ ..] if rest == padding);
-        let is_fine = matches!(
-            found,
-            [0xf3, 0x0f, 0x1e, 0xfa, 0x41, 0x81, 0xea, _, _, _, _, 0x74, 0x03, 0x0f, 0x0b, 0x90]
-        ) && before(self.version, (6, 15));
-        let is_endbr = endbr == found_endbr || is_sealed(self.version, endbr, found_endbr);
-        (is_hash || is_fine) && is_endbr
+        let is_fine = found.split_at_checked(4).is_some_and(|(endbr, check)| {
+            is_endbr(endbr)
+                && matches!(check, [0x41, 0x81, 0xea, _, _, _, _, 0x74, 0x03, 0x0f, 0x0b, 0x90])
+                && before(self.version, (6, 15))
+        });
+        let keeps_endbr = endbr == found_endbr || is_sealed(self.version, endbr, found_endbr);
+        (is_hash || is_fine) && keeps_endbr
     }
 
     /// `patch_retpoline`.
@@ -223,7 +224,14 @@ impl Indirect {
 /// that of 6.15 and later, which was not compared.
 fn is_sealed(version: Version, original: &[u8], found: &[u8]) -> bool {
     let poison = if before(version, (6, 15)) { [0x66, 0x0f, 0x1f, 0x00] } else { [0x0f, 0x1f, 0x40, 0xd6] };
-    original == [0xf3, 0x0f, 0x1e, 0xfa] && found == poison
+    is_endbr(original) && found == poison
+}
+
+/// Whether it is ENDBR64. The code of this function does not contain the instruction: an indirect
+/// branch could lead there.
+fn is_endbr(code: &[u8]) -> bool {
+    let complement = core::hint::black_box(0x05e1_f00c_u32);
+    code.len() == 4 && u32_at(code, 0) == Some(!complement)
 }
 
 /// Whether it is the instruction that stands for a call of `__static_call_return0`. The second one
