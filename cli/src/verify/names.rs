@@ -13,13 +13,16 @@ const NEAR: u64 = 0x10_0000;
 #[derive(Debug)]
 pub(super) struct Names<'s> {
     symbols: &'s Symbols,
-    /// Sorted by address. Global symbols come before others of the same address.
+    /// Sorted by address. Of several symbols at an address, the first one names it.
     sorted: Vec<Symbol<'s>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Symbol<'s> {
     address: u64,
+    /// False for code that the kernel has allocated, such as trampolines of the tracer. It may be
+    /// where init code was that /proc/kallsyms still lists (seen in 6.1).
+    is_of_file: bool,
     is_local: bool,
     name: &'s [u8],
     object: &'s [u8],
@@ -35,6 +38,7 @@ impl<'s> Names<'s> {
         let mut sorted: Vec<_> = named
             .map(|(object, name, address, kind)| Symbol {
                 address,
+                is_of_file: !object.starts_with(b"__builtin__"),
                 is_local: kind.is_ascii_lowercase(),
                 name,
                 object,
@@ -105,7 +109,7 @@ mod tests {
     #[test]
     fn an_address_has_the_name_of_the_symbol_before_it() {
         let mut symbols = Symbols::read([]).unwrap();
-        let text = b"1000 t inner\n1000 T outer\n1000 d data\n2000 t f\t[m]\n5 a cpu\t[m]\n0 T zero\n";
+        let text = b"1000 t inner\n1000 T outer\n1000 d data\n2000 t f\t[m]\n3000 T init\t[m]\n3000 t trampoline\t[__builtin__ftrace]\n5 a cpu\t[m]\n0 T zero\n";
         symbols.replace_with(text).unwrap();
         let names = Names::new(&symbols);
         for (address, expected) in [
@@ -114,7 +118,8 @@ mod tests {
             (0x1010, "outer+0x10"),
             (0x2000, "f [m]"),
             (0x2001, "f+0x1 [m]"),
-            (0x2000 + NEAR, "0x102000"),
+            (0x3000, "trampoline [__builtin__ftrace]"),
+            (0x3000 + NEAR, "0x103000"),
         ] {
             assert_eq!(names.of(address), expected);
         }
