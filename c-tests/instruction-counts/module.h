@@ -203,17 +203,6 @@ static relakit_status make_users(void)
     return RELAKIT_OK;
 }
 
-/* The memory of the running module, which is what is expected; and a buffer for the places. */
-static relakit_status run_elsewhere(void)
-{
-    size_t bytes = (size_t)pairs * entries * 8;
-    running = (const unsigned char *)memcpy(lend(bytes), room, bytes);
-    running_at = BASE;
-    place_count = 3 * (size_t)section_count;
-    given_places = (uint64_t *)lend(place_count * sizeof *given_places);
-    return RELAKIT_OK;
-}
-
 /* The life of a module, and after how many of its steps it is what. */
 static counted *const life[] = {init, place, fill, early, retained_size, make_room, keep, coming};
 enum { PARSED = 1, PLACED, FILLED, LOADED, SIZED = 6, KEPT, LIVE };

@@ -3,6 +3,17 @@
 
 #include "module.h"
 
+/* The memory of the running module, which is what is expected; and a buffer for the places. */
+static relakit_status run_elsewhere(void)
+{
+    size_t bytes = (size_t)pairs * entries * 8;
+    running = (const unsigned char *)memcpy(lend(bytes), room, bytes);
+    running_at = BASE;
+    place_count = 3 * (size_t)section_count;
+    given_places = (uint64_t *)lend(place_count * sizeof *given_places);
+    return RELAKIT_OK;
+}
+
 static const struct relakit_writer *given_writer;
 
 /* Level 2. */
