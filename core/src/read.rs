@@ -74,6 +74,13 @@ pub(crate) fn position(bytes: &[u8], byte: u8) -> Option<usize> {
     before.checked_add(last.iter().position(|other| *other == byte)?)
 }
 
+/// Copies bytes one by one, as many as both have, without a call of `memcpy` and without a panic.
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

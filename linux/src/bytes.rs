@@ -31,6 +31,9 @@ pub(crate) const fn low32(value: u64) -> u32 {
 /// Copies `from` to `to`, which has the same size. If it has not, nothing is copied.
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     if to.len() == from.len() {
-        to.copy_from_slice(from);
+        // Not `copy_from_slice`, which can panic if it is not inlined.
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
+        }
     }
 }

@@ -230,7 +230,7 @@ mod tests {
         #[test]
         fn a_buffer_must_have_room_for_the_whole_name(sympos in position()) {
             let whole = format!(".klp.sym.m.f,{sympos}");
-            for room in 0..whole.len() + 2 {
+            for room in 0..=whole.len().saturating_add(1) {
                 let mut out = vec![0; room];
                 let written = SymName::write(b"m", b"f", sympos, &Profile::LINUX_6_12, &mut out);
                 prop_assert_eq!(written, (room >= whole.len()).then_some(whole.as_bytes()));

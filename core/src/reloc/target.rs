@@ -2,7 +2,7 @@
 
 use super::writer::{Writer, WriterCallbacks};
 use crate::error::{CallbackError, ErrorKind};
-use crate::read::index;
+use crate::read::{copy, index};
 use crate::report::{Failed, Report};
 use core::fmt;
 use core::ops::Range;
@@ -200,13 +200,6 @@ impl<'a> Target<'a> {
             head.copy_from_slice(content);
             tail.fill(0);
         }
-    }
-}
-
-/// Copies a field byte by byte, without a call of `memcpy`.
-fn copy(to: &mut [u8], from: &[u8]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
     }
 }
 

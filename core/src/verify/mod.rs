@@ -19,6 +19,7 @@ use crate::elf::{RelaTable, Section};
 use crate::error::{Error, ErrorKind};
 use crate::flags::RelocFlags;
 use crate::module::{Class, Classified, Group, Loaded, Memory, Module, Rules};
+use crate::read::copy;
 use crate::reloc::{Op, Pass, Target, Values};
 use crate::report::{Failed, Report, capture};
 use core::fmt;
@@ -209,7 +210,7 @@ impl<'a, M: Memory + ?Sized> Comparison<'a, M> {
             && let Some(place) = range.and_then(|range| expected.get_mut(range))
             && place.len() == bytes.len()
         {
-            place.copy_from_slice(bytes);
+            copy(place, bytes);
         }
     }
 

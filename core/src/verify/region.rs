@@ -5,7 +5,7 @@ use super::source::Source;
 use crate::arch::{Formula, Howto, howto};
 use crate::elf::{Rela, RelaTable};
 use crate::flags::RelocFlags;
-use crate::read::index;
+use crate::read::{copy, index};
 use crate::report::{Failed, Report};
 
 /// Differences that are fewer bytes apart are reported as one.
@@ -59,7 +59,7 @@ impl Region<'_> {
             let Some(expected) = field.clone().and_then(|field| self.bytes.get(field)) else { continue };
             let (mut before, mut after) = ([0; 8], [0; 8]);
             let Some((before, after)) = before.get_mut(..size).zip(after.get_mut(..size)) else { continue };
-            before.copy_from_slice(expected);
+            copy(before, expected);
             source.read(self, rela.r_offset, after, report)?;
             if before == after {
                 continue;
@@ -76,7 +76,7 @@ impl Region<'_> {
             on(&Difference { relocation: Some(relocation), ..difference });
             let field = field.filter(|_| fields.settles);
             if let Some(place) = field.and_then(|field| self.bytes.get_mut(field)) {
-                place.copy_from_slice(after);
+                copy(place, after);
             }
         }
         Ok(())
@@ -163,9 +163,7 @@ impl Range {
 /// Returns the symbol value with which the relocation at `address` gives `content`.
 fn symbol_value(howto: &Howto, rela: &Rela, address: u64, content: &[u8]) -> u64 {
     let mut field = [0; 8];
-    for (to, from) in field.iter_mut().zip(content) {
-        *to = *from;
-    }
+    copy(&mut field, content);
     let sum = howto.extend(u64::from_le_bytes(field)).wrapping_sub(rela.r_addend.cast_unsigned());
     match howto.formula {
         Formula::PcRelative => sum.wrapping_add(address),

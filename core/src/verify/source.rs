@@ -2,6 +2,7 @@
 
 use super::region::Region;
 use crate::error::{CallbackError, ErrorKind};
+use crate::read::copy;
 use crate::report::{Failed, Report};
 
 /// Reads the memory of a running module: that of a guest, of this kernel, of a dump.
@@ -88,7 +89,7 @@ impl<'a> Source<'a> {
             let found = self.window(region, at, report)?;
             let size = found.len().min(rest.len());
             let Some((part, tail)) = rest.split_at_mut_checked(size).filter(|_| size != 0) else { break };
-            part.copy_from_slice(found.get(..size).unwrap_or_default());
+            copy(part, found);
             (rest, at) = (tail, at.wrapping_add(size as u64));
         }
         Ok(())

@@ -9,8 +9,11 @@ use relakit_model::image::{ALLOC, Builder, WRITE};
 const LINUX: Profile = Profile::LINUX_6_12;
 const BOTH: [Memories; 2] = [Memories::ByGroup, Memories::CoreAndInit];
 
-/// Section and offset of each placement, or the section and number of the error.
-fn offsets(file: &[u8], memories: Memories) -> Vec<Result<(u32, u64), (Option<u32>, u64)>> {
+/// Section and offset, or the section and the number of an error.
+type Offset = Result<(u32, u64), (Option<u32>, u64)>;
+
+/// The offsets of all placements.
+fn offsets(file: &[u8], memories: Memories) -> Vec<Offset> {
     let module = Module::parse(file, LINUX).unwrap();
     let placed = module.offsets(memories).map(|placed| match placed {
         Ok(Placement { section, offset, .. }) => Ok((section, offset)),
