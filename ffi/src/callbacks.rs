@@ -299,9 +299,11 @@ impl Known for CKnown<'_> {
     fn symbol(&mut self, name: &[u8]) -> Option<u64> {
         let symbol = self.0.symbol?;
         let mut text = [0; SYMBOL_MAX];
-        text.get_mut(..name.len())?.copy_from_slice(name);
-        // The last byte stays NUL.
+        // The byte after the name stays NUL.
         text.get(name.len())?;
+        for (to, from) in text.iter_mut().zip(name) {
+            *to = *from;
+        }
         let mut value = 0;
         // SAFETY: `new`'s caller promised the callback; `text` and `value` live during the call.
         let answer = unsafe { symbol(self.0.ctx, text.as_ptr().cast(), name.len(), &raw mut value) };
