@@ -45,7 +45,10 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         let from =
             self.comparison.expected(section).and_then(|(_, all)| all.get(usize::try_from(offset).ok()?..));
         let from = from.unwrap_or_default();
-        bytes.iter_mut().zip(from).map(|(to, from)| *to = *from).count()
+        for (to, from) in bytes.iter_mut().zip(from) {
+            *to = *from;
+        }
+        bytes.len().min(from.len())
     }
 }
 

@@ -56,7 +56,9 @@ fn join_short(code: &mut [u8]) {
     while let Some(insn) = decode(rest) {
         let mut len = insn.len;
         if let (1, [0x90, _]) = (len, insn.opcode) {
-            len = rest.iter().take_while(|byte| **byte == 0x90).count();
+            // Not `count`, which can panic in a build with overflow checks.
+            len =
+                rest.iter().take_while(|byte| **byte == 0x90).fold(0, |len: usize, _| len.saturating_add(1));
             if len > 1 {
                 fill(rest.get_mut(..len).unwrap_or_default());
             }
