@@ -326,8 +326,8 @@ pub(crate) struct ConvertArgs {
     /// whose symbols are used, and those that they depend on
     #[arg(long, value_name = "DIR")]
     pub(crate) modules: Option<PathBuf>,
-    /// What plain undefined names mean: lines "OBJECT NAME [SYMPOS [PATCHED]]". PATCHED is the patched
-    /// object that uses the symbol, if it is not OBJECT
+    /// What plain undefined names mean: lines "OBJECT NAME", "OBJECT NAME SYMPOS" or "OBJECT NAME SYMPOS
+    /// PATCHED". PATCHED is the patched object that uses the symbol, if it is not OBJECT
     #[arg(long, value_name = "FILE")]
     pub(crate) map: Option<PathBuf>,
     /// Use the rules of this Linux version. The default is the release that the module is built for

@@ -68,7 +68,7 @@ impl<M: Memory + ?Sized> Sections for InMemory<'_, M> {
 /// their flag.
 ///
 /// `memory` is that of the early pass. Tables behind a writer are not sorted. `places` are those of
-/// [`places`](super::places) in their natural order: address first. The time is n log n steps for n
+/// [`places`](super::places()) in their natural order: address first. The time is n log n steps for n
 /// entries.
 pub fn sort_tables<M: Memory + ?Sized>(
     module: &Module<'_>,

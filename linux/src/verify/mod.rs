@@ -153,7 +153,7 @@ impl Verified {
 ///
 /// `expected` is as for [`Loaded::verify`]: the memory of the early pass, and of the late passes that
 /// are applied to the running module. After the call, it holds what was found at patch sites and in
-/// sorted tables. `places` are those of [`places`](crate::special::places) in their natural order:
+/// sorted tables. `places` are those of [`places`](crate::special::places()) in their natural order:
 /// address first.
 ///
 /// The time is linear in the sizes of the file and of the memory, except for sorting tables, which
