@@ -4,8 +4,11 @@ use super::forms::Branch;
 use super::known::Kernel;
 use super::{Cause, Mismatch, Seen, Verified};
 use crate::special::Place;
-use relakit::verify::{Comparison, Difference};
-use relakit::{Error, Memory};
+use relakit::verify::{CONSTANT, Comparison, Difference, Reader};
+use relakit::{Error, Loaded, Memory};
+
+/// The section with the replacements.
+const REPLACEMENTS: &[u8] = b".altinstr_replacement";
 
 /// A comparison with what is known about the kernel.
 pub(super) struct Judge<'j, 'c, 'k, M: ?Sized> {
@@ -14,6 +17,25 @@ pub(super) struct Judge<'j, 'c, 'k, M: ?Sized> {
     pub(super) places: &'j [Place],
     pub(super) report: &'j mut dyn FnMut(&Mismatch),
     pub(super) verified: Verified,
+    /// Section index of the replacements of alternatives, or 0.
+    pub(super) replacements: u32,
+}
+
+impl<'j, 'c, 'k, M: Memory + ?Sized> Judge<'j, 'c, 'k, M> {
+    pub(super) fn new(
+        loaded: &'c Loaded<'c>,
+        expected: &'c mut M,
+        reader: &'c mut dyn Reader,
+        kernel: &'j mut Kernel<'k>,
+        places: &'j [Place],
+        report: &'j mut dyn FnMut(&Mismatch),
+    ) -> Self {
+        let comparison = Comparison::new(loaded, expected, reader, CONSTANT);
+        let object = loaded.module().object();
+        let found = object.sections().find(|(_, section)| object.section_is_named(section, REPLACEMENTS));
+        let replacements = found.map_or(0, |(index, _)| index);
+        Self { comparison, kernel, places, report, verified: Verified::default(), replacements }
+    }
 }
 
 impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {

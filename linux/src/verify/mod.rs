@@ -53,7 +53,7 @@ pub use policy::{Policies, Policy};
 
 use crate::special::{Place, Role};
 use judge::Judge;
-use relakit::verify::{CONSTANT, Comparison, Difference, Reader};
+use relakit::verify::{Difference, Reader};
 use relakit::{Error, Loaded, Memory};
 
 /// Something in the memory of a module that neither the module nor Linux explains.
@@ -169,9 +169,7 @@ pub fn verify<M: Memory + ?Sized>(
     places: &[Place],
     report: &mut dyn FnMut(&Mismatch),
 ) -> Result<Verified, Error> {
-    let comparison = Comparison::new(loaded, expected, reader, CONSTANT);
-    let verified = Verified::default();
-    let mut judge = Judge { comparison, kernel, places, report, verified };
+    let mut judge = Judge::new(loaded, expected, reader, kernel, places, report);
     judge.sites(loaded)?;
     judge.tables()?;
     judge.rest()

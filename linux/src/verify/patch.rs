@@ -3,10 +3,10 @@
 use super::alternative::MAX;
 use super::judge::Judge;
 use super::known::{Kernel, Known};
-use super::{Mismatch, Policy, Verified};
+use super::{Mismatch, Policy};
 use crate::bytes::copy;
 use crate::special::{Place, Role, Version, in_memory};
-use relakit::verify::{CONSTANT, Comparison, Reader};
+use relakit::verify::Reader;
 use relakit::{CallbackError, Error, Loaded, Memory};
 
 /// Code that Linux may rewrite.
@@ -41,19 +41,16 @@ pub fn patch_sites<M: Memory + ?Sized>(
 ) {
     let (mut known, mut reader, mut ignored) = (Nothing, Nothing, |_: &Mismatch| ());
     let kernel = &mut Kernel::new(version, &mut known);
-    let mut judge = judge(loaded, expected, &mut reader, kernel, places, &mut ignored);
+    let mut judge = Judge::new(loaded, expected, &mut reader, kernel, places, &mut ignored);
     for (section, special) in in_memory(loaded) {
         let Some(entries) = judge.entries(section, special) else { continue };
         let mut entry = 0;
         while entry < entries.count {
-            let (mut end, mut size) = (entry.saturating_add(1), None);
-            if entries.role == Role::Alternative {
-                let (group, longest) = judge.group(&entries, entry);
-                (end, size) = (group, Some(longest));
-            }
-            if let Some(site) = judge.site(&entries, entry) {
-                report(PatchSite { size: size.unwrap_or(site.size), ..site });
-            }
+            let (site, end) = match entries.role {
+                Role::Alternative => judge.group(&entries, entry),
+                _ => (judge.site(&entries, entry, None), entry.saturating_add(1)),
+            };
+            site.into_iter().for_each(&mut *report);
             entry = end;
         }
     }
@@ -78,18 +75,6 @@ impl Reader for Nothing {
     }
 }
 
-fn judge<'j, 'c, 'k, M: Memory + ?Sized>(
-    loaded: &'c Loaded<'c>,
-    expected: &'c mut M,
-    reader: &'c mut dyn Reader,
-    kernel: &'j mut Kernel<'k>,
-    places: &'j [Place],
-    report: &'j mut dyn FnMut(&Mismatch),
-) -> Judge<'j, 'c, 'k, M> {
-    let comparison = Comparison::new(loaded, expected, reader, CONSTANT);
-    Judge { comparison, kernel, places, report, verified: Verified::default() }
-}
-
 /// Returns the site for which a write of `bytes` to the run-time address `address` is allowed, at
 /// this time. `None` if it is not: it is at no site, or the code would have no known form.
 ///
@@ -101,7 +86,6 @@ fn judge<'j, 'c, 'k, M: Memory + ?Sized>(
 /// `expected` is as for [`verify`](super::verify), before that call. `reader` reads the memory before
 /// the write. `sorted` are the sites of [`patch_sites`] in their natural order: address first. The
 /// time is logarithmic in the number of sites, and linear in those within 255 bytes of the address.
-/// For an alternative, it is linear in the number of sections too.
 ///
 /// # Errors
 /// See [`Loaded::verify`].
@@ -115,7 +99,7 @@ pub fn allowed_patch<M: Memory + ?Sized>(
     bytes: &[u8],
 ) -> Result<Option<PatchSite>, Error> {
     let mut ignored = |_: &Mismatch| ();
-    let mut judge = judge(loaded, expected, reader, kernel, &[], &mut ignored);
+    let mut judge = Judge::new(loaded, expected, reader, kernel, &[], &mut ignored);
     let end = sorted.partition_point(|site| site.address <= address);
     let near = sorted.get(..end).unwrap_or_default().iter().rev();
     for site in near.take_while(|site| address.wrapping_sub(site.address) < MAX as u64) {

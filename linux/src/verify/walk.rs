@@ -38,9 +38,6 @@ const ORDER: [Role; 11] = [
 /// The roles of step 1.
 const BEFORE_COPY: [Role; 3] = [Role::Paravirt, Role::Retpoline, Role::Return];
 
-/// The section with the replacements.
-const REPLACEMENTS: &[u8] = b".altinstr_replacement";
-
 /// Greatest size of an entry with a site, in bytes.
 const ENTRY_MAX: usize = 16;
 
@@ -78,19 +75,14 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         for (section, special) in in_memory(loaded) {
             let Some(entries) = self.entries(section, special).filter(|of| of.role == role) else { continue };
             for entry in 0..entries.count {
-                let Some(site) = self.site(&entries, entry) else { continue };
-                let is_early = BEFORE_COPY.contains(&role) && self.is_replacement(site.code);
+                let Some(site) = self.site(&entries, entry, None) else { continue };
+                let is_early = BEFORE_COPY.contains(&role) && site.code == self.replacements;
                 if is_early == in_replacements {
                     self.check(&site)?;
                 }
             }
         }
         Ok(())
-    }
-
-    fn is_replacement(&self, section: u32) -> bool {
-        let object = self.comparison.module().object();
-        object.section(section).is_some_and(|section| object.section_name(&section) == REPLACEMENTS)
     }
 
     /// Compares the alternatives that are replaced, or all that are left.
@@ -100,11 +92,11 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
             let Some(entries) = entries else { continue };
             let mut entry = 0;
             while entry < entries.count {
-                let (end, size) = self.group(&entries, entry);
+                let (site, end) = self.group(&entries, entry);
                 if !replaced {
                     self.equal_lengths(&entries, entry, end);
                 }
-                if let Some(site) = self.site(&entries, entry).map(|site| PatchSite { size, ..site }) {
+                if let Some(site) = site {
                     match replaced {
                         true => self.settle_replaced(&site)?,
                         false => self.check(&site)?,
@@ -190,7 +182,7 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
     /// Returns whether `found` is what Linux writes for one of the entries of an alternative.
     fn is_replaced(&mut self, site: &PatchSite, found: &[u8]) -> bool {
         let Some(entries) = self.entries_of(site) else { return false };
-        let (end, _) = self.group(&entries, site.entry);
+        let (_, end) = self.group(&entries, site.entry);
         (site.entry..end).any(|entry| {
             let entry = self.alternative(&entries, entry);
             entry.is_some_and(|entry| self.is_written(&entry, site, found))
@@ -223,18 +215,12 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         entry.form(version, form).is_some() && form == found
     }
 
-    /// Returns the section of a replacement and the offset in it. For a single write there are no
-    /// places, so the section is found by its name.
+    /// Returns the section of a replacement and the offset in it. Linux's assembler macros put all
+    /// replacements into one section.
     fn replacement(&mut self, address: u64) -> Option<(u32, u64)> {
-        if let Some((place, offset)) = find(self.places, address) {
-            return Some((place.section, offset));
-        }
-        let object = self.comparison.module().object();
-        let mut sections = object.sections();
-        let (section, _) = sections.find(|(_, section)| object.section_is_named(section, REPLACEMENTS))?;
-        let (start, bytes) = self.comparison.expected(section)?;
+        let (start, bytes) = self.comparison.expected(self.replacements)?;
         let offset = address.wrapping_sub(start);
-        (offset < bytes.len() as u64).then_some((section, offset))
+        (offset < bytes.len() as u64).then_some((self.replacements, offset))
     }
 
     /// Makes the sizes in the entries of one site equal, as Linux does in the table.
@@ -256,9 +242,9 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         }
     }
 
-    /// Returns the end of the entries that have the same site as entry `start`, and the size of the
-    /// site.
-    pub(super) fn group(&mut self, entries: &Entries, start: u64) -> (u64, u64) {
+    /// Returns the site of the alternative `start`, which is as long as the longest entry for it, and
+    /// the end of the entries for it.
+    pub(super) fn group(&mut self, entries: &Entries, start: u64) -> (Option<PatchSite>, u64) {
         let (mut end, mut size, mut site) = (start, 0, None);
         while end < entries.count {
             let Some(entry) = self.alternative(entries, end) else { break };
@@ -268,7 +254,7 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
             size = size.max(entry.written());
             end = end.saturating_add(1);
         }
-        (end.max(start.saturating_add(1)), size as u64)
+        (self.site(entries, start, Some(size as u64)), end.max(start.saturating_add(1)))
     }
 
     fn alternative(&mut self, entries: &Entries, entry: u64) -> Option<Entry> {
@@ -300,8 +286,9 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         (bytes, entries.address.wrapping_add(offset))
     }
 
-    /// Returns the site of an entry. `None` if it is not in a section that is compared.
-    pub(super) fn site(&mut self, entries: &Entries, entry: u64) -> Option<PatchSite> {
+    /// Returns the site of an entry, which has `size` bytes if that is known. `None` if the site is
+    /// not in a section that is compared.
+    pub(super) fn site(&mut self, entries: &Entries, entry: u64, size: Option<u64>) -> Option<PatchSite> {
         let (bytes, address) = self.entry(entries, entry);
         let bytes = bytes.get(..entries.size)?;
         let site = sites(entries.special, self.kernel.version, bytes, address).next()?;
@@ -311,7 +298,7 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         }
         let mut code = [0; ENTRY_MAX];
         let available = self.original(place.section, offset, &mut code);
-        let size = site.size_in(code.get(..available)?);
+        let size = size.unwrap_or(site.size_in(code.get(..available)?));
         // A site that ends outside of the section is compared as content.
         (size <= place.size.wrapping_sub(offset) && size <= MAX as u64).then_some(PatchSite {
             address: site.address,

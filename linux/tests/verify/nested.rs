@@ -318,3 +318,32 @@ fn jump_labels_are_sorted_by_key_and_those_in_init_code_are_marked() {
     let cause = Cause::Table { section: FIRST_TABLE, entry: 0 };
     assert_eq!(mismatches.iter().map(|mismatch| mismatch.cause).collect::<Vec<_>>(), [cause]);
 }
+
+#[test]
+fn an_alternative_that_is_longer_than_its_section_is_compared_as_content() {
+    let site = address(TEXT) + 60;
+    let entries = |second: u8| {
+        let entries = [(0, 4), (1, second)]
+            .map(|(number, size)| alternative(FIRST_TABLE, number, site, size, address(REPLACEMENTS), 0));
+        entries.concat()
+    };
+    for (second, sites) in [(4, 4), (5, 0), (255, 0)] {
+        let module = Whole {
+            version: NEW,
+            text: vec![0x55; 64],
+            replacements: vec![0x90; 8],
+            tables: vec![(".altinstructions", 0, entries(second))],
+        };
+        // Linux would make the sizes in the table equal.
+        let in_code = |mismatches: Vec<Mismatch>| {
+            let of_code = mismatches.into_iter().filter(|mismatch| mismatch.difference.section == TEXT);
+            of_code.collect::<Vec<_>>()
+        };
+        let (verified, mismatches) = module.verify(|_| {});
+        assert_eq!((verified.flexible, in_code(mismatches).len()), (sites, 0), "{second}");
+        let mismatches = in_code(module.verify(|mem| write(mem, TEXT, 63, &[0x56])).1);
+        let [Mismatch { cause, difference, .. }] = mismatches[..] else { panic!("{second}: {mismatches:?}") };
+        assert_eq!(cause == Cause::Content, sites == 0, "{second}");
+        assert!((difference.offset..difference.offset + difference.size).contains(&63), "{second}");
+    }
+}
