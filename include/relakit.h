@@ -1386,6 +1386,8 @@ relakit_status RELAKIT_CALL relakit_module_verify(struct relakit_module *module,
     uint64_t *scratch, size_t count, struct relakit_verified *verified,
     struct relakit_error *error);
 
+/* ---- Code that Linux may rewrite, and whether a write to it is allowed ----------------------- */
+
 /** Code of a module that Linux may rewrite. The size of this struct never changes. */
 struct relakit_patch_site {
     uint64_t address;  /**< Run-time address of the first byte. */

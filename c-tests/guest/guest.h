@@ -143,7 +143,7 @@ struct guest_module {
     size_t symbol_count;
 };
 
-/* Who is there: the guest's kernel, at most one module that can be patched, and one more, whose symbols nobody looks up. */
+/* The guest has a kernel, at most one module that can be patched, and one more, whose symbols are not looked up. */
 struct guest_names {
     const struct guest_module *kernel, *target, *other;
 };

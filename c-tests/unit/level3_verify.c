@@ -481,7 +481,7 @@ static void a_write_is_allowed_if_linux_makes_it(void)
             relakit_module_allowed_patch(module, &memory, &verifier, 0, NULL, 1, BASE, nop, 5, &count, fresh()));
     REFUSES(RELAKIT_ERR_PROFILE, 6,
             relakit_module_allowed_patch(module, &memory, &verifier, 6, patch_sites, 1, BASE, nop, 5, &count, fresh()));
-    /* Sites of the caller's making name what is not there. */
+    /* The caller may change a site: it names a section or an offset that does not exist. */
     for (int i = 0; i < 4; i++) {
         struct relakit_patch_site site = patch_sites[0];
         *(i == 0 ? &site.code : i == 1 ? &site.section : i == 2 ? &site.role : (uint32_t *)(void *)&site.offset) = 0x10000;

@@ -69,6 +69,7 @@ const CRATES: [(&str, &[&str]); 5] = [
             "version",
             "findings",
             "verify",
+            "patch_sites",
             "panic",
             "layout",
         ],

@@ -56,6 +56,8 @@ mod verifier;
 
 mod verify;
 
+mod patch_sites;
+
 mod klp_names;
 
 mod index;
@@ -77,6 +79,7 @@ pub use late::*;
 pub use memory::*;
 pub use module::*;
 pub use names::*;
+pub use patch_sites::*;
 pub use relocate::*;
 pub use resolver::*;
 pub use sechdrs::*;

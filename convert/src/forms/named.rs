@@ -98,7 +98,7 @@ fn meaning(name: &[u8], session: &Session<'_>) -> Result<Option<Meaning>, Refusa
     };
     let Some((patched, wanted, exported)) = found else { return Ok(None) };
     if wanted.object == VMLINUX {
-        // Whoever uses it, Linux applies it when the livepatch is loaded.
+        // Linux applies it when the livepatch is loaded, for every patched object.
         return Ok(Some(Meaning { patched: VMLINUX.to_vec(), wanted, exported }));
     }
     if patched == VMLINUX {

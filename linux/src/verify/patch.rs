@@ -46,11 +46,14 @@ pub fn patch_sites<M: Memory + ?Sized>(
         let Some(entries) = judge.entries(section, special) else { continue };
         let mut entry = 0;
         while entry < entries.count {
-            let (site, end) = match entries.role {
-                Role::Alternative => judge.group(&entries, entry),
-                _ => (judge.site(&entries, entry, None), entry.saturating_add(1)),
+            let (end, size) = match entries.role {
+                Role::Alternative => {
+                    let (end, size) = judge.group(&entries, entry);
+                    (end, Some(size))
+                }
+                _ => (entry.saturating_add(1), None),
             };
-            site.into_iter().for_each(&mut *report);
+            judge.site(&entries, entry, size).into_iter().for_each(&mut *report);
             entry = end;
         }
     }

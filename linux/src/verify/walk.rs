@@ -92,11 +92,11 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
             let Some(entries) = entries else { continue };
             let mut entry = 0;
             while entry < entries.count {
-                let (site, end) = self.group(&entries, entry);
+                let (end, size) = self.group(&entries, entry);
                 if !replaced {
                     self.equal_lengths(&entries, entry, end);
                 }
-                if let Some(site) = site {
+                if let Some(site) = self.site(&entries, entry, Some(size)) {
                     match replaced {
                         true => self.settle_replaced(&site)?,
                         false => self.check(&site)?,
@@ -182,7 +182,7 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
     /// Returns whether `found` is what Linux writes for one of the entries of an alternative.
     fn is_replaced(&mut self, site: &PatchSite, found: &[u8]) -> bool {
         let Some(entries) = self.entries_of(site) else { return false };
-        let (_, end) = self.group(&entries, site.entry);
+        let (end, _) = self.group(&entries, site.entry);
         (site.entry..end).any(|entry| {
             let entry = self.alternative(&entries, entry);
             entry.is_some_and(|entry| self.is_written(&entry, site, found))
@@ -242,9 +242,9 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         }
     }
 
-    /// Returns the site of the alternative `start`, which is as long as the longest entry for it, and
-    /// the end of the entries for it.
-    pub(super) fn group(&mut self, entries: &Entries, start: u64) -> (Option<PatchSite>, u64) {
+    /// Returns the end of the entries that have the same site as entry `start`, and the size of the
+    /// site.
+    pub(super) fn group(&mut self, entries: &Entries, start: u64) -> (u64, u64) {
         let (mut end, mut size, mut site) = (start, 0, None);
         while end < entries.count {
             let Some(entry) = self.alternative(entries, end) else { break };
@@ -254,7 +254,7 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
             size = size.max(entry.written());
             end = end.saturating_add(1);
         }
-        (self.site(entries, start, Some(size as u64)), end.max(start.saturating_add(1)))
+        (end.max(start.saturating_add(1)), size as u64)
     }
 
     fn alternative(&mut self, entries: &Entries, entry: u64) -> Option<Entry> {

@@ -9,7 +9,6 @@
 )]
 
 mod forms;
-mod guests;
 mod nested;
 #[path = "../../../core/tests/verdicts/recorded.rs"]
 #[expect(dead_code, reason = "replays need more of it")]

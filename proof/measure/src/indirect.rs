@@ -52,6 +52,7 @@ const CALLS: &[Row] = &[
             "relakit_ffi::describe::relakit_module_",
             "relakit_ffi::findings::relakit_module_",
             "relakit_ffi::verify::relakit_module_",
+            "relakit_ffi::patch_sites::relakit_module_",
         ],
     ),
     row(
@@ -218,7 +219,7 @@ const CALLS: &[Row] = &[
         &["relakit_linux::verify::"],
         "relakit_module_patch_sites",
         &[
-            "relakit_ffi::verify::relakit_module_patch_sites::{closure#0}::",
+            "relakit_ffi::patch_sites::relakit_module_patch_sites::{closure#0}::",
             "relakit_linux::verify::patch::patch_sites*}",
         ],
     ),
@@ -235,7 +236,7 @@ const CALLS: &[Row] = &[
         "relakit_module_patch_sites",
         &["relakit_linux::verify::patch::Nothing as "],
     ),
-    row(&["relakit_ffi::verify::"], "", &[]),
+    row(&["relakit_ffi::verify::", "relakit_ffi::patch_sites::"], "", &[]),
     // What stands for callbacks.
     row(&["relakit::module::symbols::"], "", RESOLVER),
     row(&[EARLY], "", RESOLVER),
