@@ -168,7 +168,9 @@ impl Scene<'_, '_> {
         let covers = |mismatch: &Mismatch| {
             let difference = mismatch.difference;
             let offset = difference.offset..difference.offset + difference.size;
-            difference.section == section && offset.contains(&(at as u64))
+            // Entries with equal keys may be in any order, so a change of one may be told at another.
+            let is_tied = matches!(mismatch.cause, Cause::Table { .. });
+            difference.section == section && (is_tied || offset.contains(&(at as u64)))
         };
         let told = format!("section {section}, byte {at:#x}, ^ {change:#x}: {mismatches:?}");
         if !kernel::is_judged(self.plan, self.loaded.module(), section, at) {
