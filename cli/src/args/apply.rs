@@ -1,0 +1,87 @@
+//! The command line of `relakit apply`.
+
+use super::values::{Format, object};
+use clap::Args;
+use std::path::PathBuf;
+
+const APPLY_EXAMPLES: &str = "\
+Files:
+MEMORY.json has the address of each section:
+  {\"sections\": [{\"index\": 1, \"addr\": \"0xffffffffc0201000\"}, ...]}
+An entry can have \"symbols_at\", the base address of the section's symbols, if it differs from the address \
+(per-CPU data). If it is missing, the module's own symbols in the symbol files determine it. Other keys are ignored.
+
+Symbol files have the format of /proc/kallsyms: address type name [module]. A symbol NAME is exported if its \
+object has a symbol __ksymtab_NAME. With --kernel elf, every symbol is, so the output of nm is enough. A file replaces all symbols of the objects that it lists.
+
+Notes:
+The steps run in the given order. After each step, DIR/<number>-<step>/<section index>.bin has the memory of each \
+section with an address. A step that fails writes nothing and ends the run.
+
+Examples:
+  relakit apply ext4.ko --memory memory.json --symbols /proc/kallsyms --out image
+  relakit apply livepatch.ko --memory memory.json --symbols kallsyms.xz \\
+      --coming nfs=nfs-symbols.txt --going nfs --coming nfs=nfs-elsewhere.txt --out image";
+
+/// Relocate a module as a kernel does, and write its memory after each step
+#[derive(Args, Debug)]
+#[command(after_help = APPLY_EXAMPLES)]
+pub(crate) struct ApplyArgs {
+    /// The module (.ko, plain or compressed), or - for standard input
+    pub(crate) module: PathBuf,
+    /// Addresses of the sections (.json, plain or compressed)
+    #[arg(long, value_name = "MEMORY.json")]
+    pub(crate) memory: PathBuf,
+    /// Symbols of the kernel and its modules (plain or compressed)
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub(crate) symbols: Vec<PathBuf>,
+    /// Load the module NAME. FILE has its symbols
+    #[arg(long, value_name = "NAME[=FILE]", value_parser = coming)]
+    pub(crate) coming: Vec<Step>,
+    /// Unload the module NAME
+    #[arg(long, value_name = "NAME", value_parser = going)]
+    pub(crate) going: Vec<Step>,
+    /// Directory for the memory images
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Use the rules of this Linux version, or "elf" for the rules of the gABI and the psABI. The
+    /// default is the release that the module is built for
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kernel: Option<String>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// One step after the early pass.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Coming { object: String, symbols: Option<PathBuf> },
+    Going { object: String },
+}
+
+fn coming(text: &str) -> Result<Step, String> {
+    let (name, file) = match text.split_once('=') {
+        Some((name, file)) => (name, Some(PathBuf::from(file))),
+        None => (text, None),
+    };
+    Ok(Step::Coming { object: object(name)?, symbols: file })
+}
+
+fn going(text: &str) -> Result<Step, String> {
+    Ok(Step::Going { object: object(text)? })
+}
+
+/// The steps of --coming and --going, in the order of the command line.
+pub(crate) fn steps(matches: &clap::ArgMatches) -> Vec<Step> {
+    let Some(("apply", matches)) = matches.subcommand() else { return Vec::new() };
+    let mut steps: Vec<(usize, Step)> = ["coming", "going"]
+        .into_iter()
+        .flat_map(|id| {
+            let indices = matches.indices_of(id).into_iter().flatten();
+            indices.zip(matches.get_many::<Step>(id).into_iter().flatten().cloned())
+        })
+        .collect();
+    steps.sort_by_key(|(index, _)| *index);
+    steps.into_iter().map(|(_, step)| step).collect()
+}
