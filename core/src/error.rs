@@ -222,6 +222,11 @@ kinds! {
     Reader = -73, "reader failed, not everything is verified", ["offset" "callback result" ""];
     /// Memory that holds expected content is behind a writer.
     NotPlain = -74, "memory for the expected content is not plain memory", ["" "" ""];
+    /// The caller-provided buffer for the plan of a GOT is too short.
+    GotPlanTooShort = -75, "buffer for the plan of the GOT is too short", ["" "words provided" "words needed"];
+    /// A relocation refers to the GOT slot of a symbol that has none, because the GOT was planned
+    /// without this relocation.
+    NoGotSlot = -76, "symbol has no slot in the GOT", ["offset" "" ""];
 }
 
 impl ErrorKind {

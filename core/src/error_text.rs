@@ -369,8 +369,8 @@ mod tests {
 
     #[test]
     fn an_unknown_type_is_a_number() {
-        let line = Error { r_type: Some(43), ..OVERFLOW }.to_string();
-        assert!(line.contains("type 43, "), "{line}");
+        let line = Error { r_type: Some(52), ..OVERFLOW }.to_string();
+        assert!(line.contains("type 52, "), "{line}");
         let line = Error { r_type: Some(u32::MAX), ..OVERFLOW }.to_string();
         assert!(line.contains("type 4294967295, "), "{line}");
     }

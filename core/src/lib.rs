@@ -92,8 +92,9 @@ pub mod verify;
 pub use error::{CallbackError, Error, ErrorKind};
 pub use error_text::{ErrorNames, ErrorText, SymbolName};
 pub use module::{
-    Assigned, Class, Classified, Extent, FailsAt, Filled, Group, Late, Layout, Loaded, MAX_OBJECTS, Memories,
-    Memory, Module, Objects, Offsets, Placement, Reason, Resolver, SectionMemory, UNASSIGNED,
+    Assigned, Class, Classified, Extent, FailsAt, Filled, GotSection, Group, Late, Layout, Loaded,
+    MAX_OBJECTS, Memories, Memory, Module, Objects, Offsets, Placement, Reason, Resolver, SectionMemory,
+    UNASSIGNED,
 };
 pub use profile::{PerCpu, Profile};
 pub use reloc::{Target, View, Writer};

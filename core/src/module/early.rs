@@ -5,9 +5,11 @@ use super::retained;
 use super::symbols::{Resolver, Sentinels, Symbols, UNASSIGNED};
 use super::{Class, Classified, Module, check_object};
 use crate::abi;
-use crate::elf::{RelaTable, Section};
+use crate::elf::{RelaTable, Section, SectionFlags};
 use crate::error::{CallbackError, Error, ErrorKind};
-use crate::reloc::{Op, Pass, RelocFlags, Sections, Target, Transaction, Values, list_errors};
+use crate::reloc::{
+    Extension, Got, Op, Part, Pass, RelocFlags, Sections, Target, Transaction, Values, list_errors,
+};
 use crate::report::{Failed, OnError, Report, capture};
 
 /// A module with every early relocation applied. Only now its special sections may be read.
@@ -52,7 +54,7 @@ impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
             let mut early = ModuleSections::new(module, abi::VMLINUX, memory, values, resolver);
             early.sentinels = sentinels;
             early.lists_errors = false;
-            Transaction::new(&mut early, module.numbers(), Op::Apply, flags).run(report)?;
+            Transaction::new(&mut early, module.early_numbers(), Op::Apply, flags).run(report)?;
             Ok(Loaded { module: module.clone(), retained_size })
         })
     }
@@ -84,7 +86,7 @@ impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
         let mut early = ModuleSections::new(module, abi::VMLINUX, self.memory, values, resolver);
         early.sentinels = sentinels;
         match resolved {
-            true => list_errors(&mut early, module.numbers(), report),
+            true => list_errors(&mut early, module.early_numbers(), report),
             false => module.numbers().for_each(|index| {
                 capture(|failed| early.find(index, failed).map(|_| ()))
                     .err()
@@ -180,6 +182,9 @@ struct ModuleSections<'a, 'f, M: ?Sized> {
     flags: RelocFlags,
     /// The section that was prepared last, so that it is classified once.
     prepared: Option<Relocations<'f>>,
+    /// The GOT at its address, and the part of it that was asked for last.
+    got: Option<Got<'f>>,
+    part: Part,
 }
 
 /// A relocation section that a pass applies.
@@ -200,10 +205,13 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
         values: &'a mut [u64],
         resolver: &'a mut dyn Resolver,
     ) -> Self {
+        let is_early = object == abi::VMLINUX;
+        let got = module.got_plan(module.headers.count()).filter(|_| is_early);
+        let got = got.and_then(|plan| Some(plan.at(memory.base(module.headers.count())?)));
         Self {
             module,
             object,
-            is_early: object == abi::VMLINUX,
+            is_early,
             memory,
             values,
             sentinels: Sentinels::default(),
@@ -211,6 +219,8 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
             resolver,
             flags: module.profile.reloc_flags(),
             prepared: None,
+            got,
+            part: Part::default(),
         }
     }
 
@@ -227,7 +237,7 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
     /// value, and if all errors are listed. Symbols of livepatch sections have no memory here.
     const fn is_guarded(&self, is_livepatch: bool) -> bool {
         let Sentinels { has_unassigned, has_real } = self.sentinels;
-        has_unassigned && !has_real && !is_livepatch && !self.lists_errors
+        has_unassigned && !has_real && !is_livepatch && !self.lists_errors && self.got.is_none()
     }
 
     /// Classifies section `index`. `None` if it does not belong to the pass.
@@ -271,6 +281,9 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
 
 impl<M: Memory + ?Sized> Sections for ModuleSections<'_, '_, M> {
     fn prepare(&mut self, index: u32, on_error: OnError<'_>, report: &mut Report) -> Result<bool, Failed> {
+        if let Some(part) = self.module.got_part(index) {
+            return Ok(!part.is_empty());
+        }
         self.prepared = self.find(index, report)?;
         let Some(Relocations { is_livepatch, table, .. }) = self.prepared else { return Ok(false) };
         let on_error = &mut |failed, report: &mut Report| on_error(report.in_section(failed, index), report);
@@ -287,6 +300,11 @@ impl<M: Memory + ?Sized> Sections for ModuleSections<'_, '_, M> {
     }
 
     fn section(&mut self, index: u32, report: &mut Report) -> Result<Option<(Pass<'_>, Target<'_>)>, Failed> {
+        if let Some(part) = self.module.got_part(index) {
+            self.part = part;
+            let target = self.module.target(self.memory, self.module.headers.count(), report)?;
+            return Ok(Some((self.part.pass(Values::Dense(self.values), self.flags), target)));
+        }
         let found = match self.prepared {
             Some(prepared) if prepared.index == index => Some(prepared),
             _ => self.find(index, report)?,
@@ -297,13 +315,24 @@ impl<M: Memory + ?Sized> Sections for ModuleSections<'_, '_, M> {
             return Ok(None);
         };
         let sentinel = self.is_guarded(is_livepatch).then_some(UNASSIGNED);
+        let is_code = |header: Section| header.sh_flags.contains(SectionFlags::EXECINSTR);
+        let got = match &mut self.got {
+            Some(got) => {
+                *got = got.in_code(self.module.object.section(target).is_some_and(is_code));
+                Some(&*got as &dyn Extension)
+            }
+            None => None,
+        };
         let target = self.module.target(self.memory, target, report)?;
-        let pass = Pass { table, values: Values::Dense(self.values), rules: self.flags, sentinel };
+        let pass = Pass { table, values: Values::Dense(self.values), rules: self.flags, sentinel, got };
         Ok(Some((pass, target)))
     }
 
     /// In a guarded section, a symbol without memory is an error before all others.
     fn locate(&self, index: u32, failed: Failed, report: &mut Report) -> Failed {
+        if self.module.got_part(index).is_some() {
+            return report.in_section(failed, self.module.headers.count());
+        }
         let was_undone = report.error(failed).kind != ErrorKind::NotUndone;
         let is_guarded =
             |found: &Relocations<'_>| found.index == index && self.is_guarded(found.is_livepatch);

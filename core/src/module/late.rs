@@ -282,7 +282,7 @@ impl<M: Memory + ?Sized> Sections for LateSections<'_, '_, '_, M> {
         }
         let target = section.target(self.memory, report)?;
         let values = SymtabValues::from_entries(section.symbols).into();
-        Ok(Some((Pass { table: section.table, values, rules: self.late.flags, sentinel: None }, target)))
+        Ok(Some((Pass::new(section.table, values, self.late.flags), target)))
     }
 
     /// Replaces the number of the symbol in its section by its index in the file.

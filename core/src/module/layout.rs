@@ -2,6 +2,7 @@
 //! page protection.
 
 use super::memory::SectionMemory;
+use super::plan::GotSection;
 use super::{Headers, Module};
 use crate::elf::{Section, SectionFlags};
 use crate::error::{Error, ErrorKind};
@@ -81,8 +82,8 @@ impl<'f> Module<'f> {
     /// Computes where each section is if all sections are in one arena.
     ///
     /// The layout contains each section that is in memory while the module runs, see
-    /// [`is_allocated`](Self::is_allocated), and the per-CPU section if the profile relocates its
-    /// template. If the profile skips the per-CPU section, the section has no part of the arena.
+    /// [`is_allocated`](Self::is_allocated), the [`got`](Self::got) as the last one of its group, and the
+    /// per-CPU section if the profile relocates its template. If the profile skips the per-CPU section, the section has no part of the arena.
     ///
     /// The group of a section follows from its flags and name, as in Linux (`layout_sections`,
     /// `module_init_section`):
@@ -121,17 +122,16 @@ impl<'a, 'f> Layout<'a, 'f> {
             align: page,
         };
         let mut aligns = [page; Group::ALL.len()];
-        for (index, section) in module.object().sections() {
-            let Some(group) = layout.rules.group(index, &section) else { continue };
+        for Part { section: index, group, size, align } in layout.rules.parts() {
             let number = group as usize;
             let (Some(extent), Some(most)) = (layout.groups.get_mut(number), aligns.get_mut(number)) else {
                 continue;
             };
-            let Some(align) = alignment(section.sh_addralign) else {
-                let failed = report.fail(ErrorKind::BadAlignment, section.sh_addralign, 0);
+            let Some(align) = alignment(align) else {
+                let failed = report.fail(ErrorKind::BadAlignment, align, 0);
                 return Err(report.in_section(failed, index));
             };
-            let size = place(extent.size, align, section.sh_size).map(|place| place.1);
+            let size = place(extent.size, align, size).map(|place| place.1);
             extent.size = checked(size, report).map_err(|failed| report.in_section(failed, index))?;
             *most = align.max(*most);
         }
@@ -167,17 +167,14 @@ impl<'a, 'f> Layout<'a, 'f> {
         let rules = self.rules;
         Group::ALL.into_iter().zip(self.groups).flat_map(move |(group, Extent { offset, .. })| {
             let mut end = offset;
-            let sections = rules.module.object().sections();
-            sections.filter(move |(index, section)| rules.group(*index, section) == Some(group)).map(
-                move |(index, section)| {
-                    // `new` has computed the same without an overflow.
-                    let place =
-                        alignment(section.sh_addralign).and_then(|align| place(end, align, section.sh_size));
-                    let (offset, next) = place.unwrap_or((end, end));
-                    end = next;
-                    Placement { section: index, group, offset, size: section.sh_size }
-                },
-            )
+            rules.parts().filter(move |part| part.group == group).map(move |part| {
+                let Part { section, group, size, align } = part;
+                // `new` has computed the same without an overflow.
+                let place = alignment(align).and_then(|align| place(end, align, size));
+                let (offset, next) = place.unwrap_or((end, end));
+                end = next;
+                Placement { section, group, offset, size }
+            })
         })
     }
 
@@ -209,7 +206,8 @@ impl<'a, 'f> Layout<'a, 'f> {
     /// # Errors
     /// - `AddressMisaligned`, `LayoutTooLarge`: as [`check_address`](Self::check_address).
     ///   `LayoutTooLarge` also if `arena` has less than [`size`](Self::size) bytes.
-    /// - `NoSuchSection`: `sections` has not one element for each section.
+    /// - `NoSuchSection`: `sections` has not one element for each section, and one for the
+    ///   [`got`](Module::got).
     pub fn split<'m>(
         &self,
         arena: &'m mut [u8],
@@ -222,9 +220,11 @@ impl<'a, 'f> Layout<'a, 'f> {
         if provided < self.size {
             return Err(too_large);
         }
-        let (count, last) = (sections.len() as u64, self.rules.module.object().section_count());
-        if count < u64::from(last) {
-            return Err(Error::new(ErrorKind::NoSuchSection, u64::from(last.saturating_sub(1)), count));
+        let module = self.rules.module;
+        let count = sections.len() as u64;
+        let last = module.got().map_or(module.object().section_count().saturating_sub(1), |got| got.section);
+        if count <= u64::from(last) {
+            return Err(Error::new(ErrorKind::NoSuchSection, u64::from(last), count));
         }
         sections.fill_with(|| None);
         let (mut rest, mut end) = (arena, 0);
@@ -250,12 +250,36 @@ pub(crate) struct Rules<'a, 'f> {
     ro_after_init: [u32; RO_AFTER_INIT.len()],
 }
 
+/// What has a part of the layout.
+#[derive(Clone, Copy)]
+struct Part {
+    section: u32,
+    group: Group,
+    size: u64,
+    align: u64,
+}
+
 /// Names of sections that Linux marks with `SHF_RO_AFTER_INIT` (`layout_and_allocate`).
 const RO_AFTER_INIT: [&[u8]; 2] = [b".data..ro_after_init", b"__jump_table"];
 
 impl<'a, 'f> Rules<'a, 'f> {
     pub(crate) fn of(module: &'a Module<'f>) -> Self {
         Self { module, ro_after_init: module.object.allocated(RO_AFTER_INIT.into_iter()) }
+    }
+
+    /// Returns the parts of the layout in the order of their section indices.
+    fn parts(self) -> impl Iterator<Item = Part> {
+        let sections = self.module.object().sections().filter_map(move |(index, section)| {
+            let group = self.group(index, &section)?;
+            Some(Part { section: index, group, size: section.sh_size, align: section.sh_addralign })
+        });
+        let got = self.module.got();
+        sections.chain(got.map(|GotSection { section, group, size, align }| Part {
+            section,
+            group,
+            size,
+            align,
+        }))
     }
 
     /// Returns the group of a section. `None` if the section is not in the layout.

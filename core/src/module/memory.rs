@@ -111,16 +111,16 @@ impl<'f> Module<'f> {
     /// - `NotAssigned`: a section has no memory.
     /// - `AssignedSize`: its memory is not of its size.
     /// - `AddressWraps`: its last byte would have an address past 2^64 - 1.
+    /// - `AddressMisaligned`: the address of the [`got`](Self::got) has not its alignment.
     pub fn assign_errors<M: Memory + ?Sized>(&self, memory: &mut M) -> impl Iterator<Item = Error> {
         // Section 0 is no section.
-        self.object.sections().skip(1).filter_map(|(_, header)| {
+        let relocated = self.object.sections().skip(1).filter_map(|(_, header)| {
             let target = self.headers.early_target(&header)?;
             let table = RelaTable::whole_entries(self.object.section_bytes(&header)).0;
-            if table.is_empty() {
-                return None;
-            }
-            capture(|report| self.target(memory, target, report).map(|_| ())).err()
-        })
+            (!table.is_empty()).then_some(target)
+        });
+        let all = relocated.chain(self.got().map(|got| got.section));
+        all.filter_map(|target| capture(|report| self.target(memory, target, report).map(|_| ())).err())
     }
 
     /// Returns the whole entries of relocation section `index`.
@@ -136,9 +136,12 @@ impl<'f> Module<'f> {
         index: u32,
         report: &mut Report,
     ) -> Result<Target<'t>, Failed> {
-        let size = self.object.section(index).map_or(0, |section| section.sh_size);
+        let (size, got) = (self.memory_size(index), self.got_plan(index));
         let failed = match memory.target(index) {
-            Some(target) if target.size() == size => match target.check_address(report) {
+            Some(target) if target.size() == size => match match got {
+                Some(plan) => plan.check_target(&target, report),
+                None => target.check_address(report),
+            } {
                 Ok(()) => return Ok(target),
                 Err(failed) => failed,
             },
@@ -151,7 +154,7 @@ impl<'f> Module<'f> {
 
 impl<'f, 'm, M: Memory + ?Sized> Assigned<'f, 'm, M> {
     /// Copies the content of every section that has memory from the file. Where the file has no
-    /// content (`SHT_NOBITS`, `SHT_NULL`), it writes zeros. Sections behind a
+    /// content (`SHT_NOBITS`, `SHT_NULL`) and into the GOT, it writes zeros. Sections behind a
     /// [`Writer`](crate::Writer) are left out: the embedder fills them before the early pass.
     ///
     /// # Errors
@@ -167,6 +170,9 @@ impl<'f, 'm, M: Memory + ?Sized> Assigned<'f, 'm, M> {
                 if memory.target(index).is_some() {
                     module.target(memory, index, report)?.fill(object.section_bytes(&section));
                 }
+            }
+            if let Some(got) = module.got() {
+                module.target(memory, got.section, report)?.fill(&[]);
             }
             Ok(())
         })?;

@@ -12,6 +12,7 @@ mod memory;
 mod names;
 mod objects;
 mod offsets;
+mod plan;
 mod retained;
 mod symbols;
 
@@ -24,6 +25,7 @@ pub use layout::{Extent, Group, Layout, Placement};
 pub use memory::{Assigned, Filled, Memory, SectionMemory};
 pub use objects::{MAX_OBJECTS, Objects};
 pub use offsets::{Memories, Offsets};
+pub use plan::GotSection;
 pub(crate) use symbols::{KlpSymbols, klp_value};
 pub use symbols::{Resolver, UNASSIGNED};
 
@@ -33,6 +35,7 @@ use crate::error::{Error, ErrorKind};
 use crate::flags::RelocFlags;
 use crate::profile::{MAX_DROPPED, PerCpu, Profile};
 use crate::read::range;
+use crate::reloc::GotPlan;
 use crate::report::{Failed, Report, capture};
 use class::is_relocations;
 use core::iter;
@@ -46,6 +49,8 @@ pub struct Module<'f> {
     headers: Headers<'f>,
     /// Whether a section has the livepatch flag, so that there may be late sections.
     has_livepatch: bool,
+    /// The GOT, if the module was planned and needs one.
+    got: Option<GotPlan<'f>>,
 }
 
 impl<'f> Module<'f> {
@@ -75,7 +80,7 @@ impl<'f> Module<'f> {
             }
             let object = Object::parse_with(file, strictness, report)?;
             let headers = find_sections(&object, &profile);
-            let mut module = Self { object, profile, headers, has_livepatch: false };
+            let mut module = Self { object, profile, headers, has_livepatch: false, got: None };
             module.check(report)?;
             module.check_sections(report)?;
             Ok(module)

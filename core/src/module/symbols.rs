@@ -1,5 +1,6 @@
 //! Symbol values (Linux semantics 4), and the rules of livepatch symbols (7 and 8).
 
+use super::plan::GOT_SYMBOL;
 use super::{Memory, Module};
 use crate::abi;
 use crate::elf::{Binding, NAME_MAX, RelaTable, Symbol, SymbolLocation, SymbolTable};
@@ -270,11 +271,15 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
             }
             SymbolLocation::Undefined => {
                 let name = symbols.name_or(symbol, report)?;
+                let got = self.module.got().filter(|_| name == GOT_SYMBOL);
+                if let Some(address) = got.and_then(|got| self.memory.base(got.section)) {
+                    return Ok(address);
+                }
                 // The resolver does not know a name that was not read to its end.
                 let found = if name.len() > NAME_MAX { Ok(None) } else { resolver.exported(name) };
                 match found {
                     Ok(Some(value)) => return Ok(value),
-                    Ok(None) if symbol.binding() == Binding::WEAK || name == b"_GLOBAL_OFFSET_TABLE_" => {
+                    Ok(None) if symbol.binding() == Binding::WEAK || name == GOT_SYMBOL => {
                         return Ok(symbol.st_value);
                     }
                     Ok(None) => (ErrorKind::UnknownSymbol, 0, 0),

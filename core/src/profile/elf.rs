@@ -9,7 +9,7 @@ impl Profile {
     pub const ELF: Self = Self {
         name: "elf",
         since: (0, 0),
-        types: RelocTypes::BASE,
+        types: RelocTypes::BASE.union(RelocTypes::GOT),
         flags: RelocFlags::empty(),
         checks_ident: true,
         extended_numbering: true,

@@ -25,17 +25,7 @@ pub fn dry_run(
     target: &mut View<'_>,
     rules: RelocFlags,
 ) -> Result<(), Error> {
-    let (pass, target) = (Pass { table, values, rules, sentinel: None }, &mut target.0);
-    let (mut done, mut end) = (0, 0);
-    if pass.may_start(target)
-        && let Some(bytes) = target.bytes()
-    {
-        (done, end) = pass.check_frequent_types(bytes, target.address(), 0, 0);
-        if done == table.len() {
-            return Ok(());
-        }
-    }
-    check_rest(&pass, target, done, end)
+    Pass::new(table, values, rules).dry_run(target)
 }
 
 /// Continues after `done` entries; the field of the last one ends at `end`.
@@ -66,7 +56,7 @@ pub fn errors<'a>(
     target: &'a mut View<'_>,
     rules: RelocFlags,
 ) -> impl Iterator<Item = Error> {
-    let pass = Pass { table, values, rules, sentinel: None };
+    let pass = Pass::new(table, values, rules);
     let target = &mut target.0;
     (0..table.len()).filter_map(move |index| {
         capture(|report| {
@@ -161,6 +151,22 @@ impl Run<'_, '_> {
 }
 
 impl Pass<'_> {
+    /// See [`dry_run`].
+    #[inline(always)]
+    pub(super) fn dry_run(&self, target: &mut View<'_>) -> Result<(), Error> {
+        let target = &mut target.0;
+        let (mut done, mut end) = (0, 0);
+        if self.may_start(target)
+            && let Some(bytes) = target.bytes()
+        {
+            (done, end) = self.check_frequent_types(bytes, target.address(), 0, 0);
+            if done == self.table.len() {
+                return Ok(());
+            }
+        }
+        check_rest(self, target, done, end)
+    }
+
     /// Continues at entry `index` with the loop for frequent types, see [`arch::check_run`]. Returns the
     /// entry at which it stopped, and the end of the field before it.
     #[inline(always)]

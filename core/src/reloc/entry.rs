@@ -2,7 +2,7 @@
 
 use super::op::{Op, Phase};
 use super::pass::Run;
-use super::{Howto, Pass, RelocFlags, howto};
+use super::{Extension, Howto, Pass, RelocFlags};
 use crate::elf::Rela;
 use crate::error::ErrorKind;
 use crate::report::Failed;
@@ -35,7 +35,7 @@ impl Run<'_, '_> {
         if checks && self.pass.sentinel == Some(s) {
             return Err(self.report.fail(ErrorKind::SymbolUnassigned, 0, 0));
         }
-        let Some(howto) = howto(rela.r_type, rules) else {
+        let Some(howto) = self.pass.howto(rela.r_type) else {
             return Err(self.report.fail(ErrorKind::UnknownType, 0, 0));
         };
         if howto.size == 0 {
@@ -48,7 +48,10 @@ impl Run<'_, '_> {
         {
             return Err(self.report.fail(ErrorKind::SymbolUnresolved, u64::from(shndx), 0));
         }
-        let value = howto.value(s, rela.r_addend, self.target.address().wrapping_add(rela.r_offset));
+        let value = match self.pass.got.filter(|_| needs_value) {
+            None => howto.value(s, rela.r_addend, self.target.address().wrapping_add(rela.r_offset)),
+            Some(got) => self.value_with_got(got, &howto, rela, s)?,
+        };
         let range_first = !adds && !rules.contains(RelocFlags::REPORT_NONZERO_FIRST);
         if checks && range_first {
             self.check_range(&howto, value)?;
@@ -79,6 +82,35 @@ impl Run<'_, '_> {
                 self.target.write(rela.r_offset, howto.size, content, self.report)
             }
         }
+    }
+
+    /// The value of an entry whose symbol value may be replaced: by its slot, or by a stub that the field
+    /// can reach.
+    #[inline(never)]
+    fn value_with_got(
+        &mut self,
+        got: &dyn Extension,
+        howto: &Howto,
+        rela: Rela,
+        s: u64,
+    ) -> Result<u64, Failed> {
+        let Self { pass, target, report, .. } = self;
+        let p = target.address().wrapping_add(rela.r_offset);
+        let value = |s| howto.value(s, rela.r_addend, p);
+        if got.howto(rela.r_type).is_some() {
+            return match got.operand(rela, s) {
+                Some(operand) => Ok(value(operand)),
+                None => Err(report.fail(ErrorKind::NoGotSlot, 0, 0)),
+            };
+        }
+        if howto.fits(value(s), pass.rules) {
+            return Ok(value(s));
+        }
+        let before = &mut || {
+            let [low, high, ..] = target.read(rela.r_offset.checked_sub(2)?, 2, report).ok()?.to_le_bytes();
+            Some([low, high])
+        };
+        Ok(value(got.stub(rela, before).unwrap_or(s)))
     }
 
     fn check_range(&mut self, howto: &Howto, value: u64) -> Result<(), Failed> {

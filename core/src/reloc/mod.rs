@@ -2,6 +2,7 @@
 
 mod dry_run;
 mod entry;
+mod got;
 mod in_place;
 mod one;
 mod op;
@@ -17,6 +18,8 @@ pub use crate::arch::{Formula, HOWTOS, Howto, Overflow, RelocTypes, howto};
 pub use crate::flags::RelocFlags;
 pub(crate) use dry_run::list_errors;
 pub use dry_run::{dry_run, errors};
+pub(crate) use got::{Extension, Part};
+pub use got::{Got, GotFlags, GotMarks, GotPlan};
 pub use one::relocate;
 pub(crate) use op::Op;
 pub(crate) use pass::Pass;

@@ -26,7 +26,7 @@ pub fn relocate(
 ) -> Result<(), Error> {
     let entry = Rela { r_offset: 0, r_sym: 0, r_type, r_addend: a }.to_bytes();
     let table = RelaTable::from_entries(slice::from_ref(&entry));
-    let pass = Pass { table, values: Values::Dense(slice::from_ref(&s)), rules, sentinel: None };
+    let pass = Pass::new(table, Values::Dense(slice::from_ref(&s)), rules);
     let mut target = Target::new(field, p);
     let relocated = capture(|report| {
         let mut run = Run { pass: &pass, target: &mut target, report, syncs: false, skipped: false };

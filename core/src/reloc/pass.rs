@@ -1,7 +1,7 @@
 //! The passes over one table that write, all or nothing, and their rollback.
 
 use super::op::{Op, Phase};
-use super::{RelocFlags, Target, Values, howto};
+use super::{Extension, Howto, RelocFlags, Target, Values, howto};
 use crate::elf::{Rela, RelaTable};
 use crate::error::{Error, ErrorKind};
 use crate::report::{Failed, Report, capture};
@@ -31,7 +31,7 @@ pub fn apply(
     target: &mut Target<'_>,
     rules: RelocFlags,
 ) -> Result<(), Error> {
-    Pass { table, values, rules, sentinel: None }.run_frequent_first(Op::Apply, target)
+    Pass::new(table, values, rules).run_frequent_first(Op::Apply, target)
 }
 
 /// Sets every field of `table` back to zero, or changes nothing.
@@ -54,7 +54,7 @@ pub fn clear(
     target: &mut Target<'_>,
     rules: RelocFlags,
 ) -> Result<(), Error> {
-    Pass { table, values, rules, sentinel: None }.run_frequent_first(Op::Clear, target)
+    Pass::new(table, values, rules).run_frequent_first(Op::Clear, target)
 }
 
 /// A relocation table with its symbol values and flags.
@@ -66,6 +66,16 @@ pub(crate) struct Pass<'a> {
     /// The value of symbols that have none. An entry that uses one is an error. This is for `Apply`
     /// with values in an array.
     pub(crate) sentinel: Option<u64>,
+    /// Rules for types that the table of types does not have.
+    pub(crate) got: Option<&'a dyn Extension>,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass without a sentinel and without a GOT.
+    #[inline(always)]
+    pub(crate) const fn new(table: RelaTable<'a>, values: Values<'a>, rules: RelocFlags) -> Self {
+        Self { table, values, rules, sentinel: None, got: None }
+    }
 }
 
 impl Pass<'_> {
@@ -80,7 +90,7 @@ impl Pass<'_> {
     /// The same. The loop for frequent types is called by the caller itself, because the average table
     /// has a few entries, and the loop processes all of them.
     #[inline(always)]
-    fn run_frequent_first(&self, op: Op, target: &mut Target<'_>) -> Result<(), Error> {
+    pub(super) fn run_frequent_first(&self, op: Op, target: &mut Target<'_>) -> Result<(), Error> {
         match self.start(op, target) {
             None => Ok(()),
             Some(done) => self.run_rest(op, done, target),
@@ -126,7 +136,12 @@ impl Pass<'_> {
         if self.values.skips(rela.r_sym) {
             return 0;
         }
-        howto(rela.r_type, self.rules).map_or(0, |howto| u64::from(howto.size))
+        self.howto(rela.r_type).map_or(0, |howto| u64::from(howto.size))
+    }
+
+    /// Returns the row of a type.
+    pub(super) fn howto(&self, r_type: u32) -> Option<Howto> {
+        howto(r_type, self.rules).or_else(|| self.got?.howto(r_type))
     }
 }
 

@@ -99,6 +99,18 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// The same memory, borrowed for a shorter time.
+    pub(super) fn reborrow(&mut self) -> Target<'_> {
+        let Self { backing, size, address } = self;
+        let backing = match backing {
+            Backing::Plain(bytes) => Backing::Plain(bytes),
+            Backing::ReadOnly(bytes) => Backing::ReadOnly(bytes),
+            Backing::Writer(writer) => Backing::Writer(&mut **writer),
+            Backing::Callbacks(callbacks) => Backing::Callbacks(*callbacks),
+        };
+        Target { backing, size: *size, address: *address }
+    }
+
     /// Returns the bytes for as long as the memory is borrowed. `None` if they are behind a writer or
     /// cannot be written.
     pub fn into_bytes(self) -> Option<&'a mut [u8]> {

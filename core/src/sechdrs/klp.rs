@@ -232,7 +232,7 @@ impl Sections for KlpSections<'_, '_, '_, '_> {
             Source::Resolver(values) => Values::Source { count: values.symbols.len(), source: &**values },
             Source::Symtab(values) => Values::Symtab(*values),
         };
-        let pass = Pass { table: section.table, values, rules: self.rules, sentinel: None };
+        let pass = Pass::new(section.table, values, self.rules);
         Ok(section.target(self.mapping, report)?.map(|target| (pass, target)))
     }
 

@@ -150,7 +150,7 @@ impl<'a> Sechdrs<'a> {
     ) -> Result<(), Failed> {
         let section = Relocations::read(&self.headers(Strings::new(&[])), index, mapping, report)?;
         let Some(mut target) = section.target(mapping, report)? else { return Ok(()) };
-        let pass = Pass { table: section.table, values: symbols.into(), rules, sentinel: None };
+        let pass = Pass::new(section.table, symbols.into(), rules);
         pass.run(op, &mut target, report).map_err(|failed| report.in_section(failed, index))
     }
 }

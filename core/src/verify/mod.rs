@@ -15,7 +15,7 @@ mod source;
 pub use difference::{Difference, Excerpt, WrongField};
 pub use source::Reader;
 
-use crate::elf::{RelaTable, Section};
+use crate::elf::RelaTable;
 use crate::error::{Error, ErrorKind};
 use crate::flags::RelocFlags;
 use crate::module::{Class, Classified, Group, Loaded, Memory, Module, Rules};
@@ -116,7 +116,7 @@ pub fn section(
         if expected.bytes().is_none() {
             return Err(report.fail(ErrorKind::NotPlain, 0, 0));
         }
-        Pass { table, values, rules: flags, sentinel: None }.run(Op::Apply, &mut expected, report)?;
+        Pass::new(table, values, flags).run(Op::Apply, &mut expected, report)?;
         let address = expected.address();
         let mut region = Region { section: 0, address, bytes: expected.into_bytes().unwrap_or_default() };
         let mut verified = Verified { bytes: region.bytes.len() as u64, ..Verified::default() };
@@ -170,7 +170,8 @@ impl<'a, M: Memory + ?Sized> Comparison<'a, M> {
     /// Returns whether section `index` is compared: it belongs to one of the groups, and has bytes
     /// and expected content.
     pub fn compares(&self, index: u32) -> bool {
-        self.compared(index).is_some()
+        let is_wanted = self.group(index).is_some_and(|group| self.groups.contains(&group));
+        is_wanted && self.module.memory_size(index) != 0 && self.expected.base(index).is_some()
     }
 
     /// Returns the run-time address of section `index` and its expected content. `None` without
@@ -232,9 +233,9 @@ impl<'a, M: Memory + ?Sized> Comparison<'a, M> {
             }
             Ok(())
         })?;
-        for (index, section) in self.module.object().sections() {
-            let size = section.sh_size;
-            match self.rules.group(index, &section) {
+        for index in self.sections() {
+            let size = self.module.memory_size(index);
+            match self.group(index) {
                 Some(_) if self.compares(index) => verified.bytes = verified.bytes.saturating_add(size),
                 Some(_) => verified.not_judged = verified.not_judged.saturating_add(size),
                 None => {}
@@ -243,18 +244,24 @@ impl<'a, M: Memory + ?Sized> Comparison<'a, M> {
         Ok(verified)
     }
 
-    /// Returns the header of a section that is compared.
-    fn compared(&self, index: u32) -> Option<Section> {
-        let section = self.module.object().section(index)?;
-        let group = self.rules.group(index, &section)?;
-        let is_compared = self.groups.contains(&group) && section.sh_size != 0;
-        (is_compared && self.expected.base(index).is_some()).then_some(section)
+    /// Returns the indices of the sections of the file, and of the GOT if there is one.
+    fn sections(&self) -> impl Iterator<Item = u32> + use<'a, M> {
+        let sections = self.module.object().sections().map(|(index, _)| index);
+        sections.chain(self.module.got().map(|got| got.section))
+    }
+
+    /// Returns the group of a section in memory.
+    fn group(&self, index: u32) -> Option<Group> {
+        match self.module.object().section(index) {
+            Some(section) => self.rules.group(index, &section),
+            None => self.module.got().filter(|got| got.section == index).map(|got| got.group),
+        }
     }
 
     /// Whether there is any difference. Most often there is none, and nothing needs an explanation.
     fn any(&mut self, report: &mut Report) -> Result<bool, Failed> {
         let mut any = false;
-        for (index, _) in self.module.object().sections() {
+        for index in self.sections() {
             if self.compares(index) {
                 let Self { module, expected, source, .. } = self;
                 let region = region(module, *expected, index, report)?;
@@ -286,7 +293,7 @@ impl<'a, M: Memory + ?Sized> Comparison<'a, M> {
     }
 
     fn content(&mut self, on: &mut dyn FnMut(&Difference), report: &mut Report) -> Result<(), Failed> {
-        for (index, _) in self.module.object().sections() {
+        for index in self.sections() {
             if self.compares(index) {
                 let Self { module, expected, source, .. } = self;
                 region(module, *expected, index, report)?.content(source, on, report)?;
@@ -303,7 +310,7 @@ fn region<'m, M: Memory + ?Sized>(
     index: u32,
     report: &mut Report,
 ) -> Result<Region<'m>, Failed> {
-    let size = module.object().section(index).map_or(0, |section| section.sh_size);
+    let size = module.memory_size(index);
     let Some(target) = expected.target(index) else {
         let failed = report.fail(ErrorKind::NotAssigned, size, 0);
         return Err(report.in_section(failed, index));

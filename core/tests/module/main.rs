@@ -11,6 +11,7 @@
 mod again;
 mod classes;
 mod early;
+mod got;
 mod headers;
 mod headers_resolver;
 mod hooks;

@@ -23,6 +23,7 @@ mod edges;
 mod ends;
 mod failing_writer;
 mod formulas;
+mod got;
 mod names;
 mod one;
 mod order_of_checks;

@@ -34,12 +34,16 @@ bitflags! {
         const ABS8 = 1 << 9;
         /// `R_X86_64_PC8`.
         const PC8 = 1 << 10;
+        /// The types that refer to a global offset table: `GOTPCREL`, `GOTPCRELX`, `REX_GOTPCRELX` and
+        /// its forms for APX, `GOTPCREL64`, `GOT64`, `GOTPC32`, `GOTPC64`, `GOTOFF64` and `PLTOFF64`.
+        /// They need a [`Got`](crate::reloc::Got).
+        const GOT = 1 << 11;
     }
 }
 
 impl RelocTypes {
     /// The types that need no flag: NONE, 64, PC32, PLT32, 32, 32S and PC64.
-    pub const BASE: Self = Self::all().difference(Self::EXTRA);
+    pub const BASE: Self = Self::all().difference(Self::EXTRA).difference(Self::GOT);
     /// The types that [`RelocFlags::EXTRA_TYPES`] adds: 16, PC16, 8 and PC8.
     pub const EXTRA: Self = Self::ABS16.union(Self::PC16).union(Self::ABS8).union(Self::PC8);
     /// The types that the loops of this module process.
@@ -52,7 +56,8 @@ const UNKNOWN: u32 = RelocFlags::UNKNOWN_TYPES.bits().trailing_zeros();
 const _: () = assert!(RelocTypes::all().bits() <= RelocFlags::UNKNOWN_TYPES.bits() >> UNKNOWN);
 
 impl RelocFlags {
-    /// These flags, and no other relocation types than `types`.
+    /// These flags, and no other relocation types than `types`. [`RelocTypes::GOT`] has no flag: a pass
+    /// with a [`Got`](crate::reloc::Got) knows these types.
     #[must_use]
     pub const fn with_types(self, types: RelocTypes) -> Self {
         let flags = if types.intersects(RelocTypes::EXTRA) { self.union(Self::EXTRA_TYPES) } else { self };
@@ -62,8 +67,8 @@ impl RelocFlags {
 
     /// The relocation types that are applied with these flags.
     pub const fn types(self) -> RelocTypes {
-        let all = if self.contains(Self::EXTRA_TYPES) { RelocTypes::all() } else { RelocTypes::BASE };
-        all.difference(RelocTypes::from_bits_truncate(self.bits() >> UNKNOWN))
+        let extra = if self.contains(Self::EXTRA_TYPES) { RelocTypes::EXTRA } else { RelocTypes::empty() };
+        RelocTypes::BASE.union(extra).difference(RelocTypes::from_bits_truncate(self.bits() >> UNKNOWN))
     }
 }
 
@@ -121,7 +126,7 @@ const fn row(r_type: u32, set: RelocTypes, formula: Formula, size: u8, overflow:
     Howto { r_type, formula, size, overflow, set }
 }
 
-/// Every type that relakit applies.
+/// Every type that relakit applies without a GOT.
 pub const HOWTOS: &[Howto] = &[
     row(R_X86_64_NONE, RelocTypes::NONE, Formula::Nothing, 0, Overflow::None),
     row(R_X86_64_64, RelocTypes::ABS64, Formula::Absolute, 8, Overflow::None),
@@ -334,7 +339,8 @@ mod tests {
 
     #[test]
     fn a_type_is_applied_if_it_is_in_the_set_and_not_otherwise() {
-        for bits in 0..=RelocTypes::all().bits() {
+        let without_got = RelocTypes::all().difference(RelocTypes::GOT);
+        for bits in 0..=without_got.bits() {
             let types = RelocTypes::from_bits(bits).unwrap();
             let flags = RelocFlags::TRUNCATE_PC32.with_types(types);
             assert_eq!(flags.types(), types);
@@ -350,9 +356,10 @@ mod tests {
     #[test]
     fn each_type_has_its_own_bit() {
         let sets = HOWTOS.iter().map(|row| row.set);
-        assert_eq!(sets.clone().fold(RelocTypes::empty(), |all, set| all | set), RelocTypes::all());
+        let without_got = RelocTypes::all().difference(RelocTypes::GOT);
+        assert_eq!(sets.clone().fold(RelocTypes::empty(), |all, set| all | set), without_got);
         assert!(sets.eq(HOWTOS.iter().map(|row| row.set).filter(|set| set.bits().count_ones() == 1)));
-        assert_eq!(HOWTOS.len(), RelocTypes::all().bits().count_ones() as usize);
+        assert_eq!(HOWTOS.len(), without_got.bits().count_ones() as usize);
     }
 
     #[test]

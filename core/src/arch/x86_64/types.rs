@@ -28,6 +28,30 @@ pub const R_X86_64_8: u32 = 14;
 pub const R_X86_64_PC8: u32 = 15;
 /// word64, S + A - P.
 pub const R_X86_64_PC64: u32 = 24;
+/// word32, G + GOT + A - P: the slot of the symbol.
+pub const R_X86_64_GOTPCREL: u32 = 9;
+/// word64, S + A - GOT.
+pub const R_X86_64_GOTOFF64: u32 = 25;
+/// word32, GOT + A - P.
+pub const R_X86_64_GOTPC32: u32 = 26;
+/// word64, G + A.
+pub const R_X86_64_GOT64: u32 = 27;
+/// word64, G + GOT + A - P.
+pub const R_X86_64_GOTPCREL64: u32 = 28;
+/// word64, GOT + A - P.
+pub const R_X86_64_GOTPC64: u32 = 29;
+/// word64, L + A - GOT.
+pub const R_X86_64_PLTOFF64: u32 = 31;
+/// word32, G + GOT + A - P, of an instruction that a linker may replace.
+pub const R_X86_64_GOTPCRELX: u32 = 41;
+/// The same with a REX prefix.
+pub const R_X86_64_REX_GOTPCRELX: u32 = 42;
+/// The same where the field is the fifth byte of the instruction (APX).
+pub const R_X86_64_CODE_4_GOTPCRELX: u32 = 43;
+/// The same where the field is the sixth byte of the instruction.
+pub const R_X86_64_CODE_5_GOTPCRELX: u32 = 46;
+/// The same where the field is the seventh byte of the instruction.
+pub const R_X86_64_CODE_6_GOTPCRELX: u32 = 49;
 
 /// Heading for a list of [`short_type_name`].
 pub const TYPES_HEADING: &str = "R_X86_64_...";
@@ -49,7 +73,7 @@ pub const fn is_pointer(r_type: u32) -> bool {
 /// Whether the type refers to a global offset table, which position-independent code uses (psABI
 /// 4.4, "Relocation Types").
 pub const fn needs_got(r_type: u32) -> bool {
-    matches!(r_type, 3 | 9 | 25..=29 | 41 | 42)
+    matches!(r_type, 3 | 9 | 25..=29 | 31 | 41..=43 | 46 | 49)
 }
 
 /// Each row is a type: number, name. The numbers are less than 64 and ascend.
@@ -137,6 +161,15 @@ types! {
     38 "R_X86_64_RELATIVE64"
     41 "R_X86_64_GOTPCRELX"
     42 "R_X86_64_REX_GOTPCRELX"
+    43 "R_X86_64_CODE_4_GOTPCRELX"
+    44 "R_X86_64_CODE_4_GOTTPOFF"
+    45 "R_X86_64_CODE_4_GOTPC32_TLSDESC"
+    46 "R_X86_64_CODE_5_GOTPCRELX"
+    47 "R_X86_64_CODE_5_GOTTPOFF"
+    48 "R_X86_64_CODE_5_GOTPC32_TLSDESC"
+    49 "R_X86_64_CODE_6_GOTPCRELX"
+    50 "R_X86_64_CODE_6_GOTTPOFF"
+    51 "R_X86_64_CODE_6_GOTPC32_TLSDESC"
 }
 
 /// Returns the psABI name of a section type that only this machine has, without `SHT_` (psABI 4.2).
