@@ -280,6 +280,32 @@ struct relakit_target {
     const struct relakit_writer *writer; /**< NULL for plain memory. */
 };
 
+/** relakit_got.flags: RELAKIT_GOT_ flags. No other family of flags has these numbers. */
+typedef uint32_t relakit_got_flags;
+/** The GOT also has a stub for each slot: code that jumps to the address in the slot. A call
+ * whose value does not fit its field then leads to the stub. The GOT must be executable. */
+#define RELAKIT_GOT_STUBS (0x10000U)
+/** Each stub begins with endbr64, so that an indirect branch may lead to it. */
+#define RELAKIT_GOT_ENDBR (0x20000U)
+/** The target of this call is executable code. With RELAKIT_GOT_STUBS, a field of the type PC32
+ * after the opcode of a branch can lead to a stub, too. Assemblers before 2018 use PC32 for
+ * branches. */
+#define RELAKIT_GOT_IN_CODE (0x40000U)
+
+/** A global offset table (GOT): memory with a slot of 8 bytes for each symbol whose address code
+ * loads from memory, as compilers do by default. The plan says which symbols have a slot. */
+struct relakit_got {
+    uint32_t struct_size; /**< sizeof(struct relakit_got). */
+    /** RELAKIT_GOT_ flags, or 0. RELAKIT_GOT_STUBS and RELAKIT_GOT_ENDBR must be the same in every
+     * call for a GOT. */
+    relakit_got_flags flags;
+    /** The plan: an array of `count` words, aligned to 8 bytes. relakit_got_size fills it. */
+    uint64_t *plan;
+    size_t count;         /**< Number of words: relakit_got_words(number of symbols). */
+    /** Run-time address of the GOT, a multiple of 8; with RELAKIT_GOT_STUBS, a multiple of 16. */
+    uint64_t address;
+};
+
 /* ---- Level 1: one relocation table and one target. The loader does everything else ----------- */
 
 /** Applies every relocation of one table to one target, or changes nothing.
@@ -366,6 +392,49 @@ relakit_status RELAKIT_CALL relakit_relocate(uint32_t r_type, uint64_t symbol_va
 relakit_status RELAKIT_CALL relakit_apply_small(const void *rela, size_t rela_size,
     const uint64_t *values, size_t count, void *bytes, size_t size, uint64_t address,
     size_t *entry);
+
+/* ---- Level 1 with a global offset table ------------------------------------------------------ */
+
+/** Returns the number of 64-bit words in the plan of a GOT: one for 32 symbols. `symbols` is the
+ * number of symbols, including the null symbol. */
+uint32_t RELAKIT_CALL relakit_got_words(uint32_t symbols);
+
+/** Adds what one relocation table needs to the plan of a GOT, and returns the size of the GOT for
+ * all tables so far.
+ *
+ * Before the first call, the caller sets the words of got->plan to 0. Then it calls the function
+ * for every table of the module, allocates the GOT, and sets got->address, which this function
+ * does not use. With RELAKIT_GOT_STUBS, the symbols of relocations of the type PLT32 have a stub.
+ *
+ * `rela` is an array of Elf64_Rela with `rela_size` bytes. *size is 0 if no GOT is needed.
+ * Returns RELAKIT_OK, or RELAKIT_ERR_PARTIAL_ENTRY, RELAKIT_ERR_OVERLAP. */
+relakit_status RELAKIT_CALL relakit_got_size(const struct relakit_got *got, const void *rela,
+    size_t rela_size, uint64_t *size, struct relakit_error *error);
+
+/** Writes the symbol values to the slots of a GOT, and the stubs, or changes nothing.
+ *
+ * - `target` is the memory of the GOT, with its run-time address. Its size is that of
+ *   relakit_got_size, and its content must be 0. got->address is not used.
+ * - `symbols` must not use the callback `value`.
+ * Returns RELAKIT_OK, an error as in relakit_apply, or RELAKIT_ERR_ASSIGNED_SIZE,
+ * RELAKIT_ERR_ADDRESS_MISALIGNED. */
+relakit_status RELAKIT_CALL relakit_got_fill(const struct relakit_got *got,
+    const struct relakit_symbols *symbols, const struct relakit_target *target,
+    const struct relakit_options *options, struct relakit_error *error);
+
+/** Does what relakit_apply does, and also applies the types that refer to a GOT: GOTPCREL,
+ * GOTPCRELX, REX_GOTPCRELX and its forms for APX, GOTPCREL64, GOT64, GOTPC32, GOTPC64, GOTOFF64,
+ * PLTOFF64. `got` is the GOT at its address. It may be filled before or after.
+ * Returns RELAKIT_OK, an error as in relakit_apply, or RELAKIT_ERR_NO_GOT_SLOT. */
+relakit_status RELAKIT_CALL relakit_got_apply(const struct relakit_got *got, const void *rela,
+    size_t rela_size, const struct relakit_symbols *symbols, const struct relakit_target *target,
+    const struct relakit_options *options, struct relakit_error *error);
+
+/** Does what relakit_clear does, for a table of relakit_got_apply. It does not change the GOT.
+ * Returns RELAKIT_OK, an error as in relakit_clear, or RELAKIT_ERR_NO_GOT_SLOT. */
+relakit_status RELAKIT_CALL relakit_got_clear(const struct relakit_got *got, const void *rela,
+    size_t rela_size, const struct relakit_symbols *symbols, const struct relakit_target *target,
+    const struct relakit_options *options, struct relakit_error *error);
 
 /* ---- Levels 2 and 3: callbacks that look up symbols ------------------------------------------ */
 
@@ -731,6 +800,35 @@ relakit_status RELAKIT_CALL relakit_module_early(struct relakit_module *module,
     const struct relakit_memory *memory, uint64_t *values, size_t count,
     const struct relakit_resolver *resolver, struct relakit_error *error);
 
+/* ---- Level 3: the global offset table of a module -------------------------------------------- */
+
+/** The GOT of a module: one more section, which is not in the file. Its memory is an element of
+ * relakit_memory.sections like that of the others. All members are 0 if no GOT is needed. */
+struct relakit_got_section {
+    uint32_t section; /**< Its section index: the number of sections in the file. */
+    uint32_t group;   /**< RELAKIT_GROUP_RODATA, or with RELAKIT_GOT_STUBS, RELAKIT_GROUP_TEXT. */
+    uint64_t size;    /**< Its size in bytes. */
+    uint64_t align;   /**< The alignment of its address in bytes: a power of two. */
+};
+
+/** Finds out which GOT a module needs, so that objects which were compiled with default flags can
+ * be loaded. Without this call, relocations that refer to a GOT are RELAKIT_ERR_UNKNOWN_TYPE.
+ *
+ * - `words` is a buffer of `count` words, at least relakit_got_words(number of symbols). It is
+ *   retained: it must not change until relakit_module_retain has succeeded or the caller stops
+ *   using the module. The call overwrites it.
+ * - `flags` is RELAKIT_GOT_STUBS (undefined symbols that the module calls have stubs),
+ *   RELAKIT_GOT_ENDBR, both, or 0.
+ * - *got is the GOT. relakit_module_layout then contains it. relakit_module_fill sets it to 0, and
+ *   relakit_module_early writes it together with the sections, or changes nothing.
+ *
+ * Only RELAKIT_PROFILE_ELF has these types. Late relocations cannot use the GOT.
+ * Stage: RELAKIT_STAGE_PARSED. Returns RELAKIT_OK, or RELAKIT_ERR_GOT_PLAN_TOO_SHORT,
+ * RELAKIT_ERR_TOO_MANY_SECTIONS. */
+relakit_status RELAKIT_CALL relakit_module_plan(struct relakit_module *module, uint64_t *words,
+    size_t count, relakit_got_flags flags, struct relakit_got_section *got,
+    struct relakit_error *error);
+
 /* ---- Level 3: all sections of a module in one arena ------------------------------------------ */
 
 /** Code: executable sections. */
@@ -777,7 +875,8 @@ struct relakit_layout {
  * - First call: `sections` is NULL and `count` is 0. The function fills only *layout, and does not
  *   use `arena` and `address`. The caller then allocates layout->size bytes.
  * - Second call: `arena` has layout->size bytes, and `address` is its run-time address, a multiple
- *   of layout->align. `sections` is an array of `count` elements, at least one for each section.
+ *   of layout->align. `sections` is an array of `count` elements, at least one for each section,
+ *   and one more if relakit_module_plan has found a GOT.
  *   The function writes all elements. If `arena` is NULL and layout->size is not 0, all sections
  *   are behind the writer of struct relakit_memory (RELAKIT_MEMORY_WRITER).
  *
@@ -800,8 +899,8 @@ struct relakit_layout {
  * the number of sections. Stages: every stage before RELAKIT_STAGE_LATE.
  *
  * Returns RELAKIT_OK, or RELAKIT_ERR_BAD_ALIGNMENT, RELAKIT_ERR_LAYOUT_TOO_LARGE,
- * RELAKIT_ERR_ADDRESS_MISALIGNED (`address`), RELAKIT_ERR_LENGTH (`count` is less than the number
- * of sections, which is error->limit). */
+ * RELAKIT_ERR_ADDRESS_MISALIGNED (`address`), RELAKIT_ERR_LENGTH (`count` is less than
+ * error->limit). */
 relakit_status RELAKIT_CALL relakit_module_layout(struct relakit_module *module, void *arena,
     uint64_t address, uint64_t page_size, struct relakit_section_memory *sections, size_t count,
     struct relakit_layout *layout, struct relakit_error *error);
@@ -1841,6 +1940,11 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
 #define RELAKIT_ERR_READER (-73)
 /** The memory for the expected content of a verification is behind a writer. */
 #define RELAKIT_ERR_NOT_PLAIN (-74)
+/** The buffer for the plan of a GOT is too short. (value: words provided; limit: words needed) */
+#define RELAKIT_ERR_GOT_PLAN_TOO_SHORT (-75)
+/** A relocation refers to the GOT slot of a symbol that has none, because the GOT was planned
+ * without this table. (offset: r_offset) */
+#define RELAKIT_ERR_NO_GOT_SLOT (-76)
 
 /** A pointer that must not be NULL is NULL. */
 #define RELAKIT_ERR_NULL (-101)

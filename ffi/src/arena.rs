@@ -2,7 +2,7 @@
 
 use crate::error::{OrReport, Report};
 use crate::memory::*;
-use crate::module::file_span;
+use crate::module::retained_spans;
 use crate::pointers::{Piece, Span, VersionedOut};
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
@@ -70,7 +70,8 @@ pub struct relakit_layout {
 /// - First call: `sections` is NULL and `count` is 0. The function fills only *layout, and does not
 ///   use `arena` and `address`. The caller then allocates layout->size bytes.
 /// - Second call: `arena` has layout->size bytes, and `address` is its run-time address, a multiple
-///   of layout->align. `sections` is an array of `count` elements, at least one for each section.
+///   of layout->align. `sections` is an array of `count` elements, at least one for each section,
+///   and one more if relakit_module_plan has found a GOT.
 ///   The function writes all elements. If `arena` is NULL and layout->size is not 0, all sections
 ///   are behind the writer of struct relakit_memory (RELAKIT_MEMORY_WRITER).
 ///
@@ -93,8 +94,8 @@ pub struct relakit_layout {
 /// the number of sections. Stages: every stage before RELAKIT_STAGE_LATE.
 ///
 /// Returns RELAKIT_OK, or RELAKIT_ERR_BAD_ALIGNMENT, RELAKIT_ERR_LAYOUT_TOO_LARGE,
-/// RELAKIT_ERR_ADDRESS_MISALIGNED (`address`), RELAKIT_ERR_LENGTH (`count` is less than the number
-/// of sections, which is error->limit).
+/// RELAKIT_ERR_ADDRESS_MISALIGNED (`address`), RELAKIT_ERR_LENGTH (`count` is less than
+/// error->limit).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_layout(
     module: *mut relakit_module,
@@ -114,18 +115,19 @@ pub unsafe extern "C" fn relakit_module_layout(
         let laid_out = module.layout(page_size).or_report(report)?;
         if !sections.is_null() {
             laid_out.check_address(address).or_report(report)?;
-            let needed = module.object().section_count();
+            let sections = module.object().section_count();
+            let needed = module.got().map_or(sections, |got| got.section.saturating_add(1));
             if usize::try_from(needed).map_or(true, |needed| count < needed) {
                 return Err(report.refuse(RELAKIT_ERR_LENGTH, 6, u64::from(needed)));
             }
-            let file = file_span(module, report)?;
-            array.span.apart_from(&[file, own], 5, report)?;
+            let [file, plan] = retained_spans(module, report)?;
+            array.span.apart_from(&[file, plan, own], 5, report)?;
             if !arena.is_null() {
                 let Ok(size) = usize::try_from(laid_out.size()) else {
                     return Err(report.refuse(RELAKIT_ERR_LENGTH, 2, laid_out.size()));
                 };
                 let arena = Span::items(arena.cast::<u8>(), size, 2, report)?;
-                arena.apart_from(&[file, own, array.span], 2, report)?;
+                arena.apart_from(&[file, plan, own, array.span], 2, report)?;
             }
             // SAFETY: checked, and apart from all else in use; the caller promises it writable.
             fill(unsafe { array.write() }, &laid_out, arena, address);
@@ -185,8 +187,8 @@ pub unsafe extern "C" fn relakit_module_addresses(
         if usize::try_from(needed).map_or(true, |needed| count < needed) {
             return Err(report.refuse(RELAKIT_ERR_LENGTH, 5, u64::from(needed)));
         }
-        let file = file_span(module, report)?;
-        array.span.apart_from(&[file, own, given.span], 4, report)?;
+        let [file, plan] = retained_spans(module, report)?;
+        array.span.apart_from(&[file, plan, own, given.span], 4, report)?;
         for placed in module.offsets(memories) {
             placed.or_report(report)?;
         }

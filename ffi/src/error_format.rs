@@ -1,7 +1,7 @@
 //! An error as one line of text.
 
 use crate::error::Report;
-use crate::module::file_span;
+use crate::module::retained_spans;
 use crate::pointers::Span;
 use crate::state::{self, Stage, relakit_module};
 use crate::status::{RELAKIT_OK, texts_of};
@@ -50,15 +50,15 @@ pub unsafe extern "C" fn relakit_error_format(
         // is copied first.
         let text = text(&unsafe { error.read_unaligned() });
         let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
-            let (names, borrowed) = match &*stage {
-                Stage::Late(late, retained) => (Names::Late(late), *retained),
+            let (names, [file, plan]) = match &*stage {
+                Stage::Late(late, retained) => (Names::Late(late), [*retained; 2]),
                 stage => match stage.module() {
-                    Some(module) => (Names::File(module), file_span(module, report)?),
-                    None => (Names::None, own),
+                    Some(module) => (Names::File(module), retained_spans(module, report)?),
+                    None => (Names::None, [own; 2]),
                 },
             };
             let written = Span::items(buffer.start, buffer.size, 3, report)?;
-            written.apart_from(&[own, borrowed], 3, report)?;
+            written.apart_from(&[own, file, plan], 3, report)?;
             buffer.write(&text, &names);
             Ok(RELAKIT_OK)
         };

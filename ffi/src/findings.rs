@@ -1,7 +1,7 @@
 //! Level 3: findings, which are mistakes in a module that Linux accepts.
 
 use crate::error::{Failed, OrReport, Report};
-use crate::module::file_span;
+use crate::module::retained_spans;
 use crate::pointers::{Piece, Span};
 use crate::relocate::profile;
 use crate::state::{self, Stage, relakit_module};
@@ -98,7 +98,8 @@ pub unsafe extern "C" fn relakit_module_findings(
         let module = stage.module().ok_or_else(|| stage.out_of_order(errors))?;
         let version = version(kernel, module, errors)?;
         let scratch = Piece::new(scratch, count, 3, errors)?;
-        scratch.span.apart_from(&[file_span(module, errors)?, own], 3, errors)?;
+        let [file, plan] = retained_spans(module, errors)?;
+        scratch.span.apart_from(&[file, plan, own], 3, errors)?;
         // SAFETY: checked, and apart from file and state; the caller promises it writable.
         let scratch = unsafe { scratch.write() };
         let report = &mut |finding| {

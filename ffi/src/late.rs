@@ -3,7 +3,7 @@
 use crate::callbacks::CResolver;
 use crate::error::{OrReport, Report};
 use crate::memory::{CMemory, relakit_memory};
-use crate::module::file_span;
+use crate::module::retained_spans;
 use crate::pointers::{Count, ObjectName, Out, Piece, Span};
 use crate::resolver::relakit_resolver;
 use crate::state::{self, Stage, relakit_module};
@@ -60,11 +60,12 @@ pub unsafe extern "C" fn relakit_module_retain(
         let scratch = Piece::new(scratch, count, 3, report)?;
         let retained = Piece::new(retained.cast::<u8>(), retained_size, 5, report)?;
         let (scratch_span, buffer) = (scratch.span, retained.span);
-        let file = file_span(loaded.module(), report)?;
-        scratch_span.apart_from(&[file, own], 3, report)?;
-        buffer.apart_from(&[file, scratch_span, own], 5, report)?;
+        let [file, plan] = retained_spans(loaded.module(), report)?;
+        scratch_span.apart_from(&[file, plan, own], 3, report)?;
+        buffer.apart_from(&[file, plan, scratch_span, own], 5, report)?;
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
-        let mut memory = unsafe { CMemory::new(memory, 2, &[file, scratch_span, buffer, own], report) }?;
+        let mut memory =
+            unsafe { CMemory::new(memory, 2, &[file, plan, scratch_span, buffer, own], report) }?;
         // SAFETY: checked, and apart from all else in use; the caller promises it writable.
         let scratch = unsafe { scratch.write() };
         // SAFETY: apart from all else in use; the caller promises it while the module is used.

@@ -3,7 +3,7 @@
 #![cfg(target_pointer_width = "64")]
 
 use crate::{
-    arena::*, describe::*, findings::*, image::*, index::*, klp_names::*, memory::*, patch_sites::*,
+    arena::*, describe::*, findings::*, image::*, index::*, klp_names::*, memory::*, patch_sites::*, plan::*,
     resolver::*, types::*, verifier::*,
 };
 use core::mem::{align_of, offset_of, size_of};
@@ -24,6 +24,8 @@ layout!(relakit_symbols, 40: values 0, symtab 8, count 16, value 24, ctx 32);
 layout!(relakit_writer, 40: struct_size 0, flags 4, ctx 8, read 16, write 24, sync 32);
 layout!(relakit_resolver, 32: struct_size 0, flags 4, ctx 8, exported 16, nth_symbol 24);
 layout!(relakit_target, 32: bytes 0, size 8, address 16, writer 24);
+layout!(relakit_got, 32: struct_size 0, flags 4, plan 8, count 16, address 24);
+layout!(relakit_got_section, 24: section 0, group 4, size 8, align 16);
 layout!(relakit_section_memory, 40: flags 0, reserved 4, bytes 8, size 16, address 24, symbols_at 32);
 layout!(relakit_memory, 32: struct_size 0, flags 4, sections 8, count 16, writer 24);
 layout!(relakit_sechdrs, 56: struct_size 0, flags 4, sechdrs 8, section_count 16, symindex 20, shstrtab 24,

@@ -32,6 +32,8 @@ mod relocate;
 
 mod small;
 
+mod got;
+
 mod resolver;
 
 mod image;
@@ -43,6 +45,8 @@ mod state;
 mod memory;
 
 mod module;
+
+mod plan;
 
 mod arena;
 
@@ -72,6 +76,7 @@ pub use arena::*;
 pub use describe::*;
 pub use error_format::*;
 pub use findings::*;
+pub use got::*;
 pub use image::*;
 pub use index::*;
 pub use klp_names::*;
@@ -80,6 +85,7 @@ pub use memory::*;
 pub use module::*;
 pub use names::*;
 pub use patch_sites::*;
+pub use plan::*;
 pub use relocate::*;
 pub use resolver::*;
 pub use sechdrs::*;

@@ -112,8 +112,9 @@ pub unsafe extern "C" fn relakit_module_assign(
         let (Stage::Parsed(module) | Stage::Assigned(module) | Stage::Filled(module)) = &*stage else {
             return Err(stage.out_of_order(report));
         };
+        let [file, plan] = retained_spans(module, report)?;
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
-        let mut memory = unsafe { CMemory::new(memory, 2, &[file_span(module, report)?, own], report) }?;
+        let mut memory = unsafe { CMemory::new(memory, 2, &[file, plan, own], report) }?;
         module.assign(&mut memory).or_report(report)?;
         *stage = Stage::Assigned(module.clone());
         Ok(RELAKIT_OK)
@@ -139,8 +140,9 @@ pub unsafe extern "C" fn relakit_module_fill(
         let (Stage::Assigned(module) | Stage::Filled(module)) = &*stage else {
             return Err(stage.out_of_order(report));
         };
+        let [file, plan] = retained_spans(module, report)?;
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
-        let mut memory = unsafe { CMemory::new(memory, 2, &[file_span(module, report)?, own], report) }?;
+        let mut memory = unsafe { CMemory::new(memory, 2, &[file, plan, own], report) }?;
         module.assign(&mut memory).and_then(|placed| placed.fill().map(|_| ())).or_report(report)?;
         *stage = Stage::Filled(module.clone());
         Ok(RELAKIT_OK)
@@ -207,10 +209,10 @@ pub unsafe extern "C" fn relakit_module_early(
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
         let Stage::Filled(module) = &*stage else { return Err(stage.out_of_order(report)) };
         let values = Piece::new(values, count, 3, report)?;
-        let file = file_span(module, report)?;
-        values.span.apart_from(&[file, own], 3, report)?;
+        let [file, plan] = retained_spans(module, report)?;
+        values.span.apart_from(&[file, plan, own], 3, report)?;
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
-        let mut memory = unsafe { CMemory::new(memory, 2, &[file, values.span, own], report) }?;
+        let mut memory = unsafe { CMemory::new(memory, 2, &[file, plan, values.span, own], report) }?;
         // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
         let mut resolver = unsafe { CResolver::new(resolver, 5, report) }?;
         // SAFETY: checked, and apart from all else in use; the caller promises it writable.
@@ -226,7 +228,9 @@ pub unsafe extern "C" fn relakit_module_early(
     unsafe { state::on(module, error, call) }
 }
 
-pub(crate) fn file_span(module: &Module<'_>, report: &mut Report) -> Result<Span, Failed> {
-    let file = module.object().bytes();
-    Span::items(file.as_ptr(), file.len(), 0, report)
+/// What a module refers to before its late passes: the file, and the plan of its GOT.
+pub(crate) fn retained_spans(module: &Module<'_>, report: &mut Report) -> Result<[Span; 2], Failed> {
+    let (file, plan) = (module.object().bytes(), module.planned_words());
+    let file = Span::items(file.as_ptr(), file.len(), 0, report)?;
+    Ok([file, Span::items(plan.as_ptr(), plan.len(), 0, report)?])
 }

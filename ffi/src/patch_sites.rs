@@ -3,7 +3,7 @@
 use crate::callbacks::CVerifier;
 use crate::error::{OrReport, Report};
 use crate::memory::{CMemory, relakit_memory};
-use crate::module::file_span;
+use crate::module::retained_spans;
 use crate::pointers::{Out, Piece, Span};
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
@@ -61,15 +61,15 @@ pub unsafe extern "C" fn relakit_module_patch_sites(
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
-        let file = file_span(loaded.module(), report)?;
+        let [file, plan] = retained_spans(loaded.module(), report)?;
         let version = linux_version(kernel, loaded, report)?;
         let scratch = Scratch::new(scratch, count, 4, report)?;
         let span = scratch.span();
-        span.apart_from(&[file, own], 4, report)?;
+        span.apart_from(&[file, plan, own], 4, report)?;
         let sites = Piece::new(sites, site_count, 6, report)?;
-        sites.span.apart_from(&[file, own, span], 6, report)?;
+        sites.span.apart_from(&[file, plan, own, span], 6, report)?;
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
-        let mut memory = unsafe { CMemory::new(memory, 2, &[file, own, span, sites.span], report) }?;
+        let mut memory = unsafe { CMemory::new(memory, 2, &[file, plan, own, span, sites.span], report) }?;
         // SAFETY: the caller promises that `found` is NULL or writable.
         let out = unsafe { Out::new(found, 8, report) }?;
         // SAFETY: checked, and apart from what is borrowed; the caller promises it writable.
@@ -124,11 +124,11 @@ pub unsafe extern "C" fn relakit_module_allowed_patch(
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
-        let file = file_span(loaded.module(), report)?;
+        let [file, plan] = retained_spans(loaded.module(), report)?;
         let version = linux_version(kernel, loaded, report)?;
         let sites = Piece::new(sites, site_count, 5, report)?;
         let bytes = Piece::<u8>::new(bytes.cast(), size, 8, report)?;
-        let others = [file, own, sites.span, bytes.span];
+        let others = [file, plan, own, sites.span, bytes.span];
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
         let mut memory = unsafe { CMemory::new(memory, 2, &others, report) }?;
         // SAFETY: the caller promises a readable struct and callable callbacks.

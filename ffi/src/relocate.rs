@@ -8,7 +8,7 @@ use crate::types::*;
 use core::ffi::c_void;
 use relakit::abi::SYM_SIZE;
 use relakit::elf::RelaTable;
-use relakit::reloc::{self, RelocFlags, SymtabValues, Values};
+use relakit::reloc::{self, Got, RelocFlags, SymtabValues, Values};
 use relakit::{Error, Profile, Target, View};
 
 /// Applies every relocation of one table to one target, or changes nothing.
@@ -45,7 +45,18 @@ pub unsafe extern "C" fn relakit_apply(
         };
     }
     // SAFETY: the promise of the crate's documentation, passed on to `run`.
-    unsafe { run(Act::Write(reloc::apply), rela, rela_size, symbols, target, options, error) }
+    unsafe {
+        run(
+            Act::Write(|_, table, values, target, rules| reloc::apply(table, values, target, rules)),
+            None,
+            rela,
+            rela_size,
+            symbols,
+            target,
+            options,
+            error,
+        )
+    }
 }
 
 /// Sets every field of one relocation table back to zero, or changes nothing. With
@@ -79,7 +90,18 @@ pub unsafe extern "C" fn relakit_clear(
         };
     }
     // SAFETY: the promise of the crate's documentation, passed on to `run`.
-    unsafe { run(Act::Write(reloc::clear), rela, rela_size, symbols, target, options, error) }
+    unsafe {
+        run(
+            Act::Write(|_, table, values, target, rules| reloc::clear(table, values, target, rules)),
+            None,
+            rela,
+            rela_size,
+            symbols,
+            target,
+            options,
+            error,
+        )
+    }
 }
 
 /// Checks whether relakit_apply would succeed, and writes nothing.
@@ -110,7 +132,18 @@ pub unsafe extern "C" fn relakit_dry_run(
         };
     }
     // SAFETY: the promise of the crate's documentation, passed on to `run`.
-    unsafe { run(Act::Read(reloc::dry_run), rela, rela_size, symbols, target, options, error) }
+    unsafe {
+        run(
+            Act::Read(|_, table, values, target, rules| reloc::dry_run(table, values, target, rules)),
+            None,
+            rela,
+            rela_size,
+            symbols,
+            target,
+            options,
+            error,
+        )
+    }
 }
 
 /// Applies one relocation without a table, or changes nothing. The checks are those of
@@ -207,20 +240,21 @@ unsafe fn store(error: *mut relakit_error, found: &Error) -> relakit_status {
     unsafe { answer(error, |report| Err(report.core(found))) }
 }
 
-/// One of the three passes.
-enum Act {
+/// One of the three passes, with the GOT of [`run`].
+pub(crate) enum Act {
     /// Apply or clear.
-    Write(fn(RelaTable<'_>, Values<'_>, &mut Target<'_>, RelocFlags) -> Result<(), Error>),
+    Write(fn(Option<&Got<'_>>, RelaTable<'_>, Values<'_>, &mut Target<'_>, RelocFlags) -> Result<(), Error>),
     /// Check: reads only.
-    Read(fn(RelaTable<'_>, Values<'_>, &mut View<'_>, RelocFlags) -> Result<(), Error>),
+    Read(fn(Option<&Got<'_>>, RelaTable<'_>, Values<'_>, &mut View<'_>, RelocFlags) -> Result<(), Error>),
 }
 
-/// Runs a pass of level 1.
+/// Runs a pass of level 1. `got` is a GOT with the memory of its plan.
 ///
 /// # Safety
 /// The promise of the crate's documentation holds for the pointers.
-unsafe fn run(
+pub(crate) unsafe fn run(
     act: Act,
+    got: Option<(&Got<'_>, Span)>,
     rela: *const c_void,
     rela_size: usize,
     symbols: *const relakit_symbols,
@@ -239,6 +273,7 @@ unsafe fn run(
             false => unsafe { Options::new(options, 5, report) }?.reloc_flags(report)?,
         };
         let rela = Piece::<u8>::new(rela.cast(), rela_size, 1, report)?;
+        let (got, plan) = got.map_or((None, Span::EMPTY), |(got, plan)| (Some(got), plan));
         let (source, callback);
         let (values, symbols_span) = match symbols.value {
             // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
@@ -264,29 +299,29 @@ unsafe fn run(
         let relakit_target { size, address, .. } = target;
         let done = match &mut writer {
             Some(_) if !target.bytes.is_null() => return Err(report.refuse(RELAKIT_ERR_RESERVED, 4, 0)),
-            Some(writer) if writer.overlaps(address, size, [rela.span, symbols_span].into_iter()) => {
+            Some(writer) if writer.overlaps(address, size, [rela.span, symbols_span, plan].into_iter()) => {
                 return Err(report.refuse(RELAKIT_ERR_OVERLAP, 4, 0));
             }
             Some(writer) => match act {
-                Act::Write(act) => act(table, values, &mut writer.target(size, address), rules),
-                Act::Read(act) => act(table, values, &mut writer.view(size, address), rules),
+                Act::Write(act) => act(got, table, values, &mut writer.target(size, address), rules),
+                Act::Read(act) => act(got, table, values, &mut writer.view(size, address), rules),
             },
             None => {
                 let Ok(size) = usize::try_from(size) else {
                     return Err(report.refuse(RELAKIT_ERR_LENGTH, 4, size));
                 };
                 let bytes = Piece::<u8>::new(target.bytes.cast(), size, 4, report)?;
-                bytes.span.apart_from(&[rela.span, symbols_span], 4, report)?;
+                bytes.span.apart_from(&[rela.span, symbols_span, plan], 4, report)?;
                 match act {
                     Act::Write(act) => {
                         // SAFETY: the caller's promise; the bytes overlap nothing that is borrowed.
                         let bytes = unsafe { bytes.write() };
-                        act(table, values, &mut Target::new(bytes, address), rules)
+                        act(got, table, values, &mut Target::new(bytes, address), rules)
                     }
                     Act::Read(act) => {
                         // SAFETY: the caller's promise; no other code writes to the bytes during the call.
                         let bytes = unsafe { bytes.read() };
-                        act(table, values, &mut View::new(bytes, address), rules)
+                        act(got, table, values, &mut View::new(bytes, address), rules)
                     }
                 }
             }

@@ -224,6 +224,11 @@ pub const RELAKIT_ERR_ADDRESS_MISALIGNED: i32 = -72;
 pub const RELAKIT_ERR_READER: i32 = -73;
 /// The memory for the expected content of a verification is behind a writer.
 pub const RELAKIT_ERR_NOT_PLAIN: i32 = -74;
+/// The buffer for the plan of a GOT is too short. (value: words provided; limit: words needed)
+pub const RELAKIT_ERR_GOT_PLAN_TOO_SHORT: i32 = -75;
+/// A relocation refers to the GOT slot of a symbol that has none, because the GOT was planned
+/// without this table. (offset: r_offset)
+pub const RELAKIT_ERR_NO_GOT_SLOT: i32 = -76;
 
 // Errors of the call itself.
 /// A pointer that must not be NULL is NULL.

@@ -4,7 +4,7 @@ use crate::callbacks::{CResolver, CValues, CVerifier};
 use crate::error::{Failed, OrReport, Report, answer};
 use crate::findings::version;
 use crate::memory::{CMemory, relakit_memory};
-use crate::module::file_span;
+use crate::module::retained_spans;
 use crate::pointers::{Count, ObjectName, Out, Piece, Span, VersionedOut, plain};
 use crate::relocate::{Options, arrays};
 use crate::resolver::relakit_resolver;
@@ -126,11 +126,11 @@ pub unsafe extern "C" fn relakit_module_apply_late(
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
         // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
         let object = unsafe { ObjectName::new(object, 2, report) }?;
-        let file = file_span(loaded.module(), report)?;
+        let [file, plan] = retained_spans(loaded.module(), report)?;
         let values = Piece::new(values, count, 4, report)?;
-        values.span.apart_from(&[file, own], 4, report)?;
+        values.span.apart_from(&[file, plan, own], 4, report)?;
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
-        let mut memory = unsafe { CMemory::new(memory, 3, &[file, own, values.span], report) }?;
+        let mut memory = unsafe { CMemory::new(memory, 3, &[file, plan, own, values.span], report) }?;
         // SAFETY: the caller promises a readable struct and callable callbacks.
         let mut resolver = unsafe { CResolver::new(resolver, 6, report) }?;
         // SAFETY: the caller promises that `section_total` is NULL or writable.
@@ -166,7 +166,8 @@ pub unsafe extern "C" fn relakit_module_is_applied(
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
         // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
         let object = unsafe { ObjectName::new(object, 2, report) }?;
-        let others = [file_span(loaded.module(), report)?, own];
+        let [file, plan] = retained_spans(loaded.module(), report)?;
+        let others = [file, plan, own];
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
         let mut memory = unsafe { CMemory::new(memory, 3, &others, report) }?;
         // SAFETY: the caller promises a readable struct and callable callbacks.
@@ -214,12 +215,12 @@ pub unsafe extern "C" fn relakit_module_verify(
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
         // SAFETY: the caller promises that `verified` is NULL or writable for its struct_size.
         let out = unsafe { VersionedOut::new(verified, VERIFIED_FIRST, 7, report) }?;
-        let file = file_span(loaded.module(), report)?;
+        let [file, plan] = retained_spans(loaded.module(), report)?;
         let version = linux_version(kernel, loaded, report)?;
         let scratch = Scratch::new(scratch, count, 5, report)?;
-        scratch.span().apart_from(&[file, own], 5, report)?;
+        scratch.span().apart_from(&[file, plan, own], 5, report)?;
         // SAFETY: the caller promises readable structs, section memory and callable callbacks.
-        let mut memory = unsafe { CMemory::new(memory, 2, &[file, own, scratch.span()], report) }?;
+        let mut memory = unsafe { CMemory::new(memory, 2, &[file, plan, own, scratch.span()], report) }?;
         // SAFETY: the caller promises a readable struct and callable callbacks.
         let verifier = unsafe { CVerifier::new(verifier, 3, report) }?;
         let policies = verifier.policies(3, report)?;

@@ -95,6 +95,14 @@ impl<'f> Module<'f> {
         Some(GotSection { section: self.headers.count(), size: plan.size(), align: plan.align(), group })
     }
 
+    /// Returns the words that hold the plan. Empty without a GOT.
+    pub const fn planned_words(&self) -> &'f [u64] {
+        match &self.got {
+            Some(plan) => plan.words(),
+            None => &[],
+        }
+    }
+
     /// Returns the plan if `section` is the GOT.
     pub(super) fn got_plan(&self, section: u32) -> Option<GotPlan<'f>> {
         self.got.filter(|_| section == self.headers.count())

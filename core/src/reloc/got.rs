@@ -72,6 +72,14 @@ impl<'a> GotMarks<'a> {
         symbols.div_ceil(32)
     }
 
+    /// Continues a plan that [`plan`](Self::plan) left in `words`, or begins with words that are 0.
+    pub fn again(words: &'a mut [u64], flags: GotFlags) -> Self {
+        for word in words.iter_mut() {
+            *word = u64::from(low32(*word));
+        }
+        Self { words, flags }
+    }
+
     /// Begins with no slots. The call overwrites `words`.
     ///
     /// # Errors
@@ -132,6 +140,11 @@ impl<'a> GotPlan<'a> {
     pub fn from_words(words: &'a [u64], flags: GotFlags) -> Self {
         let slots = words.last().map_or(0, |word| high32(*word).saturating_add(low32(*word).count_ones()));
         Self { words, slots, flags }
+    }
+
+    /// Returns the words that hold the plan.
+    pub const fn words(&self) -> &'a [u64] {
+        self.words
     }
 
     /// Returns the number of slots.

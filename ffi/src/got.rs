@@ -1,0 +1,224 @@
+//! Level 1 with a global offset table.
+
+use crate::callbacks::CWriter;
+use crate::error::{Failed, OrReport, Report, answer};
+use crate::pointers::{Out, Piece, Span, plain, versioned};
+use crate::relocate::{Act, Options, arrays, run};
+use crate::status::*;
+use crate::types::*;
+use core::ffi::c_void;
+use relakit::elf::RelaTable;
+use relakit::reloc::{GotFlags, GotMarks, GotPlan};
+use relakit::{ErrorKind, Target};
+
+/// Returns the number of 64-bit words in the plan of a GOT: one for 32 symbols. `symbols` is the
+/// number of symbols, including the null symbol.
+#[unsafe(no_mangle)]
+pub const extern "C" fn relakit_got_words(symbols: u32) -> u32 {
+    GotMarks::words(symbols)
+}
+
+/// Adds what one relocation table needs to the plan of a GOT, and returns the size of the GOT for
+/// all tables so far.
+///
+/// Before the first call, the caller sets the words of got->plan to 0. Then it calls the function
+/// for every table of the module, allocates the GOT, and sets got->address, which this function
+/// does not use. With RELAKIT_GOT_STUBS, the symbols of relocations of the type PLT32 have a stub.
+///
+/// `rela` is an array of Elf64_Rela with `rela_size` bytes. *size is 0 if no GOT is needed.
+/// Returns RELAKIT_OK, or RELAKIT_ERR_PARTIAL_ENTRY, RELAKIT_ERR_OVERLAP.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_got_size(
+    got: *const relakit_got,
+    rela: *const c_void,
+    rela_size: usize,
+    size: *mut u64,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = |report: &mut Report| {
+        // SAFETY: the caller promises that `got` is NULL or readable for its struct_size.
+        let got = unsafe { versioned(got, 1, report) }?;
+        let flags = flags(&got, report)?;
+        // SAFETY: the caller promises that `size` is NULL or writable.
+        let out = unsafe { Out::new(size, 4, report) }?;
+        let rela = Piece::<u8>::new(rela.cast(), rela_size, 2, report)?;
+        let words = Piece::<u64>::new(got.plan, got.count, 1, report)?;
+        words.span.apart_from(&[rela.span], 1, report)?;
+        // SAFETY: checked; the caller promises it readable, and the plan does not overlap it.
+        let (table, rest) = RelaTable::whole_entries(unsafe { rela.read() });
+        if rest != 0 {
+            return Err(report.refuse(RELAKIT_ERR_PARTIAL_ENTRY, rela_size as u64, rest as u64));
+        }
+        // SAFETY: checked, and apart from the table; the caller promises it writable.
+        let mut marks = GotMarks::again(unsafe { words.write() }, flags);
+        marks.add(table);
+        out.set(marks.plan().size());
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller promises that `error` is NULL or writable.
+    unsafe { answer(error, call) }
+}
+
+/// Writes the symbol values to the slots of a GOT, and the stubs, or changes nothing.
+///
+/// - `target` is the memory of the GOT, with its run-time address. Its size is that of
+///   relakit_got_size, and its content must be 0. got->address is not used.
+/// - `symbols` must not use the callback `value`.
+/// Returns RELAKIT_OK, an error as in relakit_apply, or RELAKIT_ERR_ASSIGNED_SIZE,
+/// RELAKIT_ERR_ADDRESS_MISALIGNED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_got_fill(
+    got: *const relakit_got,
+    symbols: *const relakit_symbols,
+    target: *const relakit_target,
+    options: *const relakit_options,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let call = |report: &mut Report| {
+        // SAFETY: the caller promises that `got` is NULL or a readable struct with a readable plan.
+        let (plan, span, _) = unsafe { plan(got, report) }?;
+        // SAFETY: the caller promises that `symbols` is NULL or a readable struct.
+        let symbols = unsafe { plain(symbols, 2, report) }?;
+        // SAFETY: the caller promises that `target` is NULL or a readable struct.
+        let relakit_target { bytes, size, address, writer } = unsafe { plain(target, 3, report) }?;
+        // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
+        let rules = unsafe { Options::new(options, 4, report) }?.reloc_flags(report)?;
+        if symbols.value.is_some() {
+            return Err(report.refuse(RELAKIT_ERR_SYMBOLS, 2, 0));
+        }
+        // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
+        let (values, values_span) = unsafe { arrays(&symbols, report) }?;
+        // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
+        let mut writer = match unsafe { CWriter::new(writer, 3, report) }? {
+            Some(_) if !bytes.is_null() => return Err(report.refuse(RELAKIT_ERR_RESERVED, 3, 0)),
+            Some(writer) if writer.overlaps(address, size, [span, values_span].into_iter()) => {
+                return Err(report.refuse(RELAKIT_ERR_OVERLAP, 3, 0));
+            }
+            writer => writer,
+        };
+        let mut target = match &mut writer {
+            Some(writer) => writer.target(size, address),
+            None => {
+                let Ok(size) = usize::try_from(size) else {
+                    return Err(report.refuse(RELAKIT_ERR_LENGTH, 3, size));
+                };
+                let bytes = Piece::<u8>::new(bytes.cast(), size, 3, report)?;
+                bytes.span.apart_from(&[span, values_span], 3, report)?;
+                // SAFETY: the caller's promise; the bytes overlap nothing that is borrowed.
+                Target::new(unsafe { bytes.write() }, address)
+            }
+        };
+        plan.fill(values, &mut target, rules).or_report(report)?;
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller promises that `error` is NULL or writable.
+    unsafe { answer(error, call) }
+}
+
+/// Does what relakit_apply does, and also applies the types that refer to a GOT: GOTPCREL,
+/// GOTPCRELX, REX_GOTPCRELX and its forms for APX, GOTPCREL64, GOT64, GOTPC32, GOTPC64, GOTOFF64,
+/// PLTOFF64. `got` is the GOT at its address. It may be filled before or after.
+/// Returns RELAKIT_OK, an error as in relakit_apply, or RELAKIT_ERR_NO_GOT_SLOT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_got_apply(
+    got: *const relakit_got,
+    rela: *const c_void,
+    rela_size: usize,
+    symbols: *const relakit_symbols,
+    target: *const relakit_target,
+    options: *const relakit_options,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let act = Act::Write(|got, table, values, target, rules| match got {
+        Some(got) => got.apply(table, values, target, rules),
+        None => Ok(()),
+    });
+    // SAFETY: the promise of the crate's documentation, passed on.
+    unsafe { with_got(act, got, rela, rela_size, symbols, target, options, error) }
+}
+
+/// Does what relakit_clear does, for a table of relakit_got_apply. It does not change the GOT.
+/// Returns RELAKIT_OK, an error as in relakit_clear, or RELAKIT_ERR_NO_GOT_SLOT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn relakit_got_clear(
+    got: *const relakit_got,
+    rela: *const c_void,
+    rela_size: usize,
+    symbols: *const relakit_symbols,
+    target: *const relakit_target,
+    options: *const relakit_options,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let act = Act::Write(|got, table, values, target, rules| match got {
+        Some(got) => got.clear(table, values, target, rules),
+        None => Ok(()),
+    });
+    // SAFETY: the promise of the crate's documentation, passed on.
+    unsafe { with_got(act, got, rela, rela_size, symbols, target, options, error) }
+}
+
+/// Runs a pass with a GOT.
+///
+/// # Safety The promise of the crate's documentation holds for the pointers.
+#[expect(clippy::too_many_arguments, reason = "those of the C functions")]
+unsafe fn with_got(
+    act: Act,
+    got: *const relakit_got,
+    rela: *const c_void,
+    rela_size: usize,
+    symbols: *const relakit_symbols,
+    target: *const relakit_target,
+    options: *const relakit_options,
+    error: *mut relakit_error,
+) -> relakit_status {
+    let mut found = None;
+    let call = |report: &mut Report| {
+        // SAFETY: the caller promises that `got` is NULL or a readable struct with a readable plan.
+        let (plan, span, got) = unsafe { plan(got, report) }?;
+        let (address, align) = (got.address, plan.align());
+        if address & align.wrapping_sub(1) != 0 {
+            return Err(report.core(&relakit::Error::new(ErrorKind::AddressMisaligned, address, align)));
+        }
+        found = Some((plan.at(address).in_code(got.flags & RELAKIT_GOT_IN_CODE != 0), span));
+        Ok(RELAKIT_OK)
+    };
+    // SAFETY: the caller promises that `error` is NULL or writable.
+    match unsafe { answer(error, call) } {
+        RELAKIT_OK => {}
+        status => return status,
+    }
+    let got = found.as_ref().map(|(got, span)| (got, *span));
+    // SAFETY: the promise of the crate's documentation, passed on.
+    unsafe { run(act, got, rela, rela_size, symbols, target, options, error) }
+}
+
+/// Reads argument 1.
+///
+/// # Safety `got` is NULL or readable for its struct_size, and its plan is readable and not written
+/// for `'a`.
+unsafe fn plan<'a>(
+    got: *const relakit_got,
+    report: &mut Report,
+) -> Result<(GotPlan<'a>, Span, relakit_got), Failed> {
+    // SAFETY: the promise of this function.
+    let got = unsafe { versioned(got, 1, report) }?;
+    let flags = flags(&got, report)?;
+    let words = Piece::<u64>::new(got.plan, got.count, 1, report)?;
+    // SAFETY: checked; the promise of this function.
+    Ok((GotPlan::from_words(unsafe { words.read() }, flags), words.span, got))
+}
+
+/// Returns the flags of the core.
+fn flags(got: &relakit_got, report: &mut Report) -> Result<GotFlags, Failed> {
+    let known = RELAKIT_GOT_STUBS | RELAKIT_GOT_ENDBR | RELAKIT_GOT_IN_CODE;
+    match got.flags & !known {
+        0 => Ok(got_flags(got.flags)),
+        _ => Err(report.refuse(RELAKIT_ERR_FLAGS, 1, u64::from(got.flags))),
+    }
+}
+
+/// Returns the flags of the core for those of C.
+pub(crate) fn got_flags(flags: relakit_got_flags) -> GotFlags {
+    let stubs = if flags & RELAKIT_GOT_STUBS != 0 { GotFlags::STUBS } else { GotFlags::empty() };
+    if flags & RELAKIT_GOT_ENDBR != 0 { stubs | GotFlags::ENDBR } else { stubs }
+}
