@@ -53,6 +53,13 @@ static relakit_status klp_clear(void)
 }
 
 /* Level 3: the functions that life.h does not have. */
+static relakit_status plan(void)
+{
+    struct relakit_got_section got;
+    uint64_t *words = (uint64_t *)lend(relakit_got_words(symbol_count) * sizeof *words);
+    return relakit_module_plan(module, words, relakit_got_words(symbol_count), RELAKIT_GOT_STUBS, &got, fresh());
+}
+
 static relakit_status no_object(void)
 {
     object_at = UINT32_MAX;
@@ -224,10 +231,11 @@ int main(void)
 {
     static const struct row elf[] = {
         {"relakit_module_init", init, 0, NULL, "o", "LCL-L", NO_FAULT, RELAKIT_OK},
+        {"relakit_module_plan", plan, PARSED, NULL, "o", "LL--L", NO_FAULT, RELAKIT_OK},
     };
     count_rows(level2, sizeof level2 / sizeof *level2);
     count_rows(level3, sizeof level3 / sizeof *level3);
     options.profile = RELAKIT_PROFILE_ELF;
-    count_rows(elf, 1);
+    count_rows(elf, sizeof elf / sizeof *elf);
     return test_end("modules");
 }

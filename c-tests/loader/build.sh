@@ -36,12 +36,24 @@ module() {
         -fno-stack-protector -fno-asynchronous-unwind-tables -c "$3" -o "$OUT/$2"
 }
 
+# pic_module OUTPUT INPUT FLAG...: compiled as a distribution's compiler does by default, position-independent.
+# shellcheck disable=SC2086
+pic_module() {
+    local output=$1 input=$2
+    shift 2
+    $cc -O2 -fpie -fno-stack-protector "$@" -c "$input" -o "$OUT/$output"
+}
+
 build_modules() {
     local name
     for name in plain patch target target-other; do
         module small "$name.o" "$modules/$name.c"
     done
     module large plain-large.o "$modules/plain.c"
+    pic_module plain-default.o "$modules/plain.c"
+    pic_module plain-pic.o "$modules/plain.c" -fPIC -fno-plt
+    pic_module plain-large-pic.o "$modules/plain.c" -fPIC -mcmodel=large
+    "${RUSTC:-rustc}" --edition 2021 --crate-type lib --emit obj -O -C panic=abort "$modules/plain.rs" -o "$OUT/plain-rust.o"
     "${LD:-ld}" -r "$OUT/target.o" "$OUT/target-other.o" -o "$OUT/target.ko"
     "$modules/convert" "$OUT/patch.o" "$OUT/patch.ko"
 }

@@ -19,6 +19,8 @@ relakit_status level3_place(struct level3 *loader, const void *file, size_t size
 {
     const struct relakit_options options = { .struct_size = sizeof options, .profile = RELAKIT_PROFILE_ELF };
     struct relakit_module_info info = { .struct_size = sizeof info };
+    struct relakit_got_section got;
+    size_t words;
     relakit_status status;
 
     memset(loader, 0, sizeof *loader);
@@ -27,6 +29,12 @@ relakit_status level3_place(struct level3 *loader, const void *file, size_t size
                                  error);
     if (status == RELAKIT_OK)
         status = relakit_module_describe(loader->module_state, &info, error);
+    if (status != RELAKIT_OK)
+        return status;
+    /* Objects that were compiled with default flags need a GOT: one more section. */
+    words = relakit_got_words(info.symbol_count);
+    loader->plan = allocate(words * sizeof *loader->plan);
+    status = relakit_module_plan(loader->module_state, loader->plan, words, 0, &got, error);
     if (status == RELAKIT_OK)
         status = lay_out(loader, NULL, error);
     if (status != RELAKIT_OK)
@@ -34,14 +42,14 @@ relakit_status level3_place(struct level3 *loader, const void *file, size_t size
     if (loader->layout.size > memory_size() || memory_map(&loader->memory) != 0)
         return error->status = RELAKIT_ERR_NOT_ASSIGNED;
     memory_code(&loader->memory, loader->layout.groups);
-    loader->sections = allocate(info.section_count * sizeof *loader->sections);
+    loader->sections = allocate((info.section_count + 1) * sizeof *loader->sections);
     loader->values = allocate(info.symbol_count * sizeof *loader->values);
     loader->value_count = info.symbol_count;
     loader->module.defined = allocate(info.symbol_count * sizeof(struct name));
     loader->writer = memory_writer(&loader->memory);
     loader->section_memory.struct_size = sizeof loader->section_memory;
     loader->section_memory.sections = loader->sections;
-    loader->section_memory.count = info.section_count;
+    loader->section_memory.count = info.section_count + 1;
     loader->section_memory.writer = &loader->writer;
     status = lay_out(loader, loader->memory.bytes, error);
     if (status == RELAKIT_OK)
@@ -117,6 +125,7 @@ void level3_unload(struct level3 *loader)
 {
     free(loader->sections);
     free(loader->values);
+    free(loader->plan);
     free(loader->retained);
     free(loader->module.defined);
     memory_unmap(&loader->memory);

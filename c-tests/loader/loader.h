@@ -47,6 +47,9 @@ relakit_status object_open(struct object *object, unsigned char *file, size_t si
 relakit_status object_place(struct object *object, struct memory *memory, struct module *module,
                             struct relakit_error *error);
 void object_close(struct object *object);
+const char *symbol_name(const struct object *object, uint32_t symbol);
+/* The undefined symbol that is the GOT itself. */
+#define GOT_SYMBOL "_GLOBAL_OFFSET_TABLE_"
 /* Is `section` a table of ordinary relocations for something that is in memory? */
 int object_is_rela(const struct object *object, uint32_t section);
 
@@ -94,6 +97,9 @@ struct level1 {
     struct module module;
     struct object object;
     struct memory memory;
+    struct relakit_got got; /* objects that were compiled with default flags need it */
+    unsigned char *got_bytes;
+    uint64_t got_size;
 };
 
 /* Loads the object in `file`, which must stay as long as the module; or changes nothing and says why. */
@@ -145,6 +151,7 @@ struct level3 {
     struct relakit_writer writer;
     uint64_t *values;
     size_t value_count;
+    uint64_t *plan; /* of the GOT */
     void *retained; /* the late passes need it, and neither the file nor `values` */
 };
 

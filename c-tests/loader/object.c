@@ -151,7 +151,7 @@ static int place_sections(struct object *object, struct memory *memory)
     return 0;
 }
 
-static const char *symbol_name(const struct object *object, uint32_t symbol)
+const char *symbol_name(const struct object *object, uint32_t symbol)
 {
     return (const char *)object->file + object->sections[object->strtab].sh_offset +
            object->symbols[symbol].st_name;
@@ -166,8 +166,8 @@ static uint32_t resolve_symbols(struct object *object, struct module *module)
 
         if (symbol->st_shndx == SHN_UNDEF) {
             if (host_exported(NULL, name, strlen(name), &symbol->st_value) != RELAKIT_OK &&
-                ELF64_ST_BIND(symbol->st_info) != STB_WEAK) /* a weak one is 0 */
-                return i;
+                ELF64_ST_BIND(symbol->st_info) != STB_WEAK && strcmp(name, GOT_SYMBOL) != 0)
+                return i; /* a weak one is 0; the GOT gets its address later */
         } else if (symbol->st_shndx != RELAKIT_SHN_LIVEPATCH) { /* these wait for relakit_klp_apply */
             if (symbol->st_shndx < object->section_count)
                 symbol->st_value += object->sections[symbol->st_shndx].sh_addr;
