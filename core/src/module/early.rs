@@ -8,7 +8,7 @@ use crate::abi;
 use crate::elf::{RelaTable, Section, SectionFlags};
 use crate::error::{CallbackError, Error, ErrorKind};
 use crate::reloc::{
-    Extension, Got, Op, Part, Pass, RelocFlags, Sections, Target, Transaction, Values, list_errors,
+    Got, Op, Part, Pass, RelocFlags, Sections, Special, Target, Transaction, Values, list_errors,
 };
 use crate::report::{Failed, OnError, Report, capture};
 
@@ -182,6 +182,8 @@ struct ModuleSections<'a, 'f, M: ?Sized> {
     flags: RelocFlags,
     /// The section that was prepared last, so that it is classified once.
     prepared: Option<Relocations<'f>>,
+    /// The number of the first part of the GOT; `u32::MAX` without a GOT.
+    first_part: u32,
     /// The GOT at its address, and the part of it that was asked for last.
     got: Option<Got<'f>>,
     part: Part,
@@ -206,8 +208,9 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
         resolver: &'a mut dyn Resolver,
     ) -> Self {
         let is_early = object == abi::VMLINUX;
-        let got = module.got_plan(module.headers.count()).filter(|_| is_early);
+        let got = module.got.filter(|_| is_early);
         let got = got.and_then(|plan| Some(plan.at(memory.base(module.headers.count())?)));
+        let first_part = if got.is_some() { module.headers.count() } else { u32::MAX };
         Self {
             module,
             object,
@@ -219,6 +222,7 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
             resolver,
             flags: module.profile.reloc_flags(),
             prepared: None,
+            first_part,
             got,
             part: Part::default(),
         }
@@ -238,6 +242,24 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
     const fn is_guarded(&self, is_livepatch: bool) -> bool {
         let Sentinels { has_unassigned, has_real } = self.sentinels;
         has_unassigned && !has_real && !is_livepatch && !self.lists_errors && self.got.is_none()
+    }
+
+    /// The pass over a part of the GOT, and the GOT.
+    #[cold]
+    #[inline(never)]
+    fn got_part(&mut self, number: u32, report: &mut Report) -> Result<(Pass<'_>, Target<'_>), Failed> {
+        self.part = self.module.got_part(number);
+        let target = self.module.target(self.memory, self.first_part, report)?;
+        Ok((self.part.pass(Values::Dense(self.values), self.flags), target))
+    }
+
+    /// Notes in the GOT whether the section with index `target` is code.
+    #[cold]
+    #[inline(never)]
+    fn enter(&mut self, target: u32) {
+        let is_code = |header: Section| header.sh_flags.contains(SectionFlags::EXECINSTR);
+        let is_code = self.module.object.section(target).is_some_and(is_code);
+        self.got = self.got.map(|got| got.in_code(is_code));
     }
 
     /// Classifies section `index`. `None` if it does not belong to the pass.
@@ -281,8 +303,8 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
 
 impl<M: Memory + ?Sized> Sections for ModuleSections<'_, '_, M> {
     fn prepare(&mut self, index: u32, on_error: OnError<'_>, report: &mut Report) -> Result<bool, Failed> {
-        if let Some(part) = self.module.got_part(index) {
-            return Ok(!part.is_empty());
+        if index >= self.first_part {
+            return Ok(!self.module.got_part(index).is_empty());
         }
         self.prepared = self.find(index, report)?;
         let Some(Relocations { is_livepatch, table, .. }) = self.prepared else { return Ok(false) };
@@ -300,10 +322,8 @@ impl<M: Memory + ?Sized> Sections for ModuleSections<'_, '_, M> {
     }
 
     fn section(&mut self, index: u32, report: &mut Report) -> Result<Option<(Pass<'_>, Target<'_>)>, Failed> {
-        if let Some(part) = self.module.got_part(index) {
-            self.part = part;
-            let target = self.module.target(self.memory, self.module.headers.count(), report)?;
-            return Ok(Some((self.part.pass(Values::Dense(self.values), self.flags), target)));
+        if index >= self.first_part {
+            return self.got_part(index, report).map(Some);
         }
         let found = match self.prepared {
             Some(prepared) if prepared.index == index => Some(prepared),
@@ -314,23 +334,23 @@ impl<M: Memory + ?Sized> Sections for ModuleSections<'_, '_, M> {
         else {
             return Ok(None);
         };
-        let sentinel = self.is_guarded(is_livepatch).then_some(UNASSIGNED);
-        let is_code = |header: Section| header.sh_flags.contains(SectionFlags::EXECINSTR);
-        let got = match &mut self.got {
-            Some(got) => {
-                *got = got.in_code(self.module.object.section(target).is_some_and(is_code));
-                Some(&*got as &dyn Extension)
-            }
-            None => None,
-        };
+        let is_guarded = self.is_guarded(is_livepatch);
+        if self.got.is_some() {
+            self.enter(target);
+        }
         let target = self.module.target(self.memory, target, report)?;
-        let pass = Pass { table, values: Values::Dense(self.values), rules: self.flags, sentinel, got };
+        let special = match &self.got {
+            Some(got) => Special::Got(got),
+            None if is_guarded => Special::Sentinel(UNASSIGNED),
+            None => Special::None,
+        };
+        let pass = Pass { table, values: Values::Dense(self.values), rules: self.flags, special };
         Ok(Some((pass, target)))
     }
 
     /// In a guarded section, a symbol without memory is an error before all others.
     fn locate(&self, index: u32, failed: Failed, report: &mut Report) -> Failed {
-        if self.module.got_part(index).is_some() {
+        if index >= self.first_part {
             return report.in_section(failed, self.module.headers.count());
         }
         let was_undone = report.error(failed).kind != ErrorKind::NotUndone;

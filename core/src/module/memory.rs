@@ -136,12 +136,12 @@ impl<'f> Module<'f> {
         index: u32,
         report: &mut Report,
     ) -> Result<Target<'t>, Failed> {
-        let (size, got) = (self.memory_size(index), self.got_plan(index));
+        let Some(section) = self.object.section(index) else {
+            return self.got_target(memory, index, report);
+        };
+        let size = section.sh_size;
         let failed = match memory.target(index) {
-            Some(target) if target.size() == size => match match got {
-                Some(plan) => plan.check_target(&target, report),
-                None => target.check_address(report),
-            } {
+            Some(target) if target.size() == size => match target.check_address(report) {
                 Ok(()) => return Ok(target),
                 Err(failed) => failed,
             },

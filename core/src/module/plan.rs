@@ -1,12 +1,13 @@
 //! What a module needs besides the memory of its sections: a global offset table, GOT.
 
-use super::Module;
 use super::layout::Group;
+use super::{Memory, Module};
 use crate::arch;
 use crate::elf::{RelaTable, SectionFlags, SymbolLocation};
 use crate::error::{Error, ErrorKind};
 use crate::read::index;
-use crate::reloc::{GotFlags, GotMarks, GotPlan, Part, RelocTypes};
+use crate::reloc::{GotFlags, GotMarks, GotPlan, Part, RelocTypes, Target};
+use crate::report::{Failed, Report};
 use core::ops::Range;
 
 /// The GOT of a module: one more section, which is not in the file. It needs memory as the other
@@ -108,11 +109,31 @@ impl<'f> Module<'f> {
         self.got.filter(|_| section == self.headers.count())
     }
 
+    /// The memory of a section that is not in the file: the GOT.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn got_target<'t, M: Memory + ?Sized>(
+        &self,
+        memory: &'t mut M,
+        section: u32,
+        report: &mut Report,
+    ) -> Result<Target<'t>, Failed> {
+        let failed = match (memory.target(section), self.got_plan(section)) {
+            (Some(target), Some(plan)) => match plan.check_target(&target, report) {
+                Ok(()) => return Ok(target),
+                Err(failed) => failed,
+            },
+            _ => report.fail(ErrorKind::NotAssigned, self.memory_size(section), 0),
+        };
+        Err(report.in_section(failed, section))
+    }
+
     /// Returns the size of a section's memory in bytes.
+    #[inline(never)]
     pub(crate) fn memory_size(&self, section: u32) -> u64 {
-        match self.got_plan(section) {
-            Some(plan) => plan.size(),
-            None => self.object.section(section).map_or(0, |section| section.sh_size),
+        match self.object.section(section) {
+            Some(section) => section.sh_size,
+            None => self.got_plan(section).map_or(0, |plan| plan.size()),
         }
     }
 
@@ -126,11 +147,13 @@ impl<'f> Module<'f> {
         1..self.headers.count().saturating_add(parts)
     }
 
-    /// Returns the part of the GOT with a number of [`early_numbers`](Self::early_numbers). `None` for
-    /// the number of a section.
-    pub(super) fn got_part(&self, number: u32) -> Option<Part> {
-        let plan = self.got?;
-        Some(Part::new(&plan, number.checked_sub(self.headers.count())?))
+    /// Returns the part of the GOT with a number of [`early_numbers`](Self::early_numbers). It is empty
+    /// for the number of a section.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn got_part(&self, number: u32) -> Part {
+        let number = number.checked_sub(self.headers.count());
+        self.got.zip(number).map_or_else(Part::default, |(plan, number)| Part::new(&plan, number))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The passes that only read.
 
 use super::op::{Op, Phase};
-use super::pass::{Pass, Run};
+use super::pass::{Pass, Run, Special};
 use super::transaction::Sections;
 use super::values::Guarded;
 use super::{RelocFlags, Target, Values, View};
@@ -175,11 +175,11 @@ impl Pass<'_> {
             return (index, end);
         }
         let rest = self.table.entries().get(index..).unwrap_or_default();
-        let (run, end) = match (self.values, self.sentinel) {
-            (Values::Dense(values), Some(sentinel)) => {
+        let (run, end) = match (self.values, self.special) {
+            (Values::Dense(values), Special::Sentinel(sentinel)) => {
                 arch::check_run(rest, Guarded { values, sentinel }, bytes, address, end)
             }
-            (Values::Dense(values), None) => arch::check_run(rest, values, bytes, address, end),
+            (Values::Dense(values), _) => arch::check_run(rest, values, bytes, address, end),
             (Values::Symtab(values), _) => arch::check_run(rest, values, bytes, address, end),
             _ => (0, end),
         };

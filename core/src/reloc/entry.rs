@@ -1,8 +1,8 @@
 //! The whole semantics of one relocation. The loops of `arch` do the same for the frequent types.
 
 use super::op::{Op, Phase};
-use super::pass::Run;
-use super::{Extension, Howto, Pass, RelocFlags};
+use super::pass::{Run, Special};
+use super::{Got, Howto, Pass, RelocFlags};
 use crate::elf::Rela;
 use crate::error::ErrorKind;
 use crate::report::Failed;
@@ -32,7 +32,7 @@ impl Run<'_, '_> {
             self.skipped = true;
             return Ok(());
         };
-        if checks && self.pass.sentinel == Some(s) {
+        if checks && matches!(self.pass.special, Special::Sentinel(sentinel) if sentinel == s) {
             return Err(self.report.fail(ErrorKind::SymbolUnassigned, 0, 0));
         }
         let Some(howto) = self.pass.howto(rela.r_type) else {
@@ -48,9 +48,9 @@ impl Run<'_, '_> {
         {
             return Err(self.report.fail(ErrorKind::SymbolUnresolved, u64::from(shndx), 0));
         }
-        let value = match self.pass.got.filter(|_| needs_value) {
-            None => howto.value(s, rela.r_addend, self.target.address().wrapping_add(rela.r_offset)),
-            Some(got) => self.value_with_got(got, &howto, rela, s)?,
+        let value = match self.pass.special {
+            Special::Got(got) if needs_value => self.value_with_got(got, &howto, rela, s)?,
+            _ => howto.value(s, rela.r_addend, self.target.address().wrapping_add(rela.r_offset)),
         };
         let range_first = !adds && !rules.contains(RelocFlags::REPORT_NONZERO_FIRST);
         if checks && range_first {
@@ -87,18 +87,12 @@ impl Run<'_, '_> {
     /// The value of an entry whose symbol value may be replaced: by its slot, or by a stub that the field
     /// can reach.
     #[inline(never)]
-    fn value_with_got(
-        &mut self,
-        got: &dyn Extension,
-        howto: &Howto,
-        rela: Rela,
-        s: u64,
-    ) -> Result<u64, Failed> {
+    fn value_with_got(&mut self, got: &Got<'_>, howto: &Howto, rela: Rela, s: u64) -> Result<u64, Failed> {
         let Self { pass, target, report, .. } = self;
         let p = target.address().wrapping_add(rela.r_offset);
         let value = |s| howto.value(s, rela.r_addend, p);
-        if got.howto(rela.r_type).is_some() {
-            return match got.operand(rela, s) {
+        if (got.rules().howto)(rela.r_type).is_some() {
+            return match (got.rules().operand)(got, rela, s) {
                 Some(operand) => Ok(value(operand)),
                 None => Err(report.fail(ErrorKind::NoGotSlot, 0, 0)),
             };
@@ -110,7 +104,7 @@ impl Run<'_, '_> {
             let [low, high, ..] = target.read(rela.r_offset.checked_sub(2)?, 2, report).ok()?.to_le_bytes();
             Some([low, high])
         };
-        Ok(value(got.stub(rela, before).unwrap_or(s)))
+        Ok(value((got.rules().stub)(got, rela, before).unwrap_or(s)))
     }
 
     fn check_range(&mut self, howto: &Howto, value: u64) -> Result<(), Failed> {

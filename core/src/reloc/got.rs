@@ -7,7 +7,7 @@
 
 use super::op::Op;
 use super::transaction::{Sections, Transaction};
-use super::{Howto, Pass, RelocFlags, Target, Values, View};
+use super::{Howto, Pass, RelocFlags, Special, Target, Values, View};
 use crate::abi::RELA_SIZE;
 use crate::arch::{self, Operand, SLOT_SIZE, STUB_SIZE};
 use crate::elf::{Rela, RelaTable};
@@ -50,20 +50,45 @@ pub struct Got<'a> {
     plan: GotPlan<'a>,
     address: u64,
     is_code: bool,
+    rules: &'static Rules,
 }
 
 /// What a pass asks if its own table has no row for a type, or if a value does not fit.
 ///
-/// It is a trait, so that a program without a GOT contains none of its code.
-pub(crate) trait Extension {
+/// They are function pointers, so that a program without a GOT contains none of this code.
+#[derive(Debug)]
+pub(crate) struct Rules {
     /// Returns the row of a type.
-    fn howto(&self, r_type: u32) -> Option<Howto>;
-    /// Returns what stands for the symbol value `s` in the formula of the row. `None` if the symbol has
-    /// no slot.
-    fn operand(&self, rela: Rela, s: u64) -> Option<u64>;
-    /// Returns the address of the stub of an entry that is a branch, if there is one. `before` is called
-    /// for the two bytes before the field.
-    fn stub(&self, rela: Rela, before: &mut dyn FnMut() -> Option<[u8; 2]>) -> Option<u64>;
+    pub(super) howto: fn(u32) -> Option<Howto>,
+    /// Returns what stands for the symbol value in the formula of the row. `None` if the symbol has no
+    /// slot.
+    pub(super) operand: fn(&Got<'_>, Rela, u64) -> Option<u64>,
+    /// Returns the address of the stub of an entry that is a branch, if there is one. The last argument
+    /// is called for the two bytes before the field.
+    pub(super) stub: fn(&Got<'_>, Rela, &mut dyn FnMut() -> Option<[u8; 2]>) -> Option<u64>,
+}
+
+static RULES: Rules = Rules { howto, operand, stub };
+
+fn howto(r_type: u32) -> Option<Howto> {
+    arch::got_howto(r_type).map(|(howto, _)| howto)
+}
+
+fn operand(got: &Got<'_>, rela: Rela, s: u64) -> Option<u64> {
+    match arch::got_howto(rela.r_type)?.1 {
+        Operand::SlotAddress => got.slot(rela.r_sym),
+        Operand::SlotOffset => Some(got.slot(rela.r_sym)?.wrapping_sub(got.address)),
+        Operand::Table => Some(got.address),
+        Operand::FromTable => Some(s.wrapping_sub(got.address)),
+    }
+}
+
+fn stub(got: &Got<'_>, rela: Rela, before: &mut dyn FnMut() -> Option<[u8; 2]>) -> Option<u64> {
+    let plan = &got.plan;
+    let is_call = arch::is_branch(rela.r_type)
+        || got.is_code && arch::may_be_branch(rela.r_type) && before().is_some_and(arch::is_branch_opcode);
+    let slot = plan.slot(rela.r_sym).filter(|_| plan.has_stubs() && is_call)?;
+    Some(got.address.wrapping_add(plan.stubs()).wrapping_add(slot.wrapping_mul(STUB_SIZE)))
 }
 
 impl<'a> GotMarks<'a> {
@@ -187,7 +212,7 @@ impl<'a> GotPlan<'a> {
     /// Returns the GOT at its run-time address. A pass over executable code that was assembled before
     /// 2018 may have branches of the type PC32; [`in_code`](Got::in_code) sends these to stubs, too.
     pub const fn at(self, address: u64) -> Got<'a> {
-        Got { plan: self, address, is_code: false }
+        Got { plan: self, address, is_code: false, rules: &RULES }
     }
 
     /// Writes the symbol values to their slots, and the stubs, or changes nothing.
@@ -227,6 +252,11 @@ impl Got<'_> {
     pub const fn in_code(mut self, is_code: bool) -> Self {
         self.is_code = is_code;
         self
+    }
+
+    /// What a pass asks.
+    pub(super) const fn rules(&self) -> &'static Rules {
+        self.rules
     }
 
     /// Returns the address of the GOT.
@@ -284,32 +314,7 @@ impl Got<'_> {
     }
 
     fn pass<'p>(&'p self, table: RelaTable<'p>, values: Values<'p>, rules: RelocFlags) -> Pass<'p> {
-        Pass { got: Some(self), ..Pass::new(table, values, rules) }
-    }
-}
-
-impl Extension for Got<'_> {
-    fn howto(&self, r_type: u32) -> Option<Howto> {
-        arch::got_howto(r_type).map(|(howto, _)| howto)
-    }
-
-    fn operand(&self, rela: Rela, s: u64) -> Option<u64> {
-        match arch::got_howto(rela.r_type)?.1 {
-            Operand::SlotAddress => self.slot(rela.r_sym),
-            Operand::SlotOffset => Some(self.slot(rela.r_sym)?.wrapping_sub(self.address)),
-            Operand::Table => Some(self.address),
-            Operand::FromTable => Some(s.wrapping_sub(self.address)),
-        }
-    }
-
-    fn stub(&self, rela: Rela, before: &mut dyn FnMut() -> Option<[u8; 2]>) -> Option<u64> {
-        let plan = &self.plan;
-        let is_call = arch::is_branch(rela.r_type)
-            || self.is_code
-                && arch::may_be_branch(rela.r_type)
-                && before().is_some_and(arch::is_branch_opcode);
-        let slot = plan.slot(rela.r_sym).filter(|_| plan.has_stubs() && is_call)?;
-        Some(self.address.wrapping_add(plan.stubs()).wrapping_add(slot.wrapping_mul(STUB_SIZE)))
+        Pass { special: Special::Got(self), ..Pass::new(table, values, rules) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The passes over one table that write, all or nothing, and their rollback.
 
 use super::op::{Op, Phase};
-use super::{Extension, Howto, RelocFlags, Target, Values, howto};
+use super::{Got, Howto, RelocFlags, Target, Values, howto};
 use crate::elf::{Rela, RelaTable};
 use crate::error::{Error, ErrorKind};
 use crate::report::{Failed, Report, capture};
@@ -63,18 +63,25 @@ pub(crate) struct Pass<'a> {
     pub(crate) table: RelaTable<'a>,
     pub(crate) values: Values<'a>,
     pub(crate) rules: RelocFlags,
+    pub(crate) special: Special<'a>,
+}
+
+/// What differs from the usual pass.
+#[derive(Clone, Copy)]
+pub(crate) enum Special<'a> {
+    None,
     /// The value of symbols that have none. An entry that uses one is an error. This is for `Apply`
     /// with values in an array.
-    pub(crate) sentinel: Option<u64>,
-    /// Rules for types that the table of types does not have.
-    pub(crate) got: Option<&'a dyn Extension>,
+    Sentinel(u64),
+    /// The types that refer to a GOT are applied, too.
+    Got(&'a Got<'a>),
 }
 
 impl<'a> Pass<'a> {
-    /// A pass without a sentinel and without a GOT.
+    /// The usual pass.
     #[inline(always)]
     pub(crate) const fn new(table: RelaTable<'a>, values: Values<'a>, rules: RelocFlags) -> Self {
-        Self { table, values, rules, sentinel: None, got: None }
+        Self { table, values, rules, special: Special::None }
     }
 }
 
@@ -141,7 +148,10 @@ impl Pass<'_> {
 
     /// Returns the row of a type.
     pub(super) fn howto(&self, r_type: u32) -> Option<Howto> {
-        howto(r_type, self.rules).or_else(|| self.got?.howto(r_type))
+        howto(r_type, self.rules).or_else(|| match self.special {
+            Special::Got(got) => (got.rules().howto)(r_type),
+            _ => None,
+        })
     }
 }
 
