@@ -138,6 +138,7 @@ struct guest_module {
     struct relakit_module *relakit;
     const char *name;
     struct relakit_section_memory places[MOST_SECTIONS];
+    uint64_t plan[MOST_SYMBOLS / 32];
     struct relakit_memory memory; /* leads to the places; the same for every call */
     struct module_symbol symbols[MOST_SYMBOLS];
     size_t symbol_count;
@@ -172,6 +173,7 @@ const struct module_symbol *guest_symbol_at(const struct guest_names *names, uin
 struct guest_expected {
     uint64_t state[RELAKIT_MODULE_SIZE / sizeof(uint64_t)];
     struct relakit_module *relakit;
+    uint64_t plan[MOST_SYMBOLS / 32];
     struct relakit_section_memory places[MOST_SECTIONS]; /* our bytes, and the addresses of the guest */
     struct relakit_memory memory;
     uint64_t values[MOST_SYMBOLS], scratch[3 * MOST_SECTIONS];

@@ -71,6 +71,29 @@ static relakit_status place_section(struct guest_module *module, uint32_t index,
     return fault == 0 ? RELAKIT_OK : refuse(error, RELAKIT_ERR_WRITER, index, (uint64_t)(int64_t)fault);
 }
 
+/* A module that was compiled with default flags needs a GOT. It is one more section. */
+static relakit_status place_got(struct guest_module *module, struct guest_space *space, const struct relakit_writer *hooks,
+                                struct relakit_error *error)
+{
+    static const unsigned char zeros[MOST_SYMBOLS * 8];
+    struct relakit_got_section got;
+    relakit_status status = relakit_module_plan(module->relakit, module->plan, MOST_SYMBOLS / 32, 0, &got, error);
+    struct relakit_section_memory *place = &module->places[got.section];
+    int32_t fault;
+
+    if (status != RELAKIT_OK || got.size == 0)
+        return status;
+    if (got.section >= MOST_SECTIONS)
+        return refuse(error, RELAKIT_ERR_NOT_ASSIGNED, got.section, got.size);
+    place->address = take(space, 1, got.size, got.align);
+    if (place->address == 0)
+        return refuse(error, RELAKIT_ERR_NOT_ASSIGNED, got.section, got.size);
+    place->flags = RELAKIT_MEMORY_PRESENT | RELAKIT_MEMORY_WRITER;
+    place->size = got.size;
+    fault = hooks->write(hooks->ctx, place->address, 0, zeros, got.size);
+    return fault == 0 ? RELAKIT_OK : refuse(error, RELAKIT_ERR_WRITER, got.section, (uint64_t)(int64_t)fault);
+}
+
 relakit_status guest_module_place(struct guest_module *module, const char *name, const void *file, size_t size,
                                   struct guest_space *space, const struct relakit_writer *hooks,
                                   struct relakit_error *error)
@@ -85,11 +108,13 @@ relakit_status guest_module_place(struct guest_module *module, const char *name,
     status = relakit_module_init(module->state, sizeof module->state, file, size, &options, &module->relakit, error);
     if (status == RELAKIT_OK)
         status = relakit_module_describe(module->relakit, &info, error);
+    if (status == RELAKIT_OK)
+        status = place_got(module, space, hooks, error);
     for (uint32_t i = 1; i < info.section_count && status == RELAKIT_OK; i++)
         status = place_section(module, i, space, hooks, error);
     module->memory.struct_size = sizeof module->memory;
     module->memory.sections = module->places;
-    module->memory.count = info.section_count < MOST_SECTIONS ? info.section_count : MOST_SECTIONS;
+    module->memory.count = MOST_SECTIONS;
     module->memory.writer = hooks;
     if (status == RELAKIT_OK)
         status = relakit_module_assign(module->relakit, &module->memory, error);

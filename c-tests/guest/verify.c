@@ -106,10 +106,13 @@ relakit_status guest_expect(struct guest_expected *expected, const struct guest_
 {
     const struct relakit_options options = { .struct_size = sizeof options, .profile = RELAKIT_PROFILE_ELF };
     const struct relakit_resolver resolver = guest_resolver(watch->names);
+    struct relakit_got_section got;
     relakit_status status;
 
     memset(expected, 0, sizeof *expected);
     status = relakit_module_init(expected->state, sizeof expected->state, file, size, &options, &expected->relakit, error);
+    if (status == RELAKIT_OK)
+        status = relakit_module_plan(expected->relakit, expected->plan, MOST_SYMBOLS / 32, 0, &got, error);
     if (status == RELAKIT_OK)
         status = give_memory(expected, module, error);
     if (status == RELAKIT_OK)

@@ -24,8 +24,12 @@ static relakit_status place(struct module *module, struct relakit_error *error)
         [RELAKIT_GROUP_INIT_RODATA] = PAGE_PRESENT | PAGE_NO_EXECUTE,
     };
     struct relakit_layout layout = { .struct_size = sizeof layout };
-    relakit_status status = relakit_module_layout(module->relakit, NULL, 0, PAGE, NULL, 0, &layout, error);
+    struct relakit_got_section got;
+    /* A module that was compiled with default flags needs a GOT. It is one more section, with the constants. */
+    relakit_status status = relakit_module_plan(module->relakit, module->plan, MOST_SYMBOLS / 32, 0, &got, error);
 
+    if (status == RELAKIT_OK)
+        status = relakit_module_layout(module->relakit, NULL, 0, PAGE, NULL, 0, &layout, error);
     if (status != RELAKIT_OK)
         return status;
     if (!memory_take(layout.size, layout.align, &module->arena)) {

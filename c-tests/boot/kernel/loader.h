@@ -24,6 +24,7 @@ struct module {
     struct relakit_module *relakit;
     const char *name;
     struct relakit_section_memory places[MOST_SECTIONS];
+    uint64_t plan[MOST_SYMBOLS / 32];
     struct relakit_memory memory; /* leads to the places; the same for every call */
     struct arena arena;
     struct module_symbol symbols[MOST_SYMBOLS]; /* what it defines, in the order of its symbol table */

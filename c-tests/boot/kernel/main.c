@@ -98,6 +98,9 @@ void main(uint32_t protocol, uint32_t information)
     check(module_symbol(&plain, "plain_run") != (uint64_t)memory_alias(module_symbol(&plain, "plain_run")),
           "plain: it was written at another address than it runs at");
     module_unload(&plain);
+    load(&plain, "pic", "pic.ko"); /* with a GOT */
+    check(module_call(&plain, "plain_run", 3) == 3128, "pic: code that was compiled as position-independent runs");
+    module_unload(&plain);
 
     patch_loads();
     target_comes(&redirection);

@@ -105,5 +105,5 @@ void refuse_all(void)
         refuse(&refusals[i]);
     while (boot_file(files))
         files++;
-    check(files == REFUSALS + 3, "refused: every file but plain.ko, target.ko and patch.ko was tried");
+    check(files == REFUSALS + 4, "refused: every file but plain.ko, pic.ko, target.ko and patch.ko was tried");
 }

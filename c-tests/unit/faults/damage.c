@@ -145,7 +145,7 @@ static void common_symbol(void) { symbol("kernel_limit")->st_shndx = SHN_COMMON;
 static void unknown_symbol(void) { set_letter("kernel_add", 7, 'o'); }
 static void rel_section(void) { section(TEXT)->sh_type = SHT_REL; }
 static void bad_symbol_index(void) { set_symbol(rela(TEXT, R_X86_64_PLT32), UINT32_MAX); }
-static void unknown_type(void) { set_type(rela(TEXT, R_X86_64_PLT32), R_X86_64_GOTPCREL); }
+static void unknown_type(void) { set_type(rela(TEXT, R_X86_64_PLT32), R_X86_64_GOTTPOFF); }
 static void offset_outside(void) { rela(TEXT, R_X86_64_PLT32)->r_offset = UINT64_MAX - 1; }
 static void offset_last_byte(void) { rela(TEXT, R_X86_64_PLT32)->r_offset = section(".text")->sh_size - 3; }
 static void overflow_pc32(void) { rela(TEXT, R_X86_64_PC32)->r_addend = INT64_C(1) << 40; }
@@ -197,7 +197,7 @@ static void late_target_in_file(void) { section(LATE_TEXT)->sh_info = index_of(s
 static void late_target_symbols(void) { section(LATE_TEXT)->sh_info = index_of(section(".symtab")); }
 static void late_target_table(void) { section(LATE_TEXT)->sh_info = index_of(section(LATE_DATA)); }
 static void late_target_itself(void) { section(LATE_TEXT)->sh_info = index_of(section(LATE_TEXT)); }
-static void late_unknown_type(void) { set_type(rela(LATE_TEXT, R_X86_64_PLT32), R_X86_64_GOTPCREL); }
+static void late_unknown_type(void) { set_type(rela(LATE_TEXT, R_X86_64_PLT32), R_X86_64_GOTTPOFF); }
 static void late_offset_outside(void) { rela(LATE_TEXT, R_X86_64_PLT32)->r_offset = section(".text")->sh_size; }
 static void late_overflow(void) { rela(LATE_TEXT, R_X86_64_PLT32)->r_addend = INT64_C(1) << 40; }
 /* In the second section: the first one must be taken back. */
