@@ -59,6 +59,9 @@
 //! # Ok::<(), relakit::Error>(())
 //! ```
 //!
+//! Objects that were compiled with default flags need a global offset table. [`Module::plan`] makes it
+//! one more section.
+//!
 //! Each part can be used without the others: [`elf`] reads a file, [`klp`] parses livepatch names,
 //! [`reloc`] applies one table to one target, and [`sechdrs`] serves loaders like Linux's.
 //!
