@@ -253,6 +253,7 @@ int main(int argc, char **argv)
     printf("%u fields lead to slots, %u calls to stubs, %u calls to their functions; %u objects were called\n", slots, calls,
            direct, called);
     CHECK(loaded >= 1000);
+    EQ(others, 0);
     CHECK(called == 6);
     return test_end("libc");
 }
