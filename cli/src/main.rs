@@ -2,8 +2,8 @@
 //!
 //! The modules are layers in the order of the data flow: `input` reads what the user gives, `view` says
 //! what is in a module, `simulate` predicts what a kernel does with it, `diagnostics` makes one list of
-//! errors and findings, `output` prints. The commands (`inspect`, `apply`, `check`, `convert`, `verify`, `explain`, `demo`) connect
-//! them.
+//! errors and findings, `output` prints. The commands (`inspect`, `apply`, `check`, `convert`, `verify`, `explain`,
+//! `demo`) connect them.
 #![forbid(unsafe_code)]
 
 mod apply;
@@ -20,6 +20,7 @@ mod inspect;
 mod man;
 mod output;
 mod progress;
+mod rules;
 mod scenario;
 mod simulate;
 mod verify;
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Convert(args) => convert::run(args),
-        Command::Explain { rule } => explain::run(rule.as_deref()),
+        Command::Explain(args) => explain::run(args),
         Command::Demo => demo::run(),
         Command::Completions { shell } => completions(*shell),
         Command::Man { out } => man::write(Cli::command(), out),

@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod convert;
+mod explain;
 mod inspect;
 mod values;
 mod verify;
@@ -10,12 +11,11 @@ mod verify;
 pub(crate) use apply::{ApplyArgs, Step, steps};
 pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use convert::ConvertArgs;
+pub(crate) use explain::ExplainArgs;
 pub(crate) use inspect::{InspectArgs, InspectFormat};
 pub(crate) use values::{Format, TargetArg};
 pub(crate) use verify::VerifyArgs;
 
-use crate::explain;
-use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ Exit codes:
 Files:
 Input files can be plain or compressed: xz, zstd or gzip. The file name - means standard input.
 
-Size limits: 1024 MiB for a module, 256 MiB for a symbol file, 16 MiB for a file with the addresses of sections. A \
+Size limits: 1024 MiB for a module, 256 MiB for a symbol file, 16 MiB for a file with the addresses of sections, 256 MiB for a log. A \
 module from a pipe or from a compressed file has a limit of 256 MiB. A core file has no limit, because only the \
 sections of the module are read. Devices cannot be read.";
 
@@ -52,16 +52,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
     Verify(VerifyArgs),
     Convert(ConvertArgs),
-    /// Explain a rule of the check, or list all rules
-    ///
-    /// The page says what a finding means, why Linux does not notice it, what it looks like, and what
-    /// to do. Without a rule, the output lists all rules with their severities and messages.
-    #[command(after_help = "Example:\n  relakit explain half-applied")]
-    Explain {
-        /// The name of the rule, as in error[half-applied]
-        #[arg(value_parser = explained(), hide_possible_values = true)]
-        rule: Option<String>,
-    },
+    Explain(ExplainArgs),
     /// Show the life of a built-in livepatch
     ///
     /// The demo classifies the relocations, applies the early ones, and lists the special sections.
@@ -79,9 +70,4 @@ pub(crate) enum Command {
         /// The directory
         out: PathBuf,
     },
-}
-
-/// All rules, also those for errors of the kernel, which --allow refuses.
-fn explained() -> PossibleValuesParser {
-    PossibleValuesParser::new(explain::rules().map(|rule| PossibleValue::new(rule.name).help(rule.message)))
 }

@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Module,
     /// A list of symbols. /proc/kallsyms has 10 to 30 MiB.
     Symbols,
+    /// The kernel's log, for `explain --log`.
+    Log,
     /// The file of `apply --memory`: about 100 bytes for each section.
     Memory,
 }
@@ -25,7 +27,7 @@ impl Kind {
     const fn limit(self) -> u64 {
         match self {
             Self::Module => 1024,
-            Self::Symbols => 256,
+            Self::Symbols | Self::Log => 256,
             Self::Memory => 16,
         }
     }
@@ -33,7 +35,7 @@ impl Kind {
     /// Limit for input without a known length, in MiB: pipes, files in /proc, unpacked files.
     const fn limit_without_length(self) -> u64 {
         match self {
-            Self::Module | Self::Symbols => 256,
+            Self::Module | Self::Symbols | Self::Log => 256,
             Self::Memory => 16,
         }
     }

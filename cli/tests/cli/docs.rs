@@ -108,7 +108,8 @@ fn escaped(sentence: &str) -> String {
 fn links_of_the_pages_have_a_target() {
     let docs = folder().join("..");
     let pages = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
-    for page in pages.chain([docs.join("check.md"), docs.join("ci/README.md")]) {
+    for page in pages.chain(["check.md", "ci/README.md", "explain.md"].map(|name| docs.join(name)))
+    {
         let text = fs::read_to_string(&page).unwrap();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
         for link in links.filter(|link| !link.starts_with("https://")) {
@@ -189,4 +190,19 @@ fn errno(number: i32) -> &'static str {
         22 => "EINVAL",
         _ => panic!("{number}"),
     }
+}
+
+/// Compares the block after the mark of a page in docs with the real output.
+#[track_caller]
+pub fn example(page: &str, output: &str) {
+    let path = folder().join("..").join(page);
+    let text = fs::read_to_string(&path).unwrap();
+    const MARK: &str = "compares the block -->\n```text\n";
+    let at = text.find(MARK).unwrap_or_else(|| panic!("{page}: no block")) + MARK.len();
+    let end = at + text[at..].find("```\n").unwrap();
+    let expected = format!("{}{output}{}", &text[..at], &text[end..]);
+    if bless() {
+        fs::write(&path, &expected).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), expected, "RELAKIT_BLESS=1 corrects it");
 }

@@ -1,10 +1,7 @@
-//! `relakit explain`: the page of a rule, and the list of all rules.
+//! The rules of `relakit check`, and their pages.
 
-use crate::console;
 use crate::diagnostics::KernelRule;
-use crate::failure::Failure;
 use relakit_linux::findings::{Lint, Severity};
-use std::io::{self, Write};
 
 /// Includes the pages of rules. `findings` is a link to docs/findings, so that the files are in the
 /// packaged crate, too.
@@ -75,7 +72,7 @@ const PAGES: &[(&str, &str)] = pages! {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule {
     pub(crate) name: &'static str,
-    severity: Severity,
+    pub(crate) severity: Severity,
     pub(crate) message: &'static str,
 }
 
@@ -93,30 +90,7 @@ pub(crate) fn rules() -> impl Iterator<Item = Rule> {
     }))
 }
 
-/// Prints the page of a rule, or the list of all rules.
-pub(crate) fn run(name: Option<&str>) -> Result<(), Failure> {
-    let Some(name) = name else { return console::to_stdout(|out| list(out)) };
-    let page = PAGES.iter().find(|(rule, _)| *rule == name).map(|(_, text)| *text);
-    let page = page.ok_or_else(|| Failure::Usage(format!("the rule {name} has no page")))?;
-    console::to_stdout(|out| print(page, out))
-}
-
-fn list(out: &mut dyn Write) -> io::Result<()> {
-    let width = rules().map(|rule| rule.name.len()).max().unwrap_or_default();
-    rules().try_for_each(|Rule { name, severity, message }| {
-        writeln!(out, "{name:width$}  {:7}  {message}", severity.name())
-    })
-}
-
-/// Prints Markdown as it is, with headings in bold.
-fn print(page: &str, out: &mut dyn Write) -> io::Result<()> {
-    let bold = anstyle::Style::new().bold();
-    let mut in_example = false;
-    page.lines().try_for_each(|line| {
-        in_example ^= line.starts_with("```");
-        match line.starts_with('#') && !in_example {
-            true => writeln!(out, "{bold}{line}{bold:#}"),
-            false => writeln!(out, "{line}"),
-        }
-    })
+/// The page of a rule, in Markdown.
+pub(crate) fn page(name: &str) -> Option<&'static str> {
+    PAGES.iter().find(|(rule, _)| *rule == name).map(|(_, text)| *text)
 }
