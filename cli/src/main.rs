@@ -2,8 +2,8 @@
 //!
 //! The modules are layers in the order of the data flow: `input` reads what the user gives, `view` says
 //! what is in a module, `simulate` predicts what a kernel does with it, `diagnostics` makes one list of
-//! errors and findings, `output` prints. The commands (`inspect`, `apply`, `check`, `convert`, `verify`, `explain`,
-//! `demo`) connect them.
+//! errors and findings, `output` prints. The commands (`inspect`, `apply`, `check`, `convert`, `verify`, `diff`,
+//! `explain`, `demo`) connect them.
 #![forbid(unsafe_code)]
 
 mod apply;
@@ -13,6 +13,7 @@ mod console;
 mod convert;
 mod demo;
 mod diagnostics;
+mod diff;
 mod explain;
 mod failure;
 mod input;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Convert(args) => convert::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Demo => demo::run(),
         Command::Completions { shell } => completions(*shell),

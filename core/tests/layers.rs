@@ -96,6 +96,7 @@ const CRATES: [(&str, &[&str]); 5] = [
             "check",
             "verify",
             "convert",
+            "diff",
             "explain",
             "demo",
         ],

@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod convert;
+mod diff;
 mod explain;
 mod inspect;
 mod values;
@@ -11,6 +12,7 @@ mod verify;
 pub(crate) use apply::{ApplyArgs, Step, steps};
 pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use convert::ConvertArgs;
+pub(crate) use diff::DiffArgs;
 pub(crate) use explain::ExplainArgs;
 pub(crate) use inspect::{InspectArgs, InspectFormat};
 pub(crate) use values::{Format, TargetArg};
@@ -52,6 +54,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
     Verify(VerifyArgs),
     Convert(ConvertArgs),
+    Diff(DiffArgs),
     Explain(ExplainArgs),
     /// Show the life of a built-in livepatch
     ///

@@ -67,6 +67,9 @@ pub(crate) struct PatchFunc<'f> {
     /// Whether the pointer to the replacement is set.
     #[serde(skip)]
     pub(crate) is_replaced: bool,
+    /// Where the replacement is. `None` if it is not in a section of the file.
+    #[serde(skip)]
+    pub(crate) code: Option<Where>,
     /// Whether the replacement is known to be no code.
     #[serde(skip)]
     pub(crate) is_data: bool,
@@ -75,7 +78,7 @@ pub(crate) struct PatchFunc<'f> {
 }
 
 /// Where a structure is: section index and offset in bytes.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Where {
     pub(crate) section: u32,
     pub(crate) offset: u64,
@@ -167,9 +170,9 @@ fn function<'f>(func: patch::Func<'f>, symbols: &Functions<'_, 'f>) -> PatchFunc
         Text::Known(name) => Some(Name(name)),
         Text::Null | Text::Unknown => None,
     };
-    let replacement = match func.new_func {
-        Value::Symbol(symbol, addend) => symbols.name(symbol, addend),
-        Value::Null | Value::Number(_) => None,
+    let (replacement, code) = match func.new_func {
+        Value::Symbol(symbol, addend) => (symbols.name(symbol, addend), symbols.place(symbol, addend)),
+        Value::Null | Value::Number(_) => (None, None),
     };
     PatchFunc {
         name,
@@ -177,6 +180,7 @@ fn function<'f>(func: patch::Func<'f>, symbols: &Functions<'_, 'f>) -> PatchFunc
         sympos: func.old_sympos,
         replacement,
         is_replaced: func.new_func != Value::Null,
+        code,
         is_data: matches!(func.new_func, Value::Symbol(symbol, _) if symbols.is_data(symbol)),
         place: func.place.into(),
     }
@@ -208,6 +212,14 @@ impl<'a, 'f> Functions<'a, 'f> {
             _ => None,
         });
         section.is_some_and(|section| !section.sh_flags.contains(SectionFlags::EXECINSTR))
+    }
+
+    /// The place of a symbol plus an addend.
+    fn place(&self, symbol: u32, addend: i64) -> Option<Where> {
+        let table = self.module.object().symbols();
+        let symbol = table.get(symbol)?;
+        let SymbolLocation::Section(section) = table.location(&symbol) else { return None };
+        Some(Where { section, offset: symbol.st_value.wrapping_add(addend.cast_unsigned()) })
     }
 
     /// The symbol at a symbol plus an addend.

@@ -109,7 +109,7 @@ impl Folder {
 }
 
 fn kernel(arguments: &str) -> Vec<&'static str> {
-    let has_kernel = ["check ", "inspect ", "apply ", "verify ", "convert "]
+    let has_kernel = ["check ", "inspect ", "apply ", "verify ", "convert ", "diff "]
         .iter()
         .any(|command| arguments.starts_with(command));
     if has_kernel && !arguments.contains("--kernel") { vec!["--kernel", "6.12"] } else { Vec::new() }

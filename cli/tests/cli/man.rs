@@ -22,7 +22,13 @@ fn the_sections_have_their_usual_names() {
     assert_eq!(page("relakit-convert").0, all(&["EXIT STATUS", "FILES", "NOTES", "EXAMPLES"]));
     assert_eq!(page("relakit-apply").0, all(&["EXIT STATUS", "FILES", "NOTES", "EXAMPLES"]));
     assert_eq!(page("relakit-verify").0, all(&["EXIT STATUS", "FILES", "NOTES", "EXAMPLES"]));
-    for command in ["inspect", "explain", "completions", "man"] {
+    for command in ["diff", "explain"] {
+        assert_eq!(
+            page(&format!("relakit-{command}")).0,
+            all(&["EXIT STATUS", "FILES", "NOTES", "EXAMPLES"])
+        );
+    }
+    for command in ["inspect", "completions", "man"] {
         assert_eq!(page(&format!("relakit-{command}")).0, all(&["EXIT STATUS", "FILES", "EXAMPLES"]));
     }
     assert_eq!(page("relakit-demo").0, all(&["EXIT STATUS", "FILES"]));

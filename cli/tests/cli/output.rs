@@ -45,6 +45,13 @@ fn commands() -> Vec<(String, i32)> {
         commands.push((format!("{VERIFY} {format}"), 1));
     }
     commands.push((format!("{VERIFY} json").replace("livepatch.ko", "broken.ko"), 1));
+    for format in ["text", "json"] {
+        commands.push((format!("diff livepatch.ko livepatch.ko --format {format}"), 0));
+        for what in ["", " half-applied", " EINVAL", " FunctionNotTraced", " --log dmesg.txt"] {
+            commands.push((format!("explain{what} --format {format}"), 0));
+        }
+        commands.push((format!("explain --log symbols.txt --format {format}"), 1));
+    }
     commands.push(("convert --header".to_owned(), 0));
     commands.push(("convert livepatch.ko -o out.ko".to_owned(), 0));
     commands.push(("convert livepatch.ko -o out.ko --symbols symbols.txt --format json".to_owned(), 1));
@@ -55,6 +62,7 @@ fn folder() -> Folder {
     let folder = Folder::new();
     fs::create_dir(folder.path("modules")).unwrap();
     fs::copy(folder.path("livepatch.ko"), folder.path("modules/livepatch.ko")).unwrap();
+    folder.write("dmesg.txt", "nfs: module is already loaded\n");
     folder
 }
 

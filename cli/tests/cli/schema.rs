@@ -1,4 +1,4 @@
-//! docs/schema describes the JSON of inspect, check, apply, verify and convert. No object may have a key that the
+//! docs/schema describes the JSON of inspect, check, apply, verify, convert, diff and explain. No object may have a key that the
 //! schema does not have.
 
 use super::convert::apart::{Form, take_apart};
@@ -138,6 +138,36 @@ fn convert_has_the_keys_of_its_schema() {
 }
 
 #[test]
+fn diff_has_the_keys_of_its_schema() {
+    let (folder, schema) = (Folder::new(), validator("diff"));
+    let other = Demo::new().replace(6, b"diskstats_show", b"diskstats_shew");
+    let other =
+        other.replace(6, b"%u in flight", b"%u on flight").replace(24, b"demo_queue,0", b"demo_queues0");
+    folder.write("other.ko", other.replace(24, b"demo_limits,0", b"demo_limits,1").0);
+    valid(&folder, &schema, "diff livepatch.ko livepatch.ko");
+    let report = valid(&folder, &schema, "diff livepatch.ko other.ko");
+    assert!(!is_empty(&report["no_longer_patched"]) && !is_empty(&report["added"]), "{report:#}");
+    assert!(!is_empty(&report["symbols"]["sympos_changed"]), "{report:#}");
+}
+
+#[test]
+fn explain_has_the_keys_of_its_schema() {
+    let (folder, schema) = (Folder::new(), validator("explain"));
+    folder.write("dmesg.txt", "[    1.000000] nfs: Unknown symbol foo (err -2)\nother\n");
+    for (arguments, key) in [
+        ("explain", "rules"),
+        ("explain half-applied", "rules"),
+        ("explain FunctionNotTraced", "checks"),
+        ("explain FunctionNotTraced", "messages"),
+        ("explain -22", "checks"),
+        ("explain EKEYREJECTED", "messages"),
+        ("explain --log dmesg.txt", "next"),
+    ] {
+        assert!(!is_empty(&valid(&folder, &schema, arguments)[key]), "{arguments}");
+    }
+}
+
+#[test]
 fn a_key_that_the_schema_does_not_have_is_an_error() {
     let folder = Folder::new();
     let arguments = "check livepatch.ko --symbols symbols.txt demo_disk-first.txt --event coming:demo_disk";
@@ -163,7 +193,7 @@ fn no_schema_allows_more_keys() {
         };
         more.into_iter().for_each(|value| objects(value, found));
     }
-    for command in ["inspect", "check", "apply", "verify", "convert"] {
+    for command in ["inspect", "check", "apply", "verify", "convert", "diff", "explain"] {
         let mut found = 0;
         objects(&schema(command), &mut found);
         assert!(found > 2, "{command}");
