@@ -2,8 +2,8 @@
 //!
 //! The modules are layers in the order of the data flow: `input` reads what the user gives, `view` says
 //! what is in a module, `simulate` predicts what a kernel does with it, `diagnostics` makes one list of
-//! errors and findings, `output` prints. The commands (`inspect`, `apply`, `check`, `convert`, `verify`, `explain`, `demo`) connect
-//! them.
+//! errors and findings, `output` prints. The commands (`inspect`, `apply`, `check` with
+//! `kernel_set`, `convert`, `verify`, `explain`, `demo`) connect them.
 #![forbid(unsafe_code)]
 
 mod apply;
@@ -17,6 +17,7 @@ mod explain;
 mod failure;
 mod input;
 mod inspect;
+mod kernel_set;
 mod man;
 mod output;
 mod progress;

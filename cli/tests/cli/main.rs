@@ -28,6 +28,8 @@ mod input;
 #[cfg(test)]
 mod inspect;
 #[cfg(test)]
+mod kernel_set;
+#[cfg(test)]
 mod livepatch;
 #[cfg(test)]
 mod man;

@@ -122,6 +122,15 @@ fn verify_has_the_keys_of_its_schema() {
 }
 
 #[test]
+fn a_kernel_set_has_the_keys_of_its_schema() {
+    let (folder, schema) = (super::kernel_set::kernels(), validator("kernel-set"));
+    let report = valid(&folder, &schema, super::kernel_set::CHECK);
+    assert_eq!(report["groups"].as_array().unwrap().len(), 3);
+    fs::create_dir(folder.path("kernels/empty")).unwrap();
+    valid(&folder, &schema, &format!("{} --any-vermagic --deny info", super::kernel_set::CHECK));
+}
+
+#[test]
 fn convert_has_the_keys_of_its_schema() {
     let (folder, schema) = (Folder::new(), validator("convert"));
     folder.write("apart.ko", take_apart(&Demo::new().0, Form::Macro).0);

@@ -1,5 +1,6 @@
 //! Text for people.
 
+pub(crate) mod kernel_set;
 mod module;
 mod report;
 pub(crate) mod table;
