@@ -4,6 +4,7 @@ mod apply;
 mod check;
 mod convert;
 mod inspect;
+mod live;
 mod values;
 mod verify;
 
@@ -11,6 +12,7 @@ pub(crate) use apply::{ApplyArgs, Step, steps};
 pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use convert::ConvertArgs;
 pub(crate) use inspect::{InspectArgs, InspectFormat};
+pub(crate) use live::LiveArgs;
 pub(crate) use values::{Format, TargetArg};
 pub(crate) use verify::VerifyArgs;
 
@@ -51,6 +53,7 @@ pub(crate) enum Command {
     Apply(ApplyArgs),
     Check(CheckArgs),
     Verify(VerifyArgs),
+    Live(LiveArgs),
     Convert(ConvertArgs),
     /// Explain a rule of the check, or list all rules
     ///

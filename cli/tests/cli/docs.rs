@@ -109,7 +109,7 @@ fn links_of_the_pages_have_a_target() {
     let docs = folder().join("..");
     let pages = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
     for page in
-        pages.chain(["check.md", "kernel-set.md", "ci/README.md"].map(|page| docs.join(page)))
+        pages.chain(["check.md", "kernel-set.md", "live.md", "ci/README.md"].map(|page| docs.join(page)))
     {
         let text = fs::read_to_string(&page).unwrap();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
