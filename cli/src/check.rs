@@ -8,6 +8,7 @@ use crate::input::kernel::Kernel;
 use crate::input::modules::{self, Modules, exports, in_parallel};
 use crate::input::symbols::Symbols;
 use crate::input::traceable::Traceable;
+use crate::kernel_set;
 use crate::output::{html, json::versioned, sarif, text};
 use crate::progress::Progress;
 use crate::scenario::Scenario;
@@ -23,6 +24,12 @@ use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
+    if let Some(root) = &args.kernel_set {
+        return kernel_set::run(args, root);
+    }
+    if args.any_vermagic {
+        return Err(Failure::Usage("--any-vermagic needs --kernel-set".to_owned()));
+    }
     let given = args.symbols.iter().chain(args.target.iter().map(|target| &target.file));
     files::check_stdin(given.chain(&args.module).map(PathBuf::as_path))?;
     let progress = Progress::new();
@@ -110,7 +117,7 @@ fn page(given: Given<'_>, resolved: &Resolved, report: &Report) -> String {
 }
 
 /// The modules that an event loads, if they are not live before. The symbol files may list them.
-fn not_loaded_at_first(events: &[Event]) -> impl Iterator<Item = &str> {
+pub(crate) fn not_loaded_at_first(events: &[Event]) -> impl Iterator<Item = &str> {
     events.iter().filter_map(move |event| match event {
         Event::Coming(name) if !events.contains(&Event::Live(name.clone())) => Some(name.as_str()),
         _ => None,

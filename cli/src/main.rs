@@ -2,8 +2,8 @@
 //!
 //! The modules are layers in the order of the data flow: `input` reads what the user gives, `view` says
 //! what is in a module, `simulate` predicts what a kernel does with it, `diagnostics` makes one list of
-//! errors and findings, `output` prints. The commands (`inspect`, `apply`, `check`, `convert`, `verify`, `diff`,
-//! `explain`, `demo`) connect them.
+//! errors and findings, `output` prints. The commands (`inspect`, `apply`, `check` with
+//! `kernel_set`, `convert`, `verify`, `live`, `diff`, `explain`, `demo`) connect them.
 #![forbid(unsafe_code)]
 
 mod apply;
@@ -18,6 +18,8 @@ mod explain;
 mod failure;
 mod input;
 mod inspect;
+mod kernel_set;
+mod live;
 mod man;
 mod output;
 mod progress;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Apply(args) => apply::run(args, &args::steps(&matches)),
         Command::Check(args) => check::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Live(args) => live::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Explain(args) => explain::run(args),

@@ -83,7 +83,7 @@ impl Scenario {
             return Ok(true);
         }
         let Some(path) = modules.path(name) else { return Ok(false) };
-        let file = files::read_module(path)?;
+        let file = modules.read(path)?;
         let target = Target { name: name_in(&file, path, profile), file };
         self.targets.insert(name.to_owned(), target);
         Ok(true)

@@ -29,6 +29,7 @@ Examples:
   relakit check livepatch.ko --symbols System.map --kernel 6.12 --target nfs.ko.xz \\
       --event coming:nfs --event going:nfs --event coming:nfs
   relakit check livepatch.ko --symbols System.map --modules /lib/modules/6.12.111 --event coming:nfs
+  relakit check livepatch.ko --kernel-set kernels --any-vermagic
   relakit check livepatch.ko --symbols kallsyms.xz --format sarif > livepatch.sarif";
 
 /// Predict what the kernel returns for a module, and find mistakes that it does not notice
@@ -36,7 +37,7 @@ Examples:
 /// relakit simulates the load and the events in its own memory, with addresses like the kernel's. The
 /// output has a verdict for the load and for each event, all errors, and findings: mistakes that Linux
 /// does not report. No code of the module is run.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(after_help = CHECK_EXAMPLES)]
 pub(crate) struct CheckArgs {
     /// The module (.ko, plain or compressed), - for standard input, or a directory with modules. Several
@@ -44,7 +45,7 @@ pub(crate) struct CheckArgs {
     #[arg(required = true)]
     pub(crate) module: Vec<PathBuf>,
     /// Symbols: /proc/kallsyms, System.map or Module.symvers (plain or compressed)
-    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "kernel_set")]
     pub(crate) symbols: Vec<PathBuf>,
     /// The Linux version, or a full release. After commas, rules that are switched on or off:
     /// "5.14,clears-on-going". The default is the release that the module is built for
@@ -62,6 +63,14 @@ pub(crate) struct CheckArgs {
     /// available_filter_functions_addrs from /sys/kernel/tracing
     #[arg(long, value_name = "FILE")]
     pub(crate) traceable: Option<PathBuf>,
+    /// A directory with a folder for each kernel. Each folder has symbols, and can have modules and
+    /// available_filter_functions. The output has a row for each kernel
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["symbols", "kernel", "target", "modules", "traceable"])]
+    pub(crate) kernel_set: Option<PathBuf>,
+    /// With --kernel-set: for kernels that the module is not built for, the module counts as if it were
+    /// built for them. The best result is then "fits", not "accepted"
+    #[arg(long)]
+    pub(crate) any_vermagic: bool,
     /// live:NAME (loaded before the livepatch), coming:NAME (load it) or going:NAME (unload it)
     #[arg(long, value_name = "EVENT", value_parser = event)]
     pub(crate) event: Vec<Event>,

@@ -6,6 +6,7 @@ mod convert;
 mod diff;
 mod explain;
 mod inspect;
+mod live;
 mod values;
 mod verify;
 
@@ -15,6 +16,7 @@ pub(crate) use convert::ConvertArgs;
 pub(crate) use diff::DiffArgs;
 pub(crate) use explain::ExplainArgs;
 pub(crate) use inspect::{InspectArgs, InspectFormat};
+pub(crate) use live::LiveArgs;
 pub(crate) use values::{Format, TargetArg};
 pub(crate) use verify::VerifyArgs;
 
@@ -53,6 +55,7 @@ pub(crate) enum Command {
     Apply(ApplyArgs),
     Check(CheckArgs),
     Verify(VerifyArgs),
+    Live(LiveArgs),
     Convert(ConvertArgs),
     Diff(DiffArgs),
     Explain(ExplainArgs),

@@ -104,6 +104,8 @@ fn check_args(args: &ConvertArgs, out: &Path, event: Vec<Event>) -> CheckArgs {
         target: args.target.clone(),
         modules: args.modules.clone(),
         traceable: None,
+        kernel_set: None,
+        any_vermagic: false,
         event,
         allow: Vec::new(),
         // A build must not fail because of what every livepatch of this kernel does.

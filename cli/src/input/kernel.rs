@@ -19,6 +19,8 @@ pub(crate) struct Kernel {
     pub(crate) version: Version,
     /// Says which assumption was made, if one was.
     pub(crate) note: Option<String>,
+    /// Whether the checked module counts as built for this kernel.
+    pub(crate) as_if_built: bool,
 }
 
 /// Finds a rule in a profile.
@@ -102,6 +104,7 @@ impl Kernel {
             profile: Profile::ELF,
             version: newest,
             note: None,
+            as_if_built: false,
         };
         if text == Profile::ELF.name {
             return Ok(kernel);
@@ -145,6 +148,15 @@ pub(crate) fn release_of(file: &[u8]) -> Option<String> {
     parse(release).map(|_| release.to_owned())
 }
 
+/// Whether a text is a full release as `uname -r` prints it: a version with a third number.
+pub(crate) fn is_release(text: &str) -> bool {
+    let third = text.splitn(3, '.').nth(2);
+    text.starts_with(|first: char| first.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+        && third.is_some_and(|third| third.starts_with(|digit: char| digit.is_ascii_digit()))
+        && parse(text).is_some()
+}
+
 /// Major and minor number of a version as `uname -r` prints it.
 pub(crate) fn parse(version: &str) -> Option<(u16, u16)> {
     let (major, rest) = version.split_once('.')?;
@@ -163,6 +175,16 @@ mod tests {
         assert_eq!(parse("7.3-rc1"), Some((7, 3)));
         for bad in ["", "6", "6.", "x.1", "6.x", "-6.1", "99999.1"] {
             assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_release_has_three_numbers() {
+        for release in ["6.12.111+deb12-amd64", "6.1.0", "6.1.0-9-amd64", "5.14.0-503.el9.x86_64"] {
+            assert!(is_release(release), "{release}");
+        }
+        for other in ["6.12", "6.12-rc1", "debian-6.1.0", "6.12.", "6.12.x", "6.1.0 b", ""] {
+            assert!(!is_release(other), "{other}");
         }
     }
 

@@ -9,6 +9,7 @@ use relakit::{Module, Profile};
 use relakit_linux::loader_check;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use walkdir::WalkDir;
 
 /// Most threads: each has one module in memory.
@@ -53,11 +54,19 @@ pub(crate) fn exports(file: &[u8]) -> Vec<Box<[u8]>> {
 pub(crate) struct Modules {
     root: PathBuf,
     paths: BTreeMap<String, PathBuf>,
+    /// Files that were read and will be read again.
+    retained: Mutex<BTreeMap<PathBuf, Vec<u8>>>,
 }
 
 impl Modules {
-    /// Lists the files. If two modules have the same name, the one in updates/ counts, as in depmod.
+    /// Lists the files. A folder without modules is an error.
     pub(crate) fn new(root: &Path) -> Result<Self, Failure> {
+        Self::in_folder(root)?.ok_or_else(|| no_modules(root))
+    }
+
+    /// Lists the files. If two modules have the same name, the one in updates/ counts, as in depmod.
+    /// Returns `None` if the folder has no modules.
+    pub(crate) fn in_folder(root: &Path) -> Result<Option<Self>, Failure> {
         let updates = root.join("updates");
         let (first, second): (Vec<_>, Vec<_>) =
             in_folder(root)?.into_iter().partition(|path| path.starts_with(&updates));
@@ -65,15 +74,26 @@ impl Modules {
         for path in first.into_iter().chain(second) {
             paths.entry(name_of_file(&path)).or_insert(path);
         }
-        match paths.is_empty() {
-            true => Err(no_modules(root)),
-            false => Ok(Self { root: root.to_owned(), paths }),
-        }
+        let retained = Mutex::default();
+        Ok((!paths.is_empty()).then(|| Self { root: root.to_owned(), paths, retained }))
     }
 
     /// The file of a module. In `name`, a hyphen is an underscore.
     pub(crate) fn path(&self, name: &str) -> Option<&Path> {
         self.paths.get(&name.replace('-', "_")).map(PathBuf::as_path)
+    }
+
+    /// Reads the file of a module, which is not read again if it was retained.
+    pub(crate) fn read(&self, path: &Path) -> Result<Vec<u8>, Failure> {
+        let retained = self.retained.lock().ok().and_then(|mut files| files.remove(path));
+        retained.map_or_else(|| files::read_module(path), Ok)
+    }
+
+    /// Retains a file for the next [`read`](Self::read).
+    pub(crate) fn retain(&self, path: &Path, file: Vec<u8>) {
+        if let Ok(mut files) = self.retained.lock() {
+            files.insert(path.to_owned(), file);
+        }
     }
 
     /// The names of all modules, with underscores.

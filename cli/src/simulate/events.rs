@@ -38,6 +38,31 @@ pub(super) fn run(modules: &mut [Loaded<'_, '_>], world: &mut World<'_>, events:
     }
 }
 
+/// Runs the events if there is no livepatch.
+pub(super) fn run_alone(world: &mut World<'_>, events: &[Event]) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for event in events.iter().filter(|event| !matches!(event, Event::Live(_))) {
+        let name = &*world.name_of(event.module());
+        let prediction = match (refused(world, event), event) {
+            (Some(prediction), _) => prediction,
+            (None, Event::Going(_)) => {
+                world.unload(name);
+                Prediction::default()
+            }
+            (None, _) => {
+                let prediction = world.load(event.module());
+                match prediction.is_done() {
+                    true => world.settle(name),
+                    false => world.unload(name),
+                }
+                prediction
+            }
+        };
+        steps.push(Step { event: event.to_string(), prediction });
+    }
+    steps
+}
+
 /// The prediction for an event that the kernel refuses, whatever the livepatches are.
 fn refused(world: &World<'_>, event: &Event) -> Option<Prediction> {
     let refused = |check: LoaderCheck, phase, why: &str, name: &str| {

@@ -193,6 +193,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             missing.push(NotJudged {
                 what: plural(more as u64, "more object"),
                 give: "give --target FILE.ko for each, or --modules".to_owned(),
+                is_object: true,
             });
         }
         if self.enabled
@@ -202,12 +203,14 @@ impl<'a, 'f> Livepatch<'a, 'f> {
                 what: plural(unreadable, "name")
                     + " in the tree of klp_enable_patch, which the file does not have",
                 give: "write the names of objects and functions into the data of the module".to_owned(),
+                is_object: false,
             });
         }
         if self.enabled && self.tree.is_err() {
             missing.push(NotJudged {
                 what: "the replaced functions: the init function makes the list of them".to_owned(),
                 give: "read the source of the init function".to_owned(),
+                is_object: false,
             });
         }
         missing
@@ -235,6 +238,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
                 Some(near) => format!("give --target {name}=FILE.ko; or did you mean {near}?"),
                 None => format!("give --target {name}=FILE.ko"),
             },
+            is_object: true,
         })
     }
 

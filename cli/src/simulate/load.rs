@@ -139,6 +139,7 @@ pub(super) fn load<'a, 'f>(
         return Loaded { report, life: None };
     }
     let mut errors = Errors::new(module, name);
+    errors.set_as_if_built(kernel.as_if_built);
     if before.iter().any(|before| before.name() == name) {
         let message = format!("{name}: is loaded already");
         errors.check(Phase::Validity, Check::new(LoaderCheck::LoadedAlready, message, None));

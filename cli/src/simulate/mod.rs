@@ -24,7 +24,7 @@ pub(crate) mod world;
 
 use crate::input::kernel::Kernel;
 use load::{File, Loaded, Room};
-use report::Report;
+use report::{Report, Step};
 use resolved::Resolved;
 use std::fmt;
 use std::path::Path;
@@ -66,6 +66,13 @@ pub(crate) struct Given<'a> {
     pub(crate) path: &'a Path,
     pub(crate) file: &'a [u8],
     pub(crate) kernel: &'a Kernel,
+}
+
+/// Runs the events in a kernel without livepatches.
+pub(crate) fn without_livepatches(world: &mut World<'_>, events: &[Event]) -> Vec<Step> {
+    let mut steps = events::load_live(world, events);
+    steps.extend(events::run_alone(world, events));
+    steps
 }
 
 /// Loads the modules in order, runs the events, and reports for each module what the kernel returns

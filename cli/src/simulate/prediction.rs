@@ -33,7 +33,18 @@ pub(super) struct Errors<'m, 'f> {
     /// The number of errors of each kind, listed or not.
     counts: HashMap<Kind, u64>,
     seen: Seen,
+    /// Whether the module counts as built for the kernel.
+    as_if_built: bool,
 }
+
+/// The checks whose result a new build changes.
+const OF_BUILD: [LoaderCheck; 5] = [
+    LoaderCheck::VersionMagic,
+    LoaderCheck::LayoutVersion,
+    LoaderCheck::SymbolVersion,
+    LoaderCheck::ThisModuleSize,
+    LoaderCheck::ThisModuleOffsets,
+];
 
 /// A check that a module fails, with what only the tool knows.
 pub(super) struct Check {
@@ -105,7 +116,14 @@ impl Prediction {
 
 impl<'m, 'f> Errors<'m, 'f> {
     pub(super) fn new(module: &'m Module<'f>, name: &'m str) -> Self {
-        Self { module, name, found: Vec::new(), counts: HashMap::new(), seen: Seen::default() }
+        let (counts, seen) = (HashMap::new(), Seen::default());
+        Self { module, name, found: Vec::new(), counts, seen, as_if_built: false }
+    }
+
+    /// Ignores from now on what a new build for the kernel changes: versions, CRCs, `struct module` and
+    /// the entries of special sections.
+    pub(super) const fn set_as_if_built(&mut self, as_if_built: bool) {
+        self.as_if_built = as_if_built;
     }
 
     /// Adds the errors of the loader's checks before relocation.
@@ -154,6 +172,9 @@ impl<'m, 'f> Errors<'m, 'f> {
     }
 
     pub(super) fn check(&mut self, phase: Phase, check: Check) {
+        if self.as_if_built && OF_BUILD.contains(&check.check) {
+            return;
+        }
         let found = check_error(phase, check);
         if self.seen.is_new((found.kind, &found.message, found.row.location.offset))
             && self.count(found.kind, 1)
@@ -172,6 +193,9 @@ impl<'m, 'f> Errors<'m, 'f> {
 
     /// Adds a mistake in a special section with which Linux crashes.
     pub(super) fn special(&mut self, defect: &Defect) {
+        if self.as_if_built {
+            return;
+        }
         let found = special_error(self.module, self.name, defect);
         if self.count(found.kind, 1) {
             self.found.push(found);

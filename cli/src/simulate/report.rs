@@ -111,6 +111,9 @@ pub(crate) struct NotJudged {
     pub(crate) what: String,
     /// What to give, so that it can be judged.
     pub(crate) give: String,
+    /// Whether it is an object of the livepatch that no event loads.
+    #[serde(skip)]
+    pub(crate) is_object: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -108,8 +108,8 @@ fn escaped(sentence: &str) -> String {
 fn links_of_the_pages_have_a_target() {
     let docs = folder().join("..");
     let pages = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
-    for page in pages.chain(["check.md", "ci/README.md", "diff.md", "explain.md"].map(|name| docs.join(name)))
-    {
+    let others = ["check.md", "kernel-set.md", "live.md", "ci/README.md", "diff.md", "explain.md"];
+    for page in pages.chain(others.map(|page| docs.join(page))) {
         let text = fs::read_to_string(&page).unwrap();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
         for link in links.filter(|link| !link.starts_with("https://")) {

@@ -79,6 +79,23 @@ pub fn module_named(name: &str, modinfo: &str, more: Vec<Section>, symbols: &[(&
     with_modinfo(this_module(name), modinfo, more, symbols)
 }
 
+/// The module that the demo's livepatch patches, with one function that can be traced.
+pub fn demo_disk(modinfo: &str) -> Vec<u8> {
+    let symbols =
+        [("demo_queue", 1, 16), ("demo_submit", 1, 32), ("demo_requests", 1, 64), ("demo_limits", 1, 96)];
+    let traced = section("__mcount_loc", PROGBITS, 2, vec![0; 8]);
+    // R_X86_64_64 of demo_submit.
+    let relocation = relocations(".rela__mcount_loc", 0, FIRST, [(0, 1, 2)].into_iter());
+    small("demo_disk", modinfo, vec![traced, relocation], &symbols)
+}
+
+/// A module whose `struct module` is as small as that of the demo.
+pub fn small(name: &str, modinfo: &str, more: Vec<Section>, symbols: &[(&str, u16, u64)]) -> Vec<u8> {
+    let mut this = this_module(name);
+    this.truncate(88);
+    with_modinfo(this, modinfo, more, symbols)
+}
+
 pub fn with_modinfo(
     this_module: Vec<u8>,
     modinfo: &str,

@@ -30,6 +30,10 @@ mod input;
 #[cfg(test)]
 mod inspect;
 #[cfg(test)]
+mod kernel_set;
+#[cfg(test)]
+mod live;
+#[cfg(test)]
 mod livepatch;
 #[cfg(test)]
 mod man;

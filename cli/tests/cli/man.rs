@@ -20,6 +20,7 @@ fn the_sections_have_their_usual_names() {
     }
     assert_eq!(page("relakit-check").0, all(&["EXIT STATUS", "FILES", "EVENTS", "NOTES", "EXAMPLES"]));
     assert_eq!(page("relakit-convert").0, all(&["EXIT STATUS", "FILES", "NOTES", "EXAMPLES"]));
+    assert_eq!(page("relakit-live").0, all(&["EXIT STATUS", "FILES", "NOTES", "EXAMPLES"]));
     assert_eq!(page("relakit-apply").0, all(&["EXIT STATUS", "FILES", "NOTES", "EXAMPLES"]));
     assert_eq!(page("relakit-verify").0, all(&["EXIT STATUS", "FILES", "NOTES", "EXAMPLES"]));
     for command in ["diff", "explain"] {

@@ -1,4 +1,4 @@
-//! docs/schema describes the JSON of inspect, check, apply, verify, convert, diff and explain. No object may have a key that the
+//! docs/schema describes the JSON of inspect, check, apply, verify, convert, live, diff and explain. No object may have a key that the
 //! schema does not have.
 
 use super::convert::apart::{Form, take_apart};
@@ -119,6 +119,24 @@ fn verify_has_the_keys_of_its_schema() {
         let rows = differs["differences"].as_array().unwrap();
         assert!(rows.iter().any(|row| !row[key].is_null()), "{key}: {differs:#}");
     }
+}
+
+#[test]
+fn a_kernel_set_has_the_keys_of_its_schema() {
+    let (folder, schema) = (super::kernel_set::kernels(), validator("kernel-set"));
+    let report = valid(&folder, &schema, super::kernel_set::CHECK);
+    assert_eq!(report["groups"].as_array().unwrap().len(), 3);
+    fs::create_dir(folder.path("kernels/empty")).unwrap();
+    valid(&folder, &schema, &format!("{} --any-vermagic --deny info", super::kernel_set::CHECK));
+}
+
+#[test]
+fn live_has_the_keys_of_its_schema() {
+    let (folder, schema) = (super::live::running(), validator("live"));
+    let report = valid(&folder, &schema, "live --root .");
+    assert!(report["result"].is_null() && is_empty(&report["answers"]), "{report:#}");
+    let asked = valid(&folder, &schema, "live --root . livepatch.ko --unload demo_disk --load plain.ko");
+    assert_eq!(asked["answers"].as_array().unwrap().len(), 3);
 }
 
 #[test]

@@ -18,6 +18,7 @@ from browser import Browser
 EXPECTED = {
     "inspect": ["Load, step by step", "apply_alternatives", "part_in_flight", ".klp.rela.vmlinux.__jump_table"],
     "check": ["Accepted", "coming:demo_disk", "0xffffffffc0a12040", "All early relocations are written"],
+    "kernel-set": ["60 rejected, 1 accepted", "version magic 6.12.0-demo", "6.12.60"],
     "big": ["Load, step by step", "apply_returns", "__mcount_loc"],
 }
 LIGHT, DARK = (0xFC, 0xFC, 0xFD), (0x14, 0x17, 0x1C)

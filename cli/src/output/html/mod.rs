@@ -4,6 +4,7 @@
 //! filters to long tables. maud escapes all names of the module.
 
 mod findings;
+mod kernel_set;
 mod links;
 mod load;
 mod map;
@@ -16,6 +17,7 @@ mod tests;
 mod verdict;
 
 use crate::simulate::report::Report;
+pub(crate) use kernel_set::render as kernel_set;
 use links::Page;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 pub(crate) use picture::Picture;

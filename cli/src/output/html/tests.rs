@@ -319,7 +319,7 @@ fn late_relocations_of_a_section_that_was_read_before_are_marked() {
 fn what_is_not_judged_is_in_the_banner_and_a_function_in_its_table() {
     let mut report = samples::accepted();
     let (what, give) = ("loop (4 relocations)".to_owned(), "give --target loop=FILE.ko".to_owned());
-    report.not_judged.push(NotJudged { what, give });
+    report.not_judged.push(NotJudged { what, give, is_object: true });
     let html = rendered(DEMO, Some(&report), false);
     assert!(
         html.contains("but not all of it is judged") && html.contains("give --target loop=FILE.ko"),

@@ -173,7 +173,7 @@ pub(super) const fn word(verdict: Verdict) -> &'static str {
 }
 
 /// A shape for each verdict, for readers who cannot see the colour.
-const fn sign(verdict: Verdict) -> &'static str {
+pub(super) const fn sign(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Accepted => "\u{2713}",
         Verdict::NotJudged => "?",

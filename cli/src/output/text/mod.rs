@@ -1,5 +1,7 @@
 //! Text for people.
 
+pub(crate) mod kernel_set;
+pub(crate) mod live;
 mod module;
 mod report;
 pub(crate) mod table;

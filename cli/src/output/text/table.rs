@@ -99,6 +99,11 @@ impl Table {
         self.print_within(width, out, heading)
     }
 
+    /// As [`print`](Self::print), with at most 80 columns.
+    pub(crate) fn print_narrow(self, out: &mut impl Write, heading: &str) -> io::Result<()> {
+        self.print_within(NARROWEST, out, heading)
+    }
+
     fn print_within(mut self, width: u16, out: &mut impl Write, heading: &str) -> io::Result<()> {
         if self.rows.is_empty() {
             return Ok(());

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/* Names a function that the kernel does not have. */
+#include "livepatch.h"
+
+static struct klp_func of_vmlinux[] = { { .old_name = "cmdline_proc_shaw", .new_func = second_replacement }, {} };
+static struct klp_object objects[] = { { .funcs = of_vmlinux }, {} };
+static struct klp_patch patch = { .mod = THIS_MODULE, .objs = objects };
+
+LIVEPATCH(&patch);
+MODULE_INFO(livepatch, "Y");
