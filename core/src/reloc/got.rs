@@ -65,8 +65,11 @@ pub(crate) struct Rules {
     pub(super) operand: fn(&Got<'_>, Rela, u64) -> Option<u64>,
     /// Returns the address of the stub of an entry that is a branch, if there is one. The last argument
     /// is called for the two bytes before the field.
-    pub(super) stub: fn(&Got<'_>, Rela, &mut dyn FnMut() -> Option<[u8; 2]>) -> Option<u64>,
+    pub(super) stub: fn(&Got<'_>, Rela, Before<'_>) -> Option<u64>,
 }
+
+/// Reads the two bytes before a field.
+type Before<'b> = &'b mut dyn FnMut() -> Option<[u8; 2]>;
 
 static RULES: Rules = Rules { howto, operand, stub };
 
@@ -83,7 +86,7 @@ fn operand(got: &Got<'_>, rela: Rela, s: u64) -> Option<u64> {
     }
 }
 
-fn stub(got: &Got<'_>, rela: Rela, before: &mut dyn FnMut() -> Option<[u8; 2]>) -> Option<u64> {
+fn stub(got: &Got<'_>, rela: Rela, before: Before<'_>) -> Option<u64> {
     let plan = &got.plan;
     let is_call = arch::is_branch(rela.r_type)
         || got.is_code && arch::may_be_branch(rela.r_type) && before().is_some_and(arch::is_branch_opcode);
