@@ -402,9 +402,9 @@ uint32_t RELAKIT_CALL relakit_got_words(uint32_t symbols);
 /** Adds what one relocation table needs to the plan of a GOT, and returns the size of the GOT for
  * all tables so far.
  *
- * Before the first call, the caller sets the words of got->plan to 0. Then it calls the function
- * for every table of the module, allocates the GOT, and sets got->address, which this function
- * does not use. With RELAKIT_GOT_STUBS, the symbols of relocations of the type PLT32 have a stub.
+ * The caller sets the words of got->plan to 0, calls the function for every table of the module,
+ * and allocates the GOT. The function does not use got->address. With RELAKIT_GOT_STUBS, the
+ * symbols of relocations of the type PLT32 have a stub.
  *
  * `rela` is an array of Elf64_Rela with `rela_size` bytes. *size is 0 if no GOT is needed.
  * Returns RELAKIT_OK, or RELAKIT_ERR_PARTIAL_ENTRY, RELAKIT_ERR_OVERLAP. */
