@@ -395,8 +395,7 @@ relakit_status RELAKIT_CALL relakit_apply_small(const void *rela, size_t rela_si
 
 /* ---- Level 1 with a global offset table ------------------------------------------------------ */
 
-/** Returns the number of 64-bit words in the plan of a GOT: one for 32 symbols. `symbols` is the
- * number of symbols, including the null symbol. */
+/** Returns the number of 64-bit words in the plan of a GOT for `symbols` symbols: one for 32. */
 uint32_t RELAKIT_CALL relakit_got_words(uint32_t symbols);
 
 /** Adds what one relocation table needs to the plan of a GOT, and returns the size of the GOT for
@@ -821,7 +820,6 @@ struct relakit_got_section {
  *   RELAKIT_GOT_ENDBR, both, or 0.
  * - *got is the GOT. relakit_module_layout then contains it. relakit_module_fill sets it to 0, and
  *   relakit_module_early writes it together with the sections, or changes nothing.
- *
  * Only RELAKIT_PROFILE_ELF has these types. Late relocations cannot use the GOT.
  * Stage: RELAKIT_STAGE_PARSED. Returns RELAKIT_OK, or RELAKIT_ERR_GOT_PLAN_TOO_SHORT,
  * RELAKIT_ERR_TOO_MANY_SECTIONS. */

@@ -11,8 +11,7 @@ use relakit::elf::RelaTable;
 use relakit::reloc::{GotFlags, GotMarks, GotPlan};
 use relakit::{ErrorKind, Target};
 
-/// Returns the number of 64-bit words in the plan of a GOT: one for 32 symbols. `symbols` is the
-/// number of symbols, including the null symbol.
+/// Returns the number of 64-bit words in the plan of a GOT for `symbols` symbols: one for 32.
 #[unsafe(no_mangle)]
 pub const extern "C" fn relakit_got_words(symbols: u32) -> u32 {
     GotMarks::words(symbols)
