@@ -280,32 +280,6 @@ struct relakit_target {
     const struct relakit_writer *writer; /**< NULL for plain memory. */
 };
 
-/** relakit_got.flags: RELAKIT_GOT_ flags. No other family of flags has these numbers. */
-typedef uint32_t relakit_got_flags;
-/** The GOT also has a stub for each slot: code that jumps to the address in the slot. A call
- * whose value does not fit its field then leads to the stub. The GOT must be executable. */
-#define RELAKIT_GOT_STUBS (0x10000U)
-/** Each stub begins with endbr64, so that an indirect branch may lead to it. */
-#define RELAKIT_GOT_ENDBR (0x20000U)
-/** The target of this call is executable code. With RELAKIT_GOT_STUBS, a field of the type PC32
- * after the opcode of a branch can lead to a stub, too. Assemblers before 2018 use PC32 for
- * branches. */
-#define RELAKIT_GOT_IN_CODE (0x40000U)
-
-/** A global offset table (GOT): memory with a slot of 8 bytes for each symbol whose address code
- * loads from memory, as compilers do by default. The plan says which symbols have a slot. */
-struct relakit_got {
-    uint32_t struct_size; /**< sizeof(struct relakit_got). */
-    /** RELAKIT_GOT_ flags, or 0. RELAKIT_GOT_STUBS and RELAKIT_GOT_ENDBR must be the same in every
-     * call for a GOT. */
-    relakit_got_flags flags;
-    /** The plan: an array of `count` words, aligned to 8 bytes. relakit_got_size fills it. */
-    uint64_t *plan;
-    size_t count;         /**< Number of words: relakit_got_words(number of symbols). */
-    /** Run-time address of the GOT, a multiple of 8; with RELAKIT_GOT_STUBS, a multiple of 16. */
-    uint64_t address;
-};
-
 /* ---- Level 1: one relocation table and one target. The loader does everything else ----------- */
 
 /** Applies every relocation of one table to one target, or changes nothing.
@@ -394,6 +368,32 @@ relakit_status RELAKIT_CALL relakit_apply_small(const void *rela, size_t rela_si
     size_t *entry);
 
 /* ---- Level 1 with a global offset table ------------------------------------------------------ */
+
+/** relakit_got.flags: RELAKIT_GOT_ flags. No other family of flags has these numbers. */
+typedef uint32_t relakit_got_flags;
+/** The GOT also has a stub for each slot: code that jumps to the address in the slot. A call
+ * whose value does not fit its field then leads to the stub. The GOT must be executable. */
+#define RELAKIT_GOT_STUBS (0x10000U)
+/** Each stub begins with endbr64, so that an indirect branch may lead to it. */
+#define RELAKIT_GOT_ENDBR (0x20000U)
+/** The target of this call is executable code. With RELAKIT_GOT_STUBS, a field of the type PC32
+ * after the opcode of a branch can lead to a stub, too. Assemblers before 2018 use PC32 for
+ * branches. */
+#define RELAKIT_GOT_IN_CODE (0x40000U)
+
+/** A global offset table (GOT): memory with a slot of 8 bytes for each symbol whose address code
+ * loads from memory, as compilers do by default. The plan says which symbols have a slot. */
+struct relakit_got {
+    uint32_t struct_size; /**< sizeof(struct relakit_got). */
+    /** RELAKIT_GOT_ flags, or 0. RELAKIT_GOT_STUBS and RELAKIT_GOT_ENDBR must be the same in every
+     * call for a GOT. */
+    relakit_got_flags flags;
+    /** The plan: an array of `count` words, aligned to 8 bytes. relakit_got_size fills it. */
+    uint64_t *plan;
+    size_t count;         /**< Number of words: relakit_got_words(number of symbols). */
+    /** Run-time address of the GOT, a multiple of 8; with RELAKIT_GOT_STUBS, a multiple of 16. */
+    uint64_t address;
+};
 
 /** Returns the number of 64-bit words in the plan of a GOT for `symbols` symbols: one for 32. */
 uint32_t RELAKIT_CALL relakit_got_words(uint32_t symbols);

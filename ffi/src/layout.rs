@@ -3,8 +3,8 @@
 #![cfg(target_pointer_width = "64")]
 
 use crate::{
-    arena::*, describe::*, findings::*, image::*, index::*, klp_names::*, memory::*, patch_sites::*, plan::*,
-    resolver::*, types::*, verifier::*,
+    arena::*, describe::*, findings::*, got::*, image::*, index::*, klp_names::*, memory::*, patch_sites::*,
+    plan::*, resolver::*, types::*, verifier::*,
 };
 use core::mem::{align_of, offset_of, size_of};
 

@@ -1,7 +1,7 @@
 //! Level 3: the global offset table of a module.
 
 use crate::error::{OrReport, Report};
-use crate::got::got_flags;
+use crate::got::{RELAKIT_GOT_ENDBR, RELAKIT_GOT_STUBS, got_flags, relakit_got_flags};
 use crate::module::retained_spans;
 use crate::pointers::{Out, Piece, Span};
 use crate::state::{self, Stage, relakit_module};

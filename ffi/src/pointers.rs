@@ -227,10 +227,6 @@ pub(crate) unsafe trait Versioned: Copy {
 unsafe impl Versioned for relakit_options {
     const FIRST: u32 = 16;
 }
-// SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
-unsafe impl Versioned for relakit_got {
-    const FIRST: u32 = 32;
-}
 // SAFETY: `repr(C)`, begins with a u32; numbers, raw pointers, and callbacks that may be NULL.
 unsafe impl Versioned for relakit_writer {
     const FIRST: u32 = 40;

@@ -219,33 +219,3 @@ pub struct relakit_target {
     /// NULL for plain memory.
     pub writer: *const relakit_writer,
 }
-
-/// relakit_got.flags: RELAKIT_GOT_ flags. No other family of flags has these numbers.
-pub type relakit_got_flags = u32;
-/// The GOT also has a stub for each slot: code that jumps to the address in the slot. A call
-/// whose value does not fit its field then leads to the stub. The GOT must be executable.
-pub const RELAKIT_GOT_STUBS: relakit_got_flags = 0x10000;
-/// Each stub begins with endbr64, so that an indirect branch may lead to it.
-pub const RELAKIT_GOT_ENDBR: relakit_got_flags = 0x20000;
-/// The target of this call is executable code. With RELAKIT_GOT_STUBS, a field of the type PC32
-/// after the opcode of a branch can lead to a stub, too. Assemblers before 2018 use PC32 for
-/// branches.
-pub const RELAKIT_GOT_IN_CODE: relakit_got_flags = 0x40000;
-
-/// A global offset table (GOT): memory with a slot of 8 bytes for each symbol whose address code
-/// loads from memory, as compilers do by default. The plan says which symbols have a slot.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct relakit_got {
-    /// sizeof(struct relakit_got).
-    pub struct_size: u32,
-    /// RELAKIT_GOT_ flags, or 0. RELAKIT_GOT_STUBS and RELAKIT_GOT_ENDBR must be the same in every
-    /// call for a GOT.
-    pub flags: relakit_got_flags,
-    /// The plan: an array of `count` words, aligned to 8 bytes. relakit_got_size fills it.
-    pub plan: *mut u64,
-    /// Number of words: relakit_got_words(number of symbols).
-    pub count: usize,
-    /// Run-time address of the GOT, a multiple of 8; with RELAKIT_GOT_STUBS, a multiple of 16.
-    pub address: u64,
-}
