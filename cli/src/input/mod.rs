@@ -1,6 +1,7 @@
 //! What the user gives: files, symbols, the kernel version, addresses, folders with modules, the
 //! memory of a running module.
 
+mod addresses;
 pub(crate) mod files;
 pub(crate) mod kernel;
 pub(crate) mod memory;

@@ -89,7 +89,7 @@ fn check_has_the_keys_of_its_schema() {
 #[test]
 fn apply_has_the_keys_of_its_schema() {
     let (folder, schema) = (Folder::new(), validator("apply"));
-    let arguments = "apply livepatch.ko --memory memory.json --symbols symbols.txt --out out";
+    let arguments = "apply livepatch.ko --place memory.json --symbols symbols.txt --out out";
     let done = valid(&folder, &schema, arguments);
     assert!(!is_empty(&done["steps"]) && is_empty(&done["errors"]));
     let failed = valid(&folder, &schema, &format!("{arguments} --coming demo_disk"));
