@@ -7,6 +7,7 @@ use crate::input::files;
 use crate::input::kernel::Kernel;
 use crate::input::modules::{self, Modules, exports, in_parallel};
 use crate::input::symbols::Symbols;
+use crate::input::system::System;
 use crate::input::traceable::Traceable;
 use crate::kernel_set;
 use crate::output::{html, json::versioned, sarif, text};
@@ -19,6 +20,7 @@ use crate::simulate::{self, Event, Given};
 use crate::view::ModuleView;
 use relakit::Module;
 use relakit_linux::findings::Severity;
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -35,15 +37,23 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let progress = Progress::new();
     progress.say("reading symbols");
     let mut symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;
-    let modules = args.modules.as_deref().map(Modules::new).transpose()?;
-    if let Some(modules) = &modules {
+    let root = folder_of(args)?;
+    progress.say("reading modules");
+    let files = match root {
+        Some(_) => Vec::new(),
+        None => args.module.iter().map(|path| files::read_module(path)).collect::<Result<Vec<_>, _>>()?,
+    };
+    let mut system = system(args, root, &files)?;
+    if let Some(system) = &mut system {
         progress.say("reading exports");
-        modules.add_exports(&mut symbols)?;
+        system.add_symbols(&mut symbols)?;
+        system.modules.add_exports(&mut symbols)?;
     }
-    let denied = match folder_of(args)? {
-        Some(root) => folder(root, args, symbols, modules.as_ref(), &progress)?,
+    let denied = match root {
+        Some(root) => folder(root, args, symbols, system.as_ref(), &progress)?,
         None => {
-            let reports = several(args, &symbols, modules.as_ref(), &progress)?;
+            let modules = system.as_ref().map(|system| &system.modules);
+            let reports = several(args, &files, &symbols, modules, system.as_ref(), &progress)?;
             print(&mut reports.into_iter(), args, &progress)?
         }
     };
@@ -51,6 +61,23 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
         true => Err(Failure::Module),
         false => Ok(()),
     }
+}
+
+/// What `--root` or `--modules` names. The first module says which release it is.
+fn system(args: &CheckArgs, folder: Option<&Path>, files: &[Vec<u8>]) -> Result<Option<System>, Failure> {
+    let Some(root) = &args.root else {
+        return args.modules.as_deref().map(System::in_folder).transpose();
+    };
+    let first = match folder {
+        Some(folder) => {
+            let paths = modules::in_folder(folder)?;
+            let path = paths.first().ok_or_else(|| modules::no_modules(folder))?;
+            &files::read_module(path)?
+        }
+        None => files.first().map_or(&[][..], Vec::as_slice),
+    };
+    let kernel = Kernel::linux(args.kernel.as_deref(), first)?;
+    System::in_root(root, &kernel, first).map(Some)
 }
 
 /// The directory to check, if the argument is one.
@@ -68,33 +95,47 @@ fn folder_of(args: &CheckArgs) -> Result<Option<&Path>, Failure> {
 }
 
 /// Checks the modules of the command line, which are loaded one after the other.
+/// Without `--event`, the modules of `system` are loaded and unloaded.
 pub(crate) fn several(
     args: &CheckArgs,
+    files: &[Vec<u8>],
     symbols: &Symbols,
     modules: Option<&Modules>,
+    system: Option<&System>,
     progress: &Progress,
 ) -> Result<Vec<Report>, Failure> {
     if let (CheckFormat::Html, [_, _, ..]) = (args.format, args.module.as_slice()) {
         return Err(Failure::Usage("--format html needs one module".to_owned()));
     }
-    progress.say("reading modules");
-    let files: Vec<_> = args.module.iter().map(|path| files::read_module(path)).collect::<Result<_, _>>()?;
     let kernels: Vec<_> =
         files.iter().map(|file| Kernel::linux(args.kernel.as_deref(), file)).collect::<Result<_, _>>()?;
-    let given = args.module.iter().zip(&files).zip(&kernels);
+    let given = args.module.iter().zip(files).zip(&kernels);
     let given: Vec<_> = given.map(|((path, file), kernel)| Given { path, file, kernel }).collect();
     let profile = kernels.first().map_or_else(Default::default, |kernel| kernel.profile);
-    let Scenario { targets, events, notes } = Scenario::new(args, &files, profile, symbols, modules)?;
-    progress.say("checking");
+    progress.say("reading modules");
+    let Scenario { targets, found, runs, notes } =
+        Scenario::new(args, files, profile, symbols, modules, system.is_some())?;
     let traceable = traceable(args, symbols)?;
-    let mut world = World::new(profile, symbols, &targets, not_loaded_at_first(&events));
-    world.set_kernel(traceable.as_ref(), modules);
+    let mut reports: Vec<Report> = Vec::new();
     let mut resolved = Resolved::default();
-    let wanted = (args.format == CheckFormat::Html).then_some(&mut resolved);
-    let mut reports = simulate::check(&given, world, &events, wanted);
+    for events in &runs {
+        progress.say("checking");
+        let mut world = World::new(profile, symbols, &targets, not_loaded_at_first(events));
+        world.set_kernel(traceable.as_ref(), modules);
+        resolved = Resolved::default();
+        let wanted = (args.format == CheckFormat::Html).then_some(&mut resolved);
+        let next = simulate::check(&given, world, events, wanted);
+        match reports.is_empty() {
+            true => reports = next,
+            false => reports.iter_mut().zip(next).for_each(|(report, next)| report.join(next)),
+        }
+    }
+    let used = system.map(|system| system.used(&found));
+    let searched = system.map_or(&[][..], |system| &system.notes);
     for (report, kernel) in reports.iter_mut().zip(&kernels) {
         report.findings.retain(|row| !args.allow.contains(&row.rule));
-        report.notes.extend(kernel.note.iter().chain(&notes).cloned());
+        report.notes.extend(kernel.note.iter().chain(searched).chain(&notes).cloned());
+        report.used.clone_from(&used);
     }
     if let (CheckFormat::Html, [given, ..], [report, ..]) = (args.format, &*given, &*reports) {
         let page = page(*given, &resolved, report);
@@ -130,7 +171,7 @@ fn folder(
     root: &Path,
     args: &CheckArgs,
     mut symbols: Symbols,
-    modules: Option<&Modules>,
+    system: Option<&System>,
     progress: &Progress,
 ) -> Result<bool, Failure> {
     if args.format == CheckFormat::Html {
@@ -150,6 +191,7 @@ fn folder(
         say("reading", done);
     }
     let (symbols, targets) = (&symbols, Targets::new());
+    let modules = system.map(|system| &system.modules);
     let traceable = traceable(args, symbols)?;
     let check = |path: &PathBuf| {
         let file = files::read_module(path)?;
@@ -160,7 +202,10 @@ fn folder(
         let mut reports = simulate::check(&[given], world, &[], None);
         for report in &mut reports {
             report.findings.retain(|row| !args.allow.contains(&row.rule));
-            report.notes.extend(kernel.note.clone());
+            report
+                .notes
+                .extend(kernel.note.iter().chain(system.iter().flat_map(|system| &system.notes)).cloned());
+            report.used = system.map(|system| system.used(&BTreeMap::new()));
         }
         Ok(reports)
     };

@@ -1,5 +1,6 @@
 //! The errors and findings of a report as one list of diagnostics, as text and SARIF print them.
 
+use crate::simulate::joined::LOAD_FIRST;
 use crate::simulate::report::{
     ErrorRow, FindingRow, NotJudged, Phase, Prediction, Report, Step, Verdict, total,
 };
@@ -168,14 +169,26 @@ impl Diagnostic {
 /// fails, its later failures are consequences, and only the list of steps has them.
 pub(crate) fn all(report: &Report) -> impl Iterator<Item = Diagnostic> {
     let mut failed = BTreeSet::new();
+    let second = report.steps.iter().position(|step| step.event == LOAD_FIRST);
+    let load = move |number: usize| match second.and_then(|at| Some((at, report.steps.get(at)?))) {
+        Some((at, first)) if number > at => first.prediction.verdict,
+        Some((at, _)) if number == at => Verdict::Accepted,
+        _ => report.load.verdict,
+    };
     // After an unsafe load, all steps are consequences.
-    let is_up = report.load.verdict != Verdict::Unsafe;
-    let steps = report.steps.iter().filter(move |_| is_up);
-    let first = steps.filter(move |step| match step.prediction.verdict {
+    let steps = report.steps.iter().enumerate().filter(move |(number, _)| load(*number) != Verdict::Unsafe);
+    let steps = steps.map(|(_, step)| step);
+    let steps = steps.filter(move |step| match step.prediction.verdict {
         Verdict::Accepted | Verdict::NotJudged => true,
         Verdict::Rejected | Verdict::Unsafe => failed.insert(target_module(step)),
     });
-    let steps = first.flat_map(|step| errors(&step.prediction, &step.event, module_at_fault(step)));
+    // The second simulation often has the result of the first one.
+    let is_new = move |step: &&Step| {
+        let known = (report.load.verdict, &report.load.message);
+        step.event != LOAD_FIRST || (step.prediction.verdict, &step.prediction.message) != known
+    };
+    let steps = steps.filter(is_new);
+    let steps = steps.flat_map(|step| errors(&step.prediction, &step.event, module_at_fault(step)));
     let not_judged = report.not_judged.iter().map(Diagnostic::of_not_judged);
     let findings = report.findings.iter().map(Diagnostic::of_finding);
     errors(&report.load, "load", None).into_iter().chain(steps).chain(not_judged).chain(findings)
@@ -189,7 +202,7 @@ fn target_module(step: &Step) -> &str {
 /// In the late phases, the livepatch has the error; before them, the target module has it.
 fn module_at_fault(step: &Step) -> Option<&str> {
     let late = matches!(step.prediction.phase, Some(Phase::Coming | Phase::Going));
-    (!late).then(|| target_module(step))
+    (!late && step.event != LOAD_FIRST).then(|| target_module(step))
 }
 
 /// The errors of a prediction. If it has none but is not "accepted", its message is a diagnostic.

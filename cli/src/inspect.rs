@@ -6,15 +6,19 @@ use crate::diagnostics::Diagnostic;
 use crate::failure::Failure;
 use crate::input::files;
 use crate::input::kernel::Kernel;
+use crate::input::symbols::Symbols;
 use crate::output::{html, json::versioned, text};
 use crate::progress::Progress;
 use crate::simulate::resolved::Resolved;
+use crate::view::resolve::Resolution;
 use crate::view::{ModuleView, error};
 use relakit::Module;
 use serde_json::json;
+use std::path::PathBuf;
 
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
+    files::check_stdin(args.symbols.iter().chain([&args.module]).map(PathBuf::as_path))?;
     let progress = Progress::new();
     progress.say("reading the module");
     let file = files::read_module(&args.module)?;
@@ -34,7 +38,15 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
             return Err(Failure::Module);
         }
     };
-    let view = ModuleView::new(path, &module, &kernel);
+    let mut view = ModuleView::new(path, &module, &kernel);
+    if !args.symbols.is_empty() {
+        progress.say("reading symbols");
+        let symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;
+        let mut resolution = Resolution::new(&module);
+        resolution.resolve(|_| true, |object, name| symbols.defined(object, name).collect());
+        let (rows, more) = resolution.finish();
+        (view.resolved, view.more_resolved) = (Some(rows), more);
+    }
     progress.finish();
     console::to_stdout(|mut out| match args.format {
         InspectFormat::Text => text::module(&mut out, &view),

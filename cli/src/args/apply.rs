@@ -1,13 +1,18 @@
 //! The command line of `relakit apply`.
 
-use super::values::{Format, object};
+use super::values::{Format, PlaceArg, object, place};
 use clap::Args;
 use std::path::PathBuf;
 
 const APPLY_EXAMPLES: &str = "\
 Files:
-MEMORY.json has the address of each section:
-  {\"sections\": [{\"index\": 1, \"addr\": \"0xffffffffc0201000\"}, ...]}
+--place auto uses the addresses that relakit check uses. Other values are the directory \
+/sys/module/NAME/sections, a text file with a line \"section-name 0xaddress\" for each section, or MEMORY.json. \
+relakit computes the addresses of empty sections, which /sys does not list.
+
+MEMORY.json has the address of each section, by its index or its name. Sections of one name are in the order of the \
+file:
+  {\"sections\": [{\"name\": \".text\", \"addr\": \"0xffffffffc0201000\"}, {\"index\": 3, ...}, ...]}
 An entry can have \"symbols_at\", the base address of the section's symbols, if it differs from the address \
 (per-CPU data). If it is missing, the module's own symbols in the symbol files determine it. Other keys are ignored.
 
@@ -16,11 +21,16 @@ object has a symbol __ksymtab_NAME. With --kernel elf, every symbol is, so the o
 
 Notes:
 The steps run in the given order. After each step, DIR/<number>-<step>/<section index>.bin has the memory of each \
-section with an address. A step that fails writes nothing and ends the run.
+section with an address. DIR/place.json has the addresses, for --place of another run. A step that fails writes \
+nothing and ends the run.
+
+relakit first removes the step directories of an earlier run from DIR. If one of them has a file that relakit does \
+not write, the run ends before it removes or writes anything. Other files in DIR stay.
 
 Examples:
-  relakit apply ext4.ko --memory memory.json --symbols /proc/kallsyms --out image
-  relakit apply livepatch.ko --memory memory.json --symbols kallsyms.xz \\
+  relakit apply livepatch.ko --place auto --symbols /proc/kallsyms --coming nfs --going nfs --out image
+  relakit apply ext4.ko --place /sys/module/ext4/sections --symbols /proc/kallsyms --out image
+  relakit apply livepatch.ko --place image/place.json --symbols kallsyms.xz \\
       --coming nfs=nfs-symbols.txt --going nfs --coming nfs=nfs-elsewhere.txt --out image";
 
 /// Relocate a module as a kernel does, and write its memory after each step
@@ -29,9 +39,10 @@ Examples:
 pub(crate) struct ApplyArgs {
     /// The module (.ko, plain or compressed), or - for standard input
     pub(crate) module: PathBuf,
-    /// Addresses of the sections (.json, plain or compressed)
-    #[arg(long, value_name = "MEMORY.json")]
-    pub(crate) memory: PathBuf,
+    /// Addresses of the sections: auto, the directory /sys/module/NAME/sections, or a file (plain or
+    /// compressed)
+    #[arg(long, value_name = "PLACE", value_parser = place)]
+    pub(crate) place: PlaceArg,
     /// Symbols of the kernel and its modules (plain or compressed)
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub(crate) symbols: Vec<PathBuf>,

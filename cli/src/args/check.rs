@@ -14,8 +14,18 @@ Exit codes:
   2  The command line is invalid
   3  A file cannot be read, is too large (see relakit --help), or the output cannot be written
 
+Files:
+With --root DIR, relakit uses the modules in DIR/lib/modules/RELEASE, and the System.map and Module.symvers of this \
+release in DIR/boot, DIR/lib/modules, DIR/usr/lib/debug/boot and DIR/usr/src. RELEASE is that of --kernel, or else the \
+one that the module is built for. Links in DIR lead to places in DIR. --root / does not use /proc or /sys. Notes and \
+the JSON say what was found. If --symbols has the symbols of the kernel, no System.map is read.
+
 Events:
 Events happen in the given order, except that live events come before the load of the livepatch.
+
+With --root or --modules and without --event, relakit checks two orders. First, the patched modules are loaded \
+before the livepatch: live, load. Second, the livepatch is loaded before them, and then they are loaded, unloaded and \
+loaded again: load-first, coming, going, coming. The modules that they depend on are loaded before them.
 
 Notes:
 The output lists up to 10 findings of a rule in one section, and 100 in all. It lists up to 100 errors of each kind. \
@@ -25,10 +35,12 @@ A verdict is \"not judged\" if the input is not enough: the message says what to
 explains a rule.
 
 Examples:
+  relakit check livepatch.ko --root /
+  relakit check livepatch.ko --root image/ --kernel 6.12.111+deb12-amd64
   relakit check livepatch.ko --symbols /proc/kallsyms
   relakit check livepatch.ko --symbols System.map --kernel 6.12 --target nfs.ko.xz \\
       --event coming:nfs --event going:nfs --event coming:nfs
-  relakit check livepatch.ko --symbols System.map --modules /lib/modules/6.12.111 --event coming:nfs
+  relakit check livepatch.ko --symbols /proc/kallsyms --modules /lib/modules/6.12.111+deb12-amd64
   relakit check livepatch.ko --kernel-set kernels --any-vermagic
   relakit check livepatch.ko --symbols kallsyms.xz --format sarif > livepatch.sarif";
 
@@ -44,8 +56,9 @@ pub(crate) struct CheckArgs {
     /// modules are loaded in this order; a livepatch can replace those before it
     #[arg(required = true)]
     pub(crate) module: Vec<PathBuf>,
-    /// Symbols: /proc/kallsyms, System.map or Module.symvers (plain or compressed)
-    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "kernel_set")]
+    /// Symbols: /proc/kallsyms, System.map or Module.symvers (plain or compressed). With --root or
+    /// --modules, relakit searches these files, except /proc/kallsyms
+    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present_any = ["modules", "root", "kernel_set"])]
     pub(crate) symbols: Vec<PathBuf>,
     /// The Linux version, or a full release. After commas, rules that are switched on or off:
     /// "5.14,clears-on-going". The default is the release that the module is built for
@@ -55,17 +68,21 @@ pub(crate) struct CheckArgs {
     /// (coming). NAME must be the module's own name
     #[arg(long, value_name = "[NAME=]FILE.ko", value_parser = target)]
     pub(crate) target: Vec<TargetArg>,
-    /// A directory with modules, such as /lib/modules/RELEASE. relakit reads the modules that events
-    /// name, and those that other modules depend on
+    /// A directory with modules, such as /lib/modules/RELEASE. relakit reads the patched modules, those
+    /// that events name, and those that other modules depend on
     #[arg(long, value_name = "DIR")]
     pub(crate) modules: Option<PathBuf>,
+    /// A root file system with the kernel, such as / or an unpacked image. relakit reads its modules and
+    /// symbols
+    #[arg(long, value_name = "DIR", conflicts_with = "modules")]
+    pub(crate) root: Option<PathBuf>,
     /// The functions that the kernel can trace: a copy of available_filter_functions or
     /// available_filter_functions_addrs from /sys/kernel/tracing
     #[arg(long, value_name = "FILE")]
     pub(crate) traceable: Option<PathBuf>,
     /// A directory with a folder for each kernel. Each folder has symbols, and can have modules and
     /// available_filter_functions. The output has a row for each kernel
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["symbols", "kernel", "target", "modules", "traceable"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["symbols", "kernel", "target", "modules", "root", "traceable"])]
     pub(crate) kernel_set: Option<PathBuf>,
     /// With --kernel-set: for kernels that the module is not built for, the module counts as if it were
     /// built for them. The best result is then "fits", not "accepted"

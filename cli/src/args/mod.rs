@@ -17,7 +17,7 @@ pub(crate) use diff::DiffArgs;
 pub(crate) use explain::ExplainArgs;
 pub(crate) use inspect::{InspectArgs, InspectFormat};
 pub(crate) use live::LiveArgs;
-pub(crate) use values::{Format, TargetArg};
+pub(crate) use values::{Format, PlaceArg, TargetArg};
 pub(crate) use verify::VerifyArgs;
 
 use clap::{Parser, Subcommand};

@@ -11,6 +11,20 @@ pub(crate) enum Format {
     Json,
 }
 
+/// A value of `apply --place`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PlaceArg {
+    /// The addresses that check uses.
+    Auto,
+    File(PathBuf),
+}
+
+/// A file called "auto" is "./auto".
+#[expect(clippy::unnecessary_wraps, reason = "clap needs a Result")]
+pub(super) fn place(text: &str) -> Result<PlaceArg, String> {
+    Ok(if text == "auto" { PlaceArg::Auto } else { PlaceArg::File(text.into()) })
+}
+
 /// A value of --target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TargetArg {

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<(), Failure> {
             .push("the output is not checked; give --symbols with the kernel's symbols".to_owned());
     } else if !args.no_check {
         let check = check_args(args, out, events(&converted, &kernel, &targets, modules.as_ref()));
-        let report = check::several(&check, &symbols, modules.as_ref(), &progress)?.pop();
+        let report = check::several(&check, &[converted], &symbols, modules.as_ref(), None, &progress)?.pop();
         denied = report.as_ref().is_some_and(|report| check::is_denied(report, &check));
         conversion.check = report;
     }
@@ -103,6 +103,7 @@ fn check_args(args: &ConvertArgs, out: &Path, event: Vec<Event>) -> CheckArgs {
         kernel: args.kernel.clone(),
         target: args.target.clone(),
         modules: args.modules.clone(),
+        root: None,
         traceable: None,
         kernel_set: None,
         any_vermagic: false,

@@ -18,7 +18,7 @@ pub(crate) enum Kind {
     Symbols,
     /// The kernel's log, for `explain --log`.
     Log,
-    /// The file of `apply --memory`: about 100 bytes for each section.
+    /// A file with addresses of sections, for `--place`: about 100 bytes for each section.
     Memory,
 }
 

@@ -1,10 +1,9 @@
-//! The file of `apply --memory`: the address of each section.
+//! MEMORY.json: the address of each section, by its index or its name. `apply` and `verify` read it,
+//! and `apply` writes it.
 
-use super::files::{self, Kind};
-use crate::failure::Failure;
-use serde::Deserialize;
+use relakit::Module;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// The addresses of one section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +14,13 @@ pub(crate) struct Assigned {
     pub(crate) symbols_at: Option<u64>,
 }
 
+/// The section of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    Index(u32),
+    Name(String),
+}
+
 /// Other keys are ignored, so that richer files can be used unchanged.
 #[derive(Deserialize)]
 struct File {
@@ -23,7 +29,8 @@ struct File {
 
 #[derive(Deserialize)]
 struct Entry {
-    index: u32,
+    index: Option<u32>,
+    name: Option<String>,
     addr: Address,
     symbols_at: Option<Address>,
 }
@@ -51,22 +58,50 @@ impl TryFrom<serde_json::Value> for Address {
     }
 }
 
-/// Reads the addresses of all sections. Section 0 is ignored.
-pub(crate) fn read(path: &Path) -> Result<BTreeMap<u32, Assigned>, Failure> {
-    parse(&files::read(path, Kind::Memory)?).map_err(|error| Failure::file(path, error))
-}
-
-pub(crate) fn parse(text: &[u8]) -> Result<BTreeMap<u32, Assigned>, String> {
+/// Reads the entries. If an entry has an index, its name is ignored. Section 0 is ignored.
+pub(crate) fn parse(text: &[u8]) -> Result<Vec<(Which, Assigned)>, String> {
     let file: File = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-    let mut sections = BTreeMap::new();
-    for entry in file.sections {
-        let symbols_at = entry.symbols_at.map(|Address(address)| address);
-        let assigned = Assigned { address: entry.addr.0, symbols_at };
-        if entry.index != 0 && sections.insert(entry.index, assigned).is_some() {
-            return Err(format!("section {} is listed twice", entry.index));
-        }
+    let mut sections = Vec::new();
+    for Entry { index, name, addr, symbols_at } in file.sections {
+        let which = match (index, name) {
+            (Some(0), _) => continue,
+            (Some(index), _) => Which::Index(index),
+            (None, Some(name)) => Which::Name(name),
+            (None, None) => return Err("an entry has neither \"index\" nor \"name\"".to_owned()),
+        };
+        let symbols_at = symbols_at.map(|Address(address)| address);
+        sections.push((which, Assigned { address: addr.0, symbols_at }));
     }
     Ok(sections)
+}
+
+/// An entry as it is written.
+#[derive(Serialize)]
+struct Written {
+    index: u32,
+    name: String,
+    addr: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    symbols_at: Option<String>,
+}
+
+/// The text of MEMORY.json.
+pub(crate) fn write(module: &Module<'_>, sections: &BTreeMap<u32, Assigned>) -> serde_json::Result<Vec<u8>> {
+    let name = |index| {
+        let header = module.object().section(index);
+        let name = header.map_or(&[][..], |header| module.object().section_name(&header));
+        String::from_utf8_lossy(name).into_owned()
+    };
+    let written = sections.iter().map(|(index, assigned)| Written {
+        index: *index,
+        name: name(*index),
+        addr: format!("{:#x}", assigned.address),
+        symbols_at: assigned.symbols_at.map(|base| format!("{base:#x}")),
+    });
+    let sections: Vec<_> = written.collect();
+    let mut text = serde_json::to_vec_pretty(&serde_json::json!({ "sections": sections }))?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -78,11 +113,15 @@ mod tests {
         let text = br#"{"module": "m", "sections": [
             {"index": 0, "addr": "0x0"},
             {"index": 1, "addr": "0xffffffffc0201000", "name": ".text", "ent": "0x0"},
-            {"index": 3, "addr": 18446744072635809792, "symbols_at": "4096"}]}"#;
-        let sections = parse(text).unwrap();
-        assert_eq!(sections.len(), 2);
-        assert_eq!(sections[&1], Assigned { address: 0xffff_ffff_c020_1000, symbols_at: None });
-        assert_eq!(sections[&3], Assigned { address: 0xffff_ffff_c000_0000, symbols_at: Some(4096) });
+            {"index": 3, "addr": 18446744072635809792, "symbols_at": "4096"},
+            {"name": ".data", "addr": 4096}]}"#;
+        let at = |address, symbols_at| Assigned { address, symbols_at };
+        let expected = vec![
+            (Which::Index(1), at(0xffff_ffff_c020_1000, None)),
+            (Which::Index(3), at(0xffff_ffff_c000_0000, Some(4096))),
+            (Which::Name(".data".to_owned()), at(4096, None)),
+        ];
+        assert_eq!(parse(text), Ok(expected));
     }
 
     #[test]
@@ -94,7 +133,7 @@ mod tests {
             (r#"{"sections": [{"index": 1, "addr": -1}]}"#, "not an address"),
             (r#"{"sections": [{"index": 1, "addr": "12g"}]}"#, "not an address"),
             (r#"{"sections": [{"index": 1, "addr": "0x10000000000000000"}]}"#, "not an address"),
-            (r#"{"sections": [{"index": 1, "addr": 1}, {"index": 1, "addr": 2}]}"#, "listed twice"),
+            (r#"{"sections": [{"addr": 1}]}"#, "neither"),
         ] {
             let error = parse(text.as_bytes()).unwrap_err();
             assert!(error.contains(reason), "{text}: {error}");

@@ -1,6 +1,7 @@
 //! What the user gives: files, symbols, the kernel version, addresses, folders with modules, the
 //! memory of a running module.
 
+mod addresses;
 pub(crate) mod files;
 pub(crate) mod kernel;
 pub(crate) mod memory;
@@ -8,7 +9,9 @@ pub(crate) mod modules;
 pub(crate) mod near;
 pub(crate) mod place;
 pub(crate) mod roles;
+mod root;
 pub(crate) mod running;
 pub(crate) mod symbols;
+pub(crate) mod system;
 pub(crate) mod traceable;
 mod unpack;

@@ -1,6 +1,7 @@
 //! Folders with modules, and the symbols that the modules export to each other.
 
 use super::files::{self, Kind, name_of_file};
+use super::root::Root;
 use super::symbols::{NAME_MAX, Symbols};
 use crate::failure::Failure;
 use rayon::prelude::*;
@@ -21,17 +22,27 @@ const RESULTS: usize = 64;
 
 /// The modules in a folder and the folders below it, sorted by path.
 pub(crate) fn in_folder(root: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let mut modules = Vec::new();
+    Ok(files_in(root, |path| Some(path.to_owned()))?.into_values().collect())
+}
+
+/// The modules in a folder and the folders below it. `follow` returns the file of a path.
+fn files_in(
+    root: &Path,
+    follow: impl Fn(&Path) -> Option<PathBuf>,
+) -> Result<BTreeMap<PathBuf, PathBuf>, Failure> {
+    let mut modules = BTreeMap::new();
     // Links to folders are not followed: they can form circles, as `build` does.
     for entry in WalkDir::new(root).follow_root_links(true) {
         let entry = entry.map_err(|error| Failure::file(root, error))?;
         let name = entry.file_name().as_encoded_bytes();
         // A link to a module counts as a module.
-        if SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) && entry.path().is_file() {
-            modules.push(entry.into_path());
+        let file = || follow(entry.path()).filter(|file| file.is_file());
+        if SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+            && let Some(file) = file()
+        {
+            modules.insert(entry.into_path(), file);
         }
     }
-    modules.sort();
     Ok(modules)
 }
 
@@ -54,6 +65,8 @@ pub(crate) fn exports(file: &[u8]) -> Vec<Box<[u8]>> {
 pub(crate) struct Modules {
     root: PathBuf,
     paths: BTreeMap<String, PathBuf>,
+    /// The list of depmod, if it exists.
+    exports: Option<PathBuf>,
     /// Files that were read and will be read again.
     retained: Mutex<BTreeMap<PathBuf, Vec<u8>>>,
 }
@@ -64,18 +77,34 @@ impl Modules {
         Self::in_folder(root)?.ok_or_else(|| no_modules(root))
     }
 
-    /// Lists the files. If two modules have the same name, the one in updates/ counts, as in depmod.
-    /// Returns `None` if the folder has no modules.
+    /// Lists the files. Returns `None` if the folder has no modules.
     pub(crate) fn in_folder(root: &Path) -> Result<Option<Self>, Failure> {
+        Self::with(root, |path| Some(path.to_owned()))
+    }
+
+    /// Lists the files of a folder in a root file system. A folder without modules is an error.
+    pub(crate) fn in_root(root: &Root, folder: &Path) -> Result<Self, Failure> {
+        Self::with(folder, |path| root.follow(path))?.ok_or_else(|| no_modules(folder))
+    }
+
+    /// Lists the files. If two modules have the same name, the one in updates/ counts, as in depmod.
+    fn with(root: &Path, follow: impl Fn(&Path) -> Option<PathBuf>) -> Result<Option<Self>, Failure> {
         let updates = root.join("updates");
         let (first, second): (Vec<_>, Vec<_>) =
-            in_folder(root)?.into_iter().partition(|path| path.starts_with(&updates));
+            files_in(root, &follow)?.into_iter().partition(|(path, _)| path.starts_with(&updates));
         let mut paths = BTreeMap::new();
-        for path in first.into_iter().chain(second) {
-            paths.entry(name_of_file(&path)).or_insert(path);
+        for (path, file) in first.into_iter().chain(second) {
+            paths.entry(name_of_file(&path)).or_insert(file);
         }
+        // depmod writes this file. It lists all exports of the tree.
+        let exports = follow(&root.join("modules.symbols")).filter(|list| list.exists());
         let retained = Mutex::default();
-        Ok((!paths.is_empty()).then(|| Self { root: root.to_owned(), paths, retained }))
+        Ok((!paths.is_empty()).then(|| Self { root: root.to_owned(), paths, exports, retained }))
+    }
+
+    /// The folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The file of a module. In `name`, a hyphen is an underscore.
@@ -103,10 +132,8 @@ impl Modules {
 
     /// Adds the exports of all modules.
     pub(crate) fn add_exports(&self, symbols: &mut Symbols) -> Result<(), Failure> {
-        // depmod writes this file. It lists all exports of the tree.
-        let list = self.root.join("modules.symbols");
-        if list.exists() {
-            for line in files::read(&list, Kind::Symbols)?.split(|&byte| byte == b'\n') {
+        if let Some(list) = &self.exports {
+            for line in files::read(list, Kind::Symbols)?.split(|&byte| byte == b'\n') {
                 let alias = line.strip_prefix(b"alias symbol:");
                 let name = alias.and_then(|rest| rest.split(|&byte| byte == b' ').next());
                 name.into_iter().for_each(|name| symbols.add_export(name));

@@ -1,13 +1,15 @@
-//! Where the sections of a running module are: `verify --place` and `--bases`.
+//! Where the sections of a module are: `--place` and `--bases`.
 
-use super::files::{self, Kind};
-use super::memory::{self, Assigned};
+use super::addresses::Addresses;
+use super::memory::Assigned;
 use crate::failure::Failure;
 use relakit::verify::CONSTANT;
 use relakit::{Group, Memories, Module, Placement};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+
+/// The error if all addresses are 0.
+const HIDDEN: &str = "all addresses are 0; /sys shows addresses only to root";
 
 /// The first assumed address. Linux maps the kernel at least 16 MiB after the begin of its range, so
 /// no real section is here, and all relocation types reach it.
@@ -71,7 +73,7 @@ pub(crate) fn bases(text: &str) -> Result<Bases, String> {
 }
 
 /// A hexadecimal number, with or without 0x.
-fn number(text: &str) -> Option<u64> {
+pub(super) fn number(text: &str) -> Option<u64> {
     u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok()
 }
 
@@ -98,31 +100,43 @@ impl Place {
         Ok(place)
     }
 
-    /// Reads the addresses of sections: a folder like /sys/module/NAME/sections, a text file with
-    /// lines `name address`, or the file of `apply --memory`.
+    /// Reads the addresses of sections, computes those that the file does not have, and gives
+    /// example addresses to the rest.
     pub(crate) fn read(path: &Path, module: &Module<'_>, memories: Memories) -> Result<Self, Failure> {
         let mut place = Self::new(module, memories)?;
-        let failed = |why: String| Failure::file(path, why);
-        let text = if path.is_dir() { folder(path, module)? } else { files::read(path, Kind::Memory)? };
-        if text.trim_ascii_start().first() == Some(&b'{') {
-            place.sections = memory::parse(&text).map_err(failed)?;
-            let count = module.object().section_count();
-            if let Some(index) = place.sections.keys().find(|index| **index >= count) {
-                return Err(failed(format!("section {index}: the module has {count} sections")));
-            }
-            place.sections.retain(|index, _| module.is_allocated(*index));
-        } else {
-            place.named(&text, module).map_err(failed)?;
-        }
+        let failed = |why: &str| Failure::file(path, why);
+        place.sections = Addresses::read(path, module)?.sections;
+        place.sections.retain(|index, _| module.is_allocated(*index));
         if place.sections.is_empty() {
-            return Err(failed("has no address of a section in memory".to_owned()));
+            return Err(failed("has no address of a section in memory"));
         }
         if place.sections.values().all(|section| section.address == 0) {
-            return Err(failed("all addresses are 0; /sys shows addresses only to root".to_owned()));
+            return Err(failed(HIDDEN));
         }
         place.complete();
         place.assume_others(module);
         Ok(place)
+    }
+
+    /// As [`read`](Self::read), without example addresses. What /sys does not list is computed if
+    /// `memories` is given.
+    pub(crate) fn given(
+        path: &Path,
+        module: &Module<'_>,
+        memories: Option<Memories>,
+    ) -> Result<BTreeMap<u32, Assigned>, Failure> {
+        let Addresses { sections, is_complete } = Addresses::read(path, module)?;
+        let Some(memories) = memories.filter(|_| !is_complete) else { return Ok(sections) };
+        if sections.values().all(|section| section.address == 0) {
+            return Err(Failure::file(path, HIDDEN));
+        }
+        let mut place = Self { sections, ..Self::new(module, memories)? };
+        place.complete();
+        // /sys does not list it. The symbol files have the base of its symbols.
+        if let Some(index) = module.per_cpu_section().filter(|index| !place.sections.contains_key(index)) {
+            place.insert(index, ASSUMED);
+        }
+        Ok(place.sections)
     }
 
     fn new(module: &Module<'_>, memories: Memories) -> Result<Self, Failure> {
@@ -164,42 +178,6 @@ impl Place {
         self.sections.insert(section, Assigned { address, symbols_at: None });
     }
 
-    /// Adds the sections of a text. Sections of one name are in the order of the file.
-    fn named(&mut self, text: &[u8], module: &Module<'_>) -> Result<(), String> {
-        let mut known: HashMap<&[u8], Vec<u32>> = HashMap::new();
-        for (index, section) in module.object().sections() {
-            let same = known.entry(module.object().section_name(&section)).or_default();
-            if section.sh_size != 0 && module.is_allocated(index) {
-                same.insert(0, index);
-            }
-        }
-        let mut ignored = HashSet::new();
-        for (line, text) in (1usize..).zip(text.split(|byte| *byte == b'\n')) {
-            let text = text.trim_ascii();
-            if text.is_empty() {
-                continue;
-            }
-            let split =
-                text.iter().rposition(u8::is_ascii_whitespace).and_then(|at| text.split_at_checked(at));
-            let address = split.and_then(|(_, address)| number(str::from_utf8(address.trim_ascii()).ok()?));
-            let (Some((name, _)), Some(address)) = (split, address) else {
-                return Err(format!("line {line} is not \"section-name 0xaddress\""));
-            };
-            let name = name.trim_ascii();
-            let Some(same) = known.get_mut(name) else {
-                let name = name.escape_ascii();
-                return Err(format!("line {line}: the module has no section {name}; is it another module?"));
-            };
-            match same.pop() {
-                Some(index) => self.insert(index, address),
-                // Sections without SHF_ALLOC in the file, such as the symbol table.
-                None if ignored.insert(name.to_vec()) => {}
-                None => return Err(format!("line {line}: section {} is listed twice", name.escape_ascii())),
-            }
-        }
-        Ok(())
-    }
-
     /// Adds the sections that /sys does not list because they are empty, from the others of their
     /// memory.
     fn complete(&mut self) {
@@ -229,32 +207,6 @@ impl Place {
             }
         }
     }
-}
-
-/// The files of a folder as lines `name address`.
-fn folder(path: &Path, module: &Module<'_>) -> Result<Vec<u8>, Failure> {
-    let failed = |error| Failure::file(path, error);
-    let mut text = Vec::new();
-    // A file name cannot have a slash. No section that Linux knows has one.
-    let allocated = module
-        .object()
-        .sections()
-        .filter(|(index, section)| section.sh_size != 0 && module.is_allocated(*index));
-    let wanted: HashSet<_> = allocated.map(|(_, section)| module.object().section_name(&section)).collect();
-    for entry in fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name();
-        let address = match wanted.contains(name.as_encoded_bytes()) {
-            true => files::read(&entry.path(), Kind::Memory)?,
-            // Only its name is compared with those of the module.
-            false => b"0".to_vec(),
-        };
-        text.extend_from_slice(name.as_encoded_bytes());
-        text.push(b' ');
-        text.extend_from_slice(address.trim_ascii());
-        text.push(b'\n');
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

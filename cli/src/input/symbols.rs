@@ -275,6 +275,11 @@ impl Symbols {
         self.has_exports
     }
 
+    /// Whether a file is a Module.symvers.
+    pub(crate) fn has_symvers(&self) -> bool {
+        self.exports.values().any(|export| export.symver.is_some())
+    }
+
     /// The object that exports a symbol: vmlinux or a module.
     pub(crate) fn exporter(&self, name: &[u8]) -> Option<&[u8]> {
         if let Some(symver) = self.symver(name) {
@@ -373,6 +378,13 @@ fn parse_symver(line: &[u8]) -> Option<(&[u8], Symver)> {
 fn stub(name: &[u8]) -> Option<&str> {
     let rest = str::from_utf8(name).ok()?.strip_prefix("The real System.map is in the ")?;
     rest.split(' ').next()
+}
+
+/// The package that a stub names, if the file is a stub.
+pub(crate) fn package_of_stub(text: &[u8]) -> Option<String> {
+    let line = text.split(|&byte| byte == b'\n').next()?;
+    let (_, name, _) = parse(line.strip_suffix(b"\r").unwrap_or(line))?;
+    stub(name).map(str::to_owned)
 }
 
 /// Whether this is an undefined symbol in a list of nm, which has no address: `U name`.

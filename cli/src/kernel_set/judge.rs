@@ -112,8 +112,9 @@ impl Question<'_> {
             args.event = self.events(modules, kernel.profile)?;
         }
         let modules = content.modules.as_ref();
-        let scenario = Scenario::new(&args, self.files, kernel.profile, &symbols, modules)?;
-        let Scenario { targets, events, .. } = scenario;
+        let scenario = Scenario::new(&args, self.files, kernel.profile, &symbols, modules, false)?;
+        let Scenario { targets, runs, .. } = scenario;
+        let events = runs.into_iter().flatten().collect();
         Ok(KernelFiles { kernel, symbols, traceable, targets, events })
     }
 

@@ -17,6 +17,9 @@ pub(crate) fn accepted() -> Report {
         not_judged: Vec::new(),
         findings: Vec::new(),
         notes: Vec::new(),
+        resolved: Vec::new(),
+        more_resolved: 0,
+        used: None,
     }
 }
 
@@ -50,6 +53,9 @@ pub(crate) fn rejected() -> Report {
         ],
         findings: vec![half, rewritten, hyphen, passed, again],
         notes: vec!["no file for ext4 was given: its symbols are those of kallsyms".to_owned()],
+        resolved: Vec::new(),
+        more_resolved: 0,
+        used: None,
         ..accepted()
     }
 }

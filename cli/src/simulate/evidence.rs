@@ -74,7 +74,7 @@ impl ThisModule {
 }
 
 /// Whether a module has an init function but no exit function, so that it cannot be unloaded.
-pub(super) fn cannot_go(module: &Module<'_>) -> bool {
+pub(crate) fn cannot_go(module: &Module<'_>) -> bool {
     ThisModule::of(module).is_some_and(|(_, this)| this.init.is_some() && this.exit.is_none())
 }
 

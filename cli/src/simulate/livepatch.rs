@@ -14,6 +14,7 @@ use crate::input::near::nearest;
 use crate::view::location::Location;
 use crate::view::names::{Name, plural};
 use crate::view::patch::{PRE_PATCH, Patch, PatchFunc, PatchObject, Where};
+use crate::view::resolve::Resolution;
 use relakit::{Class, Module, abi};
 use relakit_linux::findings::{Finding, Lint, patched_names};
 use relakit_linux::late::LinuxLate;
@@ -42,6 +43,7 @@ pub(super) struct Livepatch<'a, 'f> {
     pub(super) enabled: bool,
     /// The modules whose load was simulated.
     judged: BTreeSet<String>,
+    resolution: Resolution<'f>,
 }
 
 impl<'a, 'f> Livepatch<'a, 'f> {
@@ -79,6 +81,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             late_sections,
             tree,
             judged: BTreeSet::new(),
+            resolution: Resolution::new(module),
         }
     }
 
@@ -129,9 +132,19 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             return None;
         }
         self.judged.insert(name.to_owned());
+        self.resolve(world, |object| object == name.as_bytes());
         let applied = self.initialize(name.as_bytes(), Phase::Coming, world, errors, findings);
         findings.sympos(world);
         Some(applied)
+    }
+
+    /// Looks up the names of these objects.
+    pub(super) fn resolve(&mut self, world: &World<'_>, is_loaded: impl Fn(&[u8]) -> bool) {
+        self.resolution.resolve(is_loaded, |object, name| world.symbols(object, name));
+    }
+
+    pub(super) fn into_resolution(self) -> Resolution<'f> {
+        self.resolution
     }
 
     /// What the verdicts assume: callbacks are not run, and return no error.
@@ -377,7 +390,9 @@ impl<'a, 'f> Livepatch<'a, 'f> {
                 None if world.has_all_modules() => match near() {
                     Some(near) => format!("the object is {name}; did you mean {near}?"),
                     None => {
-                        format!("the object is {name}, and the directory of --modules has no such module")
+                        format!(
+                            "the object is {name}, and the directory of the kernel's modules has no such module"
+                        )
                     }
                 },
                 None => continue,

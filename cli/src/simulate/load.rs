@@ -50,6 +50,9 @@ impl<'a> File<'a> {
             not_judged: Vec::new(),
             findings: Vec::new(),
             notes: Vec::new(),
+            resolved: Vec::new(),
+            more_resolved: 0,
+            used: None,
         }
     }
 }
@@ -106,6 +109,7 @@ impl Loaded<'_, '_> {
     pub(super) fn finish(mut self, known: &BTreeSet<String>) -> Report {
         if let Some((patch, findings)) = self.life {
             self.report.not_judged.extend(patch.not_judged(known));
+            (self.report.resolved, self.report.more_resolved) = patch.into_resolution().finish();
             self.report.findings.extend(findings.finish());
         }
         self.report.result = self.report.worst();
@@ -174,6 +178,7 @@ pub(super) fn load<'a, 'f>(
         special::sort_tables(module, memory, kernel.version, &places);
     }
     let mut patch = Livepatch::new(module, name, values, memory, loaded.is_some(), resolved);
+    patch.resolve(world, |object| world.is_present(object));
     for (earlier, _) in before.iter().filter_map(|before| before.life.as_ref()) {
         patch.check_states(earlier, &mut errors);
     }

@@ -1,5 +1,6 @@
 //! The memory of a module: the address of each section, and the bytes of those that are needed.
 
+use super::layout::Area;
 use crate::failure::Failure;
 use crate::input::memory::Assigned;
 use crate::input::symbols::Symbols;
@@ -63,7 +64,7 @@ impl ModuleMemory {
         let count = module.object().section_count();
         if let Some(index) = sections.keys().find(|index| **index >= count) {
             return Err(Failure::File(format!(
-                "--memory has an address for section {index}, but the module has {count} sections"
+                "--place has an address for section {index}, but the module has {count} sections"
             )));
         }
         Self::new(module, sections, APPLIED, |_, _| Some(&[])).map_err(Failure::File)
@@ -172,24 +173,37 @@ impl Memory for ModuleMemory {
     }
 }
 
+/// The addresses that a check uses for the module, if no module is loaded before it: of its sections
+/// in memory, and of those that are relocated.
+pub(crate) fn automatic(module: &Module<'_>) -> Result<BTreeMap<u32, Assigned>, String> {
+    let mut sections = Area::default().assign(module)?;
+    let relocated: BTreeSet<u32> = relocated(module).collect();
+    sections.retain(|index, _| {
+        module.is_allocated(*index) || module.per_cpu_section() == Some(*index) || relocated.contains(index)
+    });
+    Ok(sections)
+}
+
 /// The sections that a relocation writes, or that a reader of special sections reads.
 fn needed(module: &Module<'_>) -> BTreeSet<u32> {
     let object = module.object();
     let special =
         object.sections().filter(|(_, header)| special::by_name(object.section_name(header)).is_some());
-    let mut needed: BTreeSet<u32> = special.map(|(index, _)| index).collect();
-    for (index, class) in module.classes() {
+    special.map(|(index, _)| index).chain(relocated(module)).collect()
+}
+
+/// The sections that a relocation writes.
+fn relocated(module: &Module<'_>) -> impl Iterator<Item = u32> {
+    module.classes().filter_map(|(index, class)| {
         let (Class::Ordinary { target } | Class::KlpEarly { target } | Class::KlpLate { target, .. }) =
             class.class
         else {
-            continue;
+            return None;
         };
-        let table = object.section(index).map_or(&[][..], |section| object.section_bytes(&section));
-        if !RelaTable::whole_entries(table).0.is_empty() {
-            needed.insert(target);
-        }
-    }
-    needed
+        let section = module.object().section(index)?;
+        let table = module.object().section_bytes(&section);
+        (!RelaTable::whole_entries(table).0.is_empty()).then_some(target)
+    })
 }
 
 /// `content`, and zeros up to `size`.
@@ -202,7 +216,7 @@ fn filled(content: &[u8], size: u64) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Finds the base address of per-CPU symbols, if the file of `--memory` does not have it: the
+/// Finds the base address of per-CPU symbols, if `--place` does not have it: the
 /// address of a per-CPU variable in the symbol files, minus its offset in the section. Returns a
 /// note if the symbol files do not determine it.
 pub(crate) fn find_per_cpu_base(

@@ -7,6 +7,7 @@ mod evidence;
 mod findings;
 mod imports;
 mod init_calls;
+pub(crate) mod joined;
 mod kernel_log;
 pub(crate) mod layout;
 mod livepatch;
@@ -21,6 +22,8 @@ mod seen;
 mod special;
 pub(crate) mod traced;
 pub(crate) mod world;
+
+pub(crate) use evidence::cannot_go;
 
 use crate::input::kernel::Kernel;
 use load::{File, Loaded, Room};

@@ -4,6 +4,7 @@
 //! only ever added. Names are escaped as in `relakit inspect`.
 
 use crate::view::location::Location;
+use crate::view::resolve::ResolvedRow;
 use relakit_linux::findings::{Lint, Severity};
 use serde::{Serialize, Serializer};
 
@@ -31,6 +32,34 @@ pub(crate) struct Report {
     pub(crate) findings: Vec<FindingRow>,
     /// Remarks about this run: assumptions, and missing input.
     pub(crate) notes: Vec<String>,
+    /// The symbols of the kernel that the livepatch means.
+    pub(crate) resolved: Vec<ResolvedRow>,
+    /// How many more names are not listed in `resolved`.
+    pub(crate) more_resolved: u64,
+    /// What `--root` or `--modules` found.
+    pub(crate) used: Option<Used>,
+}
+
+/// The files that were found, in addition to those of the command line.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Used {
+    /// The release of the kernel, with `--root`.
+    pub(crate) release: Option<String>,
+    /// The directory of the modules.
+    pub(crate) modules: String,
+    /// Files with symbols.
+    pub(crate) symbols: Vec<String>,
+    /// Modules that are loaded in the simulation.
+    pub(crate) targets: Vec<UsedFile>,
+    /// How many more modules are not listed.
+    pub(crate) more_targets: u64,
+}
+
+/// A module that was found.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct UsedFile {
+    pub(crate) name: String,
+    pub(crate) file: String,
 }
 
 /// The result of a load or an event, from good to bad.
@@ -98,7 +127,7 @@ pub(crate) struct Applied {
 
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Step {
-    /// "live:x", "coming:x" or "going:x".
+    /// "live:x", "coming:x" or "going:x", or "load-first" for the load in a second simulation.
     pub(crate) event: String,
     #[serde(flatten)]
     pub(crate) prediction: Prediction,

@@ -141,6 +141,11 @@ impl<'s> World<'s> {
         self.own.has(name.as_bytes()) || self.is_in_files(name.as_bytes())
     }
 
+    /// Whether an object is in the kernel, with known symbols.
+    pub(super) fn is_present(&self, object: &[u8]) -> bool {
+        self.symbols_of(object).is_some()
+    }
+
     /// Whether the module's symbols are known.
     pub(crate) fn is_known(&self, given: &str) -> bool {
         self.targets.contains_key(given) || self.files.has(given.as_bytes())

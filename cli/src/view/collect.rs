@@ -40,6 +40,8 @@ impl<'f> ModuleView<'f> {
             relocations: passes(&walk),
             objects: objects(&walk, &klp_symbols),
             klp_symbols,
+            resolved: None,
+            more_resolved: 0,
             special_sections,
             sections: walk.rows,
             errors: [],

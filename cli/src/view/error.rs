@@ -23,9 +23,9 @@ pub(crate) fn help(error: &Error) -> Option<&'static str> {
             "check that the object is loaded at this step, and that its symbol file lists the symbol"
         }
         ErrorKind::KlpAmbiguous => "write the sympos of the intended symbol after the comma, counted from 1",
-        ErrorKind::NotAssigned => "add the section to the file of --memory",
+        ErrorKind::NotAssigned => "add the section to the file of --place",
         ErrorKind::SymbolUnassigned => {
-            "add the symbol's section to the file of --memory; if the value is irrelevant, use any address"
+            "add the symbol's section to the file of --place; if the value is irrelevant, use any address"
         }
         ErrorKind::TargetNotZero => {
             "the field was written before: two relocations have the same field, or it was not cleared when \

@@ -2,8 +2,8 @@
 //!
 //! `inspect --format json` prints these structures: a field's name is its key, and `None` is null.
 //! Keys are only ever added. Names are escaped as in Rust (`\xe9`) unless they are printable ASCII.
-//! They are complete, except in the texts of notes and errors. Sizes are in bytes. There are no
-//! addresses.
+//! They are complete, except in the texts of notes and errors. Sizes are in bytes. Only
+//! `resolved` has addresses.
 //!
 //! For a file that is not a module, the JSON has only `file`, and `errors` with the error.
 
@@ -12,6 +12,7 @@ pub(crate) mod error;
 pub(crate) mod location;
 pub(crate) mod names;
 pub(crate) mod patch;
+pub(crate) mod resolve;
 mod special;
 mod symbols;
 pub(crate) mod walk;
@@ -19,6 +20,7 @@ pub(crate) mod walk;
 use names::Name;
 use patch::Patch;
 use relakit::{Error, Module, Reason};
+use resolve::ResolvedRow;
 use serde::{Serialize, Serializer};
 
 #[derive(Debug, Serialize)]
@@ -50,6 +52,10 @@ pub(crate) struct ModuleView<'f> {
     pub(crate) objects: Vec<ObjectRow<'f>>,
     /// The symbols that Linux's livepatch code resolves, or tries to resolve.
     pub(crate) klp_symbols: Vec<SymbolRow<'f>>,
+    /// The symbols of the kernel that the livepatch means. Null without `--symbols`.
+    pub(crate) resolved: Option<Vec<ResolvedRow>>,
+    /// How many more names are not listed in `resolved`.
+    pub(crate) more_resolved: u64,
     /// The sections that Linux knows by name.
     pub(crate) special_sections: Vec<SpecialRow<'f>>,
     /// Always empty here.

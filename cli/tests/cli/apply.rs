@@ -1,6 +1,7 @@
 //! `relakit apply`, on the livepatch of the demo.
 
 use super::help::{Folder, code, json, relakit, stderr};
+use serde_json::Value;
 use std::fs;
 use std::process::Output;
 
@@ -15,7 +16,7 @@ fn apply(folder: &Folder, more: &str) -> Output {
 
 fn apply_to(folder: &Folder, module: &str, more: &str) -> Output {
     let space = if more.is_empty() { "" } else { " " };
-    folder.run(&format!("apply {module} --memory memory.json --symbols symbols.txt --out out{space}{more}"))
+    folder.run(&format!("apply {module} --place memory.json --symbols symbols.txt --out out{space}{more}"))
 }
 
 fn section(folder: &Folder, step: &str, index: usize) -> Vec<u8> {
@@ -24,7 +25,8 @@ fn section(folder: &Folder, step: &str, index: usize) -> Vec<u8> {
 
 fn steps(folder: &Folder) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder.path("out")) else { return Vec::new() };
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let folders = entries.map(Result::unwrap).filter(|entry| entry.path().is_dir());
+    let mut names: Vec<_> = folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -69,7 +71,7 @@ fn a_step_that_fails_writes_nothing_and_ends_the_run() {
 fn an_early_pass_that_fails_reports_all_unknown_symbols() {
     let folder = Folder::new();
     folder.write("few.txt", "ffffffff81000000 T _text\n");
-    let failed = folder.run("apply livepatch.ko --memory memory.json --symbols few.txt --out out");
+    let failed = folder.run("apply livepatch.ko --place memory.json --symbols few.txt --out out");
     assert_eq!(code(&failed), 1);
     assert!(steps(&folder).is_empty());
     let said = stderr(&failed);
@@ -185,6 +187,93 @@ fn a_second_run_into_the_same_folder_leaves_no_old_files() {
     fs::write(folder.path("out/0-early/999.bin"), "old").unwrap();
     assert_eq!(code(&apply(&folder, "")), 0);
     assert!(!folder.path("out/0-early/999.bin").exists());
+}
+
+#[test]
+fn a_shorter_run_into_the_same_folder_leaves_no_steps_of_the_longer_one() {
+    let folder = Folder::new();
+    assert_eq!(code(&apply(&folder, &format!("{FIRST} --going demo_disk"))), 0);
+    folder.write("out/notes.txt", "mine");
+    fs::create_dir(folder.path("out/.7-going-x.partial")).unwrap();
+    assert_eq!(code(&apply(&folder, "")), 0);
+    assert_eq!(steps(&folder), ["0-early"]);
+    assert!(folder.path("out/notes.txt").exists());
+    // Also if nothing new is written.
+    folder.write("few.txt", "ffffffff81000000 T _text\n");
+    assert_eq!(code(&folder.run("apply livepatch.ko --place auto --symbols few.txt --out out")), 1);
+    assert!(steps(&folder).is_empty());
+}
+
+#[test]
+fn a_step_folder_with_a_file_that_relakit_does_not_write_is_not_removed() {
+    let folder = Folder::new();
+    assert_eq!(code(&apply(&folder, FIRST)), 0);
+    folder.write("out/1-coming-demo_disk/notes.txt", "mine");
+    let refused = apply(&folder, "");
+    assert_eq!(code(&refused), 3);
+    assert!(stderr(&refused).contains("notes.txt: relakit does not write this file"), "{refused:?}");
+    assert_eq!(steps(&folder), ["0-early", "1-coming-demo_disk"]);
+}
+
+/// Runs with another place into another folder. Returns the memory after the early pass.
+fn placed(folder: &Folder, place: &str, out: &str) -> Vec<(String, Vec<u8>)> {
+    let output = folder.run(&format!("apply livepatch.ko --place {place} --symbols symbols.txt --out {out}"));
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let entries = fs::read_dir(folder.path(&format!("{out}/0-early"))).unwrap().map(Result::unwrap);
+    let file =
+        |entry: fs::DirEntry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap());
+    let mut files: Vec<_> = entries.map(file).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_run_with_automatic_addresses_can_be_repeated_in_every_format() {
+    let folder = Folder::new();
+    let first = placed(&folder, "auto", "out");
+    assert_eq!(placed(&folder, "out/place.json", "again"), first);
+    // The same addresses by name, as text, and as a folder.
+    let place: Value = serde_json::from_slice(&fs::read(folder.path("out/place.json")).unwrap()).unwrap();
+    let sections = place["sections"].as_array().unwrap();
+    let mut named = place.clone();
+    for section in named["sections"].as_array_mut().unwrap() {
+        section.as_object_mut().unwrap().remove("index");
+    }
+    folder.write("named.json", named.to_string());
+    assert_eq!(placed(&folder, "named.json", "by-name"), first);
+    let text = |key: &str, section: &Value| section[key].as_str().unwrap().to_owned();
+    fs::create_dir(folder.path("sections")).unwrap();
+    let mut lines = String::new();
+    for section in sections {
+        lines += &format!("{} {}\n", text("name", section), text("addr", section));
+        folder.write(&format!("sections/{}", text("name", section)), text("addr", section) + "\n");
+    }
+    folder.write("sections.txt", lines);
+    assert_eq!(placed(&folder, "sections.txt", "by-line"), first);
+    assert_eq!(placed(&folder, "sections", "by-file"), first);
+}
+
+#[test]
+fn what_sys_does_not_show_is_an_error_that_says_why() {
+    let folder = Folder::new();
+    for (place, why) in [
+        (".text 0x0\n", "all addresses are 0; /sys shows addresses only to root"),
+        (".txet 0x1000\n", "the module has no section .txet"),
+        (r#"{"sections": [{"name": ".txet", "addr": 1}]}"#, "the module has no section .txet"),
+        (
+            r#"{"sections": [{"index": 1, "addr": 1}, {"name": ".text", "addr": 2}]}"#,
+            "section 1 is listed twice",
+        ),
+        (r#"{"sections": [{"index": 99, "addr": 1}]}"#, "section 99: the module has"),
+    ] {
+        folder.write("place", place);
+        let output = folder.run("apply livepatch.ko --place place --symbols symbols.txt --out out");
+        assert_eq!(code(&output), 3, "{place}: {output:?}");
+        assert!(stderr(&output).contains(why), "{place}: {}", stderr(&output));
+    }
+    let elf = folder.run("apply livepatch.ko --place auto --symbols symbols.txt --out out --kernel elf");
+    assert_eq!(code(&elf), 2);
+    assert!(stderr(&elf).contains("give a file with addresses"), "{}", stderr(&elf));
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn a_module_that_is_not_elf_is_an_input_error_in_every_command() {
             "inspect x",
             "check x --symbols symbols.txt",
             "check livepatch.ko --symbols symbols.txt --target x",
-            "apply x --memory memory.json --symbols symbols.txt --out out",
+            "apply x --place memory.json --symbols symbols.txt --out out",
             "verify x --place memory.json --memory . --symbols symbols.txt",
         ] {
             refuses(&folder, command, 3, &format!("x: not an ELF file; {why}"));
@@ -98,7 +98,7 @@ fn a_minus_is_standard_input() {
     assert_eq!((&report["name"], &report["verdict"]), (&"plain".into(), &"accepted".into()));
     assert_eq!(code(&run("check plain.ko --symbols -", "symbols.txt")), 0);
     assert_eq!(code(&run("check plain.ko --symbols symbols.txt -", "demo_disk-first.txt")), 0);
-    let apply = "apply - --memory memory.json --symbols symbols.txt --out out";
+    let apply = "apply - --place memory.json --symbols symbols.txt --out out";
     assert_eq!(code(&run(apply, "livepatch.ko")), 0);
     let twice = run("check - --symbols -", "livepatch.ko");
     assert_eq!(code(&twice), 2);

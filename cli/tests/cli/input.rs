@@ -13,19 +13,19 @@ const MODULE: [&str; 6] = [
     "inspect X",
     "check X --symbols symbols.txt",
     "check livepatch.ko --symbols symbols.txt --target demo_disk=X",
-    "apply X --memory memory.json --symbols symbols.txt --out out",
+    "apply X --place memory.json --symbols symbols.txt --out out",
     "inspect X --format json",
     "verify X --place memory.json --memory . --symbols symbols.txt",
 ];
 const SYMBOLS: [&str; 5] = [
     "check livepatch.ko --symbols X",
     "check . --symbols X",
-    "apply livepatch.ko --memory memory.json --symbols X --out out",
-    "apply livepatch.ko --memory memory.json --symbols symbols.txt --coming demo_disk=X --out out",
+    "apply livepatch.ko --place memory.json --symbols X --out out",
+    "apply livepatch.ko --place memory.json --symbols symbols.txt --coming demo_disk=X --out out",
     "verify livepatch.ko --place memory.json --memory . --symbols X",
 ];
 const MEMORY: [&str; 2] = [
-    "apply livepatch.ko --memory X --symbols symbols.txt --out out",
+    "apply livepatch.ko --place X --symbols symbols.txt --out out",
     "verify livepatch.ko --place X --memory . --symbols symbols.txt",
 ];
 

@@ -48,6 +48,8 @@ mod plain_elf;
 #[path = "../reader/mod.rs"]
 mod reader;
 #[cfg(test)]
+mod root;
+#[cfg(test)]
 mod schema;
 #[cfg(test)]
 mod special;

@@ -97,7 +97,7 @@ fn apply_lists_a_thousand_errors_and_counts_the_rest() {
     let folder = Folder::new();
     folder.write("evil.ko", &file);
     folder.write("memory.json", br#"{"sections": [{"index": 1, "addr": 4096}]}"#);
-    let command = "apply evil.ko --memory memory.json --symbols symbols.txt --out out --format json";
+    let command = "apply evil.ko --place memory.json --symbols symbols.txt --out out --format json";
     let output = folder.limited(LIMIT, command).output().unwrap();
     assert_eq!(code(&output), 1, "{output:?}");
     let report = json(&output);
@@ -153,7 +153,7 @@ fn apply_has_a_memory_limit() {
     let folder = Folder::new();
     folder.write("evil.ko", module(vec![nobits(DATA, 4 << 30)], &[]));
     folder.write("memory.json", br#"{"sections": [{"index": 4, "addr": 4096}]}"#);
-    let command = "apply evil.ko --memory memory.json --symbols symbols.txt --out out";
+    let command = "apply evil.ko --place memory.json --symbols symbols.txt --out out";
     let output = folder.limited(LIMIT, command).output().unwrap();
     assert_eq!(code(&output), 3, "{output:?}");
 }

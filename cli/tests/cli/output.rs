@@ -4,7 +4,7 @@ use super::help::{Folder, code, stderr};
 use std::fs::{self, File};
 
 const CHECK: &str = "check livepatch.ko --symbols symbols.txt demo_disk-first.txt --format";
-const APPLY: &str = "apply livepatch.ko --memory memory.json --symbols symbols.txt --out out --format";
+const APPLY: &str = "apply livepatch.ko --place memory.json --symbols symbols.txt --out out --format";
 /// The directory has no memory of a module, so nothing is judged.
 const VERIFY: &str = "verify livepatch.ko --place memory.json --memory . --symbols symbols.txt --format";
 
@@ -99,7 +99,7 @@ fn errors_and_notes_that_cannot_be_written_are_an_error() {
     for command in [
         "inspect broken.ko".to_owned(),
         "inspect livepatch.ko --kernel 6.11".to_owned(),
-        "apply broken.ko --memory memory.json --symbols symbols.txt --out out".to_owned(),
+        "apply broken.ko --place memory.json --symbols symbols.txt --out out".to_owned(),
         format!("{VERIFY} text").replace("livepatch.ko", "broken.ko"),
         format!("{APPLY} text --coming demo_disk"),
         format!("{APPLY} text --coming nothing"),

@@ -30,8 +30,7 @@ fn folder(r_type: u32, symbols: &str) -> Folder {
 }
 
 fn apply(folder: &Folder, more: &str) -> Output {
-    folder
-        .run(&format!("apply plain.ko --memory memory.json --symbols list.txt --out out --kernel elf{more}"))
+    folder.run(&format!("apply plain.ko --place memory.json --symbols list.txt --out out --kernel elf{more}"))
 }
 
 /// Fails if a text has a word of Linux.
@@ -113,7 +112,7 @@ fn a_list_of_nm_is_enough() {
 
 #[test]
 fn in_linux_a_symbol_must_be_exported() {
-    let arguments = "apply plain.ko --memory memory.json --symbols list.txt --out out --kernel 6.12";
+    let arguments = "apply plain.ko --place memory.json --symbols list.txt --out out --kernel 6.12";
     assert_eq!(code(&folder(ABSOLUTE, "1240 T service\n").run(arguments)), 1);
     let exported = folder(ABSOLUTE, "1240 T service\n2000 r __ksymtab_service\n").run(arguments);
     assert_eq!(code(&exported), 0, "{}", stderr(&exported));

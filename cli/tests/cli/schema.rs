@@ -49,6 +49,8 @@ fn inspect_has_the_keys_of_its_schema() {
     }
     assert!(!is_empty(&report["patch"]["objects"][0]["functions"]));
     valid(&folder, &schema, "inspect livepatch.ko --kernel elf");
+    let resolved = valid(&folder, &schema, "inspect livepatch.ko --symbols symbols.txt");
+    assert!(!is_empty(&resolved["resolved"][0]["same"]) || !is_empty(&resolved["resolved"][3]["same"]));
     let unreadable = valid(&folder, &schema, "inspect broken.ko");
     assert_eq!(unreadable["errors"].as_array().unwrap().len(), 1);
     // A malformed section has an error, and its symbols have notes.
@@ -76,6 +78,8 @@ fn check_has_the_keys_of_its_schema() {
     assert!(!is_empty(&unknown["errors"]));
     assert_eq!(valid(&folder, &schema, "check broken.ko --symbols symbols.txt")["verdict"], "rejected");
     assert!(valid(&folder, &schema, "check . --symbols symbols.txt").is_array());
+    let with_root = valid(&super::root::root(), &schema, "check livepatch.ko --root root");
+    assert!(!is_empty(&with_root["used"]["targets"]) && !is_empty(&with_root["resolved"]), "{with_root:#}");
     // A finding with a second location.
     let overlap = Demo::new();
     let at = overlap.content(26);
@@ -89,7 +93,7 @@ fn check_has_the_keys_of_its_schema() {
 #[test]
 fn apply_has_the_keys_of_its_schema() {
     let (folder, schema) = (Folder::new(), validator("apply"));
-    let arguments = "apply livepatch.ko --memory memory.json --symbols symbols.txt --out out";
+    let arguments = "apply livepatch.ko --place memory.json --symbols symbols.txt --out out";
     let done = valid(&folder, &schema, arguments);
     assert!(!is_empty(&done["steps"]) && is_empty(&done["errors"]));
     let failed = valid(&folder, &schema, &format!("{arguments} --coming demo_disk"));

@@ -56,7 +56,7 @@ pub fn running() -> Folder {
     let folder = Folder::new();
     let entry = |(index, address)| json!({"index": index, "addr": format!("{address:#x}")});
     folder.write("place.json", json!({"sections": sections().map(entry).collect::<Vec<_>>()}).to_string());
-    let apply = "apply livepatch.ko --memory place.json --symbols symbols.txt --out out \
+    let apply = "apply livepatch.ko --place place.json --symbols symbols.txt --out out \
         --coming demo_disk=demo_disk-first.txt --going demo_disk";
     assert_eq!(code(&folder.run(apply)), 0);
     folder

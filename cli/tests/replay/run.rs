@@ -42,7 +42,7 @@ pub fn apply(recording: &Recording, more_symbols: Option<&Path>, passes: &[Pass]
     symbols.extend(more_symbols.map(Path::to_path_buf));
     let mut command = Command::new(env!("CARGO_BIN_EXE_relakit"));
     command.arg("apply").arg(need(&recording.path, "module.ko"));
-    command.arg("--memory").arg(addresses(recording, &symbols, folder.path()));
+    command.arg("--place").arg(addresses(recording, &symbols, folder.path()));
     command.arg("--symbols").args(&symbols);
     for pass in passes {
         match pass {

@@ -3,6 +3,7 @@
 mod klp;
 mod patch;
 mod relocations;
+mod resolved;
 mod sections;
 mod special;
 
@@ -25,6 +26,9 @@ pub(crate) fn print(out: &mut impl Write, module: &ModuleView<'_>) -> io::Result
     relocations::relocations(out, &module.relocations)?;
     klp::objects(out, &module.objects)?;
     klp::symbols(out, &module.klp_symbols)?;
+    if let Some(rows) = &module.resolved {
+        resolved::resolved(out, rows, module.more_resolved)?;
+    }
     special::specials(out, module)
 }
 

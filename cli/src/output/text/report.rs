@@ -10,6 +10,8 @@ use std::io::{self, Write};
 
 /// Most places of one diagnostic that are listed.
 const PLACES: usize = 12;
+/// Most events in the first line.
+const EVENTS: usize = 12;
 
 /// Prints the answer, the diagnostics, the steps, the notes, and the answer again. If there is
 /// nothing to report, this is one line.
@@ -44,10 +46,14 @@ pub(crate) fn first_line(report: &Report, out: &mut impl Write) -> io::Result<()
     let rules = names::rules(&report.kernel, report.rules);
     write!(out, "{}: {}, {rules}", answer(report), printable(&report.file))?;
     let events = report.steps.iter().map(|step| short(&printable(&step.event)));
+    let mut events: Vec<_> = events.take(EVENTS).collect();
+    if let more @ 1.. = report.steps.len().saturating_sub(EVENTS) {
+        events.push(format!("and {more} more"));
+    }
     match decisive(report) {
         Some((_, at)) => writeln!(out, ": {at}"),
         None if report.steps.is_empty() => writeln!(out),
-        None => writeln!(out, "; {}", events.collect::<Vec<_>>().join(", ")),
+        None => writeln!(out, "; {}", events.join(", ")),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The modules and events of a check: reads the target modules, and compares the names that the
 //! user gives with those that are known.
 
+mod life;
+
 use crate::args::{CheckArgs, TargetArg};
 use crate::failure::Failure;
 use crate::input::files;
@@ -15,66 +17,95 @@ use crate::view::patch::Patch;
 use relakit::{Class, Module, Profile};
 use relakit_linux::findings::patched_names;
 use relakit_linux::loader_check;
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 /// What happens around the checked module.
 #[derive(Debug)]
 pub(crate) struct Scenario {
     /// The modules with a file, by name.
     pub(crate) targets: Targets,
-    /// The events of the command line. The modules that others depend on are live before them.
-    pub(crate) events: Vec<Event>,
+    /// The files that were found in the directory of the modules.
+    pub(crate) found: BTreeMap<String, PathBuf>,
+    /// The events of each simulation. The modules that others depend on are live before them.
+    pub(crate) runs: Vec<Vec<Event>>,
     /// What was assumed.
     pub(crate) notes: Vec<String>,
 }
 
 impl Scenario {
-    /// Reads the targets of the command line. From `--modules`, it reads the modules that events
-    /// name, and those that a module depends on.
+    /// Reads the targets of the command line. From the directory of the modules, it reads the
+    /// modules that events name, and those that a module depends on. Without events, and if
+    /// `is_automatic`, it makes events for the patched modules.
     pub(crate) fn new(
         args: &CheckArgs,
         files: &[Vec<u8>],
         profile: Profile,
         symbols: &Symbols,
         modules: Option<&Modules>,
+        is_automatic: bool,
     ) -> Result<Self, Failure> {
         let (targets, given_names) = given_targets(&args.target, profile)?;
         let parsed: Vec<_> = files.iter().filter_map(|file| Module::parse(file, profile).ok()).collect();
         if parsed.len() == files.len() {
             check_names(&args.event, &parsed, &targets, symbols, modules)?;
         }
-        let mut scenario = Self { targets, events: Vec::new(), notes: Vec::new() };
+        let found = BTreeMap::new();
+        let mut scenario = Self { targets, found, runs: Vec::new(), notes: Vec::new() };
+        let patched: BTreeSet<String> = parsed.iter().flat_map(patched_objects).collect();
+        let needed = parsed.iter().flat_map(depends).collect::<Vec<_>>();
+        match modules {
+            Some(modules) if is_automatic && args.event.is_empty() => {
+                scenario.set_life(&patched, needed, symbols, modules, profile)?;
+            }
+            _ => scenario.set_events(args, needed, symbols, modules, profile)?,
+        }
+        scenario.add_given(given_names, &patched);
+        Ok(scenario)
+    }
+
+    /// The events of the command line.
+    fn set_events(
+        &mut self,
+        args: &CheckArgs,
+        mut needed: Vec<String>,
+        symbols: &Symbols,
+        modules: Option<&Modules>,
+        profile: Profile,
+    ) -> Result<(), Failure> {
+        let mut events = Vec::new();
         if let Some(modules) = modules {
             for event in &args.event {
-                scenario.add_file(event.module(), modules, profile)?;
+                self.add_file(event.module(), modules, profile)?;
             }
-            let mut needed = parsed.iter().flat_map(depends).collect::<Vec<_>>();
-            for Target { file, .. } in scenario.targets.values() {
+            for Target { file, .. } in self.targets.values() {
                 needed.extend(Module::parse(file, profile).iter().flat_map(depends));
             }
-            scenario.add_dependencies(needed, args, symbols, modules, profile)?;
+            events = self.dependencies(needed, args, symbols, modules, profile)?;
         }
-        scenario.events.extend_from_slice(&args.event);
-        // Who gives the file of a patched module wants to know what happens when it is loaded.
-        let patched: BTreeSet<String> = parsed.iter().flat_map(patched_objects).collect();
+        events.extend_from_slice(&args.event);
+        self.runs = vec![events];
+        Ok(())
+    }
+
+    /// Who gives the file of a patched module wants to know what happens when it is loaded.
+    fn add_given(&mut self, given_names: Vec<String>, patched: &BTreeSet<String>) {
         for given in given_names {
-            let has_event = scenario.events.iter().any(|event| event.module() == given);
+            let has_event = self.runs.iter().flatten().any(|event| event.module() == given);
             match (has_event, patched.contains(&given)) {
                 (true, _) => {}
                 (false, true) => {
-                    scenario.notes.push(format!("--target {given} has no event: coming:{given} is assumed"));
-                    scenario.events.push(Event::Coming(given));
+                    self.notes.push(format!("--target {given} has no event: coming:{given} is assumed"));
+                    self.runs.iter_mut().for_each(|events| events.push(Event::Coming(given.clone())));
                 }
                 (false, false) => {
-                    scenario.notes.push(format!(
+                    self.notes.push(format!(
                         "--target {given} has no event and is not patched, so it is not loaded; to load it, give \
                          --event live:{given}"
                     ));
                 }
             }
         }
-        Ok(scenario)
     }
 
     /// Reads the file of a module from the tree, if the tree has it. Returns whether there is a file.
@@ -86,19 +117,21 @@ impl Scenario {
         let file = modules.read(path)?;
         let target = Target { name: name_in(&file, path, profile), file };
         self.targets.insert(name.to_owned(), target);
+        self.found.insert(name.to_owned(), path.to_owned());
         Ok(true)
     }
 
-    /// Makes the needed modules live, each after those that it depends on. Modules that the symbol
+    /// The events that make the needed modules live, each after those that it depends on. Modules that the symbol
     /// files list, or that have an event, stay as they are.
-    fn add_dependencies(
+    fn dependencies(
         &mut self,
         needed: Vec<String>,
         args: &CheckArgs,
         symbols: &Symbols,
         modules: &Modules,
         profile: Profile,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<Event>, Failure> {
+        let mut events = Vec::new();
         let mut seen: BTreeSet<String> = args.event.iter().map(|event| event.module().to_owned()).collect();
         // The modules to read, and between them those whose dependencies are complete.
         let mut todo: Vec<Result<String, Event>> = needed.into_iter().rev().map(Ok).collect();
@@ -106,7 +139,7 @@ impl Scenario {
             let name = match next {
                 Ok(name) => name,
                 Err(event) => {
-                    self.events.push(event);
+                    events.push(event);
                     continue;
                 }
             };
@@ -120,7 +153,7 @@ impl Scenario {
             let target = self.targets.get(&name).and_then(|target| Module::parse(&target.file, profile).ok());
             todo.extend(target.iter().flat_map(depends).map(Ok));
         }
-        Ok(())
+        Ok(events)
     }
 }
 

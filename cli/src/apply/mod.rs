@@ -1,22 +1,26 @@
 //! `relakit apply`: runs the passes in the given order, and writes the memory after each.
 
-use crate::args::{ApplyArgs, Format, Step};
+mod output;
+
+use crate::args::{ApplyArgs, Format, PlaceArg, Step};
 use crate::console;
 use crate::diagnostics::Diagnostic;
 use crate::failure::Failure;
 use crate::input::files;
 use crate::input::kernel::Kernel;
-use crate::input::memory;
+use crate::input::memory::Assigned;
+use crate::input::place::Place;
 use crate::input::symbols::Symbols;
 use crate::output::{json::versioned, text};
 use crate::progress::Progress;
-use crate::simulate::memory::{ModuleMemory, find_per_cpu_base};
+use crate::simulate::memory::{self, ModuleMemory, find_per_cpu_base};
 use crate::view::{error, names::plural};
+use output::Output;
 use relakit::{Class, Error, Late, Loaded, Module, Profile};
+use relakit_linux::memories;
 use serde_json::json;
-use std::collections::HashSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 
 /// Runs the command.
 pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
@@ -24,27 +28,38 @@ pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
         Step::Coming { symbols, .. } => symbols.as_ref(),
         Step::Going { .. } => None,
     });
-    let given = args.symbols.iter().chain(later).chain([&args.module, &args.memory]);
+    let given = args.symbols.iter().chain(later).chain([&args.module]);
+    let given = given.chain(match &args.place {
+        PlaceArg::Auto => None,
+        PlaceArg::File(path) => Some(path),
+    });
     files::check_stdin(given.map(PathBuf::as_path))?;
     let progress = Progress::new();
     progress.say("reading the module");
     let file = files::read_module(&args.module)?;
     let kernel = Kernel::of(args.kernel.as_deref(), &file)?;
     kernel.note.iter().try_for_each(|note| console::note(note))?;
-    let mut sections = memory::read(&args.memory)?;
     progress.say("reading symbols");
     let mut symbols = Symbols::read(args.symbols.iter().map(PathBuf::as_path))?;
     progress.say("relocating");
     symbols.set_plain(kernel.profile.name == Profile::ELF.name);
-    let mut report = Report { args, progress: &progress, profile: kernel.profile, steps: Vec::new() };
+    let mut report = Report {
+        args,
+        progress: &progress,
+        profile: kernel.profile,
+        steps: Vec::new(),
+        output: Output::new(&args.out),
+    };
     let module = match Module::parse(&file, kernel.profile) {
         Ok(module) => module,
         Err(error) => return report.failed(None, "parse", &error.into()),
     };
+    let mut sections = place(args, &kernel, &module)?;
     if let Some(note) = find_per_cpu_base(&module, &args.module, &mut sections, &symbols) {
         console::note(&note)?;
     }
     let mut memory = ModuleMemory::zeroed(&module, &sections)?;
+    report.output.remove_old()?;
     let mut values = vec![0; usize::try_from(module.object().symbols().len()).unwrap_or(usize::MAX)];
     let mut buffer = Vec::new();
     let mut late = match early(&module, &mut memory, &mut values, &mut symbols, &mut buffer) {
@@ -52,8 +67,9 @@ pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
         Err(errors) => return report.failed(Some(&module), "0-early", &errors),
     };
     let is_early = |class: &Class<'_>| matches!(class, Class::Ordinary { .. } | Class::KlpEarly { .. });
-    let sections = module.classes().filter(|(_, class)| is_early(&class.class)).count();
-    report.done("0-early", sections, &memory)?;
+    let relocated = module.classes().filter(|(_, class)| is_early(&class.class)).count();
+    report.done("0-early", relocated, &memory)?;
+    report.output.write_place(&module, &sections)?;
 
     for (number, step) in (1usize..).zip(steps) {
         let name = match step {
@@ -70,6 +86,18 @@ pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
     match args.format {
         Format::Text => Ok(()),
         Format::Json => report.print_json(None, &Errors::default(), None),
+    }
+}
+
+/// The addresses of `--place`.
+fn place(args: &ApplyArgs, kernel: &Kernel, module: &Module<'_>) -> Result<BTreeMap<u32, Assigned>, Failure> {
+    let is_linux = kernel.profile.name != Profile::ELF.name;
+    match &args.place {
+        PlaceArg::File(path) => Place::given(path, module, is_linux.then(|| memories(kernel.version))),
+        PlaceArg::Auto if !is_linux => Err(Failure::Usage(
+            "--place auto uses the layout of Linux; with --kernel elf, give a file with addresses".to_owned(),
+        )),
+        PlaceArg::Auto => memory::automatic(module).map_err(Failure::File),
     }
 }
 
@@ -208,12 +236,13 @@ struct Report<'a> {
     progress: &'a Progress,
     profile: Profile,
     steps: Vec<serde_json::Value>,
+    output: Output<'a>,
 }
 
 impl Report<'_> {
     /// Writes the memory after a step, and reports the step.
     fn done(&mut self, step: &str, relocated: usize, memory: &ModuleMemory) -> Result<(), Failure> {
-        let written = write(&self.args.out, step, memory)?;
+        let written = self.output.write_step(step, memory)?;
         if self.args.format == Format::Text && !console::is_quiet() {
             let relocated = plural(relocated as u64, "relocation section");
             console::print(&format!("{step}: {relocated}, {} written\n", plural(written as u64, "file")))?;
@@ -241,29 +270,7 @@ impl Report<'_> {
     ) -> Result<(), Failure> {
         let listed = errors.to_json(module, &self.profile);
         console::print_json(&versioned(
-            &json!({"steps": self.steps, "failed": failed, "errors": listed, "more_errors": errors.more}),
+            &json!({"steps": self.steps, "place": self.output.place(), "failed": failed, "errors": listed, "more_errors": errors.more}),
         ))
     }
-}
-
-/// Writes the sections to the folder `out/step`. The folder gets this name when it is complete.
-fn write(out: &Path, step: &str, memory: &ModuleMemory) -> Result<usize, Failure> {
-    let (done, partial) = (out.join(step), out.join(format!(".{step}.partial")));
-    for old in [&partial, &done] {
-        match fs::remove_dir_all(old) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Failure::file(old, error));
-            }
-            _ => {}
-        }
-    }
-    fs::create_dir_all(&partial).map_err(|error| Failure::file(&partial, error))?;
-    let mut written = 0usize;
-    for (index, bytes) in memory.contents() {
-        let path = partial.join(format!("{index}.bin"));
-        fs::write(&path, bytes).map_err(|error| Failure::file(&path, error))?;
-        written = written.saturating_add(1);
-    }
-    fs::rename(&partial, &done).map_err(|error| Failure::file(&done, error))?;
-    Ok(written)
 }
