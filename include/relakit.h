@@ -412,9 +412,9 @@ relakit_status RELAKIT_CALL relakit_got_size(const struct relakit_got *got, cons
 
 /** Writes the symbol values to the slots of a GOT, and the stubs, or changes nothing.
  *
- * - `target` is the memory of the GOT, with its run-time address. Its size is that of
- *   relakit_got_size, and its content must be 0. got->address is not used.
- * - `symbols` must not use the callback `value`.
+ * `target` is the memory of the GOT, with its run-time address. Its size is that of
+ * relakit_got_size, and its content must be 0. got->address is not used. `symbols` must not use
+ * the callback `value`.
  * Returns RELAKIT_OK, an error as in relakit_apply, or RELAKIT_ERR_ASSIGNED_SIZE,
  * RELAKIT_ERR_ADDRESS_MISALIGNED. */
 relakit_status RELAKIT_CALL relakit_got_fill(const struct relakit_got *got,
@@ -820,6 +820,7 @@ struct relakit_got_section {
  *   RELAKIT_GOT_ENDBR, both, or 0.
  * - *got is the GOT. relakit_module_layout then contains it. relakit_module_fill sets it to 0, and
  *   relakit_module_early writes it together with the sections, or changes nothing.
+ *
  * Only RELAKIT_PROFILE_ELF has these types. Late relocations cannot use the GOT.
  * Stage: RELAKIT_STAGE_PARSED. Returns RELAKIT_OK, or RELAKIT_ERR_GOT_PLAN_TOO_SHORT,
  * RELAKIT_ERR_TOO_MANY_SECTIONS. */

@@ -3,7 +3,7 @@
 use crate::callbacks::CWriter;
 use crate::error::{Failed, OrReport, Report, answer};
 use crate::pointers::{Out, Piece, Span, Versioned, plain, versioned};
-use crate::relocate::{Act, Options, arrays, run};
+use crate::relocate::{Act, Options, Write, arrays, run};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_void;
@@ -95,9 +95,9 @@ pub unsafe extern "C" fn relakit_got_size(
 
 /// Writes the symbol values to the slots of a GOT, and the stubs, or changes nothing.
 ///
-/// - `target` is the memory of the GOT, with its run-time address. Its size is that of
-///   relakit_got_size, and its content must be 0. got->address is not used.
-/// - `symbols` must not use the callback `value`.
+/// `target` is the memory of the GOT, with its run-time address. Its size is that of
+/// relakit_got_size, and its content must be 0. got->address is not used. `symbols` must not use
+/// the callback `value`.
 /// Returns RELAKIT_OK, an error as in relakit_apply, or RELAKIT_ERR_ASSIGNED_SIZE,
 /// RELAKIT_ERR_ADDRESS_MISALIGNED.
 #[unsafe(no_mangle)]
@@ -163,10 +163,10 @@ pub unsafe extern "C" fn relakit_got_apply(
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let act = Act::Write(|got, table, values, target, rules| match got {
+    let act: Write = |got, table, values, target, rules| match got {
         Some(got) => got.apply(table, values, target, rules),
         None => Ok(()),
-    });
+    };
     // SAFETY: the promise of the crate's documentation, passed on.
     unsafe { with_got(act, got, rela, rela_size, symbols, target, options, error) }
 }
@@ -183,10 +183,10 @@ pub unsafe extern "C" fn relakit_got_clear(
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let act = Act::Write(|got, table, values, target, rules| match got {
+    let act: Write = |got, table, values, target, rules| match got {
         Some(got) => got.clear(table, values, target, rules),
         None => Ok(()),
-    });
+    };
     // SAFETY: the promise of the crate's documentation, passed on.
     unsafe { with_got(act, got, rela, rela_size, symbols, target, options, error) }
 }
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn relakit_got_clear(
 /// # Safety The promise of the crate's documentation holds for the pointers.
 #[expect(clippy::too_many_arguments, reason = "those of the C functions")]
 unsafe fn with_got(
-    act: Act,
+    act: Write,
     got: *const relakit_got,
     rela: *const c_void,
     rela_size: usize,
@@ -223,7 +223,7 @@ unsafe fn with_got(
     }
     let got = found.as_ref().map(|(got, span)| (got, *span));
     // SAFETY: the promise of the crate's documentation, passed on.
-    unsafe { run(act, got, rela, rela_size, symbols, target, options, error) }
+    unsafe { run(Act::write(act, got), rela, rela_size, symbols, target, options, error) }
 }
 
 /// Reads argument 1.

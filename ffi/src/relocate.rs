@@ -47,8 +47,7 @@ pub unsafe extern "C" fn relakit_apply(
     // SAFETY: the promise of the crate's documentation, passed on to `run`.
     unsafe {
         run(
-            Act::Write(|_, table, values, target, rules| reloc::apply(table, values, target, rules)),
-            None,
+            Act::write(|_, table, values, target, rules| reloc::apply(table, values, target, rules), None),
             rela,
             rela_size,
             symbols,
@@ -92,8 +91,7 @@ pub unsafe extern "C" fn relakit_clear(
     // SAFETY: the promise of the crate's documentation, passed on to `run`.
     unsafe {
         run(
-            Act::Write(|_, table, values, target, rules| reloc::clear(table, values, target, rules)),
-            None,
+            Act::write(|_, table, values, target, rules| reloc::clear(table, values, target, rules), None),
             rela,
             rela_size,
             symbols,
@@ -134,8 +132,7 @@ pub unsafe extern "C" fn relakit_dry_run(
     // SAFETY: the promise of the crate's documentation, passed on to `run`.
     unsafe {
         run(
-            Act::Read(|_, table, values, target, rules| reloc::dry_run(table, values, target, rules)),
-            None,
+            Act { pass: Pass::Read(reloc::dry_run), got: None },
             rela,
             rela_size,
             symbols,
@@ -240,21 +237,37 @@ unsafe fn store(error: *mut relakit_error, found: &Error) -> relakit_status {
     unsafe { answer(error, |report| Err(report.core(found))) }
 }
 
-/// One of the three passes, with the GOT of [`run`].
-pub(crate) enum Act {
-    /// Apply or clear.
-    Write(fn(Option<&Got<'_>>, RelaTable<'_>, Values<'_>, &mut Target<'_>, RelocFlags) -> Result<(), Error>),
-    /// Check: reads only.
-    Read(fn(Option<&Got<'_>>, RelaTable<'_>, Values<'_>, &mut View<'_>, RelocFlags) -> Result<(), Error>),
+/// One of the three passes.
+pub(crate) struct Act<'g> {
+    pass: Pass,
+    /// A GOT, and the memory of its plan.
+    got: Option<(&'g Got<'g>, Span)>,
 }
 
-/// Runs a pass of level 1. `got` is a GOT with the memory of its plan.
+/// Apply or clear.
+pub(crate) type Write =
+    fn(Option<&Got<'_>>, RelaTable<'_>, Values<'_>, &mut Target<'_>, RelocFlags) -> Result<(), Error>;
+/// Check: reads only.
+type Read = fn(RelaTable<'_>, Values<'_>, &mut View<'_>, RelocFlags) -> Result<(), Error>;
+
+enum Pass {
+    Write(Write),
+    Read(Read),
+}
+
+impl<'g> Act<'g> {
+    /// A pass that writes. It gets the GOT.
+    pub(crate) const fn write(pass: Write, got: Option<(&'g Got<'g>, Span)>) -> Self {
+        Self { pass: Pass::Write(pass), got }
+    }
+}
+
+/// Runs a pass of level 1.
 ///
 /// # Safety
 /// The promise of the crate's documentation holds for the pointers.
 pub(crate) unsafe fn run(
-    act: Act,
-    got: Option<(&Got<'_>, Span)>,
+    act: Act<'_>,
     rela: *const c_void,
     rela_size: usize,
     symbols: *const relakit_symbols,
@@ -273,7 +286,7 @@ pub(crate) unsafe fn run(
             false => unsafe { Options::new(options, 5, report) }?.reloc_flags(report)?,
         };
         let rela = Piece::<u8>::new(rela.cast(), rela_size, 1, report)?;
-        let (got, plan) = got.map_or((None, Span::EMPTY), |(got, plan)| (Some(got), plan));
+        let (got, plan) = act.got.map_or((None, Span::EMPTY), |(got, plan)| (Some(got), plan));
         let (source, callback);
         let (values, symbols_span) = match symbols.value {
             // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
@@ -302,9 +315,9 @@ pub(crate) unsafe fn run(
             Some(writer) if writer.overlaps(address, size, [rela.span, symbols_span, plan].into_iter()) => {
                 return Err(report.refuse(RELAKIT_ERR_OVERLAP, 4, 0));
             }
-            Some(writer) => match act {
-                Act::Write(act) => act(got, table, values, &mut writer.target(size, address), rules),
-                Act::Read(act) => act(got, table, values, &mut writer.view(size, address), rules),
+            Some(writer) => match act.pass {
+                Pass::Write(act) => act(got, table, values, &mut writer.target(size, address), rules),
+                Pass::Read(act) => act(table, values, &mut writer.view(size, address), rules),
             },
             None => {
                 let Ok(size) = usize::try_from(size) else {
@@ -312,16 +325,16 @@ pub(crate) unsafe fn run(
                 };
                 let bytes = Piece::<u8>::new(target.bytes.cast(), size, 4, report)?;
                 bytes.span.apart_from(&[rela.span, symbols_span, plan], 4, report)?;
-                match act {
-                    Act::Write(act) => {
+                match act.pass {
+                    Pass::Write(act) => {
                         // SAFETY: the caller's promise; the bytes overlap nothing that is borrowed.
                         let bytes = unsafe { bytes.write() };
                         act(got, table, values, &mut Target::new(bytes, address), rules)
                     }
-                    Act::Read(act) => {
+                    Pass::Read(act) => {
                         // SAFETY: the caller's promise; no other code writes to the bytes during the call.
                         let bytes = unsafe { bytes.read() };
-                        act(got, table, values, &mut View::new(bytes, address), rules)
+                        act(table, values, &mut View::new(bytes, address), rules)
                     }
                 }
             }
