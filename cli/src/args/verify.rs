@@ -17,7 +17,7 @@ Exit codes:
 
 Files:
 --place is the directory /sys/module/NAME/sections, a text file with a line \"section-name 0xaddress\" for each \
-section, or MEMORY.json of relakit apply. Reading /sys or /proc/kcore of this machine needs root.
+section, or a JSON file as relakit apply writes it (DIR/place.json). Reading /sys or /proc/kcore of this machine needs root.
 
 --memory is an ELF core file with virtual addresses, such as /proc/kcore or what QEMU's dump-guest-memory -p \
 writes, or a directory that relakit apply has written (DIR/0-early). Each section is read once.
