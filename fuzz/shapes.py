@@ -4,7 +4,8 @@
     fuzz/shapes.py      writes them to fuzz/seeds; a seed that is there already is written anew, with the same bytes
 
 A seed is a row of choices that a target reads in order (fuzz/src). The functions here have the names of what reads them.
-Change them together: if the order of choices changes, old seeds mean something else.
+Change them together: if the order of choices changes, old seeds mean something else. got_shapes.py has those with a
+global offset table.
 """
 
 import os
@@ -456,6 +457,8 @@ def verify():
 
 
 if __name__ == "__main__":
+    import got_shapes
+
     both(level_1)
     both(level_2)
     both(level_3)
@@ -465,6 +468,8 @@ if __name__ == "__main__":
     module()
     orders()
     apply()
+    got_shapes.gots()
+    got_shapes.planned_modules()
     many_livepatch_symbols()
     sentinel()
     files()

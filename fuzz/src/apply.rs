@@ -3,6 +3,7 @@
 mod case;
 mod clearing;
 mod forms;
+mod got;
 mod guest;
 
 use case::Case;
@@ -30,6 +31,7 @@ pub fn run(data: &[u8]) {
     clearing::run(&case, expected.as_deref().ok());
     behind_a_writer(&case, &expected);
     forms::run(&case, &expected);
+    got::run(&case);
 }
 
 fn partial_entries_are_refused(case: &Case) {

@@ -8,7 +8,7 @@
 mod any;
 mod kernel;
 mod plan;
-mod running;
+pub(crate) mod running;
 
 use crate::module::Bytes;
 use crate::module::mutated::world;

@@ -5,13 +5,14 @@ use core::fmt::Write;
 use core::hint::black_box;
 use core::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, BitXor, BitXorAssign, Not, Sub, SubAssign};
 use relakit::elf::SectionFlags;
-use relakit::reloc::{RelocFlags, RelocTypes};
+use relakit::reloc::{GotFlags, RelocFlags, RelocTypes};
 
 /// Two values of each.
 pub struct Flags<'a> {
     rules: [RelocFlags; 2],
     sections: [SectionFlags; 2],
     types: [RelocTypes; 2],
+    got: [GotFlags; 2],
     word: u64,
     name: &'a str,
     set: bool,
@@ -64,6 +65,7 @@ extern "C" fn proof_flags(flags: &Flags<'_>) {
     every_function!(RelocFlags, flags.rules.into(), flags.word as u32, flags.name, flags.set);
     every_function!(SectionFlags, flags.sections.into(), flags.word, flags.name, flags.set);
     every_function!(RelocTypes, flags.types.into(), flags.word as u32, flags.name, flags.set);
+    every_function!(GotFlags, flags.got.into(), flags.word as u32, flags.name, flags.set);
     let [rules, _] = flags.rules;
     black_box((rules.types(), rules.with_types(black_box(RelocTypes::all()))));
 }

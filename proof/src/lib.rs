@@ -7,6 +7,7 @@
 
 mod elf;
 mod flags;
+mod got;
 mod life;
 mod names;
 mod sechdrs;

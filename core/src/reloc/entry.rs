@@ -100,11 +100,22 @@ impl Run<'_, '_> {
         if howto.fits(value(s), pass.rules) {
             return Ok(value(s));
         }
+        // With `ALLOW_NONZERO` all entries are checked before the first write, which may change what is
+        // before the field of a later entry. Then the choice would change after the check.
+        let may_read = !pass.rules.contains(RelocFlags::ALLOW_NONZERO);
+        let mut failed = None;
         let before = &mut || {
-            let [low, high, ..] = target.read(rela.r_offset.checked_sub(2)?, 2, report).ok()?.to_le_bytes();
+            let offset = rela.r_offset.checked_sub(2).filter(|_| may_read)?;
+            let read = target.read(offset, 2, report).map_err(|error| failed = Some(error)).ok()?;
+            let [low, high, ..] = read.to_le_bytes();
             Some([low, high])
         };
-        Ok(value((got.rules().stub)(got, rela, before).unwrap_or(s)))
+        let s = (got.rules().stub)(got, rela, before).unwrap_or(s);
+        // A field outside of the section is refused later, after its range is checked.
+        match failed.filter(|failed| report.error(*failed).kind == ErrorKind::Writer) {
+            Some(failed) => Err(failed),
+            None => Ok(value(s)),
+        }
     }
 
     fn check_range(&mut self, howto: &Howto, value: u64) -> Result<(), Failed> {

@@ -121,8 +121,11 @@ impl<'a> GotMarks<'a> {
     }
 
     /// Adds the symbols whose slots `table` uses. With [`GotFlags::STUBS`], it adds the symbols of
-    /// branches of the type PLT32, too. A symbol that does not exist is left out: a pass refuses its
-    /// entry.
+    /// branches of the type PLT32, too.
+    ///
+    /// The plan does not know how many symbols there are, only how many its words have bits for. A
+    /// symbol without a bit is left out. A pass refuses the entry of a symbol that does not exist, and
+    /// [`GotPlan::fill`] refuses its slot, both with `SymbolIndex`.
     pub fn add(&mut self, table: RelaTable<'_>) {
         self.add_with(table, &mut |rela| arch::is_branch(rela.r_type));
     }
@@ -251,6 +254,9 @@ impl<'a> GotPlan<'a> {
 
 impl Got<'_> {
     /// The same GOT, for a pass over executable code or over data: see [`GotPlan::at`].
+    ///
+    /// With [`RelocFlags::ALLOW_NONZERO`] the branches of the type PC32 have no stubs, because the pass
+    /// may overwrite an opcode after it has checked it.
     #[must_use]
     pub const fn in_code(mut self, is_code: bool) -> Self {
         self.is_code = is_code;
@@ -303,6 +309,9 @@ impl Got<'_> {
     }
 
     /// Checks a table as [`dry_run`](super::dry_run) does, and the types of the GOT, too. Only reads.
+    ///
+    /// [`in_code`](Self::in_code) the result can differ from that of `apply` if an entry writes the opcode
+    /// before the field of a later entry. The tables of compilers have no such entries.
     ///
     /// # Errors
     /// - The errors of `dry_run`, and `NoGotSlot`.

@@ -11,6 +11,8 @@ use relakit::ErrorKind::{
 use relakit::elf::{Rela, RelaTable};
 use relakit::reloc::{GotFlags, GotMarks, GotPlan, RelocFlags, Values, apply};
 use relakit::{Target, View};
+use relakit_model::guest::{Call, Guest};
+use relakit_model::table::World;
 
 /// What the psABI puts into a field: table 4.10, with its letters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -203,6 +205,71 @@ fn a_field_that_is_relative_and_no_branch_never_leads_to_a_stub() {
         STRICT,
     );
     assert_eq!(kind(result), Err(Overflow), "there are no two bytes before the field");
+}
+
+#[test]
+fn a_stub_does_not_depend_on_bytes_that_the_pass_overwrites() {
+    const FAR: [u64; 3] = [0, 0, 1 << 40];
+    // The first field ends with the opcode of a call, and the pass overwrites it.
+    let entries = [rela(0, 1, 10, 0), rela(4, 2, PC32, -4)];
+    let mut words = [0; 1];
+    let got = plan(&mut words, 3, &[rela(0, 2, 9, 0)], GotFlags::STUBS).at(0x2000).in_code(true);
+    let entries = table(&entries);
+    let entries = RelaTable::from_entries(&entries);
+    let before = [0, 0, 0, 0xe8, 0, 0, 0, 0];
+    let mut bytes = before;
+    let target = &mut Target::new(&mut bytes, 0x1000);
+    let result = got.apply(entries, Values::from(&FAR[..]), target, RelocFlags::ALLOW_NONZERO);
+    assert_eq!((kind(result), bytes), (Err(Overflow), before));
+}
+
+#[test]
+fn a_writer_that_cannot_read_the_opcode_ends_the_pass() {
+    const FAR: [u64; 2] = [0, 1 << 40];
+    let mut words = [0; 1];
+    let got = plan(&mut words, 2, &[rela(0, 1, 9, 0)], GotFlags::STUBS).at(0x2000).in_code(true);
+    let entries = table(&[rela(2, 1, PC32, -4)]);
+    let world =
+        World { bytes: vec![0x90, 0xe8, 0, 0, 0, 0], address: 0x1000, values: FAR.to_vec(), flags: STRICT };
+    let pass = |guest: &mut Guest, clears: bool| {
+        let (entries, values) = (RelaTable::from_entries(&entries), Values::from(&FAR[..]));
+        let target = &mut Target::with_writer(6, 0x1000, guest);
+        kind(if clears {
+            got.clear(entries, values, target, STRICT)
+        } else {
+            got.apply(entries, values, target, STRICT)
+        })
+    };
+    let mut good = Guest::new(&world);
+    assert_eq!(pass(&mut good, false), Ok(()));
+    let opcode = Call::Read { offset: 0, size: 2 };
+    for (clears, bytes) in [(false, &world.bytes), (true, &good.bytes)] {
+        let mut guest = Guest { bytes: bytes.clone(), ..Guest::new(&world) };
+        assert_eq!(pass(&mut guest, clears), Ok(()));
+        let is_opcode = |number: &usize| guest.calls[*number] == opcode;
+        for number in (0..guest.calls.len()).filter(is_opcode) {
+            let fails = [number].into();
+            let mut guest = Guest { bytes: bytes.clone(), fails, ..Guest::new(&world) };
+            assert_eq!((pass(&mut guest, clears), &guest.bytes), (Err(ErrorKind::Writer), bytes));
+        }
+    }
+}
+
+#[test]
+fn a_symbol_that_does_not_exist_is_refused() {
+    let mut words = [0; 1];
+    let entries = [rela(0, 3, 9, -4), rela(4, 4, 9, -4), rela(8, 32, 9, -4)];
+    let plan = plan(&mut words, 4, &entries, GotFlags::empty());
+    assert_eq!((plan.at(0).slot(4), plan.at(0).slot(32)), (Some(8), None), "one word has 32 bits");
+    let (values, entries) = ([0, 1, 2, 3], table(&entries));
+    let values = Values::from(&values[..]);
+    let mut got = [0; 16];
+    let filled = plan.fill(values, &mut Target::new(&mut got, 0), STRICT);
+    assert_eq!((kind(filled), got), (Err(ErrorKind::SymbolIndex), [0; 16]));
+    let mut bytes = [0; 12];
+    let target = &mut Target::new(&mut bytes, 0);
+    let applied = plan.at(0).apply(RelaTable::from_entries(&entries), values, target, STRICT);
+    assert_eq!((kind(applied), bytes), (Err(ErrorKind::SymbolIndex), [0; 12]));
 }
 
 #[test]

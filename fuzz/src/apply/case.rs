@@ -38,6 +38,8 @@ pub struct Case {
     pub symtab: Vec<u8>,
     /// Which call of the writer fails.
     pub fails: u8,
+    /// What the global offset table of `got` is.
+    pub got: u8,
 }
 
 fn near_an_edge(u: &mut Unstructured<'_>) -> Result<u64> {
@@ -52,12 +54,18 @@ fn near_an_edge(u: &mut Unstructured<'_>) -> Result<u64> {
 /// An entry, most often with a field in the bytes behind the first `lead`.
 fn rela(u: &mut Unstructured<'_>, lead: u64) -> Result<Rela> {
     const TYPES: [u32; 16] = [0, 1, 2, 4, 10, 11, 24, 12, 13, 14, 15, 2, 4, 11, 1, 3];
+    /// Those that refer to a global offset table.
+    const GOT_TYPES: [u32; 16] = [9, 25, 26, 27, 28, 29, 31, 41, 42, 43, 46, 49, 9, 42, 25, 26];
     let [offset, symbol, r_type] = u.arbitrary::<[u8; 3]>()?;
     let wild = symbol & 0xf0 == 0xf0;
     Ok(Rela {
         r_offset: if wild { near_an_edge(u)? } else { lead + u64::from(offset) % (MAX_BYTES as u64 + 8) },
         r_sym: if wild { u.arbitrary()? } else { u32::from(symbol) % (MAX_SYMBOLS as u32 + 1) },
-        r_type: if r_type & 0xf0 == 0xf0 { u.arbitrary()? } else { TYPES[usize::from(r_type & 15)] },
+        r_type: match r_type >> 4 {
+            0xf => u.arbitrary()?,
+            0xe => GOT_TYPES[usize::from(r_type & 15)],
+            _ => TYPES[usize::from(r_type & 15)],
+        },
         r_addend: near_an_edge(u)?.cast_signed(),
     })
 }
@@ -69,6 +77,7 @@ impl Case {
         let flags = RelocFlags::from_bits_truncate(u32::from(flags)) - RelocFlags::ADD_TO_FIELD;
         let address = near_an_edge(u)?;
         let count = usize::from(symbols) % (MAX_SYMBOLS + 1);
+        let got = symbols / (MAX_SYMBOLS as u8 + 1);
         let values = (0..count).map(|_| near_an_edge(u)).collect::<Result<Vec<_>>>()?;
         let length = usize::from(length) % (MAX_BYTES + 1);
         // Sometimes the last bytes of whole pages.
@@ -99,7 +108,7 @@ impl Case {
             entry[6..8].copy_from_slice(&kind.1.to_le_bytes());
             entry[8..16].copy_from_slice(&value.to_le_bytes());
         }
-        Ok(Self { world: World { bytes, address, values, flags }, table, file, symtab, fails })
+        Ok(Self { world: World { bytes, address, values, flags }, table, file, symtab, fails, got })
     }
 
     /// The table as relakit reads it.

@@ -35,8 +35,11 @@ fn compare(module: &Module<'_>, page: u64) {
     };
     let mut end = 0;
     for place in layout.sections() {
-        let section = module.object().section(place.section).unwrap();
-        assert!(place.offset >= end && place.size == section.sh_size, "sections overlap");
+        let size = match module.object().section(place.section) {
+            Some(section) => section.sh_size,
+            None => module.got().filter(|got| got.section == place.section).unwrap().size,
+        };
+        assert!(place.offset >= end && place.size == size, "sections overlap");
         end = place.offset + place.size;
     }
     assert!(end <= layout.size());
@@ -54,15 +57,18 @@ fn model(module: &Module<'_>, page: u64) -> Result<Model, ErrorKind> {
     let page = u128::from(page.max(1));
     let (mut sizes, mut aligns) = ([0u128; 7], [page; 7]);
     let mut offsets = Vec::new();
-    for (index, section) in module.object().sections() {
-        let Some(group) = group(module, index, &section) else { continue };
-        let align = u128::from(section.sh_addralign.max(1));
+    let sections = module.object().sections().filter_map(|(index, section)| {
+        Some((index, group(module, index, &section)?, section.sh_addralign, section.sh_size))
+    });
+    let got = module.got().map(|got| (got.section, got.group, got.align, got.size));
+    for (index, group, align, size) in sections.chain(got) {
+        let align = u128::from(align.max(1));
         if !align.is_power_of_two() {
             return Err(BadAlignment);
         }
         let offset = sizes[group as usize].next_multiple_of(align);
         offsets.push((index, group, offset));
-        sizes[group as usize] = offset + u128::from(section.sh_size);
+        sizes[group as usize] = offset + u128::from(size);
         if sizes[group as usize] > MOST {
             return Err(LayoutTooLarge);
         }

@@ -79,7 +79,7 @@ fn symbols_are_where_the_model_says(plan: &Plan, module: &Module<'_>, model: &Mo
 }
 
 /// The sections of a plan, in the memory that it gives them.
-fn spots<'w>(plan: &Plan, errors: &'w Faults) -> Vec<Spot<'w>> {
+pub(super) fn spots<'w>(plan: &Plan, errors: &'w Faults) -> Vec<Spot<'w>> {
     let mut spots = vec![Spot::none(errors); 1 + plan.targets.len() + plan.relocations.len()];
     for (spot, target) in spots.iter_mut().skip(1).zip(&plan.targets) {
         // An unused header has zeros, whatever it leads to.
@@ -96,7 +96,7 @@ fn spots<'w>(plan: &Plan, errors: &'w Faults) -> Vec<Spot<'w>> {
 }
 
 /// Who knows which symbols: nearly always those that the names of a plan count on.
-struct Known {
+pub(super) struct Known {
     /// Values are others for each.
     seed: u64,
     /// An object, a name, how many of them there are, and the value of the last.
@@ -104,7 +104,7 @@ struct Known {
 }
 
 impl Known {
-    fn read(bytes: &mut Bytes<'_>) -> Self {
+    pub(super) fn read(bytes: &mut Bytes<'_>) -> Self {
         let seed = bytes.byte();
         let value = |bytes: &mut Bytes<'_>| bytes.of(&[0, 1 << 33, 0xffff_ffff_8123_4567, 0x7fff_ffff]);
         let odd = |bytes: &mut Bytes<'_>| {

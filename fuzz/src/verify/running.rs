@@ -5,7 +5,7 @@ use relakit::{CallbackError, Module};
 use relakit_model::world::World;
 
 /// Reads a world, and counts.
-pub(super) struct Running<'r, 'w> {
+pub(crate) struct Running<'r, 'w> {
     world: &'r World<'w>,
     reads: usize,
     /// The read that fails.
@@ -16,7 +16,7 @@ pub(super) struct Running<'r, 'w> {
 pub(super) const FAILED: i32 = -14;
 
 impl<'r, 'w> Running<'r, 'w> {
-    pub(super) const fn new(world: &'r World<'w>) -> Self {
+    pub(crate) const fn new(world: &'r World<'w>) -> Self {
         Self { world, reads: 0, fails: None }
     }
 

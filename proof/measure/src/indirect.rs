@@ -153,6 +153,24 @@ const CALLS: &[Row] = &[
             "relakit::sechdrs::klp::KlpSections as *::finish",
         ],
     ),
+    // A pass with a GOT: which types it knows, and what stands for a symbol.
+    row(
+        &["relakit::reloc::"],
+        "relakit_",
+        &["relakit::reloc::got::howto", "relakit::reloc::got::operand", "relakit::reloc::got::stub"],
+    ),
+    // A stub: the two bytes before its field.
+    row(
+        &["relakit::reloc::got::stub"],
+        "relakit_",
+        &["relakit::reloc::pass::Run>::value_with_got::{closure"],
+    ),
+    // Planning: whether an entry is a call.
+    row(
+        &["relakit::reloc::got::GotMarks>::add_with"],
+        "relakit_",
+        &["relakit::reloc::got::GotMarks>::add::{closure", "relakit::module::Module>::plan::{closure"],
+    ),
     // Symbol values from a source.
     row(&["relakit::reloc::"], "relakit_klp_", &["relakit::sechdrs::klp::Resolved as "]),
     row(
