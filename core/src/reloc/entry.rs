@@ -2,7 +2,7 @@
 
 use super::op::{Op, Phase};
 use super::pass::{Run, Special};
-use super::{Got, Howto, Pass, RelocFlags};
+use super::{Howto, Pass, RelocFlags};
 use crate::elf::Rela;
 use crate::error::ErrorKind;
 use crate::report::Failed;
@@ -49,7 +49,7 @@ impl Run<'_, '_> {
             return Err(self.report.fail(ErrorKind::SymbolUnresolved, u64::from(shndx), 0));
         }
         let value = match self.pass.special {
-            Special::Got(got) if needs_value => self.value_with_got(got, &howto, rela, s)?,
+            Special::Got(got) if needs_value => (got.rules().value)(self, got, &howto, rela, s)?,
             _ => howto.value(s, rela.r_addend, self.target.address().wrapping_add(rela.r_offset)),
         };
         let range_first = !adds && !rules.contains(RelocFlags::REPORT_NONZERO_FIRST);
@@ -81,40 +81,6 @@ impl Run<'_, '_> {
                 let content = if forward { after } else { before };
                 self.target.write(rela.r_offset, howto.size, content, self.report)
             }
-        }
-    }
-
-    /// The value of an entry whose symbol value may be replaced: by its slot, or by a stub that the field
-    /// can reach.
-    #[inline(never)]
-    fn value_with_got(&mut self, got: &Got<'_>, howto: &Howto, rela: Rela, s: u64) -> Result<u64, Failed> {
-        let Self { pass, target, report, .. } = self;
-        let p = target.address().wrapping_add(rela.r_offset);
-        let value = |s| howto.value(s, rela.r_addend, p);
-        if (got.rules().howto)(rela.r_type).is_some() {
-            return match (got.rules().operand)(got, rela, s) {
-                Some(operand) => Ok(value(operand)),
-                None => Err(report.fail(ErrorKind::NoGotSlot, 0, 0)),
-            };
-        }
-        if howto.fits(value(s), pass.rules) {
-            return Ok(value(s));
-        }
-        // With `ALLOW_NONZERO` all entries are checked before the first write, which may change what is
-        // before the field of a later entry. Then the choice would change after the check.
-        let may_read = !pass.rules.contains(RelocFlags::ALLOW_NONZERO);
-        let mut failed = None;
-        let before = &mut || {
-            let offset = rela.r_offset.checked_sub(2).filter(|_| may_read)?;
-            let read = target.read(offset, 2, report).map_err(|error| failed = Some(error)).ok()?;
-            let [low, high, ..] = read.to_le_bytes();
-            Some([low, high])
-        };
-        let s = (got.rules().stub)(got, rela, before).unwrap_or(s);
-        // A field outside of the section is refused later, after its range is checked.
-        match failed.filter(|failed| report.error(*failed).kind == ErrorKind::Writer) {
-            Some(failed) => Err(failed),
-            None => Ok(value(s)),
         }
     }
 

@@ -6,6 +6,7 @@
 //! the embedder provides, and its size depends on the number of symbols only.
 
 use super::op::Op;
+use super::pass::Run;
 use super::transaction::{Sections, Transaction};
 use super::{Howto, Pass, RelocFlags, Special, Target, Values, View};
 use crate::abi::RELA_SIZE;
@@ -53,45 +54,58 @@ pub struct Got<'a> {
     rules: &'static Rules,
 }
 
-/// What a pass asks if its own table has no row for a type, or if a value does not fit.
+/// What a pass asks if its own table has no row for a type, and for the value of an entry.
 ///
 /// They are function pointers, so that a program without a GOT contains none of this code.
 #[derive(Debug)]
-pub(crate) struct Rules {
+pub(super) struct Rules {
     /// Returns the row of a type.
     pub(super) howto: fn(u32) -> Option<Howto>,
-    /// Returns what stands for the symbol value in the formula of the row. `None` if the symbol has no
-    /// slot.
-    pub(super) operand: fn(&Got<'_>, Rela, u64) -> Option<u64>,
-    /// Returns the address of the stub of an entry that is a branch, if there is one. The last argument
-    /// is called for the two bytes before the field.
-    pub(super) stub: fn(&Got<'_>, Rela, Before<'_>) -> Option<u64>,
+    /// Returns the value of an entry with this row, and the value of its symbol.
+    pub(super) value: fn(&mut Run<'_, '_>, &Got<'_>, &Howto, Rela, u64) -> Result<u64, Failed>,
 }
 
-/// Reads the two bytes before a field.
-type Before<'b> = &'b mut dyn FnMut() -> Option<[u8; 2]>;
-
-static RULES: Rules = Rules { howto, operand, stub };
+static RULES: Rules = Rules { howto, value };
 
 fn howto(r_type: u32) -> Option<Howto> {
     arch::got_howto(r_type).map(|(howto, _)| howto)
 }
 
-fn operand(got: &Got<'_>, rela: Rela, s: u64) -> Option<u64> {
-    match arch::got_howto(rela.r_type)?.1 {
-        Operand::SlotAddress => got.slot(rela.r_sym),
-        Operand::SlotOffset => Some(got.slot(rela.r_sym)?.wrapping_sub(got.address)),
-        Operand::Table => Some(got.address),
-        Operand::FromTable => Some(s.wrapping_sub(got.address)),
+/// The symbol value of an entry may be replaced: by its slot, or by a stub that the field can reach.
+fn value(run: &mut Run<'_, '_>, got: &Got<'_>, howto: &Howto, rela: Rela, s: u64) -> Result<u64, Failed> {
+    let p = run.target.address().wrapping_add(rela.r_offset);
+    let value = |s| howto.value(s, rela.r_addend, p);
+    if let Some((_, operand)) = arch::got_howto(rela.r_type) {
+        return match got.operand(operand, rela.r_sym, s) {
+            Some(operand) => Ok(value(operand)),
+            None => Err(run.report.fail(ErrorKind::NoGotSlot, 0, 0)),
+        };
     }
+    if howto.fits(value(s), run.pass.rules) || !is_call(run, got, rela)? {
+        return Ok(value(s));
+    }
+    Ok(value(got.stub(rela.r_sym).unwrap_or(s)))
 }
 
-fn stub(got: &Got<'_>, rela: Rela, before: Before<'_>) -> Option<u64> {
-    let plan = &got.plan;
-    let is_call = arch::is_branch(rela.r_type)
-        || got.is_code && arch::may_be_branch(rela.r_type) && before().is_some_and(arch::is_branch_opcode);
-    let slot = plan.slot(rela.r_sym).filter(|_| plan.has_stubs() && is_call)?;
-    Some(got.address.wrapping_add(plan.stubs()).wrapping_add(slot.wrapping_mul(STUB_SIZE)))
+/// Whether an entry is a branch.
+fn is_call(run: &mut Run<'_, '_>, got: &Got<'_>, rela: Rela) -> Result<bool, Failed> {
+    if arch::is_branch(rela.r_type) {
+        return Ok(true);
+    }
+    // With `ALLOW_NONZERO` all entries are checked before the first write, which may change what is
+    // before the field of a later entry. Then the choice would change after the check.
+    let may_read = got.is_code && arch::may_be_branch(rela.r_type);
+    let may_read = may_read && !run.pass.rules.contains(RelocFlags::ALLOW_NONZERO);
+    let Some(offset) = rela.r_offset.checked_sub(2).filter(|_| may_read) else { return Ok(false) };
+    match run.target.read(offset, 2, run.report) {
+        Ok(before) => {
+            let [first, second, ..] = before.to_le_bytes();
+            Ok(arch::is_branch_opcode([first, second]))
+        }
+        // A field outside of the section is refused later, after its range is checked.
+        Err(failed) if run.report.error(failed).kind != ErrorKind::Writer => Ok(false),
+        Err(failed) => Err(failed),
+    }
 }
 
 impl<'a> GotMarks<'a> {
@@ -323,6 +337,23 @@ impl Got<'_> {
         rules: RelocFlags,
     ) -> Result<(), Error> {
         self.pass(table, values, rules).dry_run(target)
+    }
+
+    /// Returns what stands for the symbol value `s` in a formula. `None` if the symbol has no slot.
+    fn operand(&self, operand: Operand, symbol: u32, s: u64) -> Option<u64> {
+        match operand {
+            Operand::SlotAddress => self.slot(symbol),
+            Operand::SlotOffset => Some(self.slot(symbol)?.wrapping_sub(self.address)),
+            Operand::Table => Some(self.address),
+            Operand::FromTable => Some(s.wrapping_sub(self.address)),
+        }
+    }
+
+    /// Returns the address of a symbol's stub.
+    fn stub(&self, symbol: u32) -> Option<u64> {
+        let plan = &self.plan;
+        let slot = plan.slot(symbol).filter(|_| plan.has_stubs())?;
+        Some(self.address.wrapping_add(plan.stubs()).wrapping_add(slot.wrapping_mul(STUB_SIZE)))
     }
 
     fn pass<'p>(&'p self, table: RelaTable<'p>, values: Values<'p>, rules: RelocFlags) -> Pass<'p> {

@@ -47,6 +47,7 @@ const CALLS: &[Row] = &[
         "relakit_module_",
         &[
             "relakit_ffi::module::relakit_module_",
+            "relakit_ffi::plan::relakit_module_",
             "relakit_ffi::arena::relakit_module_",
             "relakit_ffi::late::relakit_module_",
             "relakit_ffi::describe::relakit_module_",
@@ -61,8 +62,26 @@ const CALLS: &[Row] = &[
         &["relakit_ffi::error_format::relakit_error_format"],
     ),
     // Passes.
-    row(&["relakit_ffi::relocate::run"], "relakit_apply", &["relakit::reloc::pass::apply"]),
-    row(&["relakit_ffi::relocate::run"], "relakit_clear", &["relakit::reloc::pass::clear"]),
+    row(
+        &["relakit_ffi::relocate::run"],
+        "relakit_apply",
+        &["relakit_ffi::relocate::relakit_apply::{closure"],
+    ),
+    row(
+        &["relakit_ffi::relocate::run"],
+        "relakit_clear",
+        &["relakit_ffi::relocate::relakit_clear::{closure"],
+    ),
+    row(
+        &["relakit_ffi::relocate::run"],
+        "relakit_got_apply",
+        &["relakit_ffi::got::relakit_got_apply::{closure"],
+    ),
+    row(
+        &["relakit_ffi::relocate::run"],
+        "relakit_got_clear",
+        &["relakit_ffi::got::relakit_got_clear::{closure"],
+    ),
     row(&["relakit_ffi::relocate::run"], "relakit_dry_run", &["relakit::reloc::dry_run::dry_run"]),
     row(
         &["relakit_ffi::sechdrs::one_section"],
@@ -153,17 +172,26 @@ const CALLS: &[Row] = &[
             "relakit::sechdrs::klp::KlpSections as *::finish",
         ],
     ),
-    // A pass with a GOT: which types it knows, and what stands for a symbol.
     row(
-        &["relakit::reloc::"],
-        "relakit_",
-        &["relakit::reloc::got::howto", "relakit::reloc::got::operand", "relakit::reloc::got::stub"],
+        RELOCATE,
+        "relakit_got_fill",
+        &["relakit::reloc::got::Slots as *::section", "relakit::reloc::got::Slots as *::locate"],
     ),
-    // A stub: the two bytes before its field.
     row(
-        &["relakit::reloc::got::stub"],
-        "relakit_",
-        &["relakit::reloc::pass::Run>::value_with_got::{closure"],
+        ASK,
+        "relakit_got_fill",
+        &["relakit::reloc::got::Slots as *::prepare", "relakit::reloc::got::Slots as *::sync"],
+    ),
+    // A pass with a GOT: which types it knows, and the value of an entry.
+    row(
+        &["relakit::reloc::pass::"],
+        "relakit_got_",
+        &["relakit::reloc::got::howto", "relakit::reloc::got::value"],
+    ),
+    row(
+        &["relakit::reloc::pass::"],
+        "relakit_module_early",
+        &["relakit::reloc::got::howto", "relakit::reloc::got::value"],
     ),
     // Planning: whether an entry is a call.
     row(
