@@ -147,11 +147,12 @@ impl Pass<'_> {
     }
 
     /// Returns the row of a type.
+    #[inline(never)]
     pub(super) fn howto(&self, r_type: u32) -> Option<Howto> {
-        howto(r_type, self.rules).or_else(|| match self.special {
-            Special::Got(got) => (got.rules().howto)(r_type),
-            _ => None,
-        })
+        match (howto(r_type, self.rules), self.special) {
+            (None, Special::Got(got)) => (got.rules().howto)(r_type),
+            (howto, _) => howto,
+        }
     }
 }
 
