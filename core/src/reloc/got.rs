@@ -81,10 +81,13 @@ fn value(run: &mut Run<'_, '_>, got: &Got<'_>, howto: &Howto, rela: Rela, s: u64
             None => Err(run.report.fail(ErrorKind::NoGotSlot, 0, 0)),
         };
     }
-    if howto.fits(value(s), run.pass.rules) || !is_call(run, got, rela)? {
+    if howto.fits(value(s), run.pass.rules) {
         return Ok(value(s));
     }
-    Ok(value(got.stub(rela.r_sym).unwrap_or(s)))
+    match got.stub(rela.r_sym) {
+        Some(stub) if is_call(run, got, rela)? => Ok(value(stub)),
+        _ => Ok(value(s)),
+    }
 }
 
 /// Whether an entry is a branch.
