@@ -16,6 +16,7 @@ use crate::progress::Progress;
 use crate::simulate::memory::{self, ModuleMemory, find_per_cpu_base};
 use crate::view::{error, names::plural};
 use output::Output;
+use relakit::reloc::GotFlags;
 use relakit::{Class, Error, Late, Loaded, Module, Profile};
 use relakit_linux::memories;
 use serde_json::json;
@@ -50,7 +51,12 @@ pub(crate) fn run(args: &ApplyArgs, steps: &[Step]) -> Result<(), Failure> {
         steps: Vec::new(),
         output: Output::new(&args.out),
     };
-    let module = match Module::parse(&file, kernel.profile) {
+    let parsed = match Module::parse(&file, kernel.profile) {
+        Ok(module) => module,
+        Err(error) => return report.failed(None, "parse", &error.into()),
+    };
+    let mut words = vec![0; usize::try_from(parsed.plan_words()).unwrap_or(usize::MAX)];
+    let module = match parsed.plan(&mut words, GotFlags::empty()) {
         Ok(module) => module,
         Err(error) => return report.failed(None, "parse", &error.into()),
     };

@@ -16,6 +16,11 @@ file:
 An entry can have \"symbols_at\", the base address of the section's symbols, if it differs from the address \
 (per-CPU data). If it is missing, the module's own symbols in the symbol files determine it. Other keys are ignored.
 
+With --kernel elf, position-independent code needs a global offset table. It is not in the file, so it needs an \
+address of its own, with the name .got or with the number of sections as index:
+  {\"name\": \".got\", \"addr\": \"0xffffffffc0203000\"}
+relakit inspect --kernel elf shows its size.
+
 Symbol files have the format of /proc/kallsyms: address type name [module]. A symbol NAME is exported if its \
 object has a symbol __ksymtab_NAME. With --kernel elf, every symbol is, so the output of nm is enough. A file replaces all symbols of the objects that it lists.
 

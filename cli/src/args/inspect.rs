@@ -15,7 +15,8 @@ Examples:
 /// The output lists the functions that a livepatch replaces, the sections with their classes and the
 /// reasons, the relocations by type, the patched objects and their symbols, and the special sections
 /// with their relocations. With --symbols, it also lists the address that each name and sympos of a
-/// livepatch stands for, and the other symbols of that name.
+/// livepatch stands for, and the other symbols of that name. With --kernel elf, it also has the global
+/// offset table that position-independent code needs.
 #[derive(Args, Debug)]
 #[command(after_help = INSPECT_EXAMPLES)]
 pub(crate) struct InspectArgs {

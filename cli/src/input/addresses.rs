@@ -1,7 +1,7 @@
 //! The addresses of sections, in the formats of `--place`.
 
 use super::files::{self, Kind};
-use super::memory::{self, Assigned, Which};
+use super::memory::{self, Assigned, GOT, Which};
 use super::place::number;
 use crate::failure::Failure;
 use relakit::Module;
@@ -41,7 +41,7 @@ impl Addresses {
 fn of_json(text: &[u8], module: &Module<'_>) -> Result<BTreeMap<u32, Assigned>, String> {
     let mut names = Names::new(module, |_, _| true);
     let mut sections = BTreeMap::new();
-    let count = module.object().section_count();
+    let count = module.object().section_count().saturating_add(u32::from(module.got().is_some()));
     for (which, assigned) in memory::parse(text)? {
         let index = match which {
             Which::Index(index) if index >= count => {
@@ -89,6 +89,9 @@ impl<'f> Names<'f> {
             if has_address(index, section.sh_size) {
                 same.push(index);
             }
+        }
+        if let Some(got) = module.got() {
+            known.entry(GOT).or_default().push(got.section);
         }
         known.values_mut().for_each(|same| same.reverse());
         Self { known, ignored: HashSet::new() }

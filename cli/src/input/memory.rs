@@ -14,6 +14,9 @@ pub(crate) struct Assigned {
     pub(crate) symbols_at: Option<u64>,
 }
 
+/// Name of the global offset table, which is not in the file.
+pub(crate) const GOT: &[u8] = b".got";
+
 /// The section of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Which {
@@ -89,7 +92,7 @@ struct Written {
 pub(crate) fn write(module: &Module<'_>, sections: &BTreeMap<u32, Assigned>) -> serde_json::Result<Vec<u8>> {
     let name = |index| {
         let header = module.object().section(index);
-        let name = header.map_or(&[][..], |header| module.object().section_name(&header));
+        let name = header.map_or(GOT, |header| module.object().section_name(&header));
         String::from_utf8_lossy(name).into_owned()
     };
     let written = sections.iter().map(|(index, assigned)| Written {

@@ -59,9 +59,9 @@ pub(crate) struct ModuleMemory {
 }
 
 impl ModuleMemory {
-    /// Memory of zeros for all sections that have an address.
+    /// Memory of zeros for all sections that have an address, the global offset table included.
     pub(crate) fn zeroed(module: &Module<'_>, sections: &BTreeMap<u32, Assigned>) -> Result<Self, Failure> {
-        let count = module.object().section_count();
+        let count = module.object().section_count().saturating_add(u32::from(module.got().is_some()));
         if let Some(index) = sections.keys().find(|index| **index >= count) {
             return Err(Failure::File(format!(
                 "--place has an address for section {index}, but the module has {count} sections"
@@ -96,19 +96,27 @@ impl ModuleMemory {
     ) -> Result<Self, String> {
         let mut memory = Self { sections: Vec::new(), this_module: None };
         let mut total = 0u64;
+        let mut bytes = |index, content, size: u64| {
+            total = total.saturating_add(size);
+            match total > limit {
+                true => Err(format!(
+                    "the module is too large: its sections up to {index} have more than {limit:#x} bytes"
+                )),
+                false => filled(content, size),
+            }
+        };
         for (index, header) in module.object().sections() {
             let assigned = sections.get(&index).filter(|_| header.sh_type != abi::SHT_NULL);
             let mut section = assigned.map(|&assigned| Section { assigned, bytes: None });
             if let Some((section, content)) = section.as_mut().zip(content(index, &header)) {
-                total = total.saturating_add(header.sh_size);
-                if total > limit {
-                    return Err(format!(
-                        "the module is too large: its sections up to {index} have more than {limit:#x} bytes"
-                    ));
-                }
-                section.bytes = Some(filled(content, header.sh_size)?);
+                section.bytes = Some(bytes(index, content, header.sh_size)?);
             }
             memory.sections.push(section);
+        }
+        if let Some((got, &assigned)) = module.got().and_then(|got| Some((got, sections.get(&got.section)?)))
+        {
+            let bytes = Some(bytes(got.section, &[], got.size)?);
+            memory.sections.push(Some(Section { assigned, bytes }));
         }
         Ok(memory)
     }

@@ -3,7 +3,7 @@
 use super::names::Name;
 use super::patch::Patch;
 use super::walk::{Walk, count};
-use super::{Counts, ModuleView, ObjectRow, PassRow, SymbolRow, TypeCount, special, symbols};
+use super::{Counts, ModuleView, ObjectRow, PassRow, SymbolRow, TypeCount, got::Got, special, symbols};
 use crate::input::kernel::Kernel;
 use relakit::{Module, Profile, abi};
 use relakit_linux::loader_check::modinfo;
@@ -44,6 +44,7 @@ impl<'f> ModuleView<'f> {
             more_resolved: 0,
             special_sections,
             sections: walk.rows,
+            got: Got::new(module),
             errors: [],
         }
     }

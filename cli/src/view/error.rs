@@ -12,6 +12,10 @@ pub(crate) fn help(error: &Error) -> Option<&'static str> {
         ErrorKind::UnknownType if error.r_type.is_some_and(arch::needs_got) => {
             "the code is compiled as position-independent code; compile with -fno-pic -fno-pie"
         }
+        ErrorKind::UnknownType if error.r_type.is_some_and(is_thread_local) => {
+            "the code has thread-local variables, which need a TLS block; a module loader has none. Use \
+             ordinary variables, or compile with -femulated-tls and provide __emutls_get_address"
+        }
         ErrorKind::Overflow => {
             "the symbol is out of the reach of the type; compile for the code model of the kernel \
              (-mcmodel=kernel), or use a 64-bit relocation"
@@ -41,6 +45,12 @@ pub(crate) fn help(error: &Error) -> Option<&'static str> {
         ErrorKind::NotLive => "load the module first, with --coming",
         _ => return None,
     })
+}
+
+/// Whether the type refers to a thread-local variable (psABI, table 4.10).
+fn is_thread_local(r_type: u32) -> bool {
+    let name = arch::type_name(r_type).unwrap_or_default();
+    ["TLS", "TPOFF", "DTPMOD"].iter().any(|part| name.contains(part))
 }
 
 /// What Linux returns for this error. `None` if the profile is that of ELF.

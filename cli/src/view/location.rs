@@ -1,6 +1,7 @@
 //! Where an error or a finding is in a module. Text, JSON, SARIF and HTML print the same locations.
 
 use super::names::{self, escaped, shorten};
+use crate::input::memory::GOT;
 use relakit::elf::{RelaTable, SectionFlags};
 use relakit::{Error, Module, abi};
 use serde::Serialize;
@@ -84,7 +85,11 @@ impl Location {
 
     fn with_names(mut self, module: &Module<'_>) -> Self {
         let text = |name: &[u8]| shorten(escaped(name), NAME);
-        let section = |index: u32| names::section(module, index).map(text);
+        let is_got = |index| module.got().is_some_and(|got| got.section == index);
+        let section = |index: u32| {
+            let in_file = names::section(module, index);
+            in_file.or_else(|| is_got(index).then_some(GOT)).map(text)
+        };
         self.section_name = self.section.and_then(section);
         self.target_name = self.target.and_then(section);
         self.symbol_name = self.symbol.and_then(|index| names::symbol(module, index)).map(text);

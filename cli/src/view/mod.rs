@@ -9,6 +9,7 @@
 
 pub(crate) mod collect;
 pub(crate) mod error;
+pub(crate) mod got;
 pub(crate) mod location;
 pub(crate) mod names;
 pub(crate) mod patch;
@@ -58,6 +59,8 @@ pub(crate) struct ModuleView<'f> {
     pub(crate) more_resolved: u64,
     /// The sections that Linux knows by name.
     pub(crate) special_sections: Vec<SpecialRow<'f>>,
+    /// The global offset table. Null if the module needs none, and for Linux, which makes none.
+    pub(crate) got: Option<got::Got<'f>>,
     /// Always empty here.
     #[serde(rename = "errors")]
     pub(crate) errors: [serde_json::Value; 0],

@@ -1,7 +1,7 @@
 //! One walk over the sections of a module and their relocations.
 
 use super::names::{IN_SENTENCE, Name, flag_letters, section_type};
-use super::{Level, Note, SectionClass, SectionError, SectionRow, TypeCount, Use};
+use super::{Level, Note, SectionClass, SectionError, SectionRow, TypeCount, Use, got};
 use relakit::elf::{RelaTable, Section, SectionFlags, SymbolLocation};
 use relakit::klp::RelaName;
 use relakit::{Class, Classified, FailsAt, Module, Profile, Reason, abi, arch, reloc};
@@ -72,7 +72,8 @@ impl<'f> Walk<'f> {
                 r_type,
                 name: arch::type_name(r_type),
                 relocations,
-                applied: reloc::howto(r_type, profile.reloc_flags()).is_some(),
+                applied: reloc::howto(r_type, profile.reloc_flags()).is_some()
+                    || got::applies(profile.types, r_type),
             })
             .collect();
         types.sort_by_key(|count| count.r_type);

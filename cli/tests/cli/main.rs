@@ -24,6 +24,8 @@ mod explain;
 #[cfg(test)]
 mod given;
 #[cfg(test)]
+mod got;
+#[cfg(test)]
 mod help;
 #[cfg(test)]
 mod input;

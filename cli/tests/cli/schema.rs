@@ -49,6 +49,9 @@ fn inspect_has_the_keys_of_its_schema() {
     }
     assert!(!is_empty(&report["patch"]["objects"][0]["functions"]));
     valid(&folder, &schema, "inspect livepatch.ko --kernel elf");
+    folder.write("got.ko", super::got::module(&[(9, 1)], &[("service", 0, 0)]));
+    let with_got = valid(&folder, &schema, "inspect got.ko --kernel elf");
+    assert!(!is_empty(&with_got["got"]["symbols"]));
     let resolved = valid(&folder, &schema, "inspect livepatch.ko --symbols symbols.txt");
     assert!(!is_empty(&resolved["resolved"][0]["same"]) || !is_empty(&resolved["resolved"][3]["same"]));
     let unreadable = valid(&folder, &schema, "inspect broken.ko");

@@ -1,5 +1,6 @@
 //! The view of a module, as tables.
 
+mod got;
 mod klp;
 mod patch;
 mod relocations;
@@ -24,6 +25,7 @@ pub(crate) fn print(out: &mut impl Write, module: &ModuleView<'_>) -> io::Result
     sections::sections(out, &module.sections)?;
     sections::reasons(out, &module.sections)?;
     relocations::relocations(out, &module.relocations)?;
+    got::table(out, module.got.as_ref())?;
     klp::objects(out, &module.objects)?;
     klp::symbols(out, &module.klp_symbols)?;
     if let Some(rows) = &module.resolved {

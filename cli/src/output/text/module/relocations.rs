@@ -2,7 +2,7 @@
 
 use super::super::table::{Column, Table, Tone, cell, plain};
 use super::{LISTED, class_text, class_tone, counted};
-use crate::view::{PassRow, SectionClass};
+use crate::view::{PassRow, SectionClass, TypeCount};
 use relakit::arch;
 use relakit::reloc::HOWTOS;
 use std::io::{self, Write};
@@ -14,6 +14,12 @@ pub(super) fn relocations(out: &mut impl Write, passes: &[PassRow<'_>]) -> io::R
     };
     let applied: Vec<u32> =
         HOWTOS.iter().map(|howto| howto.r_type).filter(|&r_type| is_applied(r_type)).collect();
+    // Types with a global offset table share a column, too: there are twelve.
+    let with_got = |pass: &PassRow<'_>| -> u64 {
+        let is_other = |found: &&TypeCount| found.applied && !applied.contains(&found.r_type);
+        pass.types.iter().filter(is_other).map(|found| found.relocations).sum()
+    };
+    let has_got = passes.iter().any(|pass| with_got(pass) != 0);
     // Types that cannot be applied share a column: debug sections have many, a hostile file any
     // number.
     let others = |pass: &PassRow<'_>| -> u64 {
@@ -22,6 +28,7 @@ pub(super) fn relocations(out: &mut impl Write, passes: &[PassRow<'_>]) -> io::R
     let has_others = passes.iter().any(|pass| others(pass) != 0);
     let columns: Vec<_> = std::iter::once(Column::Name(arch::TYPES_HEADING))
         .chain(applied.iter().filter_map(|&r_type| arch::short_type_name(r_type)).map(Column::Number))
+        .chain(has_got.then_some(Column::Number("GOT")))
         .chain(has_others.then_some(Column::Number("others")))
         .chain([Column::Number("all")])
         .collect();
@@ -33,6 +40,7 @@ pub(super) fn relocations(out: &mut impl Write, passes: &[PassRow<'_>]) -> io::R
     for pass in passes {
         let mut cells = vec![cell(class_tone(pass.class), class_text(pass.class, pass.object))];
         cells.extend(applied.iter().map(|&r_type| counted(number(pass, r_type), Tone::Plain)));
+        cells.extend(has_got.then(|| counted(with_got(pass), Tone::Plain)));
         if has_others {
             let tone = if is_wanted(pass) { Tone::Error } else { Tone::Plain };
             cells.push(counted(others(pass), tone));
@@ -44,6 +52,7 @@ pub(super) fn relocations(out: &mut impl Write, passes: &[PassRow<'_>]) -> io::R
         let sum = |of: &dyn Fn(&PassRow<'_>) -> u64| counted(passes.iter().map(of).sum(), Tone::Plain);
         let mut cells = vec![plain("all")];
         cells.extend(applied.iter().map(|&r_type| sum(&|pass| number(pass, r_type))));
+        cells.extend(has_got.then(|| sum(&with_got)));
         cells.extend(has_others.then(|| sum(&others)));
         cells.push(sum(&|pass| pass.relocations));
         table.row(cells);
