@@ -9,7 +9,6 @@ use crate::input::modules::{self, Modules, exports, in_parallel};
 use crate::input::symbols::Symbols;
 use crate::input::system::System;
 use crate::input::traceable::Traceable;
-use crate::kernel_set;
 use crate::output::{html, json::versioned, sarif, text};
 use crate::progress::Progress;
 use crate::scenario::Scenario;
@@ -26,9 +25,6 @@ use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
-    if let Some(root) = &args.kernel_set {
-        return kernel_set::run(args, root);
-    }
     if args.any_vermagic {
         return Err(Failure::Usage("--any-vermagic needs --kernel-set".to_owned()));
     }

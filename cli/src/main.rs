@@ -50,7 +50,10 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Inspect(args) => inspect::run(args),
         Command::Apply(args) => apply::run(args, &args::steps(&matches)),
-        Command::Check(args) => check::run(args),
+        Command::Check(args) => match &args.kernel_set {
+            Some(root) => kernel_set::run(args, root),
+            None => check::run(args),
+        },
         Command::Verify(args) => verify::run(args),
         Command::Live(args) => live::run(args),
         Command::Convert(args) => convert::run(args),

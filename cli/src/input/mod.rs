@@ -15,3 +15,4 @@ pub(crate) mod symbols;
 pub(crate) mod system;
 pub(crate) mod traceable;
 mod unpack;
+pub(crate) mod used;

@@ -1,17 +1,20 @@
 //! `relakit check --kernel-set`: the same modules against many kernels.
 //!
-//! `folder` finds the files of a kernel, `judge` checks one kernel, `row` sorts and groups the results.
+//! `folder` finds the files of a kernel, `judge` checks one kernel, `row` sorts and groups the results,
+//! `text` and `html` print them.
 
 mod folder;
+mod html;
 mod judge;
-pub(crate) mod row;
+mod row;
+mod text;
 
 use crate::args::{CheckArgs, CheckFormat};
 use crate::console;
 use crate::failure::Failure;
 use crate::input::files;
 use crate::input::modules::in_parallel;
-use crate::output::{html, json::versioned, text};
+use crate::output::json::versioned;
 use crate::progress::Progress;
 use folder::Folder;
 use judge::Question;
@@ -40,10 +43,8 @@ pub(crate) fn run(args: &CheckArgs, root: &Path) -> Result<(), Failure> {
     progress.finish();
     match args.format {
         CheckFormat::Json => console::print_json(&versioned(&set))?,
-        CheckFormat::Html => console::print(&html::kernel_set(&set))?,
-        CheckFormat::Text | CheckFormat::Sarif => {
-            console::to_stdout(|mut out| text::kernel_set::print(&set, &mut out))?
-        }
+        CheckFormat::Html => console::print(&html::render(&set))?,
+        CheckFormat::Text | CheckFormat::Sarif => console::to_stdout(|mut out| text::print(&set, &mut out))?,
     }
     if set.is_denied() { Err(Failure::Module) } else { Ok(()) }
 }

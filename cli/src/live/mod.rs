@@ -2,20 +2,21 @@
 //!
 //! `system` reads /proc and /sys, `file` compares the file of a loaded livepatch with the kernel,
 //! `predict` answers with a simulation, `refusals` has what the kernel refuses anyway, `doubts` what it
-//! does not show, `report` the structures that are printed.
+//! does not show, `report` the structures that `text` prints.
 
 mod doubts;
 mod file;
 mod predict;
 mod refusals;
-pub(crate) mod report;
+mod report;
 mod system;
+mod text;
 
 use crate::args::{Format, LiveArgs};
 use crate::console;
 use crate::failure::Failure;
 use crate::input::files;
-use crate::output::{json::versioned, text};
+use crate::output::json::versioned;
 use crate::progress::Progress;
 use crate::simulate::report::Verdict;
 use report::{Function, Live, ObjectRow, PatchRow};
@@ -42,7 +43,7 @@ pub(crate) fn run(args: &LiveArgs) -> Result<(), Failure> {
     progress.finish();
     match args.format {
         Format::Json => console::print_json(&versioned(&live))?,
-        Format::Text => console::to_stdout(|mut out| text::live::print(&live, &mut out))?,
+        Format::Text => console::to_stdout(|mut out| text::print(&live, &mut out))?,
     }
     let is_bad = live.answers.iter().any(|answer| answer.verdict != Verdict::Accepted);
     if is_bad || !live.findings.is_empty() { Err(Failure::Module) } else { Ok(()) }

@@ -3,6 +3,7 @@
 //! `--format json` prints these structures: a field's name is its key, and `None` is null. Keys are
 //! only ever added. Names are escaped as in `relakit inspect`.
 
+use crate::input::used::Used;
 use crate::view::location::Location;
 use crate::view::resolve::ResolvedRow;
 use relakit_linux::findings::{Lint, Severity};
@@ -38,28 +39,6 @@ pub(crate) struct Report {
     pub(crate) more_resolved: u64,
     /// What `--root` or `--modules` found.
     pub(crate) used: Option<Used>,
-}
-
-/// The files that were found, in addition to those of the command line.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Used {
-    /// The release of the kernel, with `--root`.
-    pub(crate) release: Option<String>,
-    /// The directory of the modules.
-    pub(crate) modules: String,
-    /// Files with symbols.
-    pub(crate) symbols: Vec<String>,
-    /// Modules that are loaded in the simulation.
-    pub(crate) targets: Vec<UsedFile>,
-    /// How many more modules are not listed.
-    pub(crate) more_targets: u64,
-}
-
-/// A module that was found.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct UsedFile {
-    pub(crate) name: String,
-    pub(crate) file: String,
 }
 
 /// The result of a load or an event, from good to bad.

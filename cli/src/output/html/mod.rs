@@ -4,7 +4,6 @@
 //! filters to long tables. maud escapes all names of the module.
 
 mod findings;
-mod kernel_set;
 mod links;
 mod load;
 mod map;
@@ -17,10 +16,10 @@ mod tests;
 mod verdict;
 
 use crate::simulate::report::Report;
-pub(crate) use kernel_set::render as kernel_set;
 use links::Page;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 pub(crate) use picture::Picture;
+pub(crate) use verdict::{class, sign};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("filter.js");
@@ -76,7 +75,7 @@ pub(crate) fn without_picture(report: &Report) -> String {
     )
 }
 
-fn document(name: &str, body: &Markup) -> String {
+pub(crate) fn document(name: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -123,7 +122,7 @@ fn contents(page: &Page<'_>) -> Markup {
 }
 
 /// The header of a table: the class and the title of each column. Numbers have the class "n".
-fn header<'t>(columns: impl IntoIterator<Item = (&'t str, &'t str)>) -> Markup {
+pub(crate) fn header<'t>(columns: impl IntoIterator<Item = (&'t str, &'t str)>) -> Markup {
     html! {
         thead {
             tr {
@@ -135,7 +134,7 @@ fn header<'t>(columns: impl IntoIterator<Item = (&'t str, &'t str)>) -> Markup {
     }
 }
 
-fn count(number: usize) -> Markup {
+pub(crate) fn count(number: usize) -> Markup {
     html! { span.count { (number) } }
 }
 

@@ -173,7 +173,7 @@ pub(super) const fn word(verdict: Verdict) -> &'static str {
 }
 
 /// A shape for each verdict, for readers who cannot see the colour.
-pub(super) const fn sign(verdict: Verdict) -> &'static str {
+pub(crate) const fn sign(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Accepted => "\u{2713}",
         Verdict::NotJudged => "?",
@@ -183,7 +183,7 @@ pub(super) const fn sign(verdict: Verdict) -> &'static str {
 }
 
 /// The CSS class. It determines the colour.
-pub(super) fn class(verdict: Verdict) -> String {
+pub(crate) fn class(verdict: Verdict) -> String {
     diagnostics::verdict(verdict).replace(' ', "-")
 }
 

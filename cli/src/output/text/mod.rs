@@ -1,7 +1,5 @@
 //! Text for people.
 
-pub(crate) mod kernel_set;
-pub(crate) mod live;
 mod module;
 mod report;
 pub(crate) mod table;

@@ -1,9 +1,8 @@
 //! The page of `relakit check --kernel-set`: a matrix, and the groups of kernels with the same result.
 
-use super::verdict::{class, sign};
-use super::{count, document, header};
-use crate::kernel_set::row::{Answer, Group, Outcome, Set};
-use crate::output::text::kernel_set as plain;
+use super::row::{Answer, Group, Outcome, Set};
+use super::text as plain;
+use crate::output::html::{class, count, document, header, sign};
 use crate::simulate::report::Verdict;
 use maud::{Markup, html};
 

@@ -1,9 +1,9 @@
 //! The matrix of `relakit check --kernel-set`, and the groups of kernels with the same result.
 
-use super::table::{Cell, Column, Table, Tone, cell, plain};
+use super::row::{Answer, Found, Group, Outcome, Row, Set};
 use crate::console;
 use crate::diagnostics::{printable, sentence};
-use crate::kernel_set::row::{Answer, Found, Group, Outcome, Row, Set};
+use crate::output::text::table::{Cell, Column, Table, Tone, cell, plain};
 use crate::view::names::plural;
 use std::io::{self, Write};
 

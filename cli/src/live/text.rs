@@ -1,9 +1,9 @@
 //! The text of `relakit live`.
 
-use super::table::{Column, Table, Tone, cell, plain};
+use super::report::{Answer, Live, PatchRow};
 use crate::console;
 use crate::diagnostics::{printable, sentence, verdict};
-use crate::live::report::{Answer, Live, PatchRow};
+use crate::output::text::table::{Column, Table, Tone, cell, plain};
 use crate::simulate::report::Verdict;
 use crate::view::names::plural;
 use anstyle::{AnsiColor, Style};
