@@ -41,7 +41,7 @@ fn an_unknown_number_is_null_in_both_builds() {
     let unknown = [
         relakit_error_field_name(RELAKIT_ERR_NULL, 3),
         relakit_type_name(30),
-        relakit_type_name(43),
+        relakit_type_name(52),
         relakit_class_name(u32::MAX),
         relakit_lint_name(0),
         relakit_lint_message(i32::MIN),

@@ -325,7 +325,7 @@ impl Got<'_> {
         self.pass(table, values, rules).run_frequent_first(Op::Clear, target)
     }
 
-    /// Checks a table as [`dry_run`](super::dry_run) does, and the types of the GOT, too. Only reads.
+    /// Checks a table as [`dry_run`](super::dry_run()) does, and the types of the GOT, too. Only reads.
     ///
     /// [`in_code`](Self::in_code) the result can differ from that of `apply` if an entry writes the opcode
     /// before the field of a later entry. The tables of compilers have no such entries.
