@@ -6,7 +6,7 @@ use super::case::Case;
 use model::Got as Model;
 use relakit::elf::{Rela, RelaTable};
 use relakit::reloc::{self, GotMarks, GotPlan, RelocFlags, Values};
-use relakit::{Error, ErrorKind, Target, View};
+use relakit::{ErrorKind, Target, View};
 use relakit_model::guest::{Guest, hook_number};
 use relakit_model::table::{Fault, World, ascends, dry, fault};
 
@@ -103,8 +103,11 @@ fn filled(model: &Model<'_>, plan: GotPlan<'_>) {
 }
 
 /// A pass with a GOT.
-type Pass<'g> =
-    fn(&reloc::Got<'g>, RelaTable<'_>, Values<'_>, &mut Target<'_>, RelocFlags) -> Result<(), Error>;
+#[derive(Clone, Copy, PartialEq)]
+enum Op {
+    Apply,
+    Clear,
+}
 
 fn applied(model: &Model<'_>, case: &Case, got: reloc::Got<'_>) {
     let (before, flags) = (&case.world.bytes, case.world.flags);
@@ -130,31 +133,36 @@ fn applied(model: &Model<'_>, case: &Case, got: reloc::Got<'_>) {
     let alone = (0..case.table.len()).find_map(judge);
     let first = alone.or(expected.as_ref().err().copied());
     let writes = |left: usize| model.applied(before, &case.table[..left]);
-    behind_a_writer(case, &got, reloc::Got::apply, before, first, &writes);
+    behind_a_writer(case, &got, Op::Apply, before, first, &writes);
     let Ok(applied) = expected else { return };
     let clears = |left| model.cleared(&applied, &case.table, left);
     if ascends(&sized, flags) {
         let first =
             (0..case.table.len()).find_map(|index| model.holds(&applied, index, case.table[index]).err());
-        behind_a_writer(case, &got, reloc::Got::clear, &applied, first, &clears);
+        behind_a_writer(case, &got, Op::Clear, &applied, first, &clears);
     }
 }
 
 /// A pass on memory behind a writer does the same. If a call fails, nothing is changed, or the error
 /// says up to which entry: `state` is the memory when the entries before one are applied.
-fn behind_a_writer<'g>(
+fn behind_a_writer(
     case: &Case,
-    got: &reloc::Got<'g>,
-    pass: Pass<'g>,
+    got: &reloc::Got<'_>,
+    op: Op,
     before: &[u8],
     first: Option<Fault>,
     state: &dyn Fn(usize) -> Result<Vec<u8>, Fault>,
 ) {
     let world = World { bytes: before.to_vec(), ..case.world.clone() };
-    let is_apply = before == case.world.bytes;
+    // Applying may leave every byte as it is, so the bytes do not show which pass it is.
+    let is_apply = op == Op::Apply;
     let run = |guest: &mut Guest| {
         let mut target = Target::with_writer(before.len() as u64, world.address, guest);
-        pass(got, case.entries(), Values::Dense(&world.values), &mut target, world.flags)
+        let (entries, values) = (case.entries(), Values::Dense(&world.values));
+        match op {
+            Op::Apply => got.apply(entries, values, &mut target, world.flags),
+            Op::Clear => got.clear(entries, values, &mut target, world.flags),
+        }
     };
     let mut guest = Guest::new(&world);
     let result = run(&mut guest);
