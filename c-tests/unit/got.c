@@ -213,6 +213,8 @@ static void a_module_has_its_got_as_one_more_section(void)
     EQ(section_of_got.size, 8);
     EQ(section_of_got.align, 8);
     EQ(relakit_module_stage(module), RELAKIT_STAGE_PARSED);
+    REFUSES(RELAKIT_ERR_OVERLAP, 2, plan()); /* the module still uses the words */
+    ACCEPTS(relakit_module_plan(module, words + 1, 1, 0, &section_of_got, fresh()));
     REFUSES(RELAKIT_ERR_LENGTH, 6, relakit_module_layout(module, NULL, BASE, 64, all, SECTIONS, &layout, fresh()));
     ACCEPTS(relakit_module_layout(module, NULL, BASE, 64, all, SECTIONS + 1, &layout, fresh()));
     EQ(all[SECTIONS].size, 8);
@@ -223,7 +225,7 @@ static void a_module_has_its_got_as_one_more_section(void)
     all[SECTIONS] = (struct relakit_section_memory){RELAKIT_MEMORY_PRESENT, 0, slots, 8, BASE + 0x8000, 0};
     memory.sections = all;
     memory.count = SECTIONS + 1;
-    all[SECTIONS].bytes = words;
+    all[SECTIONS].bytes = words + 1;
     REFUSES(RELAKIT_ERR_OVERLAP, 2, place());
     all[SECTIONS].bytes = slots;
     ACCEPTS(place());

@@ -54,8 +54,8 @@ pub unsafe extern "C" fn relakit_module_plan(
         // SAFETY: the caller promises that `got` is NULL or writable.
         let out = unsafe { Out::new(got, 5, report) }?;
         let words = Piece::new(words, count, 2, report)?;
-        let [file, _] = retained_spans(module, report)?;
-        words.span.apart_from(&[file, own], 2, report)?;
+        let [file, plan] = retained_spans(module, report)?;
+        words.span.apart_from(&[file, plan, own], 2, report)?;
         // SAFETY: checked; the caller promises it writable, and unchanged while the module uses it.
         let planned = module.plan(unsafe { words.write() }, got_flags(flags)).or_report(report)?;
         let [section, group] = planned.got().map_or([0; 2], |got| [got.section, got.group as u32]);

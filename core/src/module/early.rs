@@ -209,7 +209,8 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
     ) -> Self {
         let is_early = object == abi::VMLINUX;
         let got = module.got.filter(|_| is_early);
-        let got = got.and_then(|plan| Some(plan.at(memory.base(module.headers.count())?)));
+        // Not the base of its symbols: fields lead to where the slots are.
+        let got = got.and_then(|plan| Some(plan.at(memory.target(module.headers.count())?.address())));
         let first_part = if got.is_some() { module.headers.count() } else { u32::MAX };
         Self {
             module,

@@ -92,6 +92,19 @@ fn each_reference_leads_to_a_slot_with_the_address_of_its_symbol() {
 }
 
 #[test]
+fn fields_lead_to_the_memory_of_the_got_whatever_the_base_of_its_symbols_is() {
+    let (builder, text) = builder();
+    let file = builder.build();
+    let mut words = [0; 1];
+    let module = Module::parse(&file, Profile::ELF).unwrap().plan(&mut words, GotFlags::empty()).unwrap();
+    let got = module.got().unwrap().section;
+    let mut memory = memory(&file, &module);
+    memory.spot(got).base += 0x100;
+    load(&module, &mut memory, &mut names()).unwrap();
+    assert_eq!(memory.word(got, size(leads_to(&memory, text, 3) - address(got))), FAR);
+}
+
+#[test]
 fn a_call_that_does_not_reach_needs_a_stub() {
     let (mut builder, text) = builder();
     let far = 2;
