@@ -8,7 +8,7 @@ use crate::abi;
 use crate::elf::{RelaTable, Section, SectionFlags};
 use crate::error::{CallbackError, Error, ErrorKind};
 use crate::reloc::{
-    Got, Op, Part, Pass, RelocFlags, Sections, Special, Target, Transaction, Values, list_errors,
+    Got, Op, Part, Pass, RelocFlags, Sections, Sentinel, Special, Target, Transaction, Values, list_errors,
 };
 use crate::report::{Failed, OnError, Report, capture};
 
@@ -165,6 +165,9 @@ impl<'f> Module<'f> {
         list_errors(&mut late, self.numbers(), report);
     }
 }
+
+/// Makes a pass refuse relocations that use a symbol without memory.
+const GUARD: &dyn Special = &Sentinel(UNASSIGNED);
 
 /// The sections of a pass that reads the file.
 struct ModuleSections<'a, 'f, M: ?Sized> {
@@ -340,10 +343,10 @@ impl<M: Memory + ?Sized> Sections for ModuleSections<'_, '_, M> {
             self.enter(target);
         }
         let target = self.module.target(self.memory, target, report)?;
-        let special = match &self.got {
-            Some(got) => Special::Got(got),
-            None if is_guarded => Special::Sentinel(UNASSIGNED),
-            None => Special::None,
+        let special: Option<&dyn Special> = match &self.got {
+            Some(got) => Some(got),
+            None if is_guarded => Some(GUARD),
+            None => None,
         };
         let pass = Pass { table, values: Values::Dense(self.values), rules: self.flags, special };
         Ok(Some((pass, target)))

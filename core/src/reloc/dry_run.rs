@@ -1,9 +1,8 @@
 //! The passes that only read.
 
 use super::op::{Op, Phase};
-use super::pass::{Pass, Run, Special};
+use super::pass::{Pass, Run};
 use super::transaction::Sections;
-use super::values::Guarded;
 use super::{RelocFlags, Target, Values, View};
 use crate::arch;
 use crate::elf::RelaTable;
@@ -176,10 +175,8 @@ impl Pass<'_> {
         }
         let rest = self.table.entries().get(index..).unwrap_or_default();
         let (run, end) = match (self.values, self.special) {
-            (Values::Dense(values), Special::Sentinel(sentinel)) => {
-                arch::check_run(rest, Guarded { values, sentinel }, bytes, address, end)
-            }
-            (Values::Dense(values), _) => arch::check_run(rest, values, bytes, address, end),
+            (Values::Dense(values), None) => arch::check_run(rest, values, bytes, address, end),
+            (Values::Dense(values), Some(special)) => special.check_run(rest, values, bytes, address, end),
             (Values::Symtab(values), _) => arch::check_run(rest, values, bytes, address, end),
             _ => (0, end),
         };

@@ -1,7 +1,7 @@
 //! The whole semantics of one relocation. The loops of `arch` do the same for the frequent types.
 
 use super::op::{Op, Phase};
-use super::pass::{Run, Special};
+use super::pass::Run;
 use super::{Howto, Pass, RelocFlags};
 use crate::elf::Rela;
 use crate::error::ErrorKind;
@@ -32,11 +32,9 @@ impl Run<'_, '_> {
             self.skipped = true;
             return Ok(());
         };
-        if checks && matches!(self.pass.special, Special::Sentinel(sentinel) if sentinel == s) {
-            return Err(self.report.fail(ErrorKind::SymbolUnassigned, 0, 0));
-        }
-        let Some(howto) = self.pass.howto(rela.r_type) else {
-            return Err(self.report.fail(ErrorKind::UnknownType, 0, 0));
+        let (howto, value) = match self.pass.special.filter(|_| needs_value) {
+            Some(special) => special.find(self, rela, s)?,
+            None => self.find(rela, s)?,
         };
         if howto.size == 0 {
             return Ok(());
@@ -48,10 +46,6 @@ impl Run<'_, '_> {
         {
             return Err(self.report.fail(ErrorKind::SymbolUnresolved, u64::from(shndx), 0));
         }
-        let value = match self.pass.special {
-            Special::Got(got) if needs_value => (got.rules().value)(self, got, &howto, rela, s)?,
-            _ => howto.value(s, rela.r_addend, self.target.address().wrapping_add(rela.r_offset)),
-        };
         let range_first = !adds && !rules.contains(RelocFlags::REPORT_NONZERO_FIRST);
         if checks && range_first {
             self.check_range(&howto, value)?;

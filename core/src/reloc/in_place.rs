@@ -2,8 +2,8 @@
 //! before it are reverted. This needs no journal: a field was zero, or the value is subtracted again.
 
 use super::op::{Op, Phase};
-use super::pass::{Pass, Run, Special};
-use super::values::{Guarded, Values};
+use super::pass::{Pass, Run};
+use super::values::Values;
 use crate::arch;
 use crate::report::Failed;
 
@@ -52,10 +52,8 @@ impl Pass<'_> {
         let rest = rest.unwrap_or_default();
         done.saturating_add(match (op, self.values) {
             (Op::Apply, Values::Dense(values)) => match self.special {
-                Special::None | Special::Got(_) => arch::apply_run(rest, values, bytes, address),
-                Special::Sentinel(sentinel) => {
-                    arch::apply_run(rest, Guarded { values, sentinel }, bytes, address)
-                }
+                None => arch::apply_run(rest, values, bytes, address),
+                Some(special) => special.apply_run(rest, values, bytes, address),
             },
             (Op::Apply, Values::Symtab(values)) => arch::apply_run(rest, values, bytes, address),
             (Op::Clear, Values::Dense(values)) => arch::clear_run(rest, values, bytes, address),

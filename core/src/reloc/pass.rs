@@ -1,7 +1,9 @@
 //! The passes over one table that write, all or nothing, and their rollback.
 
 use super::op::{Op, Phase};
-use super::{Got, Howto, RelocFlags, Target, Values, howto};
+use super::{Howto, RelocFlags, Target, Values, howto};
+use crate::abi::RELA_SIZE;
+use crate::arch;
 use crate::elf::{Rela, RelaTable};
 use crate::error::{Error, ErrorKind};
 use crate::report::{Failed, Report, capture};
@@ -63,25 +65,53 @@ pub(crate) struct Pass<'a> {
     pub(crate) table: RelaTable<'a>,
     pub(crate) values: Values<'a>,
     pub(crate) rules: RelocFlags,
-    pub(crate) special: Special<'a>,
+    /// What differs from the usual pass.
+    pub(crate) special: Option<&'a dyn Special>,
 }
 
 /// What differs from the usual pass.
-#[derive(Clone, Copy)]
-pub(crate) enum Special<'a> {
-    None,
-    /// The value of symbols that have none. An entry that uses one is an error. This is for `Apply`
-    /// with values in an array.
-    Sentinel(u64),
-    /// The types that refer to a GOT are applied, too.
-    Got(&'a Got<'a>),
+///
+/// It is called through pointers, so that a program without such a pass has none of its code. The loops
+/// are called for values in an array only.
+pub(crate) trait Special {
+    /// Returns the row of a type that the usual pass does not know.
+    fn howto(&self, r_type: u32) -> Option<Howto> {
+        let _ = r_type;
+        None
+    }
+
+    /// Returns the row of an entry's type, and the value of the entry. `s` is the value of its symbol.
+    fn find(&self, run: &mut Run<'_, '_>, rela: Rela, s: u64) -> Result<(Howto, u64), Failed>;
+
+    /// See [`arch::apply_run`].
+    fn apply_run(
+        &self,
+        entries: &[[u8; RELA_SIZE]],
+        values: &[u64],
+        bytes: &mut [u8],
+        address: u64,
+    ) -> usize {
+        arch::apply_run(entries, values, bytes, address)
+    }
+
+    /// See [`arch::check_run`].
+    fn check_run(
+        &self,
+        entries: &[[u8; RELA_SIZE]],
+        values: &[u64],
+        bytes: &[u8],
+        address: u64,
+        end: u64,
+    ) -> (usize, u64) {
+        arch::check_run(entries, values, bytes, address, end)
+    }
 }
 
 impl<'a> Pass<'a> {
     /// The usual pass.
     #[inline(always)]
     pub(crate) const fn new(table: RelaTable<'a>, values: Values<'a>, rules: RelocFlags) -> Self {
-        Self { table, values, rules, special: Special::None }
+        Self { table, values, rules, special: None }
     }
 }
 
@@ -149,15 +179,15 @@ impl Pass<'_> {
     /// Returns the row of a type.
     #[inline(never)]
     pub(super) fn howto(&self, r_type: u32) -> Option<Howto> {
-        match (howto(r_type, self.rules), self.special) {
-            (None, Special::Got(got)) => (got.rules().howto)(r_type),
-            (howto, _) => howto,
+        match howto(r_type, self.rules) {
+            None => self.special?.howto(r_type),
+            howto => howto,
         }
     }
 }
 
 /// A pass over a target. It stores its error in a report.
-pub(super) struct Run<'r, 't> {
+pub(crate) struct Run<'r, 't> {
     pub(super) pass: &'r Pass<'r>,
     pub(super) target: &'r mut Target<'t>,
     pub(super) report: &'r mut Report,
@@ -176,6 +206,20 @@ impl Run<'_, '_> {
             return Err(self.report.fail(ErrorKind::FlagsConflict, u64::from(rules.bits()), 0));
         }
         self.target.check_address(self.report)
+    }
+
+    /// Returns the row of an entry's type, and the value of the entry by the formula of the type. `s` is
+    /// the value of its symbol.
+    pub(super) fn find(&mut self, rela: Rela, s: u64) -> Result<(Howto, u64), Failed> {
+        match self.pass.howto(rela.r_type) {
+            Some(howto) => Ok((howto, self.value(&howto, rela, s))),
+            None => Err(self.report.fail(ErrorKind::UnknownType, 0, 0)),
+        }
+    }
+
+    /// Returns the value of an entry by the formula of its type.
+    pub(super) fn value(&self, howto: &Howto, rela: Rela, s: u64) -> u64 {
+        howto.value(s, rela.r_addend, self.target.address().wrapping_add(rela.r_offset))
     }
 
     /// Applies or clears every field, or changes nothing. The first `done` entries are done already,

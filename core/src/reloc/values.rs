@@ -161,21 +161,6 @@ impl Values<'_> {
     }
 }
 
-/// An array in which one number, the sentinel, means that the symbol has no value.
-#[derive(Clone, Copy)]
-pub(super) struct Guarded<'a> {
-    pub(super) values: &'a [u64],
-    pub(super) sentinel: u64,
-}
-
-/// The loops return at the sentinel, so that `Pass::entry` refuses the entry.
-impl Lookup for Guarded<'_> {
-    #[inline(always)]
-    fn value(self, index: u32) -> Option<u64> {
-        self.values.value(index).filter(|value| *value != self.sentinel)
-    }
-}
-
 impl Lookup for &[u64] {
     #[inline(always)]
     fn value(self, index: u32) -> Option<u64> {
