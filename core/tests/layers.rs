@@ -51,6 +51,7 @@ const CRATES: [(&str, &[&str]); 5] = [
             "pointers",
             "verifier",
             "callbacks",
+            "target",
             "state",
             "sechdrs_memory",
             "memory",

@@ -46,12 +46,19 @@ impl CWriter {
 }
 
 impl CWriter {
-    /// Returns whether `size` bytes at `address` belong to this program and overlap one of
-    /// `others`.
+    /// Returns the addresses of `size` bytes at `address` in this program. They are none if the memory
+    /// belongs to another one, or cannot exist.
+    pub(crate) fn span(&self, address: u64, size: u64) -> Span {
+        match self.0.flags & RELAKIT_WRITER_FOREIGN {
+            0 => Span::behind_writer(address, size).unwrap_or(Span::EMPTY),
+            _ => Span::EMPTY,
+        }
+    }
+
+    /// Returns whether these bytes overlap one of `others`.
     pub(crate) fn overlaps(&self, address: u64, size: u64, mut others: impl Iterator<Item = Span>) -> bool {
-        self.0.flags & RELAKIT_WRITER_FOREIGN == 0
-            && Span::behind_writer(address, size)
-                .is_some_and(|span| others.any(|other| !span.is_apart_from(other)))
+        let span = self.span(address, size);
+        others.any(|other| !span.is_apart_from(other))
     }
 }
 

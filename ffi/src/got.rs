@@ -1,15 +1,15 @@
 //! Level 1 with a global offset table.
 
-use crate::callbacks::CWriter;
 use crate::error::{Failed, OrReport, Report, answer};
 use crate::pointers::{Out, Piece, Span, Versioned, plain, versioned};
-use crate::relocate::{Act, Options, Write, arrays, run};
+use crate::relocate::{Act, Options, arrays, run};
 use crate::status::*;
+use crate::target::CTarget;
 use crate::types::*;
 use core::ffi::c_void;
+use relakit::ErrorKind;
 use relakit::elf::RelaTable;
 use relakit::reloc::{GotFlags, GotMarks, GotPlan};
-use relakit::{ErrorKind, Target};
 
 /// relakit_got.flags: RELAKIT_GOT_ flags. No other family of flags has these numbers.
 pub type relakit_got_flags = u32;
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn relakit_got_fill(
         // SAFETY: the caller promises that `symbols` is NULL or a readable struct.
         let symbols = unsafe { plain(symbols, 2, report) }?;
         // SAFETY: the caller promises that `target` is NULL or a readable struct.
-        let relakit_target { bytes, size, address, writer } = unsafe { plain(target, 3, report) }?;
+        let target = unsafe { plain(target, 3, report) }?;
         // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
         let rules = unsafe { Options::new(options, 4, report) }?.reloc_flags(report)?;
         if symbols.value.is_some() {
@@ -122,26 +122,10 @@ pub unsafe extern "C" fn relakit_got_fill(
         }
         // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
         let (values, values_span) = unsafe { arrays(&symbols, report) }?;
-        // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
-        let mut writer = match unsafe { CWriter::new(writer, 3, report) }? {
-            Some(_) if !bytes.is_null() => return Err(report.refuse(RELAKIT_ERR_RESERVED, 3, 0)),
-            Some(writer) if writer.overlaps(address, size, [span, values_span].into_iter()) => {
-                return Err(report.refuse(RELAKIT_ERR_OVERLAP, 3, 0));
-            }
-            writer => writer,
-        };
-        let mut target = match &mut writer {
-            Some(writer) => writer.target(size, address),
-            None => {
-                let Ok(size) = usize::try_from(size) else {
-                    return Err(report.refuse(RELAKIT_ERR_LENGTH, 3, size));
-                };
-                let bytes = Piece::<u8>::new(bytes.cast(), size, 3, report)?;
-                bytes.span.apart_from(&[span, values_span], 3, report)?;
-                // SAFETY: the caller's promise; the bytes overlap nothing that is borrowed.
-                Target::new(unsafe { bytes.write() }, address)
-            }
-        };
+        // SAFETY: the caller promises that a writer is a readable struct with callable callbacks.
+        let mut target = unsafe { CTarget::new(&target, &[span, values_span], 3, report) }?;
+        // SAFETY: the caller promises writable memory; it overlaps nothing that is borrowed.
+        let mut target = unsafe { target.write() };
         plan.fill(values, &mut target, rules).or_report(report)?;
         Ok(RELAKIT_OK)
     };
@@ -163,8 +147,9 @@ pub unsafe extern "C" fn relakit_got_apply(
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let act: Write = |got, table, values, target, rules| match got {
-        Some(got) => got.apply(table, values, target, rules),
+    let act: Act = |got, table, values, target, rules| match got {
+        // SAFETY: the promise of `Act`.
+        Some(got) => got.apply(table, values, &mut unsafe { target.write() }, rules),
         None => Ok(()),
     };
     // SAFETY: the promise of the crate's documentation, passed on.
@@ -183,8 +168,9 @@ pub unsafe extern "C" fn relakit_got_clear(
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
-    let act: Write = |got, table, values, target, rules| match got {
-        Some(got) => got.clear(table, values, target, rules),
+    let act: Act = |got, table, values, target, rules| match got {
+        // SAFETY: the promise of `Act`.
+        Some(got) => got.clear(table, values, &mut unsafe { target.write() }, rules),
         None => Ok(()),
     };
     // SAFETY: the promise of the crate's documentation, passed on.
@@ -196,7 +182,7 @@ pub unsafe extern "C" fn relakit_got_clear(
 /// # Safety The promise of the crate's documentation holds for the pointers.
 #[expect(clippy::too_many_arguments, reason = "those of the C functions")]
 unsafe fn with_got(
-    act: Write,
+    act: Act,
     got: *const relakit_got,
     rela: *const c_void,
     rela_size: usize,
@@ -223,7 +209,7 @@ unsafe fn with_got(
     }
     let got = found.as_ref().map(|(got, span)| (got, *span));
     // SAFETY: the promise of the crate's documentation, passed on.
-    unsafe { run(Act::write(act, got), rela, rela_size, symbols, target, options, error) }
+    unsafe { run(act, got, rela, rela_size, symbols, target, options, error) }
 }
 
 /// Reads argument 1.

@@ -22,6 +22,7 @@ mod layout;
 mod panic;
 mod pointers;
 mod sechdrs_memory;
+mod target;
 
 // These modules are in the order of the header.
 mod version;

@@ -1,9 +1,10 @@
 //! Level 1: one relocation table and one target. The loader does everything else.
 
-use crate::callbacks::{CValues, CWriter};
+use crate::callbacks::CValues;
 use crate::error::{Failed, OrReport, Report, answer};
 use crate::pointers::{Piece, Span, is_readable, plain, versioned};
 use crate::status::*;
+use crate::target::CTarget;
 use crate::types::*;
 use core::ffi::c_void;
 use relakit::abi::SYM_SIZE;
@@ -45,17 +46,7 @@ pub unsafe extern "C" fn relakit_apply(
         };
     }
     // SAFETY: the promise of the crate's documentation, passed on to `run`.
-    unsafe {
-        run(
-            Act::write(|_, table, values, target, rules| reloc::apply(table, values, target, rules), None),
-            rela,
-            rela_size,
-            symbols,
-            target,
-            options,
-            error,
-        )
-    }
+    unsafe { run(apply, None, rela, rela_size, symbols, target, options, error) }
 }
 
 /// Sets every field of one relocation table back to zero, or changes nothing. With
@@ -89,17 +80,7 @@ pub unsafe extern "C" fn relakit_clear(
         };
     }
     // SAFETY: the promise of the crate's documentation, passed on to `run`.
-    unsafe {
-        run(
-            Act::write(|_, table, values, target, rules| reloc::clear(table, values, target, rules), None),
-            rela,
-            rela_size,
-            symbols,
-            target,
-            options,
-            error,
-        )
-    }
+    unsafe { run(clear, None, rela, rela_size, symbols, target, options, error) }
 }
 
 /// Checks whether relakit_apply would succeed, and writes nothing.
@@ -130,17 +111,7 @@ pub unsafe extern "C" fn relakit_dry_run(
         };
     }
     // SAFETY: the promise of the crate's documentation, passed on to `run`.
-    unsafe {
-        run(
-            Act { pass: Pass::Read(reloc::dry_run), got: None },
-            rela,
-            rela_size,
-            symbols,
-            target,
-            options,
-            error,
-        )
-    }
+    unsafe { run(dry_run, None, rela, rela_size, symbols, target, options, error) }
 }
 
 /// Applies one relocation without a table, or changes nothing. The checks are those of
@@ -237,29 +208,51 @@ unsafe fn store(error: *mut relakit_error, found: &Error) -> relakit_status {
     unsafe { answer(error, |report| Err(report.core(found))) }
 }
 
-/// One of the three passes.
-pub(crate) struct Act<'g> {
-    pass: Pass,
-    /// A GOT, and the memory of its plan.
-    got: Option<(&'g Got<'g>, Span)>,
+/// One of the passes.
+///
+/// # Safety
+/// The caller of the C function promises the memory of the target, and nothing that is borrowed
+/// overlaps it.
+pub(crate) type Act =
+    unsafe fn(Option<&Got<'_>>, RelaTable<'_>, Values<'_>, &mut CTarget, RelocFlags) -> Result<(), Error>;
+
+/// # Safety
+/// See [`Act`].
+unsafe fn apply(
+    _: Option<&Got<'_>>,
+    table: RelaTable<'_>,
+    values: Values<'_>,
+    target: &mut CTarget,
+    rules: RelocFlags,
+) -> Result<(), Error> {
+    // SAFETY: the caller of `relakit_apply` promises writable memory.
+    reloc::apply(table, values, &mut unsafe { target.write() }, rules)
 }
 
-/// Apply or clear.
-pub(crate) type Write =
-    fn(Option<&Got<'_>>, RelaTable<'_>, Values<'_>, &mut Target<'_>, RelocFlags) -> Result<(), Error>;
-/// Check: reads only.
-type Read = fn(RelaTable<'_>, Values<'_>, &mut View<'_>, RelocFlags) -> Result<(), Error>;
-
-enum Pass {
-    Write(Write),
-    Read(Read),
+/// # Safety
+/// See [`Act`].
+unsafe fn clear(
+    _: Option<&Got<'_>>,
+    table: RelaTable<'_>,
+    values: Values<'_>,
+    target: &mut CTarget,
+    rules: RelocFlags,
+) -> Result<(), Error> {
+    // SAFETY: the caller of `relakit_clear` promises writable memory.
+    reloc::clear(table, values, &mut unsafe { target.write() }, rules)
 }
 
-impl<'g> Act<'g> {
-    /// A pass that writes. It gets the GOT.
-    pub(crate) const fn write(pass: Write, got: Option<(&'g Got<'g>, Span)>) -> Self {
-        Self { pass: Pass::Write(pass), got }
-    }
+/// # Safety
+/// See [`Act`].
+unsafe fn dry_run(
+    _: Option<&Got<'_>>,
+    table: RelaTable<'_>,
+    values: Values<'_>,
+    target: &mut CTarget,
+    rules: RelocFlags,
+) -> Result<(), Error> {
+    // SAFETY: the caller of `relakit_dry_run` promises readable memory that is not written meanwhile.
+    reloc::dry_run(table, values, &mut unsafe { target.read() }, rules)
 }
 
 /// Runs a pass of level 1.
@@ -267,7 +260,8 @@ impl<'g> Act<'g> {
 /// # Safety
 /// The promise of the crate's documentation holds for the pointers.
 pub(crate) unsafe fn run(
-    act: Act<'_>,
+    act: Act,
+    got: Option<(&Got<'_>, Span)>,
     rela: *const c_void,
     rela_size: usize,
     symbols: *const relakit_symbols,
@@ -286,7 +280,7 @@ pub(crate) unsafe fn run(
             false => unsafe { Options::new(options, 5, report) }?.reloc_flags(report)?,
         };
         let rela = Piece::<u8>::new(rela.cast(), rela_size, 1, report)?;
-        let (got, plan) = act.got.map_or((None, Span::EMPTY), |(got, plan)| (Some(got), plan));
+        let plan = got.map_or(Span::EMPTY, |(_, plan)| plan);
         let (source, callback);
         let (values, symbols_span) = match symbols.value {
             // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
@@ -304,41 +298,11 @@ pub(crate) unsafe fn run(
         if rest != 0 {
             return Err(report.refuse(RELAKIT_ERR_PARTIAL_ENTRY, rela_size as u64, rest as u64));
         }
-        let mut writer = match target.writer.is_null() {
-            true => None,
-            // SAFETY: the caller promises a readable struct and callable callbacks.
-            false => unsafe { CWriter::new(target.writer, 4, report) }?,
-        };
-        let relakit_target { size, address, .. } = target;
-        let done = match &mut writer {
-            Some(_) if !target.bytes.is_null() => return Err(report.refuse(RELAKIT_ERR_RESERVED, 4, 0)),
-            Some(writer) if writer.overlaps(address, size, [rela.span, symbols_span, plan].into_iter()) => {
-                return Err(report.refuse(RELAKIT_ERR_OVERLAP, 4, 0));
-            }
-            Some(writer) => match act.pass {
-                Pass::Write(act) => act(got, table, values, &mut writer.target(size, address), rules),
-                Pass::Read(act) => act(table, values, &mut writer.view(size, address), rules),
-            },
-            None => {
-                let Ok(size) = usize::try_from(size) else {
-                    return Err(report.refuse(RELAKIT_ERR_LENGTH, 4, size));
-                };
-                let bytes = Piece::<u8>::new(target.bytes.cast(), size, 4, report)?;
-                bytes.span.apart_from(&[rela.span, symbols_span, plan], 4, report)?;
-                match act.pass {
-                    Pass::Write(act) => {
-                        // SAFETY: the caller's promise; the bytes overlap nothing that is borrowed.
-                        let bytes = unsafe { bytes.write() };
-                        act(got, table, values, &mut Target::new(bytes, address), rules)
-                    }
-                    Pass::Read(act) => {
-                        // SAFETY: the caller's promise; no other code writes to the bytes during the call.
-                        let bytes = unsafe { bytes.read() };
-                        act(table, values, &mut View::new(bytes, address), rules)
-                    }
-                }
-            }
-        };
+        let spans = [rela.span, symbols_span, plan];
+        // SAFETY: the caller promises that a writer is a readable struct with callable callbacks.
+        let mut target = unsafe { CTarget::new(&target, &spans, 4, report) }?;
+        // SAFETY: the caller promises the memory; it was compared with everything that is borrowed.
+        let done = unsafe { act(got.map(|(got, _)| got), table, values, &mut target, rules) };
         done.or_report(report)?;
         Ok(RELAKIT_OK)
     };

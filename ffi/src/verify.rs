@@ -10,6 +10,7 @@ use crate::relocate::{Options, arrays};
 use crate::resolver::relakit_resolver;
 use crate::state::{self, Stage, relakit_module};
 use crate::status::*;
+use crate::target::CTarget;
 use crate::types::*;
 use crate::verifier::*;
 use core::ffi::{c_char, c_void};
@@ -18,7 +19,7 @@ use core::ptr;
 use relakit::elf::RelaTable;
 use relakit::reloc::{RelocFlags, Values};
 use relakit::verify::{self, Difference};
-use relakit::{Loaded, Profile, Target};
+use relakit::{Loaded, Profile};
 use relakit_linux::special::{self, Place};
 use relakit_linux::verify::{self as linux, Cause, Kernel, Mismatch, Seen};
 
@@ -78,13 +79,10 @@ pub unsafe extern "C" fn relakit_verify(
         if !target.writer.is_null() {
             return Err(report.refuse(RELAKIT_ERR_NOT_PLAIN, 0, 0));
         }
-        let Ok(size) = usize::try_from(target.size) else {
-            return Err(report.refuse(RELAKIT_ERR_LENGTH, 4, target.size));
-        };
-        let bytes = Piece::<u8>::new(target.bytes.cast(), size, 4, report)?;
-        bytes.span.apart_from(&[rela.span, symbols_span], 4, report)?;
-        // SAFETY: the caller's promise; the bytes overlap nothing that is borrowed.
-        let expected = Target::new(unsafe { bytes.write() }, target.address);
+        // SAFETY: there is no writer.
+        let mut target = unsafe { CTarget::new(&target, &[rela.span, symbols_span], 4, report) }?;
+        // SAFETY: the caller promises writable memory; it overlaps nothing that is borrowed.
+        let expected = unsafe { target.write() };
         let (mut reader, _, mut on) = verifier.split();
         let on = &mut |difference: &Difference| on(&as_c(difference));
         let found = verify::section(table, values, expected, rules, &mut reader, on).or_report(report)?;

@@ -38,6 +38,9 @@ const WRITER: &[&str] = &[
     "relakit_ffi::callbacks::sync",
     "relakit_ffi::callbacks::value",
 ];
+/// What a pass with a GOT, or one that refuses symbols without memory, does otherwise.
+const GOT: &[&str] = &["relakit::reloc::got::Got as "];
+const GUARD: &[&str] = &["relakit::reloc::sentinel::Sentinel as "];
 const MAPPING: &[&str] = &["relakit_ffi::sechdrs_memory::Addresses as "];
 
 const CALLS: &[Row] = &[
@@ -65,12 +68,12 @@ const CALLS: &[Row] = &[
     row(
         &["relakit_ffi::relocate::run"],
         "relakit_apply",
-        &["relakit_ffi::relocate::relakit_apply::{closure"],
+        &["relakit_ffi::relocate::apply"],
     ),
     row(
         &["relakit_ffi::relocate::run"],
         "relakit_clear",
-        &["relakit_ffi::relocate::relakit_clear::{closure"],
+        &["relakit_ffi::relocate::clear"],
     ),
     row(
         &["relakit_ffi::relocate::run"],
@@ -82,7 +85,7 @@ const CALLS: &[Row] = &[
         "relakit_got_clear",
         &["relakit_ffi::got::relakit_got_clear::{closure"],
     ),
-    row(&["relakit_ffi::relocate::run"], "relakit_dry_run", &["relakit::reloc::dry_run::dry_run"]),
+    row(&["relakit_ffi::relocate::run"], "relakit_dry_run", &["relakit_ffi::relocate::dry_run"]),
     row(
         &["relakit_ffi::sechdrs::one_section"],
         "relakit_apply_relocate_add",
@@ -183,21 +186,14 @@ const CALLS: &[Row] = &[
         &["relakit::reloc::got::Slots as *::prepare", "relakit::reloc::got::Slots as *::sync"],
     ),
     // A pass with a GOT: which types it knows, and the value of an entry.
-    row(
-        &["relakit::reloc::pass::"],
-        "relakit_got_",
-        &["relakit::reloc::got::howto", "relakit::reloc::got::value"],
-    ),
-    row(
-        &["relakit::reloc::pass::"],
-        "relakit_module_early",
-        &["relakit::reloc::got::howto", "relakit::reloc::got::value"],
-    ),
+    row(&["relakit::reloc::"], "relakit_got_", GOT),
+    row(&["relakit::reloc::"], "relakit_module_early", GOT),
+    row(&["relakit::reloc::"], "relakit_module_early", GUARD),
     // Planning: whether an entry is a call.
     row(
-        &["relakit::reloc::got::GotMarks>::add_with"],
+        &["relakit::reloc::got_plan::GotMarks>::add_with"],
         "relakit_",
-        &["relakit::reloc::got::GotMarks>::add::{closure", "relakit::module::Module>::plan::{closure"],
+        &["relakit::reloc::got_plan::GotMarks>::add::{closure", "relakit::module::Module>::plan::{closure"],
     ),
     // Symbol values from a source.
     row(&["relakit::reloc::"], "relakit_klp_", &["relakit::sechdrs::klp::Resolved as "]),
