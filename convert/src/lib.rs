@@ -40,6 +40,11 @@ use relakit_linux::patch::{self, Text};
 use session::Session;
 use std::collections::BTreeSet;
 
+/// The README's example is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// The header with the macros `KLP_RELOC_SYMBOL` and `KLP_RELOC_SYMBOL_POS`.
 pub const HEADER: &str = include_str!("../klp_reloc.h");
 

@@ -10,7 +10,7 @@ extern crate std;
 use relakit::{CallbackError, Error, Late, Memory, Module, Profile, Resolver, SectionMemory};
 use std::println;
 
-const FILE: &[u8] = include_bytes!("../../cli/demo/livepatch.ko");
+const FILE: &[u8] = include_bytes!("../demo/livepatch.ko");
 /// Where the livepatch will run. Here it is only data.
 const ADDRESS: u64 = 0xffff_ffff_c090_0000;
 const PAGE: u64 = 4096;

@@ -33,7 +33,7 @@
 //!     }
 //! }
 //!
-//! # let file: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/demo/livepatch.ko"));
+//! # let file: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/demo/livepatch.ko"));
 //! let module = Module::parse(file, Profile::LINUX_DEFAULT)?;
 //!
 //! // The memory of each section, and the address that it will have when the module runs.
@@ -102,7 +102,7 @@ pub use module::{
 pub use profile::{PerCpu, Profile};
 pub use reloc::{Target, View, Writer};
 
-/// The README's example is compiled with the tests.
+/// The README's examples are compiled with the tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

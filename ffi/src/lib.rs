@@ -97,3 +97,9 @@ pub use types::*;
 pub use verifier::*;
 pub use verify::*;
 pub use version::*;
+
+/// The Rust example of the project's README is compiled with the tests. It is here because the
+/// published crates do not contain this file.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -8,15 +8,14 @@ pub const RELAKIT_ABI: u32 = 1;
 pub const RELAKIT_VERSION_NUM: u32 = 0x000100;
 
 const _: () = {
+    const fn is(number: u8, text: &str) -> bool {
+        matches!(u8::from_str_radix(text, 10), Ok(value) if value == number)
+    }
     let [_, major, minor, patch] = RELAKIT_VERSION_NUM.to_be_bytes();
     assert!(is(major, env!("CARGO_PKG_VERSION_MAJOR")));
     assert!(is(minor, env!("CARGO_PKG_VERSION_MINOR")));
     assert!(is(patch, env!("CARGO_PKG_VERSION_PATCH")));
 };
-
-const fn is(number: u8, text: &str) -> bool {
-    matches!(u8::from_str_radix(text, 10), Ok(value) if value == number)
-}
 
 /// Returns the RELAKIT_ABI of the library. Compare it with the RELAKIT_ABI of this header.
 #[unsafe(no_mangle)]

@@ -27,3 +27,8 @@ pub mod special;
 pub mod verify;
 
 pub use memories::memories;
+
+/// The README's example is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

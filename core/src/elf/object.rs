@@ -375,7 +375,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const FILE: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/demo/livepatch.ko"));
+    const FILE: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/demo/livepatch.ko"));
 
     /// The short way for usual files and all checks, on the same file.
     fn both(file: &[u8], strictness: Strictness) -> Result<[Option<Object<'_>>; 2], Error> {
