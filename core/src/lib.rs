@@ -78,7 +78,9 @@ pub mod elf;
 mod error;
 mod error_text;
 mod flags;
+#[cfg(feature = "index")]
 pub mod index;
+#[cfg(feature = "klp")]
 pub mod klp;
 mod module;
 mod profile;
@@ -95,12 +97,15 @@ pub mod verify;
 pub use error::{CallbackError, Error, ErrorKind};
 pub use error_text::{ErrorNames, ErrorText, SymbolName};
 pub use module::{
-    Assigned, Class, Classified, Extent, FailsAt, Filled, GotSection, Group, Late, Layout, Loaded,
-    MAX_OBJECTS, Memories, Memory, Module, Objects, Offsets, Placement, Reason, Resolver, SectionMemory,
-    UNASSIGNED,
+    Assigned, Class, Classified, Extent, FailsAt, Filled, GotSection, Group, Layout, Loaded, Memories,
+    Memory, Module, Offsets, Placement, Reason, Resolver, SectionMemory, UNASSIGNED,
 };
+#[cfg(feature = "klp")]
+pub use module::{Late, MAX_OBJECTS, Objects};
 pub use profile::{PerCpu, Profile};
-pub use reloc::{Target, View, Writer};
+#[cfg(feature = "writer")]
+pub use reloc::Writer;
+pub use reloc::{Target, View};
 
 /// The README's examples are compiled with the tests.
 #[cfg(doctest)]

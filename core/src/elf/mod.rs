@@ -8,7 +8,6 @@ mod section;
 mod strtab;
 mod symbol;
 
-pub(crate) use crate::read::low32;
 pub use object::Object;
 pub(crate) use object::Strictness;
 pub use rela::{Rela, RelaTable};

@@ -47,6 +47,7 @@ impl<'f> Strings<'f> {
     }
 
     /// Returns at most `most + 1` bytes of the name that [`name`](Self::name) returns.
+    #[cfg(feature = "klp")]
     pub(crate) fn beginning(&self, offset: u32, most: usize) -> Option<&'f [u8]> {
         let (name, ends) = self.read(offset, most)?;
         (ends || self.name(offset).is_some()).then_some(name)
@@ -94,6 +95,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "klp")]
     #[test]
     fn the_beginning_of_a_name_is_one_where_the_name_is_one() {
         for bytes in [&b"\0abcdef\0"[..], b"\0abcdef\0x", b"\0abcdef", b"\0ab\0cdef", b""] {

@@ -4,6 +4,7 @@
 use crate::abi;
 use crate::elf::{Section, SectionFlags, Strings};
 use crate::error::{Error, ErrorKind};
+#[cfg(feature = "klp")]
 use crate::klp::RelaName;
 use crate::profile::MAX_DROPPED;
 use crate::report::{Failed, Report};
@@ -302,8 +303,9 @@ impl<'f> Headers<'f> {
         let relocations = Relocations { section, target: self.target(section.sh_info) };
         let has_target = relocations.target.skip != Some(Reason::NoTarget) && section.sh_info != 0;
         let found = match self.is_livepatch(section) {
+            #[cfg(feature = "klp")]
             true => relocations.livepatch(self.names.beginning(section.sh_name, KLP_RELA_NAME_MAX)),
-            false => relocations.ordinary(),
+            _ => relocations.ordinary(),
         };
         match found.class {
             Class::Skipped if self.wants_targets && !has_target && !relocations.is_empty() => {
@@ -382,7 +384,7 @@ impl<'f> Headers<'f> {
     }
 
     pub(crate) fn is_livepatch(&self, section: &Section) -> bool {
-        self.livepatch && section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH)
+        cfg!(feature = "klp") && self.livepatch && section.sh_flags.contains(SectionFlags::RELA_LIVEPATCH)
     }
 }
 
@@ -417,6 +419,7 @@ impl Relocations<'_> {
 
     /// `name` is the beginning of the section's name. `None` if the name is outside the name table;
     /// in a file that was parsed, only the name of an unused header can be.
+    #[cfg(feature = "klp")]
     fn livepatch<'f>(&self, name: Option<&'f [u8]>) -> Classified<'f> {
         let target = self.section.sh_info;
         let object = name.and_then(RelaName::parse).map(|name| name.object);
@@ -443,6 +446,7 @@ impl Relocations<'_> {
     }
 
     /// Why a late pass must not apply them. Linux checks neither `sh_info` nor `SHF_ALLOC` then.
+    #[cfg(feature = "klp")]
     fn late_error(&self) -> Option<ErrorKind> {
         match self.target.skip {
             _ if self.is_empty() => None,
@@ -471,6 +475,7 @@ pub(crate) const fn is_relocations(section: &Section) -> bool {
 }
 
 /// Most bytes of a section name that decide its object.
+#[cfg(feature = "klp")]
 const KLP_RELA_NAME_MAX: usize = abi::KLP_RELA_PREFIX.len() + abi::OBJECT_NAME_MAX;
 
 #[cfg(test)]

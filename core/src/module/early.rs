@@ -1,9 +1,10 @@
 //! The early pass, and the sections of a pass that reads the file.
 
 use super::memory::{Filled, Memory};
+#[cfg(feature = "klp")]
 use super::retained;
 use super::symbols::{Resolver, Sentinels, Symbols, UNASSIGNED};
-use super::{Class, Classified, Module, check_object};
+use super::{Class, Classified, Module};
 use crate::abi;
 use crate::elf::{RelaTable, Section, SectionFlags};
 use crate::error::{CallbackError, Error, ErrorKind};
@@ -16,6 +17,7 @@ use crate::report::{Failed, OnError, Report, capture};
 #[derive(Clone, Debug)]
 pub struct Loaded<'f> {
     pub(super) module: Module<'f>,
+    #[cfg(feature = "klp")]
     retained_size: usize,
 }
 
@@ -41,6 +43,7 @@ impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
         let Self { module, memory } = self;
         capture(|report| {
             let values = module.checked_values(values, report)?;
+            #[cfg(feature = "klp")]
             let retained_size = retained::size(module, values);
             let mut failed = Ok(());
             let on_error = &mut |error, _: &mut Report| {
@@ -55,7 +58,11 @@ impl<'f, M: Memory + ?Sized> Filled<'f, '_, M> {
             early.sentinels = sentinels;
             early.lists_errors = false;
             Transaction::new(&mut early, module.early_numbers(), Op::Apply, flags).run(report)?;
-            Ok(Loaded { module: module.clone(), retained_size })
+            Ok(Loaded {
+                module: module.clone(),
+                #[cfg(feature = "klp")]
+                retained_size,
+            })
         })
     }
 
@@ -107,62 +114,9 @@ impl<'f> Loaded<'f> {
     /// Returns the size in bytes of the buffer that [`retain`](Self::retain) needs. It is 0 if the
     /// module has no late sections, and `usize::MAX` if no buffer is large enough, because indices
     /// in the buffer have 32 bits.
+    #[cfg(feature = "klp")]
     pub const fn retained_size(&self) -> usize {
         self.retained_size
-    }
-
-    /// Applies the late relocations for `object`, or changes nothing. Returns the number of its
-    /// sections.
-    ///
-    /// It reads the file and needs no retained state. It is for a verifier, which makes the expected
-    /// content of a module whose target module is loaded; see [`verify`](Self::verify). A loader uses
-    /// [`Late::coming`](super::Late::coming).
-    ///
-    /// `memory` and `values` are those of the early pass. The call overwrites the values of the
-    /// livepatch symbols for `object`.
-    ///
-    /// # Errors
-    /// - `NotAModule`: `object` is empty or "vmlinux".
-    /// - `ValuesTooShort`: `values` is.
-    /// - The other errors of [`Late::coming`](super::Late::coming), except `AlreadyLive` and
-    ///   `SectionMoved`. If the relocations are already applied, it is `TargetNotZero`.
-    pub fn apply_late<M: Memory + ?Sized>(
-        &self,
-        object: &[u8],
-        memory: &mut M,
-        values: &mut [u64],
-        resolver: &mut dyn Resolver,
-    ) -> Result<usize, Error> {
-        let module = &self.module;
-        capture(|report| {
-            check_object(object, report)?;
-            let values = module.checked_values(values, report)?;
-            let mut late = ModuleSections::new(module, object, memory, values, resolver);
-            // As in a late pass: the resolver has returned all values, and refuses 0.
-            let flags = module.profile.reloc_flags().union(RelocFlags::ALLOW_ZERO_SYMBOLS);
-            late.flags = flags;
-            Transaction::new(&mut late, module.numbers(), Op::Apply, flags).run(report)
-        })
-    }
-}
-
-impl<'f> Module<'f> {
-    /// Reports every error that the livepatch relocations for `object` have when it is loaded, and
-    /// changes nothing in memory. This is for tools that predict what Linux does.
-    /// [`Late::errors`](super::Late::errors) is for loaders.
-    ///
-    /// A section's relocations are checked only if all its symbols have values, and each by itself.
-    /// `values` are those of the early pass. The call overwrites those of livepatch symbols.
-    pub fn late_errors<M: Memory + ?Sized>(
-        &self,
-        object: &[u8],
-        memory: &mut M,
-        values: &mut [u64],
-        resolver: &mut dyn Resolver,
-        report: &mut dyn FnMut(Error),
-    ) {
-        let mut late = ModuleSections::new(self, object, memory, values, resolver);
-        list_errors(&mut late, self.numbers(), report);
     }
 }
 
@@ -170,7 +124,7 @@ impl<'f> Module<'f> {
 const GUARD: &dyn Special = &Sentinel(UNASSIGNED);
 
 /// The sections of a pass that reads the file.
-struct ModuleSections<'a, 'f, M: ?Sized> {
+pub(super) struct ModuleSections<'a, 'f, M: ?Sized> {
     module: &'a Module<'f>,
     /// The object of the pass; "vmlinux" for the early pass.
     object: &'a [u8],
@@ -181,8 +135,9 @@ struct ModuleSections<'a, 'f, M: ?Sized> {
     sentinels: Sentinels,
     /// Whether every error is wanted, and not the first one only.
     lists_errors: bool,
+    #[cfg_attr(not(feature = "klp"), expect(dead_code, reason = "for livepatch symbols"))]
     resolver: &'a mut dyn Resolver,
-    flags: RelocFlags,
+    pub(super) flags: RelocFlags,
     /// The section that was prepared last, so that it is classified once.
     prepared: Option<Relocations<'f>>,
     /// The number of the first part of the GOT; `u32::MAX` without a GOT.
@@ -203,7 +158,7 @@ struct Relocations<'f> {
 }
 
 impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
-    fn new(
+    pub(super) fn new(
         module: &'a Module<'f>,
         object: &'a [u8],
         memory: &'a mut M,
@@ -314,9 +269,12 @@ impl<M: Memory + ?Sized> Sections for ModuleSections<'_, '_, M> {
         let Some(Relocations { is_livepatch, table, .. }) = self.prepared else { return Ok(false) };
         let on_error = &mut |failed, report: &mut Report| on_error(report.in_section(failed, index), report);
         if is_livepatch {
-            let symbols = self.module.klp_symbols(self.object);
-            self.sentinels.has_real |=
-                symbols.resolve(table, self.values, self.resolver, on_error, report)?;
+            #[cfg(feature = "klp")]
+            {
+                let symbols = self.module.klp_symbols(self.object);
+                self.sentinels.has_real |=
+                    symbols.resolve(table, self.values, self.resolver, on_error, report)?;
+            }
         } else if self.sentinels.has_unassigned && !self.is_guarded(is_livepatch) {
             self.symbols()
                 .check_assigned(table, self.values, report)

@@ -2,11 +2,11 @@
 
 use super::early::Loaded;
 use super::retained::{self, Parts, SectionRecord, SymbolRecord};
-use super::symbols::{Resolver, klp_value};
-use super::{Memory, check_object};
+use super::{Memory, Resolver, check_object, klp_value};
 use crate::abi::SYM_SIZE;
 use crate::elf::{Rela, RelaTable};
 use crate::error::{CallbackError, Error, ErrorKind};
+use crate::error_text::{ErrorNames, SymbolName};
 use crate::profile::Profile;
 use crate::reloc::{Op, Pass, RelocFlags, Sections, SymtabValues, Target, Transaction, list_errors};
 use crate::report::{Failed, OnError, Report, capture};
@@ -250,6 +250,18 @@ impl<'k> Late<'k> {
                 section.write(record);
             }
         }
+    }
+}
+
+impl ErrorNames for Late<'_> {
+    /// Section names are not retained.
+    fn section_name(&self, _: u32) -> Option<&[u8]> {
+        None
+    }
+
+    fn symbol_name(&self, symbol: u32) -> Option<SymbolName<'_>> {
+        let (object, name) = self.retained_name(symbol)?;
+        Some(SymbolName { name, object: Some(object) })
     }
 }
 

@@ -6,27 +6,39 @@
 
 mod class;
 mod early;
+#[cfg(feature = "klp")]
+mod klp_symbols;
+#[cfg(feature = "klp")]
 mod late;
+#[cfg(feature = "klp")]
+mod late_from_file;
 mod layout;
 mod memory;
 mod names;
+#[cfg(feature = "klp")]
 mod objects;
 mod offsets;
 mod plan;
+#[cfg(feature = "klp")]
 mod retained;
 mod symbols;
+#[cfg(all(test, not(feature = "klp")))]
+mod without_klp;
 
 pub(crate) use class::Headers;
 pub use class::{Class, Classified, FailsAt, Reason};
 pub use early::Loaded;
+#[cfg(feature = "klp")]
+pub(crate) use klp_symbols::{KlpSymbols, klp_value};
+#[cfg(feature = "klp")]
 pub use late::Late;
 pub(crate) use layout::Rules;
 pub use layout::{Extent, Group, Layout, Placement};
 pub use memory::{Assigned, Filled, Memory, SectionMemory};
+#[cfg(feature = "klp")]
 pub use objects::{MAX_OBJECTS, Objects};
 pub use offsets::{Memories, Offsets};
 pub use plan::GotSection;
-pub(crate) use symbols::{KlpSymbols, klp_value};
 pub use symbols::{Resolver, UNASSIGNED};
 
 use crate::abi;
@@ -68,7 +80,8 @@ impl<'f> Module<'f> {
     /// - `RelocationsTooLarge`: sections share the bytes of relocation tables.
     /// - `NullOutside`, `SharedBytes`: Linux would read bytes that are outside the file, or that it
     ///   has changed.
-    pub fn parse(file: &'f [u8], profile: Profile) -> Result<Self, Error> {
+    pub fn parse(file: &'f [u8], mut profile: Profile) -> Result<Self, Error> {
+        profile.livepatch &= cfg!(feature = "klp");
         let strictness = Strictness {
             ident: profile.checks_ident,
             extended_numbering: profile.extended_numbering,
@@ -262,6 +275,7 @@ fn find_sections<'f>(object: &Object<'f>, profile: &Profile) -> Headers<'f> {
 }
 
 /// Returns `NotAModule` if `object` is not the name of a module.
+#[cfg(feature = "klp")]
 fn check_object(object: &[u8], report: &mut Report) -> Result<(), Failed> {
     match object.is_empty() || object == abi::VMLINUX {
         true => Err(report.fail(ErrorKind::NotAModule, object.len() as u64, 0)),

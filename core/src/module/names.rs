@@ -1,6 +1,6 @@
 //! The names that a module knows, for the text of an error.
 
-use super::{Late, Module};
+use super::Module;
 use crate::elf::SymbolLocation;
 use crate::error_text::{ErrorNames, SymbolName};
 
@@ -18,17 +18,5 @@ impl ErrorNames for Module<'_> {
             (name, _) => name.ok()?,
         };
         Some(SymbolName { name, object: None })
-    }
-}
-
-impl ErrorNames for Late<'_> {
-    /// Section names are not retained.
-    fn section_name(&self, _: u32) -> Option<&[u8]> {
-        None
-    }
-
-    fn symbol_name(&self, symbol: u32) -> Option<SymbolName<'_>> {
-        let (object, name) = self.retained_name(symbol)?;
-        Some(SymbolName { name, object: Some(object) })
     }
 }

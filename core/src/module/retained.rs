@@ -10,13 +10,12 @@
 //! An error that stops a late pass is retained too: the module loads with it, as in Linux. Linux
 //! retains the whole symbol and string tables instead (Linux semantics 11).
 
-use super::symbols::KlpSymbols;
-use super::{Memory, Module};
+use super::{KlpSymbols, Memory, Module};
 use crate::abi::{RELA_SIZE, SYM_SIZE};
-use crate::elf::{Rela, low32};
+use crate::elf::Rela;
 use crate::error::{Error, ErrorKind};
 use crate::module::{Class, FailsAt};
-use crate::read::{u8_at, u16_at, u32_at, u64_at};
+use crate::read::{low32, u8_at, u16_at, u32_at, u64_at};
 use crate::report::{Failed, Report};
 
 /// Bytes of a section record.

@@ -11,9 +11,11 @@ mod pass;
 mod sentinel;
 mod small;
 mod target;
+#[cfg(feature = "writer")]
 mod through_writer;
 mod transaction;
 mod values;
+#[cfg(feature = "writer")]
 mod writer;
 
 pub use crate::arch::{Formula, HOWTOS, Howto, Overflow, RelocTypes, howto};
@@ -32,4 +34,5 @@ pub use small::apply_small;
 pub use target::{Target, View};
 pub(crate) use transaction::{Sections, Transaction};
 pub use values::{SymtabValues, ValueCallback, ValueError, ValueSource, Values};
+#[cfg(feature = "writer")]
 pub use writer::{Writer, WriterCallbacks};

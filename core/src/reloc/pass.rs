@@ -192,6 +192,7 @@ pub(crate) struct Run<'r, 't> {
     pub(super) target: &'r mut Target<'t>,
     pub(super) report: &'r mut Report,
     /// Whether the pass calls `sync`. A transaction calls it itself.
+    #[cfg_attr(not(feature = "writer"), expect(dead_code, reason = "only writers have it"))]
     pub(super) syncs: bool,
     /// Whether an entry may have been skipped. If none was, a rollback of `Apply` needs no symbol
     /// values, so that it does not depend on a source that fails.
@@ -226,7 +227,11 @@ impl Run<'_, '_> {
     /// which is possible in plain memory only.
     pub(super) fn run(&mut self, op: Op, done: usize) -> Result<(), Failed> {
         self.check_pass()?;
-        if self.target.bytes().is_some() { self.in_place(op, done) } else { self.through_writer(op) }
+        #[cfg(feature = "writer")]
+        if self.target.bytes().is_none() {
+            return self.through_writer(op);
+        }
+        self.in_place(op, done)
     }
 
     /// Reverts the first `done` entries of `op`, the last one first.

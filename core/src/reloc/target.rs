@@ -1,5 +1,6 @@
 //! The memory that is relocated, and its run-time address.
 
+#[cfg(feature = "writer")]
 use super::writer::{Writer, WriterCallbacks};
 use crate::error::{CallbackError, ErrorKind};
 use crate::read::{copy, index};
@@ -21,7 +22,9 @@ enum Backing<'a> {
     Plain(&'a mut [u8]),
     /// Only a [`View`] has it, so it is never written.
     ReadOnly(&'a [u8]),
+    #[cfg(feature = "writer")]
     Writer(&'a mut dyn Writer),
+    #[cfg(feature = "writer")]
     Callbacks(WriterCallbacks),
 }
 
@@ -36,11 +39,13 @@ impl<'a> View<'a> {
     }
 
     /// `size` bytes behind a writer. Only [`Writer::read`] is called.
+    #[cfg(feature = "writer")]
     pub const fn with_writer(size: u64, address: u64, writer: &'a mut dyn Writer) -> Self {
         Self(Target::with_writer(size, address, writer))
     }
 
     /// `size` bytes behind callbacks. Only `read` is called.
+    #[cfg(feature = "writer")]
     pub const fn with_callbacks(size: u64, address: u64, callbacks: WriterCallbacks) -> Self {
         Self(Target::with_callbacks(size, address, callbacks))
     }
@@ -48,12 +53,9 @@ impl<'a> View<'a> {
 
 impl<'a> From<&'a mut Target<'_>> for View<'a> {
     fn from(target: &'a mut Target<'_>) -> Self {
-        let Target { backing, size, address } = target;
-        match backing {
-            Backing::Plain(bytes) => Self::new(bytes, *address),
-            Backing::ReadOnly(bytes) => Self::new(bytes, *address),
-            Backing::Writer(writer) => Self::with_writer(*size, *address, &mut **writer),
-            Backing::Callbacks(callbacks) => Self::with_callbacks(*size, *address, *callbacks),
+        match target.reborrow() {
+            Target { backing: Backing::Plain(bytes), address, .. } => Self::new(bytes, address),
+            other => Self(other),
         }
     }
 }
@@ -71,11 +73,13 @@ impl<'a> Target<'a> {
     }
 
     /// `size` bytes behind a writer. `address` is the run-time address of the first byte.
+    #[cfg(feature = "writer")]
     pub const fn with_writer(size: u64, address: u64, writer: &'a mut dyn Writer) -> Self {
         Self { backing: Backing::Writer(writer), size, address }
     }
 
     /// `size` bytes behind callbacks. `address` is the run-time address of the first byte.
+    #[cfg(feature = "writer")]
     pub const fn with_callbacks(size: u64, address: u64, callbacks: WriterCallbacks) -> Self {
         Self { backing: Backing::Callbacks(callbacks), size, address }
     }
@@ -95,6 +99,7 @@ impl<'a> Target<'a> {
         match &self.backing {
             Backing::Plain(bytes) => Some(bytes),
             Backing::ReadOnly(bytes) => Some(bytes),
+            #[cfg(feature = "writer")]
             Backing::Writer(_) | Backing::Callbacks(_) => None,
         }
     }
@@ -105,7 +110,9 @@ impl<'a> Target<'a> {
         let backing = match backing {
             Backing::Plain(bytes) => Backing::Plain(bytes),
             Backing::ReadOnly(bytes) => Backing::ReadOnly(bytes),
+            #[cfg(feature = "writer")]
             Backing::Writer(writer) => Backing::Writer(&mut **writer),
+            #[cfg(feature = "writer")]
             Backing::Callbacks(callbacks) => Backing::Callbacks(*callbacks),
         };
         Target { backing, size: *size, address: *address }
@@ -131,7 +138,9 @@ impl<'a> Target<'a> {
     /// Makes the writes of a pass visible.
     pub(super) fn sync(&mut self) -> Result<(), CallbackError> {
         match &mut self.backing {
+            #[cfg(feature = "writer")]
             Backing::Writer(writer) => writer.sync(),
+            #[cfg(feature = "writer")]
             Backing::Callbacks(callbacks) => callbacks.sync(),
             _ => Ok(()),
         }
@@ -163,11 +172,14 @@ impl<'a> Target<'a> {
     /// Returns the content of the field of `size` bytes at `offset`, zero-extended.
     pub(super) fn read(&mut self, offset: u64, size: u8, report: &mut Report) -> Result<u64, Failed> {
         let range = self.field(offset, size, report)?;
+        #[cfg(feature = "writer")]
         let address = self.address.wrapping_add(offset);
         let mut field = [0; 8];
         let part = field.get_mut(..usize::from(size)).unwrap_or_default();
-        let read = match &mut self.backing {
+        let read: Result<(), CallbackError> = match &mut self.backing {
+            #[cfg(feature = "writer")]
             Backing::Writer(writer) => writer.read(address, offset, part),
+            #[cfg(feature = "writer")]
             Backing::Callbacks(callbacks) => callbacks.read(address, offset, part),
             _ => {
                 copy(part, self.bytes().and_then(|bytes| bytes.get(range)).unwrap_or_default());
@@ -187,11 +199,14 @@ impl<'a> Target<'a> {
         report: &mut Report,
     ) -> Result<(), Failed> {
         let range = self.field(offset, size, report)?;
+        #[cfg(feature = "writer")]
         let address = self.address.wrapping_add(offset);
         let field = value.to_le_bytes();
         let from = field.get(..usize::from(size)).unwrap_or_default();
-        let written = match &mut self.backing {
+        let written: Result<(), CallbackError> = match &mut self.backing {
+            #[cfg(feature = "writer")]
             Backing::Writer(writer) => writer.write(address, offset, from),
+            #[cfg(feature = "writer")]
             Backing::Callbacks(callbacks) => callbacks.write(address, offset, from),
             Backing::Plain(bytes) => {
                 copy(bytes.get_mut(range).unwrap_or_default(), from);

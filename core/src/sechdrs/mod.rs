@@ -2,6 +2,7 @@
 //! and a resolved symbol table (Linux semantics 9 to 12). The bounds that Linux does not check are
 //! checked.
 
+#[cfg(feature = "klp")]
 mod klp;
 
 use crate::abi::{self, SHDR_SIZE, SYM_SIZE};
@@ -10,6 +11,7 @@ use crate::error::{CallbackError, Error, ErrorKind};
 use crate::module::Headers;
 use crate::reloc::{Op, Pass, RelocFlags, SymtabValues, Target};
 use crate::report::{Failed, Report, capture};
+#[cfg(feature = "klp")]
 pub use klp::Klp;
 
 /// The section headers of a module in memory. Everything in them is checked before it is used.
@@ -96,6 +98,7 @@ impl<'a> Sechdrs<'a> {
     ///
     /// # Errors
     /// - `NotAModule`: `object` is empty.
+    #[cfg(feature = "klp")]
     pub fn klp(self, object: &'a [u8], names: Strings<'a>) -> Result<Klp<'a>, Error> {
         match object {
             [] => Err(Error::new(ErrorKind::NotAModule, 0, 0)),

@@ -77,6 +77,7 @@ impl Loaded<'_> {
     ///
     /// # Errors
     /// See [`verify`](Self::verify).
+    #[cfg(feature = "klp")]
     pub fn is_applied<M: Memory + ?Sized>(
         &self,
         object: &[u8],
