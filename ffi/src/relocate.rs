@@ -259,6 +259,7 @@ unsafe fn dry_run(
 ///
 /// # Safety
 /// The promise of the crate's documentation holds for the pointers.
+#[expect(clippy::too_many_arguments, reason = "those of the C functions, the pass and its GOT")]
 pub(crate) unsafe fn run(
     act: Act,
     got: Option<(&Got<'_>, Span)>,
