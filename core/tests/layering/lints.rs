@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Lints that tests and tools do not need: nobody uses their items, and a panic reports an error.
 /// The crates with `workspace = true` have them.
-const NOT_FOR_TOOLS: [&str; 11] = [
+const NOT_FOR_TOOLS: [&str; 12] = [
     "unreachable_pub",
     "multiple_unsafe_ops_per_block",
     "indexing_slicing",
@@ -19,6 +19,7 @@ const NOT_FOR_TOOLS: [&str; 11] = [
     "cast_sign_loss",
     "cast_possible_wrap",
     "missing_docs",
+    "missing_debug_implementations",
 ];
 
 /// The crates with unsafe code: the C ABI, what calls it, and what exports functions.
