@@ -39,6 +39,7 @@ pub struct relakit_name_table {
 
 /// An index of names in a caller-provided buffer; see relakit_index_build. Members are private.
 #[derive(Debug)]
+#[repr(align(8))]
 pub struct relakit_index {
     /// [`MAGIC`] and the address of this struct: other memory and copies do not match.
     mark: usize,

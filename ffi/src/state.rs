@@ -13,6 +13,7 @@ use relakit::{Late, Loaded, Module};
 
 /// State of a module, in a caller-provided buffer; see relakit_module_init. Members are private.
 #[derive(Debug)]
+#[repr(align(8))]
 pub struct relakit_module {
     /// [`MAGIC`] and the address of the state: other memory and copies do not match.
     mark: usize,
