@@ -12,7 +12,7 @@ const PAGE: usize = 4096;
 
 static START: LazyLock<usize> = LazyLock::new(|| {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT | libc::MAP_POPULATE;
-    // SAFETY: memory of the system's choice.
+    // SAFETY: a new private mapping replaces no other memory.
     let start =
         unsafe { libc::mmap(ptr::null_mut(), SIZE, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
     assert_ne!(start, libc::MAP_FAILED, "no memory below 2 GiB");
@@ -35,13 +35,13 @@ pub fn take(size: usize) -> *mut u8 {
 
 /// What has been taken.
 pub fn taken() -> &'static [u8] {
-    // SAFETY: mapped, and whoever took it does not write any more.
+    // SAFETY: the bytes are mapped, and the code that took them no longer writes to them.
     unsafe { std::slice::from_raw_parts(ptr::with_exposed_provenance(*START), USED.load(Relaxed)) }
 }
 
 /// Takes everything back and zeroes it; nobody may use it any more.
 pub fn reset() {
     let used = USED.swap(0, Relaxed);
-    // SAFETY: mapped, and nobody uses it.
+    // SAFETY: the bytes are mapped, and the caller promises that no code uses them.
     unsafe { ptr::with_exposed_provenance_mut::<u8>(*START).write_bytes(0, used) };
 }

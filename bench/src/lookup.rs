@@ -147,7 +147,7 @@ fn fastest<T>(rounds: usize, mut build: impl FnMut() -> T) -> f64 {
 
 fn thread_time() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the time is ours.
+    // SAFETY: `time` is a writable struct timespec, as clock_gettime needs it.
     assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) }, 0);
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }

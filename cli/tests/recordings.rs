@@ -3,6 +3,7 @@
 //! `testdata/README.md` describes the recordings. The small set in the repository is always
 //! replayed. The full set (`RELAKIT_ORACLE`, or `shared/oracle` beside the repository) is replayed
 //! if it exists.
+#![expect(unreachable_pub, reason = "test code")]
 
 #[cfg(test)]
 #[path = "../../convert/tests/convert/apart.rs"]

@@ -80,7 +80,7 @@ impl From<&Error> for ErrorText {
 }
 
 /// Longest part of a name in a text, in bytes before they are escaped.
-pub const NAME_MAX: usize = 128;
+pub(crate) const NAME_MAX: usize = 128;
 
 impl ErrorText {
     /// Calls `sink` with each byte of the text.

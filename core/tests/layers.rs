@@ -1,5 +1,6 @@
 //! The modules of each crate are layers. A module imports only layers below its own.
 #![expect(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
@@ -7,6 +8,8 @@
 )]
 
 mod layering;
+#[path = "layering/lints.rs"]
+mod lints;
 
 use layering::{Layers, code, files};
 use std::fs;

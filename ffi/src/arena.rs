@@ -108,8 +108,8 @@ pub unsafe extern "C" fn relakit_module_layout(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
-        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
-        let out = unsafe { VersionedOut::new(layout, 136, 7, report) }?;
+        // SAFETY: the caller promises that the struct is NULL or writable for its struct_size.
+        let out = unsafe { VersionedOut::new(layout, 7, report) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
         let array = Piece::new(sections, count, 5, report)?;
         let laid_out = module.layout(page_size).or_report(report)?;
@@ -129,7 +129,8 @@ pub unsafe extern "C" fn relakit_module_layout(
                 let arena = Span::items(arena.cast::<u8>(), size, 2, report)?;
                 arena.apart_from(&[file, plan, own, array.span], 2, report)?;
             }
-            // SAFETY: checked, and apart from all else in use; the caller promises it writable.
+            // SAFETY: `apart_from` found that the array overlaps neither file, plan nor state. The
+            // caller promises that no other code uses it.
             fill(unsafe { array.write() }, &laid_out, arena, address);
         }
         out.set(&describe(&laid_out));
@@ -192,9 +193,11 @@ pub unsafe extern "C" fn relakit_module_addresses(
         for placed in module.offsets(memories) {
             placed.or_report(report)?;
         }
-        // SAFETY: checked, and apart from the array; the caller promises them readable.
+        // SAFETY: `Piece::new` checked the pointer, and the array does not overlap the bases. The
+        // caller promises readable bases.
         let bases = unsafe { given.read() };
-        // SAFETY: checked, and apart from all else in use; the caller promises it writable.
+        // SAFETY: `apart_from` found that the array overlaps neither file, plan, state nor
+        // `memories`. The caller promises that no other code uses it.
         let sections = unsafe { array.write() };
         for Placement { section, group, offset, .. } in module.offsets(memories).flatten() {
             let base = match (memories, group) {

@@ -33,7 +33,8 @@ impl CWriter {
         if writer.is_null() {
             return Ok(None);
         }
-        // SAFETY: not NULL; the caller promises as many readable bytes as struct_size says.
+        // SAFETY: `writer` is not NULL; the caller promises as many readable bytes as struct_size
+        // says.
         let writer = unsafe { versioned(writer, number, report) }?;
         if writer.flags & !RELAKIT_WRITER_FOREIGN != 0 {
             return Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(writer.flags)));
@@ -97,31 +98,36 @@ impl CWriter {
 /// # Safety
 /// The context is that of [`CWriter::callbacks`], and its writer is borrowed.
 const unsafe fn writer<'c>(ctx: *const ()) -> &'c relakit_writer {
-    // SAFETY: the caller promises a pointer to a writer that lives.
+    // SAFETY: the caller promises that `ctx` points to a writer that is borrowed during `'c`.
     unsafe { &*ctx.cast::<relakit_writer>() }
 }
 
 fn read(ctx: *const (), address: u64, offset: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
-    // SAFETY: only `callbacks` makes a pair of this function and a context.
+    // SAFETY: `ctx` is from `callbacks` or `CWriter::sync`: it points to a writer, which is
+    // borrowed during the call.
     let writer = unsafe { writer(ctx) };
     let Some(read) = writer.read else { return Ok(()) };
-    // SAFETY: `new`'s caller promised the callback; `bytes` is ours, with `bytes.len()` bytes.
+    // SAFETY: `new`'s caller promised that the callback accepts `ctx`; `bytes` is writable, and its
+    // length is passed.
     hook(unsafe { read(writer.ctx, address, offset, bytes.as_mut_ptr().cast(), bytes.len()) })
 }
 
 fn write(ctx: *const (), address: u64, offset: u64, bytes: &[u8]) -> Result<(), CallbackError> {
-    // SAFETY: only `callbacks` makes a pair of this function and a context.
+    // SAFETY: `ctx` is from `callbacks` or `CWriter::sync`: it points to a writer, which is
+    // borrowed during the call.
     let writer = unsafe { writer(ctx) };
     let Some(write) = writer.write else { return Ok(()) };
-    // SAFETY: `new`'s caller promised the callback; `bytes` is ours and is only read.
+    // SAFETY: `new`'s caller promised that the callback accepts `ctx`; `bytes` is readable, and its
+    // length is passed.
     hook(unsafe { write(writer.ctx, address, offset, bytes.as_ptr().cast(), bytes.len()) })
 }
 
 fn sync(ctx: *const ()) -> Result<(), CallbackError> {
-    // SAFETY: only `callbacks` makes a pair of this function and a context; or `CWriter::sync`.
+    // SAFETY: `ctx` is from `callbacks` or `CWriter::sync`: it points to a writer, which is
+    // borrowed during the call.
     let writer = unsafe { writer(ctx) };
     let Some(sync) = writer.sync else { return Ok(()) };
-    // SAFETY: `new`'s caller promised that the callback can be called with `ctx`.
+    // SAFETY: `new`'s caller promised that the callback accepts `ctx`.
     hook(unsafe { sync(writer.ctx) })
 }
 
@@ -149,11 +155,13 @@ impl CValues {
 }
 
 fn value(ctx: *const (), symbol: u32) -> Result<Option<u64>, ValueError> {
-    // SAFETY: only `callback` makes a pair of this function and a context, which still lives.
+    // SAFETY: `ctx` is from `callback`: it points to a `CValues`, which lives as long as the
+    // callback is used.
     let values = unsafe { &*ctx.cast::<CValues>() };
     let Some(callback) = values.value else { return Err(ValueError::NotFound) };
     let mut value = 0;
-    // SAFETY: `new`'s caller promised the callback; `value` lives during the call.
+    // SAFETY: `new`'s caller promised that the callback accepts `ctx`; `value` lives during the
+    // call.
     match unsafe { callback(values.ctx, symbol, &raw mut value) } {
         RELAKIT_OK => Ok(Some(value)),
         RELAKIT_SKIP => Ok(None),
@@ -204,7 +212,8 @@ impl Resolver for CResolver {
     fn exported(&mut self, name: &[u8]) -> Result<Option<u64>, CallbackError> {
         let Some(exported) = self.0.exported else { return Ok(None) };
         let mut value = 0;
-        // SAFETY: `new`'s caller promised the callback; `name` and `value` live during the call.
+        // SAFETY: `new`'s caller promised that the callback accepts `ctx`; `name` and `value` live
+        // during the call.
         let answer = unsafe { exported(self.0.ctx, text(name), name.len(), &raw mut value) };
         found(answer, value)
     }
@@ -212,7 +221,8 @@ impl Resolver for CResolver {
     fn nth_symbol(&mut self, object: &[u8], name: &[u8], sympos: u64) -> Result<Option<u64>, CallbackError> {
         let Some(nth_symbol) = self.0.nth_symbol else { return Ok(None) };
         let mut value = 0;
-        // SAFETY: `new`'s caller promised the callback; the names and `value` live during the call.
+        // SAFETY: `new`'s caller promised that the callback accepts `ctx`; the names and `value`
+        // live during the call.
         let answer = unsafe {
             nth_symbol(self.0.ctx, text(object), object.len(), text(name), name.len(), sympos, &raw mut value)
         };
@@ -265,7 +275,8 @@ impl CVerifier {
     pub(crate) fn split(&self) -> (CReader<'_>, CKnown<'_>, impl FnMut(&relakit_difference)) {
         let report = |difference: &relakit_difference| {
             if let Some(report) = self.0.report {
-                // SAFETY: `new`'s caller promised the callback; `difference` lives during the call.
+                // SAFETY: `new`'s caller promised that the callback accepts `ctx`; `difference`
+                // lives during the call.
                 unsafe { report(self.0.ctx, ptr::from_ref(difference)) };
             }
         };
@@ -280,7 +291,8 @@ pub(crate) struct CReader<'a>(&'a relakit_verifier);
 impl Reader for CReader<'_> {
     fn read(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), CallbackError> {
         let Some(read) = self.0.read else { return Err(CallbackError(RELAKIT_ERR_CALLBACK)) };
-        // SAFETY: `new`'s caller promised the callback; `bytes` is ours, with `bytes.len()` bytes.
+        // SAFETY: `new`'s caller promised that the callback accepts `ctx`; `bytes` is writable, and
+        // its length is passed.
         hook(unsafe { read(self.0.ctx, address, bytes.as_mut_ptr().cast(), bytes.len()) })
     }
 }
@@ -292,7 +304,7 @@ pub(crate) struct CKnown<'a>(&'a relakit_verifier);
 impl CKnown<'_> {
     fn is_target(&self, target: u32, number: u32, address: u64) -> bool {
         self.0.is_target.is_some_and(|is_target| {
-            // SAFETY: `new`'s caller promised that the callback can be called with `ctx`.
+            // SAFETY: `new`'s caller promised that the callback accepts `ctx`.
             unsafe { is_target(self.0.ctx, target, number, address) == 1 }
         })
     }
@@ -312,7 +324,8 @@ impl Known for CKnown<'_> {
             *to = *from;
         }
         let mut value = 0;
-        // SAFETY: `new`'s caller promised the callback; `text` and `value` live during the call.
+        // SAFETY: `new`'s caller promised that the callback accepts `ctx`; `text` and `value` live
+        // during the call.
         let answer = unsafe { symbol(self.0.ctx, text.as_ptr().cast(), name.len(), &raw mut value) };
         (answer == RELAKIT_OK).then_some(value)
     }

@@ -38,8 +38,8 @@ pub unsafe extern "C" fn relakit_module_describe(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
-        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
-        let info = unsafe { VersionedOut::new(info, 24, 2, report) }?;
+        // SAFETY: the caller promises that the struct is NULL or writable for its struct_size.
+        let info = unsafe { VersionedOut::new(info, 2, report) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
         let object = module.object();
         info.set(&relakit_module_info {
@@ -137,8 +137,8 @@ pub unsafe extern "C" fn relakit_module_section(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
-        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
-        let out = unsafe { VersionedOut::new(section, 104, 3, report) }?;
+        // SAFETY: the caller promises that the struct is NULL or writable for its struct_size.
+        let out = unsafe { VersionedOut::new(section, 3, report) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
         out.set(&describe_section(module, section_index, report)?);
         Ok(RELAKIT_OK)
@@ -228,8 +228,8 @@ pub unsafe extern "C" fn relakit_module_symbol(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
-        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
-        let out = unsafe { VersionedOut::new(symbol, 48, 3, report) }?;
+        // SAFETY: the caller promises that the struct is NULL or writable for its struct_size.
+        let out = unsafe { VersionedOut::new(symbol, 3, report) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
         let symbols = module.object().symbols();
         let Some(symbol) = symbols.get(symbol_index) else {
@@ -258,8 +258,8 @@ pub unsafe extern "C" fn relakit_module_find_symbol(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
-        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
-        let out = unsafe { VersionedOut::new(symbol, 48, 3, report) }?;
+        // SAFETY: the caller promises that the struct is NULL or writable for its struct_size.
+        let out = unsafe { VersionedOut::new(symbol, 3, report) }?;
         let module = stage.module().ok_or_else(|| stage.out_of_order(report))?;
         let symbols = module.object().symbols();
         // SAFETY: the caller promises that `name` is NULL or a string that ends with NUL.
@@ -336,8 +336,8 @@ pub unsafe extern "C" fn relakit_module_special(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = &mut |stage: &mut Stage, _: Span, report: &mut Report| {
-        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
-        let out = unsafe { VersionedOut::new(special, 16, 3, report) }?;
+        // SAFETY: the caller promises that the struct is NULL or writable for its struct_size.
+        let out = unsafe { VersionedOut::new(special, 3, report) }?;
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
         let version = loaded.module().profile().since;
         let Some(special) = special::of_section(loaded, section_index) else { return Ok(RELAKIT_NOT_FOUND) };

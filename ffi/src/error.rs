@@ -44,7 +44,8 @@ impl Report {
     #[inline(never)]
     pub(crate) fn in_section(&mut self, failed: Failed, section: u32) -> Failed {
         if !self.error.is_null() {
-            // SAFETY: not NULL; `in_section` follows `write`, which has written all members here.
+            // SAFETY: `error` is not NULL, and `write` has written all of its members before
+            // `in_section` is called.
             let error = unsafe { self.error.read_unaligned() };
             self.write(&relakit_error { has: error.has | RELAKIT_ERROR_HAS_SECTION, section, ..error });
         }
@@ -78,7 +79,8 @@ impl Report {
     fn write(&mut self, error: &relakit_error) -> Failed {
         self.status = error.status;
         if !self.error.is_null() {
-            // SAFETY: not NULL; `answer`'s caller promised that it is writable.
+            // SAFETY: `error` is not NULL; `answer`'s caller promised that it is writable. The
+            // write needs no alignment.
             unsafe { self.error.write_unaligned(*error) };
         }
         Failed(())

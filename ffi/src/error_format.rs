@@ -46,8 +46,8 @@ pub unsafe extern "C" fn relakit_error_format(
     let size = if buffer.is_null() { 0 } else { size };
     let mut buffer = Buffer { start: buffer, size, len: 0 };
     if !error.is_null() {
-        // SAFETY: not NULL; the caller promises a readable struct. It may overlap the buffer, so it
-        // is copied first.
+        // SAFETY: `error` is not NULL; the caller promises a readable struct. It may overlap the
+        // buffer, so this copies it.
         let text = text(&unsafe { error.read_unaligned() });
         let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
             let (names, [file, plan]) = match &*stage {
@@ -126,7 +126,8 @@ impl Buffer {
     fn write(&mut self, text: &ErrorText, names: &Names<'_>) {
         text.write(names, &mut |byte| {
             if self.len < self.size {
-                // SAFETY: the caller promises `size` writable bytes.
+                // SAFETY: the byte is one of the first `size`, and the caller promises `size`
+                // writable bytes.
                 unsafe { self.start.wrapping_add(self.len).cast::<u8>().write(byte) };
             }
             self.len = self.len.saturating_add(1);
@@ -136,7 +137,8 @@ impl Buffer {
     /// Writes the NUL behind the text, or over its last byte that fits.
     fn end(&self) {
         if let Some(last) = self.size.checked_sub(1) {
-            // SAFETY: less than `size`, and the caller promises `size` writable bytes.
+            // SAFETY: the offset is less than `size`, and the caller promises `size` writable
+            // bytes.
             unsafe { self.start.wrapping_add(self.len.min(last)).write(0) };
         }
     }

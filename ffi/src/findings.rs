@@ -100,11 +100,13 @@ pub unsafe extern "C" fn relakit_module_findings(
         let scratch = Piece::new(scratch, count, 3, errors)?;
         let [file, plan] = retained_spans(module, errors)?;
         scratch.span.apart_from(&[file, plan, own], 3, errors)?;
-        // SAFETY: checked, and apart from file and state; the caller promises it writable.
+        // SAFETY: `apart_from` found that `scratch` overlaps neither file, plan nor state. The
+        // caller promises that no other code uses it.
         let scratch = unsafe { scratch.write() };
         let report = &mut |finding| {
             let finding = as_c(&finding);
-            // SAFETY: the caller promises that `report` accepts `ctx`; `finding` is ours.
+            // SAFETY: the caller promises that `report` accepts `ctx`; `finding` lives during the
+            // call.
             unsafe { report(ctx, &raw const finding) };
         };
         findings::file(module, version, scratch, report).or_report(errors)?;
@@ -144,7 +146,8 @@ pub unsafe extern "C" fn relakit_module_section_findings(
         }
         findings::section(module, section_index, version, &mut |finding| {
             let finding = as_c(&finding);
-            // SAFETY: the caller promises that `report` accepts `ctx`; `finding` is ours.
+            // SAFETY: the caller promises that `report` accepts `ctx`; `finding` lives during the
+            // call.
             unsafe { report(ctx, &raw const finding) };
         });
         Ok(RELAKIT_OK)

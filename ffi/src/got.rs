@@ -1,7 +1,7 @@
 //! Level 1 with a global offset table.
 
 use crate::error::{Failed, OrReport, Report, answer};
-use crate::pointers::{Out, Piece, Span, Versioned, plain, versioned};
+use crate::pointers::{Out, Piece, Span, plain, versioned};
 use crate::relocate::{Act, Options, arrays, run};
 use crate::status::*;
 use crate::target::CTarget;
@@ -41,11 +41,6 @@ pub struct relakit_got {
     pub address: u64,
 }
 
-// SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
-unsafe impl Versioned for relakit_got {
-    const FIRST: u32 = 32;
-}
-
 /// Returns the number of 64-bit words in the plan of a GOT for `symbols` symbols: one for 32.
 #[unsafe(no_mangle)]
 pub const extern "C" fn relakit_got_words(symbols: u32) -> u32 {
@@ -78,12 +73,14 @@ pub unsafe extern "C" fn relakit_got_size(
         let rela = Piece::<u8>::new(rela.cast(), rela_size, 2, report)?;
         let words = Piece::<u64>::new(got.plan, got.count, 1, report)?;
         words.span.apart_from(&[rela.span], 1, report)?;
-        // SAFETY: checked; the caller promises it readable, and the plan does not overlap it.
+        // SAFETY: `Piece::new` checked the pointer, and the plan does not overlap the table. The
+        // caller promises readable bytes.
         let (table, rest) = RelaTable::whole_entries(unsafe { rela.read() });
         if rest != 0 {
             return Err(report.refuse(RELAKIT_ERR_PARTIAL_ENTRY, rela_size as u64, rest as u64));
         }
-        // SAFETY: checked, and apart from the table; the caller promises it writable.
+        // SAFETY: `apart_from` found that the plan does not overlap the table. The caller promises
+        // that no other code uses the plan.
         let mut marks = GotMarks::again(unsafe { words.write() }, flags);
         marks.add(table);
         out.set(marks.plan().size());
@@ -120,11 +117,14 @@ pub unsafe extern "C" fn relakit_got_fill(
         if symbols.value.is_some() {
             return Err(report.refuse(RELAKIT_ERR_SYMBOLS, 2, 0));
         }
-        // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
+        // SAFETY: the caller promises readable arrays; a target that overlaps them is refused
+        // before it is written.
         let (values, values_span) = unsafe { arrays(&symbols, report) }?;
-        // SAFETY: the caller promises that a writer is a readable struct with callable callbacks.
+        // SAFETY: the caller promises that the writer is NULL or a readable struct, whose callbacks
+        // accept its `ctx`.
         let mut target = unsafe { CTarget::new(&target, &[span, values_span], 3, report) }?;
-        // SAFETY: the caller promises writable memory; it overlaps nothing that is borrowed.
+        // SAFETY: `CTarget::new` found that the memory overlaps neither the plan nor the values. The
+        // caller promises that it is writable and that no other code uses it.
         let mut target = unsafe { target.write() };
         plan.fill(values, &mut target, rules).or_report(report)?;
         Ok(RELAKIT_OK)
@@ -148,11 +148,13 @@ pub unsafe extern "C" fn relakit_got_apply(
     error: *mut relakit_error,
 ) -> relakit_status {
     let act: Act = |got, table, values, target, rules| match got {
-        // SAFETY: the promise of `Act`.
+        // SAFETY: `run` calls this after it has compared the memory with all that is borrowed; the
+        // caller promises that it is writable.
         Some(got) => got.apply(table, values, &mut unsafe { target.write() }, rules),
         None => Ok(()),
     };
-    // SAFETY: the promise of the crate's documentation, passed on.
+    // SAFETY: `with_got` needs pointers as the crate's documentation says; the caller promises that
+    // these are.
     unsafe { with_got(act, got, rela, rela_size, symbols, target, options, error) }
 }
 
@@ -169,11 +171,13 @@ pub unsafe extern "C" fn relakit_got_clear(
     error: *mut relakit_error,
 ) -> relakit_status {
     let act: Act = |got, table, values, target, rules| match got {
-        // SAFETY: the promise of `Act`.
+        // SAFETY: `run` calls this after it has compared the memory with all that is borrowed; the
+        // caller promises that it is writable.
         Some(got) => got.clear(table, values, &mut unsafe { target.write() }, rules),
         None => Ok(()),
     };
-    // SAFETY: the promise of the crate's documentation, passed on.
+    // SAFETY: `with_got` needs pointers as the crate's documentation says; the caller promises that
+    // these are.
     unsafe { with_got(act, got, rela, rela_size, symbols, target, options, error) }
 }
 
@@ -208,7 +212,8 @@ unsafe fn with_got(
         status => return status,
     }
     let got = found.as_ref().map(|(got, span)| (got, *span));
-    // SAFETY: the promise of the crate's documentation, passed on.
+    // SAFETY: `run` needs pointers as the crate's documentation says; the caller promises that
+    // these are.
     unsafe { run(act, got, rela, rela_size, symbols, target, options, error) }
 }
 
@@ -220,11 +225,12 @@ unsafe fn plan<'a>(
     got: *const relakit_got,
     report: &mut Report,
 ) -> Result<(GotPlan<'a>, Span, relakit_got), Failed> {
-    // SAFETY: the promise of this function.
+    // SAFETY: `plan`'s caller promises that `got` is NULL or readable for its struct_size.
     let got = unsafe { versioned(got, 1, report) }?;
     let flags = flags(&got, report)?;
     let words = Piece::<u64>::new(got.plan, got.count, 1, report)?;
-    // SAFETY: checked; the promise of this function.
+    // SAFETY: `Piece::new` checked the pointer; `plan`'s caller promises that the words are
+    // readable for `'a`.
     Ok((GotPlan::from_words(unsafe { words.read() }, flags), words.span, got))
 }
 

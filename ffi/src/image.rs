@@ -2,7 +2,7 @@
 
 use crate::callbacks::CWriter;
 use crate::error::{Failed, OrReport, Report};
-use crate::pointers::{Piece, Span, Versioned, versioned};
+use crate::pointers::{Piece, Span, versioned};
 use crate::sechdrs_memory::{Addresses, SectionMemory};
 use crate::status::*;
 use crate::types::*;
@@ -47,11 +47,6 @@ pub struct relakit_sechdrs {
     pub strtab_size: usize,
 }
 
-// SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
-unsafe impl Versioned for relakit_sechdrs {
-    const FIRST: u32 = 56;
-}
-
 /// Section headers and the symbol table, after the checks.
 pub(crate) struct Tables<'a> {
     pub(crate) sechdrs: Sechdrs<'a>,
@@ -78,13 +73,15 @@ impl<'a> Tables<'a> {
             return Err(report.refuse(RELAKIT_ERR_FLAGS, 1, u64::from(image.flags)));
         }
         let count = match (image.section_count, relsec) {
-            // SAFETY: the caller promises the headers that the indices lead to.
+            // SAFETY: the caller promises that the symbol table and `relsec` are indices of
+            // readable headers.
             (RELAKIT_SECTION_COUNT_UNKNOWN, Some(relsec)) => unsafe { used(&image, relsec, report) }?,
             (RELAKIT_SECTION_COUNT_UNKNOWN, None) => 0,
             (count, _) => index(count),
         };
         let headers = headers(&image, count, report)?;
-        // SAFETY: `Piece::new` checked them, no target overlaps; the caller promises them readable.
+        // SAFETY: `Piece::new` checked the pointer, and `mapping` refuses targets that overlap the
+        // headers. The caller promises readable headers.
         let sechdrs = Sechdrs { headers: unsafe { headers.read() }, symbols: image.symindex };
         let table = sechdrs.symbol_table().or_report(report)?;
         let memory = SectionMemory::new(&table).map_err(|kind| {
@@ -105,7 +102,8 @@ impl<'a> Tables<'a> {
     /// The memory at each `sh_addr` that is used has the size in its header, and stays valid while
     /// the returned value and its borrows live. Nothing else is borrowed.
     pub(crate) unsafe fn mapping(&self, writer: Option<CWriter>) -> Addresses {
-        // SAFETY: the caller promises the memory at each sh_addr; both borrows are listed.
+        // SAFETY: `mapping`'s caller promises the memory at each sh_addr. The lists have both
+        // borrows: the headers and the symbols.
         unsafe { Addresses::new(writer, [Some(self.headers), Some(self.symbols.span), None], None) }
     }
 }
@@ -126,7 +124,8 @@ fn headers(
 /// The symbol table and `relsec` are indices of readable headers.
 unsafe fn used(image: &relakit_sechdrs, relsec: u32, report: &mut Report) -> Result<usize, Failed> {
     let first = headers(image, index(image.symindex.max(relsec)).saturating_add(1), report)?;
-    // SAFETY: `Piece::new` checked them; the caller promises them readable.
+    // SAFETY: `Piece::new` checked the pointer; the caller promises readable headers up to these
+    // indices.
     let sechdrs = Sechdrs { headers: unsafe { first.read() }, symbols: image.symindex };
     Ok(sechdrs.headers_used(relsec))
 }
@@ -158,16 +157,20 @@ impl<'a> Image<'a> {
         let symbol_names = Piece::new(image.strtab.cast(), image.strtab_size, 1, report)?;
         let read = [headers, section_names.span, symbol_names.span];
         symbols.span.apart_from(&read, 1, report)?;
-        // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
+        // SAFETY: the caller promises that the writer is NULL or a readable struct, whose callbacks
+        // accept its `ctx`.
         let writer = unsafe { CWriter::new(writer, writer_number, report) }?;
         Ok(Self {
             sechdrs,
-            // SAFETY: checked, and no target overlaps; the caller promises them readable.
+            // SAFETY: `Piece::new` checked the pointer, and `mapping` refuses targets that overlap
+            // the names. The caller promises readable names.
             section_names: Strings::new(unsafe { section_names.read() }),
-            // SAFETY: checked, and no target overlaps; the caller promises them readable.
+            // SAFETY: `Piece::new` checked the pointer, and `mapping` refuses targets that overlap
+            // the names. The caller promises readable names.
             symbol_names: Strings::new(unsafe { symbol_names.read() }),
             symbols,
-            // SAFETY: the caller promises the memory at each sh_addr; all borrows are listed.
+            // SAFETY: the caller promises the memory at each sh_addr. The lists have all borrows:
+            // the headers, both name tables and the symbols.
             mapping: unsafe { Addresses::new(writer, read.map(Some), Some(symbols.span)) },
         })
     }

@@ -1,7 +1,7 @@
 //! Lookups of names in a table of the caller, for its resolver.
 
 use crate::error::{Failed, OrReport, Report, answer};
-use crate::pointers::{Out, Piece, Span, Versioned, versioned};
+use crate::pointers::{Out, Piece, Span, versioned};
 use crate::status::*;
 use crate::types::*;
 use core::cmp::Ordering;
@@ -37,13 +37,9 @@ pub struct relakit_name_table {
     pub strings_size: usize,
 }
 
-// SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
-unsafe impl Versioned for relakit_name_table {
-    const FIRST: u32 = 48;
-}
-
 /// An index of names in a caller-provided buffer; see relakit_index_build. Members are private.
 #[derive(Debug)]
+#[repr(align(8))]
 pub struct relakit_index {
     /// [`MAGIC`] and the address of this struct: other memory and copies do not match.
     mark: usize,
@@ -93,7 +89,8 @@ impl Table {
             None => 0,
         };
         let entries = Span::items(names.first.cast::<u8>(), size, 1, report)?;
-        // SAFETY: `Piece::new` checked it; the caller promises it readable and unchanged.
+        // SAFETY: `Piece::new` checked the pointer; `new`'s caller promises that the strings stay
+        // readable and unchanged.
         let bytes = unsafe { strings.read() };
         let table = Self {
             first: names.first.cast(),
@@ -110,11 +107,13 @@ impl Table {
         }
         let entry = self.first.wrapping_add(at.wrapping_mul(self.stride));
         if let Some(strings) = self.strings {
-            // SAFETY: `at < count`; `new` checked the array, its caller promised it readable.
+            // SAFETY: `at < count`, so the entry lies in the array, which `new`'s caller promised
+            // readable. The read needs no alignment.
             let offset = unsafe { entry.cast::<u32>().read_unaligned() };
             return Begin::In(strings.get(offset as usize..).unwrap_or_default());
         }
-        // SAFETY: `at < count`; `new` checked the array, its caller promised it readable.
+        // SAFETY: `at < count`, so the entry lies in the array, which `new`'s caller promised
+        // readable. The read needs no alignment.
         let name = unsafe { entry.cast::<*const u8>().read_unaligned() };
         if name.is_null() { Begin::In(&[]) } else { Begin::At(name) }
     }
@@ -143,7 +142,8 @@ impl Names for Table {
                 while len <= NAME_MAX && unsafe { byte(name, len) } != 0 {
                     len = len.wrapping_add(1);
                 }
-                // SAFETY: the loop read these bytes; `new`'s caller promised them unchanged.
+                // SAFETY: the loop has read these `len` bytes; `new`'s caller promised that they do
+                // not change.
                 unsafe { slice::from_raw_parts(name, len) }
             }
         }
@@ -200,13 +200,13 @@ pub unsafe extern "C" fn relakit_find_sorted(
     let find = |report: &mut Report| {
         // SAFETY: the caller promises that `names` and the table stay readable while they are used.
         let (table, _) = unsafe { Table::new(names, report) }?;
-        // SAFETY: `Piece::new` checks the pointer and length; the caller promises readable bytes.
+        // SAFETY: `Piece::new` checked the pointer; the caller promises `name_len` readable bytes.
         let name = unsafe { Piece::new(name.cast(), name_len, 2, report)?.read() };
-        // SAFETY: the caller promises that `at` is NULL or writable.
+        // SAFETY: the caller promises that `found_index` is NULL or writable.
         let found_index = unsafe { Out::new(found_index, 5, report) }?;
         Ok(found(find_sorted(&table, name, sympos), found_index))
     };
-    // SAFETY: `answer` accepts NULL.
+    // SAFETY: NULL is a valid `error`: the report then stores none.
     unsafe { answer(ptr::null_mut(), find) }
 }
 
@@ -275,7 +275,9 @@ pub unsafe extern "C" fn relakit_index_build(
         }
         let words = memory.cast::<u8>().wrapping_add(size_of::<relakit_index>());
         let words = Piece::<u32>::new(words.cast(), Index::words(table.count), 2, report)?;
-        // SAFETY: `size >= needed`, and the words lie behind the state; nothing borrowed overlaps.
+        // SAFETY: `size >= needed`, so the words lie in `memory`, behind the state. `apart_from`
+        // found that it overlaps neither entries nor strings. The caller promises that no other
+        // code uses it.
         let index = Index::build(table, unsafe { words.write() }).or_report(report)?;
         state.set(relakit_index { mark: MAGIC ^ memory.addr(), index });
         made.set(memory.cast_const().cast());
@@ -308,15 +310,16 @@ pub unsafe extern "C" fn relakit_index_find(
     found_index: *mut usize,
 ) -> relakit_status {
     let find = |report: &mut Report| {
-        // SAFETY: NULL, or the caller promises readable memory of an index's size, unchanged.
+        // SAFETY: the caller promises that `index` is NULL or readable memory of an index's size,
+        // which does not change.
         let index = unsafe { enter(index, report) }?;
-        // SAFETY: `Piece::new` checks the pointer and length; the caller promises readable bytes.
+        // SAFETY: `Piece::new` checked the pointer; the caller promises `name_len` readable bytes.
         let name = unsafe { Piece::new(name.cast(), name_len, 2, report)?.read() };
-        // SAFETY: the caller promises that `at` is NULL or writable.
+        // SAFETY: the caller promises that `found_index` is NULL or writable.
         let found_index = unsafe { Out::new(found_index, 5, report) }?;
         Ok(found(index.nth(name, sympos), found_index))
     };
-    // SAFETY: `answer` accepts NULL.
+    // SAFETY: NULL is a valid `error`: the report then stores none.
     unsafe { answer(ptr::null_mut(), find) }
 }
 
@@ -332,12 +335,13 @@ unsafe fn enter<'a>(
     if !index.is_aligned() {
         return Err(report.refuse(RELAKIT_ERR_NOT_AN_INDEX, 0, 0));
     }
-    // SAFETY: not NULL and aligned, as checked above; this only computes an address.
+    // SAFETY: `index` is neither NULL nor misaligned; this computes an address and reads nothing.
     let mark = unsafe { &raw const (*index).mark };
     // SAFETY: the caller promises readable memory of an index's size; a `usize` may have any value.
     if unsafe { mark.read() } != MAGIC ^ index.addr() {
         return Err(report.refuse(RELAKIT_ERR_NOT_AN_INDEX, 0, 0));
     }
-    // SAFETY: the mark matches, so `relakit_index_build` wrote an index at this address.
+    // SAFETY: the mark matches this address, so `relakit_index_build` wrote an index here. The
+    // caller promises that it is unchanged for `'a`.
     Ok(unsafe { &(*index).index })
 }

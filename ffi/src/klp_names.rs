@@ -81,10 +81,10 @@ pub unsafe extern "C" fn relakit_parse_klp_section_name(
     parts: *mut relakit_klp_section_name,
 ) -> relakit_status {
     let parse = |report: &mut Report| {
-        // SAFETY: `Piece::new` checks the pointer and length; the caller promises readable bytes.
+        // SAFETY: `Piece::new` checked the pointer; the caller promises `name_len` readable bytes.
         let name: &[u8] = unsafe { Piece::new(name.cast(), name_len, 1, report)?.read() };
-        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
-        let parts = unsafe { VersionedOut::new(parts, 40, 3, report) }?;
+        // SAFETY: the caller promises that the struct is NULL or writable for its struct_size.
+        let parts = unsafe { VersionedOut::new(parts, 3, report) }?;
         if !name.starts_with(KLP_RELA_PREFIX) {
             return Ok(RELAKIT_NOT_FOUND);
         }
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn relakit_parse_klp_section_name(
         });
         Ok(RELAKIT_OK)
     };
-    // SAFETY: `answer` accepts NULL.
+    // SAFETY: NULL is a valid `error`: the report then stores none.
     unsafe { answer(ptr::null_mut(), parse) }
 }
 
@@ -122,10 +122,10 @@ pub unsafe extern "C" fn relakit_parse_klp_symbol_name(
     parts: *mut relakit_klp_symbol_name,
 ) -> relakit_status {
     let parse = |report: &mut Report| {
-        // SAFETY: `Piece::new` checks the pointer and length; the caller promises readable bytes.
+        // SAFETY: `Piece::new` checked the pointer; the caller promises `name_len` readable bytes.
         let name: &[u8] = unsafe { Piece::new(name.cast(), name_len, 1, report)?.read() };
-        // SAFETY: NULL, or the caller promises it writable for its struct_size; it has no padding.
-        let parts = unsafe { VersionedOut::new(parts, 56, 4, report) }?;
+        // SAFETY: the caller promises that the struct is NULL or writable for its struct_size.
+        let parts = unsafe { VersionedOut::new(parts, 4, report) }?;
         let Some(rules) = self::profile(profile) else {
             return Err(report.refuse(RELAKIT_ERR_PROFILE, u64::from(profile), 0));
         };
@@ -147,6 +147,6 @@ pub unsafe extern "C" fn relakit_parse_klp_symbol_name(
         });
         Ok(RELAKIT_OK)
     };
-    // SAFETY: `answer` accepts NULL.
+    // SAFETY: NULL is a valid `error`: the report then stores none.
     unsafe { answer(ptr::null_mut(), parse) }
 }

@@ -63,12 +63,17 @@ pub unsafe extern "C" fn relakit_module_retain(
         let [file, plan] = retained_spans(loaded.module(), report)?;
         scratch_span.apart_from(&[file, plan, own], 3, report)?;
         buffer.apart_from(&[file, plan, scratch_span, own], 5, report)?;
-        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        // SAFETY: the caller promises readable structs, section memory, and callbacks that accept
+        // their `ctx`. The list has all other memory that the call borrows.
         let mut memory =
             unsafe { CMemory::new(memory, 2, &[file, plan, scratch_span, buffer, own], report) }?;
-        // SAFETY: checked, and apart from all else in use; the caller promises it writable.
+        // SAFETY: `apart_from` found that `scratch` overlaps neither file, plan, state nor
+        // `retained`, and `CMemory` that no section overlaps it. The caller promises that no other
+        // code uses it.
         let scratch = unsafe { scratch.write() };
-        // SAFETY: apart from all else in use; the caller promises it while the module is used.
+        // SAFETY: `apart_from` found that `retained` overlaps neither file, plan, state nor
+        // `scratch`, and `CMemory` that no section overlaps it. The caller promises that only the
+        // module uses it.
         let retained = unsafe { retained.write() };
         let late = loaded.retain(&mut memory, scratch, retained).or_report(report)?;
         *stage = Stage::Late(late, buffer);
@@ -155,11 +160,13 @@ pub unsafe extern "C" fn relakit_module_coming(
         let Stage::Late(late, retained) = stage else { return Err(stage.out_of_order(report)) };
         // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
         let object = unsafe { ObjectName::new(object, 2, report) }?;
-        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        // SAFETY: the caller promises readable structs, section memory, and callbacks that accept
+        // their `ctx`. The list has all other memory that the call borrows.
         let mut memory = unsafe { CMemory::new(memory, 3, &[*retained, own], report) }?;
-        // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
+        // SAFETY: the caller promises that `resolver` is NULL or a readable struct, whose callbacks
+        // accept its `ctx`.
         let mut resolver = unsafe { CResolver::new(resolver, 4, report) }?;
-        // SAFETY: the caller promises that `sections` is NULL or writable.
+        // SAFETY: the caller promises that `section_total` is NULL or writable.
         let section_total = unsafe { Count::new(section_total, 5, report) }?;
         section_total.set(late.coming(object.bytes(), &mut memory, &mut resolver).or_report(report)?);
         Ok(RELAKIT_OK)
@@ -195,9 +202,10 @@ pub unsafe extern "C" fn relakit_module_going(
         let Stage::Late(late, retained) = stage else { return Err(stage.out_of_order(report)) };
         // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
         let object = unsafe { ObjectName::new(object, 2, report) }?;
-        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        // SAFETY: the caller promises readable structs, section memory, and callbacks that accept
+        // their `ctx`. The list has all other memory that the call borrows.
         let mut memory = unsafe { CMemory::new(memory, 3, &[*retained, own], report) }?;
-        // SAFETY: the caller promises that `sections` is NULL or writable.
+        // SAFETY: the caller promises that `section_total` is NULL or writable.
         let section_total = unsafe { Count::new(section_total, 4, report) }?;
         section_total.set(late.going(object.bytes(), &mut memory).or_report(report)?);
         Ok(RELAKIT_OK)

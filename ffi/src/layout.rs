@@ -1,16 +1,55 @@
-//! The layout of every struct of the header, on x86-64. It is ABI: structs that begin with
-//! struct_size can grow at their end; the others never change.
-#![cfg(target_pointer_width = "64")]
+//! The layout of every struct of the header, which is ABI. Structs that begin with struct_size can
+//! grow at their end; the others never change. The numbers are those of hosts of 64 bits.
 
+use crate::pointers::Versioned;
 use crate::{
     arena::*, describe::*, findings::*, got::*, image::*, index::*, klp_names::*, memory::*, patch_sites::*,
     plan::*, resolver::*, types::*, verifier::*,
 };
 use core::mem::{align_of, offset_of, size_of};
 
+/// Returns the size of a member.
+const fn size_of_member<S, M>(_: fn(&S) -> &M) -> usize {
+    size_of::<M>()
+}
+
+/// The structs that can grow, each with the last member of its first version.
+macro_rules! versioned {
+    ($($name:ident $last:ident),* $(,)?) => {$(
+        const _: () = assert!(offset_of!($name, struct_size) == 0);
+
+        // SAFETY: all structs of the header are `repr(C)`, and this one begins with struct_size.
+        // Its members are numbers, raw pointers, and callbacks that may be NULL: zeros are valid,
+        // and so is every value that the caller can write.
+        unsafe impl Versioned for $name {
+            const FIRST: usize =
+                offset_of!($name, $last).saturating_add(size_of_member(|all: &$name| &all.$last));
+        }
+    )*};
+}
+
+versioned!(
+    relakit_options reserved,
+    relakit_writer sync,
+    relakit_resolver nth_symbol,
+    relakit_got address,
+    relakit_memory writer,
+    relakit_sechdrs strtab_size,
+    relakit_layout groups,
+    relakit_module_info reserved,
+    relakit_section sh_info,
+    relakit_symbol st_size,
+    relakit_special rewrites_code,
+    relakit_name_table strings_size,
+    relakit_klp_section_name section_len,
+    relakit_klp_symbol_name trailing,
+    relakit_verified differences,
+    relakit_verifier policies,
+);
+
 macro_rules! layout {
     ($name:ident, $size:literal: $($field:ident $offset:literal),*) => {
-        const _: () = {
+        const _: () = if size_of::<usize>() == 8 {
             assert!(size_of::<$name>() == $size && align_of::<$name>() <= 8);
             $(assert!(offset_of!($name, $field) == $offset);)*
         };

@@ -12,6 +12,7 @@
 //! - no other code writes to this memory during the call;
 //! - callbacks return.
 #![cfg_attr(all(panic = "abort", not(test)), no_std)]
+#![allow(unsafe_code, reason = "the C ABI reads and writes memory of the caller")]
 #![allow(non_camel_case_types, reason = "C's names")]
 #![allow(rustdoc::invalid_html_tags, reason = "the documentation is for the header")]
 #![expect(clippy::missing_safety_doc, reason = "the promise is the same for all functions, and stands above")]

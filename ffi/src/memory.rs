@@ -2,7 +2,7 @@
 
 use crate::callbacks::CWriter;
 use crate::error::{Failed, Report};
-use crate::pointers::{Piece, Span, Versioned, bytes_mut, versioned};
+use crate::pointers::{Piece, Span, bytes_mut, versioned};
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_void;
@@ -62,11 +62,6 @@ pub struct relakit_memory {
     pub writer: *const relakit_writer,
 }
 
-// SAFETY: `repr(C)`, begins with a u32; numbers and raw pointers may have any value.
-unsafe impl Versioned for relakit_memory {
-    const FIRST: u32 = 32;
-}
-
 /// The section memory of a module, after the checks.
 pub(crate) struct CMemory<'a> {
     sections: &'a [relakit_section_memory],
@@ -90,10 +85,11 @@ impl CMemory<'_> {
         if memory.flags != 0 {
             return Err(report.refuse(RELAKIT_ERR_FLAGS, number, u64::from(memory.flags)));
         }
-        // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
+        // SAFETY: the caller promises that the writer is NULL or a readable struct, whose callbacks
+        // accept its `ctx`.
         let writer = unsafe { CWriter::new(memory.writer, number, report) }?;
         let array = Piece::new(memory.sections, memory.count, number, report)?;
-        // SAFETY: `Piece::new` checked it; the caller promises `count` readable elements.
+        // SAFETY: `Piece::new` checked the pointer; the caller promises `count` readable elements.
         let sections = unsafe { array.read() };
         for (index, memory) in (0..u32::MAX).zip(sections) {
             check(memory, writer.as_ref(), &[&[array.span], others], number, report)
@@ -157,7 +153,8 @@ impl Memory for CMemory<'_> {
         if flags & RELAKIT_MEMORY_WRITER != 0 {
             return Some(self.writer.as_mut()?.target(size, address));
         }
-        // SAFETY: `check` kept it apart from buffers in use; `new`'s caller promised the memory.
+        // SAFETY: `check` found that the section overlaps none of the buffers that the call
+        // borrows. `new`'s caller promised `size` bytes, which only the call uses.
         let bytes = unsafe { bytes_mut(bytes.cast(), usize::try_from(size).ok()?) }?;
         Some(Target::new(bytes, address))
     }

@@ -75,7 +75,8 @@ pub unsafe extern "C" fn relakit_module_init(
         let out = unsafe { Out::new(module, 6, report) }?;
         let file = Piece::new(file.cast(), file_size, 3, report)?;
         Span::items(memory.cast::<u8>(), size, 1, report)?.apart_from(&[file.span], 1, report)?;
-        // SAFETY: `Piece::new` checked it; the caller promises it unchanged while it is used.
+        // SAFETY: `Piece::new` checked the pointer; the caller promises that the file stays
+        // unchanged while the module uses it.
         let parsed = Module::parse(unsafe { file.read() }, profile).or_report(report)?;
         out.set(state.put(memory, parsed));
         Ok(RELAKIT_OK)
@@ -113,7 +114,8 @@ pub unsafe extern "C" fn relakit_module_assign(
             return Err(stage.out_of_order(report));
         };
         let [file, plan] = retained_spans(module, report)?;
-        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        // SAFETY: the caller promises readable structs, section memory, and callbacks that accept
+        // their `ctx`. The list has all other memory that the call borrows.
         let mut memory = unsafe { CMemory::new(memory, 2, &[file, plan, own], report) }?;
         module.assign(&mut memory).or_report(report)?;
         *stage = Stage::Assigned(module.clone());
@@ -141,7 +143,8 @@ pub unsafe extern "C" fn relakit_module_fill(
             return Err(stage.out_of_order(report));
         };
         let [file, plan] = retained_spans(module, report)?;
-        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        // SAFETY: the caller promises readable structs, section memory, and callbacks that accept
+        // their `ctx`. The list has all other memory that the call borrows.
         let mut memory = unsafe { CMemory::new(memory, 2, &[file, plan, own], report) }?;
         module.assign(&mut memory).and_then(|placed| placed.fill().map(|_| ())).or_report(report)?;
         *stage = Stage::Filled(module.clone());
@@ -211,11 +214,14 @@ pub unsafe extern "C" fn relakit_module_early(
         let values = Piece::new(values, count, 3, report)?;
         let [file, plan] = retained_spans(module, report)?;
         values.span.apart_from(&[file, plan, own], 3, report)?;
-        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        // SAFETY: the caller promises readable structs, section memory, and callbacks that accept
+        // their `ctx`. The list has all other memory that the call borrows.
         let mut memory = unsafe { CMemory::new(memory, 2, &[file, plan, values.span, own], report) }?;
-        // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
+        // SAFETY: the caller promises that `resolver` is NULL or a readable struct, whose callbacks
+        // accept its `ctx`.
         let mut resolver = unsafe { CResolver::new(resolver, 5, report) }?;
-        // SAFETY: checked, and apart from all else in use; the caller promises it writable.
+        // SAFETY: `apart_from` found that `values` overlaps neither file, plan nor state, and
+        // `CMemory` that no section overlaps it. The caller promises that no other code uses it.
         let values = unsafe { values.write() };
         let placed = module.assign(&mut memory);
         let loaded = placed

@@ -68,13 +68,17 @@ pub unsafe extern "C" fn relakit_module_patch_sites(
         span.apart_from(&[file, plan, own], 4, report)?;
         let sites = Piece::new(sites, site_count, 6, report)?;
         sites.span.apart_from(&[file, plan, own, span], 6, report)?;
-        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        // SAFETY: the caller promises readable structs, section memory, and callbacks that accept
+        // their `ctx`. The list has all other memory that the call borrows.
         let mut memory = unsafe { CMemory::new(memory, 2, &[file, plan, own, span, sites.span], report) }?;
         // SAFETY: the caller promises that `found` is NULL or writable.
         let out = unsafe { Out::new(found, 8, report) }?;
-        // SAFETY: checked, and apart from what is borrowed; the caller promises it writable.
+        // SAFETY: `apart_from` found that the buffer overlaps neither file, plan nor state, and
+        // `CMemory` that no section overlaps it. The caller promises that no other code uses it.
         let places = unsafe { scratch.fill(loaded, &memory, report) }?;
-        // SAFETY: checked, and apart from what is borrowed; the caller promises it writable.
+        // SAFETY: `apart_from` found that the array overlaps neither file, plan, state nor
+        // `scratch`, and `CMemory` that no section overlaps it. The caller promises that no other
+        // code uses it.
         let sites = unsafe { sites.write() };
         let mut total = 0usize;
         let on = &mut |site: PatchSite| {
@@ -129,16 +133,20 @@ pub unsafe extern "C" fn relakit_module_allowed_patch(
         let sites = Piece::new(sites, site_count, 5, report)?;
         let bytes = Piece::<u8>::new(bytes.cast(), size, 8, report)?;
         let others = [file, plan, own, sites.span, bytes.span];
-        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        // SAFETY: the caller promises readable structs, section memory, and callbacks that accept
+        // their `ctx`. The list has all other memory that the call borrows.
         let mut memory = unsafe { CMemory::new(memory, 2, &others, report) }?;
-        // SAFETY: the caller promises a readable struct and callable callbacks.
+        // SAFETY: the caller promises that the verifier is NULL or a readable struct, whose
+        // callbacks accept its `ctx`.
         let verifier = unsafe { CVerifier::new(verifier, 3, report) }?;
         let policies = verifier.policies(3, report)?;
         // SAFETY: the caller promises that `is_allowed` is NULL or writable.
         let out = unsafe { Out::new(is_allowed, 10, report) }?;
-        // SAFETY: checked; the caller promises that it is readable, and nothing writes to it.
+        // SAFETY: `Piece::new` checked the pointer, and `CMemory` that no section overlaps the
+        // array. The caller promises `site_count` readable sites.
         let sites = unsafe { sites.read() };
-        // SAFETY: checked; the caller promises that it is readable, and nothing writes to it.
+        // SAFETY: `Piece::new` checked the pointer, and `CMemory` that no section overlaps the
+        // bytes. The caller promises `size` readable bytes.
         let bytes = unsafe { bytes.read() };
         let mut is_allowed = false;
         if let Some(version) = version {

@@ -56,7 +56,8 @@ pub unsafe extern "C" fn relakit_module_plan(
         let words = Piece::new(words, count, 2, report)?;
         let [file, plan] = retained_spans(module, report)?;
         words.span.apart_from(&[file, plan, own], 2, report)?;
-        // SAFETY: checked; the caller promises it writable, and unchanged while the module uses it.
+        // SAFETY: `apart_from` found that the words overlap neither file, plan nor state. The
+        // caller promises that only the module uses them.
         let planned = module.plan(unsafe { words.write() }, got_flags(flags)).or_report(report)?;
         let [section, group] = planned.got().map_or([0; 2], |got| [got.section, got.group as u32]);
         let [size, align] = planned.got().map_or([0; 2], |got| [got.size, got.align]);

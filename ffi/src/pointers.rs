@@ -4,7 +4,6 @@
 //! counted from 1. The caller promises the rest, see the crate's documentation.
 
 use crate::error::{Failed, Report};
-use crate::resolver::relakit_resolver;
 use crate::status::*;
 use crate::types::*;
 use core::ffi::c_char;
@@ -165,7 +164,8 @@ impl<T> Piece<T> {
     /// # Safety
     /// The items are readable and unchanged for `'a`, and every bit pattern is a `T`.
     pub(crate) unsafe fn read<'a>(self) -> &'a [T] {
-        // SAFETY: `new` checked NULL, alignment and length; the caller promises the rest.
+        // SAFETY: `new` checked NULL, alignment and length; the caller promises readable, unchanged
+        // items.
         unsafe { slice::from_raw_parts(self.start, self.count) }
     }
 
@@ -184,7 +184,8 @@ impl<T> Piece<T> {
 pub(crate) unsafe fn bytes<'a>(start: *const u8, size: usize) -> Option<&'a [u8]> {
     Span::bytes(start, size)?;
     let start = if size == 0 { NonNull::dangling().as_ptr() } else { start };
-    // SAFETY: not NULL, at most `isize::MAX` bytes; the caller promises that they are readable.
+    // SAFETY: `Span::bytes` refused NULL and more than `isize::MAX` bytes; the caller promises
+    // readable bytes.
     Some(unsafe { slice::from_raw_parts(start, size) })
 }
 
@@ -195,7 +196,8 @@ pub(crate) unsafe fn bytes<'a>(start: *const u8, size: usize) -> Option<&'a [u8]
 pub(crate) unsafe fn bytes_mut<'a>(start: *mut u8, size: usize) -> Option<&'a mut [u8]> {
     Span::bytes(start, size)?;
     let start = if size == 0 { NonNull::dangling().as_ptr() } else { start };
-    // SAFETY: not NULL, at most `isize::MAX` bytes; the caller promises exclusive access.
+    // SAFETY: `Span::bytes` refused NULL and more than `isize::MAX` bytes; the caller promises
+    // exclusive access.
     Some(unsafe { slice::from_raw_parts_mut(start, size) })
 }
 
@@ -213,31 +215,18 @@ pub(crate) unsafe fn plain<T: Copy>(
     Ok(unsafe { pointer.read() })
 }
 
-/// An input struct that begins with struct_size, so that it can grow.
+/// A struct that begins with struct_size, so that it can grow. `layout` lists them.
 ///
 /// # Safety
 /// The struct is `repr(C)` and begins with a `u32`. It is valid if all bytes are zero, and with
 /// every value that the caller can write into its members.
 pub(crate) unsafe trait Versioned: Copy {
     /// The size of its first version, in bytes.
-    const FIRST: u32;
-}
-
-// SAFETY: `repr(C)`, begins with a u32; all members are numbers.
-unsafe impl Versioned for relakit_options {
-    const FIRST: u32 = 16;
-}
-// SAFETY: `repr(C)`, begins with a u32; numbers, raw pointers, and callbacks that may be NULL.
-unsafe impl Versioned for relakit_writer {
-    const FIRST: u32 = 40;
-}
-// SAFETY: `repr(C)`, begins with a u32; numbers, raw pointers, and callbacks that may be NULL.
-unsafe impl Versioned for relakit_resolver {
-    const FIRST: u32 = 32;
+    const FIRST: usize;
 }
 
 /// Upper limit of struct_size. A greater number means that the struct was not initialised.
-const STRUCT_MAX: u32 = 4096;
+const STRUCT_MAX: usize = 4096;
 
 /// Reads the struct_size of argument `number`, which must be aligned to `align`.
 ///
@@ -246,7 +235,7 @@ const STRUCT_MAX: u32 = 4096;
 unsafe fn struct_size(
     pointer: *const u32,
     align: usize,
-    first: u32,
+    first: usize,
     number: u64,
     report: &mut Report,
 ) -> Result<usize, Failed> {
@@ -254,7 +243,7 @@ unsafe fn struct_size(
     // SAFETY: `check_address` found it not NULL and aligned; the caller promises a u32 here.
     let size = unsafe { pointer.read() };
     match usize::try_from(size) {
-        Ok(bytes) if (first..=STRUCT_MAX).contains(&size) => Ok(bytes),
+        Ok(bytes) if (first..=STRUCT_MAX).contains(&bytes) => Ok(bytes),
         _ => Err(report.refuse(RELAKIT_ERR_STRUCT_SIZE, number, u64::from(size))),
     }
 }
@@ -313,7 +302,7 @@ impl<T> Out<T> {
     /// If not NULL, it is writable until the returned value is dropped.
     pub(crate) unsafe fn new(pointer: *mut T, number: u64, report: &mut Report) -> Result<Self, Failed> {
         check(pointer, number, report)?;
-        // SAFETY: `check` refused NULL.
+        // SAFETY: `check` refused NULL, as `NonNull` requires.
         Ok(Self(unsafe { NonNull::new_unchecked(pointer) }))
     }
 
@@ -374,7 +363,8 @@ pub(crate) unsafe fn name<'a>(
     // SAFETY: no byte before `at` was NUL, so the caller promises this one readable.
     let is_nul = |at: &usize| unsafe { start.cast::<u8>().wrapping_add(*at).read() } == 0;
     let len = (0..=NAME_MAX).find(is_nul).unwrap_or(NAME_MAX + 1);
-    // SAFETY: not NULL, and the loop has read `len` bytes, which are unchanged for `'a`.
+    // SAFETY: `start` is not NULL, and `find` has read `len` bytes. The caller promises them
+    // unchanged for `'a`.
     Ok(unsafe { slice::from_raw_parts(start.cast(), len) })
 }
 
@@ -408,21 +398,16 @@ pub(crate) struct VersionedOut<T> {
     size: usize,
 }
 
-impl<T: Copy> VersionedOut<T> {
-    /// Checks argument `number`; `first` is the size of the struct's first version.
+impl<T: Versioned> VersionedOut<T> {
+    /// Checks argument `number`.
     ///
     /// # Safety
     /// If not NULL, as many bytes are writable as its first member says, until the returned value
-    /// is dropped. `T` is `repr(C)`, begins with a `u32` and has no padding.
-    pub(crate) unsafe fn new(
-        pointer: *mut T,
-        first: u32,
-        number: u64,
-        report: &mut Report,
-    ) -> Result<Self, Failed> {
-        // SAFETY: the caller promises that `T` begins with its size and is readable.
-        let size = unsafe { struct_size(pointer.cast(), align_of::<T>(), first, number, report) }?;
-        // SAFETY: `struct_size` refused NULL.
+    /// is dropped.
+    pub(crate) unsafe fn new(pointer: *mut T, number: u64, report: &mut Report) -> Result<Self, Failed> {
+        // SAFETY: by `Versioned`, `T` begins with its size; the caller promises that it is readable.
+        let size = unsafe { struct_size(pointer.cast(), align_of::<T>(), T::FIRST, number, report) }?;
+        // SAFETY: `struct_size` refused NULL, as `NonNull` requires.
         Ok(Self { out: unsafe { NonNull::new_unchecked(pointer) }, size })
     }
 

@@ -34,10 +34,12 @@ pub unsafe extern "C" fn relakit_apply(
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
-    // SAFETY: the promise of the crate's documentation, passed on to `usual`.
+    // SAFETY: `usual` needs pointers as the crate's documentation says; the caller promises that
+    // these are.
     let found = unsafe { usual(rela, rela_size, symbols, target, options) };
     if let Some(Usual { table, values, bytes, address }) = found {
-        // SAFETY: the caller's promise; the bytes overlap nothing that is borrowed.
+        // SAFETY: `usual` found that the bytes overlap neither the table nor the values. The caller
+        // promises that no other code uses them.
         let mut target = Target::new(unsafe { bytes.write() }, address);
         return match reloc::apply(table, values, &mut target, RelocFlags::empty()) {
             Ok(()) => RELAKIT_OK,
@@ -45,7 +47,8 @@ pub unsafe extern "C" fn relakit_apply(
             Err(found) => unsafe { store(error, &found) },
         };
     }
-    // SAFETY: the promise of the crate's documentation, passed on to `run`.
+    // SAFETY: `run` needs pointers as the crate's documentation says; the caller promises that
+    // these are.
     unsafe { run(apply, None, rela, rela_size, symbols, target, options, error) }
 }
 
@@ -68,10 +71,12 @@ pub unsafe extern "C" fn relakit_clear(
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
-    // SAFETY: the promise of the crate's documentation, passed on to `usual`.
+    // SAFETY: `usual` needs pointers as the crate's documentation says; the caller promises that
+    // these are.
     let found = unsafe { usual(rela, rela_size, symbols, target, options) };
     if let Some(Usual { table, values, bytes, address }) = found {
-        // SAFETY: the caller's promise; the bytes overlap nothing that is borrowed.
+        // SAFETY: `usual` found that the bytes overlap neither the table nor the values. The caller
+        // promises that no other code uses them.
         let mut target = Target::new(unsafe { bytes.write() }, address);
         return match reloc::clear(table, values, &mut target, RelocFlags::empty()) {
             Ok(()) => RELAKIT_OK,
@@ -79,7 +84,8 @@ pub unsafe extern "C" fn relakit_clear(
             Err(found) => unsafe { store(error, &found) },
         };
     }
-    // SAFETY: the promise of the crate's documentation, passed on to `run`.
+    // SAFETY: `run` needs pointers as the crate's documentation says; the caller promises that
+    // these are.
     unsafe { run(clear, None, rela, rela_size, symbols, target, options, error) }
 }
 
@@ -99,10 +105,12 @@ pub unsafe extern "C" fn relakit_dry_run(
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
-    // SAFETY: the promise of the crate's documentation, passed on to `usual`.
+    // SAFETY: `usual` needs pointers as the crate's documentation says; the caller promises that
+    // these are.
     let found = unsafe { usual(rela, rela_size, symbols, target, options) };
     if let Some(Usual { table, values, bytes, address }) = found {
-        // SAFETY: the caller's promise; no other code writes to the bytes during the call.
+        // SAFETY: `usual` checked the pointer; the caller promises that no code writes to the bytes
+        // during the call.
         let mut target = View::new(unsafe { bytes.read() }, address);
         return match reloc::dry_run(table, values, &mut target, RelocFlags::empty()) {
             Ok(()) => RELAKIT_OK,
@@ -110,7 +118,8 @@ pub unsafe extern "C" fn relakit_dry_run(
             Err(found) => unsafe { store(error, &found) },
         };
     }
-    // SAFETY: the promise of the crate's documentation, passed on to `run`.
+    // SAFETY: `run` needs pointers as the crate's documentation says; the caller promises that
+    // these are.
     unsafe { run(dry_run, None, rela, rela_size, symbols, target, options, error) }
 }
 
@@ -141,7 +150,8 @@ pub unsafe extern "C" fn relakit_relocate(
         // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
         let rules = unsafe { Options::new(options, 7, report) }?.reloc_flags(report)?;
         let field = Piece::<u8>::new(field.cast(), size, 5, report)?;
-        // SAFETY: checked; the caller's promise.
+        // SAFETY: `Piece::new` checked the pointer; the caller promises that only this call uses
+        // the bytes.
         let field = unsafe { field.write() };
         reloc::relocate(r_type, symbol_value, addend, address, field, rules).or_report(report)?;
         Ok(RELAKIT_OK)
@@ -177,9 +187,11 @@ unsafe fn usual<'a>(
     if !(options.is_null() && is_readable(symbols) && is_readable(target)) {
         return None;
     }
-    // SAFETY: not NULL and aligned; the caller promises that it is readable.
+    // SAFETY: `is_readable` refused NULL and misaligned pointers; the caller promises a readable
+    // struct.
     let symbols = unsafe { symbols.read() };
-    // SAFETY: not NULL and aligned; the caller promises that it is readable.
+    // SAFETY: `is_readable` refused NULL and misaligned pointers; the caller promises a readable
+    // struct.
     let target = unsafe { target.read() };
     if symbols.value.is_some() || !symbols.symtab.is_null() || !target.writer.is_null() {
         return None;
@@ -190,9 +202,11 @@ unsafe fn usual<'a>(
     if !(bytes.span.is_beside(rela.span) && bytes.span.is_beside(values.span)) {
         return None;
     }
-    // SAFETY: checked; the caller promises it readable, and the target does not overlap it.
+    // SAFETY: `filled` checked the pointer, and the target does not overlap the table. The caller
+    // promises readable bytes.
     let (table, rest) = RelaTable::whole_entries(unsafe { rela.read() });
-    // SAFETY: checked; the caller promises it readable, and the target does not overlap it.
+    // SAFETY: `filled` checked the pointer, and the target does not overlap the array. The caller
+    // promises readable values.
     let values = Values::Dense(unsafe { values.read() });
     (rest == 0).then_some(Usual { table, values, bytes, address: target.address })
 }
@@ -225,7 +239,8 @@ unsafe fn apply(
     target: &mut CTarget,
     rules: RelocFlags,
 ) -> Result<(), Error> {
-    // SAFETY: the caller of `relakit_apply` promises writable memory.
+    // SAFETY: the caller of `relakit_apply` promises writable memory that no other code uses; `run` found
+    // that it overlaps nothing that is borrowed.
     reloc::apply(table, values, &mut unsafe { target.write() }, rules)
 }
 
@@ -238,7 +253,8 @@ unsafe fn clear(
     target: &mut CTarget,
     rules: RelocFlags,
 ) -> Result<(), Error> {
-    // SAFETY: the caller of `relakit_clear` promises writable memory.
+    // SAFETY: the caller of `relakit_clear` promises writable memory that no other code uses; `run` found
+    // that it overlaps nothing that is borrowed.
     reloc::clear(table, values, &mut unsafe { target.write() }, rules)
 }
 
@@ -251,7 +267,8 @@ unsafe fn dry_run(
     target: &mut CTarget,
     rules: RelocFlags,
 ) -> Result<(), Error> {
-    // SAFETY: the caller of `relakit_dry_run` promises readable memory that is not written meanwhile.
+    // SAFETY: the caller of `relakit_dry_run` promises readable memory, and that no code writes to it
+    // during the call.
     reloc::dry_run(table, values, &mut unsafe { target.read() }, rules)
 }
 
@@ -284,25 +301,29 @@ pub(crate) unsafe fn run(
         let plan = got.map_or(Span::EMPTY, |(_, plan)| plan);
         let (source, callback);
         let (values, symbols_span) = match symbols.value {
-            // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
+            // SAFETY: the caller promises readable arrays; a target that overlaps them is refused
+            // before it is written.
             None => unsafe { arrays(&symbols, report) }?,
             Some(_) if symbols.values.is_null() && symbols.symtab.is_null() => {
-                // SAFETY: the caller promises that the callback can be called with `ctx`.
+                // SAFETY: the caller promises that the callback accepts `ctx`.
                 source = unsafe { CValues::new(&symbols) };
                 callback = source.callback();
                 (Values::Callback { count: symbols.count, callback: &callback }, Span::EMPTY)
             }
             Some(_) => return Err(report.refuse(RELAKIT_ERR_SYMBOLS, 3, 0)),
         };
-        // SAFETY: checked; the caller promises it readable; an overlapping target is refused below.
+        // SAFETY: `Piece::new` checked the pointer; the caller promises readable bytes. A target
+        // that overlaps them is refused before it is written.
         let (table, rest) = RelaTable::whole_entries(unsafe { rela.read() });
         if rest != 0 {
             return Err(report.refuse(RELAKIT_ERR_PARTIAL_ENTRY, rela_size as u64, rest as u64));
         }
         let spans = [rela.span, symbols_span, plan];
-        // SAFETY: the caller promises that a writer is a readable struct with callable callbacks.
+        // SAFETY: the caller promises that the writer is NULL or a readable struct, whose callbacks
+        // accept its `ctx`.
         let mut target = unsafe { CTarget::new(&target, &spans, 4, report) }?;
-        // SAFETY: the caller promises the memory; it was compared with everything that is borrowed.
+        // SAFETY: the caller promises the memory of the target. `CTarget::new` found that it overlaps no
+        // table, no values and no plan.
         let done = unsafe { act(got.map(|(got, _)| got), table, values, &mut target, rules) };
         done.or_report(report)?;
         Ok(RELAKIT_OK)
@@ -322,12 +343,14 @@ pub(crate) unsafe fn arrays<'a>(
     match (symbols.values.is_null(), symbols.symtab.is_null()) {
         (has_none, true) if !has_none || symbols.count == 0 => {
             let piece = Piece::new(symbols.values, symbols.count, 3, report)?;
-            // SAFETY: `Piece::new` checked it; `arrays`' caller promises `count` readable items.
+            // SAFETY: `Piece::new` checked the pointer; `arrays`' caller promises `count` readable
+            // items.
             Ok((Values::Dense(unsafe { piece.read() }), piece.span))
         }
         (true, false) => {
             let piece = Piece::<[u8; SYM_SIZE]>::new(symbols.symtab.cast(), symbols.count, 3, report)?;
-            // SAFETY: `Piece::new` checked it; `arrays`' caller promises `count` readable items.
+            // SAFETY: `Piece::new` checked the pointer; `arrays`' caller promises `count` readable
+            // items.
             Ok((Values::Symtab(SymtabValues::from_entries(unsafe { piece.read() })), piece.span))
         }
         _ => Err(report.refuse(RELAKIT_ERR_SYMBOLS, 3, 0)),
@@ -359,7 +382,8 @@ impl Options {
             let rules = const { Profile::ELF.reloc_flags() };
             return Ok(Self { profile: RELAKIT_PROFILE_ELF, rules, flags: 0, number });
         }
-        // SAFETY: not NULL; the caller promises as many readable bytes as struct_size says.
+        // SAFETY: `options` is not NULL; the caller promises as many readable bytes as struct_size
+        // says.
         let options = unsafe { versioned(options, number, report) }?;
         if options.reserved != 0 {
             return Err(report.refuse(RELAKIT_ERR_RESERVED, number, 0));

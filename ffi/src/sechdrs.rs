@@ -48,7 +48,8 @@ pub unsafe extern "C" fn relakit_apply_relocate_add(
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
-    // SAFETY: the promise of the crate's documentation, passed on to `one_section`.
+    // SAFETY: `one_section` needs pointers as the crate's documentation says; the caller promises
+    // that these are.
     unsafe { one_section(Sechdrs::apply, sechdrs, relsec, writer, options, error) }
 }
 
@@ -70,7 +71,8 @@ pub unsafe extern "C" fn relakit_clear_relocate_add(
     options: *const relakit_options,
     error: *mut relakit_error,
 ) -> relakit_status {
-    // SAFETY: the promise of the crate's documentation, passed on to `one_section`.
+    // SAFETY: `one_section` needs pointers as the crate's documentation says; the caller promises
+    // that these are.
     unsafe { one_section(Sechdrs::clear, sechdrs, relsec, writer, options, error) }
 }
 
@@ -135,18 +137,22 @@ pub unsafe extern "C" fn relakit_klp_apply(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = |report: &mut Report| {
-        // SAFETY: the caller promises readable structs, and memory at each sh_addr that is used.
+        // SAFETY: the caller promises readable structs, and that each sh_addr leads to memory of
+        // the size in its header.
         let mut image = unsafe { Image::new(sechdrs, writer, 4, report) }?;
         // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
         let object = unsafe { ObjectName::new(object, 2, report) }?;
-        // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
+        // SAFETY: the caller promises that `resolver` is NULL or a readable struct, whose callbacks
+        // accept its `ctx`.
         let mut resolver = unsafe { CResolver::new(resolver, 3, report) }?;
         // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
         let profile = unsafe { Options::new(options, 5, report) }?.profile(report)?;
-        // SAFETY: the caller promises that `sections` is NULL or writable.
+        // SAFETY: the caller promises that `section_total` is NULL or writable.
         let section_total = unsafe { Count::new(section_total, 6, report) }?;
         let klp = image.klp(object.bytes(), report)?;
-        // SAFETY: `Image::new` kept them apart from all else; the caller promises them writable.
+        // SAFETY: `Image::new` found that the symbols overlap neither headers nor names, and
+        // `mapping` refuses sections that overlap them. The caller promises that no other code uses
+        // them.
         let symbols = unsafe { image.symbols.write() };
         let applied = klp.apply(symbols, image.symbol_names, &mut image.mapping, &mut resolver, &profile);
         section_total.set(applied.or_report(report)?);
@@ -181,16 +187,18 @@ pub unsafe extern "C" fn relakit_klp_clear(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = |report: &mut Report| {
-        // SAFETY: the caller promises readable structs, and memory at each sh_addr that is used.
+        // SAFETY: the caller promises readable structs, and that each sh_addr leads to memory of
+        // the size in its header.
         let mut image = unsafe { Image::new(sechdrs, writer, 3, report) }?;
         // SAFETY: the caller promises that `object` is NULL or a string that ends with NUL.
         let object = unsafe { ObjectName::new(object, 2, report) }?;
         // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
         let profile = unsafe { Options::new(options, 4, report) }?.profile(report)?;
-        // SAFETY: the caller promises that `sections` is NULL or writable.
+        // SAFETY: the caller promises that `section_total` is NULL or writable.
         let section_total = unsafe { Count::new(section_total, 5, report) }?;
         let klp = image.klp(object.bytes(), report)?;
-        // SAFETY: checked, and no target overlaps; the caller promises them readable.
+        // SAFETY: `Tables::new` checked the pointer, and `mapping` refuses targets that overlap the
+        // symbols. The caller promises readable symbols.
         let symbols = SymtabValues::from_entries(unsafe { image.symbols.read() });
         section_total.set(klp.clear(symbols, &mut image.mapping, &profile).or_report(report)?);
         Ok(RELAKIT_OK)
@@ -221,11 +229,13 @@ unsafe fn one_section<'s>(
         let tables = unsafe { Tables::new(sechdrs, Some(relsec), report) }?;
         // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
         let options = unsafe { Options::new(options, 4, report) }?;
-        // SAFETY: NULL, or the caller promises a readable struct and callable callbacks.
+        // SAFETY: the caller promises that the writer is NULL or a readable struct, whose callbacks
+        // accept its `ctx`.
         let writer = unsafe { CWriter::new(writer, 3, report) }?;
-        // SAFETY: the caller promises the memory at each sh_addr.
+        // SAFETY: the caller promises that each sh_addr leads to memory of the size in its header.
         let mut mapping = unsafe { tables.mapping(writer) };
-        // SAFETY: checked, and no target overlaps; the caller promises them readable.
+        // SAFETY: `Tables::new` checked the pointer, and `mapping` refuses targets that overlap the
+        // symbols. The caller promises readable symbols.
         let values = SymtabValues::from_entries(unsafe { tables.symbols.read() });
         let flags = options.reloc_flags(report)?;
         act(&tables.sechdrs, relsec, values, &mut mapping, flags).or_report(report)?;

@@ -62,7 +62,8 @@ impl<'m> Mapping<'m> for Addresses {
             return Err(ErrorKind::TableOverlaps);
         }
         self.table.set(Some(span));
-        // SAFETY: promised by `new`'s caller; the check above keeps it apart from written buffers.
+        // SAFETY: `new`'s caller promised `size` bytes at sh_addr, and they do not overlap
+        // `written`.
         unsafe { bytes(start, size) }.ok_or(ErrorKind::AddressWraps)
     }
 
@@ -78,7 +79,8 @@ impl<'m> Mapping<'m> for Addresses {
         if others.any(|other| !span.is_apart_from(other)) {
             return Err(ErrorKind::TargetOverlaps);
         }
-        // SAFETY: promised by `new`'s caller; it is apart from `others`, which are borrowed.
+        // SAFETY: `new`'s caller promised `size` bytes at sh_addr, and they do not overlap
+        // `others`, which has all borrows.
         let bytes = unsafe { bytes_mut(start, size) }.ok_or(ErrorKind::AddressWraps)?;
         Ok(Target::new(bytes, section.sh_addr))
     }

@@ -39,7 +39,8 @@ pub unsafe extern "C" fn relakit_apply_small(
     address: u64,
     entry: *mut usize,
 ) -> relakit_status {
-    // SAFETY: the promise of the crate's documentation, passed on.
+    // SAFETY: `apply` needs pointers as the crate's documentation says; the caller promises that
+    // these are.
     let applied = unsafe { apply(rela.cast(), rela_size, (values, count), bytes.cast(), size, address) };
     match applied {
         Ok(()) => RELAKIT_OK,
@@ -47,7 +48,8 @@ pub unsafe extern "C" fn relakit_apply_small(
             if let Some(index) = index
                 && !entry.is_null()
             {
-                // SAFETY: not NULL; the caller promises that it is writable.
+                // SAFETY: `entry` is not NULL; the caller promises that it is writable. The write
+                // needs no alignment.
                 unsafe { entry.write_unaligned(index) };
             }
             status
@@ -72,7 +74,8 @@ unsafe fn apply(
     let refuse = |status| (status, None);
     let table = Piece::known(rela, rela_size).map_err(refuse)?;
     let values = Piece::known(values, count).map_err(refuse)?;
-    // SAFETY: checked; the caller promises it readable; an overlapping target is refused below.
+    // SAFETY: `Piece::known` checked the pointer; the caller promises readable bytes. A target that
+    // overlaps them is refused before it is written.
     let (entries, rest) = RelaTable::whole_entries(unsafe { table.read() });
     if rest != 0 {
         return Err((RELAKIT_ERR_PARTIAL_ENTRY, None));
@@ -81,9 +84,11 @@ unsafe fn apply(
     if !target.span.is_apart_from(table.span) || !target.span.is_apart_from(values.span) {
         return Err((RELAKIT_ERR_OVERLAP, None));
     }
-    // SAFETY: checked; the caller promises it readable; the target does not overlap it.
+    // SAFETY: `Piece::known` checked the pointer, and the target does not overlap the array. The
+    // caller promises readable values.
     let values = unsafe { values.read() };
-    // SAFETY: checked; the caller's promise; the target overlaps nothing that is borrowed.
+    // SAFETY: `Piece::known` checked the pointer, and the target overlaps neither the table nor the
+    // values. The caller promises that no other code uses it.
     let target = unsafe { target.write() };
     reloc::apply_small(entries, values, target, address).map_err(|(kind, entry)| (kind as i32, entry))
 }

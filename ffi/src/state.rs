@@ -13,6 +13,7 @@ use relakit::{Late, Loaded, Module};
 
 /// State of a module, in a caller-provided buffer; see relakit_module_init. Members are private.
 #[derive(Debug)]
+#[repr(align(8))]
 pub struct relakit_module {
     /// [`MAGIC`] and the address of the state: other memory and copies do not match.
     mark: usize,
@@ -143,13 +144,13 @@ pub(crate) unsafe fn on(
 /// # Safety
 /// `module` is NULL or readable memory of a state's size.
 pub(crate) unsafe fn stage(module: *const relakit_module) -> relakit_stage {
-    // SAFETY: `find`'s promise is that of this function.
+    // SAFETY: the caller promises that `module` is NULL or readable memory of a state's size.
     let Some(busy) = (unsafe { find(module.cast_mut()) }) else { return RELAKIT_STAGE_NONE };
-    // SAFETY: the mark matches, so `StateMemory::put` wrote a state here.
+    // SAFETY: `find` found the mark, so `StateMemory::put` wrote a state here.
     if unsafe { busy.read() } {
         return RELAKIT_STAGE_BUSY;
     }
-    // SAFETY: the state is valid and not busy, so no call has a reference to its stage.
+    // SAFETY: `find` found a state, and it is not busy, so no call has a reference to its stage.
     unsafe { &(*module).stage }.number()
 }
 
@@ -161,13 +162,13 @@ unsafe fn find(module: *mut relakit_module) -> Option<*mut bool> {
     if module.is_null() || !module.is_aligned() {
         return None;
     }
-    // SAFETY: not NULL and aligned, as checked above; this only computes an address.
+    // SAFETY: `module` is neither NULL nor misaligned; this computes an address and reads nothing.
     let mark = unsafe { &raw const (*module).mark };
     // SAFETY: the caller promises readable memory of a state's size; a `usize` may have any value.
     if unsafe { mark.read() } != MAGIC ^ module.addr() {
         return None;
     }
-    // SAFETY: not NULL and aligned, as checked above; this only computes an address.
+    // SAFETY: `module` is neither NULL nor misaligned; this computes an address and reads nothing.
     Some(unsafe { &raw mut (*module).busy })
 }
 
@@ -180,15 +181,16 @@ unsafe fn enter<'a>(
     report: &mut Report,
 ) -> Result<(*mut bool, &'a mut Stage, Span), Failed> {
     let own = Span::items(module, 1, 1, report)?;
-    // SAFETY: `find`'s promise is that of this function.
+    // SAFETY: the caller promises that `module` is NULL or readable memory of a state's size.
     let Some(busy) = (unsafe { find(module) }) else {
         return Err(report.refuse(RELAKIT_ERR_NOT_A_MODULE_STATE, 0, 0));
     };
-    // SAFETY: the mark matches, so `StateMemory::put` wrote a state here. The caller promises that it
-    // is writable.
+    // SAFETY: `find` found the mark, so `StateMemory::put` wrote a state here. The caller promises
+    // that it is writable.
     if unsafe { busy.replace(true) } {
         return Err(report.refuse(RELAKIT_ERR_BUSY, 0, 0));
     }
-    // SAFETY: the state is valid, and `busy` was false, so no other call has a reference to it.
+    // SAFETY: `find` found a state, and `busy` was false, so no other call has a reference to its
+    // stage.
     Ok((busy, unsafe { &mut (*module).stage }, own))
 }

@@ -27,7 +27,8 @@ impl CTarget {
         report: &mut Report,
     ) -> Result<Self, Failed> {
         let relakit_target { bytes, size, address, writer } = *target;
-        // SAFETY: the promise of this function is that of `CWriter::new`.
+        // SAFETY: the caller promises that the writer is NULL or a readable struct, whose callbacks accept
+        // its `ctx`.
         let (target, span) = match unsafe { CWriter::new(writer, number, report) }? {
             Some(_) if !bytes.is_null() => return Err(report.refuse(RELAKIT_ERR_RESERVED, number, 0)),
             Some(writer) => {
@@ -52,7 +53,8 @@ impl CTarget {
     /// Plain memory is writable. No reference to a byte of it exists while the target is used.
     pub(crate) unsafe fn write(&mut self) -> Target<'_> {
         match self {
-            // SAFETY: `new` checked NULL and length; the promise of this function says the rest.
+            // SAFETY: `Piece::new` checked the pointer; the caller promises that the bytes are writable
+            // and that no reference to them exists.
             Self::Plain { bytes, address } => Target::new(unsafe { bytes.write() }, *address),
             Self::Writer { writer, size, address } => writer.target(*size, *address),
         }
@@ -64,7 +66,8 @@ impl CTarget {
     /// Plain memory is readable, and is not written while the target is used.
     pub(crate) unsafe fn read(&mut self) -> View<'_> {
         match self {
-            // SAFETY: `new` checked NULL and length; the promise of this function says the rest.
+            // SAFETY: `Piece::new` checked the pointer; the caller promises that no code writes to the
+            // bytes while the target is used.
             Self::Plain { bytes, address } => View::new(unsafe { bytes.read() }, *address),
             Self::Writer { writer, size, address } => writer.view(*size, *address),
         }

@@ -6,7 +6,6 @@
 //! relakit_module_early, and relakit_module_apply_late for each patched object that is loaded. This
 //! memory has the expected content.
 
-use crate::pointers::Versioned;
 use core::ffi::{c_char, c_uchar, c_void};
 use relakit_linux::special::Role;
 
@@ -179,9 +178,4 @@ pub struct relakit_verifier {
         Option<unsafe extern "C" fn(ctx: *mut c_void, target: u32, number: u32, address: u64) -> i32>,
     /// A RELAKIT_POLICY_ number for each RELAKIT_ROLE_ number. The rest must be 0.
     pub policies: [c_uchar; 32],
-}
-
-// SAFETY: `repr(C)`, begins with a u32; numbers, raw pointers, and callbacks that may be NULL.
-unsafe impl Versioned for relakit_verifier {
-    const FIRST: u32 = 80;
 }

@@ -54,24 +54,27 @@ pub unsafe extern "C" fn relakit_verify(
             // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
             false => unsafe { Options::new(options, 5, report) }?.reloc_flags(report)?,
         };
-        // SAFETY: the caller promises a readable struct and callable callbacks.
+        // SAFETY: the caller promises that the verifier is NULL or a readable struct, whose
+        // callbacks accept its `ctx`.
         let verifier = unsafe { CVerifier::new(verifier, 6, report) }?;
         // SAFETY: the caller promises that `verified` is NULL or writable for its struct_size.
-        let out = unsafe { VersionedOut::new(verified, VERIFIED_FIRST, 7, report) }?;
+        let out = unsafe { VersionedOut::new(verified, 7, report) }?;
         let rela = Piece::<u8>::new(rela.cast(), rela_size, 1, report)?;
         let (source, callback);
         let (values, symbols_span) = match symbols.value {
-            // SAFETY: the caller promises readable arrays; a target that overlaps is refused below.
+            // SAFETY: the caller promises readable arrays; a target that overlaps them is refused
+            // before it is written.
             None => unsafe { arrays(&symbols, report) }?,
             Some(_) if symbols.values.is_null() && symbols.symtab.is_null() => {
-                // SAFETY: the caller promises that the callback can be called with `ctx`.
+                // SAFETY: the caller promises that the callback accepts `ctx`.
                 source = unsafe { CValues::new(&symbols) };
                 callback = source.callback();
                 (Values::Callback { count: symbols.count, callback: &callback }, Span::EMPTY)
             }
             Some(_) => return Err(report.refuse(RELAKIT_ERR_SYMBOLS, 3, 0)),
         };
-        // SAFETY: checked; the caller promises it readable; an overlapping target is refused below.
+        // SAFETY: `Piece::new` checked the pointer; the caller promises readable bytes. A target
+        // that overlaps them is refused before it is written.
         let (table, rest) = RelaTable::whole_entries(unsafe { rela.read() });
         if rest != 0 {
             return Err(report.refuse(RELAKIT_ERR_PARTIAL_ENTRY, rela_size as u64, rest as u64));
@@ -79,9 +82,10 @@ pub unsafe extern "C" fn relakit_verify(
         if !target.writer.is_null() {
             return Err(report.refuse(RELAKIT_ERR_NOT_PLAIN, 0, 0));
         }
-        // SAFETY: there is no writer.
+        // SAFETY: `target` has no writer, so nothing of it is read but its members.
         let mut target = unsafe { CTarget::new(&target, &[rela.span, symbols_span], 4, report) }?;
-        // SAFETY: the caller promises writable memory; it overlaps nothing that is borrowed.
+        // SAFETY: `CTarget::new` found that the memory overlaps neither the table nor the values. The
+        // caller promises that it is writable and that no other code uses it.
         let expected = unsafe { target.write() };
         let (mut reader, _, mut on) = verifier.split();
         let on = &mut |difference: &Difference| on(&as_c(difference));
@@ -93,7 +97,6 @@ pub unsafe extern "C" fn relakit_verify(
     unsafe { answer(error, call) }
 }
 
-const VERIFIED_FIRST: u32 = 40;
 const NOTHING: relakit_verified =
     relakit_verified { struct_size: 0, reserved: 0, bytes: 0, flexible: 0, not_judged: 0, differences: 0 };
 
@@ -127,13 +130,16 @@ pub unsafe extern "C" fn relakit_module_apply_late(
         let [file, plan] = retained_spans(loaded.module(), report)?;
         let values = Piece::new(values, count, 4, report)?;
         values.span.apart_from(&[file, plan, own], 4, report)?;
-        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        // SAFETY: the caller promises readable structs, section memory, and callbacks that accept
+        // their `ctx`. The list has all other memory that the call borrows.
         let mut memory = unsafe { CMemory::new(memory, 3, &[file, plan, own, values.span], report) }?;
-        // SAFETY: the caller promises a readable struct and callable callbacks.
+        // SAFETY: the caller promises that the resolver is NULL or a readable struct, whose
+        // callbacks accept its `ctx`.
         let mut resolver = unsafe { CResolver::new(resolver, 6, report) }?;
         // SAFETY: the caller promises that `section_total` is NULL or writable.
         let section_total = unsafe { Count::new(section_total, 7, report) }?;
-        // SAFETY: checked, and apart from what is borrowed; the caller promises it writable.
+        // SAFETY: `apart_from` found that the array overlaps neither file, plan nor state, and
+        // `CMemory` that no section overlaps it. The caller promises that no other code uses it.
         let values = unsafe { values.write() };
         let total = loaded.apply_late(object.bytes(), &mut memory, values, &mut resolver);
         section_total.set(total.or_report(report)?);
@@ -166,9 +172,11 @@ pub unsafe extern "C" fn relakit_module_is_applied(
         let object = unsafe { ObjectName::new(object, 2, report) }?;
         let [file, plan] = retained_spans(loaded.module(), report)?;
         let others = [file, plan, own];
-        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        // SAFETY: the caller promises readable structs, section memory, and callbacks that accept
+        // their `ctx`. The list has all other memory that the call borrows.
         let mut memory = unsafe { CMemory::new(memory, 3, &others, report) }?;
-        // SAFETY: the caller promises a readable struct and callable callbacks.
+        // SAFETY: the caller promises that the verifier is NULL or a readable struct, whose
+        // callbacks accept its `ctx`.
         let verifier = unsafe { CVerifier::new(verifier, 4, report) }?;
         // SAFETY: the caller promises that `is_applied` is NULL or writable.
         let out = unsafe { Out::new(is_applied, 5, report) }?;
@@ -212,14 +220,16 @@ pub unsafe extern "C" fn relakit_module_verify(
     let call = &mut |stage: &mut Stage, own: Span, report: &mut Report| {
         let Stage::Loaded(loaded) = &*stage else { return Err(stage.out_of_order(report)) };
         // SAFETY: the caller promises that `verified` is NULL or writable for its struct_size.
-        let out = unsafe { VersionedOut::new(verified, VERIFIED_FIRST, 7, report) }?;
+        let out = unsafe { VersionedOut::new(verified, 7, report) }?;
         let [file, plan] = retained_spans(loaded.module(), report)?;
         let version = linux_version(kernel, loaded, report)?;
         let scratch = Scratch::new(scratch, count, 5, report)?;
         scratch.span().apart_from(&[file, plan, own], 5, report)?;
-        // SAFETY: the caller promises readable structs, section memory and callable callbacks.
+        // SAFETY: the caller promises readable structs, section memory, and callbacks that accept
+        // their `ctx`. The list has all other memory that the call borrows.
         let mut memory = unsafe { CMemory::new(memory, 2, &[file, plan, own, scratch.span()], report) }?;
-        // SAFETY: the caller promises a readable struct and callable callbacks.
+        // SAFETY: the caller promises that the verifier is NULL or a readable struct, whose
+        // callbacks accept its `ctx`.
         let verifier = unsafe { CVerifier::new(verifier, 3, report) }?;
         let policies = verifier.policies(3, report)?;
         let (mut reader, mut known, mut on) = verifier.split();
@@ -230,7 +240,8 @@ pub unsafe extern "C" fn relakit_module_verify(
             out.set(&relakit_verified { bytes, not_judged, differences, ..NOTHING });
             return Ok(RELAKIT_OK);
         };
-        // SAFETY: checked, and apart from what is borrowed; the caller promises it writable.
+        // SAFETY: `apart_from` found that the buffer overlaps neither file, plan nor state, and
+        // `CMemory` that no section overlaps it. The caller promises that no other code uses it.
         let places = unsafe { scratch.fill(loaded, &memory, report) }?;
         let mut kernel = Kernel::new(version, &mut known);
         kernel.policies = policies;
@@ -297,7 +308,8 @@ impl Scratch {
         if self.words < needed {
             return Err(report.refuse(RELAKIT_ERR_VALUES_TOO_SHORT, self.words as u64, needed as u64));
         }
-        // SAFETY: checked by `new`; the caller promises exclusive access; they may hold anything.
+        // SAFETY: `new` checked the pointer, and `MaybeUninit` may hold anything. `fill`'s caller
+        // promises exclusive access.
         let slots = unsafe { self.places.write() };
         let mut count = 0usize;
         for (slot, place) in slots.iter_mut().zip(special::places(loaded.module(), memory)) {
@@ -305,7 +317,7 @@ impl Scratch {
             count = count.saturating_add(1);
         }
         let filled = slots.get_mut(..count).unwrap_or_default();
-        // SAFETY: the loop has written each of the first `count` places.
+        // SAFETY: the loop has written the first `count` slots, so each of them holds a `Place`.
         let places = unsafe { &mut *(ptr::from_mut(filled) as *mut [Place]) };
         relakit::sort::sort(places, &|one, other| one.cmp(&other));
         Ok(places)

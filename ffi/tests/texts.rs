@@ -2,7 +2,7 @@
 //! is "", a number is unknown as before, and the numbers of an error stay.
 //!
 //!     cargo test -p relakit-ffi --no-default-features --test texts
-#![expect(clippy::unwrap_used, reason = "test code")]
+#![expect(unsafe_code, clippy::unwrap_used, reason = "test code")]
 
 use relakit_ffi::*;
 use std::ffi::{CStr, c_char};
@@ -12,7 +12,7 @@ const TEXTS: bool = cfg!(feature = "texts");
 
 /// The text at a pointer; `None` for NULL.
 fn text(pointer: *const c_char) -> Option<&'static str> {
-    // SAFETY: NULL, or constant text.
+    // SAFETY: the pointer is not NULL, and relakit's texts are constant and end with NUL.
     (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_str().unwrap())
 }
 
@@ -67,10 +67,11 @@ fn the_numbers_of_an_error_stay() {
         reserved: 0,
     };
     let mut buffer: [c_char; 256] = [0; 256];
-    // SAFETY: a readable error, no module, and a buffer of its size.
+    // SAFETY: `error` is readable, the module may be NULL, and `buffer` has the size that is
+    // passed.
     let len =
         unsafe { relakit_error_format(&raw const error, ptr::null_mut(), buffer.as_mut_ptr(), buffer.len()) };
-    // SAFETY: the text ends with NUL.
+    // SAFETY: relakit_error_format has written a text that ends with NUL.
     let line = unsafe { CStr::from_ptr(buffer.as_ptr()) }.to_str().unwrap();
     assert_eq!(line.len(), len);
     assert_eq!(
@@ -84,7 +85,7 @@ fn the_numbers_of_an_error_stay() {
         }
     );
     assert_eq!(relakit_linux_errno(RELAKIT_ERR_OVERFLOW), 8);
-    // SAFETY: constant text, in both builds.
+    // SAFETY: relakit_version returns constant text that ends with NUL.
     let version = unsafe { CStr::from_ptr(relakit_version()) };
     assert_eq!(version.to_str(), Ok(env!("CARGO_PKG_VERSION")));
 }

@@ -1,6 +1,7 @@
 //! What Linux leaves behind where it is not all or nothing, and what else its loader refuses (Linux semantics 10, 15).
 
 #![expect(
+    unreachable_pub,
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::indexing_slicing,

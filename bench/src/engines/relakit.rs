@@ -21,7 +21,7 @@ pub fn apply(work: &Work, image: &mut [u8]) -> bool {
 }
 
 pub fn apply_symtab(work: &Work, image: &mut [u8]) -> bool {
-    // SAFETY: any bytes are bytes.
+    // SAFETY: an array of u64 may be read as bytes, because a `u8` may have any value.
     let symtab = unsafe { work.symtab.align_to::<u8>().1 };
     let Ok(symtab) = SymtabValues::new(symtab) else { return false };
     work.jobs.iter().all(|job| pass(reloc::apply, work, job, Values::Symtab(symtab), image))
@@ -61,7 +61,7 @@ pub fn apply_c(work: &Work, image: &mut [u8]) -> bool {
             address: job.address,
             writer: ptr::null(),
         };
-        // SAFETY: everything that is lent is there.
+        // SAFETY: the table, the values and the target are slices that live during the call.
         let status = unsafe {
             apply(
                 rela.as_ptr().cast(),

@@ -119,14 +119,15 @@ pub fn ways<'a>(
     let in_order = move |name: &[u8], position| find_sorted(sorted, name, position).unwrap_or(usize::MAX);
     let in_order_c = move |name: &[u8], position| {
         let mut at = 0;
-        // SAFETY: as above.
+        // SAFETY: the names of the table end with NUL, and `name` has the length that is passed.
         let status = unsafe { c_find_sorted(&names, name.as_ptr().cast(), name.len(), position, &mut at) };
         if status == 0 { at } else { usize::MAX }
     };
     let indexed = move |name: &[u8], position| index.nth(name, position).unwrap_or(usize::MAX);
     let indexed_c = move |name: &[u8], position| {
         let mut at = 0;
-        // SAFETY: the index was made in this memory.
+        // SAFETY: `build` has made the index in this memory, and `name` has the length that is
+        // passed.
         let status =
             unsafe { c_find(c_index.0.as_ptr().cast(), name.as_ptr().cast(), name.len(), position, &mut at) };
         if status == 0 { at } else { usize::MAX }

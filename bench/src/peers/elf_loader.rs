@@ -43,11 +43,13 @@ impl Mmap for Memory {
         _: ProtFlags,
         _: bool,
     ) -> Loaded<MappedRegion<HostRegion>> {
-        // SAFETY: mapped as long as the process lives, and given to nobody else.
+        // SAFETY: the arena stays mapped until the process ends, and `take` returns these bytes
+        // once.
         Ok(unsafe { MappedRegion::local_alias_no_unmap(arena::take(size).cast(), size) })
     }
     unsafe fn alias_space(&self, at: VmAddr, size: usize) -> Loaded<MappedRegion<HostRegion>> {
-        // SAFETY: as above.
+        // SAFETY: the caller promises that `at` leads to `size` bytes of a space from
+        // `create_space`.
         Ok(unsafe { MappedRegion::local_alias_no_unmap(at.as_mut_ptr(), size) })
     }
     unsafe fn map_file_at(

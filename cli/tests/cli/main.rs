@@ -1,5 +1,6 @@
 //! Runs the tool as a user does, also with hostile input and with output that fails.
 #![expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
+#![expect(unreachable_pub, reason = "test code")]
 
 #[cfg(test)]
 mod apply;

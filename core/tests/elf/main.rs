@@ -1,6 +1,7 @@
 //! The ELF parser: files of any shape read as the `object` crate reads them, broken ones refused with their numbers,
 //! and no byte anywhere that makes an accessor panic.
 #![expect(
+    unreachable_pub,
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::unwrap_used,

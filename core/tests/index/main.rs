@@ -1,5 +1,6 @@
 //! Names in tables: every lookup is what a look at all entries gives, and takes no more comparisons than was said.
 #![expect(
+    unreachable_pub,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
     clippy::indexing_slicing,
@@ -127,7 +128,7 @@ fn memory_that_is_a_word_too_short_is_refused_and_left_alone_for_every_size_of_t
 #[test]
 fn an_index_has_five_to_six_bytes_a_name_and_an_end() {
     for count in [1, 2, 3, 4, 5, 100, 4096, 4097, 30_000, 200_000, 1 << 30] {
-        let words = Index::words(count);
+        let (words, count) = (Index::words(count) as u64, count as u64);
         assert!(words * 4 >= count * 5 && words * 4 <= count * 6 + 12, "{count}: {words}");
     }
     assert_eq!(Index::words(0), 2);

@@ -1,5 +1,6 @@
 //! The life of a module and the rules of livepatch, through core's public interface (Linux semantics 3 to 10, 15, 16).
 #![expect(
+    unreachable_pub,
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,

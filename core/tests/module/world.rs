@@ -103,8 +103,9 @@ impl Names {
             _ => {}
         }
         let values = self.symbols.get(&(object.to_owned(), name.to_owned()));
-        let index = usize::try_from(position).unwrap().checked_sub(1).expect("positions count from 1");
-        Ok(values.and_then(|values| values.get(index).copied()))
+        // On a host of 32 bits, a position of 64 bits is past the end of every array.
+        let index = usize::try_from(position.checked_sub(1).expect("positions count from 1"));
+        Ok(values.zip(index.ok()).and_then(|(values, index)| values.get(index).copied()))
     }
 }
 

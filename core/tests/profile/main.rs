@@ -1,6 +1,7 @@
 //! The rows of the profiles, compared with what their loaders do (`docs/loaders`, Linux semantics):
 //! for each fact what the loader accepts, and what it refuses or treats otherwise.
 #![expect(
+    unreachable_pub,
     clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::indexing_slicing,

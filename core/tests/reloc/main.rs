@@ -1,5 +1,6 @@
 //! The relocation engine against a model in 128-bit arithmetic, a disassembler, and memory that fails.
 #![expect(
+    unreachable_pub,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,

@@ -3,6 +3,7 @@
 //! A small set of recordings is part of the repository; the full one is compared too where it can be found, and where it
 //! cannot that is said.
 #![expect(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,

@@ -1,6 +1,8 @@
 //! A module's whole life through the C ABI is its life through Rust: the same answers, numbers and bytes, for the demo's
 //! livepatch and for thousands of damaged copies of it.
 #![expect(
+    unreachable_pub,
+    unsafe_code,
     clippy::unwrap_used,
     clippy::multiple_unsafe_ops_per_block,
     clippy::arithmetic_side_effects,
@@ -140,7 +142,7 @@ fn c_steps(
     buffers: &mut [Option<Vec<u8>>],
     life: &mut Life,
 ) -> Result<(), Told> {
-    // SAFETY: numbers only.
+    // SAFETY: the struct has only numbers, for which zeros are valid.
     let mut error: relakit_error = unsafe { std::mem::zeroed() };
     let mut state = vec![0u64; relakit_module_size().div_ceil(8)];
     let memory = state.as_mut_ptr().cast();
@@ -148,7 +150,8 @@ fn c_steps(
     let mut module = ptr::null_mut();
     macro_rules! call {
         ($function:ident($($argument:expr),*)) => {
-            // SAFETY: everything that is lent is there, and outlives the module.
+            // SAFETY: the file, the memory and the buffers that the macro gets live longer than the
+            // module.
             match unsafe { $function($($argument),*, &raw mut error) } {
                 status if status < 0 => Err(of_c(&error)),
                 status => Ok(status),
@@ -193,14 +196,15 @@ fn c_steps(
     let copy = || -> Vec<Vec<u8>> {
         let placed = places.iter().filter(|place| place.flags != 0);
         placed
-            // SAFETY: the buffers live, and nobody writes to them between calls.
+            // SAFETY: each section's buffer lives as long as `places`, and only the calls write to
+            // it.
             .map(|place| unsafe {
                 std::slice::from_raw_parts(place.bytes.cast::<u8>(), usize::try_from(place.size).unwrap())
             })
             .map(<[u8]>::to_vec)
             .collect()
     };
-    // SAFETY: numbers only.
+    // SAFETY: the struct has only numbers, for which zeros are valid.
     let mut info: relakit_module_info = unsafe { std::mem::zeroed() };
     info.struct_size = 24;
     call!(relakit_module_describe(module, &raw mut info))?;
@@ -252,7 +256,7 @@ fn compare_classes(file: &[u8], profile: Profile, number: u32) {
     let options = relakit_options { struct_size: 16, flags: 0, profile: number, reserved: 0 };
     let mut state = vec![0u64; relakit_module_size().div_ceil(8)];
     let mut handle = ptr::null_mut();
-    // SAFETY: everything that is lent is there.
+    // SAFETY: the state, the file and the options live longer than `handle`.
     let status = unsafe {
         relakit_module_init(
             state.as_mut_ptr().cast(),
@@ -266,17 +270,17 @@ fn compare_classes(file: &[u8], profile: Profile, number: u32) {
     };
     assert_eq!(status, RELAKIT_OK);
     for (index, class) in module.classes() {
-        // SAFETY: numbers and pointers that may be NULL.
+        // SAFETY: the struct has numbers and pointers, for which zeros are valid.
         let mut section: relakit_section = unsafe { std::mem::zeroed() };
         section.struct_size = 104;
-        // SAFETY: the module is there.
+        // SAFETY: `handle` is a module that relakit_module_init made, and `section` is writable.
         let status = unsafe { relakit_module_section(handle, index, &raw mut section, ptr::null_mut()) };
         assert_eq!(status, RELAKIT_OK);
         let header = module.object().section(index).unwrap();
-        // SAFETY: static text.
+        // SAFETY: relakit documents `reason` as constant text that ends with NUL.
         let reason = unsafe { std::ffi::CStr::from_ptr(section.reason) };
         assert_eq!(reason, class.reason.message());
-        // SAFETY: in the file.
+        // SAFETY: relakit documents `name` as `name_len` bytes of the file, which is alive.
         assert_eq!(unsafe { bytes(section.name, section.name_len) }, module.object().section_name(&header));
         assert_eq!(
             (section.sh_size, section.sh_type, section.sh_info),
@@ -429,7 +433,7 @@ fn one_relocation_ends_the_same_way_under_every_profile_and_without_one() {
                         address: 0,
                         writer: ptr::null(),
                     };
-                    // SAFETY: everything that is passed is there.
+                    // SAFETY: the arrays, the structs and the target live during the call.
                     let status = unsafe {
                         relakit_apply(
                             entry.as_ptr().cast(),

@@ -38,14 +38,14 @@ impl Resolver for Names {
 /// # Safety
 /// `len` bytes can be read.
 pub unsafe fn bytes<'a>(start: *const c_char, len: usize) -> &'a [u8] {
-    // SAFETY: a name that relakit hands to its callback.
+    // SAFETY: relakit passes its callbacks a pointer to `len` bytes, which live during the call.
     unsafe { std::slice::from_raw_parts(start.cast(), len) }
 }
 
 unsafe fn give(found: Result<Option<u64>, i32>, value: *mut u64) -> i32 {
     match found {
         Ok(Some(found)) => {
-            // SAFETY: relakit's own.
+            // SAFETY: relakit passes its callbacks a writable `value`.
             unsafe { value.write(found) };
             RELAKIT_OK
         }
@@ -55,7 +55,7 @@ unsafe fn give(found: Result<Option<u64>, i32>, value: *mut u64) -> i32 {
 }
 
 unsafe extern "C" fn exported(_: *mut c_void, name: *const c_char, len: usize, value: *mut u64) -> i32 {
-    // SAFETY: as documented.
+    // SAFETY: relakit passes its callbacks names of the given lengths and a writable `value`.
     unsafe { give(answer(b"", bytes(name, len), 1), value) }
 }
 
@@ -68,7 +68,7 @@ unsafe extern "C" fn nth_symbol(
     position: u64,
     value: *mut u64,
 ) -> i32 {
-    // SAFETY: as documented.
+    // SAFETY: relakit passes its callbacks names of the given lengths and a writable `value`.
     unsafe { give(answer(bytes(object, object_len), bytes(name, name_len), position), value) }
 }
 

@@ -22,7 +22,8 @@ pub const POISON: u8 = 0xa5;
 /// A result that nobody has written.
 pub fn poisoned<T: Copy>() -> T {
     let mut value = MaybeUninit::<T>::uninit();
-    // SAFETY: its own bytes. Every `T` here is numbers and pointers, which may be any bytes.
+    // SAFETY: `value` has the size of a `T`, and each `T` here has numbers and pointers, for which
+    // all bytes are valid.
     unsafe {
         value.as_mut_ptr().write_bytes(POISON, 1);
         value.assume_init()
@@ -31,7 +32,7 @@ pub fn poisoned<T: Copy>() -> T {
 
 /// Whether nobody has written `value`.
 pub fn is_poisoned<T>(value: &T) -> bool {
-    // SAFETY: its own bytes; the structs have no padding.
+    // SAFETY: `value` has the size of a `T`, and each `T` here is a struct without padding.
     let bytes = unsafe { core::slice::from_raw_parts((&raw const *value).cast::<u8>(), size_of::<T>()) };
     bytes.iter().all(|byte| *byte == POISON)
 }
@@ -45,7 +46,7 @@ pub fn call(function: &str, call: impl FnOnce(*mut relakit_error) -> i32) -> Res
 /// Makes a call of a function with these arguments and an error.
 macro_rules! c {
     ($function:ident($($argument:expr),* $(,)?)) => {
-        // SAFETY: what is lent lives as long as it is used, or is wrong in a way that the header says is refused.
+        // SAFETY: each argument is valid, or wrong in a way for which the header names an error.
         $crate::ffi::call::call(stringify!($function), |error| unsafe { $function($($argument),*, error) })
     };
 }
@@ -63,7 +64,7 @@ pub fn call_trusted(
         assert!(is_poisoned(&error), "status {status}, and wrote {error:?}");
         return Ok(status);
     }
-    // SAFETY: constant text.
+    // SAFETY: relakit_strerror returns constant text that ends with NUL.
     let text = unsafe { CStr::from_ptr(relakit_strerror(status)) };
     assert!(
         !is_trusted || is_documented(function, status),

@@ -21,7 +21,8 @@ pub struct Forms<'c> {
 
 /// Returns the value of `symbol`. `ctx` is the values, which are asked for inside only.
 unsafe extern "C" fn value(ctx: *mut c_void, symbol: u32, value: *mut u64) -> i32 {
-    // SAFETY: the context of `Forms::by_callback`, and a result.
+    // SAFETY: `ctx` is the slice that `Forms::by_callback` passes, and `value` is relakit's
+    // writable result.
     unsafe { *value = (&*ctx.cast::<&[u64]>())[symbol as usize] };
     RELAKIT_OK
 }
@@ -52,7 +53,8 @@ impl Forms<'_> {
             writer: ptr::null(),
         };
         let (table, size) = (self.table.as_ptr().cast(), self.table.len());
-        // SAFETY: all of it lives and is as large as it says.
+        // SAFETY: the table, the values and the target live during the call and have the sizes that
+        // are passed.
         call("relakit_apply", |error| unsafe {
             relakit_apply(table, size, symbols, &raw const target, options, error)
         })
@@ -78,7 +80,8 @@ impl Forms<'_> {
     fn small(&self) {
         let (mut small, mut large) = (self.before.to_vec(), self.before.to_vec());
         let mut entry = poisoned::<usize>();
-        // SAFETY: all of it lives and is as large as it says.
+        // SAFETY: the table, the values and the target live during the call and have the sizes that
+        // are passed.
         let status = unsafe {
             relakit_apply_small(
                 self.table.as_ptr().cast(),
@@ -111,7 +114,8 @@ impl Forms<'_> {
             let result = reloc::apply(one, self.values.into(), target, rules).map_err(of_core);
             let (a, size) = (rela.r_addend, theirs.len());
             let field = theirs.as_mut_ptr().cast();
-            // SAFETY: all of it lives and is as large as it says.
+            // SAFETY: the table, the values and the target live during the call and have the sizes
+            // that are passed.
             let answer = call("relakit_relocate", |error| unsafe {
                 relakit_relocate(rela.r_type, *s, a, self.address, field, size, &raw const options, error)
             });

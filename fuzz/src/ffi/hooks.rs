@@ -31,7 +31,7 @@ impl Owner {
 
     fn is_busy(self) {
         if !self.0.is_null() {
-            // SAFETY: the state lives while it is worked on.
+            // SAFETY: the pointer leads to the state of the module whose call runs this callback.
             assert_eq!(unsafe { relakit_module_stage(self.0) }, RELAKIT_STAGE_BUSY);
         }
     }
@@ -195,7 +195,8 @@ unsafe extern "C" fn read<W: Writer>(
     bytes: *mut c_void,
     size: usize,
 ) -> i32 {
-    // SAFETY: what `writer_for_c` and relakit hand over.
+    // SAFETY: `ctx` is the writer that `writer_for_c` passes, and relakit passes `size` writable
+    // bytes.
     let (writer, bytes) = unsafe { (&mut *ctx.cast::<W>(), slice::from_raw_parts_mut(bytes.cast(), size)) };
     number(writer.read(address, offset, bytes))
 }
@@ -207,20 +208,21 @@ unsafe extern "C" fn write<W: Writer>(
     bytes: *const c_void,
     size: usize,
 ) -> i32 {
-    // SAFETY: as above.
+    // SAFETY: `ctx` is the writer that `writer_for_c` passes, and relakit passes `size` readable
+    // bytes.
     let (writer, bytes) = unsafe { (&mut *ctx.cast::<W>(), slice::from_raw_parts(bytes.cast(), size)) };
     number(writer.write(address, offset, bytes))
 }
 
 unsafe extern "C" fn sync<W: Writer>(ctx: *mut c_void) -> i32 {
-    // SAFETY: as above.
+    // SAFETY: `ctx` is the writer that `writer_for_c` passes, and no other code uses it.
     number(unsafe { &mut *ctx.cast::<W>() }.sync())
 }
 
 unsafe fn give(found: Result<Option<u64>, CallbackError>, value: *mut u64) -> i32 {
     match found {
         Ok(Some(found)) => {
-            // SAFETY: relakit's own.
+            // SAFETY: relakit passes its callbacks a writable `value`.
             unsafe { value.write(found) };
             RELAKIT_OK
         }
@@ -235,7 +237,8 @@ unsafe extern "C" fn exported<R: Resolver>(
     len: usize,
     value: *mut u64,
 ) -> i32 {
-    // SAFETY: what `resolver_for_c` and relakit hand over.
+    // SAFETY: `ctx` is the resolver that `resolver_for_c` passes, and relakit passes a name of
+    // `len` bytes.
     unsafe { give((*ctx.cast::<R>()).exported(slice::from_raw_parts(name.cast(), len)), value) }
 }
 
@@ -248,7 +251,8 @@ unsafe extern "C" fn nth_symbol<R: Resolver>(
     position: u64,
     value: *mut u64,
 ) -> i32 {
-    // SAFETY: as above.
+    // SAFETY: `ctx` is the resolver that `resolver_for_c` passes, and relakit passes names of these
+    // lengths.
     unsafe {
         let (object, name): (&[u8], &[u8]) =
             (slice::from_raw_parts(object.cast(), object_len), slice::from_raw_parts(name.cast(), name_len));

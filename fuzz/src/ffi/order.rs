@@ -78,7 +78,7 @@ impl Slot {
     }
 
     fn check_stage(&mut self) {
-        // SAFETY: a state, or memory of that size.
+        // SAFETY: the pointer leads to memory of a state's size.
         let stage = unsafe { relakit_module_stage(self.module()) };
         assert_eq!(stage, self.stage.unwrap_or(RELAKIT_STAGE_NONE));
     }
@@ -217,7 +217,8 @@ impl Slot {
         let stages: &[u32] = &[RELAKIT_STAGE_PARSED, RELAKIT_STAGE_ASSIGNED, RELAKIT_STAGE_FILLED];
         let stages = (stages, Some(RELAKIT_STAGE_ASSIGNED));
         self.with_memory("relakit_module_assign", stages, wrong, |lent, memory, error| {
-            // SAFETY: what is wrong is what the header says is answered. So it is below.
+            // SAFETY: each argument is valid, or wrong in a way for which the header names an
+            // error.
             unsafe { relakit_module_assign(lent.module, memory, error) }
         });
     }
@@ -225,7 +226,8 @@ impl Slot {
     fn fill(&mut self, wrong: u8) {
         let stages = (&[RELAKIT_STAGE_ASSIGNED, RELAKIT_STAGE_FILLED][..], Some(RELAKIT_STAGE_FILLED));
         self.with_memory("relakit_module_fill", stages, wrong, |lent, memory, error| {
-            // SAFETY: as above.
+            // SAFETY: each argument is valid, or wrong in a way for which the header names an
+            // error.
             unsafe { relakit_module_fill(lent.module, memory, error) }
         });
     }
@@ -237,7 +239,8 @@ impl Slot {
             let resolver = lent.resolver(&mut names);
             let resolver = if wrong == 2 { ptr::null() } else { &raw const resolver };
             let (values, count) = lent.values();
-            // SAFETY: as above.
+            // SAFETY: each argument is valid, or wrong in a way for which the header names an
+            // error.
             unsafe { relakit_module_early(lent.module, memory, values, count, resolver, error) }
         });
     }
@@ -251,7 +254,8 @@ impl Slot {
         let stages = (&[RELAKIT_STAGE_LOADED][..], Some(RELAKIT_STAGE_LATE));
         let answer = self.with_memory("relakit_module_retain", stages, wrong, |lent, memory, error| {
             let ((values, count), (kept, size)) = (lent.values(), lent.kept());
-            // SAFETY: as above.
+            // SAFETY: each argument is valid, or wrong in a way for which the header names an
+            // error.
             unsafe { relakit_module_retain(lent.module, memory, values, count, kept.cast(), size, error) }
         });
         if let Some(Ok(_)) = answer {
@@ -305,7 +309,8 @@ impl Slot {
         let scratch = scratch.as_mut_ptr();
         let answer = self.with_memory(name, stages, wrong, |lent, memory, error| {
             let module = lent.module;
-            // SAFETY: as above.
+            // SAFETY: each argument is valid, or wrong in a way for which the header names an
+            // error.
             unsafe {
                 match which >> 2 & 7 {
                     0 => relakit_module_is_applied(module, object, memory, verifier, first, error),
@@ -357,11 +362,13 @@ impl Slot {
                 let mut names = Names::new(which >> 4);
                 let resolver = lent.resolver(&mut names);
                 let resolver = if wrong == 2 { ptr::null() } else { &raw const resolver };
-                // SAFETY: as above.
+                // SAFETY: each argument is valid, or wrong in a way for which the header names an
+                // error.
                 unsafe { relakit_module_coming(lent.module, object, memory, resolver, out, error) }
             }),
             false => self.with_memory("relakit_module_going", stages, wrong, |lent, memory, error| {
-                // SAFETY: as above.
+                // SAFETY: each argument is valid, or wrong in a way for which the header names an
+                // error.
                 unsafe { relakit_module_going(lent.module, object, memory, out, error) }
             }),
         };

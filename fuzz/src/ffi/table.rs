@@ -153,7 +153,8 @@ impl Case<'_> {
             writer: if self.with_writer { &raw const writer } else { ptr::null() },
         };
         let (table, size) = (self.table.as_ptr().cast(), self.table.len());
-        // SAFETY: all of it lives and is as large as it says.
+        // SAFETY: the table, the values and the target live during the call and have the sizes that
+        // are passed.
         let status = call(act.name, |error| unsafe {
             (act.c)(table, size, &raw const symbols, &raw const target, &raw const options, error)
         });
@@ -273,7 +274,7 @@ impl Case<'_> {
         };
         let symbols = if wrong == 3 { ptr::null() } else { &raw const symbols };
         let target = if wrong == 8 { ptr::null() } else { &raw const target };
-        // SAFETY: what is wrong is what the header says is answered.
+        // SAFETY: each argument is valid, or wrong in a way for which the header names an error.
         let answer =
             call(act.name, |error| unsafe { (act.c)(rela, size, symbols, target, newer.as_ptr(), error) });
         match answer {

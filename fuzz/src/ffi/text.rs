@@ -30,7 +30,7 @@ pub fn any_error(choices: [u8; 4]) -> relakit_error {
 /// Makes the text of an error in buffers of several sizes, with and without names.
 pub fn check(error: &relakit_error, module: *mut relakit_module) {
     let plain = text(error, ptr::null_mut());
-    // SAFETY: constant text.
+    // SAFETY: relakit_strerror returns constant text that ends with NUL.
     let message = unsafe { CStr::from_ptr(relakit_strerror(error.status)) }.to_str().unwrap();
     assert!(plain.starts_with(message), "{plain}");
     if let Some(error) = of_c(error) {
@@ -42,7 +42,8 @@ pub fn check(error: &relakit_error, module: *mut relakit_module) {
 
 /// The text, after a look at buffers that are too short.
 fn text(error: &relakit_error, module: *mut relakit_module) -> String {
-    // SAFETY: the error is readable, `module` is NULL or memory of a state's size, and the buffer has the size that is given.
+    // SAFETY: the error is readable, `module` is NULL or memory of a state's size, and the buffer
+    // has the size that is passed.
     let format = |buffer: &mut [u8]| unsafe {
         relakit_error_format(error, module, buffer.as_mut_ptr().cast(), buffer.len())
     };

@@ -84,25 +84,25 @@ impl Known for Guessed {
 }
 
 unsafe extern "C" fn read(ctx: *mut c_void, address: u64, bytes: *mut c_void, size: usize) -> i32 {
-    // SAFETY: what `for_c` and relakit hand over.
+    // SAFETY: `ctx` is the `Running` that `for_c` passes, and relakit passes `size` writable bytes.
     let (running, bytes) =
         unsafe { (&mut *ctx.cast::<Running>(), slice::from_raw_parts_mut(bytes.cast::<u8>(), size)) };
     running.read(address, bytes).map_or_else(|error| error.0, |()| 0)
 }
 
 unsafe extern "C" fn report(ctx: *mut c_void, difference: *const relakit_difference) {
-    // SAFETY: as above.
+    // SAFETY: `ctx` is the `Running` that `for_c` passes, and relakit passes a readable difference.
     let (running, difference) = unsafe { (&mut *ctx.cast::<Running>(), *difference) };
     running.differences.push(difference);
 }
 
 unsafe extern "C" fn symbol(_: *mut c_void, name: *const c_char, len: usize, value: *mut u64) -> i32 {
-    // SAFETY: as above; the byte behind the name is there.
+    // SAFETY: relakit passes `len` bytes, and the header promises a NUL after them.
     let name = unsafe { slice::from_raw_parts(name.cast::<u8>(), len + 1) };
     assert!(name.ends_with(b"\0"), "{name:?}");
     match Guessed.symbol(&name[..len]) {
         Some(found) => {
-            // SAFETY: relakit's own.
+            // SAFETY: relakit passes its callbacks a writable `value`.
             unsafe { value.write(found) };
             RELAKIT_OK
         }

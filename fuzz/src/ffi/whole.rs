@@ -223,7 +223,7 @@ fn c_steps(
     let sections = sections.insert(Sections::of(&parsed, choices));
     let places = sections.places();
     let device: *mut Device = &raw mut sections.device;
-    // SAFETY: nobody else uses it while it is lent.
+    // SAFETY: `device` points to a device that lives, and no other code uses it during the call.
     let writer = writer_for_c(unsafe { &mut *device });
     let memory = sections.for_c(&places, &writer);
     let memory = &raw const memory;
@@ -266,16 +266,16 @@ fn c_steps(
 /// What the file consists of, as C tells it.
 fn describe_c(module: *mut relakit_module, info: &relakit_module_info, life: &mut Life) {
     let text = |start: *const u8, len: usize| {
-        // SAFETY: what relakit says is there.
+        // SAFETY: `start` is not NULL, and relakit reports `len` bytes there.
         let bytes = if start.is_null() { &[] } else { unsafe { slice::from_raw_parts(start, len) } };
         self::text(bytes)
     };
     for index in 0..info.section_count {
         let mut section = relakit_section { struct_size: 104, ..poisoned() };
         assert_eq!(c!(relakit_module_section(module, index, &raw mut section)), Ok(RELAKIT_OK));
-        // SAFETY: constant text, ended by NUL.
+        // SAFETY: relakit documents `reason` as constant text that ends with NUL.
         let reason = unsafe { core::ffi::CStr::from_ptr(section.reason) };
-        // SAFETY: its name, ended by NUL.
+        // SAFETY: relakit documents `name` as a string in the file that ends with NUL.
         let name = unsafe { core::ffi::CStr::from_ptr(section.name) };
         assert_eq!(name.count_bytes(), section.name_len);
         let size = usize::try_from(section.sh_size).unwrap_or(usize::MAX);

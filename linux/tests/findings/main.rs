@@ -1,6 +1,7 @@
 //! Findings about modules (`relakit_linux::findings`): both sides of every edge, properties against what is slow and obvious, and
 //! what is said of real modules. `each` has a module for each finding.
 #![expect(
+    unreachable_pub,
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,6 +1,7 @@
 //! Which code is rewritten: what the entries of special sections say, held against what a real kernel did, against a
 //! disassembler, and against formats by hand.
 #![expect(
+    unreachable_pub,
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::indexing_slicing,

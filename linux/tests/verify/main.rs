@@ -1,6 +1,7 @@
 //! Which content of a running module is accepted (`relakit_linux::verify`): the memory of real kernels, and every form of every
 //! kind of site.
 #![expect(
+    unreachable_pub,
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::indexing_slicing,

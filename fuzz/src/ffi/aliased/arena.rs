@@ -44,19 +44,19 @@ impl Arena {
 
     pub fn put(&mut self, at: usize, bytes: &[u8]) {
         assert!(at + bytes.len() <= self.size());
-        // SAFETY: inside the block, of which no reference exists.
+        // SAFETY: the bytes lie in the block, and no reference to it exists.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.pointer(at), bytes.len()) };
     }
 
     pub fn bytes(&self) -> Vec<u8> {
-        // SAFETY: the block, which nothing writes now.
+        // SAFETY: the block has this size, and no code writes to it during the copy.
         unsafe { slice::from_raw_parts(self.pointer(0), self.size()) }.to_vec()
     }
 }
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        // SAFETY: from `Box::into_raw`, and dropped once.
+        // SAFETY: the pointer is from `Box::into_raw`, and `drop` runs once.
         drop(unsafe { Box::from_raw(self.words) });
     }
 }
@@ -171,13 +171,13 @@ impl Port {
 
     fn put(&self, at: usize, bytes: &[u8]) {
         if at + bytes.len() <= self.size {
-            // SAFETY: inside the block. The embedder's writer writes while relakit works.
+            // SAFETY: the bytes lie in the block. `bytes` may overlap it, which `ptr::copy` allows.
             unsafe { ptr::copy(bytes.as_ptr(), self.memory.wrapping_add(at), bytes.len()) };
         }
     }
 
     fn get(&self, at: usize, bytes: &mut [u8]) {
-        // SAFETY: inside the block: `field` has found it.
+        // SAFETY: `field` has found that the bytes lie in the block.
         unsafe { ptr::copy(self.memory.wrapping_add(at), bytes.as_mut_ptr(), bytes.len()) };
     }
 

@@ -29,7 +29,7 @@ macro_rules! step {
     };
     ($life:expr, $trial:expr, $writes:expr, $memory:ident, $function:ident($($argument:expr),*)) => {
         $life.step($trial, stringify!($function), $writes, &mut |$memory, error| {
-            // SAFETY: everything that is lent lies in the arena.
+            // SAFETY: each pointer leads into the arena, which lives during the call.
             unsafe { $function($($argument,)* error) }
         })
     };
@@ -128,7 +128,7 @@ impl Life {
         // What leads to everything else comes last: a writer that lies does not reach it.
         self.state = self.arena.part(relakit_module_size());
         self.places = self.arena.part(places.len() * size_of::<relakit_section_memory>());
-        // SAFETY: plain numbers and pointers, without padding.
+        // SAFETY: the struct has numbers and pointers, and no padding.
         let bytes = unsafe {
             core::slice::from_raw_parts(
                 places.as_ptr().cast::<u8>(),

@@ -102,7 +102,8 @@ impl Single {
             writer,
         };
         let (table, size) = (self.arena.pointer(self.table.start).cast_const().cast(), self.table.len());
-        // SAFETY: everything lies in the arena, or is constant and only read.
+        // SAFETY: each pointer leads into the arena, which lives during the call, or to constant
+        // data.
         let answer = call(name, |error| unsafe {
             act(table, size, &raw const symbols, &raw const target, &raw const self.options, error)
         });

@@ -144,8 +144,8 @@ impl Mapped {
     pub fn symbols(&mut self, symindex: u32) -> &mut [[u8; SYM_SIZE]] {
         match self.symbol_count(symindex) {
             0 => &mut [],
-            // SAFETY: the memory of the section, of which no target is made, and no table while it is
-            // written.
+            // SAFETY: the section's memory has this size. No target is made of it, and no table
+            // while it is written.
             count => unsafe { slice::from_raw_parts_mut(self.start(symindex).cast(), count) },
         }
     }
@@ -155,7 +155,8 @@ impl Mapped {
         let (behind, trace) = self.device.seen();
         let section = |(start, bytes): (&*mut u8, &Option<Vec<u8>>)| {
             let size = bytes.as_ref().map_or(0, Vec::len);
-            // SAFETY: its memory, read where the pass has written.
+            // SAFETY: `start` is not NULL and has `size` bytes, which no code writes after the
+            // pass.
             if start.is_null() { Vec::new() } else { unsafe { slice::from_raw_parts(*start, size) }.to_vec() }
         };
         (self.starts.iter().zip(&self.image.bytes).map(section).collect(), behind.to_vec(), trace)
@@ -189,7 +190,8 @@ impl<'m> Mapping<'m> for Mapped {
             return Err(ErrorKind::TableOverlaps);
         }
         self.table.replace(section.sh_addr..section.sh_addr + section.sh_size);
-        // SAFETY: the memory of the section; a table is neither its own target nor the symbols.
+        // SAFETY: the section's memory has this size. A table is neither its own target nor the
+        // symbols.
         Ok(unsafe { slice::from_raw_parts(self.start(index), size) })
     }
 
@@ -206,7 +208,7 @@ impl<'m> Mapping<'m> for Mapped {
         }
         let bytes: &mut [u8] = match size {
             0 => &mut [],
-            // SAFETY: the memory of the section, which nobody reads now.
+            // SAFETY: the section's memory has this size, and no other slice of it exists.
             _ => unsafe { slice::from_raw_parts_mut(start, size) },
         };
         Ok(Target::new(bytes, section.sh_addr))
