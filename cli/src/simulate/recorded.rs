@@ -130,6 +130,11 @@ fn differs(
 
 #[test]
 fn each_prediction_is_the_recorded_verdict() {
+    // Only a packed crate has this file. It does not contain the recordings.
+    if Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml.orig").exists() {
+        println!("a packed crate has no recordings");
+        return;
+    }
     let mut differences = Vec::new();
     let mut cases = 0;
     for oracle in oracles() {
