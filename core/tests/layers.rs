@@ -276,3 +276,18 @@ fn the_design_page_names_the_modules_of_the_other_crates() {
         assert_eq!(named, layers.iter().copied().collect(), "DESIGN.md, and the modules of {name}");
     }
 }
+
+#[test]
+fn the_recipes_for_contributors_name_only_what_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = fs::read_to_string(root.join("CONTRIBUTING.md")).unwrap();
+    let is_path = |word: &&str| word.contains('/') && !word.contains([' ', '<', '*', '\n']);
+    // These are in Linux's source.
+    let is_of_linux = |word: &&str| word.starts_with("kernel/") || word.starts_with("arch/x86/");
+    let paths: Vec<_> =
+        page.split('`').skip(1).step_by(2).filter(is_path).filter(|word| !is_of_linux(word)).collect();
+    assert!(paths.len() > 30, "{paths:?}");
+    for path in paths {
+        assert!(root.join(path).exists(), "CONTRIBUTING.md names {path}");
+    }
+}
