@@ -4,11 +4,11 @@
 set -euo pipefail
 cd "$SRC/relakit"
 
-# When $SANITIZER says coverage, the image's cargo makes a plain build of this, with flags of its own, and into the same folder.
+# If $SANITIZER is coverage, the image's cargo makes a plain build of this, with other flags and into the same folder.
 export CARGO_TARGET_DIR=$WORK/target
 cargo fuzz build --fuzz-dir fuzz --release --debug-assertions
 
-# Not `cargo fuzz list`: for coverage the image's cargo takes everything that begins with `cargo fuzz` for a build.
+# The names of the sources, because older images take everything that begins with `cargo fuzz` for a build when they build for coverage.
 for source in fuzz/fuzz_targets/*.rs; do
     target=$(basename "$source" .rs)
     cp "$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/release/$target" "$OUT/"

@@ -11,7 +11,8 @@ mod layering;
 #[path = "layering/lints.rs"]
 mod lints;
 
-use layering::{Layers, code, files};
+use layering::{Layers, code, design, files};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -236,5 +237,61 @@ fn a_name_of_the_machine_is_noticed() {
         ("#[cfg(test)]\nmod tests;\nR_X86_64_64", 1),
     ] {
         assert_eq!(names_of_the_machine(text).len(), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_design_page_names_every_crate_and_only_what_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let named: Vec<_> = design::names("## Where things are").concat();
+    for name in &named {
+        assert!(root.join(name).exists(), "DESIGN.md names {name}");
+    }
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let members = manifest.lines().find_map(|line| line.strip_prefix("members = ")).unwrap();
+    for member in members.split('"').skip(1).step_by(2) {
+        assert!(named.contains(&format!("{member}/")), "DESIGN.md does not name {member}/");
+    }
+}
+
+#[test]
+fn the_design_page_has_the_layers_of_core_in_their_order() {
+    let mut order = Vec::new();
+    for name in design::names("### The layers of core").concat() {
+        assert!(design::is_module(&source("core"), &name), "DESIGN.md names {name}");
+        order.push(name.split('/').next().unwrap().to_owned());
+    }
+    order.dedup();
+    let [(_, layers), ..] = CRATES;
+    assert_eq!(order, layers, "DESIGN.md, and the layers");
+}
+
+#[test]
+fn the_design_page_names_the_modules_of_the_other_crates() {
+    for (heading, name) in [
+        ("### The modules of linux", "linux"),
+        ("### The files of convert", "convert"),
+        ("### The files of ffi", "ffi"),
+    ] {
+        let names = design::names(heading).concat();
+        let named: BTreeSet<_> = names.iter().map(|name| name.trim_end_matches('/')).collect();
+        assert_eq!(named.len(), names.len(), "DESIGN.md names a module of {name} twice");
+        let (_, layers) = CRATES.iter().find(|(other, _)| *other == name).unwrap();
+        assert_eq!(named, layers.iter().copied().collect(), "DESIGN.md, and the modules of {name}");
+    }
+}
+
+#[test]
+fn the_recipes_for_contributors_name_only_what_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = fs::read_to_string(root.join("CONTRIBUTING.md")).unwrap();
+    let is_path = |word: &&str| word.contains('/') && !word.contains([' ', '<', '*', '\n']);
+    // These are in Linux's source.
+    let is_of_linux = |word: &&str| word.starts_with("kernel/") || word.starts_with("arch/x86/");
+    let paths: Vec<_> =
+        page.split('`').skip(1).step_by(2).filter(is_path).filter(|word| !is_of_linux(word)).collect();
+    assert!(paths.len() > 30, "{paths:?}");
+    for path in paths {
+        assert!(root.join(path).exists(), "CONTRIBUTING.md names {path}");
     }
 }

@@ -1,5 +1,7 @@
 //! Checks that the modules of a crate are layers.
 
+pub mod design;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
