@@ -23,7 +23,7 @@ const NOT_FOR_TOOLS: [&str; 12] = [
 ];
 
 /// The crates with unsafe code: the C ABI, what calls it, and what exports functions.
-const WITH_UNSAFE: [&str; 5] = ["ffi", "fuzz", "bench", "proof", "packaging/other-rust"];
+const WITH_UNSAFE: [&str; 6] = ["ffi", "fuzz", "bench", "proof", "proof/loader", "packaging/other-rust"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
