@@ -205,7 +205,7 @@ const CALLS: &[Row] = &[
     row(&["relakit::module::retained::"], "relakit_module_early", &["relakit::module::retained::counts"]),
     // An error of a symbol: what a section's pass adds to it, then what the transaction does with it.
     row(
-        &["relakit::module::symbols::"],
+        &["relakit::module::symbols::", "relakit::module::klp_symbols::"],
         "",
         &[
             ON_ERROR,
@@ -280,7 +280,7 @@ const CALLS: &[Row] = &[
     ),
     row(&["relakit_ffi::verify::", "relakit_ffi::patch_sites::"], "", &[]),
     // What stands for callbacks.
-    row(&["relakit::module::symbols::"], "", RESOLVER),
+    row(&["relakit::module::symbols::", "relakit::module::klp_symbols::"], "", RESOLVER),
     row(&[EARLY], "", RESOLVER),
     row(&[LATE], "", RESOLVER),
     row(&[KLP], "", RESOLVER),
