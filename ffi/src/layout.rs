@@ -1,5 +1,5 @@
 //! The layout of every struct of the header, which is ABI. Structs that begin with struct_size can
-//! grow at their end; the others never change.
+//! grow at their end; the others never change. The numbers are those of hosts of 64 bits.
 
 use crate::pointers::Versioned;
 use crate::{
@@ -49,8 +49,7 @@ versioned!(
 
 macro_rules! layout {
     ($name:ident, $size:literal: $($field:ident $offset:literal),*) => {
-        #[cfg(target_pointer_width = "64")]
-        const _: () = {
+        const _: () = if size_of::<usize>() == 8 {
             assert!(size_of::<$name>() == $size && align_of::<$name>() <= 8);
             $(assert!(offset_of!($name, $field) == $offset);)*
         };
