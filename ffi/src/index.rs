@@ -42,12 +42,12 @@ pub struct relakit_name_table {
 #[repr(align(8))]
 pub struct relakit_index {
     /// [`MAGIC`] and the address of this struct: other memory and copies do not match.
-    mark: usize,
+    mark: u64,
     index: Index<'static, Table>,
 }
 
 /// A number with which other memory is unlikely to begin.
-const MAGIC: usize = 0x7265_6c61_6b69_7402;
+const MAGIC: u64 = 0x7265_6c61_6b69_7402;
 
 /// A table after the checks of its pointers and sizes.
 #[derive(Clone, Copy, Debug)]
@@ -279,7 +279,7 @@ pub unsafe extern "C" fn relakit_index_build(
         // found that it overlaps neither entries nor strings. The caller promises that no other
         // code uses it.
         let index = Index::build(table, unsafe { words.write() }).or_report(report)?;
-        state.set(relakit_index { mark: MAGIC ^ memory.addr(), index });
+        state.set(relakit_index { mark: MAGIC ^ memory.addr() as u64, index });
         made.set(memory.cast_const().cast());
         Ok(RELAKIT_OK)
     };
@@ -337,8 +337,8 @@ unsafe fn enter<'a>(
     }
     // SAFETY: `index` is neither NULL nor misaligned; this computes an address and reads nothing.
     let mark = unsafe { &raw const (*index).mark };
-    // SAFETY: the caller promises readable memory of an index's size; a `usize` may have any value.
-    if unsafe { mark.read() } != MAGIC ^ index.addr() {
+    // SAFETY: the caller promises readable memory of an index's size; a `u64` may have any value.
+    if unsafe { mark.read() } != MAGIC ^ index.addr() as u64 {
         return Err(report.refuse(RELAKIT_ERR_NOT_AN_INDEX, 0, 0));
     }
     // SAFETY: the mark matches this address, so `relakit_index_build` wrote an index here. The

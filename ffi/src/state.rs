@@ -16,14 +16,14 @@ use relakit::{Late, Loaded, Module};
 #[repr(align(8))]
 pub struct relakit_module {
     /// [`MAGIC`] and the address of the state: other memory and copies do not match.
-    mark: usize,
+    mark: u64,
     /// Whether a call is in progress.
     busy: bool,
     stage: Stage,
 }
 
 /// A number with which other memory is unlikely to begin.
-const MAGIC: usize = 0x7265_6c61_6b69_7401;
+const MAGIC: u64 = 0x7265_6c61_6b69_7401;
 
 /// The stage of a module. The caller promises that the file and the retained state outlive it.
 #[derive(Debug)]
@@ -110,7 +110,11 @@ impl StateMemory {
 
     /// Writes the state into the buffer.
     pub(crate) fn put(self, memory: *mut c_void, module: Module<'static>) -> *mut relakit_module {
-        self.0.set(relakit_module { mark: MAGIC ^ memory.addr(), busy: false, stage: Stage::Parsed(module) });
+        self.0.set(relakit_module {
+            mark: MAGIC ^ memory.addr() as u64,
+            busy: false,
+            stage: Stage::Parsed(module),
+        });
         memory.cast()
     }
 }
@@ -164,8 +168,8 @@ unsafe fn find(module: *mut relakit_module) -> Option<*mut bool> {
     }
     // SAFETY: `module` is neither NULL nor misaligned; this computes an address and reads nothing.
     let mark = unsafe { &raw const (*module).mark };
-    // SAFETY: the caller promises readable memory of a state's size; a `usize` may have any value.
-    if unsafe { mark.read() } != MAGIC ^ module.addr() {
+    // SAFETY: the caller promises readable memory of a state's size; a `u64` may have any value.
+    if unsafe { mark.read() } != MAGIC ^ module.addr() as u64 {
         return None;
     }
     // SAFETY: `module` is neither NULL nor misaligned; this computes an address and reads nothing.

@@ -3,6 +3,7 @@
 #![expect(
     unreachable_pub,
     unsafe_code,
+    clippy::cast_possible_truncation,
     clippy::unwrap_used,
     clippy::multiple_unsafe_ops_per_block,
     clippy::arithmetic_side_effects,
@@ -186,7 +187,7 @@ fn c_steps(
     };
     let places: Vec<_> = buffers.iter_mut().enumerate().map(place).collect();
     let memory = relakit_memory {
-        struct_size: 32,
+        struct_size: size_of::<relakit_memory>() as u32,
         flags: 0,
         sections: places.as_ptr(),
         count: places.len(),
@@ -272,7 +273,7 @@ fn compare_classes(file: &[u8], profile: Profile, number: u32) {
     for (index, class) in module.classes() {
         // SAFETY: the struct has numbers and pointers, for which zeros are valid.
         let mut section: relakit_section = unsafe { std::mem::zeroed() };
-        section.struct_size = 104;
+        section.struct_size = size_of::<relakit_section>() as u32;
         // SAFETY: `handle` is a module that relakit_module_init made, and `section` is writable.
         let status = unsafe { relakit_module_section(handle, index, &raw mut section, ptr::null_mut()) };
         assert_eq!(status, RELAKIT_OK);

@@ -74,7 +74,7 @@ unsafe extern "C" fn nth_symbol(
 
 /// The same for C.
 pub const RESOLVER: relakit_resolver = relakit_resolver {
-    struct_size: 32,
+    struct_size: size_of::<relakit_resolver>() as u32,
     flags: 0,
     ctx: ptr::null_mut(),
     exported: Some(exported),
