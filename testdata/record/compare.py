@@ -47,7 +47,8 @@ class Case:
         """(section, offset, size, relative, symbol) of each relocated field."""
         (table,), (count,) = struct.unpack_from("<Q", self.module, 40), struct.unpack_from("<H", self.module, 60)
         for number in range(count):
-            _, kind, _, _, offset, size, _, target, _, _ = SECTION_HEADER.unpack_from(self.module, table + number * SECTION_HEADER.size)
+            header = SECTION_HEADER.unpack_from(self.module, table + number * SECTION_HEADER.size)
+            kind, offset, size, target = header[1], header[4], header[5], header[7]
             if kind == SHT_RELA:
                 for at, info, _ in RELA.iter_unpack(self.module[offset:offset + size]):
                     if info & 0xffffffff in FIELDS:
