@@ -3,7 +3,8 @@
 
 usage: trim.py ORACLE OUT
 
-ORACLE  folder with klp-6.12/, plain-6.1/ and verdicts/ (see testdata/README.md)
+ORACLE  folder with klp-6.12/ and verdicts/, or with other folders of recordings (see testdata/README.md and
+        testdata/record); a folder that is missing stays in OUT as it is
 OUT     folder to write; what it holds of an earlier run is replaced
 
 The files of the chosen cases are copied, the ones that are not yet .xz as .xz where that saves more than a tenth.
@@ -145,8 +146,12 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     oracle, out = Path(sys.argv[1]), Path(sys.argv[2])
-    damaged = copy_verdicts(oracle / "verdicts", out / "verdicts")
+    if (oracle / "verdicts").is_dir() != (oracle / "klp-6.12").is_dir():
+        sys.exit("klp-6.12 and verdicts have one symbol table: both are needed, or none")
+    damaged = copy_verdicts(oracle / "verdicts", out / "verdicts") if (oracle / "verdicts").is_dir() else []
     for folder, (table, cases) in CHOSEN.items():
+        if not (oracle / folder).is_dir():
+            continue
         shutil.rmtree(out / folder, ignore_errors=True)
         names, modules = set(), set()
         for case in cases:

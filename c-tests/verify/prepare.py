@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""prepare.py KERNEL LISTED ROOT SHARE: the modules of a guest, with those that they depend on.
+"""prepare.py KERNEL LISTED ROOT SHARE [FIRST...]: the modules of a guest, with those that they depend on.
 
-KERNEL is an unpacked kernel package, LISTED the names. ROOT/first gets what a shared folder needs, and SHARE/modules all."""
+KERNEL is an unpacked kernel package, LISTED the names. SHARE/modules gets all modules, and ROOT/first those that the guest loads
+first."""
 import lzma
 import pathlib
 import re
 import sys
 
-SHARING = ["virtio_pci", "9pnet_virtio", "9p"]
 
-
-def main(kernel, listed, root, share):
+def main(kernel, listed, root, share, *sooner):
     files = {re.sub(r"\.ko(\.xz)?$", "", path.name).replace("-", "_"): path
              for path in pathlib.Path(kernel, "lib/modules").rglob("*.ko*")}
     order, content = [], {}
@@ -28,7 +27,7 @@ def main(kernel, listed, root, share):
 
     first = pathlib.Path(root, "first")
     first.mkdir(parents=True)
-    for name in SHARING:
+    for name in sooner:
         add(name)
     for name in order:
         (first / f"{name}.ko").write_bytes(content[name])

@@ -17,7 +17,6 @@ mod reader;
 mod replay;
 
 use apart::{Form, take_apart};
-use relakit::Profile;
 use relakit_convert::{Map, NoSymbols, Request};
 use replay::compare::{Difference, Image, differences, whole};
 use replay::{LIVEPATCH, PLAIN, Report, klp, plain, roots, verify};
@@ -49,8 +48,8 @@ fn converted_livepatches_have_the_recorded_bytes_after_each_step() {
         for recording in roots()[0].recordings(LIVEPATCH) {
             let file = reader::read(&replay::need(&recording.path, "module.ko"));
             let (apart, map) = take_apart(&file, form);
-            let (profile, map) = (Profile::LINUX_6_12, Map::parse(map.as_bytes()).unwrap());
-            let request = Request { profile, version: (6, 12), symbols: &NoSymbols, map: &map };
+            let (profile, map) = (recording.profile(), Map::parse(map.as_bytes()).unwrap());
+            let request = Request { profile, version: recording.version(), symbols: &NoSymbols, map: &map };
             let converted = relakit_convert::convert(&apart, &request).unwrap().bytes;
             assert!(converted != file, "{}", recording.name);
             let folder = tempfile::tempdir().unwrap();

@@ -20,6 +20,7 @@ use std::sync::Once;
 
 use layout::Layout;
 use module::Module;
+use relakit::Profile;
 use serde_json::Value;
 
 /// The variable that names the folder of the full set.
@@ -126,11 +127,23 @@ impl Recording {
 
     /// Major and minor version of the kernel, as in `6.12`.
     pub fn kernel(&self) -> String {
+        let (major, minor) = self.version();
+        format!("{major}.{minor}")
+    }
+
+    /// The same as numbers.
+    pub fn version(&self) -> (u16, u16) {
         let family = file_name(&self.family);
         let release =
             self.layout.kernel.as_deref().or(family.split_once('-').map(|(_, version)| version)).unwrap();
-        let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-        format!("{}.{}", numbers.next().unwrap(), numbers.next().unwrap())
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap());
+        (numbers.next().unwrap(), numbers.next().unwrap())
+    }
+
+    /// The rules of the kernel.
+    pub fn profile(&self) -> Profile {
+        let (major, minor) = self.version();
+        *Profile::for_linux(major, minor).unwrap()
     }
 
     /// The kernel's symbol table.

@@ -236,6 +236,16 @@ impl Site<'_> {
         };
         let mut forms = Vec::new();
         for fence in [&[][..], &[0x0f, 0xae, 0xe8]] {
+            if self.plan.version >= (6, 18) {
+                let free = vec![
+                    if is_jump { 0xcc } else { 0x2e };
+                    3_usize.saturating_sub(fence.len() + prefix.len())
+                ];
+                let (before, after) = if is_jump { (&[][..], &free[..]) } else { (&free[..], &[][..]) };
+                let form = [fence, before, prefix, &branch, after].concat();
+                forms.extend((form.len() == 5).then_some(form));
+                continue;
+            }
             for stop in stops {
                 let mut form = [fence, prefix, &branch].concat();
                 if form.len() < 5 {

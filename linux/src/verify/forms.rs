@@ -1,7 +1,8 @@
 //! The forms in which Linux writes each kind of site.
 //!
 //! Sources (facts only): Linux 6.1.192 and 6.12.117 of Debian, the function in each row. Versions of
-//! changes in between are mainline's. Kernels before 5.13 and after 6.12 were not compared.
+//! changes are mainline's. Kernels before 5.13 were not compared; of those after 6.12, a livepatch in
+//! 7.3.4 was.
 
 use super::known::{Known, is_return_thunk, is_tracer, retpoline, thunk};
 use super::nops;
@@ -167,10 +168,13 @@ impl Form<'_> {
     fn indirect(&self, branch: &Branch, register: u8) -> bool {
         // Linux writes INT3 after a jump since 5.18.
         let stops: &[bool] = if before(self.version, (5, 18)) { &[true, false] } else { &[true] };
+        // At most three CS prefixes before a call, INT3 in all bytes after a jump: 4a1e02b15ac1, for
+        // 6.18. Read and recorded in 7.3.4.
+        let padded = !before(self.version, (6, 18));
         [false, true].iter().any(|fence| {
             stops.iter().any(|stop| {
                 let mut form = Indirect::default();
-                form.write(branch, self.found.len(), register, *fence, *stop);
+                form.write(branch, self.found.len(), register, *fence, *stop, padded);
                 let size = usize::from(form.len);
                 let whole = form.bytes.get_mut(..self.found.len()).filter(|_| size <= self.found.len());
                 let Some(whole) = whole else { return false };
@@ -200,7 +204,7 @@ impl Indirect {
         }
     }
 
-    fn write(&mut self, branch: &Branch, size: usize, register: u8, fence: bool, stop: bool) {
+    fn write(&mut self, branch: &Branch, size: usize, register: u8, fence: bool, stop: bool, padded: bool) {
         if branch.op == 0x0f {
             // The opposite condition skips the jump.
             self.push(0x70 | (branch.condition & 0xf) ^ 1);
@@ -209,13 +213,18 @@ impl Indirect {
         if fence {
             [0x0f, 0xae, 0xe8].into_iter().for_each(|byte| self.push(byte));
         }
-        if register >= 8 {
+        let (is_call, is_high) = (branch.op == 0xe8, register >= 8);
+        let free = size.saturating_sub(usize::from(self.len)).saturating_sub(if is_high { 3 } else { 2 });
+        if is_call && padded && free <= 3 {
+            (0..free).for_each(|_| self.push(0x2e));
+        }
+        if is_high {
             self.push(0x41);
         }
         self.push(0xff);
-        self.push((if branch.op == 0xe8 { 0xd0 } else { 0xe0 }) | register & 7);
-        if branch.op != 0xe8 && stop && usize::from(self.len) < size {
-            self.push(0xcc);
+        self.push((if is_call { 0xd0 } else { 0xe0 }) | register & 7);
+        if !is_call && stop {
+            (0..if padded { free } else { free.min(1) }).for_each(|_| self.push(0xcc));
         }
     }
 }

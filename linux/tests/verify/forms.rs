@@ -120,6 +120,43 @@ fn loading() -> Vec<Case> {
         vec![0xf3, 0x0f, 0x1e, 0xfa],
         vec![vec![0x0f, 0x1f, 0x40, 0xd6]],
     ));
+    let padded: [(_, Vec<u8>, Vec<Vec<u8>>); 4] = [
+        (
+            "padded call *%rax",
+            branch(&[0xe8], SITE, thunk(0)),
+            vec![
+                vec![0x2e, 0x2e, 0x2e, 0xff, 0xd0],
+                vec![0x0f, 0xae, 0xe8, 0xff, 0xd0],
+                branch(&[0xe8], SITE, its(0)),
+            ],
+        ),
+        (
+            "padded cs call *%r11",
+            branch(&[0x2e, 0xe8], SITE, thunk(11)),
+            vec![
+                vec![0x2e, 0x2e, 0x2e, 0x41, 0xff, 0xd3],
+                vec![0x0f, 0xae, 0xe8, 0x41, 0xff, 0xd3],
+                branch(&[0x2e, 0xe8], SITE, its(11)),
+            ],
+        ),
+        (
+            "padded jmp *%rcx",
+            branch(&[0xe9], SITE, thunk(1)),
+            vec![
+                vec![0xff, 0xe1, 0xcc, 0xcc, 0xcc],
+                vec![0x0f, 0xae, 0xe8, 0xff, 0xe1],
+                branch(&[0xe9], SITE, its(1)),
+            ],
+        ),
+        (
+            "padded je *%r11",
+            branch(&[0x0f, 0x84], SITE, thunk(11)),
+            vec![vec![0x75, 0x04, 0x41, 0xff, 0xe3, 0xcc], branch(&[0x0f, 0x84], SITE, its(11))],
+        ),
+    ];
+    for (what, original, forms) in padded {
+        cases.push(case(what, (7, 3), Role::Retpoline, ".retpoline_sites", entry(), original, forms));
+    }
     let paravirt = [&SITE.to_le_bytes()[..], &[0, 7, 0, 0, 0, 0, 0, 0]].concat();
     let forms = vec![
         [&branch(&[0xe8], SITE, FUNCTION)[..], &[0x66, 0x90]].concat(),
