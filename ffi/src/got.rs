@@ -120,10 +120,11 @@ pub unsafe extern "C" fn relakit_got_fill(
         // SAFETY: the caller promises readable arrays; a target that overlaps them is refused
         // before it is written.
         let (values, values_span) = unsafe { arrays(&symbols, report) }?;
+        let mut target = CTarget::new(target);
         // SAFETY: the caller promises that the writer is NULL or a readable struct, whose callbacks
         // accept its `ctx`.
-        let mut target = unsafe { CTarget::new(&target, &[span, values_span], 3, report) }?;
-        // SAFETY: `CTarget::new` found that the memory overlaps neither the plan nor the values. The
+        unsafe { target.check(&[span, values_span], 3, report) }?;
+        // SAFETY: `CTarget::check` found that the memory overlaps neither the plan nor the values. The
         // caller promises that it is writable and that no other code uses it.
         let mut target = unsafe { target.write() };
         plan.fill(values, &mut target, rules).or_report(report)?;

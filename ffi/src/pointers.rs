@@ -127,6 +127,11 @@ pub(crate) struct Piece<T> {
 }
 
 impl<T> Piece<T> {
+    /// No items.
+    pub(crate) const fn empty() -> Self {
+        Self { start: NonNull::dangling().as_ptr(), count: 0, span: Span::EMPTY }
+    }
+
     /// Argument `number`.
     pub(crate) fn new(
         start: *const T,

@@ -319,10 +319,11 @@ pub(crate) unsafe fn run(
             return Err(report.refuse(RELAKIT_ERR_PARTIAL_ENTRY, rela_size as u64, rest as u64));
         }
         let spans = [rela.span, symbols_span, plan];
+        let mut target = CTarget::new(target);
         // SAFETY: the caller promises that the writer is NULL or a readable struct, whose callbacks
         // accept its `ctx`.
-        let mut target = unsafe { CTarget::new(&target, &spans, 4, report) }?;
-        // SAFETY: the caller promises the memory of the target. `CTarget::new` found that it overlaps no
+        unsafe { target.check(&spans, 4, report) }?;
+        // SAFETY: the caller promises the memory of the target. `CTarget::check` found that it overlaps no
         // table, no values and no plan.
         let done = unsafe { act(got.map(|(got, _)| got), table, values, &mut target, rules) };
         done.or_report(report)?;

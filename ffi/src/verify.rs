@@ -82,9 +82,10 @@ pub unsafe extern "C" fn relakit_verify(
         if !target.writer.is_null() {
             return Err(report.refuse(RELAKIT_ERR_NOT_PLAIN, 0, 0));
         }
+        let mut target = CTarget::new(target);
         // SAFETY: `target` has no writer, so nothing of it is read but its members.
-        let mut target = unsafe { CTarget::new(&target, &[rela.span, symbols_span], 4, report) }?;
-        // SAFETY: `CTarget::new` found that the memory overlaps neither the table nor the values. The
+        unsafe { target.check(&[rela.span, symbols_span], 4, report) }?;
+        // SAFETY: `CTarget::check` found that the memory overlaps neither the table nor the values. The
         // caller promises that it is writable and that no other code uses it.
         let expected = unsafe { target.write() };
         let (mut reader, _, mut on) = verifier.split();

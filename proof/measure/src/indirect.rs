@@ -38,9 +38,19 @@ const WRITER: &[&str] = &[
     "relakit_ffi::callbacks::sync",
     "relakit_ffi::callbacks::value",
 ];
-/// What a pass with a GOT, or one that refuses symbols without memory, does otherwise.
-const GOT: &[&str] = &["relakit::reloc::got::Got as "];
-const GUARD: &[&str] = &["relakit::reloc::sentinel::Sentinel as "];
+/// What asks a special pass: for a type, for the value of an entry, for a loop.
+const HOWTO: &[&str] = &["relakit::reloc::pass::Pass>::howto"];
+const ENTRY: &[&str] = &["relakit::reloc::pass::Run>::entry"];
+const LOOPS: &[&str] = &[
+    "relakit::reloc::pass::Run>::frequent_types",
+    "relakit::reloc::pass::Run>::in_place",
+    "relakit::reloc::pass::Run>::run",
+    "relakit::reloc::pass::Run>::check",
+    "relakit::reloc::pass::apply",
+    "relakit::reloc::transaction::Transaction>::relocate",
+    "relakit::reloc::got::Got>::",
+    "relakit_ffi::",
+];
 const MAPPING: &[&str] = &["relakit_ffi::sechdrs_memory::Addresses as "];
 
 const CALLS: &[Row] = &[
@@ -65,16 +75,8 @@ const CALLS: &[Row] = &[
         &["relakit_ffi::error_format::relakit_error_format"],
     ),
     // Passes.
-    row(
-        &["relakit_ffi::relocate::run"],
-        "relakit_apply",
-        &["relakit_ffi::relocate::apply"],
-    ),
-    row(
-        &["relakit_ffi::relocate::run"],
-        "relakit_clear",
-        &["relakit_ffi::relocate::clear"],
-    ),
+    row(&["relakit_ffi::relocate::run"], "relakit_apply", &["relakit_ffi::relocate::apply"]),
+    row(&["relakit_ffi::relocate::run"], "relakit_clear", &["relakit_ffi::relocate::clear"]),
     row(
         &["relakit_ffi::relocate::run"],
         "relakit_got_apply",
@@ -185,10 +187,25 @@ const CALLS: &[Row] = &[
         "relakit_got_fill",
         &["relakit::reloc::got::Slots as *::prepare", "relakit::reloc::got::Slots as *::sync"],
     ),
-    // A pass with a GOT: which types it knows, and the value of an entry.
-    row(&["relakit::reloc::"], "relakit_got_", GOT),
-    row(&["relakit::reloc::"], "relakit_module_early", GOT),
-    row(&["relakit::reloc::"], "relakit_module_early", GUARD),
+    // A pass with a GOT or with a guard: which types it knows, the value of an entry, its loops.
+    row(HOWTO, "relakit_got_", &["relakit::reloc::got::Got as *::howto"]),
+    row(ENTRY, "relakit_got_", &["relakit::reloc::got::Got as *::find"]),
+    row(LOOPS, "relakit_got_", &["relakit::reloc::got::Got as *_run"]),
+    row(
+        HOWTO,
+        "relakit_module_early",
+        &["relakit::reloc::got::Got as *::howto", "relakit::reloc::sentinel::Sentinel as *::howto"],
+    ),
+    row(
+        ENTRY,
+        "relakit_module_early",
+        &["relakit::reloc::got::Got as *::find", "relakit::reloc::sentinel::Sentinel as *::find"],
+    ),
+    row(
+        LOOPS,
+        "relakit_module_early",
+        &["relakit::reloc::got::Got as *_run", "relakit::reloc::sentinel::Sentinel as *_run"],
+    ),
     // Planning: whether an entry is a call.
     row(
         &["relakit::reloc::got_plan::GotMarks>::add_with"],
