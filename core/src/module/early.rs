@@ -221,19 +221,22 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
         self.got = self.got.map(|got| got.in_code(is_code));
     }
 
-    /// Classifies section `index`. `None` if it does not belong to the pass.
+    /// Returns the header of section `index` if the loader may read it as relocations.
     #[inline(always)]
+    fn header(&self, index: u32) -> Option<Section> {
+        self.module.headers.section(index).filter(|header| self.module.headers.is_relocations(header))
+    }
+
+    /// Classifies section `index`. `None` if it does not belong to the pass.
     fn find(&self, index: u32, report: &mut Report) -> Result<Option<Relocations<'f>>, Failed> {
-        match self.module.headers.section(index) {
-            Some(header) if self.module.headers.is_relocations(&header) => {
-                self.find_relocations(index, &header, report)
-            }
-            _ => Ok(None),
+        match self.header(index) {
+            Some(header) => self.find_relocations(index, &header, report),
+            None => Ok(None),
         }
     }
 
     /// The same for a section that the loader may read as relocations.
-    #[inline(never)]
+    #[inline(always)]
     fn find_relocations(
         &self,
         index: u32,
@@ -258,14 +261,17 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
         let table = RelaTable::whole_entries(object.section_bytes(header)).0;
         Ok(Some(Relocations { index, target, is_livepatch, table }))
     }
-}
 
-impl<M: Memory + ?Sized> Sections for ModuleSections<'_, '_, M> {
-    fn prepare(&mut self, index: u32, on_error: OnError<'_>, report: &mut Report) -> Result<bool, Failed> {
-        if index >= self.first_part {
-            return Ok(!self.module.got_part(index).is_empty());
-        }
-        self.prepared = self.find(index, report)?;
+    /// See [`Sections::prepare`]. Most sections are no relocations and do not come here.
+    #[inline(never)]
+    fn prepare_relocations(
+        &mut self,
+        index: u32,
+        header: &Section,
+        on_error: OnError<'_>,
+        report: &mut Report,
+    ) -> Result<bool, Failed> {
+        self.prepared = self.find_relocations(index, header, report)?;
         let Some(Relocations { is_livepatch, table, .. }) = self.prepared else { return Ok(false) };
         let on_error = &mut |failed, report: &mut Report| on_error(report.in_section(failed, index), report);
         if is_livepatch {
@@ -281,6 +287,18 @@ impl<M: Memory + ?Sized> Sections for ModuleSections<'_, '_, M> {
                 .or_else(|failed| on_error(failed, report))?;
         }
         Ok(true)
+    }
+}
+
+impl<M: Memory + ?Sized> Sections for ModuleSections<'_, '_, M> {
+    fn prepare(&mut self, index: u32, on_error: OnError<'_>, report: &mut Report) -> Result<bool, Failed> {
+        if index >= self.first_part {
+            return Ok(!self.module.got_part(index).is_empty());
+        }
+        match self.header(index) {
+            Some(header) => self.prepare_relocations(index, &header, on_error, report),
+            None => Ok(false),
+        }
     }
 
     fn section(&mut self, index: u32, report: &mut Report) -> Result<Option<(Pass<'_>, Target<'_>)>, Failed> {
