@@ -23,8 +23,8 @@ pub trait Resolver {
     /// object that is not loaded has no symbols. `sympos` comes from the file and may be any
     /// number.
     ///
-    /// With `ALLOW_NONZERO` in [`Profile::flags`], a pass asks for each symbol a second time, because it checks all
-    /// sections before the first write.
+    /// With `ALLOW_NONZERO` in [`Profile::flags`](crate::Profile::flags), a pass asks for each symbol a second
+    /// time, because it checks all sections before the first write.
     ///
     /// # Errors
     /// Any number. The pass fails with [`ErrorKind::Resolver`].
