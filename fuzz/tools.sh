@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts beside it, in the root of the checkout: needs a nightly, brings the cargo-fuzz that all of them use, and sets
 # `targets`.
 PATH=$PWD/target/tools/bin:$PATH
