@@ -378,7 +378,7 @@ typedef uint32_t relakit_got_flags;
 #define RELAKIT_GOT_ENDBR (0x20000U)
 /** The target of this call is executable code. With RELAKIT_GOT_STUBS, a field of the type PC32
  * after the opcode of a branch can lead to a stub, too. Assemblers before 2018 use PC32 for
- * branches. */
+ * branches. Only a branch to the symbol itself leads to the stub: its addend is -4. */
 #define RELAKIT_GOT_IN_CODE (0x40000U)
 
 /** A global offset table (GOT): memory with a slot of 8 bytes for each symbol whose address code

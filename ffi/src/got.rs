@@ -20,7 +20,7 @@ pub const RELAKIT_GOT_STUBS: relakit_got_flags = 0x10000;
 pub const RELAKIT_GOT_ENDBR: relakit_got_flags = 0x20000;
 /// The target of this call is executable code. With RELAKIT_GOT_STUBS, a field of the type PC32
 /// after the opcode of a branch can lead to a stub, too. Assemblers before 2018 use PC32 for
-/// branches.
+/// branches. Only a branch to the symbol itself leads to the stub: its addend is -4.
 pub const RELAKIT_GOT_IN_CODE: relakit_got_flags = 0x40000;
 
 /// A global offset table (GOT): memory with a slot of 8 bytes for each symbol whose address code

@@ -61,6 +61,9 @@ impl<'a> GotPlan<'a> {
 impl Got<'_> {
     /// The same GOT, for a pass over executable code or over data: see [`GotPlan::at`].
     ///
+    /// In code, only a branch to the symbol itself leads to its stub. Its addend is -4. In data, the
+    /// addend of a distance to a stub may be any number.
+    ///
     /// With [`RelocFlags::ALLOW_NONZERO`] the branches of the type PC32 have no stubs, because the pass
     /// may overwrite an opcode after it has checked it.
     #[must_use]
@@ -143,8 +146,11 @@ impl Got<'_> {
         Some(self.address.wrapping_add(plan.stubs()).wrapping_add(slot.wrapping_mul(STUB_SIZE)))
     }
 
-    /// Whether an entry is a branch.
+    /// Whether an entry is a branch to the beginning of its symbol's stub.
     fn is_call(&self, run: &mut Run<'_, '_>, rela: Rela) -> Result<bool, Failed> {
+        if self.is_code && rela.r_addend != arch::BRANCH_ADDEND {
+            return Ok(false);
+        }
         if arch::is_branch(rela.r_type) {
             return Ok(true);
         }

@@ -224,6 +224,29 @@ fn a_stub_does_not_depend_on_bytes_that_the_pass_overwrites() {
 }
 
 #[test]
+fn a_branch_in_code_leads_to_the_beginning_of_a_stub_or_is_refused() {
+    const FAR: [u64; 2] = [0, 1 << 40];
+    let mut words = [0; 1];
+    let plan = plan(&mut words, 2, &[rela(2, 1, PLT32, -4)], GotFlags::STUBS);
+    let apply = |r_type, addend, is_code| {
+        let entries = table(&[rela(2, 1, r_type, addend)]);
+        let mut code = [0x90, 0xe8, 0, 0, 0, 0];
+        let (entries, target) = (RelaTable::from_entries(&entries), &mut Target::new(&mut code, 0x1000));
+        let got = plan.at(0x2000).in_code(is_code);
+        kind(got.apply(entries, Values::from(&FAR[..]), target, STRICT))
+    };
+    for r_type in [PC32, PLT32] {
+        assert_eq!(apply(r_type, -4, true), Ok(()));
+        // `call symbol + 8`: 8 bytes after the beginning of the stub there is something else.
+        for addend in [-20, -5, -3, 0, 4, 12] {
+            assert_eq!(apply(r_type, addend, true), Err(Overflow), "{r_type} {addend}");
+        }
+    }
+    // `.long symbol@PLT - table`: the addend is the distance of the field from the table.
+    assert_eq!(apply(PLT32, 8, false), Ok(()));
+}
+
+#[test]
 fn a_writer_that_cannot_read_the_opcode_ends_the_pass() {
     const FAR: [u64; 2] = [0, 1 << 40];
     let mut words = [0; 1];
