@@ -6,7 +6,7 @@ use super::pass::{Run, Special};
 use super::transaction::{Sections, Transaction};
 use super::{GotPlan, Howto, Pass, RelocFlags, Target, Values, View};
 use crate::abi::RELA_SIZE;
-use crate::arch::{self, Operand, SLOT_SIZE, STUB_SIZE};
+use crate::arch::{self, Operand, SLOT_SIZE};
 use crate::elf::{Rela, RelaTable};
 use crate::error::{CallbackError, Error, ErrorKind};
 use crate::report::{Failed, OnError, Report, capture};
@@ -141,9 +141,8 @@ impl Got<'_> {
 
     /// Returns the address of a symbol's stub.
     fn stub(&self, symbol: u32) -> Option<u64> {
-        let plan = &self.plan;
-        let slot = plan.slot(symbol).filter(|_| plan.has_stubs())?;
-        Some(self.address.wrapping_add(plan.stubs()).wrapping_add(slot.wrapping_mul(STUB_SIZE)))
+        let (offset, _) = self.plan.stub(self.plan.slot(symbol)?)?;
+        Some(self.address.wrapping_add(offset))
     }
 
     /// Whether an entry is a branch to the beginning of its symbol's stub.
@@ -220,16 +219,11 @@ impl Part {
             Rela { r_offset, r_sym, r_type: arch::SLOT_TYPE, r_addend }.to_bytes()
         };
         part.is_stub = number & 1 != 0;
-        match part.is_stub {
-            false => (part.entries, part.count) = ([entry(offset, number >> 1, 0); 2], 1),
-            true if plan.has_stubs() => {
-                let at = plan.stubs().wrapping_add(slot.wrapping_mul(STUB_SIZE));
-                let code = arch::stub(offset, at, plan.has_endbr());
-                let [first, second] = code.unwrap_or_default();
-                part.entries = [entry(at, 0, first), entry(at.wrapping_add(8), 0, second)];
-                part.count = 2;
-            }
-            true => {}
+        if !part.is_stub {
+            (part.entries, part.count) = ([entry(offset, number >> 1, 0); 2], 1);
+        } else if let Some((at, [first, second])) = plan.stub(slot) {
+            part.entries = [entry(at, 0, first), entry(at.wrapping_add(8), 0, second)];
+            part.count = 2;
         }
         part
     }

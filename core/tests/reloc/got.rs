@@ -247,6 +247,22 @@ fn a_branch_in_code_leads_to_the_beginning_of_a_stub_or_is_refused() {
 }
 
 #[test]
+fn no_branch_leads_to_a_stub_that_does_not_reach_its_slot() {
+    const FAR: [u64; 1] = [1 << 40];
+    let entries = table(&[rela(1, 0, PLT32, -4)]);
+    // The last stub is 16 bytes for each slot away from the last slot.
+    for (last, reaches) in [((1 << 27) - 16, true), (1 << 28, false)] {
+        let words = [1 | last << 32];
+        let plan = GotPlan::from_words(&words, GotFlags::STUBS);
+        let address = 0x1_0000_0000 + 24 * last;
+        let (mut code, entries) = ([0; 5], RelaTable::from_entries(&entries));
+        let (target, values) = (&mut Target::new(&mut code, address), Values::from(&FAR[..]));
+        let result = plan.at(0x1_0000_0000).apply(entries, values, target, STRICT);
+        assert_eq!(kind(result), if reaches { Ok(()) } else { Err(Overflow) }, "{last:#x}");
+    }
+}
+
+#[test]
 fn a_writer_that_cannot_read_the_opcode_ends_the_pass() {
     const FAR: [u64; 2] = [0, 1 << 40];
     let mut words = [0; 1];
