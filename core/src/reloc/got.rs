@@ -34,14 +34,17 @@ impl<'a> GotPlan<'a> {
     ///
     /// # Errors
     /// - `AssignedSize`, `AddressMisaligned`: `target` has not the size and the alignment of the GOT.
-    /// - The errors of [`apply`](super::apply). `offset` is that of the slot.
+    /// - The errors of [`apply`](super::apply). `offset` is that of the slot. `SymbolIndex` also if the
+    ///   plan is for 2^31 symbols or more.
     pub fn fill(self, values: Values<'_>, target: &mut Target<'_>, rules: RelocFlags) -> Result<(), Error> {
         capture(|report| {
             self.check_target(target, report)?;
-            let symbols = u32::try_from(self.words().len()).unwrap_or(u32::MAX).saturating_mul(32);
-            let numbers = 0..symbols.saturating_mul(Part::COUNT);
+            let parts = (self.words().len() as u64).saturating_mul(32).saturating_mul(Part::COUNT.into());
+            let Ok(parts) = u32::try_from(parts) else {
+                return Err(report.fail(ErrorKind::SymbolIndex, 0, u64::from(u32::MAX / Part::COUNT)));
+            };
             let mut slots = Slots { plan: self, values, target, rules, part: Part::default() };
-            Transaction::new(&mut slots, numbers, Op::Apply, RelocFlags::empty()).run(report).map(drop)
+            Transaction::new(&mut slots, 0..parts, Op::Apply, RelocFlags::empty()).run(report).map(drop)
         })
     }
 

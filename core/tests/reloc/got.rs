@@ -263,6 +263,14 @@ fn no_branch_leads_to_a_stub_that_does_not_reach_its_slot() {
 }
 
 #[test]
+fn a_plan_with_more_symbols_than_a_pass_can_number_is_refused() {
+    let words = vec![0; (1 << 26) + 1];
+    let plan = GotPlan::from_words(&words, GotFlags::empty());
+    let filled = plan.fill(Values::from(&[][..]), &mut Target::new(&mut [], 0), STRICT);
+    assert_eq!(filled.map_err(|error| (error.kind, error.limit)), Err((ErrorKind::SymbolIndex, 0x7fff_ffff)));
+}
+
+#[test]
 fn a_writer_that_cannot_read_the_opcode_ends_the_pass() {
     const FAR: [u64; 2] = [0, 1 << 40];
     let mut words = [0; 1];
