@@ -119,7 +119,7 @@ pub unsafe extern "C" fn relakit_got_fill(
         }
         // SAFETY: the caller promises readable arrays; a target that overlaps them is refused
         // before it is written.
-        let (values, values_span) = unsafe { arrays(&symbols, report) }?;
+        let (values, values_span) = unsafe { arrays(&symbols, 2, report) }?;
         let mut target = CTarget::new(target);
         // SAFETY: the caller promises that the writer is NULL or a readable struct, whose callbacks
         // accept its `ctx`.
