@@ -424,13 +424,15 @@ relakit_status RELAKIT_CALL relakit_got_fill(const struct relakit_got *got,
 /** Does what relakit_apply does, and also applies the types that refer to a GOT: GOTPCREL,
  * GOTPCRELX, REX_GOTPCRELX and its forms for APX, GOTPCREL64, GOT64, GOTPC32, GOTPC64, GOTOFF64,
  * PLTOFF64. `got` is the GOT at its address. It may be filled before or after.
- * Returns RELAKIT_OK, an error as in relakit_apply, or RELAKIT_ERR_NO_GOT_SLOT. */
+ * Returns RELAKIT_OK, an error as in relakit_apply, or RELAKIT_ERR_NO_GOT_SLOT,
+ * RELAKIT_ERR_ADDRESS_MISALIGNED (got->address). */
 relakit_status RELAKIT_CALL relakit_got_apply(const struct relakit_got *got, const void *rela,
     size_t rela_size, const struct relakit_symbols *symbols, const struct relakit_target *target,
     const struct relakit_options *options, struct relakit_error *error);
 
 /** Does what relakit_clear does, for a table of relakit_got_apply. It does not change the GOT.
- * Returns RELAKIT_OK, an error as in relakit_clear, or RELAKIT_ERR_NO_GOT_SLOT. */
+ * Returns RELAKIT_OK, an error as in relakit_clear, or RELAKIT_ERR_NO_GOT_SLOT,
+ * RELAKIT_ERR_ADDRESS_MISALIGNED (got->address). */
 relakit_status RELAKIT_CALL relakit_got_clear(const struct relakit_got *got, const void *rela,
     size_t rela_size, const struct relakit_symbols *symbols, const struct relakit_target *target,
     const struct relakit_options *options, struct relakit_error *error);
