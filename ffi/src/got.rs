@@ -136,9 +136,8 @@ pub unsafe extern "C" fn relakit_got_fill(
 
 /// Does what relakit_apply does, and also applies the types that refer to a GOT: GOTPCREL,
 /// GOTPCRELX, REX_GOTPCRELX and its forms for APX, GOTPCREL64, GOT64, GOTPC32, GOTPC64, GOTOFF64,
-/// PLTOFF64. `got` is the GOT at its address. It may be filled before or after.
-/// Returns RELAKIT_OK, an error as in relakit_apply, or RELAKIT_ERR_NO_GOT_SLOT,
-/// RELAKIT_ERR_ADDRESS_MISALIGNED (got->address).
+/// PLTOFF64. The GOT may be filled before or after. Returns RELAKIT_OK, an error as in
+/// relakit_apply, or RELAKIT_ERR_NO_GOT_SLOT, RELAKIT_ERR_ADDRESS_MISALIGNED (got->address).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_got_apply(
     got: *const relakit_got,
@@ -161,8 +160,7 @@ pub unsafe extern "C" fn relakit_got_apply(
 }
 
 /// Does what relakit_clear does, for a table of relakit_got_apply. It does not change the GOT.
-/// Returns RELAKIT_OK, an error as in relakit_clear, or RELAKIT_ERR_NO_GOT_SLOT,
-/// RELAKIT_ERR_ADDRESS_MISALIGNED (got->address).
+/// Returns RELAKIT_OK, an error as in relakit_clear, or one that relakit_got_apply adds.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_got_clear(
     got: *const relakit_got,
