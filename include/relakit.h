@@ -378,7 +378,7 @@ typedef uint32_t relakit_got_flags;
 #define RELAKIT_GOT_ENDBR (0x20000U)
 /** The target of this call is executable code. With RELAKIT_GOT_STUBS, a field of the type PC32
  * after the opcode of a branch can lead to a stub, too. Assemblers before 2018 use PC32 for
- * branches. */
+ * branches. Only a branch to the symbol itself leads to the stub: its addend is -4. */
 #define RELAKIT_GOT_IN_CODE (0x40000U)
 
 /** A global offset table (GOT): memory with a slot of 8 bytes for each symbol whose address code
@@ -423,14 +423,14 @@ relakit_status RELAKIT_CALL relakit_got_fill(const struct relakit_got *got,
 
 /** Does what relakit_apply does, and also applies the types that refer to a GOT: GOTPCREL,
  * GOTPCRELX, REX_GOTPCRELX and its forms for APX, GOTPCREL64, GOT64, GOTPC32, GOTPC64, GOTOFF64,
- * PLTOFF64. `got` is the GOT at its address. It may be filled before or after.
- * Returns RELAKIT_OK, an error as in relakit_apply, or RELAKIT_ERR_NO_GOT_SLOT. */
+ * PLTOFF64. The GOT may be filled before or after. Returns RELAKIT_OK, an error as in
+ * relakit_apply, or RELAKIT_ERR_NO_GOT_SLOT, RELAKIT_ERR_ADDRESS_MISALIGNED (got->address). */
 relakit_status RELAKIT_CALL relakit_got_apply(const struct relakit_got *got, const void *rela,
     size_t rela_size, const struct relakit_symbols *symbols, const struct relakit_target *target,
     const struct relakit_options *options, struct relakit_error *error);
 
 /** Does what relakit_clear does, for a table of relakit_got_apply. It does not change the GOT.
- * Returns RELAKIT_OK, an error as in relakit_clear, or RELAKIT_ERR_NO_GOT_SLOT. */
+ * Returns RELAKIT_OK, an error as in relakit_clear, or one that relakit_got_apply adds. */
 relakit_status RELAKIT_CALL relakit_got_clear(const struct relakit_got *got, const void *rela,
     size_t rela_size, const struct relakit_symbols *symbols, const struct relakit_target *target,
     const struct relakit_options *options, struct relakit_error *error);
@@ -678,10 +678,10 @@ struct relakit_section_memory {
  * the other functions check only the sizes. A section may be plain memory in one call and use a
  * writer in a later call, for example after its memory was made read-only.
  *
- * If the memory of a section overlaps the file, the state, the retained state, the array or
- * another buffer of the call, the function returns RELAKIT_ERR_OVERLAP. The memory of two sections
- * must not overlap. relakit does not check this, because a check needs time that is quadratic in
- * the number of sections, or memory to sort them. relakit_module_layout avoids overlaps. */
+ * If the memory of a section overlaps the file, the state, the retained state, the plan of a GOT,
+ * the array or another buffer of the call, the function returns RELAKIT_ERR_OVERLAP. The memory of
+ * two sections must not overlap. relakit does not check this, because a check needs quadratic
+ * time, or memory to sort the sections. relakit_module_layout avoids overlaps. */
 struct relakit_memory {
     uint32_t struct_size; /**< sizeof(struct relakit_memory). */
     uint32_t flags;       /**< Must be 0. */
@@ -748,7 +748,7 @@ relakit_stage RELAKIT_CALL relakit_module_stage(const struct relakit_module *mod
  * Stages: RELAKIT_STAGE_PARSED, RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. It becomes
  * RELAKIT_STAGE_ASSIGNED, so after a call in RELAKIT_STAGE_FILLED, fill the sections again.
  * Returns RELAKIT_OK, or RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE,
- * RELAKIT_ERR_ADDRESS_WRAPS. */
+ * RELAKIT_ERR_ADDRESS_WRAPS, RELAKIT_ERR_ADDRESS_MISALIGNED (the GOT). */
 relakit_status RELAKIT_CALL relakit_module_assign(struct relakit_module *module,
     const struct relakit_memory *memory, struct relakit_error *error);
 
@@ -790,7 +790,7 @@ relakit_status RELAKIT_CALL relakit_module_filled(struct relakit_module *module,
  * - of the symbols: RELAKIT_ERR_VALUES_TOO_SHORT, RELAKIT_ERR_UNKNOWN_SYMBOL,
  *   RELAKIT_ERR_COMMON_SYMBOL, RELAKIT_ERR_SYMBOL_SECTION, RELAKIT_ERR_BAD_SYMBOL_NAME (undefined
  *   symbols);
- * - of the section memory: RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE;
+ * - of the section memory: an error as in relakit_module_assign;
  * - of the relocations: RELAKIT_ERR_REL_SECTION, RELAKIT_ERR_TARGET_OUT_OF_RANGE,
  *   RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE, RELAKIT_ERR_TARGET_IS_RELOCATIONS,
  *   RELAKIT_ERR_NO_RELOCATION_BYTES, RELAKIT_ERR_BAD_KLP_SECTION_NAME,
@@ -818,8 +818,8 @@ struct relakit_got_section {
  *   using the module. The call overwrites it.
  * - `flags` is RELAKIT_GOT_STUBS (undefined symbols that the module calls have stubs),
  *   RELAKIT_GOT_ENDBR, both, or 0.
- * - *got is the GOT. relakit_module_layout then contains it. relakit_module_fill sets it to 0, and
- *   relakit_module_early writes it together with the sections, or changes nothing.
+ * - *got is the GOT. relakit_module_layout then contains it. relakit_module_fill or the caller sets
+ *   it to 0, and relakit_module_early writes it together with the sections, or changes nothing.
  *
  * Only RELAKIT_PROFILE_ELF has these types. Late relocations cannot use the GOT.
  * Stage: RELAKIT_STAGE_PARSED. Returns RELAKIT_OK, or RELAKIT_ERR_GOT_PLAN_TOO_SHORT,
@@ -1932,7 +1932,7 @@ const char *RELAKIT_CALL relakit_class_name(uint32_t section_class);
  * offsets of more than the 32 bits that Linux has. (value: bytes needed, or UINT64_MAX if that is
  * more than 64 bits; limit: largest size) */
 #define RELAKIT_ERR_LAYOUT_TOO_LARGE (-71)
-/** The address is not a multiple of the layout's alignment. (value: address; limit: alignment) */
+/** The address is not a multiple of the alignment. (value: address; limit: alignment) */
 #define RELAKIT_ERR_ADDRESS_MISALIGNED (-72)
 /** `read` of a verifier failed, so not everything was verified. (offset: offset in the section;
  * value: its result) */

@@ -169,7 +169,7 @@ static void what_is_wrong_is_refused(void)
     ACCEPTS(find_size());
     target.bytes = words;
     target.size = sizeof words;
-    REFUSES(RELAKIT_ERR_OVERLAP, 4, apply());
+    REFUSES(RELAKIT_ERR_OVERLAP, 5, apply());
     memory_of_got.bytes = words;
     REFUSES(RELAKIT_ERR_OVERLAP, 3, fill_got());
     reset();
@@ -181,6 +181,27 @@ static void what_is_wrong_is_refused(void)
     memcpy(before, slots, sizeof slots);
     REFUSES(RELAKIT_ERR_TARGET_NOT_ZERO, FAR, fill_got());
     SAME(slots, before, sizeof slots);
+}
+
+/* Numbers of arguments are those of the function that was called, and not those of relakit_apply. */
+static void errors_have_the_number_of_their_argument(void)
+{
+    struct relakit_options options = {.struct_size = sizeof options, .reserved = 1};
+    reset();
+    ACCEPTS(find_size());
+    REFUSES(RELAKIT_ERR_NULL, 2, relakit_got_apply(&got, NULL, sizeof table, &symbols, &target, NULL, fresh()));
+    REFUSES(RELAKIT_ERR_NULL, 4, relakit_got_apply(&got, table, sizeof table, NULL, &target, NULL, fresh()));
+    REFUSES(RELAKIT_ERR_NULL, 5, relakit_got_clear(&got, table, sizeof table, &symbols, NULL, NULL, fresh()));
+    REFUSES(RELAKIT_ERR_RESERVED, 6, relakit_got_apply(&got, table, sizeof table, &symbols, &target, &options, fresh()));
+    REFUSES(RELAKIT_ERR_NULL, 2, relakit_got_fill(&got, NULL, &memory_of_got, NULL, fresh()));
+    symbols.symtab = table;
+    REFUSES(RELAKIT_ERR_SYMBOLS, 4, apply());
+    REFUSES(RELAKIT_ERR_SYMBOLS, 4, clear());
+    REFUSES(RELAKIT_ERR_SYMBOLS, 2, fill_got());
+    symbols.symtab = NULL;
+    symbols.values = (const uint64_t *)(const void *)((const unsigned char *)symbol_values + 1);
+    REFUSES(RELAKIT_ERR_ALIGNMENT, 4, apply());
+    REFUSES(RELAKIT_ERR_ALIGNMENT, 2, fill_got());
 }
 
 static struct relakit_got_section section_of_got;
@@ -260,6 +281,7 @@ int main(void)
     a_branch_of_the_old_type_leads_to_a_stub_in_code_only();
     memory_behind_a_writer_is_filled();
     what_is_wrong_is_refused();
+    errors_have_the_number_of_their_argument();
     a_module_has_its_got_as_one_more_section();
     a_plan_needs_its_memory();
     return test_end("got");

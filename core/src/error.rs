@@ -216,8 +216,8 @@ kinds! {
     /// Linux has. `value` is `u64::MAX` if the size itself is
     /// more than 64 bits.
     LayoutTooLarge = -71, "layout is too large", ["" "bytes needed" "largest"];
-    /// The address for a layout is not a multiple of the alignment that the layout needs.
-    AddressMisaligned = -72, "address of the layout is misaligned", ["" "address" "alignment"];
+    /// The address for a layout, or of a GOT, is not a multiple of the alignment that it needs.
+    AddressMisaligned = -72, "address is misaligned", ["" "address" "alignment"];
     /// A reader failed, so not everything was verified. `value` is its [`CallbackError`].
     Reader = -73, "reader failed, not everything is verified", ["offset" "callback result" ""];
     /// Memory that holds expected content is behind a writer.

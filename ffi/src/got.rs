@@ -20,7 +20,7 @@ pub const RELAKIT_GOT_STUBS: relakit_got_flags = 0x10000;
 pub const RELAKIT_GOT_ENDBR: relakit_got_flags = 0x20000;
 /// The target of this call is executable code. With RELAKIT_GOT_STUBS, a field of the type PC32
 /// after the opcode of a branch can lead to a stub, too. Assemblers before 2018 use PC32 for
-/// branches.
+/// branches. Only a branch to the symbol itself leads to the stub: its addend is -4.
 pub const RELAKIT_GOT_IN_CODE: relakit_got_flags = 0x40000;
 
 /// A global offset table (GOT): memory with a slot of 8 bytes for each symbol whose address code
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn relakit_got_fill(
         }
         // SAFETY: the caller promises readable arrays; a target that overlaps them is refused
         // before it is written.
-        let (values, values_span) = unsafe { arrays(&symbols, report) }?;
+        let (values, values_span) = unsafe { arrays(&symbols, 2, report) }?;
         let mut target = CTarget::new(target);
         // SAFETY: the caller promises that the writer is NULL or a readable struct, whose callbacks
         // accept its `ctx`.
@@ -136,8 +136,8 @@ pub unsafe extern "C" fn relakit_got_fill(
 
 /// Does what relakit_apply does, and also applies the types that refer to a GOT: GOTPCREL,
 /// GOTPCRELX, REX_GOTPCRELX and its forms for APX, GOTPCREL64, GOT64, GOTPC32, GOTPC64, GOTOFF64,
-/// PLTOFF64. `got` is the GOT at its address. It may be filled before or after.
-/// Returns RELAKIT_OK, an error as in relakit_apply, or RELAKIT_ERR_NO_GOT_SLOT.
+/// PLTOFF64. The GOT may be filled before or after. Returns RELAKIT_OK, an error as in
+/// relakit_apply, or RELAKIT_ERR_NO_GOT_SLOT, RELAKIT_ERR_ADDRESS_MISALIGNED (got->address).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_got_apply(
     got: *const relakit_got,
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn relakit_got_apply(
 }
 
 /// Does what relakit_clear does, for a table of relakit_got_apply. It does not change the GOT.
-/// Returns RELAKIT_OK, an error as in relakit_clear, or RELAKIT_ERR_NO_GOT_SLOT.
+/// Returns RELAKIT_OK, an error as in relakit_clear, or one that relakit_got_apply adds.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_got_clear(
     got: *const relakit_got,

@@ -43,10 +43,10 @@ pub struct relakit_section_memory {
 /// the other functions check only the sizes. A section may be plain memory in one call and use a
 /// writer in a later call, for example after its memory was made read-only.
 ///
-/// If the memory of a section overlaps the file, the state, the retained state, the array or
-/// another buffer of the call, the function returns RELAKIT_ERR_OVERLAP. The memory of two sections
-/// must not overlap. relakit does not check this, because a check needs time that is quadratic in
-/// the number of sections, or memory to sort them. relakit_module_layout avoids overlaps.
+/// If the memory of a section overlaps the file, the state, the retained state, the plan of a GOT,
+/// the array or another buffer of the call, the function returns RELAKIT_ERR_OVERLAP. The memory of
+/// two sections must not overlap. relakit does not check this, because a check needs quadratic
+/// time, or memory to sort the sections. relakit_module_layout avoids overlaps.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct relakit_memory {

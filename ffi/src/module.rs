@@ -102,7 +102,7 @@ pub unsafe extern "C" fn relakit_module_stage(module: *const relakit_module) -> 
 /// Stages: RELAKIT_STAGE_PARSED, RELAKIT_STAGE_ASSIGNED and RELAKIT_STAGE_FILLED. It becomes
 /// RELAKIT_STAGE_ASSIGNED, so after a call in RELAKIT_STAGE_FILLED, fill the sections again.
 /// Returns RELAKIT_OK, or RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE,
-/// RELAKIT_ERR_ADDRESS_WRAPS.
+/// RELAKIT_ERR_ADDRESS_WRAPS, RELAKIT_ERR_ADDRESS_MISALIGNED (the GOT).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn relakit_module_assign(
     module: *mut relakit_module,
@@ -195,7 +195,7 @@ pub unsafe extern "C" fn relakit_module_filled(
 /// - of the symbols: RELAKIT_ERR_VALUES_TOO_SHORT, RELAKIT_ERR_UNKNOWN_SYMBOL,
 ///   RELAKIT_ERR_COMMON_SYMBOL, RELAKIT_ERR_SYMBOL_SECTION, RELAKIT_ERR_BAD_SYMBOL_NAME (undefined
 ///   symbols);
-/// - of the section memory: RELAKIT_ERR_NOT_ASSIGNED, RELAKIT_ERR_ASSIGNED_SIZE;
+/// - of the section memory: an error as in relakit_module_assign;
 /// - of the relocations: RELAKIT_ERR_REL_SECTION, RELAKIT_ERR_TARGET_OUT_OF_RANGE,
 ///   RELAKIT_ERR_TARGET_IS_SYMBOL_TABLE, RELAKIT_ERR_TARGET_IS_RELOCATIONS,
 ///   RELAKIT_ERR_NO_RELOCATION_BYTES, RELAKIT_ERR_BAD_KLP_SECTION_NAME,

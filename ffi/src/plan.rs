@@ -31,8 +31,8 @@ pub struct relakit_got_section {
 ///   using the module. The call overwrites it.
 /// - `flags` is RELAKIT_GOT_STUBS (undefined symbols that the module calls have stubs),
 ///   RELAKIT_GOT_ENDBR, both, or 0.
-/// - *got is the GOT. relakit_module_layout then contains it. relakit_module_fill sets it to 0, and
-///   relakit_module_early writes it together with the sections, or changes nothing.
+/// - *got is the GOT. relakit_module_layout then contains it. relakit_module_fill or the caller sets
+///   it to 0, and relakit_module_early writes it together with the sections, or changes nothing.
 ///
 /// Only RELAKIT_PROFILE_ELF has these types. Late relocations cannot use the GOT.
 /// Stage: RELAKIT_STAGE_PARSED. Returns RELAKIT_OK, or RELAKIT_ERR_GOT_PLAN_TOO_SHORT,

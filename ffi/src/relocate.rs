@@ -288,29 +288,33 @@ pub(crate) unsafe fn run(
     error: *mut relakit_error,
 ) -> relakit_status {
     let call = |report: &mut Report| {
+        // The numbers of the arguments. A GOT is the first one.
+        let first = 1u64.saturating_add(u64::from(got.is_some()));
+        let [symbols_number, target_number, options_number] =
+            [2, 3, 4].map(|after| first.saturating_add(after));
         // SAFETY: the caller promises that `symbols` is NULL or a readable struct.
-        let symbols = unsafe { plain(symbols, 3, report) }?;
+        let symbols = unsafe { plain(symbols, symbols_number, report) }?;
         // SAFETY: the caller promises that `target` is NULL or a readable struct.
-        let target = unsafe { plain(target, 4, report) }?;
+        let target = unsafe { plain(target, target_number, report) }?;
         let rules = match options.is_null() {
             true => RelocFlags::empty(),
             // SAFETY: the caller promises that `options` is NULL or readable for its struct_size.
-            false => unsafe { Options::new(options, 5, report) }?.reloc_flags(report)?,
+            false => unsafe { Options::new(options, options_number, report) }?.reloc_flags(report)?,
         };
-        let rela = Piece::<u8>::new(rela.cast(), rela_size, 1, report)?;
+        let rela = Piece::<u8>::new(rela.cast(), rela_size, first, report)?;
         let plan = got.map_or(Span::EMPTY, |(_, plan)| plan);
         let (source, callback);
         let (values, symbols_span) = match symbols.value {
             // SAFETY: the caller promises readable arrays; a target that overlaps them is refused
             // before it is written.
-            None => unsafe { arrays(&symbols, report) }?,
+            None => unsafe { arrays(&symbols, symbols_number, report) }?,
             Some(_) if symbols.values.is_null() && symbols.symtab.is_null() => {
                 // SAFETY: the caller promises that the callback accepts `ctx`.
                 source = unsafe { CValues::new(&symbols) };
                 callback = source.callback();
                 (Values::Callback { count: symbols.count, callback: &callback }, Span::EMPTY)
             }
-            Some(_) => return Err(report.refuse(RELAKIT_ERR_SYMBOLS, 3, 0)),
+            Some(_) => return Err(report.refuse(RELAKIT_ERR_SYMBOLS, symbols_number, 0)),
         };
         // SAFETY: `Piece::new` checked the pointer; the caller promises readable bytes. A target
         // that overlaps them is refused before it is written.
@@ -322,7 +326,7 @@ pub(crate) unsafe fn run(
         let mut target = CTarget::new(target);
         // SAFETY: the caller promises that the writer is NULL or a readable struct, whose callbacks
         // accept its `ctx`.
-        unsafe { target.check(&spans, 4, report) }?;
+        unsafe { target.check(&spans, target_number, report) }?;
         // SAFETY: the caller promises the memory of the target. `CTarget::check` found that it overlaps no
         // table, no values and no plan.
         let done = unsafe { act(got.map(|(got, _)| got), table, values, &mut target, rules) };
@@ -333,28 +337,29 @@ pub(crate) unsafe fn run(
     unsafe { answer(error, call) }
 }
 
-/// Returns the symbol values of arrays, argument 3, and their memory.
+/// Returns the symbol values of arrays, argument `number`, and their memory.
 ///
 /// # Safety
 /// The arrays in `symbols` can be read for `'a`, and are not written meanwhile.
 pub(crate) unsafe fn arrays<'a>(
     symbols: &relakit_symbols,
+    number: u64,
     report: &mut Report,
 ) -> Result<(Values<'a>, Span), Failed> {
     match (symbols.values.is_null(), symbols.symtab.is_null()) {
         (has_none, true) if !has_none || symbols.count == 0 => {
-            let piece = Piece::new(symbols.values, symbols.count, 3, report)?;
+            let piece = Piece::new(symbols.values, symbols.count, number, report)?;
             // SAFETY: `Piece::new` checked the pointer; `arrays`' caller promises `count` readable
             // items.
             Ok((Values::Dense(unsafe { piece.read() }), piece.span))
         }
         (true, false) => {
-            let piece = Piece::<[u8; SYM_SIZE]>::new(symbols.symtab.cast(), symbols.count, 3, report)?;
+            let piece = Piece::<[u8; SYM_SIZE]>::new(symbols.symtab.cast(), symbols.count, number, report)?;
             // SAFETY: `Piece::new` checked the pointer; `arrays`' caller promises `count` readable
             // items.
             Ok((Values::Symtab(SymtabValues::from_entries(unsafe { piece.read() })), piece.span))
         }
-        _ => Err(report.refuse(RELAKIT_ERR_SYMBOLS, 3, 0)),
+        _ => Err(report.refuse(RELAKIT_ERR_SYMBOLS, number, 0)),
     }
 }
 

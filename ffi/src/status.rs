@@ -217,7 +217,7 @@ pub const RELAKIT_ERR_BAD_ALIGNMENT: i32 = -70;
 /// offsets of more than the 32 bits that Linux has. (value: bytes needed, or UINT64_MAX if that is
 /// more than 64 bits; limit: largest size)
 pub const RELAKIT_ERR_LAYOUT_TOO_LARGE: i32 = -71;
-/// The address is not a multiple of the layout's alignment. (value: address; limit: alignment)
+/// The address is not a multiple of the alignment. (value: address; limit: alignment)
 pub const RELAKIT_ERR_ADDRESS_MISALIGNED: i32 = -72;
 /// `read` of a verifier failed, so not everything was verified. (offset: offset in the section;
 /// value: its result)

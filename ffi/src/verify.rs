@@ -64,7 +64,7 @@ pub unsafe extern "C" fn relakit_verify(
         let (values, symbols_span) = match symbols.value {
             // SAFETY: the caller promises readable arrays; a target that overlaps them is refused
             // before it is written.
-            None => unsafe { arrays(&symbols, report) }?,
+            None => unsafe { arrays(&symbols, 3, report) }?,
             Some(_) if symbols.values.is_null() && symbols.symtab.is_null() => {
                 // SAFETY: the caller promises that the callback accepts `ctx`.
                 source = unsafe { CValues::new(&symbols) };

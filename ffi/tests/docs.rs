@@ -5,10 +5,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Names of this repository that begin like those of the header: crates, and files and functions
-/// of c-tests.
-const OTHERS: [&str; 5] =
-    ["RELAKIT_ORACLE", "relakit_kexec", "relakit_kexec_relocate", "relakit_linux", "relakit_test"];
+/// Names of this repository that begin like those of the header: crates, variables of tests, and
+/// files and functions of c-tests.
+const OTHERS: [&str; 6] = [
+    "RELAKIT_BLESS",
+    "RELAKIT_ORACLE",
+    "relakit_kexec",
+    "relakit_kexec_relocate",
+    "relakit_linux",
+    "relakit_test",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()

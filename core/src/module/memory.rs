@@ -161,6 +161,7 @@ impl<'f, 'm, M: Memory + ?Sized> Assigned<'f, 'm, M> {
     /// After an error, the sections before that one are filled.
     /// - `AssignedSize`: the memory of a section is not of its size.
     /// - `AddressWraps`: its last byte would have an address past 2^64 - 1.
+    /// - `AddressMisaligned`: the address of the [`got`](Module::got) has not its alignment.
     pub fn fill(self) -> Result<Filled<'f, 'm, M>, Error> {
         let Self { module, memory } = self;
         let object = module.object;

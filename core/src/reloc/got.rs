@@ -6,7 +6,7 @@ use super::pass::{Run, Special};
 use super::transaction::{Sections, Transaction};
 use super::{GotPlan, Howto, Pass, RelocFlags, Target, Values, View};
 use crate::abi::RELA_SIZE;
-use crate::arch::{self, Operand, SLOT_SIZE, STUB_SIZE};
+use crate::arch::{self, Operand, SLOT_SIZE};
 use crate::elf::{Rela, RelaTable};
 use crate::error::{CallbackError, Error, ErrorKind};
 use crate::report::{Failed, OnError, Report, capture};
@@ -34,14 +34,17 @@ impl<'a> GotPlan<'a> {
     ///
     /// # Errors
     /// - `AssignedSize`, `AddressMisaligned`: `target` has not the size and the alignment of the GOT.
-    /// - The errors of [`apply`](super::apply). `offset` is that of the slot.
+    /// - The errors of [`apply`](super::apply). `offset` is that of the slot. `SymbolIndex` also if the
+    ///   plan is for 2^31 symbols or more.
     pub fn fill(self, values: Values<'_>, target: &mut Target<'_>, rules: RelocFlags) -> Result<(), Error> {
         capture(|report| {
             self.check_target(target, report)?;
-            let symbols = u32::try_from(self.words().len()).unwrap_or(u32::MAX).saturating_mul(32);
-            let numbers = 0..symbols.saturating_mul(Part::COUNT);
+            let parts = (self.words().len() as u64).saturating_mul(32).saturating_mul(Part::COUNT.into());
+            let Ok(parts) = u32::try_from(parts) else {
+                return Err(report.fail(ErrorKind::SymbolIndex, 0, u64::from(u32::MAX / Part::COUNT)));
+            };
             let mut slots = Slots { plan: self, values, target, rules, part: Part::default() };
-            Transaction::new(&mut slots, numbers, Op::Apply, RelocFlags::empty()).run(report).map(drop)
+            Transaction::new(&mut slots, 0..parts, Op::Apply, RelocFlags::empty()).run(report).map(drop)
         })
     }
 
@@ -60,6 +63,9 @@ impl<'a> GotPlan<'a> {
 
 impl Got<'_> {
     /// The same GOT, for a pass over executable code or over data: see [`GotPlan::at`].
+    ///
+    /// In code, only a branch to the symbol itself leads to its stub. Its addend is -4. In data, the
+    /// addend of a distance to a stub may be any number.
     ///
     /// With [`RelocFlags::ALLOW_NONZERO`] the branches of the type PC32 have no stubs, because the pass
     /// may overwrite an opcode after it has checked it.
@@ -138,13 +144,15 @@ impl Got<'_> {
 
     /// Returns the address of a symbol's stub.
     fn stub(&self, symbol: u32) -> Option<u64> {
-        let plan = &self.plan;
-        let slot = plan.slot(symbol).filter(|_| plan.has_stubs())?;
-        Some(self.address.wrapping_add(plan.stubs()).wrapping_add(slot.wrapping_mul(STUB_SIZE)))
+        let (offset, _) = self.plan.stub(self.plan.slot(symbol)?)?;
+        Some(self.address.wrapping_add(offset))
     }
 
-    /// Whether an entry is a branch.
+    /// Whether an entry is a branch to the beginning of its symbol's stub.
     fn is_call(&self, run: &mut Run<'_, '_>, rela: Rela) -> Result<bool, Failed> {
+        if self.is_code && rela.r_addend != arch::BRANCH_ADDEND {
+            return Ok(false);
+        }
         if arch::is_branch(rela.r_type) {
             return Ok(true);
         }
@@ -214,16 +222,11 @@ impl Part {
             Rela { r_offset, r_sym, r_type: arch::SLOT_TYPE, r_addend }.to_bytes()
         };
         part.is_stub = number & 1 != 0;
-        match part.is_stub {
-            false => (part.entries, part.count) = ([entry(offset, number >> 1, 0); 2], 1),
-            true if plan.has_stubs() => {
-                let at = plan.stubs().wrapping_add(slot.wrapping_mul(STUB_SIZE));
-                let code = arch::stub(offset, at, plan.has_endbr());
-                let [first, second] = code.unwrap_or_default();
-                part.entries = [entry(at, 0, first), entry(at.wrapping_add(8), 0, second)];
-                part.count = 2;
-            }
-            true => {}
+        if !part.is_stub {
+            (part.entries, part.count) = ([entry(offset, number >> 1, 0); 2], 1);
+        } else if let Some((at, [first, second])) = plan.stub(slot) {
+            part.entries = [entry(at, 0, first), entry(at.wrapping_add(8), 0, second)];
+            part.count = 2;
         }
         part
     }

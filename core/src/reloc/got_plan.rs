@@ -139,20 +139,24 @@ impl<'a> GotPlan<'a> {
         if self.has_stubs() { STUB_SIZE } else { SLOT_SIZE }
     }
 
-    /// Whether each stub begins with `endbr64`.
-    pub(super) const fn has_endbr(&self) -> bool {
-        self.flags.contains(GotFlags::ENDBR)
-    }
-
     /// Whether the GOT contains code.
     pub const fn has_stubs(&self) -> bool {
         self.flags.contains(GotFlags::STUBS)
     }
 
     /// Returns the offset of the first stub, after the slots.
-    pub(super) const fn stubs(&self) -> u64 {
+    const fn stubs(&self) -> u64 {
         let slots = (self.slots as u64).wrapping_mul(SLOT_SIZE);
         slots.wrapping_add(STUB_SIZE.wrapping_sub(1)) & !STUB_SIZE.wrapping_sub(1)
+    }
+
+    /// Returns the offset and the code of the stub for a slot. `None` without stubs, and if the stub
+    /// does not reach its slot.
+    pub(super) fn stub(&self, slot: u64) -> Option<(u64, [u64; 2])> {
+        let slot_offset = slot.wrapping_mul(SLOT_SIZE);
+        let offset = self.stubs().wrapping_add(slot.wrapping_mul(STUB_SIZE));
+        let code = arch::stub(slot_offset, offset, self.flags.contains(GotFlags::ENDBR))?;
+        self.has_stubs().then_some((offset, code))
     }
 
     /// Returns the number of a symbol's slot.

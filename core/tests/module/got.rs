@@ -139,6 +139,23 @@ fn a_call_that_does_not_reach_needs_a_stub() {
 }
 
 #[test]
+fn a_call_of_an_address_that_does_not_reach_is_refused() {
+    // `call 0x1000` is relative to symbol 0, which has a slot because the code uses the GOT's address.
+    let mut builder = Builder::new();
+    let code = [vec![0; 7], vec![0xe8, 0, 0, 0, 0]].concat();
+    let text = builder.section(".text", PROGBITS, ALLOC | EXEC, code);
+    builder.rela(text, &[(3, 0, GOTPC32, -4), (8, 0, R_PC32, 0x1000 - 4)]);
+    let file = builder.build();
+    let mut words = [0; 1];
+    let module = Module::parse(&file, Profile::ELF).unwrap().plan(&mut words, GotFlags::STUBS).unwrap();
+    let mut memory = memory(&file, &module);
+    for spot in memory.spots.iter_mut().flatten() {
+        (spot.address, spot.base) = (spot.address - FAR, spot.base - FAR);
+    }
+    assert_eq!(kind(load(&module, &mut memory, &mut names())), Some(Overflow));
+}
+
+#[test]
 fn the_memory_of_the_got_is_checked_as_that_of_a_section() {
     let (builder, text) = builder();
     let file = builder.build();

@@ -224,6 +224,53 @@ fn a_stub_does_not_depend_on_bytes_that_the_pass_overwrites() {
 }
 
 #[test]
+fn a_branch_in_code_leads_to_the_beginning_of_a_stub_or_is_refused() {
+    const FAR: [u64; 2] = [0, 1 << 40];
+    let mut words = [0; 1];
+    let plan = plan(&mut words, 2, &[rela(2, 1, PLT32, -4)], GotFlags::STUBS);
+    let apply = |r_type, addend, is_code| {
+        let entries = table(&[rela(2, 1, r_type, addend)]);
+        let mut code = [0x90, 0xe8, 0, 0, 0, 0];
+        let (entries, target) = (RelaTable::from_entries(&entries), &mut Target::new(&mut code, 0x1000));
+        let got = plan.at(0x2000).in_code(is_code);
+        kind(got.apply(entries, Values::from(&FAR[..]), target, STRICT))
+    };
+    for r_type in [PC32, PLT32] {
+        assert_eq!(apply(r_type, -4, true), Ok(()));
+        // `call symbol + 8`: 8 bytes after the beginning of the stub there is something else.
+        for addend in [-20, -5, -3, 0, 4, 12] {
+            assert_eq!(apply(r_type, addend, true), Err(Overflow), "{r_type} {addend}");
+        }
+    }
+    // `.long symbol@PLT - table`: the addend is the distance of the field from the table.
+    assert_eq!(apply(PLT32, 8, false), Ok(()));
+}
+
+#[test]
+fn no_branch_leads_to_a_stub_that_does_not_reach_its_slot() {
+    const FAR: [u64; 1] = [1 << 40];
+    let entries = table(&[rela(1, 0, PLT32, -4)]);
+    // The last stub is 16 bytes for each slot away from the last slot.
+    for (last, reaches) in [((1 << 27) - 16, true), (1 << 28, false)] {
+        let words = [1 | last << 32];
+        let plan = GotPlan::from_words(&words, GotFlags::STUBS);
+        let address = 0x1_0000_0000 + 24 * last;
+        let (mut code, entries) = ([0; 5], RelaTable::from_entries(&entries));
+        let (target, values) = (&mut Target::new(&mut code, address), Values::from(&FAR[..]));
+        let result = plan.at(0x1_0000_0000).apply(entries, values, target, STRICT);
+        assert_eq!(kind(result), if reaches { Ok(()) } else { Err(Overflow) }, "{last:#x}");
+    }
+}
+
+#[test]
+fn a_plan_with_more_symbols_than_a_pass_can_number_is_refused() {
+    let words = vec![0; (1 << 26) + 1];
+    let plan = GotPlan::from_words(&words, GotFlags::empty());
+    let filled = plan.fill(Values::from(&[][..]), &mut Target::new(&mut [], 0), STRICT);
+    assert_eq!(filled.map_err(|error| (error.kind, error.limit)), Err((ErrorKind::SymbolIndex, 0x7fff_ffff)));
+}
+
+#[test]
 fn a_writer_that_cannot_read_the_opcode_ends_the_pass() {
     const FAR: [u64; 2] = [0, 1 << 40];
     let mut words = [0; 1];

@@ -78,6 +78,9 @@ pub(crate) const fn is_branch(r_type: u32) -> bool {
     r_type == R_X86_64_PLT32
 }
 
+/// The addend of a branch to its symbol, because a branch ends with its field of 4 bytes.
+pub(crate) const BRANCH_ADDEND: i64 = -4;
+
 /// Whether a field of this type is the operand of a branch if the bytes before it are its opcode.
 /// Assemblers before 2018 use PC32 for branches.
 pub(crate) const fn may_be_branch(r_type: u32) -> bool {

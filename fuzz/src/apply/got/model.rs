@@ -207,6 +207,8 @@ impl<'c> Got<'c> {
         let may_change = world.flags.contains(RelocFlags::ALLOW_NONZERO);
         let is_branch =
             rela.r_type == PLT32 || rela.r_type == PC32 && self.is_code && !may_change && is_opcode();
+        // A branch in code ends with its field, and leads to the beginning of the stub.
+        let is_branch = is_branch && (!self.is_code || rela.r_addend == -4);
         let row = row(rela.r_type, world.flags)?;
         let reaches = fits(row, value(row, s, rela.r_addend, p), world.flags);
         let number = self.slot(rela.r_sym).filter(|_| self.has_stubs() && is_branch && !reaches)? / 8;

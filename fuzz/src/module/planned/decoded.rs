@@ -108,11 +108,10 @@ impl<'d, 'f, 'w> Decoded<'d, 'f, 'w> {
 
     /// The stub at this offset jumps through the slot of the symbol.
     fn stub(&mut self, early: &Early, offset: u64) {
-        assert!(self.scene.has_stubs() && self.scene.is_foreign(early.rela.r_sym), "{early:?}");
-        assert!(
-            early.rela.r_type == 4 || early.rela.r_type == 2 && self.scene.is_in_code(early),
-            "{early:?}"
-        );
+        assert!(self.scene.has_stubs(), "{early:?}");
+        let is_in_code = self.scene.is_in_code(early);
+        assert!(early.rela.r_type == 4 || early.rela.r_type == 2 && is_in_code, "{early:?}");
+        assert!(!is_in_code || early.rela.r_addend == -4, "{early:?}");
         assert_eq!(offset % 16, 0);
         let stub = &self.got.0[usize::try_from(offset).unwrap()..];
         let (code, length) = match self.scene.flags.contains(GotFlags::ENDBR) {
