@@ -129,9 +129,8 @@ pub(super) struct Unknown {
 
 impl Unknown {
     pub(super) fn new(module: &Module<'_>, found: &Found, place: &Place, late: BTreeSet<u32>) -> Self {
-        let missing = place.sections.keys().copied().filter(|index| found.is_missing(*index)).collect();
         let mut unknown = Self {
-            missing,
+            missing: found.missing_sections(),
             missing_bytes: found.missing_bytes(),
             assumed: place.assumed.clone(),
             touched: BTreeSet::new(),
