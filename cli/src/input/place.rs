@@ -74,7 +74,9 @@ pub(crate) fn bases(text: &str) -> Result<Bases, String> {
 
 /// A hexadecimal number, with or without 0x.
 pub(super) fn number(text: &str) -> Option<u64> {
-    u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok()
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    // The standard library accepts a sign.
+    u64::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))
 }
 
 impl Place {
@@ -226,6 +228,7 @@ mod tests {
             ("text", "expected NAME"),
             ("text=", "not an address"),
             ("text=12g", "not an address"),
+            ("text=+12", "not an address"),
             ("code=1", "no memory of a module; known are text, rodata,"),
             ("text=1,text=2", "given twice"),
         ] {
