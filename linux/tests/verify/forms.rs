@@ -323,6 +323,22 @@ fn a_policy_decides_whether_forms_are_accepted() {
 }
 
 #[test]
+fn a_stable_kernel_rewrites_the_returns_and_retpolines_that_its_module_lists() {
+    let backported =
+        |case: &Case| case.version == OLD && [Role::Return, Role::Retpoline].contains(&case.role);
+    for case in loading().into_iter().filter(backported) {
+        let case = Case { version: (5, 15), ..case };
+        for form in &case.forms {
+            let (verified, mismatches) = case.verify(form, Policy::KnownForms);
+            assert_eq!(mismatches, [], "{}: {form:02x?}", name(&case));
+            assert_eq!((verified.sites, verified.rewritten), (1, 1), "{}", name(&case));
+        }
+        let garbage: Vec<u8> = case.original.iter().map(|byte| byte ^ 0x5a).collect();
+        assert_eq!(case.verify(&garbage, Policy::KnownForms).1.len(), 1, "{}", name(&case));
+    }
+}
+
+#[test]
 fn a_form_of_another_version_is_a_mismatch() {
     let short = alternatives();
     let jumps: Vec<_> = short.iter().filter(|case| case.what == "short jump").collect();

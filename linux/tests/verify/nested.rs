@@ -126,6 +126,38 @@ fn a_replacement_is_copied_after_the_sites_in_it_were_rewritten() {
 }
 
 #[test]
+fn a_lock_prefix_is_rewritten_in_the_text_section_only() {
+    // lock incl (%rax), listed in the replacement too.
+    let locked = |first| [first, 0xff, 0x00, 0x90, 0x90];
+    let site = address(TEXT) + 8;
+    let text = [vec![0x55; 8], vec![0x90; 8], locked(0xf0).to_vec(), vec![0x55; 11]].concat();
+    let locks = [offset(address(FIRST_TABLE + 1), address(TEXT) + 16)];
+    let locks = [locks[0], offset(address(FIRST_TABLE + 1) + 4, address(REPLACEMENTS))].concat();
+    let module = Whole {
+        version: NEW,
+        text,
+        replacements: locked(0xf0).to_vec(),
+        tables: vec![
+            (".altinstructions", 0, alternative(FIRST_TABLE, 0, site, 5, address(REPLACEMENTS), 5)),
+            (".smp_locks", 0, locks),
+        ],
+    };
+    let (verified, mismatches) = module.verify(|mem| {
+        write(mem, TEXT, 8, &[0xf0, 0xff, 0x00, 0x66, 0x90]);
+        write(mem, TEXT, 16, &locked(0x3e));
+    });
+    assert_eq!((mismatches.as_slice(), verified.sites, verified.rewritten), (&[][..], 2, 2));
+    // An attacker removes the prefix from the replacement and from its copy.
+    let (_, mismatches) = module.verify(|mem| {
+        write(mem, REPLACEMENTS, 0, &locked(0x3e));
+        write(mem, TEXT, 8, &[0x3e, 0xff, 0x00, 0x66, 0x90]);
+    });
+    let site = Cause::PatchSite { role: Role::Alternative, section: FIRST_TABLE, entry: 0 };
+    let causes: Vec<_> = mismatches.iter().map(|mismatch| mismatch.cause).collect();
+    assert_eq!(causes, [site, Cause::Content]);
+}
+
+#[test]
 fn a_site_in_the_original_code_of_an_alternative_has_its_own_forms() {
     // jmp __x86_return_thunk, nop; the replacement is two moves.
     let site = address(TEXT) + 8;
