@@ -178,9 +178,12 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         if site.role == Role::Alternative {
             let mut joined = [0; MAX];
             let Some(joined) = joined.get_mut(..original.len()) else { return false };
-            copy(joined, original);
-            nops::join(version, joined);
-            return joined == found || self.is_replaced(site, found);
+            let is_joined = nops::ways(version).iter().any(|join| {
+                copy(joined, original);
+                join(joined);
+                joined == found
+            });
+            return is_joined || self.is_replaced(site, found);
         }
         let Some(entries) = self.entries_of(site) else { return false };
         let (bytes, entry_at) = self.entry(&entries, site.entry);

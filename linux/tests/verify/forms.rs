@@ -240,6 +240,13 @@ fn alternatives() -> Vec<Case> {
         vec![0x50; 11],
         vec![[vec![0x50], joined()].concat(), vec![0x50; 11]],
     );
+    // FILL_RETURN_BUFFER of KVM: the original jumps over its padding.
+    let skip = [vec![0xeb, 0x0e], vec![0x90; 14]].concat();
+    let joined = |end: &[u8]| [&[0xeb, 0x0e], end].concat();
+    let apart = joined(&[&[0xeb, 0x0c][..], &[0xcc; 12]].concat());
+    let together = joined(&[0xcc; 14]);
+    push("skipped padding", NEW, 16, skip.clone(), vec![0x50; 16], vec![apart.clone(), vec![0x50; 16]]);
+    push("skipped padding", (6, 6), 16, skip, vec![0x50; 16], vec![apart, together, vec![0x50; 16]]);
     cases
 }
 
