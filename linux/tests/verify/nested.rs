@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use relakit::verify::Reader;
 use relakit::{CallbackError, Module, Profile};
 use relakit_linux::special::{self, Place, Role, Version};
-use relakit_linux::verify::{self, Cause, Mismatch, Verified};
+use relakit_linux::verify::{self, Cause, Mismatch, Seen, Verified};
 use relakit_model::image::{ALLOC, Builder, PROGBITS, WRITE};
 
 const EXEC: u64 = 4;
@@ -123,6 +123,23 @@ fn a_replacement_is_copied_after_the_sites_in_it_were_rewritten() {
     });
     let cause = Cause::PatchSite { role: Role::Alternative, section: FIRST_TABLE, entry: 0 };
     assert_eq!(mismatches.iter().map(|mismatch| mismatch.cause).collect::<Vec<_>>(), [cause]);
+}
+
+#[test]
+fn code_is_named_at_the_begin_of_an_instruction_and_not_in_constants() {
+    let call = branch(&[0xe8], address(TEXT) + 8, FUNCTION);
+    let module = Whole {
+        version: NEW,
+        text: vec![0x55; 32],
+        replacements: vec![0x90; 8],
+        tables: vec![(".rodata", 0, vec![0x55; 32])],
+    };
+    for section in [TEXT, FIRST_TABLE] {
+        let seen = |code: &[u8]| module.verify(|mem| write(mem, section, 8, code)).1[0].seen;
+        let named = |seen| if section == TEXT { seen } else { Seen::Other };
+        assert_eq!(seen(&[0xcc]), named(Seen::Breakpoint));
+        assert_eq!(seen(&call), named(Seen::Branch { to: FUNCTION }));
+    }
 }
 
 #[test]
