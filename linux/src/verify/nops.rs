@@ -111,11 +111,12 @@ fn join_jumps(code: &mut [u8]) {
             while let Some(other) = code.get(next..).and_then(decode).filter(|other| other.is_nop()) {
                 next = next.saturating_add(other.len);
             }
-            let start = jump.filter(|(_, to)| *to == next as i64).map_or(at, |(start, _)| start);
+            let start = jump.filter(|(_, to)| *to == next).map_or(at, |(start, _)| start);
             one(code.get_mut(start..next).unwrap_or_default());
         } else {
             let offset = insn.immediate.read(rest).filter(|_| matches!(insn.opcode, [0xeb | 0xe9, _]));
-            jump = offset.map(|offset| (at, offset.wrapping_add(next as i64)));
+            let to = offset.and_then(|offset| next.checked_add_signed(isize::try_from(offset).ok()?));
+            jump = to.map(|to| (at, to));
         }
         at = next;
     }
