@@ -175,6 +175,11 @@ static void a_redirected_field_says_where_it_leads(void)
     EQ(seen[0].symbol, LOCAL);
     EQ(seen[0].expected_value, BASE + FLAT_AT(DATA_) + 8);
     EQ(seen[0].leads_to, BASE + FLAT_AT(DATA_) + 8 + 16);
+    /* A field that begins like a breakpoint is none. */
+    put32(guest + FLAT_AT(TEXT_) + 8, 0xcc);
+    ACCEPTS(check());
+    EQ(seen[0].leads_to, BASE + FLAT_AT(DATA_) + 8 + 0xcc - 252);
+    EQ(seen[0].seen, RELAKIT_SEEN_OTHER);
 }
 
 static void a_jump_label_has_two_forms(void)

@@ -74,7 +74,9 @@ pub(crate) fn bases(text: &str) -> Result<Bases, String> {
 
 /// A hexadecimal number, with or without 0x.
 pub(super) fn number(text: &str) -> Option<u64> {
-    u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok()
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    // The standard library accepts a sign.
+    u64::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))
 }
 
 impl Place {
@@ -154,12 +156,15 @@ impl Place {
         }
     }
 
-    /// The memory of a section without constants, and the offset of the section in it.
-    pub(crate) fn in_data(&self, section: u32) -> Option<(&'static str, u64)> {
-        let Placement { group, offset, .. } =
-            self.placements.iter().find(|placement| placement.section == section)?;
-        let (name, groups) = self.memories().iter().find(|(_, groups)| groups.contains(group))?;
-        (!groups.iter().any(|group| CONSTANT.contains(group))).then_some((name, *offset))
+    /// The sections in memories without constants: the memory, and the offset of the section in it.
+    pub(crate) fn in_data(&self) -> BTreeMap<u32, (&'static str, u64)> {
+        let has_constants = |groups: &[Group]| groups.iter().any(|group| CONSTANT.contains(group));
+        let memories = self.memories().iter().filter(|(_, groups)| !has_constants(groups));
+        let sections = memories.flat_map(|(name, groups)| {
+            let inside = self.placements.iter().filter(|of| groups.contains(&of.group));
+            inside.map(|of| (of.section, (*name, of.offset)))
+        });
+        sections.collect()
     }
 
     /// Sets the addresses of the sections of a memory that have none, or an example.
@@ -223,6 +228,7 @@ mod tests {
             ("text", "expected NAME"),
             ("text=", "not an address"),
             ("text=12g", "not an address"),
+            ("text=+12", "not an address"),
             ("code=1", "no memory of a module; known are text, rodata,"),
             ("text=1,text=2", "given twice"),
         ] {

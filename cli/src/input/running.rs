@@ -106,7 +106,12 @@ impl Core {
             let size = usize::try_from(most).unwrap_or(usize::MAX).min(rest.len());
             let Some((part, tail)) = rest.split_at_mut_checked(size) else { return Ok(false) };
             let read = self.file.seek(SeekFrom::Start(offset)).and_then(|_| self.file.read_exact(part));
-            read.map_err(|error| Failure::file(&self.path, format!("at address {address:#x}: {error}")))?;
+            read.map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    Failure::file(&self.path, format!("is cut: it ends before the memory at {address:#x}"))
+                }
+                _ => Failure::file(&self.path, format!("at address {address:#x}: {error}")),
+            })?;
             (rest, address) = (tail, address.wrapping_add(size as u64));
         }
         Ok(true)
@@ -224,7 +229,8 @@ mod tests {
         cut.truncate(cut.len() - 1);
         let mut running = open(&cut).unwrap();
         assert_eq!(running.section(1, 0x1000, 2).unwrap().as_deref(), Some(&b"ab"[..]));
-        assert!(running.section(1, 0x1000, 3).is_err(), "the file ends before the part");
+        let error = format!("{:?}", running.section(1, 0x1000, 3).unwrap_err());
+        assert!(error.contains("is cut: it ends before the memory at 0x1000"), "{error}");
         cut.truncate(70);
         assert!(open(&cut).is_err(), "the table of the parts is cut");
     }

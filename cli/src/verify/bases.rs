@@ -27,12 +27,13 @@ pub(super) fn find(
     }
     let Expected { memory, loaded, .. } = expected;
     let table = loaded.module().object().symbols();
+    let in_data = place.in_data();
     let mut votes: BTreeMap<(&'static str, u64), u64> = BTreeMap::new();
     let verified = loaded.verify(memory, found, &mut |difference| {
         let Some(field) = difference.relocation else { return };
         let Some(symbol) = table.get(field.rela.r_sym) else { return };
         let SymbolLocation::Section(section) = table.location(&symbol) else { return };
-        let Some((memory, offset)) = place.in_data(section) else { return };
+        let Some(&(memory, offset)) = in_data.get(&section) else { return };
         let base = field.leads_to.wrapping_sub(symbol.st_value).wrapping_sub(offset);
         if place.assumed.contains(&section) && base.is_multiple_of(PAGE) && base != 0 {
             let votes = votes.entry((memory, base)).or_default();

@@ -80,9 +80,9 @@ impl Found {
         self.sections.iter().filter(|section| section.missing.is_some() && section.is_compared)
     }
 
-    /// Whether the memory does not contain a section that is compared.
-    pub(super) fn is_missing(&self, index: u32) -> bool {
-        self.missing().any(|section| section.index == index)
+    /// The compared sections that the memory does not contain.
+    pub(super) fn missing_sections(&self) -> BTreeSet<u32> {
+        self.missing().map(|section| section.index).collect()
     }
 
     /// Number of bytes of the sections that the memory does not contain.

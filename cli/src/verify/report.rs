@@ -129,9 +129,8 @@ pub(super) struct Unknown {
 
 impl Unknown {
     pub(super) fn new(module: &Module<'_>, found: &Found, place: &Place, late: BTreeSet<u32>) -> Self {
-        let missing = place.sections.keys().copied().filter(|index| found.is_missing(*index)).collect();
         let mut unknown = Self {
-            missing,
+            missing: found.missing_sections(),
             missing_bytes: found.missing_bytes(),
             assumed: place.assumed.clone(),
             touched: BTreeSet::new(),
@@ -245,9 +244,12 @@ impl Report {
             (true, false) => Verdict::NotJudged,
             (true, true) => Verdict::Verified,
         };
+        let symbols = Symbols::new(module);
+        let row = |mismatch| Row::new(module, names, &symbols, mismatch);
+        let differences = rows.listed.iter().map(row).collect();
         Self {
             verdict,
-            differences: rows.listed.iter().map(|mismatch| Row::new(module, names, mismatch)).collect(),
+            differences,
             more_differences: rows.more,
             not_judged,
             applied,
@@ -313,7 +315,7 @@ fn sections(module: &Module<'_>, indices: &BTreeSet<u32>) -> String {
 }
 
 impl Row {
-    fn new(module: &Module<'_>, names: &Names<'_>, mismatch: &Mismatch) -> Self {
+    fn new(module: &Module<'_>, names: &Names<'_>, symbols: &Symbols, mismatch: &Mismatch) -> Self {
         let Difference { section, offset, address, size, expected, found, .. } = mismatch.difference;
         let section_name = |index| names::section(module, index).map(names::escaped).unwrap_or_default();
         let site = |role, section, entry| Site { role, section, section_name: section_name(section), entry };
@@ -333,7 +335,7 @@ impl Row {
             offset,
             address: format!("{address:#x}"),
             size,
-            symbol: symbol(module, section, offset),
+            symbol: symbols.at(module, section, offset),
             expected: hex(expected.as_slice()),
             found: hex(found.as_slice()),
             cause,
@@ -401,20 +403,41 @@ fn verb(module: &Module<'_>, difference: &Difference) -> &'static str {
     }
 }
 
-/// The symbol that contains an offset of a section.
-fn symbol(module: &Module<'_>, section: u32, offset: u64) -> Option<String> {
-    let table = module.object().symbols();
-    let before = table.iter().filter(|symbol| {
-        table.location(symbol) == SymbolLocation::Section(section)
-            && symbol.st_value <= offset
-            && symbol.st_size != 0
-            && offset.wrapping_sub(symbol.st_value) < symbol.st_size
-    });
-    let symbol = before.max_by_key(|symbol| symbol.st_value)?;
-    let name = table.name(&symbol).ok().filter(|name| !name.is_empty())?;
-    let inside = offset.wrapping_sub(symbol.st_value);
-    let name = names::Name(name).short(names::IN_SENTENCE);
-    Some(if inside == 0 { name } else { format!("{name}+{inside:#x}") })
+/// Most symbols that begin before an offset and are searched for the one that contains it.
+const SEARCHED: usize = 64;
+
+/// The module's symbols that have a size, sorted by section, value and index.
+#[derive(Debug)]
+struct Symbols(Vec<(u32, u64, u32)>);
+
+impl Symbols {
+    fn new(module: &Module<'_>) -> Self {
+        let table = module.object().symbols();
+        let of_section = |(index, symbol)| match table.location(&symbol) {
+            SymbolLocation::Section(section) if symbol.st_size != 0 => {
+                Some((section, symbol.st_value, index))
+            }
+            _ => None,
+        };
+        let mut sorted: Vec<_> = (0..).zip(table.iter()).filter_map(of_section).collect();
+        sorted.sort_unstable();
+        Self(sorted)
+    }
+
+    /// The symbol that contains an offset of a section.
+    fn at(&self, module: &Module<'_>, section: u32, offset: u64) -> Option<String> {
+        let table = module.object().symbols();
+        let after = self.0.partition_point(|(of, value, _)| (*of, *value) <= (section, offset));
+        let before = self.0.get(..after).unwrap_or_default().iter().rev().take(SEARCHED);
+        let of_section = before.take_while(|(of, ..)| *of == section);
+        let symbol = of_section
+            .filter_map(|(.., index)| table.get(*index))
+            .find(|symbol| offset.wrapping_sub(symbol.st_value) < symbol.st_size)?;
+        let name = table.name(&symbol).ok().filter(|name| !name.is_empty())?;
+        let inside = offset.wrapping_sub(symbol.st_value);
+        let name = names::Name(name).short(names::IN_SENTENCE);
+        Some(if inside == 0 { name } else { format!("{name}+{inside:#x}") })
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -106,9 +106,12 @@ impl Plan {
         self.slots.iter().any(|slot| slot.kind == Kind::LateCall)
     }
 
-    /// Whether the kernel reads a section.
+    /// Whether the kernel reads a section. Stable kernels read two of them before their mainline
+    /// version.
     pub(super) fn reads(&self, name: &str) -> bool {
-        by_name(name.as_bytes()).is_some_and(|special| special.is_read_by(self.version))
+        let is_backported = [".retpoline_sites", ".return_sites"].contains(&name);
+        is_backported
+            || by_name(name.as_bytes()).is_some_and(|special| special.is_read_by(self.version))
     }
 
     pub(super) fn entry_size(&self, name: &str) -> usize {

@@ -1,8 +1,9 @@
 //! The forms of an alternative (`apply_alternatives`, `arch/x86/kernel/alternative.c`).
 //!
 //! Sources (facts only): Linux 6.1.192 and 6.12.117 of Debian. From 6.5 on
-//! (x86_alternatives_for_v6.5), the rules are those of 6.12.117; 6.5 to 6.8 join NOPs around jumps
-//! in another way. Before, they are those of 6.1.192. 5.13 is the first version with these rules.
+//! (x86_alternatives_for_v6.5), the rules are those of 6.12.117; 6.5 to 6.8 also join a jump with
+//! the NOPs that it skips, which is known for original code only. Before, they are those of
+//! 6.1.192. 5.13 is the first version with these rules.
 
 use super::insn::{Insn, decode};
 use super::nops::{self, LONG_NOPS};

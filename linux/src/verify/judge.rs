@@ -3,7 +3,7 @@
 use super::forms::Branch;
 use super::known::Kernel;
 use super::{Cause, Mismatch, Seen, Verified};
-use crate::special::Place;
+use crate::special::{Place, find};
 use relakit::verify::{CONSTANT, Comparison, Difference, Reader};
 use relakit::{Error, Loaded, Memory};
 
@@ -46,10 +46,17 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
 
     /// Compares what is neither a patch site nor a sorted table.
     pub(super) fn rest(mut self) -> Result<Verified, Error> {
-        let report = &mut self.report;
+        let (report, places) = (&mut self.report, self.places);
         let found = self.comparison.run(&mut |difference| {
-            let cause = if difference.relocation.is_some() { Cause::Relocation } else { Cause::Content };
-            let seen = Seen::of(difference.address, difference.found.as_slice());
+            let is_code = || find(places, difference.address).is_some_and(|(place, _)| place.is_code);
+            let (cause, seen) = match difference.relocation {
+                // A field does not begin with an opcode.
+                Some(_) => (Cause::Relocation, Seen::Other),
+                None if is_code() => {
+                    (Cause::Content, Seen::of(difference.address, difference.found.as_slice()))
+                }
+                None => (Cause::Content, Seen::Other),
+            };
             report(&Mismatch { difference: *difference, cause, seen });
         })?;
         let apart = self.verified.judged_apart;

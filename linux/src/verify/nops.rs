@@ -27,6 +27,10 @@ const SHORT_MAX: usize = 8;
 /// fields: x86_alternatives_for_v6.5.
 pub(super) const LONG_NOPS: Version = (6, 5);
 
+/// The first version that surely does not join a jump with the NOPs that it skips. f9265b756481 of
+/// February 2024 removed it; the release is not known.
+const WITHOUT_JUMPS: Version = (6, 10);
+
 /// NOPs of 5 bytes that kernels before 5.13 also write: those of K8, and the one in files
 /// (`ideal_nops`, `asm/nops.h` of 5.10).
 const OLD_NOPS_5: [&[u8]; 2] = [&[0x66, 0x66, 0x66, 0x66, 0x90], &[0x3e, 0x8d, 0x74, 0x26, 0x00]];
@@ -48,6 +52,18 @@ pub(super) fn fill(code: &mut [u8]) {
 /// alternative.
 pub(super) fn join(version: Version, code: &mut [u8]) {
     if before(version, LONG_NOPS) { join_short(code) } else { join_long(code) }
+}
+
+/// The ways in which kernels of this version join the NOPs of original code. Stable kernels differ
+/// in when they stopped to join jumps.
+pub(super) fn ways(version: Version) -> &'static [fn(&mut [u8])] {
+    if before(version, LONG_NOPS) {
+        &[join_short]
+    } else if before(version, WITHOUT_JUMPS) {
+        &[join_long, join_jumps]
+    } else {
+        &[join_long]
+    }
 }
 
 /// 6.1.192: runs of NOPs of one byte.
@@ -82,6 +98,27 @@ fn join_long(code: &mut [u8]) {
             one(rest.get_mut(..len).unwrap_or_default());
         }
         rest = rest.get_mut(len..).unwrap_or_default();
+    }
+}
+
+/// 6.5 to 6.8: runs of any NOPs become one instruction, together with a jump before them that leads
+/// to their end (`__optimize_nops`).
+fn join_jumps(code: &mut [u8]) {
+    let (mut at, mut jump) = (0usize, None);
+    while let Some((rest, insn)) = code.get(at..).and_then(|rest| Some((rest, decode(rest)?))) {
+        let mut next = at.saturating_add(insn.len);
+        if insn.is_nop() {
+            while let Some(other) = code.get(next..).and_then(decode).filter(|other| other.is_nop()) {
+                next = next.saturating_add(other.len);
+            }
+            let start = jump.filter(|(_, to)| *to == next).map_or(at, |(start, _)| start);
+            one(code.get_mut(start..next).unwrap_or_default());
+        } else {
+            let offset = insn.immediate.read(rest).filter(|_| matches!(insn.opcode, [0xeb | 0xe9, _]));
+            let to = offset.and_then(|offset| next.checked_add_signed(isize::try_from(offset).ok()?));
+            jump = to.map(|to| (at, to));
+        }
+        at = next;
     }
 }
 
@@ -141,6 +178,27 @@ mod tests {
         let long = joined(NEW, vec![0x90; 128]);
         assert_eq!(long[..6], [0xe9, 123, 0, 0, 0, 0xcc]);
         assert!(long[5..].iter().all(|byte| *byte == 0xcc));
+    }
+
+    #[test]
+    fn a_jump_over_nops_is_joined_with_them_in_6_5_to_6_8() {
+        let with_jumps = |mut code: Vec<u8>| {
+            join_jumps(&mut code);
+            code
+        };
+        let jump = |to: u8, rest: &[u8]| [&[0xeb, to], rest].concat();
+        assert_eq!(with_jumps(jump(3, &[0x90; 3])), [0x0f, 0x1f, 0x44, 0x00, 0x00]);
+        assert_eq!(with_jumps(jump(14, &[0x90; 14])), jump(14, &[0xcc; 14]));
+        assert_eq!(
+            with_jumps([&[0x50][..], &jump(1, &[0x90, 0x50])].concat()),
+            [0x50, 0x0f, 0x1f, 0x00, 0x50]
+        );
+        // The jump leads elsewhere, or an instruction follows it.
+        assert_eq!(with_jumps(jump(2, &[0x90; 3])), jump(2, &[0x0f, 0x1f, 0x00]));
+        assert_eq!(with_jumps(jump(4, &[0x50, 0x90, 0x90, 0x90])), jump(4, &[0x50, 0x0f, 0x1f, 0x00]));
+        for (version, count) in [((6, 4), 1), ((6, 5), 2), ((6, 8), 2), ((6, 12), 1)] {
+            assert_eq!(ways(version).len(), count, "{version:?}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::nops;
 use super::patch::PatchSite;
 use super::{Cause, Policy, Seen};
 use crate::bytes::copy;
-use crate::special::{Role, Special, before, by_name, find, in_memory, role_of, sites};
+use crate::special::{Role, Special, Version, before, by_name, find, in_memory, role_of, sites};
 use relakit::verify::Difference;
 use relakit::{Error, Loaded, Memory};
 
@@ -38,6 +38,14 @@ const ORDER: [Role; 11] = [
 /// The roles of step 1.
 const BEFORE_COPY: [Role; 3] = [Role::Paravirt, Role::Retpoline, Role::Return];
 
+/// Sections that stable kernels read before the mainline version that added them, such as 5.10.223.
+/// objtool of the module's kernel makes these sections, so a module has them if its kernel reads
+/// them.
+const BACKPORTED: [&str; 2] = [".retpoline_sites", ".return_sites"];
+
+/// The section in which Linux rewrites lock prefixes (`module_finalize`, `alternatives_smp_unlock`).
+const LOCKED: &[u8] = b".text";
+
 /// Greatest size of an entry with a site, in bytes.
 const ENTRY_MAX: usize = 16;
 
@@ -46,6 +54,8 @@ const ENTRY_MAX: usize = 16;
 pub(super) struct Entries {
     section: u32,
     special: &'static Special,
+    /// The version with the format of the section.
+    version: Version,
     pub(super) role: Role,
     /// Run-time address of the section.
     address: u64,
@@ -168,9 +178,12 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         if site.role == Role::Alternative {
             let mut joined = [0; MAX];
             let Some(joined) = joined.get_mut(..original.len()) else { return false };
-            copy(joined, original);
-            nops::join(version, joined);
-            return joined == found || self.is_replaced(site, found);
+            let is_joined = nops::ways(version).iter().any(|join| {
+                copy(joined, original);
+                join(joined);
+                joined == found
+            });
+            return is_joined || self.is_replaced(site, found);
         }
         let Some(entries) = self.entries_of(site) else { return false };
         let (bytes, entry_at) = self.entry(&entries, site.entry);
@@ -264,12 +277,15 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
 
     /// Returns the entries of a special section for which kernels of this version rewrite code.
     pub(super) fn entries(&mut self, section: u32, special: &'static Special) -> Option<Entries> {
-        let version = self.kernel.version;
+        let version = match special.since {
+            Some(since) if BACKPORTED.contains(&special.name) => self.kernel.version.max(since),
+            _ => self.kernel.version,
+        };
         let role = role_of(special, version)?;
         let size = usize::from(special.entry_size(version)?).min(ENTRY_MAX);
         let (address, bytes) = self.comparison.expected(section)?;
         let count = bytes.len().checked_div(size)? as u64;
-        Some(Entries { section, special, role, address, size, count })
+        Some(Entries { section, special, version, role, address, size, count })
     }
 
     fn entries_of(&mut self, site: &PatchSite) -> Option<Entries> {
@@ -287,13 +303,15 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
     }
 
     /// Returns the site of an entry, which has `size` bytes if that is known. `None` if the site is
-    /// not in a section that is compared.
+    /// not in a section that is compared, or Linux does not rewrite it there.
     pub(super) fn site(&mut self, entries: &Entries, entry: u64, size: Option<u64>) -> Option<PatchSite> {
         let (bytes, address) = self.entry(entries, entry);
         let bytes = bytes.get(..entries.size)?;
-        let site = sites(entries.special, self.kernel.version, bytes, address).next()?;
+        let site = sites(entries.special, entries.version, bytes, address).next()?;
         let (place, offset) = find(self.places, site.address)?;
-        if !self.comparison.compares(place.section) {
+        if !self.comparison.compares(place.section)
+            || (site.role == Role::Lock && !self.is_locked(place.section))
+        {
             return None;
         }
         let mut code = [0; ENTRY_MAX];
@@ -309,6 +327,12 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
             code: place.section,
             offset,
         })
+    }
+
+    /// Whether Linux rewrites lock prefixes in this section.
+    fn is_locked(&self, section: u32) -> bool {
+        let object = self.comparison.module().object();
+        object.section(section).is_some_and(|section| object.section_is_named(&section, LOCKED))
     }
 }
 

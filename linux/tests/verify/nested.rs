@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use relakit::verify::Reader;
 use relakit::{CallbackError, Module, Profile};
 use relakit_linux::special::{self, Place, Role, Version};
-use relakit_linux::verify::{self, Cause, Mismatch, Verified};
+use relakit_linux::verify::{self, Cause, Mismatch, Seen, Verified};
 use relakit_model::image::{ALLOC, Builder, PROGBITS, WRITE};
 
 const EXEC: u64 = 4;
@@ -123,6 +123,55 @@ fn a_replacement_is_copied_after_the_sites_in_it_were_rewritten() {
     });
     let cause = Cause::PatchSite { role: Role::Alternative, section: FIRST_TABLE, entry: 0 };
     assert_eq!(mismatches.iter().map(|mismatch| mismatch.cause).collect::<Vec<_>>(), [cause]);
+}
+
+#[test]
+fn code_is_named_at_the_begin_of_an_instruction_and_not_in_constants() {
+    let call = branch(&[0xe8], address(TEXT) + 8, FUNCTION);
+    let module = Whole {
+        version: NEW,
+        text: vec![0x55; 32],
+        replacements: vec![0x90; 8],
+        tables: vec![(".rodata", 0, vec![0x55; 32])],
+    };
+    for section in [TEXT, FIRST_TABLE] {
+        let seen = |code: &[u8]| module.verify(|mem| write(mem, section, 8, code)).1[0].seen;
+        let named = |seen| if section == TEXT { seen } else { Seen::Other };
+        assert_eq!(seen(&[0xcc]), named(Seen::Breakpoint));
+        assert_eq!(seen(&call), named(Seen::Branch { to: FUNCTION }));
+    }
+}
+
+#[test]
+fn a_lock_prefix_is_rewritten_in_the_text_section_only() {
+    // lock incl (%rax), listed in the replacement too.
+    let locked = |first| [first, 0xff, 0x00, 0x90, 0x90];
+    let site = address(TEXT) + 8;
+    let text = [vec![0x55; 8], vec![0x90; 8], locked(0xf0).to_vec(), vec![0x55; 11]].concat();
+    let locks = [offset(address(FIRST_TABLE + 1), address(TEXT) + 16)];
+    let locks = [locks[0], offset(address(FIRST_TABLE + 1) + 4, address(REPLACEMENTS))].concat();
+    let module = Whole {
+        version: NEW,
+        text,
+        replacements: locked(0xf0).to_vec(),
+        tables: vec![
+            (".altinstructions", 0, alternative(FIRST_TABLE, 0, site, 5, address(REPLACEMENTS), 5)),
+            (".smp_locks", 0, locks),
+        ],
+    };
+    let (verified, mismatches) = module.verify(|mem| {
+        write(mem, TEXT, 8, &[0xf0, 0xff, 0x00, 0x66, 0x90]);
+        write(mem, TEXT, 16, &locked(0x3e));
+    });
+    assert_eq!((mismatches.as_slice(), verified.sites, verified.rewritten), (&[][..], 2, 2));
+    // An attacker removes the prefix from the replacement and from its copy.
+    let (_, mismatches) = module.verify(|mem| {
+        write(mem, REPLACEMENTS, 0, &locked(0x3e));
+        write(mem, TEXT, 8, &[0x3e, 0xff, 0x00, 0x66, 0x90]);
+    });
+    let site = Cause::PatchSite { role: Role::Alternative, section: FIRST_TABLE, entry: 0 };
+    let causes: Vec<_> = mismatches.iter().map(|mismatch| mismatch.cause).collect();
+    assert_eq!(causes, [site, Cause::Content]);
 }
 
 #[test]
