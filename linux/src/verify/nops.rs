@@ -54,16 +54,10 @@ pub(super) fn join(version: Version, code: &mut [u8]) {
     if before(version, LONG_NOPS) { join_short(code) } else { join_long(code) }
 }
 
-/// The ways in which kernels of this version join the NOPs of original code. Stable kernels differ
-/// in when they stopped to join jumps.
-pub(super) fn ways(version: Version) -> &'static [fn(&mut [u8])] {
-    if before(version, LONG_NOPS) {
-        &[join_short]
-    } else if before(version, WITHOUT_JUMPS) {
-        &[join_long, join_jumps]
-    } else {
-        &[join_long]
-    }
+/// Whether a kernel of this version may also join a jump with the NOPs that it skips. Stable kernels
+/// differ in when they stopped.
+pub(super) fn may_join_jumps(version: Version) -> bool {
+    !before(version, LONG_NOPS) && before(version, WITHOUT_JUMPS)
 }
 
 /// 6.1.192: runs of NOPs of one byte.
@@ -103,7 +97,7 @@ fn join_long(code: &mut [u8]) {
 
 /// 6.5 to 6.8: runs of any NOPs become one instruction, together with a jump before them that leads
 /// to their end (`__optimize_nops`).
-fn join_jumps(code: &mut [u8]) {
+pub(super) fn join_jumps(code: &mut [u8]) {
     let (mut at, mut jump) = (0usize, None);
     while let Some((rest, insn)) = code.get(at..).and_then(|rest| Some((rest, decode(rest)?))) {
         let mut next = at.saturating_add(insn.len);
@@ -196,8 +190,8 @@ mod tests {
         // The jump leads elsewhere, or an instruction follows it.
         assert_eq!(with_jumps(jump(2, &[0x90; 3])), jump(2, &[0x0f, 0x1f, 0x00]));
         assert_eq!(with_jumps(jump(4, &[0x50, 0x90, 0x90, 0x90])), jump(4, &[0x50, 0x0f, 0x1f, 0x00]));
-        for (version, count) in [((6, 4), 1), ((6, 5), 2), ((6, 8), 2), ((6, 12), 1)] {
-            assert_eq!(ways(version).len(), count, "{version:?}");
+        for (version, may) in [((6, 4), false), ((6, 5), true), ((6, 9), true), ((6, 10), false)] {
+            assert_eq!(may_join_jumps(version), may, "{version:?}");
         }
     }
 

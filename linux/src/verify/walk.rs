@@ -178,11 +178,14 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         if site.role == Role::Alternative {
             let mut joined = [0; MAX];
             let Some(joined) = joined.get_mut(..original.len()) else { return false };
-            let is_joined = nops::ways(version).iter().any(|join| {
-                copy(joined, original);
-                join(joined);
-                joined == found
-            });
+            copy(joined, original);
+            nops::join(version, joined);
+            if joined == found {
+                return true;
+            }
+            copy(joined, original);
+            nops::join_jumps(joined);
+            let is_joined = nops::may_join_jumps(version) && joined == found;
             return is_joined || self.is_replaced(site, found);
         }
         let Some(entries) = self.entries_of(site) else { return false };
