@@ -110,8 +110,7 @@ impl Plan {
     /// version.
     pub(super) fn reads(&self, name: &str) -> bool {
         let is_backported = [".retpoline_sites", ".return_sites"].contains(&name);
-        is_backported
-            || by_name(name.as_bytes()).is_some_and(|special| special.is_read_by(self.version))
+        is_backported || by_name(name.as_bytes()).is_some_and(|special| special.is_read_by(self.version))
     }
 
     pub(super) fn entry_size(&self, name: &str) -> usize {
