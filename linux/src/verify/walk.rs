@@ -43,8 +43,11 @@ const BEFORE_COPY: [Role; 3] = [Role::Paravirt, Role::Retpoline, Role::Return];
 /// them.
 const BACKPORTED: [&str; 2] = [".retpoline_sites", ".return_sites"];
 
-/// The section in which Linux rewrites lock prefixes (`module_finalize`, `alternatives_smp_unlock`).
+/// Linux rewrites the lock prefixes in the section of this name before 6.4, and then in all code
+/// that is not freed after init (`module_finalize`, `alternatives_smp_unlock`).
 const LOCKED: &[u8] = b".text";
+const ALL_CODE_LOCKED: Version = (6, 4);
+const INIT_PREFIX: &[u8] = b".init";
 
 /// Greatest size of an entry with a site, in bytes.
 const ENTRY_MAX: usize = 16;
@@ -335,7 +338,10 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
     /// Whether Linux rewrites lock prefixes in this section.
     fn is_locked(&self, section: u32) -> bool {
         let object = self.comparison.module().object();
-        object.section(section).is_some_and(|section| object.section_is_named(&section, LOCKED))
+        object.section(section).is_some_and(|section| match before(self.kernel.version, ALL_CODE_LOCKED) {
+            true => object.section_is_named(&section, LOCKED),
+            false => !object.section_name_starts_with(&section, INIT_PREFIX),
+        })
     }
 }
 

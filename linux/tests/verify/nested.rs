@@ -143,7 +143,7 @@ fn code_is_named_at_the_begin_of_an_instruction_and_not_in_constants() {
 }
 
 #[test]
-fn a_lock_prefix_is_rewritten_in_the_text_section_only() {
+fn before_6_4_a_lock_prefix_is_rewritten_in_the_text_section_only() {
     // lock incl (%rax), listed in the replacement too.
     let locked = |first| [first, 0xff, 0x00, 0x90, 0x90];
     let site = address(TEXT) + 8;
@@ -151,7 +151,7 @@ fn a_lock_prefix_is_rewritten_in_the_text_section_only() {
     let locks = [offset(address(FIRST_TABLE + 1), address(TEXT) + 16)];
     let locks = [locks[0], offset(address(FIRST_TABLE + 1) + 4, address(REPLACEMENTS))].concat();
     let module = Whole {
-        version: NEW,
+        version: (6, 3),
         text,
         replacements: locked(0xf0).to_vec(),
         tables: vec![
