@@ -38,6 +38,10 @@ const ORDER: [Role; 11] = [
 /// The roles of step 1.
 const BEFORE_COPY: [Role; 3] = [Role::Paravirt, Role::Retpoline, Role::Return];
 
+/// The role of step 5. Linux rewrites its sites in replacements after it has copied them, so no copy
+/// may be like the rewritten replacement.
+const AFTER_COPY: Role = Role::Lock;
+
 /// Sections that stable kernels read before the mainline version that added them, such as 5.10.223.
 /// objtool of the module's kernel makes these sections, so a module has them if its kernel reads
 /// them.
@@ -80,7 +84,8 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
         for role in ORDER {
             self.of_role(loaded, role, false)?;
         }
-        self.alternatives(loaded, false)
+        self.alternatives(loaded, false)?;
+        self.of_role(loaded, AFTER_COPY, true)
     }
 
     /// Compares the sites of a role: those in replacements, or the others.
@@ -89,8 +94,8 @@ impl<M: Memory + ?Sized> Judge<'_, '_, '_, M> {
             let Some(entries) = self.entries(section, special).filter(|of| of.role == role) else { continue };
             for entry in 0..entries.count {
                 let Some(site) = self.site(&entries, entry, None) else { continue };
-                let is_early = BEFORE_COPY.contains(&role) && site.code == self.replacements;
-                if is_early == in_replacements {
+                let is_apart = BEFORE_COPY.contains(&role) || role == AFTER_COPY;
+                if (is_apart && site.code == self.replacements) == in_replacements {
                     self.check(&site)?;
                 }
             }
