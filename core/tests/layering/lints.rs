@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Lints that tests and tools do not need: nobody uses their items, and a panic reports an error.
+/// Lints that tests and tools do not need: they export nothing, and a panic reports an error.
 /// The crates with `workspace = true` have them.
 const NOT_FOR_TOOLS: [&str; 12] = [
     "unreachable_pub",
