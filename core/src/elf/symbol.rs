@@ -204,6 +204,17 @@ impl<'f> SymbolTable<'f> {
         report.of_symbol(failed, index)
     }
 
+    /// Returns the entries of all symbols with their indices.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u32, &'f [u8; abi::SYM_SIZE])> {
+        (0..self.len()).zip(self.entries)
+    }
+
+    /// The section indices that `st_shndx` itself can be: [`location`](Self::location) returns the section
+    /// of the same number.
+    pub(crate) fn usual_sections(&self) -> Range<u32> {
+        1..self.sections.min(u32::from(abi::SHN_LORESERVE))
+    }
+
     /// Returns where `symbol` is defined. `SHN_XINDEX` is looked up in the extended section
     /// indices.
     pub fn location(&self, symbol: &Symbol) -> SymbolLocation {

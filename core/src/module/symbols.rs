@@ -2,8 +2,10 @@
 
 use super::plan::GOT_SYMBOL;
 use super::{Memory, Module};
+use crate::abi::{SHN_UNDEF, SYM_SIZE};
 use crate::elf::{Binding, NAME_MAX, RelaTable, Symbol, SymbolLocation};
 use crate::error::{CallbackError, ErrorKind};
+use crate::read::{u16_at, u32_at, u64_at};
 use crate::report::{Failed, OnError, Report};
 
 /// Resolves the names that a module does not define.
@@ -68,8 +70,20 @@ pub(crate) struct Sentinels {
     pub(crate) has_real: bool,
 }
 
+impl Sentinels {
+    /// Notes a symbol for which [`UNASSIGNED`] is stored.
+    #[cold]
+    fn note(&mut self, value: Option<u64>) {
+        match value {
+            Some(_) => self.has_real = true,
+            None => self.has_unassigned = true,
+        }
+    }
+}
+
 impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
     /// Stores the value of every symbol in `values`.
+    #[inline(never)]
     pub(crate) fn resolve(
         &self,
         values: &mut [u64],
@@ -78,12 +92,30 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
         report: &mut Report,
     ) -> Result<Sentinels, Failed> {
         let mut sentinels = Sentinels::default();
-        for (symbol, slot) in self.module.object().symbols().iter().zip(values) {
-            match self.value(&symbol, resolver, report) {
+        let symbols = self.module.object().symbols();
+        let sections = symbols.usual_sections();
+        let mut entries = symbols.entries().zip(values);
+        // Linux starts at symbol 1. The first symbol keeps the value of the file.
+        if let Some(((_, entry), slot)) = entries.next() {
+            *slot = u64_at(entry, 8).unwrap_or(0);
+            sentinels.has_real = *slot == UNASSIGNED;
+        }
+        for ((index, entry), slot) in entries {
+            let section = u16_at(entry, 6).map_or(0, u32::from);
+            let value = if sections.contains(&section) {
+                let base = self.memory.base(section);
+                Ok(base.zip(u64_at(entry, 8)).map(|(base, offset)| offset.wrapping_add(base)))
+            } else if section == u32::from(SHN_UNDEF) {
+                self.undefined(index, entry, resolver, report).map(Some)
+            } else {
+                self.rare(index, report)
+            };
+            match value {
                 Ok(value) => {
-                    sentinels.has_unassigned |= value.is_none();
-                    sentinels.has_real |= value == Some(UNASSIGNED);
                     *slot = value.unwrap_or(UNASSIGNED);
+                    if *slot == UNASSIGNED {
+                        sentinels.note(value);
+                    }
                 }
                 Err(failed) => on_error(failed, report)?,
             }
@@ -91,69 +123,88 @@ impl<M: Memory + ?Sized> Symbols<'_, '_, M> {
         Ok(sentinels)
     }
 
-    /// Returns the value of a symbol, `None` if its section has no memory. Livepatch symbols keep the
-    /// value of the file until their section is applied.
+    /// Returns the value of an undefined symbol.
     #[inline(always)]
-    fn value(
+    fn undefined(
         &self,
-        symbol: &Symbol,
-        resolver: &mut dyn Resolver,
-        report: &mut Report,
-    ) -> Result<Option<u64>, Failed> {
-        // Linux starts at symbol 1. The first symbol keeps the value of the file.
-        if symbol.index() == 0 {
-            return Ok(Some(symbol.st_value));
-        }
-        match self.location(symbol) {
-            SymbolLocation::Section(section) => {
-                Ok(self.memory.base(section).map(|base| symbol.st_value.wrapping_add(base)))
-            }
-            location => self.value_outside(symbol, location, resolver, report).map(Some),
-        }
-    }
-
-    /// Returns the value of a symbol that is in no section.
-    fn value_outside(
-        &self,
-        symbol: &Symbol,
-        location: SymbolLocation,
+        index: u32,
+        entry: &[u8; SYM_SIZE],
         resolver: &mut dyn Resolver,
         report: &mut Report,
     ) -> Result<u64, Failed> {
+        let symbols = self.module.object().symbols();
+        let name = u32_at(entry, 0).and_then(|name| symbols.strings().name(name));
+        let is_usual = |name: &&[u8]| name.len() <= NAME_MAX && self.module.got().is_none();
+        let found = name.filter(is_usual).map(|name| resolver.exported(name));
+        match found {
+            Some(Ok(Some(value))) => Ok(value),
+            _ => self.rare_undefined(index, found, resolver, report),
+        }
+    }
+
+    /// The same with a name that is no usual one, or that the resolver does not know. `found` is the
+    /// answer of the resolver, if it was asked.
+    #[cold]
+    #[inline(never)]
+    fn rare_undefined(
+        &self,
+        index: u32,
+        found: Option<Result<Option<u64>, CallbackError>>,
+        resolver: &mut dyn Resolver,
+        report: &mut Report,
+    ) -> Result<u64, Failed> {
+        let symbols = self.module.object().symbols();
+        let Some(symbol) = symbols.get(index) else { return Ok(0) };
+        let name = symbols.name_or(&symbol, report)?;
+        let got = self.module.got().filter(|_| name == GOT_SYMBOL);
+        if let Some(address) = got.and_then(|got| self.memory.base(got.section)) {
+            return Ok(address);
+        }
+        let found = match found {
+            Some(found) => found,
+            // The resolver does not know a name that was not read to its end.
+            None if name.len() > NAME_MAX => Ok(None),
+            None => resolver.exported(name),
+        };
+        let failed = match found {
+            Ok(Some(value)) => return Ok(value),
+            Ok(None) if symbol.binding() == Binding::WEAK || name == GOT_SYMBOL => {
+                return Ok(symbol.st_value);
+            }
+            Ok(None) => report.fail(ErrorKind::UnknownSymbol, 0, 0),
+            Err(error) => report.fail(ErrorKind::Resolver, error.number(), 0),
+        };
+        Err(symbols.locate(index, failed, report))
+    }
+
+    /// Returns the value of a symbol that is neither undefined nor in a section that its `st_shndx` itself
+    /// names. `None` if its section has no memory. Livepatch symbols keep the value of the file until
+    /// their section is applied.
+    #[inline(never)]
+    fn rare(&self, index: u32, report: &mut Report) -> Result<Option<u64>, Failed> {
         let object = self.module.object();
         let symbols = object.symbols();
-        let (kind, value, limit) = match location {
+        let Some(symbol) = symbols.get(index) else { return Ok(None) };
+        let (kind, value, limit) = match symbols.location(&symbol) {
+            SymbolLocation::Section(section) => {
+                return Ok(self.memory.base(section).map(|base| symbol.st_value.wrapping_add(base)));
+            }
             SymbolLocation::Livepatch if !self.module.profile().livepatch => {
                 (ErrorKind::SymbolSection, u64::from(symbol.st_shndx), u64::from(object.section_count()))
             }
-            SymbolLocation::Absolute | SymbolLocation::Livepatch => return Ok(symbol.st_value),
-            SymbolLocation::Common if symbols.name_or(symbol, report)?.starts_with(b"__gnu_lto") => {
-                return Ok(symbol.st_value);
+            SymbolLocation::Absolute | SymbolLocation::Livepatch | SymbolLocation::Undefined => {
+                return Ok(Some(symbol.st_value));
+            }
+            SymbolLocation::Common if symbols.name_or(&symbol, report)?.starts_with(b"__gnu_lto") => {
+                return Ok(Some(symbol.st_value));
             }
             SymbolLocation::Common => (ErrorKind::CommonSymbol, symbol.st_size, 0),
-            SymbolLocation::Invalid(section) | SymbolLocation::Section(section) => {
+            SymbolLocation::Invalid(section) => {
                 (ErrorKind::SymbolSection, u64::from(section), u64::from(object.section_count()))
-            }
-            SymbolLocation::Undefined => {
-                let name = symbols.name_or(symbol, report)?;
-                let got = self.module.got().filter(|_| name == GOT_SYMBOL);
-                if let Some(address) = got.and_then(|got| self.memory.base(got.section)) {
-                    return Ok(address);
-                }
-                // The resolver does not know a name that was not read to its end.
-                let found = if name.len() > NAME_MAX { Ok(None) } else { resolver.exported(name) };
-                match found {
-                    Ok(Some(value)) => return Ok(value),
-                    Ok(None) if symbol.binding() == Binding::WEAK || name == GOT_SYMBOL => {
-                        return Ok(symbol.st_value);
-                    }
-                    Ok(None) => (ErrorKind::UnknownSymbol, 0, 0),
-                    Err(error) => (ErrorKind::Resolver, error.number(), 0),
-                }
             }
         };
         let failed = report.fail(kind, value, limit);
-        Err(symbols.locate(symbol.index(), failed, report))
+        Err(symbols.locate(index, failed, report))
     }
 
     /// Refuses a table that uses a symbol of a section without memory.

@@ -85,11 +85,14 @@ fn the_null_symbol_has_the_value_that_the_file_gives_it() {
     let mut builder = Builder::new();
     let data = builder.data(".data", 16);
     builder.rela(data, &[(8, 0, R_64, 5)]);
-    for st_value in [0, 0x1_0000] {
+    for (st_value, st_shndx) in
+        [(0, UNDEF), (0x1_0000, UNDEF), (0x1_0000, u16::try_from(data).unwrap()), (7, COMMON), (7, 0xff00)]
+    {
         builder.symbols[0].value = st_value;
+        builder.symbols[0].shndx = st_shndx;
         let mut world = World::new(&builder, LINUX, Names::default());
         world.early().unwrap();
-        assert_eq!(world.mem.word(data, 8), st_value + 5);
+        assert_eq!(world.mem.word(data, 8), st_value + 5, "st_shndx {st_shndx:#x}");
     }
 }
 
