@@ -42,25 +42,24 @@ impl<'f> Strings<'f> {
     /// caller sees that the name is longer. Only the end of the table shows whether such a name
     /// ends. So a table that does not end with NUL has no such name.
     pub fn name(&self, offset: u32) -> Option<&'f [u8]> {
-        let (name, ends) = self.read(offset, NAME_MAX)?;
-        ends.then_some(name)
+        self.read(offset, NAME_MAX)
     }
 
     /// Returns at most `most + 1` bytes of the name that [`name`](Self::name) returns.
     #[cfg(feature = "klp")]
     pub(crate) fn beginning(&self, offset: u32, most: usize) -> Option<&'f [u8]> {
-        let (name, ends) = self.read(offset, most)?;
-        (ends || self.name(offset).is_some()).then_some(name)
+        self.read(offset, most).or_else(|| self.name(offset)?.get(..=most))
     }
 
-    /// Returns the bytes before the NUL, at most `most + 1`; and whether a NUL follows them
-    /// somewhere.
-    fn read(&self, offset: u32, most: usize) -> Option<(&'f [u8], bool)> {
+    /// Returns the bytes before the NUL, or the first `most + 1` if the NUL comes later and the table
+    /// ends with one.
+    #[inline]
+    fn read(&self, offset: u32, most: usize) -> Option<&'f [u8]> {
         let tail = self.0.get(index(u64::from(offset))?..)?;
         let longest = tail.get(..=most).unwrap_or(tail);
         match position(longest, 0) {
-            Some(end) => longest.get(..end).map(|name| (name, true)),
-            None => Some((longest, longest.len() > most && self.0.last() == Some(&0))),
+            Some(end) => longest.get(..end),
+            None => (longest.len() > most && self.0.last() == Some(&0)).then_some(longest),
         }
     }
 }
