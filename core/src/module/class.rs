@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind};
 #[cfg(feature = "klp")]
 use crate::klp::RelaName;
 use crate::profile::MAX_DROPPED;
+use crate::read::index;
 use crate::report::{Failed, Report};
 use crate::text::{Texts, texts};
 use core::ffi::CStr;
@@ -263,22 +264,53 @@ impl<'f> Headers<'f> {
         Some(self.classify(section))
     }
 
-    /// Returns the target of a section with early relocations that is not malformed. `index` is not 0.
+    /// Returns the target of section `index` if it has early relocations and is not malformed. `index` is
+    /// not 0.
     #[inline]
-    pub(crate) fn early_target(&self, section: &Section) -> Option<u32> {
+    pub(crate) fn early_target(&self, index: u32, section: &Section) -> Option<u32> {
         if !self.is_relocations(section) {
             return None;
         }
         match self.usual_target(section) {
-            None => match self.classify(section).class {
-                Class::Ordinary { target } | Class::KlpEarly { target } => Some(target),
-                _ => None,
-            },
+            None => self.rare_target(index),
             target => target,
         }
     }
 
-    /// Returns the target of ordinary relocations if no rule of [`classify`](Self::classify) makes an
+    /// The same by all rules. It reads the section once more, so that its caller reads only a part of it.
+    #[cold]
+    #[inline(never)]
+    fn rare_target(&self, index: u32) -> Option<u32> {
+        let section = self.section(index)?;
+        if self.is_for_vmlinux(&section) == Some(false) {
+            return None;
+        }
+        match self.classify(&section).class {
+            Class::Ordinary { target } | Class::KlpEarly { target } => Some(target),
+            _ => None,
+        }
+    }
+
+    /// Returns whether a livepatch section is for vmlinux, or else for a module. `None` if only
+    /// [`classify`](Self::classify) can say it, and for other sections. This look at the first bytes of
+    /// the name takes a tenth of the time.
+    ///
+    /// A section for vmlinux concerns the early pass only, one for a module only late passes.
+    #[inline]
+    pub(crate) fn is_for_vmlinux(&self, section: &Section) -> Option<bool> {
+        let names = self.names.bytes();
+        if !self.is_livepatch(section) || names.last() != Some(&0) {
+            return None;
+        }
+        let name = names.get(index(u64::from(section.sh_name))?..)?;
+        let object = name.strip_prefix(abi::KLP_RELA_PREFIX)?;
+        match object.strip_prefix(abi::VMLINUX) {
+            Some([0 | b'.', ..]) => Some(true),
+            _ => (!matches!(object, [0 | b'.', ..])).then_some(false),
+        }
+    }
+
+    /// Returns the target of early relocations if no rule of [`classify`](Self::classify) makes an
     /// exception for them or their target. This is so for nearly all sections, and takes a tenth of the
     /// time.
     #[inline]
@@ -292,9 +324,9 @@ impl<'f> Headers<'f> {
             || matches!(target.sh_type, abi::SHT_NULL | abi::SHT_RELA | abi::SHT_REL)
             || self.is_livepatch(&target);
         let is_usual = section.sh_type == abi::SHT_RELA
-            && !self.is_livepatch(section)
             && target.sh_flags.contains(SectionFlags::ALLOC)
-            && !has_rule;
+            && !has_rule
+            && (!self.is_livepatch(section) || self.is_for_vmlinux(section) == Some(true));
         is_usual.then_some(index)
     }
 
@@ -490,9 +522,47 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
+        #[cfg(feature = "klp")]
+        fn the_first_bytes_of_a_name_say_what_the_whole_name_says(
+            parts in proptest::collection::vec(
+                proptest::sample::select(vec![".klp.rela.", "vmlinux", "vmlinu", "x", ".", "\0", "..text"]),
+                0..6,
+            ),
+            starts in any::<bool>(),
+            ends in any::<bool>(),
+            sh_name in prop_oneof![4 => Just(0u32), 1 => 0u32..40],
+            sh_type in prop_oneof![4 => Just(abi::SHT_RELA), 1 => 0u32..10],
+            sh_info in 0u32..4,
+            is_allocated in any::<bool>(),
+        ) {
+            let mut names = parts.concat().into_bytes();
+            names.splice(0..0, if starts { b".klp.rela.".to_vec() } else { Vec::new() });
+            names.extend(ends.then_some(0));
+            let mut sections = [[0; abi::SHDR_SIZE]; 3];
+            sections[1].as_chunks_mut().0[1] = 1u32.to_le_bytes();
+            sections[1].as_chunks_mut().0[2] = (u32::from(is_allocated) << 1).to_le_bytes();
+            let klp = [sh_name, sh_type, 0x0010_0002, 0, 0, 0, 0, 0, 24, 0, 0, sh_info];
+            for (word, value) in sections[2].as_chunks_mut().0.iter_mut().zip(klp) {
+                *word = value.to_le_bytes();
+            }
+            let headers = Headers { sections: &sections, names: Strings::new(&names), ..Headers::EMPTY };
+            let section = headers.section(2).unwrap();
+            let class = headers.relocations(2, &section).unwrap().class;
+            if let Some(is_for_vmlinux) = headers.is_for_vmlinux(&section) {
+                let object = headers.names.name(sh_name).and_then(RelaName::parse).map(|name| name.object);
+                prop_assert_eq!(Some(is_for_vmlinux), object.map(|object| object == abi::VMLINUX));
+                prop_assert!(is_for_vmlinux || !class.concerns(abi::VMLINUX));
+                prop_assert!(!is_for_vmlinux || !class.concerns(b"x"));
+            }
+            if let Some(target) = headers.usual_target(&section) {
+                prop_assert_eq!(class, Class::KlpEarly { target });
+            }
+        }
+
+        #[test]
         fn the_target_of_usual_relocations_is_the_one_that_all_rules_find(
             changes in proptest::collection::vec(
-                (0usize..30, prop_oneof![Just(1usize), Just(2), Just(11)], prop_oneof![0u32..34, Just(0x0010_0002), any::<u32>()]),
+                (0usize..30, prop_oneof![Just(0usize), Just(1), Just(2), Just(11)], prop_oneof![0u32..360, Just(0x0010_0002), any::<u32>()]),
                 0..4,
             ),
             profile in proptest::sample::select(Profile::LINUX),
@@ -519,13 +589,22 @@ mod tests {
                 let section = headers.section(index).unwrap();
                 let class = headers.relocations(index, &section).map(|found| found.class);
                 if let Some(target) = headers.usual_target(&section) {
-                    prop_assert_eq!(class, Some(Class::Ordinary { target }));
+                    let expected = match headers.is_livepatch(&section) {
+                        true => Class::KlpEarly { target },
+                        false => Class::Ordinary { target },
+                    };
+                    prop_assert_eq!(class, Some(expected));
+                }
+                match headers.is_for_vmlinux(&section) {
+                    Some(true) => prop_assert!(class.is_some_and(|class| !class.concerns(b"demo_disk"))),
+                    Some(false) => prop_assert!(class.is_some_and(|class| !class.concerns(abi::VMLINUX))),
+                    None => {}
                 }
                 let early = match class {
                     Some(Class::Ordinary { target } | Class::KlpEarly { target }) => Some(target),
                     _ => None,
                 };
-                prop_assert_eq!(headers.early_target(&section), early);
+                prop_assert_eq!(headers.early_target(index, &section), early);
             }
         }
     }

@@ -9,9 +9,11 @@ use crate::abi;
 use crate::elf::{RelaTable, Section, SectionFlags};
 use crate::error::{CallbackError, Error, ErrorKind};
 use crate::reloc::{
-    Got, Op, Part, Pass, RelocFlags, Sections, Sentinel, Special, Target, Transaction, Values, list_errors,
+    Got, Op, Opened, Part, Pass, RelocFlags, Sections, Sentinel, Special, Target, Transaction, Usual, Values,
+    list_errors,
 };
 use crate::report::{Failed, OnError, Report, capture};
+use core::ops::Range;
 
 /// A module with every early relocation applied. Only now its special sections may be read.
 #[derive(Clone, Debug)]
@@ -245,7 +247,8 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
     ) -> Result<Option<Relocations<'f>>, Failed> {
         let Module { object, headers, .. } = self.module;
         let (target, is_livepatch) = match headers.usual_target(header) {
-            Some(target) if self.is_early => (target, false),
+            Some(target) if self.is_early => (target, headers.is_livepatch(header)),
+            _ if headers.is_for_vmlinux(header) == Some(!self.is_early) => return Ok(None),
             _ => match headers.relocations(index, header).filter(|found| found.class.concerns(self.object)) {
                 Some(Classified { class: Class::Malformed { kind, .. }, .. }) => {
                     return Err(headers.fail(index, header, kind, report));
@@ -260,6 +263,30 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
         };
         let table = RelaTable::whole_entries(object.section_bytes(header)).0;
         Ok(Some(Relocations { index, target, is_livepatch, table }))
+    }
+
+    /// Applies a section of relocations if it is usual, and counts it in `usual`. Returns whether it is
+    /// done; a section for a module is.
+    #[inline(always)]
+    fn apply(&mut self, header: &Section, is_guarded: bool, usual: &mut Usual) -> bool {
+        let Module { object, headers, .. } = self.module;
+        if headers.is_livepatch(header) {
+            return headers.is_for_vmlinux(header) == Some(false);
+        }
+        let Some(index) = headers.usual_target(header) else { return false };
+        let table = RelaTable::whole_entries(object.section_bytes(header)).0;
+        if !table.is_empty() {
+            let Some(mut target) = self.module.fitting_target(self.memory, index) else { return false };
+            let special = is_guarded.then_some(GUARD);
+            let pass = Pass { table, values: Values::Dense(self.values), rules: self.flags, special };
+            usual.wrote = true;
+            if let Some(entries) = pass.start(Op::Apply, &mut target) {
+                usual.entries = entries;
+                return false;
+            }
+        }
+        usual.sections = usual.sections.saturating_add(1);
+        true
     }
 
     /// See [`Sections::prepare`]. Most sections are no relocations and do not come here.
@@ -291,6 +318,23 @@ impl<'a, 'f, M: Memory + ?Sized> ModuleSections<'a, 'f, M> {
 }
 
 impl<M: Memory + ?Sized> Sections for ModuleSections<'_, '_, M> {
+    fn apply_usual(&mut self, numbers: Range<u32>) -> Usual {
+        let mut usual = Usual { next: numbers.start, ..Usual::default() };
+        let is_guarded = self.is_guarded(false);
+        let is_ready = is_guarded || !self.sentinels.has_unassigned;
+        if !self.is_early || !is_ready || self.got.is_some() {
+            return usual;
+        }
+        while usual.next < numbers.end {
+            let header = self.header(usual.next);
+            if header.is_some_and(|header| !self.apply(&header, is_guarded, &mut usual)) {
+                break;
+            }
+            usual.next = usual.next.saturating_add(1);
+        }
+        usual
+    }
+
     fn prepare(&mut self, index: u32, on_error: OnError<'_>, report: &mut Report) -> Result<bool, Failed> {
         if index >= self.first_part {
             return Ok(!self.module.got_part(index).is_empty());
@@ -301,7 +345,7 @@ impl<M: Memory + ?Sized> Sections for ModuleSections<'_, '_, M> {
         }
     }
 
-    fn section(&mut self, index: u32, report: &mut Report) -> Result<Option<(Pass<'_>, Target<'_>)>, Failed> {
+    fn section(&mut self, index: u32, report: &mut Report) -> Result<Opened<'_>, Failed> {
         if index >= self.first_part {
             return self.got_part(index, report).map(Some);
         }

@@ -114,13 +114,16 @@ impl<'f> Module<'f> {
     /// - `AddressMisaligned`: the address of the [`got`](Self::got) has not its alignment.
     pub fn assign_errors<M: Memory + ?Sized>(&self, memory: &mut M) -> impl Iterator<Item = Error> {
         // Section 0 is no section.
-        let relocated = self.object.sections().skip(1).filter_map(|(_, header)| {
-            let target = self.headers.early_target(&header)?;
+        let relocated = self.object.sections().skip(1).filter_map(|(index, header)| {
+            let target = self.headers.early_target(index, &header)?;
             let table = RelaTable::whole_entries(self.object.section_bytes(&header)).0;
             (!table.is_empty()).then_some(target)
         });
         let all = relocated.chain(self.got().map(|got| got.section));
-        all.filter_map(|target| capture(|report| self.target(memory, target, report).map(|_| ())).err())
+        all.filter_map(|target| match self.fitting_target(memory, target).is_some() {
+            true => None,
+            false => capture(|report| self.target(memory, target, report).map(|_| ())).err(),
+        })
     }
 
     /// Returns the whole entries of relocation section `index`.
@@ -129,7 +132,18 @@ impl<'f> Module<'f> {
         RelaTable::whole_entries(bytes).0
     }
 
-    /// The memory of section `index`, which must be of the section's size.
+    /// The memory of section `index` if it is of the section's size and does not wrap.
+    #[inline(always)]
+    pub(super) fn fitting_target<'t, M: Memory + ?Sized>(
+        &self,
+        memory: &'t mut M,
+        index: u32,
+    ) -> Option<Target<'t>> {
+        let size = self.object.section(index)?.sh_size;
+        memory.target(index).filter(|target| target.size() == size && !target.wraps())
+    }
+
+    /// The same, or the error.
     pub(super) fn target<'t, M: Memory + ?Sized>(
         &self,
         memory: &'t mut M,

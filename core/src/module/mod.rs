@@ -132,13 +132,14 @@ impl<'f> Module<'f> {
     /// Checks what depends on all sections: that all relocation tables together are no larger than the
     /// file, and that Linux reads the bytes of the file that relakit reads.
     fn check_sections(&mut self, report: &mut Report) -> Result<(), Failed> {
-        let headers = self.object.headers_range();
+        let (headers, _) = self.object.headers_range();
         let (mut tables, mut shares) = (0u64, self.template() != (0, 0));
         for (index, section) in self.object.sections() {
-            let bytes = (section.sh_offset, section.sh_size);
             let is_table = is_relocations(&section) && section.has_bytes();
             tables = tables.saturating_add(if is_table { section.sh_size } else { 0 });
-            shares |= overlap(bytes, headers) || section.sh_type == abi::SHT_NULL && index != 0;
+            // Usually the headers come last.
+            shares |= section.sh_offset.saturating_add(section.sh_size) > headers;
+            shares |= section.sh_type == abi::SHT_NULL && index != 0;
             self.has_livepatch |= self.headers.is_livepatch(&section);
         }
         let file = self.object.bytes().len() as u64;

@@ -59,8 +59,8 @@ impl<'f> Module<'f> {
         let symbols = self.object.symbols();
         let mut marks = GotMarks::new(words, symbols.len(), flags)?;
         if self.profile.types.contains(RelocTypes::GOT) {
-            for (_, header) in self.object.sections().skip(1) {
-                let Some(target) = self.headers.early_target(&header) else { continue };
+            for (index, header) in self.object.sections().skip(1) {
+                let Some(target) = self.headers.early_target(index, &header) else { continue };
                 let code = self
                     .object
                     .section(target)

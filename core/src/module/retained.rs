@@ -218,6 +218,9 @@ fn lay_out(module: &Module<'_>, target: Lookup<'_>, scratch: &mut [u64], parts: 
     for (index, section) in
         module.object.sections().filter(|(_, section)| module.headers.is_livepatch(section))
     {
+        if module.headers.is_for_vmlinux(&section) == Some(true) {
+            continue;
+        }
         let Some(class) = module.headers.relocations(index, &section).map(|found| found.class) else {
             continue;
         };

@@ -32,7 +32,7 @@ pub use pass::{apply, clear};
 pub(crate) use sentinel::Sentinel;
 pub use small::apply_small;
 pub use target::{Target, View};
-pub(crate) use transaction::{Sections, Transaction};
+pub(crate) use transaction::{Opened, Sections, Transaction, Usual};
 pub use values::{SymtabValues, ValueCallback, ValueError, ValueSource, Values};
 #[cfg(feature = "writer")]
 pub use writer::{Writer, WriterCallbacks};

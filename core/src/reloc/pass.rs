@@ -137,7 +137,7 @@ impl Pass<'_> {
     /// Begins a pass with the loop for frequent types. `None` if it has done all entries and the pass
     /// ends, else the number of entries that are done.
     #[inline(always)]
-    pub(super) fn start(&self, op: Op, target: &mut Target<'_>) -> Option<usize> {
+    pub(crate) fn start(&self, op: Op, target: &mut Target<'_>) -> Option<usize> {
         let (may_start, address) = (self.may_start(target), target.address());
         let done = match target.bytes_mut().filter(|_| may_start) {
             Some(bytes) => self.frequent_types(op, bytes, address, 0),

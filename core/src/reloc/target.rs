@@ -148,7 +148,7 @@ impl<'a> Target<'a> {
 
     /// Whether the address of the last byte is above 2^64 - 1.
     #[inline(always)]
-    pub(super) const fn wraps(&self) -> bool {
+    pub(crate) const fn wraps(&self) -> bool {
         self.address.checked_add(self.size.saturating_sub(1)).is_none()
     }
 
