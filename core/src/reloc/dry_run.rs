@@ -27,12 +27,13 @@ pub fn dry_run(
     Pass::new(table, values, rules).dry_run(target)
 }
 
-/// Continues after `done` entries; the field of the last one ends at `end`.
+/// Continues after `done` entries; the field of the last one ends at `end`. It takes a copy, as
+/// `Pass::run_rest` does.
 #[cold]
 #[inline(never)]
-fn check_rest(pass: &Pass<'_>, target: &mut Target<'_>, done: usize, end: u64) -> Result<(), Error> {
+fn check_rest(pass: Pass<'_>, target: &mut Target<'_>, done: usize, end: u64) -> Result<(), Error> {
     capture(|report| {
-        let mut run = Run { pass, target, report, syncs: false, skipped: false };
+        let mut run = Run { pass: &pass, target, report, syncs: false, skipped: false };
         run.check_pass()?;
         let Some(index) = run.check_all(done, end)? else { return Ok(()) };
         if pass.overwrites(Op::Apply) {
@@ -152,7 +153,7 @@ impl Run<'_, '_> {
 impl Pass<'_> {
     /// See [`dry_run`].
     #[inline(always)]
-    pub(super) fn dry_run(&self, target: &mut View<'_>) -> Result<(), Error> {
+    pub(super) fn dry_run(self, target: &mut View<'_>) -> Result<(), Error> {
         let target = &mut target.0;
         let (mut done, mut end) = (0, 0);
         if self.may_start(target)

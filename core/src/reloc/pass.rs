@@ -127,7 +127,7 @@ impl Pass<'_> {
     /// The same. The loop for frequent types is called by the caller itself, because the average table
     /// has a few entries, and the loop processes all of them.
     #[inline(always)]
-    pub(super) fn run_frequent_first(&self, op: Op, target: &mut Target<'_>) -> Result<(), Error> {
+    pub(super) fn run_frequent_first(self, op: Op, target: &mut Target<'_>) -> Result<(), Error> {
         match self.start(op, target) {
             None => Ok(()),
             Some(done) => self.run_rest(op, done, target),
@@ -146,11 +146,12 @@ impl Pass<'_> {
         (done != self.table.len()).then_some(done)
     }
 
-    /// Continues after `done` entries.
+    /// Continues after `done` entries. It takes a copy, so that a caller which does not come here keeps the
+    /// pass in registers.
     #[cold]
     #[inline(never)]
-    fn run_rest(&self, op: Op, done: usize, target: &mut Target<'_>) -> Result<(), Error> {
-        capture(|report| Run { pass: self, target, report, syncs: true, skipped: false }.run(op, done))
+    fn run_rest(self, op: Op, done: usize, target: &mut Target<'_>) -> Result<(), Error> {
+        capture(|report| Run { pass: &self, target, report, syncs: true, skipped: false }.run(op, done))
     }
 
     /// Whether the pass may process entries before anything else is checked: it has neither an error

@@ -137,6 +137,7 @@ const CALLS: &[Row] = &[
         "relakit_module_early",
         &[
             "relakit::module::early::ModuleSections<*::prepare",
+            "relakit::module::early::ModuleSections<*::apply_usual",
             "relakit::module::early::ModuleSections<*::sync",
             "relakit::module::early::ModuleSections<*::finish",
         ],
@@ -146,6 +147,7 @@ const CALLS: &[Row] = &[
         "relakit_module_apply_late",
         &[
             "relakit::module::early::ModuleSections<*::prepare",
+            "relakit::module::early::ModuleSections<*::apply_usual",
             "relakit::module::early::ModuleSections<*::sync",
             "relakit::module::early::ModuleSections<*::finish",
         ],
@@ -155,6 +157,7 @@ const CALLS: &[Row] = &[
         "relakit_module_coming",
         &[
             "relakit::module::late::LateSections<*::prepare",
+            "relakit::module::late::LateSections<*::apply_usual",
             "relakit::module::late::LateSections<*::sync",
             "relakit::module::late::LateSections<*::finish",
         ],
@@ -164,6 +167,7 @@ const CALLS: &[Row] = &[
         "relakit_module_going",
         &[
             "relakit::module::late::LateSections<*::prepare",
+            "relakit::module::late::LateSections<*::apply_usual",
             "relakit::module::late::LateSections<*::sync",
             "relakit::module::late::LateSections<*::finish",
         ],
@@ -173,6 +177,7 @@ const CALLS: &[Row] = &[
         "relakit_klp_",
         &[
             "relakit::sechdrs::klp::KlpSections as *::prepare",
+            "relakit::sechdrs::klp::KlpSections as *::apply_usual",
             "relakit::sechdrs::klp::KlpSections as *::sync",
             "relakit::sechdrs::klp::KlpSections as *::finish",
         ],
