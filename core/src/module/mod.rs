@@ -6,6 +6,7 @@
 
 mod class;
 mod early;
+mod headers;
 #[cfg(feature = "klp")]
 mod klp_symbols;
 #[cfg(feature = "klp")]
@@ -25,9 +26,9 @@ mod symbols;
 #[cfg(all(test, not(feature = "klp")))]
 mod without_klp;
 
-pub(crate) use class::Headers;
 pub use class::{Class, Classified, FailsAt, Reason};
 pub use early::Loaded;
+pub(crate) use headers::Headers;
 #[cfg(feature = "klp")]
 pub(crate) use klp_symbols::{KlpSymbols, klp_value};
 #[cfg(feature = "klp")]
@@ -49,9 +50,9 @@ use crate::profile::{MAX_DROPPED, PerCpu, Profile};
 use crate::read::range;
 use crate::reloc::GotPlan;
 use crate::report::{Failed, Report, capture};
-use class::is_relocations;
 use core::iter;
 use core::ops::Range;
+use headers::is_relocations;
 
 /// A parsed module, and the profile by which it is loaded. All accesses stay inside its file.
 #[derive(Clone, Debug)]
