@@ -3,17 +3,17 @@
 
 use super::advice::Known;
 use super::findings::{Findings, Late};
+use super::functions;
 use super::init_calls;
 use super::memory::{ModuleMemory, State};
-use super::prediction::{ADDRESSES, Check, Errors};
+use super::prediction::{Check, Errors};
 use super::report::{Applied, NotJudged, Phase};
 use super::resolved::Resolved;
-use super::traced::Traced;
 use super::world::World;
 use crate::input::near::nearest;
 use crate::view::location::Location;
 use crate::view::names::{Name, plural};
-use crate::view::patch::{PRE_PATCH, Patch, PatchFunc, PatchObject, Where};
+use crate::view::patch::{PRE_PATCH, Patch, PatchObject, Where};
 use crate::view::resolve::Resolution;
 use relakit::{Class, Module, abi};
 use relakit_linux::findings::{Finding, Lint, patched_names};
@@ -321,13 +321,14 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             }
             let mut functions = BTreeSet::new();
             for func in &object.functions {
-                let Some(check) = check_func(func, self.module.profile().symbol_name_max, &mut functions)
+                let Some(check) =
+                    functions::malformed(func, self.module.profile().symbol_name_max, &mut functions)
                 else {
                     continue;
                 };
                 found(
                     check,
-                    format!("function {} of {name}: {}", of(func), sentence(check)),
+                    format!("function {} of {name}: {}", functions::of(func), sentence(check)),
                     Some(func.place),
                 );
             }
@@ -354,7 +355,7 @@ impl<'a, 'f> Livepatch<'a, 'f> {
                 found(Lint::PatchesNothing, Some(object.place), detail);
             }
             for func in object.functions.iter().filter(|func| func.is_data) {
-                let detail = format!("the function is {} of {}", of(func), object.name());
+                let detail = format!("the function is {} of {}", functions::of(func), object.name());
                 found(Lint::NewFuncNotCode, Some(func.place), detail);
             }
         }
@@ -419,7 +420,8 @@ impl<'a, 'f> Livepatch<'a, 'f> {
         if name != abi::VMLINUX {
             applied.relocations = self.relocate(name, phase, world, errors, &mut late);
         }
-        match self.check_functions(name, phase, world, errors, findings) {
+        let of_object = self.tree_objects(name).flat_map(|object| &object.functions);
+        match functions::check(self.module, name, of_object.collect(), phase, world, errors, findings) {
             Ok(functions) => applied.functions = functions,
             Err(()) if late.error.is_none() && phase == Phase::Coming => {
                 late.left = applied.relocations;
@@ -480,89 +482,11 @@ impl<'a, 'f> Livepatch<'a, 'f> {
             }
         }
     }
-
-    /// Looks the functions of an object up. Returns how many are replaced.
-    ///
-    /// # Errors
-    /// One of them cannot be replaced.
-    fn check_functions(
-        &self,
-        name: &[u8],
-        phase: Phase,
-        world: &mut World<'_>,
-        errors: &mut Errors<'_, '_>,
-        findings: &mut Findings<'_, '_>,
-    ) -> Result<u64, ()> {
-        let mut not_traced = Vec::new();
-        let mut failed = false;
-        let functions: Vec<_> = self.tree_objects(name).flat_map(|object| &object.functions).collect();
-        let object = text(name);
-        let count = functions.len() as u64;
-        if count != 0 && !world.knows_symbols(name) {
-            return Ok(count);
-        }
-        let mut same: BTreeMap<&[u8], Vec<(u64, u8)>> = BTreeMap::new();
-        for func in functions {
-            let Some(Name(func_name)) = func.name else { continue };
-            let symbols = same.entry(func_name).or_insert_with(|| world.symbols(name, func_name));
-            let location = || Some(Location::in_section(self.module, func.place.section, func.place.offset));
-            let check = |check, message| Check::new(check, format!("livepatch: {message}"), location());
-            let (found, same) = (nth(symbols, func.sympos), symbols.len() as u64);
-            let error = match found {
-                Ok((address, kind)) => {
-                    match world.traced(name, func_name, address, kind) {
-                        Traced::Yes if world.is_init(name, address) => {
-                            let mut finding = Finding::new(Lint::InitSymbol);
-                            (finding.section, finding.offset) = (Some(func.place.section), func.place.offset);
-                            finding.value = address;
-                            findings.add(finding, Some(format!("the function {} of {object}", of(func))));
-                        }
-                        Traced::Yes => {}
-                        Traced::No(why) => not_traced.push(
-                            check(
-                                LoaderCheck::FunctionNotTraced,
-                                format!("the function {} of {object} has no ftrace location", of(func)),
-                            )
-                            .detail(why.to_owned()),
-                        ),
-                        Traced::Unknown => world.unknown_function(&object, &of(func)),
-                    }
-                    continue;
-                }
-                Err(error) => error,
-            };
-            failed = true;
-            let message = match error {
-                LoaderCheck::FunctionNotFound => format!("{object} has no symbol {}", of(func)),
-                LoaderCheck::FunctionAmbiguous => format!("{object} has {same} symbols {}", of(func)),
-                _ => format!("{object} has {} {}, not {}", plural(same, "symbol"), of(func), func.sympos),
-            };
-            let mut check = check(error, message);
-            for (number, (address, _)) in (1..).zip(symbols.iter()).take(ADDRESSES) {
-                check = check.detail(format!("sympos {number} is at {address:#x}"));
-            }
-            if error == LoaderCheck::FunctionNotFound {
-                check = match world.near(name, func_name) {
-                    near if near.is_empty() => check,
-                    near => check.help(format!("{object} has {}", near.join(", "))),
-                };
-            }
-            errors.check(phase, check);
-        }
-        failed |= !not_traced.is_empty();
-        not_traced.into_iter().for_each(|check| errors.check(phase, check));
-        if failed { Err(()) } else { Ok(count) }
-    }
 }
 
 /// Whether .modinfo says that the module is a livepatch.
 fn is_livepatch(module: &Module<'_>) -> bool {
     loader_check::modinfo(module, b"livepatch").is_some()
-}
-
-/// A function in a message.
-fn of(func: &PatchFunc<'_>) -> String {
-    func.name.map_or_else(|| "?".to_owned(), |name| name.short(crate::view::names::IN_SENTENCE))
 }
 
 fn text(name: &[u8]) -> String {
@@ -571,39 +495,6 @@ fn text(name: &[u8]) -> String {
 
 fn sentence(check: LoaderCheck) -> String {
     check.message().to_string_lossy().into_owned()
-}
-
-/// The checks of `klp_init_func`.
-fn check_func<'f>(
-    func: &PatchFunc<'f>,
-    name_max: usize,
-    seen: &mut BTreeSet<(&'f [u8], u64)>,
-) -> Option<LoaderCheck> {
-    if !func.is_named {
-        return Some(LoaderCheck::FunctionWithoutName);
-    }
-    if !func.is_replaced {
-        return Some(LoaderCheck::FunctionWithoutReplacement);
-    }
-    let Name(name) = func.name?;
-    if name.len() > name_max {
-        return Some(LoaderCheck::FunctionNameLength);
-    }
-    // sysfs has 1 for 0.
-    (!seen.insert((name, func.sympos.max(1)))).then_some(LoaderCheck::FunctionTwice)
-}
-
-/// `klp_find_object_symbol`.
-fn nth(symbols: &[(u64, u8)], sympos: u64) -> Result<(u64, u8), LoaderCheck> {
-    // The kernel looks at the symbols up to the one that decides, and refuses address 0.
-    let most = if sympos == 0 { 2 } else { usize::try_from(sympos).unwrap_or(usize::MAX) };
-    let looked = symbols.get(..most).unwrap_or(symbols);
-    match looked.last() {
-        None | Some((0, _)) => Err(LoaderCheck::FunctionNotFound),
-        Some(_) if sympos == 0 && looked.len() > 1 => Err(LoaderCheck::FunctionAmbiguous),
-        Some(_) if sympos != 0 && (looked.len() as u64) < sympos => Err(LoaderCheck::FunctionSympos),
-        Some(found) => Ok(*found),
-    }
 }
 
 impl Applied {

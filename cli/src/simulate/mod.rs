@@ -5,6 +5,7 @@ mod advice;
 mod events;
 mod evidence;
 mod findings;
+mod functions;
 mod imports;
 mod init_calls;
 pub(crate) mod joined;
