@@ -11,6 +11,7 @@ pub(crate) mod place;
 pub(crate) mod roles;
 mod root;
 pub(crate) mod running;
+pub(crate) mod symbol_lines;
 pub(crate) mod symbols;
 pub(crate) mod system;
 pub(crate) mod traceable;

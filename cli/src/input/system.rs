@@ -4,7 +4,8 @@ use super::files::{self, Kind};
 use super::kernel::{Kernel, parse, release_of};
 use super::modules::Modules;
 use super::root::Root;
-use super::symbols::{self, Symbols};
+use super::symbol_lines;
+use super::symbols::Symbols;
 use super::used::{Used, UsedFile};
 use crate::failure::Failure;
 use std::collections::BTreeMap;
@@ -132,7 +133,7 @@ impl System {
         let mut package = None;
         for path in &self.maps {
             let text = files::read(path, Kind::Symbols)?;
-            match symbols::package_of_stub(&text) {
+            match symbol_lines::package_of_stub(&text) {
                 Some(name) => {
                     package.get_or_insert((path, name));
                 }

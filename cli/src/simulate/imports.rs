@@ -3,7 +3,8 @@
 
 use super::prediction::{Check, Errors};
 use super::report::Phase;
-use crate::input::symbols::{Symbols, Symver};
+use crate::input::symbol_lines::Symver;
+use crate::input::symbols::Symbols;
 use crate::view::location::Location;
 use crate::view::names::{IN_SENTENCE, Name};
 use relakit::Module;
