@@ -14,7 +14,6 @@ use crate::view::names::module_name;
 use relakit::Module;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 /// Cases in which Linux accessed memory out of bounds, or freed memory, and did not crash. Their
 /// recorded results depend on the content of this memory. The event is "" for the load.
@@ -129,21 +128,6 @@ fn differs(
         .then(|| format!("{case} {event}: expected {expected:?}, found {found:?} {:?}", predicted.message))
 }
 
-/// Describes what `check` predicts otherwise than the kernel did in a case.
-fn differences_of(case: &Value, oracle: &Path, symbols: &Symbols) -> Vec<String> {
-    let name = case["case"].as_str().unwrap();
-    let (report, life) = check_case(case, oracle, symbols);
-    let errno = case["errname"].as_str().filter(|errno| !errno.is_empty());
-    let crashed = case["verdict"] == "crash";
-    let mut differences = Vec::from_iter(differs(name, "", errno, crashed, &report.load));
-    for (step, (event, errno)) in report.steps.iter().zip(&life.recorded) {
-        assert_eq!(&step.event, event, "{name}");
-        differences.extend(differs(name, event, errno.as_deref(), false, &step.prediction));
-    }
-    assert_eq!(report.steps.len(), life.recorded.len(), "{name}");
-    differences
-}
-
 #[test]
 fn each_prediction_is_the_recorded_verdict() {
     // Only a packed crate has this file. It does not contain the recordings.
@@ -157,20 +141,20 @@ fn each_prediction_is_the_recorded_verdict() {
         let kallsyms = find(&oracle.join("klp-6.12/kallsyms-vmlinux")).unwrap();
         let symbols = Symbols::read([&*kallsyms]).unwrap();
         let list: Value = serde_json::from_slice(&read(&oracle.join("verdicts/verdicts.json"))).unwrap();
-        let list = list["cases"].as_array().unwrap();
-        cases += list.len();
-        // Each case copies the symbols of a kernel, which takes half a second without optimisation.
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        thread::scope(|scope| {
-            let of_part = |part: &[Value]| {
-                part.iter().flat_map(|case| differences_of(case, &oracle, &symbols)).collect::<Vec<_>>()
-            };
-            let parts: Vec<_> = list
-                .chunks(list.len().div_ceil(threads).max(1))
-                .map(|part| scope.spawn(move || of_part(part)))
-                .collect();
-            differences.extend(parts.into_iter().flat_map(|part| part.join().unwrap()));
-        });
+        for case in list["cases"].as_array().unwrap() {
+            let name = case["case"].as_str().unwrap();
+            let (report, life) = check_case(case, &oracle, &symbols);
+            let errno = case["errname"].as_str().filter(|errno| !errno.is_empty());
+            let crashed = case["verdict"] == "crash";
+            differences.extend(differs(name, "", errno, crashed, &report.load));
+            let steps = report.steps.iter().zip(&life.recorded);
+            for (step, (event, errno)) in steps {
+                assert_eq!(&step.event, event, "{name}");
+                differences.extend(differs(name, event, errno.as_deref(), false, &step.prediction));
+            }
+            assert_eq!(report.steps.len(), life.recorded.len(), "{name}");
+            cases += 1;
+        }
     }
     assert!(cases >= 20, "{cases} cases");
     assert_eq!(differences, Vec::<String>::new(), "{} of {cases} cases", differences.len());
