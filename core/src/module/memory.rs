@@ -32,6 +32,9 @@ pub trait Memory {
     fn base(&self, section: u32) -> Option<u64>;
 
     /// Returns the bytes and the address of the section; `None` if it has no memory.
+    ///
+    /// A pass and its rollback call this several times for a section. Each call must return the same
+    /// memory; otherwise the pass may leave fields changed after an error.
     fn target(&mut self, section: u32) -> Option<Target<'_>>;
 
     /// Makes writes visible if sections are behind writers. It is called once at the end of each
